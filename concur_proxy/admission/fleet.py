@@ -1,0 +1,134 @@
+"""The gates of all engines behind one door: a session is placed once and stays where its KV cache lives."""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+
+from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.placement import LeastPressure, Placement
+from concur_proxy.admission.ticket import Ticket
+
+GateFactory = Callable[[str, Iterator[int]], SessionGate]
+"""Makes the gate of an engine, by the engine's name and the fleet-wide numbers for seniority."""
+
+
+class Fleet:
+    """Places sessions on engines and passes every event on to the gate concerned."""
+
+    def __init__(self, *, engines: list[str], make_gate: GateFactory, placement: Placement | None = None) -> None:
+        if not engines:
+            raise ValueError("a fleet needs at least one engine")
+        self._numbers = count(1)
+        self._gates = {engine: make_gate(engine, self._numbers) for engine in engines}
+        self._placement: Placement = placement or LeastPressure()
+        self._down: set[str] = set()
+
+    @property
+    def gates(self) -> Mapping[str, SessionGate]:
+        """The gates by engine."""
+        return self._gates
+
+    @property
+    def down(self) -> frozenset[str]:
+        """Engines that take no new sessions because they could not be reached."""
+        return frozenset(self._down)
+
+    def arrive(
+        self, key: str | None, *, now: float, deadline: float, body_bytes: int = 0
+    ) -> tuple[Ticket, list[Ticket]]:
+        """A request has come, of session `key` or of none (then it is a session of its own, ended with its answer)."""
+        one_shot = key is None
+        name = f"\0{next(self._numbers)}" if key is None else key
+        decided = self._leave_dead_engine(name, now)
+        gate = self._home(name) or self._place(body_bytes)
+        ticket, more = gate.arrive(name, now=now, deadline=deadline, body_bytes=body_bytes, one_shot=one_shot)
+        return ticket, decided + more + self._share(now)
+
+    def finish(
+        self,
+        ticket: Ticket,
+        *,
+        now: float,
+        prompt_tokens: int | None = None,
+        completion_tokens: int | None = None,
+        client_gone: bool = False,
+    ) -> list[Ticket]:
+        """An admitted request's answer has ended, see `SessionGate.finish`."""
+        decided = self._gates[ticket.engine].finish(
+            ticket, now=now, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens, client_gone=client_gone
+        )
+        return decided + self._share(now)
+
+    def abandon(self, ticket: Ticket, *, now: float) -> list[Ticket]:
+        """The client of a request has gone, see `SessionGate.abandon`."""
+        gate = self._gates[ticket.engine] if ticket.engine else self._home(ticket.session.key)
+        return [] if gate is None else gate.abandon(ticket, now=now) + self._share(now)
+
+    def end(self, key: str, *, now: float) -> list[Ticket]:
+        """The session is over, see `SessionGate.end`; an unknown one is none of our business."""
+        gate = self._home(key)
+        return [] if gate is None else gate.end(key, now=now) + self._share(now)
+
+    def resize(self, engine: str, window: float, *, now: float) -> list[Ticket]:
+        """Set the window of one engine."""
+        return self._gates[engine].resize(window, now=now) + self._share(now)
+
+    def mark_down(self, engine: str) -> None:
+        """The engine cannot be reached: new sessions go elsewhere while there is elsewhere, and idle ones leave it."""
+        self._down.add(engine)
+
+    def mark_up(self, engine: str) -> None:
+        """The engine answers again."""
+        self._down.discard(engine)
+
+    def expire(self, *, now: float) -> list[Ticket]:
+        """Time has passed, see `SessionGate.expire`."""
+        decided = [ticket for gate in self._gates.values() for ticket in gate.expire(now=now)]
+        return decided + self._share(now)
+
+    def next_deadline(self) -> float | None:
+        """When `expire` has something to do, or None."""
+        times = [time for gate in self._gates.values() if (time := gate.next_deadline()) is not None]
+        return min(times, default=None)
+
+    def drain(self, *, now: float) -> list[Ticket]:
+        """Stop admitting, see `SessionGate.drain`."""
+        return [ticket for gate in self._gates.values() for ticket in gate.drain(now=now)]
+
+    def gate_of(self, ticket: Ticket) -> SessionGate:
+        """The gate that decided on the ticket, or that holds it."""
+        gate = self._gates[ticket.engine] if ticket.engine else self._home(ticket.session.key)
+        if gate is None:
+            raise LookupError(f"no gate knows session {ticket.session.key!r}")
+        return gate
+
+    def _home(self, key: str) -> SessionGate | None:
+        return next((gate for gate in self._gates.values() if gate.sessions.get(key) is not None), None)
+
+    def _leave_dead_engine(self, key: str, now: float) -> list[Ticket]:
+        gate = self._home(key)
+        if gate is None or gate.engine not in self._down or len(self._down) == len(self._gates):
+            return []
+        session = gate.sessions.get(key)
+        # Its cache is lost with the engine; what is in flight there must end first.
+        return gate.end(key, now=now) if session is not None and session.is_dormant else []
+
+    def _place(self, body_bytes: int) -> SessionGate:
+        up = [gate for engine, gate in self._gates.items() if engine not in self._down]
+        gates = up or list(self._gates.values())
+        if len(gates) == 1:
+            return gates[0]
+        return self._placement.choose(gates, tokens=gates[0].footprints.estimate(body_bytes))
+
+    def _share(self, now: float) -> list[Ticket]:
+        """Let an engine that has room serve a new session that waits for another: it has no cache to lose."""
+        decided: list[Ticket] = []
+        if len(self._gates) == 1:
+            return decided
+        for engine, gate in self._gates.items():
+            while engine not in self._down and gate.waiting == 0:
+                donor = max(self._gates.values(), key=lambda other: other.new_waiting)
+                head = donor.first_new()
+                if head is None or not gate.has_room_for(head.footprint):
+                    break
+                decided += gate.adopt(donor.yield_new(), now=now)
+        return decided

@@ -1,0 +1,400 @@
+"""The gate: which sessions are active, which wait, and which requests are thereby released."""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+
+from concur_proxy.admission.drain import DrainRate
+from concur_proxy.admission.footprint import FootprintEstimator
+from concur_proxy.admission.lease import Lease
+from concur_proxy.admission.line import WaitingLine
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.places import Places
+from concur_proxy.admission.room import Demand, EngineLoad, Room
+from concur_proxy.admission.session import Session, SessionState
+from concur_proxy.admission.snapshot import GateSnapshot
+from concur_proxy.admission.table import SessionTable
+from concur_proxy.admission.ticket import Ticket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateOptions:
+    """The gate's bounds."""
+
+    max_waiting_sessions: int = 10_000
+    """New sessions beyond this many waiting ones are refused. Resuming ones never are: they have work to lose."""
+    session_ttl_s: float = 1800.0
+    """A session without any request for this long is forgotten."""
+    work_conserving: bool = True
+    """Admit beyond the window while the engine demonstrably has room."""
+    enforcing: bool = True
+    """False only observes: everything passes, and `would_hold` counts what would have waited."""
+
+
+class SessionGate:
+    """Admits whole sessions to one engine under a window; an admitted session's requests pass at once."""
+
+    def __init__(
+        self,
+        *,
+        options: GateOptions,
+        lease: Lease,
+        window: float,
+        engine: str = "",
+        numbers: Iterator[int] | None = None,
+    ) -> None:
+        self.engine = engine
+        self.sessions = SessionTable()
+        self.footprints = FootprintEstimator()
+        self.counters: Counter[tuple[str, str]] = Counter()
+        """Events so far by (event, reason): `admit` and `resume` (window, room), `pause` (window, lease, client_gone),
+        `refuse` (an Outcome's value), `end` (said, answered, idle, or an Outcome's value), `would_hold` (window)."""
+        self._options = options
+        self._lease = lease
+        self._window = window
+        self._numbers = count(1) if numbers is None else numbers
+        self._room = Room()
+        self._line = WaitingLine()
+        self._places = Places()
+        self._drain_rate = DrainRate()
+        self._deadlines: list[tuple[float, int, Ticket]] = []
+        self._held = 0
+        self._in_flight = 0
+        self._draining = False
+
+    # -- what is
+
+    @property
+    def active(self) -> int:
+        """Sessions that hold a place, those included that pause once their answer has ended."""
+        return len(self._places)
+
+    @property
+    def waiting(self) -> int:
+        """Sessions with held requests."""
+        return len(self._line)
+
+    @property
+    def new_waiting(self) -> int:
+        """Waiting sessions that were never admitted."""
+        return len(self._line) - self._line.resuming
+
+    def first_new(self) -> Session | None:
+        """The first waiting session that was never admitted, or None."""
+        return self._line.first_new()
+
+    def position(self, ticket: Ticket) -> int:
+        """The held ticket's session's place in the line, from 1."""
+        return self._line.position(ticket.session)
+
+    def expected_wait_s(self, position: int, *, now: float) -> float:
+        """Seconds until the session at this place will probably be admitted, from the rate at which the line moves."""
+        return self._drain_rate.expected_wait_s(position, now=now)
+
+    def snapshot(self) -> GateSnapshot:
+        """The present state in numbers; O(1)."""
+        return GateSnapshot(
+            window=self._window,
+            active=self.active,
+            paused=self.sessions.count(SessionState.PAUSED),
+            queued=self.sessions.count(SessionState.QUEUED),
+            waiting=self.waiting,
+            held=self._held,
+            in_flight=self._in_flight,
+            footprint_tokens=self._places.footprint_tokens,
+            lease_s=self._lease.duration_s,
+        )
+
+    def next_deadline(self) -> float | None:
+        """When `expire` has something to do without any other event, or None."""
+        while self._deadlines and not self._deadlines[0][2].is_held:
+            heapq.heappop(self._deadlines)
+        times = [self._deadlines[0][0]] if self._deadlines else []
+        if (dormant := self.sessions.longest_dormant()) is not None:
+            times.append(dormant.idle_since + self._options.session_ttl_s)
+        if self._line and (idle := self._places.longest_idle()) is not None:
+            times.append(idle.idle_since + self._lease.duration_s)
+        return min(times, default=None)
+
+    # -- what happens
+
+    def arrive(
+        self, key: str, *, now: float, deadline: float, body_bytes: int = 0, one_shot: bool = False
+    ) -> tuple[Ticket, list[Ticket]]:
+        """A request of session `key` has come; returns its ticket, and every ticket that this decided (maybe its own
+        among them).
+        """
+        session = self.sessions.get(key)
+        if session is None:
+            session = Session(key=key, rank=next(self._numbers), one_shot=one_shot, now=now)
+        ticket = Ticket(session=session, number=next(self._numbers), now=now, deadline=deadline, body_bytes=body_bytes)
+        estimate = max(session.footprint, self.footprints.estimate(body_bytes))
+        refusal = self._refusal(session, estimate)
+        if refusal is not None:
+            return ticket, [self._decide(ticket, refusal, now)]
+        self._wake(session, now)
+        self._set_footprint(session, estimate)
+        if session.state is SessionState.ACTIVE and not session.pausing:
+            return ticket, [self._decide(ticket, Outcome.ADMITTED, now)]
+        session.held[ticket] = None
+        self._held += 1
+        heapq.heappush(self._deadlines, (deadline, ticket.number, ticket))
+        if not session.pausing:
+            self._line.join(session)
+        return ticket, self._pump(now)
+
+    def finish(
+        self,
+        ticket: Ticket,
+        *,
+        now: float,
+        prompt_tokens: int | None = None,
+        completion_tokens: int | None = None,
+        client_gone: bool = False,
+    ) -> list[Ticket]:
+        """A released request's answer has ended, well or badly; finishing twice is the same as once.
+
+        Token counts are the engine's, where it told them. `client_gone` gives the session's place up at once.
+        """
+        if not ticket.is_in_flight:
+            return []
+        ticket.finished = True
+        session = ticket.session
+        session.in_flight -= 1
+        session.turns += 1
+        self._in_flight -= 1
+        if prompt_tokens is not None:
+            self._count_tokens(ticket, prompt_tokens, prompt_tokens + (completion_tokens or 0))
+        if session.in_flight == 0:
+            self._step_boundary(session, now, client_gone=client_gone)
+        return self._pump(now)
+
+    def abandon(self, ticket: Ticket, *, now: float) -> list[Ticket]:
+        """The client of this ticket has gone: held, it leaves the line; in flight, its place is given up."""
+        if ticket.is_in_flight:
+            return self.finish(ticket, now=now, client_gone=True)
+        if not ticket.is_held:
+            return []
+        self._withdraw(ticket, Outcome.CLIENT_GONE, now)
+        return self._pump(now)
+
+    def end(self, key: str, *, now: float) -> list[Ticket]:
+        """The session is over: at once if nothing of it is held or in flight, else when its last request has ended."""
+        session = self.sessions.get(key)
+        if session is None:
+            return []
+        session.ending = True
+        if session.is_dormant:
+            self._end(session, "said")
+        return self._pump(now)
+
+    def resize(self, window: float, *, now: float) -> list[Ticket]:
+        """Set the window (1 or more, `inf` for none). Shrunk below the active sessions, the youngest pause at their
+        step boundary.
+        """
+        self._window = window
+        if self._options.enforcing:
+            self._pause_excess(now)
+        return self._pump(now)
+
+    def observe(self, load: EngineLoad | None, *, now: float) -> list[Ticket]:
+        """The engine's newest reading, or None when there is none to be trusted."""
+        self._room.observe(load)
+        return self._pump(now)
+
+    def expire(self, *, now: float) -> list[Ticket]:
+        """Time has passed: end holds past their deadline, forget sessions silent for too long, hand on lapsed
+        places.
+        """
+        decided = []
+        while self._deadlines and (self._deadlines[0][0] <= now or not self._deadlines[0][2].is_held):
+            ticket = heapq.heappop(self._deadlines)[2]
+            if ticket.is_held:
+                decided.append(self._withdraw(ticket, Outcome.HOLD_TIMEOUT, now))
+        while (
+            dormant := self.sessions.longest_dormant()
+        ) is not None and dormant.idle_since + self._options.session_ttl_s <= now:
+            self._end(dormant, "idle")
+        return decided + self._pump(now)
+
+    def drain(self, *, now: float) -> list[Ticket]:
+        """Stop: refuse all that is held and all that comes; what is in flight goes on."""
+        self._draining = True
+        held = [ticket for session in self.sessions for ticket in session.held]
+        return [self._withdraw(ticket, Outcome.DRAINING, now) for ticket in held]
+
+    def yield_new(self) -> Session:
+        """Part with the session that `first_new` names, for another gate to `adopt`; else `LookupError`."""
+        session = self._line.first_new()
+        if session is None:
+            raise LookupError("no new session waits here")
+        self._line.leave(session)
+        self.sessions.remove(session)
+        self._held -= len(session.held)
+        return session
+
+    def adopt(self, session: Session, *, now: float) -> list[Ticket]:
+        """Take over a waiting session that another gate yielded, with its tickets and its seniority."""
+        self.sessions.add(session)
+        self._held += len(session.held)
+        for ticket in session.held:
+            heapq.heappush(self._deadlines, (ticket.deadline, ticket.number, ticket))
+        self._line.join(session)
+        return self._pump(now)
+
+    def has_room_for(self, tokens: float) -> bool:
+        """Whether a session of this footprint would be admitted if it were next."""
+        return self._room_reason(tokens) is not None
+
+    # -- admission
+
+    def _refusal(self, session: Session, footprint: float) -> Outcome | None:
+        if self._draining:
+            return Outcome.DRAINING
+        is_new = session.state is SessionState.QUEUED and not session.held
+        if is_new and self.waiting >= self._options.max_waiting_sessions and not self.has_room_for(footprint):
+            return Outcome.QUEUE_FULL
+        return None
+
+    def _wake(self, session: Session, now: float) -> None:
+        if self.sessions.get(session.key) is None:
+            self.sessions.add(session)
+        elif session.is_dormant and session.turns:
+            self._lease.observe_gap(now - session.idle_since)
+        self.sessions.wake(session)
+        self._places.wake(session)
+
+    def _room_reason(self, tokens: float) -> str | None:
+        if self.active < self._window or not self._options.enforcing:
+            return "window"
+        return "room" if self._has_spare(tokens) else None
+
+    def _has_spare(self, tokens: float) -> bool:
+        if not self._options.work_conserving:
+            return False
+        growth = self.footprints.growth_tokens
+        demand = Demand(
+            footprints=self._places.footprint_tokens, sessions=self.active, in_flight=self._in_flight, growth=growth
+        )
+        return self._room.fits(tokens, demand)
+
+    def _pump(self, now: float) -> list[Ticket]:
+        decided: list[Ticket] = []
+        while self._places.pausing and (self._places.steady < self._window or self._has_spare(0.0)):
+            decided += self._release_held(self._places.reprieve(), now)
+        while (session := self._line.head()) is not None:
+            reason = self._room_reason(session.footprint)
+            if reason is not None:
+                decided += self._admit(session, reason, now)
+            elif not self._reclaim_lapsed(now):
+                break
+        if not self._line:
+            self._drain_rate.queue_emptied()
+        return decided
+
+    def _admit(self, session: Session, reason: str, now: float) -> list[Ticket]:
+        if self.active >= self._window and not self._options.enforcing:
+            self.counters["would_hold", "window"] += 1
+        self._line.leave(session)
+        self.counters["resume" if session.state is SessionState.PAUSED else "admit", reason] += 1
+        self.sessions.move(session, SessionState.ACTIVE)
+        self._places.take(session)
+        self._room.released(session.footprint)
+        self._drain_rate.admitted(now)
+        return self._release_held(session, now)
+
+    def _release_held(self, session: Session, now: float) -> list[Ticket]:
+        released = list(session.held)
+        session.held.clear()
+        self._held -= len(released)
+        return [self._decide(ticket, Outcome.ADMITTED, now) for ticket in released]
+
+    def _decide(self, ticket: Ticket, outcome: Outcome, now: float) -> Ticket:
+        ticket.outcome = outcome
+        ticket.decided_at = now
+        ticket.engine = self.engine
+        if outcome is Outcome.ADMITTED:
+            ticket.session.in_flight += 1
+            self._in_flight += 1
+        else:
+            self.counters["refuse", outcome.value] += 1
+        return ticket
+
+    # -- pausing and ending
+
+    def _reclaim_lapsed(self, now: float) -> bool:
+        session = self._places.longest_idle()
+        if session is None or session.idle_since + self._lease.duration_s > now:
+            return False
+        self._pause(session, "lease")
+        return True
+
+    def _pause_excess(self, now: float) -> None:
+        if self._has_spare(0.0):
+            return
+        while self._places.steady > self._window:
+            if self._reclaim_lapsed(now):
+                continue
+            session = self._places.youngest()
+            if session.in_flight:
+                self._places.start_pausing(session)
+            else:
+                self._pause(session, "window")
+
+    def _step_boundary(self, session: Session, now: float, *, client_gone: bool) -> None:
+        session.idle_since = now
+        if session.ending and not session.held:
+            self._end(session, "answered" if session.one_shot else "said")
+            return
+        if session.pausing or client_gone:
+            self._pause(session, "window" if session.pausing else "client_gone")
+        else:
+            self._places.rest(session)
+        if session.is_dormant:
+            self.sessions.sleep(session)
+
+    def _pause(self, session: Session, reason: str) -> None:
+        self.counters["pause", reason] += 1
+        self._places.give_up(session)
+        self.sessions.move(session, SessionState.PAUSED)
+        if session.held:
+            self._line.join(session)
+
+    def _withdraw(self, ticket: Ticket, outcome: Outcome, now: float) -> Ticket:
+        session = ticket.session
+        del session.held[ticket]
+        self._held -= 1
+        self._decide(ticket, outcome, now)
+        if not session.held:
+            self._line.leave(session)
+        if session.is_dormant:
+            session.idle_since = now
+            if session.ending:
+                self._end(session, outcome.value)
+            else:
+                self.sessions.sleep(session)
+        return ticket
+
+    def _end(self, session: Session, reason: str) -> None:
+        self.counters["end", reason] += 1
+        if session.state is SessionState.ACTIVE:
+            self._places.give_up(session)
+        self.sessions.remove(session)
+        session.enter(SessionState.ENDED)
+
+    # -- footprints
+
+    def _set_footprint(self, session: Session, footprint: float) -> None:
+        if session.state is SessionState.ACTIVE:
+            self._places.footprint_tokens += footprint - session.footprint
+        session.footprint = footprint
+
+    def _count_tokens(self, ticket: Ticket, prompt_tokens: int, context_tokens: int) -> None:
+        session = ticket.session
+        self.footprints.learn(body_bytes=ticket.body_bytes, prompt_tokens=prompt_tokens)
+        if session.context_tokens is not None:
+            self.footprints.learn_growth(context_tokens - session.context_tokens)
+        session.context_tokens = context_tokens
+        self._set_footprint(session, float(context_tokens))

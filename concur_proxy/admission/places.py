@@ -1,0 +1,77 @@
+"""The sessions that hold a place in the window."""
+
+from collections import OrderedDict
+
+from sortedcontainers import SortedDict
+
+from concur_proxy.admission.session import Session
+
+
+class Places:
+    """Active sessions by seniority, apart from those that pause at the end of their answer, with their footprints' sum.
+
+    Every operation costs O(log n) or less.
+    """
+
+    def __init__(self) -> None:
+        self._steady: SortedDict[int, Session] = SortedDict()
+        self._pausing: SortedDict[int, Session] = SortedDict()
+        self._idle: OrderedDict[Session, None] = OrderedDict()
+        self.footprint_tokens = 0.0
+        """Sum of the footprints of all sessions with a place."""
+
+    def __len__(self) -> int:
+        return len(self._steady) + len(self._pausing)
+
+    @property
+    def steady(self) -> int:
+        """Places whose sessions are not about to pause."""
+        return len(self._steady)
+
+    @property
+    def pausing(self) -> int:
+        """Places given up as soon as what is in flight has ended."""
+        return len(self._pausing)
+
+    def take(self, session: Session) -> None:
+        """Give the session a place."""
+        self._steady[session.rank] = session
+        self.footprint_tokens += session.footprint
+
+    def give_up(self, session: Session) -> None:
+        """Take the session's place away."""
+        (self._pausing if session.pausing else self._steady).pop(session.rank)
+        session.pausing = False
+        self._idle.pop(session, None)
+        self.footprint_tokens -= session.footprint
+        if not self:
+            self.footprint_tokens = 0.0  # floating-point remainders must not add up over the years
+
+    def youngest(self) -> Session:
+        """The steady session that was admitted last by seniority."""
+        return self._steady.peekitem(-1)[1]
+
+    def start_pausing(self, session: Session) -> None:
+        """The session gives its place up at the end of its answer."""
+        del self._steady[session.rank]
+        self._pausing[session.rank] = session
+        session.pausing = True
+
+    def reprieve(self) -> Session:
+        """The most senior pausing session keeps its place after all."""
+        rank, session = self._pausing.popitem(0)
+        session.pausing = False
+        self._steady[rank] = session
+        return session
+
+    def rest(self, session: Session) -> None:
+        """The session's last request has ended; its lease begins."""
+        self._idle[session] = None
+
+    def wake(self, session: Session) -> None:
+        """The session is back with a request."""
+        self._idle.pop(session, None)
+
+    def longest_idle(self) -> Session | None:
+        """The session whose lease ends first, or None when none is idle."""
+        return next(iter(self._idle), None)

@@ -1,0 +1,63 @@
+"""Whether an engine demonstrably has room for one more session, whatever the window says."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineLoad:
+    """What the engine last said of itself; None is unknown."""
+
+    running: int | None
+    waiting: int | None
+    kv_usage: float | None
+    """Share of KV blocks held by requests in flight, 0 to 1."""
+    capacity_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What the sessions with a place would fill of the engine's cache."""
+
+    footprints: float
+    """Sum of the active sessions' footprints, tokens."""
+    sessions: int
+    """How many sessions that is."""
+    in_flight: int
+    """Requests of theirs at the engine now."""
+    growth: float
+    """Tokens by which a session grows in a turn: each is given this much in reserve."""
+
+
+class Room:
+    """The work-conserving rule: nobody is held while the engine queues nothing and has cache that no admitted session
+    fills.
+
+    "Free" cannot be read from the engine's KV usage, which counts the blocks of idle sessions as free; so it is
+    capacity less the footprints of the sessions that hold a place. Requests in flight that did not come through this
+    gate show in the KV usage, and the larger of the two counts. Tokens released since the last reading are added to
+    it: a reading is up to an interval old.
+    """
+
+    def __init__(self) -> None:
+        self._load: EngineLoad | None = None
+        self._released_since = 0.0
+
+    def observe(self, load: EngineLoad | None) -> None:
+        """Take the newest reading; None when there is none that can be trusted."""
+        self._load = load
+        self._released_since = 0.0
+
+    def released(self, tokens: float) -> None:
+        """A session of this many tokens was admitted after the last reading."""
+        self._released_since += tokens
+
+    def fits(self, tokens: float, demand: Demand) -> bool:
+        """Whether a session of `tokens` can be added to `demand` without evicting anybody; unknown is no."""
+        load = self._load
+        if load is None or load.waiting is None or load.waiting > 0:
+            return False
+        if load.capacity_tokens is None:
+            return load.running == 0 and demand.in_flight == 0
+        used = (load.kv_usage or 0.0) * load.capacity_tokens + self._released_since
+        filled = max(demand.footprints + demand.growth * demand.sessions, used)
+        return filled + tokens + demand.growth <= load.capacity_tokens

@@ -1,0 +1,27 @@
+"""A gate's state in numbers."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateSnapshot:
+    """What a gate looks like at one moment, for metrics, control laws and debugging."""
+
+    window: float
+    """How many sessions may be active; `inf` when all may."""
+    active: int
+    """Sessions that hold a place."""
+    paused: int
+    """Sessions that had a place and lost it at a step boundary, waiting for one or silent."""
+    queued: int
+    """Sessions never admitted yet, waiting or left by their client."""
+    waiting: int
+    """Sessions with held requests, resuming and new."""
+    held: int
+    """Requests that wait."""
+    in_flight: int
+    """Requests at the engine."""
+    footprint_tokens: float
+    """KV cache that the active sessions need, in tokens."""
+    lease_s: float
+    """How long an idle session keeps its place while others wait."""

@@ -1,0 +1,58 @@
+"""One request's claim on its session's place."""
+
+from typing import TYPE_CHECKING
+
+from concur_proxy.admission.outcome import Outcome
+
+if TYPE_CHECKING:
+    from concur_proxy.admission.session import Session
+
+
+class Ticket:
+    """A request from its arrival to its end: held (`outcome` is None), then decided, and if admitted, in flight until
+    finished.
+
+    A session may have several; cancelling one leaves the others.
+    """
+
+    __slots__ = (
+        "arrived_at",
+        "body_bytes",
+        "deadline",
+        "decided_at",
+        "engine",
+        "finished",
+        "number",
+        "outcome",
+        "session",
+    )
+
+    def __init__(self, *, session: "Session", number: int, now: float, deadline: float, body_bytes: int) -> None:
+        self.session = session
+        self.number = number
+        """Arrival order over all tickets of a gate; breaks ties between equal deadlines."""
+        self.arrived_at = now
+        self.deadline = deadline
+        """When the hold ends with `HOLD_TIMEOUT`, in the caller's monotonic seconds."""
+        self.body_bytes = body_bytes
+        """Size of the request body: the footprint's estimate until the engine has counted its tokens."""
+        self.outcome: Outcome | None = None
+        self.decided_at: float | None = None
+        self.engine = ""
+        """The engine whose gate decided, by name."""
+        self.finished = False
+
+    @property
+    def is_held(self) -> bool:
+        """True until the request is released, refused or given up."""
+        return self.outcome is None
+
+    @property
+    def is_in_flight(self) -> bool:
+        """True from release until the answer ended."""
+        return self.outcome is Outcome.ADMITTED and not self.finished
+
+    @property
+    def held_s(self) -> float:
+        """Seconds between arrival and decision; 0 while undecided."""
+        return 0.0 if self.decided_at is None else self.decided_at - self.arrived_at

@@ -1,0 +1,88 @@
+"""Which window is in force: the law's, a frozen one, or the fallback, by the age of the signals and the law's
+sanity.
+"""
+
+import math
+from dataclasses import dataclass
+
+from concur_proxy.control.law import ControlLaw, Decision, DecisionKind
+from concur_proxy.control.signal import CongestionSignal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GovernorOptions:
+    """When signals are too old to be acted upon."""
+
+    stale_after_s: float = 5.0
+    """Age of the newest signal at which it is stale: the window stays as it is."""
+    fail_open_after_s: float = 15.0
+    """Age at which the fixed window below takes over."""
+    fallback_window: float = 256.0
+    """Sessions that may be active without signals."""
+
+
+class WindowGovernor:
+    """Guards the gate against a law without signals, and against a law that fails."""
+
+    def __init__(self, *, law: ControlLaw, options: GovernorOptions, now: float) -> None:
+        self._law = law
+        self._options = options
+        self._heard_at = now
+        self._has_heard = False
+        self._window = law.window
+
+    @property
+    def window(self) -> float:
+        """The window in force."""
+        return self._window
+
+    @property
+    def has_heard(self) -> bool:
+        """Whether any signal has come since the start."""
+        return self._has_heard
+
+    def signal_age_s(self, *, now: float) -> float:
+        """Seconds since the newest usable signal, or since the start when there was none."""
+        return now - self._heard_at
+
+    def is_stale(self, *, now: float) -> bool:
+        """Whether the newest signal is too old to be acted upon."""
+        return not self._has_heard or self.signal_age_s(now=now) > self._options.stale_after_s
+
+    def on_signal(self, signal: CongestionSignal) -> Decision:
+        """A signal has come. One without KV usage is as good as none: it tells nothing about the cache."""
+        if signal.kv_usage is None:
+            return self.on_silence(now=signal.now, reason="the engine exports no KV usage")
+        self._heard_at = signal.now
+        self._has_heard = True
+        try:
+            decision = self._law.on_signal(signal)
+        except Exception as error:  # noqa: BLE001 - a law, maybe a plug-in, must never take the gateway down
+            return self._fall_back(f"the law raised {type(error).__name__}: {error}")
+        return self._take(decision)
+
+    def on_overload(self, *, now: float) -> Decision:
+        """The engine answered 429 or 503."""
+        try:
+            decision = self._law.on_overload(now=now)
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._fall_back(f"the law raised {type(error).__name__}: {error}")
+        return self._take(decision)
+
+    def on_silence(self, *, now: float, reason: str) -> Decision:
+        """No usable signal in this interval: act on the age of the last one."""
+        age = self.signal_age_s(now=now)
+        if age > self._options.fail_open_after_s:
+            return self._fall_back(f"no signal for {age:.0f} s ({reason})")
+        kind = DecisionKind.FREEZE if age > self._options.stale_after_s else DecisionKind.HOLD
+        return Decision(kind=kind, window=self._window, reason=reason)
+
+    def _take(self, decision: Decision) -> Decision:
+        if not decision.window >= 1 or math.isnan(decision.window):
+            return self._fall_back(f"the law's window was {decision.window}")
+        self._window = decision.window
+        return decision
+
+    def _fall_back(self, reason: str) -> Decision:
+        self._window = self._options.fallback_window
+        return Decision(kind=DecisionKind.FALLBACK, window=self._window, reason=reason)

@@ -1,0 +1,45 @@
+"""A fixed cap on active sessions: the baseline that needs to know the workload beforehand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from concur_proxy.control.law import Decision, DecisionKind
+from concur_proxy.control.options import OptionValue, read_options
+from concur_proxy.control.signal import CongestionSignal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticOptions:
+    """Options of `static`."""
+
+    window: float = 8.0
+    """Sessions that may be active, 1 or more."""
+
+    def __post_init__(self) -> None:
+        if self.window < 1:
+            raise ValueError(f"option window must be 1 or more, not {self.window:g}")
+
+
+class Static:
+    """Never moves its window."""
+
+    enforces = True
+
+    def __init__(self, options: StaticOptions) -> None:
+        self.window = options.window
+
+    def on_signal(self, signal: CongestionSignal) -> Decision:  # noqa: ARG002 - the interface's argument
+        """Hold, whatever the signal."""
+        return self._hold()
+
+    def on_overload(self, *, now: float) -> Decision:  # noqa: ARG002 - the interface's argument
+        """Hold: a fixed cap is fixed."""
+        return self._hold()
+
+    def _hold(self) -> Decision:
+        return Decision(kind=DecisionKind.HOLD, window=self.window, reason="fixed cap")
+
+
+def build(options: Mapping[str, OptionValue]) -> Static:
+    """The law with `options`: `window`."""
+    return Static(read_options(StaticOptions, options))

@@ -1,0 +1,38 @@
+"""Reading a law's options, as they come from flags, environment or file."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from difflib import get_close_matches
+from typing import TypeVar
+
+OptionValue = float | int | str | bool
+T = TypeVar("T")
+
+
+def read_options(kind: type[T], options: Mapping[str, OptionValue]) -> T:
+    """The options dataclass `kind` with `options` set; an unknown name or a wrong value is a `ValueError` that tells
+    the mend.
+    """
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    values: dict[str, object] = {}
+    for name, value in options.items():
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known) or 'none'}"
+            raise ValueError(f"the law has no option {name!r}: {hint}")
+        default = known[name].default
+        values[name] = value if default is MISSING else _coerce(name, value, default)
+    return kind(**values)
+
+
+def _coerce(name: str, value: OptionValue, default: object) -> OptionValue:
+    if isinstance(default, bool):
+        if isinstance(value, str) and value.lower() in {"true", "false"}:
+            return value.lower() == "true"
+        if isinstance(value, bool):
+            return value
+        raise ValueError(f"option {name} must be true or false, not {value!r}")
+    try:
+        return float(value)
+    except ValueError:
+        raise ValueError(f"option {name} must be a number, not {value!r}") from None
