@@ -1,10 +1,11 @@
 """The gates of all engines behind one door: a session is placed once and stays where its KV cache lives."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.placement import LeastPressure, Placement
+from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.ticket import Ticket
 
 GateFactory = Callable[[str, Iterator[int]], SessionGate]
@@ -14,7 +15,7 @@ GateFactory = Callable[[str, Iterator[int]], SessionGate]
 class Fleet:
     """Places sessions on engines and passes every event on to the gate concerned."""
 
-    def __init__(self, *, engines: list[str], make_gate: GateFactory, placement: Placement | None = None) -> None:
+    def __init__(self, *, engines: Sequence[str], make_gate: GateFactory, placement: Placement | None = None) -> None:
         if not engines:
             raise ValueError("a fleet needs at least one engine")
         self._numbers = count(1)
@@ -72,6 +73,10 @@ class Fleet:
         """Set the window of one engine."""
         return self._gates[engine].resize(window, now=now) + self._share(now)
 
+    def observe(self, engine: str, load: EngineLoad | None, *, now: float) -> list[Ticket]:
+        """The newest reading of one engine, see `SessionGate.observe`."""
+        return self._gates[engine].observe(load, now=now) + self._share(now)
+
     def mark_down(self, engine: str) -> None:
         """The engine cannot be reached: new sessions go elsewhere while there is elsewhere, and idle ones leave it."""
         self._down.add(engine)
@@ -94,12 +99,13 @@ class Fleet:
         """Stop admitting, see `SessionGate.drain`."""
         return [ticket for gate in self._gates.values() for ticket in gate.drain(now=now)]
 
-    def gate_of(self, ticket: Ticket) -> SessionGate:
-        """The gate that decided on the ticket, or that holds it."""
+    def expected_wait(self, ticket: Ticket, *, now: float) -> tuple[int, float]:
+        """A held or refused ticket's place in its line, from 1, and the seconds that this place will probably take."""
         gate = self._gates[ticket.engine] if ticket.engine else self._home(ticket.session.key)
         if gate is None:
-            raise LookupError(f"no gate knows session {ticket.session.key!r}")
-        return gate
+            return 1, 0.0
+        position = gate.position(ticket)
+        return position, gate.expected_wait_s(position, now=now)
 
     def _home(self, key: str) -> SessionGate | None:
         return next((gate for gate in self._gates.values() if gate.sessions.get(key) is not None), None)

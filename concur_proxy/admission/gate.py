@@ -274,11 +274,11 @@ class SessionGate:
     def _has_spare(self, tokens: float) -> bool:
         if not self._options.work_conserving:
             return False
+        return self._room.fits(tokens, self._demand(self._places.footprint_tokens, self.active))
+
+    def _demand(self, footprints: float, sessions: int) -> Demand:
         growth = self.footprints.growth_tokens
-        demand = Demand(
-            footprints=self._places.footprint_tokens, sessions=self.active, in_flight=self._in_flight, growth=growth
-        )
-        return self._room.fits(tokens, demand)
+        return Demand(footprints=footprints, sessions=sessions, in_flight=self._in_flight, growth=growth)
 
     def _pump(self, now: float) -> list[Ticket]:
         decided: list[Ticket] = []
@@ -332,9 +332,7 @@ class SessionGate:
         return True
 
     def _pause_excess(self, now: float) -> None:
-        if self._has_spare(0.0):
-            return
-        while self._places.steady > self._window:
+        while self._places.steady > self._window and not self._cache_holds_steady():
             if self._reclaim_lapsed(now):
                 continue
             session = self._places.youngest()
@@ -342,6 +340,12 @@ class SessionGate:
                 self._places.start_pausing(session)
             else:
                 self._pause(session, "window")
+
+    def _cache_holds_steady(self) -> bool:
+        if not self._options.work_conserving:
+            return False
+        places = self._places
+        return self._room.holds(self._demand(places.footprint_tokens - places.pausing_tokens, places.steady))
 
     def _step_boundary(self, session: Session, now: float, *, client_gone: bool) -> None:
         session.idle_since = now
@@ -388,7 +392,7 @@ class SessionGate:
 
     def _set_footprint(self, session: Session, footprint: float) -> None:
         if session.state is SessionState.ACTIVE:
-            self._places.footprint_tokens += footprint - session.footprint
+            self._places.measure(session, footprint)
         session.footprint = footprint
 
     def _count_tokens(self, ticket: Ticket, prompt_tokens: int, context_tokens: int) -> None:

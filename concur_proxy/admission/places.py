@@ -19,6 +19,8 @@ class Places:
         self._idle: OrderedDict[Session, None] = OrderedDict()
         self.footprint_tokens = 0.0
         """Sum of the footprints of all sessions with a place."""
+        self.pausing_tokens = 0.0
+        """The part of it whose sessions are about to pause."""
 
     def __len__(self) -> int:
         return len(self._steady) + len(self._pausing)
@@ -40,12 +42,18 @@ class Places:
 
     def give_up(self, session: Session) -> None:
         """Take the session's place away."""
+        self.measure(session, 0.0)
         (self._pausing if session.pausing else self._steady).pop(session.rank)
         session.pausing = False
         self._idle.pop(session, None)
-        self.footprint_tokens -= session.footprint
         if not self:
-            self.footprint_tokens = 0.0  # floating-point remainders must not add up over the years
+            self.footprint_tokens = self.pausing_tokens = 0.0  # float remainders must not add up over the years
+
+    def measure(self, session: Session, footprint: float) -> None:
+        """Count the session's footprint as this from now on."""
+        self.footprint_tokens += footprint - session.footprint
+        if session.pausing:
+            self.pausing_tokens += footprint - session.footprint
 
     def youngest(self) -> Session:
         """The steady session that was admitted last by seniority."""
@@ -56,11 +64,13 @@ class Places:
         del self._steady[session.rank]
         self._pausing[session.rank] = session
         session.pausing = True
+        self.pausing_tokens += session.footprint
 
     def reprieve(self) -> Session:
         """The most senior pausing session keeps its place after all."""
         rank, session = self._pausing.popitem(0)
         session.pausing = False
+        self.pausing_tokens -= session.footprint
         self._steady[rank] = session
         return session
 

@@ -27,6 +27,11 @@ class Demand:
     growth: float
     """Tokens by which a session grows in a turn: each is given this much in reserve."""
 
+    @property
+    def tokens(self) -> float:
+        """Footprints and reserves."""
+        return self.footprints + self.growth * self.sessions
+
 
 class Room:
     """The work-conserving rule: nobody is held while the engine queues nothing and has cache that no admitted session
@@ -59,5 +64,14 @@ class Room:
         if load.capacity_tokens is None:
             return load.running == 0 and demand.in_flight == 0
         used = (load.kv_usage or 0.0) * load.capacity_tokens + self._released_since
-        filled = max(demand.footprints + demand.growth * demand.sessions, used)
+        filled = max(demand.tokens, used)
         return filled + tokens + demand.growth <= load.capacity_tokens
+
+    def holds(self, demand: Demand) -> bool:
+        """Whether the cache is large enough for all of `demand`, however busy the engine is; unknown is no.
+
+        By this, not by `fits`, a session is let stay: an engine that queues for a moment is no reason to give up caches
+        that are there, and to pause a session whose cache fits only makes it compute everything again.
+        """
+        capacity = None if self._load is None else self._load.capacity_tokens
+        return capacity is not None and demand.tokens <= capacity
