@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSample:
-    """One reading of an engine's `/metrics`, all ranks behind the port taken together; what the engine does not export is None, never 0.
+    """One reading of an engine's `/metrics`, all ranks behind the port taken together; what the engine does not
+    export is None, never 0.
 
     Counters are raw lifetime totals: rates are made of two samples by `engines.rates`.
     """

@@ -1,0 +1,1 @@
+"""One engine kind a file. Each has `build()`, which makes its `EngineDialect`."""
