@@ -1,0 +1,22 @@
+"""What one answer cost, in tokens, as the engine counted it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """The engine's own count for one request."""
+
+    prompt_tokens: int
+    """All tokens of the prompt, cached ones included, whatever the API's own word for the sum."""
+    completion_tokens: int
+    """All generated tokens, over all choices."""
+    cached_tokens: int | None = None
+    """Prompt tokens found in the prefix cache; None where the engine does not tell (vLLM:
+    --enable-prompt-tokens-details).
+    """
+
+    @property
+    def context_tokens(self) -> int:
+        """Tokens in the session's context after this answer."""
+        return self.prompt_tokens + self.completion_tokens
