@@ -1,0 +1,154 @@
+"""The composition root: builds every part from the settings, and is the ASGI application."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
+
+from concur_proxy import plugins
+from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.gate import GateOptions, SessionGate
+from concur_proxy.admission.lease import FixedLease, LearnedLease, Lease
+from concur_proxy.api.admin import ADMIN_PATHS, build_admin
+from concur_proxy.api.messages import Receive, Scope, Send
+from concur_proxy.api.parts import GatewayParts, RelayOptions, RequestReaders
+from concur_proxy.api.relay import Relay
+from concur_proxy.control.governor import GovernorOptions, WindowGovernor
+from concur_proxy.control.law import ControlLaw
+from concur_proxy.runtime.admitter import Admitter
+from concur_proxy.runtime.monitor import EngineMonitor
+from concur_proxy.runtime.scraper import EngineScraper
+from concur_proxy.runtime.upstream import Upstream
+from concur_proxy.settings import GatewaySettings
+from concur_proxy.stores.store import SessionStore
+from concur_proxy.telemetry.fleet import FleetCollector
+from concur_proxy.telemetry.requests import RequestMetrics
+
+logger = logging.getLogger(__name__)
+
+Clock = Callable[[], float]
+
+
+class GatewayApp:
+    """One gateway. The ASGI server calls it for every request and for its lifespan."""
+
+    def __init__(self, settings: GatewaySettings, clock: Clock = time.monotonic) -> None:
+        self.settings = settings
+        self._draining = False
+        self._background: asyncio.Task[None] | None = None
+        laws = {engine: _make_law(settings) for engine in settings.engine}
+
+        def make_gate(engine: str, numbers: Iterator[int]) -> SessionGate:
+            law = laws[engine]
+            options = GateOptions(
+                max_waiting_sessions=settings.max_waiting_sessions,
+                session_ttl_s=settings.session_ttl_s,
+                work_conserving=settings.work_conserving,
+                enforcing=law.enforces,
+            )
+            return SessionGate(
+                options=options, lease=_make_lease(settings), window=law.window, engine=engine, numbers=numbers
+            )
+
+        fleet = Fleet(engines=settings.engine, make_gate=make_gate)
+        store: SessionStore = plugins.load("concur_proxy.stores.backends", settings.store).build(fleet, clock)
+        governor_options = GovernorOptions(
+            stale_after_s=settings.stale_after_s,
+            fail_open_after_s=settings.fail_open_after_s,
+            fallback_window=settings.fallback_window,
+        )
+        self.monitors = [
+            EngineMonitor(
+                engine=engine,
+                store=store,
+                governor=WindowGovernor(law=law, options=governor_options, now=clock()),
+                clock=clock,
+            )
+            for engine, law in laws.items()
+        ]
+        self.store = store
+        self._admitter = Admitter(store, clock)
+        self._upstream = Upstream(connect_timeout_s=settings.connect_timeout_s)
+        registry = CollectorRegistry()
+        for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, FleetCollector(store, self.monitors)):
+            registry.register(collector)
+        self._relay = Relay(
+            GatewayParts(
+                options=RelayOptions.of(settings),
+                readers=RequestReaders.of(settings),
+                admitter=self._admitter,
+                store=store,
+                monitors={monitor.engine: monitor for monitor in self.monitors},
+                upstream=self._upstream,
+                metrics=RequestMetrics(registry),
+                clock=clock,
+            )
+        )
+        self._admin = build_admin(
+            admitter=self._admitter,
+            monitors=self.monitors,
+            registry=registry,
+            is_draining=lambda: self._draining,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or the lifespan."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["path"] in ADMIN_PATHS:
+            await self._admin(scope, receive, send)
+        else:
+            await self._relay(scope, receive, send)
+
+    def drain(self) -> None:
+        """Refuse what is held and what comes; what is in flight goes on."""
+        self._draining = True
+        self.store.drain()
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self._background = asyncio.create_task(self._scrape())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._background.cancel()
+        await asyncio.gather(self._background, return_exceptions=True)
+        self._admitter.close()
+        await self._upstream.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _scrape(self) -> None:
+        settings = self.settings
+        uses_tls = any(engine.startswith("https:") for engine in settings.engine)  # certificates take 0.1 s to read
+        async with httpx.AsyncClient(trust_env=False, verify=uses_tls) as client, asyncio.TaskGroup() as group:
+            for monitor in self.monitors:
+                scraper = EngineScraper(
+                    monitor.engine,
+                    client,
+                    interval_s=settings.scrape_interval_s,
+                    timeout_s=settings.scrape_timeout_s,
+                    on_sample=monitor.on_sample,
+                    on_failure=monitor.on_failure,
+                )
+                group.create_task(self._keep_scraping(scraper, monitor))
+
+    async def _keep_scraping(self, scraper: EngineScraper, monitor: EngineMonitor) -> None:
+        """A scraper that failed, as a plug-in's dialect may, is silence from its engine: else nobody would notice."""
+        while True:
+            try:
+                await scraper.run()
+            except Exception as error:
+                logger.exception("engine %s: reading its metrics failed", monitor.engine)
+                monitor.on_failure(f"reading its metrics failed: {type(error).__name__}: {error}", reachable=True)
+            await asyncio.sleep(self.settings.scrape_interval_s)
+
+
+def _make_law(settings: GatewaySettings) -> ControlLaw:
+    law: ControlLaw = plugins.load("concur_proxy.control.laws", settings.law).build(settings.law_options)
+    return law
+
+
+def _make_lease(settings: GatewaySettings) -> Lease:
+    return LearnedLease() if settings.idle_lease == "auto" else FixedLease(float(settings.idle_lease))

@@ -1,0 +1,36 @@
+"""The shapes of ASGI, and reading a request's body."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Fields = list[tuple[bytes, bytes]]
+"""Header or trailer fields, in order, with duplicates."""
+
+
+class ClientGone(Exception):  # noqa: N818 - a fact, not a fault
+    """The client closed its connection before its request was complete."""
+
+
+class BodyTooLarge(Exception):  # noqa: N818 - as above
+    """The body exceeds what the gateway was told to hold in memory."""
+
+
+async def read_body(receive: Receive, *, limit: int) -> bytes:
+    """The whole body; `BodyTooLarge` beyond `limit` bytes, `ClientGone` when it never ends."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise BodyTooLarge
+        parts.append(part)
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -1,0 +1,76 @@
+"""What every exchange needs, made once."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from concur_proxy.api.response_homes import ResponseHomes
+from concur_proxy.runtime.admitter import Admitter
+from concur_proxy.runtime.monitor import EngineMonitor
+from concur_proxy.runtime.upstream import Upstream
+from concur_proxy.settings import GatewaySettings
+from concur_proxy.stores.store import SessionStore
+from concur_proxy.telemetry.requests import RequestMetrics
+from concur_proxy.wire.endpoints import EndpointCatalogue
+from concur_proxy.wire.request_facts import RequestFactsReader
+from concur_proxy.wire.request_head import RequestHeadReader
+from concur_proxy.wire.session_key import SessionKeyReader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayOptions:
+    """The relay's settings."""
+
+    max_body_bytes: int
+    max_header_bytes: int
+    max_hold_s: float
+    ask_usage: bool
+    keepalive_comments_s: float
+    """Seconds between SSE comments to a held streaming request; 0 for none."""
+
+    @classmethod
+    def of(cls, settings: GatewaySettings) -> "RelayOptions":
+        """The relay's part of the settings."""
+        return cls(
+            max_body_bytes=settings.max_body_bytes,
+            max_header_bytes=settings.max_header_bytes,
+            max_hold_s=settings.max_hold_s,
+            ask_usage=settings.ask_usage,
+            keepalive_comments_s=settings.keepalive_comments_s,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestReaders:
+    """How requests are read: the configured paths, headers and fields."""
+
+    catalogue: EndpointCatalogue
+    facts: RequestFactsReader
+    heads: RequestHeadReader
+    keys: SessionKeyReader
+
+    @classmethod
+    def of(cls, settings: GatewaySettings) -> "RequestReaders":
+        """The readers for the settings."""
+        return cls(
+            catalogue=EndpointCatalogue(settings.endpoint_rules),
+            facts=RequestFactsReader(settings.session_headers, settings.session_end_headers),
+            heads=RequestHeadReader(settings.session_body_fields),
+            keys=SessionKeyReader(settings.session_body_fields),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayParts:
+    """The parts that exchanges share."""
+
+    options: RelayOptions
+    readers: RequestReaders
+    admitter: Admitter
+    store: SessionStore
+    monitors: Mapping[str, EngineMonitor]
+    upstream: Upstream
+    metrics: RequestMetrics
+    clock: Callable[[], float]
+    response_homes: ResponseHomes = field(default_factory=ResponseHomes)
+    fingerprints: dict[str, bytes] = field(default_factory=dict)
+    """The last `system_fingerprint` of each engine, see `StreamTap`."""

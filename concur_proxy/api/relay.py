@@ -1,0 +1,58 @@
+"""The engines' paths: what may pass goes on as an `Exchange`, the rest gets the error that it deserves."""
+
+import asyncio
+import logging
+from uuid import uuid4
+
+from concur_proxy.api.answer import Answer
+from concur_proxy.api.exchange import Exchange
+from concur_proxy.api.messages import Receive, Scope, Send
+from concur_proxy.api.parts import GatewayParts
+from concur_proxy.wire.endpoints import Refusal
+from concur_proxy.wire.fault import GatewayFault
+
+logger = logging.getLogger(__name__)
+
+
+class Relay:
+    """A plain ASGI endpoint: one look-up instead of a router, since every allowed path is treated alike."""
+
+    def __init__(self, parts: GatewayParts) -> None:
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One HTTP request. An answer that has begun and cannot go on is left unfinished: the server then cuts the
+        connection, and the client sees it broken.
+        """
+        answer = Answer(scope, send)
+        try:
+            await self._serve(scope, receive, answer)
+        except asyncio.CancelledError:
+            # The server stops, and this answer has used up the time that answers in flight are given.
+            if answer.status is None:
+                await self._refuse(answer, GatewayFault.DRAINING)
+        except Exception:  # the outermost place where the client can still be told
+            reference = uuid4().hex[:12]
+            logger.exception("%s %r failed, reference %s", scope["method"], scope["path"][:200], reference)
+            if answer.status is None:
+                await self._refuse(answer, GatewayFault.INTERNAL, f"reference {reference}")
+            else:
+                self._parts.metrics.failed(GatewayFault.INTERNAL.code)
+
+    async def _serve(self, scope: Scope, receive: Receive, answer: Answer) -> None:
+        path: str = scope["path"]
+        limit = self._parts.options.max_header_bytes
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > limit:
+            await self._refuse(answer, GatewayFault.HEADERS_TOO_LARGE, f"the limit is {limit} bytes")
+            return
+        found = self._parts.readers.catalogue.find(scope["method"], path)
+        if isinstance(found, Refusal):
+            await self._refuse(answer, found.fault, f"{scope['method']} {path[:200]}", allow=found.allow)
+            return
+        await Exchange(self._parts, found, scope, receive, answer).run()
+
+    async def _refuse(
+        self, answer: Answer, fault: GatewayFault, detail: str = "", *, allow: tuple[str, ...] = ()
+    ) -> None:
+        self._parts.metrics.failed(fault.code)
+        await answer.refuse(fault, detail, allow=allow)

@@ -1,0 +1,134 @@
+"""One engine's control loop: what its scraper hears goes to the governor, and the resulting window to the store."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+
+from concur_proxy.admission.room import EngineLoad
+from concur_proxy.control.governor import WindowGovernor
+from concur_proxy.control.law import Decision, DecisionKind
+from concur_proxy.control.signal import CongestionSignal
+from concur_proxy.engines.rates import IntervalRates
+from concur_proxy.engines.sample import EngineSample
+from concur_proxy.stores.store import SessionStore
+
+logger = logging.getLogger(__name__)
+
+
+class EngineMonitor:
+    """Keeps what is known of one engine, and moves its window."""
+
+    def __init__(
+        self, *, engine: str, store: SessionStore, governor: WindowGovernor, clock: Callable[[], float]
+    ) -> None:
+        self.engine = engine
+        self.governor = governor
+        self.decisions: Counter[DecisionKind] = Counter()
+        self.restarts = 0
+        self.preemptions = 0.0
+        self.scrape_failures = 0
+        self.rates: IntervalRates | None = None
+        """The newest interval as the controller saw it; None before the first, and kept while signals are missing."""
+        self.dialect: str | None = None
+        self.last_decision: Decision | None = None
+        self.has_answered = False
+        """Whether the engine has ever answered anything."""
+        self.failure: str | None = "not reached yet"
+        """Why there is no signal at present, or None while there is."""
+        self._has_fallen_open = False
+        self._store = store
+        self._clock = clock
+
+    @property
+    def is_up(self) -> bool:
+        """False while the engine cannot be reached."""
+        return self.engine not in self._store.down
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the engine's signals are too old to be acted upon."""
+        return self.governor.is_stale(now=self._clock())
+
+    @property
+    def signal_age_s(self) -> float:
+        """Seconds since the newest usable signal, or since the start when there was none."""
+        return self.governor.signal_age_s(now=self._clock())
+
+    def on_sample(self, rates: IntervalRates, sample: EngineSample) -> None:
+        """A scrape was read: decide on the window, then let the room that it shows be used."""
+        self.rates, self.dialect = rates, sample.dialect
+        self._note(None if rates.kv_usage is not None else "the engine exports no KV usage")
+        self.restarts += rates.restarted
+        self.preemptions += rates.preemptions or 0.0
+        self.on_contact()
+        gate = self._store.gates[self.engine]
+        snapshot = gate.snapshot()
+        signal = CongestionSignal(
+            now=rates.now,
+            kv_usage=rates.kv_usage,
+            hit_rate=rates.hit_rate,
+            preemptions=rates.preemptions,
+            running=rates.running,
+            waiting=rates.waiting,
+            capacity_tokens=rates.capacity_tokens,
+            active_sessions=snapshot.active,
+            queued_sessions=snapshot.waiting,
+        )
+        load = EngineLoad(
+            running=rates.running,
+            waiting=rates.waiting,
+            kv_usage=rates.kv_usage,
+            capacity_tokens=rates.capacity_tokens,
+        )
+        self._store.observe(self.engine, load)
+        decision = self.governor.on_signal(signal)
+        self._apply(decision)
+        if decision.kind is not DecisionKind.FALLBACK and self.failure is None:
+            self._has_fallen_open = False
+
+    def on_failure(self, reason: str, *, reachable: bool | None) -> None:
+        """A scrape failed: freeze or fall open by the age of what was last heard. `reachable` as the scraper says."""
+        self.scrape_failures += 1
+        self._note(reason)
+        if reachable:
+            self.on_contact()
+        elif reachable is False:
+            self.on_unreachable(reason)
+        now = self._clock()
+        if self.governor.is_stale(now=now):
+            self._store.observe(self.engine, None)
+        self._apply(self.governor.on_silence(now=now, reason=reason))
+
+    def on_overload(self) -> None:
+        """The engine refused a request with 429 or 503."""
+        self._apply(self.governor.on_overload(now=self._clock()))
+
+    def on_contact(self) -> None:
+        """The engine has answered something."""
+        self.has_answered = True
+        if self.engine in self._store.down:
+            logger.info("engine %s: reachable again", self.engine)
+            self._store.mark_up(self.engine)
+
+    def on_unreachable(self, reason: str) -> None:
+        """A connection to the engine failed."""
+        if self.engine not in self._store.down:
+            logger.warning("engine %s: unreachable: %s", self.engine, reason)
+            self._store.mark_down(self.engine)
+
+    def _note(self, failure: str | None) -> None:
+        if failure is None and self.failure is not None:
+            logger.info("engine %s: signals are read, in %s's names", self.engine, self.dialect)
+        elif failure != self.failure:
+            logger.warning("engine %s: no signals: %s", self.engine, failure)
+        self.failure = failure
+
+    def _apply(self, decision: Decision) -> None:
+        self.decisions[decision.kind] += 1
+        self.last_decision = decision
+        if decision.kind in {DecisionKind.INCREASE, DecisionKind.DECREASE}:
+            logger.info("engine %s: window %g: %s", self.engine, decision.window, decision.reason)
+        elif decision.kind is DecisionKind.FALLBACK and not self._has_fallen_open:
+            self._has_fallen_open = True
+            logger.warning("engine %s: fixed window of %g: %s", self.engine, decision.window, decision.reason)
+        self._store.resize(self.engine, self.governor.window)

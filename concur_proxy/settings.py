@@ -1,0 +1,259 @@
+"""Every setting of the gateway: its name, default, unit and bounds.
+
+Values come from flags (the constructor's arguments), then `CONCUR_*` environment variables, then the TOML or YAML file
+named by `config`, then the defaults. `concur_proxy.cli.load` turns what pydantic says of a wrong value into one line
+that names its source.
+"""
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self, get_origin
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from concur_proxy.config_file import ConfigFileError, read_config_file
+from concur_proxy.wire.endpoint_rule import EndpointKind, EndpointRule, parse_endpoint_rule
+from concur_proxy.wire.request_facts import DEFAULT_END_HEADERS
+from concur_proxy.wire.session_key import DEFAULT_SESSION_FIELDS, DEFAULT_SESSION_HEADERS
+
+ENV_PREFIX = "CONCUR_"
+
+SDK_TIMEOUT_S = 600.0
+"""When the OpenAI and Anthropic SDKs give a request up by default (openai 3.57 and anthropic 2.13, `_constants.py`)."""
+
+_GENERATE = "generate:"
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2: token
+_ENGINE_URL = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?", re.ASCII)
+
+
+def split_list(name: str, text: str) -> list[str]:
+    """A list setting that is written as one text: separated by commas, or JSON.
+
+    `allow_paths` is separated by semicolons, as a rule has commas between its methods.
+    """
+    if text.lstrip().startswith("["):
+        try:
+            items = json.loads(text)
+        except ValueError:
+            items = None
+        if isinstance(items, list):
+            return items
+    separator = ";" if name == "allow_paths" else ","
+    return [item.strip() for item in text.split(separator) if item.strip()]
+
+
+class _Environment(EnvSettingsSource):
+    """`CONCUR_*` variables; what cannot be decoded is left to the validation, which says what is expected."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: str) -> object:  # noqa: ARG002
+        if field_name != "law_options":
+            return value
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+
+
+class _ConfigFile(PydanticBaseSettingsSource):
+    """The file that a stronger source names in `config`."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[object, str, bool]:  # noqa: ARG002
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, object]:
+        path = self.current_state.get("config")
+        if path is None:
+            return {}
+        values = read_config_file(Path(path))
+        if "config" in values:
+            raise ConfigFileError(f"config in {path}: a file cannot name another; use --config or {ENV_PREFIX}CONFIG")
+        return values
+
+
+def _engine_url(url: str) -> str:
+    if "://" not in url:
+        raise ValueError(f"must begin with http:// or https://, as in http://{url}")
+    try:
+        parts = urlsplit(url)
+        is_sound = _ENGINE_URL.fullmatch(url) is not None and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_sound = False
+    if not is_sound:
+        raise ValueError("must be http[s]://host[:port][/base/path], with no user, query or fragment")
+    return url.rstrip("/")
+
+
+def _header_name(name: str) -> str:
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError("must be a header's name, such as x-session-id")
+    return name.lower()
+
+
+def _body_field(path: str) -> str:
+    if not all(step.strip() for step in path.split(".")):
+        raise ValueError("must be a dotted path into the body, such as metadata.session_id")
+    return path
+
+
+def _endpoint_rule(text: str) -> EndpointRule:
+    if text.startswith(_GENERATE):
+        return parse_endpoint_rule(text.removeprefix(_GENERATE), EndpointKind.GENERATE)
+    return parse_endpoint_rule(text, EndpointKind.PASS)
+
+
+def _path_rule(text: str) -> str:
+    _endpoint_rule(text)
+    return text
+
+
+def _lease(value: object) -> object:
+    if value == "auto":
+        return value
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise ValueError("must be auto, or seconds, 0 or more")
+    return seconds
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+EngineUrl = Annotated[str, AfterValidator(_engine_url)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+BodyField = Annotated[str, AfterValidator(_body_field)]
+PathRule = Annotated[str, AfterValidator(_path_rule)]
+OptionValue = bool | int | float | str
+
+
+class GatewaySettings(BaseSettings):
+    """What an operator can set. Names that end in `_s` are seconds, in `_bytes` bytes. Frozen."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid", allow_inf_nan=False
+    )
+
+    config: Path | None = Field(None, description="TOML or YAML file with these settings by name")
+
+    engine: tuple[EngineUrl, ...] = Field(
+        min_length=1, description="Base URL of an inference server, without `/v1`; several make a fleet"
+    )
+    scrape_interval_s: float = Field(1.0, ge=0.01, le=60, description="Time between two reads of an engine's metrics")
+    scrape_timeout_s: float = Field(2.0, gt=0, le=60, description="Time after which such a read has failed")
+    stale_after_s: float = Field(5.0, gt=0, description="Age at which signals are stale and the window stays as it is")
+    fail_open_after_s: float = Field(15.0, gt=0, description="Age at which `fallback_window` replaces the window")
+    fallback_window: int = Field(256, ge=1, description="Active sessions allowed while signals are missing")
+    connect_timeout_s: float = Field(5.0, gt=0, le=600, description="Time allowed to connect to an engine")
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; `0.0.0.0` for all of them")
+    port: int = Field(8300, ge=0, le=65535, description="TCP port to listen on; 0 for any free one")
+    drain_timeout_s: float = Field(
+        30.0, ge=0, description="Time for answers in flight to end after SIGTERM; held requests are refused at once"
+    )
+
+    law: str = Field("aimd", min_length=1, description="Control law that moves the window")
+    law_options: dict[str, OptionValue] = Field(
+        default_factory=dict, description="Options of the law; JSON in the environment, a table in a file"
+    )
+    work_conserving: bool = Field(
+        default=True, description="Hold nobody while an engine has nothing waiting and free cache, whatever the window"
+    )
+
+    session_headers: tuple[HeaderName, ...] = Field(
+        DEFAULT_SESSION_HEADERS, description="Headers that may name a request's session; the first found counts"
+    )
+    session_body_fields: tuple[BodyField, ...] = Field(
+        DEFAULT_SESSION_FIELDS, description="Body fields that may name it, asked after the headers; dots go deeper"
+    )
+    session_end_headers: tuple[HeaderName, ...] = Field(
+        DEFAULT_END_HEADERS, description="Headers that are `true` on a session's last request"
+    )
+    session_ttl_s: float = Field(1800.0, gt=0, description="Silence after which a session is forgotten")
+    idle_lease: Annotated[Literal["auto"] | float, BeforeValidator(_lease)] = Field(
+        "auto", description="Seconds that a session in a tool call keeps its place; `auto` learns them"
+    )
+
+    max_waiting_sessions: int = Field(10_000, ge=1, description="Sessions that may wait; further ones get HTTP 429")
+    max_hold_s: float = Field(
+        540.0, gt=0, description="Longest wait, then HTTP 429; keep it under the clients' time-out, 600 s in the SDKs"
+    )
+    keepalive_comments_s: float = Field(
+        0.0, ge=0, description="Time between SSE comments that keep a held stream's connection alive; 0 for none"
+    )
+
+    ask_usage: bool = Field(
+        default=True, description="Ask engines for a stream's token usage, and remove it where the client did not ask"
+    )
+    allow_paths: tuple[PathRule, ...] = Field(
+        (), description="Further paths, as `POST /path` or `GET,POST /path/*`; after `generate:`, under admission"
+    )
+    max_body_bytes: int = Field(64 * 1024**2, ge=1024, description="Largest request body")
+    max_header_bytes: int = Field(65536, ge=1024, description="Largest request head")
+
+    store: str = Field("memory", min_length=1, description="Where sessions are kept")
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
+        "info", description="Least level that is logged: debug, info, warning or error"
+    )
+    log_format: Literal["text", "json"] = Field("text", description="Form of a log line: text or json")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - ours decodes lists as an operator writes them
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - no file is read that was not named
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - nothing here is secret
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, environment, file: the stronger first."""
+        return init_settings, _Environment(settings_cls), _ConfigFile(settings_cls)
+
+    @property
+    def endpoint_rules(self) -> tuple[EndpointRule, ...]:
+        """`allow_paths`, parsed."""
+        return tuple(_endpoint_rule(text) for text in self.allow_paths)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_written(cls, value: object, info: ValidationInfo) -> object:
+        name = info.field_name or ""
+        kind = cls.model_fields[name].annotation
+        if isinstance(value, bool) and kind is not bool:
+            # pydantic would take true for 1
+            raise ValueError("must not be true or false")
+        if isinstance(value, str) and get_origin(kind) is tuple:
+            return split_list(name, value)
+        return value
+
+    @field_validator("engine")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        twice = [url for url in value if value.count(url) > 1]
+        if twice:
+            raise ValueError(f"names {twice[0]} twice: name each engine once")
+        return value
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.stale_after_s <= self.scrape_interval_s:
+            raise _disagreement("stale_after_s", "more than", "scrape_interval_s", "else each reading ends stale")
+        if self.fail_open_after_s < self.stale_after_s:
+            raise _disagreement("fail_open_after_s", "at least", "stale_after_s", "the window freezes before it opens")
+        return self
+
+
+def _disagreement(first: str, relation: str, second: str, reason: str) -> PydanticCustomError:
+    """An error between two settings, with both names for whoever tells where their values came from."""
+    message = "{first} must be {relation} {second}: {reason}"
+    return PydanticCustomError(
+        "settings_disagree", message, {"first": first, "relation": relation, "second": second, "reason": reason}
+    )

@@ -1,0 +1,1 @@
+"""One state store a file. Each has `build(fleet, clock)`."""

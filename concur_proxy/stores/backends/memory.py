@@ -1,0 +1,99 @@
+"""Sessions in this process' memory: the default, for a single gateway."""
+
+from collections.abc import Callable, Mapping
+
+from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.room import EngineLoad
+from concur_proxy.admission.ticket import Ticket
+from concur_proxy.stores.store import OnDecided
+
+
+class MemoryStore:
+    """Applies each event to the fleet at once."""
+
+    def __init__(self, fleet: Fleet, clock: Callable[[], float]) -> None:
+        self._fleet = fleet
+        self._clock = clock
+        self._tell: OnDecided = lambda _: None
+
+    @property
+    def gates(self) -> Mapping[str, SessionGate]:
+        """The gates by engine, to be read only."""
+        return self._fleet.gates
+
+    @property
+    def down(self) -> frozenset[str]:
+        """Engines that could not be reached."""
+        return self._fleet.down
+
+    def on_decided(self, callback: OnDecided) -> None:
+        """Tell `callback` of every decision from now on."""
+        self._tell = callback
+
+    async def arrive(self, key: str | None, *, deadline: float, body_bytes: int) -> Ticket:
+        """A request has come; decided at once unless it must wait."""
+        ticket, decided = self._fleet.arrive(key, now=self._clock(), deadline=deadline, body_bytes=body_bytes)
+        self._tell(decided)
+        return ticket
+
+    def finish(
+        self, ticket: Ticket, *, prompt_tokens: int | None, completion_tokens: int | None, client_gone: bool
+    ) -> None:
+        """An admitted request's answer has ended."""
+        self._tell(
+            self._fleet.finish(
+                ticket,
+                now=self._clock(),
+                prompt_tokens=prompt_tokens,
+                completion_tokens=completion_tokens,
+                client_gone=client_gone,
+            )
+        )
+
+    def abandon(self, ticket: Ticket) -> None:
+        """The client of a held request has gone."""
+        self._tell(self._fleet.abandon(ticket, now=self._clock()))
+
+    def end(self, key: str) -> bool:
+        """The session is over; False when no such session is known."""
+        is_known = any(gate.sessions.get(key) is not None for gate in self._fleet.gates.values())
+        self._tell(self._fleet.end(key, now=self._clock()))
+        return is_known
+
+    def resize(self, engine: str, window: float) -> None:
+        """Set the window of an engine."""
+        self._tell(self._fleet.resize(engine, window, now=self._clock()))
+
+    def observe(self, engine: str, load: EngineLoad | None) -> None:
+        """An engine's newest reading, or None when there is none to be trusted."""
+        self._tell(self._fleet.observe(engine, load, now=self._clock()))
+
+    def mark_down(self, engine: str) -> None:
+        """The engine cannot be reached."""
+        self._fleet.mark_down(engine)
+
+    def mark_up(self, engine: str) -> None:
+        """The engine answers again."""
+        self._fleet.mark_up(engine)
+
+    def expire(self) -> None:
+        """Apply what the passing of time has decided."""
+        self._tell(self._fleet.expire(now=self._clock()))
+
+    def drain(self) -> None:
+        """Refuse what is held and what comes."""
+        self._tell(self._fleet.drain(now=self._clock()))
+
+    def next_deadline(self) -> float | None:
+        """When `expire` has something to do, or None."""
+        return self._fleet.next_deadline()
+
+    def expected_wait(self, ticket: Ticket) -> tuple[int, float]:
+        """A ticket's place in the line and the seconds that it will probably take."""
+        return self._fleet.expected_wait(ticket, now=self._clock())
+
+
+def build(fleet: Fleet, clock: Callable[[], float]) -> MemoryStore:
+    """The store over `fleet`; `clock` in monotonic seconds."""
+    return MemoryStore(fleet, clock)

@@ -1,0 +1,85 @@
+"""The interface of a state store: events in, decided tickets out."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.room import EngineLoad
+from concur_proxy.admission.ticket import Ticket
+
+OnDecided = Callable[[list[Ticket]], None]
+"""Called with every ticket whose wait has ended, each exactly once."""
+
+
+class SessionStore(Protocol):
+    """Keeps the fleet's admission state and applies events to it, one after the other.
+
+    Only `arrive` may wait for the store: what happens after an answer must not delay a client. The other events are
+    applied in the order of the calls.
+    """
+
+    def on_decided(self, callback: OnDecided) -> None:
+        """Tell `callback` of every decision from now on."""
+        ...
+
+    async def arrive(self, key: str | None, *, deadline: float, body_bytes: int) -> Ticket:
+        """A request of session `key` (None: a session of one request); `deadline` in the store's clock. The ticket
+        may be decided.
+        """
+        ...
+
+    def finish(
+        self, ticket: Ticket, *, prompt_tokens: int | None, completion_tokens: int | None, client_gone: bool
+    ) -> None:
+        """An admitted request's answer has ended; token counts where the engine told them."""
+        ...
+
+    def abandon(self, ticket: Ticket) -> None:
+        """The client of a held request has gone."""
+        ...
+
+    def end(self, key: str) -> bool:
+        """The session is over; False when no such session is known."""
+        ...
+
+    def resize(self, engine: str, window: float) -> None:
+        """Set the window of an engine."""
+        ...
+
+    def observe(self, engine: str, load: EngineLoad | None) -> None:
+        """An engine's newest reading, or None when there is none to be trusted."""
+        ...
+
+    def mark_down(self, engine: str) -> None:
+        """The engine cannot be reached."""
+        ...
+
+    def mark_up(self, engine: str) -> None:
+        """The engine answers again."""
+        ...
+
+    def expire(self) -> None:
+        """Apply what the passing of time has decided."""
+        ...
+
+    def drain(self) -> None:
+        """Refuse what is held and what comes."""
+        ...
+
+    def next_deadline(self) -> float | None:
+        """When `expire` has something to do, or None."""
+        ...
+
+    def expected_wait(self, ticket: Ticket) -> tuple[int, float]:
+        """A held (or just refused) ticket's place in the line and the seconds that it will probably take."""
+        ...
+
+    @property
+    def gates(self) -> Mapping[str, SessionGate]:
+        """The gates by engine, to be read only."""
+        ...
+
+    @property
+    def down(self) -> frozenset[str]:
+        """Engines that could not be reached."""
+        ...

@@ -1,0 +1,1 @@
+"""What the gateway says of itself: Prometheus series and log lines."""

@@ -1,0 +1,113 @@
+"""Series about engines, windows and sessions, read from their owners at the moment of a scrape."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.control.law import DecisionKind
+from concur_proxy.runtime.monitor import EngineMonitor
+from concur_proxy.stores.store import SessionStore
+
+Reading = Callable[[SessionGate, EngineMonitor], float | None]
+
+
+def _gate(name: str) -> Reading:
+    return lambda gate, _: getattr(gate.snapshot(), name)
+
+
+def _engine(name: str) -> Reading:
+    return lambda _, monitor: getattr(monitor, name)
+
+
+def _signal(name: str) -> Reading:
+    return lambda _, monitor: None if monitor.rates is None else getattr(monitor.rates, name)
+
+
+GAUGES: Sequence[tuple[str, str, Reading]] = (
+    ("concur_window_sessions", "Sessions that may be active on the engine", _gate("window")),
+    ("concur_waiting_sessions", "Sessions with held requests", _gate("waiting")),
+    ("concur_held_requests", "Requests that wait for their session's admission", _gate("held")),
+    ("concur_in_flight_requests", "Admission-controlled requests at the engine", _gate("in_flight")),
+    ("concur_footprint_tokens", "KV cache that the active sessions need", _gate("footprint_tokens")),
+    ("concur_lease_seconds", "How long an idle session keeps its place while others wait", _gate("lease_s")),
+    ("concur_engine_up", "1 while the engine can be reached", _engine("is_up")),
+    ("concur_engine_signals_stale", "1 while the signals are too old to be acted upon", _engine("is_stale")),
+    ("concur_engine_signal_age_seconds", "Age of the newest usable signals", _engine("signal_age_s")),
+    ("concur_engine_kv_usage_ratio", "KV blocks in use by running requests, 0 to 1", _signal("kv_usage")),
+    ("concur_engine_prefix_hit_ratio", "Prefix-cache hit rate of the last interval", _signal("hit_rate")),
+    ("concur_engine_running_requests", "Requests in the engine's batch", _signal("running")),
+    ("concur_engine_waiting_requests", "Requests queued inside the engine", _signal("waiting")),
+    ("concur_engine_capacity_tokens", "KV cache size", _signal("capacity_tokens")),
+)
+"""Name, help and reading of each gauge with the one label `engine`; a reading of None leaves the series out."""
+
+_ADMITTED_BY = ("window", "room")
+_REFUSED_BY = tuple(outcome.value for outcome in Outcome if outcome is not Outcome.ADMITTED)
+
+EVENTS: Sequence[tuple[str, str, str, Sequence[str]]] = (
+    ("concur_admissions", "Sessions admitted for the first time", "admit", _ADMITTED_BY),
+    ("concur_resumes", "Paused sessions admitted again", "resume", _ADMITTED_BY),
+    ("concur_pauses", "Sessions that lost their place at a step boundary", "pause", ("window", "lease", "client_gone")),
+    ("concur_refusals", "Requests not admitted", "refuse", _REFUSED_BY),
+    ("concur_ended_sessions", "Sessions that ended", "end", ("said", "answered", "idle")),
+    ("concur_would_hold", "Sessions that a law which only observes would have held", "would_hold", ("window",)),
+)
+"""Name, help, the gate's event, and reasons that are exported from the start: a counter that is absent until its first
+event hides it from `rate()`.
+"""
+
+
+class FleetCollector(Collector):
+    """Reads gates and monitors; keeps nothing itself, so a series cannot disagree with what the gate decides by."""
+
+    def __init__(self, store: SessionStore, monitors: Sequence[EngineMonitor]) -> None:
+        self._store = store
+        self._monitors = monitors
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: names are known only with the engines, and the registry need not check them."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """One reading of everything."""
+        pairs = [(self._store.gates[monitor.engine], monitor) for monitor in self._monitors]
+        for name, text, reading in GAUGES:
+            gauge = GaugeMetricFamily(name, text, labels=["engine"])
+            for gate, monitor in pairs:
+                value = reading(gate, monitor)
+                if value is not None:
+                    gauge.add_metric([monitor.engine], float(value))
+            yield gauge
+        yield self._states(pairs)
+        for name, text, event, reasons in EVENTS:
+            counter = CounterMetricFamily(name, text, labels=["engine", "reason"])
+            for gate, monitor in pairs:
+                seen = sorted(reason for kind, reason in gate.counters if kind == event)
+                for reason in dict.fromkeys((*reasons, *seen)):
+                    counter.add_metric([monitor.engine, reason], gate.counters[event, reason])
+            yield counter
+        yield from self._engine_counters()
+
+    def _states(self, pairs: list[tuple[SessionGate, EngineMonitor]]) -> Metric:
+        gauge = GaugeMetricFamily("concur_sessions", "Sessions by state", labels=["engine", "state"])
+        for gate, monitor in pairs:
+            snapshot = gate.snapshot()
+            for state in ("active", "paused", "queued"):
+                gauge.add_metric([monitor.engine, state], getattr(snapshot, state))
+        return gauge
+
+    def _engine_counters(self) -> Iterator[Metric]:
+        decisions = CounterMetricFamily("concur_control_decisions", "Control decisions", labels=["engine", "kind"])
+        restarts = CounterMetricFamily("concur_engine_restarts", "Engine restarts noticed", labels=["engine"])
+        failures = CounterMetricFamily("concur_scrape_failures", "Scrapes without a usable answer", labels=["engine"])
+        preempted = CounterMetricFamily("concur_engine_preemptions", "Preemptions seen", labels=["engine"])
+        for monitor in self._monitors:
+            for kind in DecisionKind:
+                decisions.add_metric([monitor.engine, kind.value], monitor.decisions[kind])
+            restarts.add_metric([monitor.engine], monitor.restarts)
+            failures.add_metric([monitor.engine], monitor.scrape_failures)
+            preempted.add_metric([monitor.engine], monitor.preemptions)
+        yield from (decisions, restarts, failures, preempted)
