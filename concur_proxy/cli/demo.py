@@ -1,0 +1,107 @@
+"""`concur-proxy demo`: the same fleet of agents without control and through the gateway."""
+
+import argparse
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from concur_proxy import plugins
+from concur_proxy.cli.flags import LAWS
+from concur_proxy.cli.parser import CommandParser, complain, positive_number, whole_number
+from concur_proxy.demo.options import DemoOptions
+
+PROG = "concur-proxy demo"
+
+DESCRIPTION = """\
+Starts an emulated engine, runs the same fleet of agents (growing histories, tool calls) without control and then
+through the gateway, and compares the makespans, hit rates and preemptions. Takes about a minute and needs no GPU."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the demo; returns the exit status."""
+    options, file = read_options(arguments)
+    if file is not None and not _is_writable(file):
+        return complain(PROG, f"--json {file}: cannot be written")
+    import httpx  # noqa: PLC0415 - --help answers without the demo's imports
+
+    from concur_proxy.demo import run  # noqa: PLC0415
+    from concur_proxy.demo.servers import ServerFailed  # noqa: PLC0415
+
+    try:
+        results = asyncio.run(run.run(options))
+    except (ServerFailed, httpx.HTTPError, TimeoutError) as error:
+        where = f"--engine {options.engine}: " if options.engine else ""
+        complain(PROG, f"{where}{str(error) or type(error).__name__}")
+        return 1
+    if file is not None:
+        run.write_json(results, file)
+    return 0
+
+
+def read_options(arguments: Sequence[str]) -> tuple[DemoOptions, Path | None]:
+    """The demo that is asked for, and the file for its results; exits with one line when an argument is wrong."""
+    given = _parser().read(arguments)
+    default = DemoOptions()
+    workload = replace(default.workload, agents=given.agents, turns=given.turns, seed=given.seed)
+    options = replace(default, engine=given.engine, law=given.law, time_scale=given.time_scale, workload=workload)
+    return options, given.json
+
+
+def _parser() -> CommandParser:
+    default = DemoOptions()
+    parser = CommandParser(PROG, usage="[options]", description=DESCRIPTION)
+    parser.add_argument(
+        "--engine",
+        metavar="URL",
+        type=_url,
+        help="use this inference server in the place of an emulated one",
+    )
+    parser.add_argument(
+        "--law",
+        metavar="NAME",
+        type=_law,
+        default=default.law,
+        help=f"the gateway's control law: {', '.join(plugins.available(LAWS))} (default %(default)s)",
+    )
+    for name, text in (("agents", "agents, all started at once"), ("turns", "turns of each agent")):
+        value = getattr(default.workload, name)
+        parser.add_argument(
+            f"--{name}", metavar="N", type=whole_number(1), default=value, help=f"{text} (default %(default)s)"
+        )
+    parser.add_argument(
+        "--seed",
+        metavar="N",
+        type=whole_number(),
+        default=default.workload.seed,
+        help="what the agents say and how long their tools take (default %(default)s)",
+    )
+    parser.add_argument(
+        "--time-scale",
+        metavar="N",
+        type=positive_number,
+        default=default.time_scale,
+        help="how many times faster than life it all runs; 1 with --engine (default %(default)g)",
+    )
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write both results to this file as well")
+    return parser
+
+
+def _law(name: str) -> str:
+    try:
+        plugins.load(LAWS, name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return name
+
+
+def _url(text: str) -> str:
+    if urlsplit(text).scheme not in {"http", "https"} or not urlsplit(text).hostname:
+        raise argparse.ArgumentTypeError(f"must be a URL such as http://localhost:8000, not {text!r}")
+    return text.rstrip("/")
+
+
+def _is_writable(path: Path) -> bool:
+    return os.access(path if path.exists() else path.parent, os.W_OK) and not path.is_dir()

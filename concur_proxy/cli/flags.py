@@ -1,0 +1,145 @@
+"""The flags of `concur-proxy serve`: one for each setting, in sections."""
+
+import argparse
+import re
+from collections.abc import Mapping
+from typing import get_origin
+
+from pydantic.fields import FieldInfo
+
+from concur_proxy import plugins
+from concur_proxy.cli.parser import CommandParser
+from concur_proxy.settings import GatewaySettings, split_list
+
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "engines": (
+        "engine",
+        "scrape_interval_s",
+        "scrape_timeout_s",
+        "stale_after_s",
+        "fail_open_after_s",
+        "fallback_window",
+        "connect_timeout_s",
+    ),
+    "listening": ("host", "port", "drain_timeout_s"),
+    "control": ("law", "law_options", "work_conserving"),
+    "sessions": (
+        "session_headers",
+        "session_body_fields",
+        "session_end_headers",
+        "session_ttl_s",
+        "idle_lease",
+        "store",
+    ),
+    "waiting": ("max_waiting_sessions", "max_hold_s", "keepalive_comments_s"),
+    "relaying": ("ask_usage", "allow_paths", "max_body_bytes", "max_header_bytes"),
+    "running": ("config", "log_level", "log_format"),
+}
+"""Every setting, in the order of `--help`."""
+
+LAWS = "concur_proxy.control.laws"
+STORES = "concur_proxy.stores.backends"
+
+_PACKAGES = {"law": LAWS, "store": STORES}
+"""Settings that name a module of a package."""
+
+_METAVARS = {
+    "config": "FILE",
+    "engine": "URL",
+    "host": "ADDRESS",
+    "law": "NAME",
+    "law_options": "KEY=VALUE",
+    "session_headers": "HEADER",
+    "session_body_fields": "FIELD",
+    "session_end_headers": "HEADER",
+    "idle_lease": "SECONDS",
+    "store": "NAME",
+    "allow_paths": "RULE",
+    "log_level": "LEVEL",
+    "log_format": "FORMAT",
+}
+
+
+def flag_of(name: str) -> str:
+    """A setting's flag: `--max-hold-s` for `max_hold_s`."""
+    return "--set" if name == "law_options" else "--" + name.replace("_", "-")
+
+
+def default_of(field: FieldInfo) -> str | None:
+    """A setting's default as one would write it; None where there is none."""
+    default = None if field.is_required() else field.get_default(call_default_factory=True, validated_data={})
+    if default is None or default in ((), {}):
+        return None
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, float):
+        return f"{default:g}"
+    return ", ".join(default) if isinstance(default, tuple) else str(default)
+
+
+def add_flags(parser: CommandParser) -> None:
+    """Give `parser` a flag for each setting. Values stay text: the settings say what is wrong with them."""
+    for title, names in SECTIONS.items():
+        group = parser.add_argument_group(title)
+        for name in names:
+            _add_flag(group, name, GatewaySettings.model_fields[name])
+
+
+def read_flags(namespace: argparse.Namespace) -> dict[str, object]:
+    """The settings that were given as flags."""
+    flags: dict[str, object] = {}
+    for name, value in vars(namespace).items():
+        if name == "law_options":
+            flags[name] = dict(value)
+        elif isinstance(value, list):
+            flags[name] = [item for text in value for item in split_list(name, text)]
+        else:
+            flags[name] = value
+    return flags
+
+
+def _add_flag(group: "argparse._ArgumentGroup", name: str, field: FieldInfo) -> None:
+    default = default_of(field)
+    text = _as_help(field.description or "").replace("%", "%%")
+    if name in _PACKAGES:
+        text += f": {', '.join(plugins.available(_PACKAGES[name]))}"
+    if default is not None:
+        text += f" (default {default})"
+    if field.annotation is bool:
+        group.add_argument(
+            flag_of(name), dest=name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
+        )
+        return
+    is_list = name == "law_options" or get_origin(field.annotation) is tuple
+    group.add_argument(
+        flag_of(name),
+        dest=name,
+        action="append" if is_list else "store",
+        default=argparse.SUPPRESS,
+        type=_option if name == "law_options" else str,
+        metavar=_metavar(name),
+        help=f"{text}; repeatable" if is_list else text,
+    )
+
+
+def _as_help(description: str) -> str:
+    """A description as prose on a screen: a setting's name becomes its flag, other quoted text stands alone."""
+    text = re.sub("`([^`]+)`", lambda found: _shown(found[1]), description)
+    return text[0].lower() + text[1:] if text[1:2].islower() else text
+
+
+def _shown(quoted: str) -> str:
+    return flag_of(quoted) if quoted in GatewaySettings.model_fields else quoted
+
+
+def _metavar(name: str) -> str:
+    units = {"_s": "SECONDS", "_bytes": "BYTES"}
+    by_unit = next((metavar for suffix, metavar in units.items() if name.endswith(suffix)), "N")
+    return _METAVARS.get(name, by_unit)
+
+
+def _option(text: str) -> tuple[str, str]:
+    key, is_pair, value = text.partition("=")
+    if not is_pair or not key.strip():
+        raise argparse.ArgumentTypeError(f"write it as name=value, not {text!r}")
+    return key.strip(), value.strip()

@@ -1,0 +1,185 @@
+"""Loading the settings, with one line for each thing that is wrong: where it was set, what is wrong, and the mend."""
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from concur_proxy import plugins
+from concur_proxy.cli.flags import LAWS, STORES, default_of, flag_of
+from concur_proxy.config_file import ConfigFileError, read_config_file
+from concur_proxy.settings import ENV_PREFIX, SDK_TIMEOUT_S, GatewaySettings
+
+_SERVICE_LINK = re.compile(r".+_SERVICE_(HOST|PORT(_.+)?)|.+_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
+"""Variables that Kubernetes gives each pod for the Services beside it; `concur-proxy` would make CONCUR_PROXY_PORT."""
+
+
+class SettingsError(Exception):
+    """The settings cannot be used."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+        """One line each."""
+
+
+def load_settings(flags: Mapping[str, object]) -> GatewaySettings:
+    """The settings from `flags`, the environment and the configuration file; SettingsError when any is wrong."""
+    origins = _Origins(flags)
+    problems = list(_unknown_variables())
+    try:
+        settings = GatewaySettings(**flags)  # type: ignore[arg-type]
+    except ConfigFileError as error:
+        raise SettingsError([*problems, str(error)]) from error
+    except ValidationError as error:
+        raise SettingsError([*problems, *_describe(error, origins)]) from error
+    problems.extend(_plugin_problems(settings, origins))
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def advise(settings: GatewaySettings) -> list[str]:
+    """What is allowed but probably not meant, one line each."""
+    advice = [
+        f"engine {url} ends in /v1, which clients' paths begin with too: leave it out"
+        for url in settings.engine
+        if url.endswith("/v1")
+    ]
+    if settings.max_hold_s >= SDK_TIMEOUT_S:
+        advice.append(
+            f"max_hold_s {settings.max_hold_s:g}: the OpenAI and Anthropic SDKs give up after {SDK_TIMEOUT_S:g} s "
+            "unless told otherwise, and then ask again"
+        )
+    return advice
+
+
+class _Origins:
+    """Where each setting's value came from."""
+
+    def __init__(self, flags: Mapping[str, object]) -> None:
+        self._flags = flags
+        self._variables = {name.upper(): value for name, value in os.environ.items() if value}
+        self._path: object = flags.get("config", self._variables.get(f"{ENV_PREFIX}CONFIG"))
+
+    def file(self) -> dict[str, object]:
+        """The configuration file's values; none where it is not to be read."""
+        try:
+            return {} if self._path is None else read_config_file(Path(str(self._path)))
+        except ConfigFileError:
+            return {}
+
+    def tell(self, name: str, value: object = None) -> str:
+        """A setting with its value (or the part of it that is `value`), as the operator wrote it."""
+        variable = ENV_PREFIX + name.upper()
+        if name in self._flags:
+            return f"{flag_of(name)} {_short(self._flags[name] if value is None else value)}"
+        if variable in self._variables:
+            return f"{variable}={_short(self._variables[variable])}"
+        file = self.file()
+        if name in file:
+            return f"{name} = {_short(file[name] if value is None else value)} in {self._path}"
+        default = default_of(GatewaySettings.model_fields[name])
+        return f"{name} {default} (the default)"
+
+    def unknown(self, name: str) -> str:
+        """A name that is no setting."""
+        place = f"in {self._path}" if name in self.file() else "among the flags"
+        return f"unknown setting {name!r} {place}: {_suggest(name, str)}"
+
+
+def _unknown_variables() -> Iterator[str]:
+    for variable in sorted(os.environ):
+        prefix, name = variable[: len(ENV_PREFIX)].upper(), variable[len(ENV_PREFIX) :].lower()
+        if prefix != ENV_PREFIX or name in GatewaySettings.model_fields:
+            continue
+        if not _SERVICE_LINK.fullmatch(name.upper()):
+            yield f"unknown environment variable {variable}: {_suggest(name, lambda near: ENV_PREFIX + near.upper())}"
+
+
+def _suggest(name: str, write: Callable[[str], str]) -> str:
+    """The setting that `name` probably means, written as where it stands."""
+    near = get_close_matches(name, GatewaySettings.model_fields, n=1)
+    return f"did you mean {write(near[0])}?" if near else "see concur-proxy serve --help for those that there are"
+
+
+def _describe(error: ValidationError, origins: _Origins) -> Iterator[str]:
+    told: set[tuple[int | str, ...]] = set()
+    for details in error.errors(include_url=False):
+        place = details["loc"][:2]
+        # a list whose items are wrong is found too short as well, and a value of several kinds is wrong for each
+        if place in told or (len(place) == 1 and any(other[:1] == place for other in told)):
+            continue
+        told.add(place)
+        yield _line(details, origins)
+
+
+def _line(details: ErrorDetails, origins: _Origins) -> str:
+    kind, place, context = details["type"], details["loc"], details.get("ctx", {})
+    if kind == "settings_disagree":
+        first, second = origins.tell(context["first"]), origins.tell(context["second"])
+        return f"{first} must be {context['relation']} {second}: {context['reason']}"
+    name = str(place[0])
+    if kind == "extra_forbidden":
+        return origins.unknown(name)
+    if name == "engine" and kind in {"missing", "too_short"}:
+        return f"no engine given: use --engine URL, {ENV_PREFIX}ENGINE, or engine in the configuration file"
+    if name == "law_options":
+        return f'{origins.tell(name)}: must be names with values, such as {{"alpha": 2}}'
+    return f"{origins.tell(name, details['input'])}: {_complaint(details)}"
+
+
+def _complaint(details: ErrorDetails) -> str:
+    context = details.get("ctx", {})
+    if "error" in context:
+        return str(context["error"])
+    templates = {
+        "greater_than": "must be more than {gt:g}",
+        "greater_than_equal": "must be {ge:g} or more",
+        "less_than_equal": "must be {le:g} or less",
+        "literal_error": "must be {expected}",
+        "int_parsing": "must be a whole number",
+        "int_from_float": "must be a whole number",
+        "int_type": "must be a whole number",
+        "float_parsing": "must be a number",
+        "float_type": "must be a number",
+        "finite_number": "must be a finite number",
+        "bool_parsing": "must be true or false",
+        "bool_type": "must be true or false",
+        "string_type": "must be text",
+        "string_too_short": "must not be empty",
+        "tuple_type": "must be a list",
+    }
+    template = templates.get(details["type"])
+    return details["msg"] if template is None else template.format(**context).replace("'", "")
+
+
+def _plugin_problems(settings: GatewaySettings, origins: _Origins) -> Iterator[str]:
+    try:
+        plugins.load(STORES, settings.store)
+    except ValueError as error:
+        yield f"{origins.tell('store')}: {error}"
+    try:
+        law = plugins.load(LAWS, settings.law)
+    except ValueError as error:
+        yield f"{origins.tell('law')}: {error}"
+        return
+    try:
+        law.build(settings.law_options)
+    except ValueError as error:
+        yield f"{origins.tell('law_options')} with law {settings.law}: {error}"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, dict):
+        text = " ".join(f"{key}={item}" for key, item in value.items())
+    elif isinstance(value, list | tuple):
+        text = ",".join(map(str, value))
+    else:
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+    text = " ".join(text.split())
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,87 @@
+"""The `concur-proxy` command: hands its arguments to a subcommand."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+from concur_proxy.cli.parser import complain
+
+EXIT_INTERRUPTED = 130
+"""What a shell reports for a command ended by Ctrl-C: 128 + SIGINT."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A subcommand, by the module that has its `main`."""
+
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "serve": Command(
+        module="concur_proxy.cli.serve", summary="run the gateway before one or more vLLM or SGLang servers"
+    ),
+    "engine": Command(
+        module="concur_proxy.cli.engine", summary="run an emulated inference server, for trials without a GPU"
+    ),
+    "demo": Command(
+        module="concur_proxy.cli.demo", summary="run one fleet of agents without control, then through the gateway"
+    ),
+}
+
+HELP = """\
+usage: concur-proxy COMMAND [options]
+
+Admission control for fleets of LLM agents: a congestion window over whole sessions, before unmodified vLLM and SGLang
+servers.
+
+commands:
+{commands}
+
+options:
+  -h, --help  show this help, or a command's with: concur-proxy COMMAND --help
+  --version   show the version
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and exit with its status; Ctrl-C ends it without a traceback."""
+    try:
+        sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _run(arguments: list[str]) -> int:
+    first = arguments[0] if arguments else None
+    if first in COMMANDS:
+        status: int = import_module(COMMANDS[first].module).main(arguments[1:])
+        return status
+    if first in {"-h", "--help"}:
+        print(_help(), end="")
+        return 0
+    if first == "--version":
+        print(f"concur-proxy {_version()}")
+        return 0
+    if first is None:
+        print(_help(), end="", file=sys.stderr)
+        return complain("concur-proxy", "no command given")
+    near = get_close_matches(first, COMMANDS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"it is one of {', '.join(COMMANDS)}"
+    return complain("concur-proxy", f"unknown command {first}: {hint}")
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    return HELP.format(commands="\n".join(f"  {name:{width}}  {command.summary}" for name, command in COMMANDS.items()))
+
+
+def _version() -> str:
+    try:
+        return version("concur-proxy")
+    except PackageNotFoundError:
+        return "unknown: run from its source without being installed"

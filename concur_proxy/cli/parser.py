@@ -1,0 +1,87 @@
+"""An argument parser whose complaints are one line with the mend."""
+
+import argparse
+import math
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from typing import NoReturn
+
+EXIT_WRONG_USE = 2
+
+
+def complain(prog: str, *problems: str) -> int:
+    """Print each problem as one line on standard error; returns the exit status for wrong use."""
+    for problem in problems:
+        print(f"{prog}: error: {problem}", file=sys.stderr)
+    return EXIT_WRONG_USE
+
+
+def whole_number(least: int = 0, most: float = math.inf) -> Callable[[str], int]:
+    """An argument's type: a whole number within bounds."""
+    bounds = f", {least} or more" if most == math.inf else f" between {least} and {most:g}"
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"must be a whole number{bounds}, not {text!r}")
+        return int(text)
+
+    return read
+
+
+def number(text: str) -> float:
+    """An argument's type: a finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"must be a number, not {text!r}")
+    return value
+
+
+def positive_number(text: str) -> float:
+    """An argument's type: a finite number above 0."""
+    value = number(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"must be more than 0, not {text}")
+    return value
+
+
+class CommandParser(argparse.ArgumentParser):
+    """argparse with one-line errors and without abbreviated flags, which would break when a flag is added."""
+
+    def __init__(self, prog: str, *, usage: str, description: str, epilog: str | None = None) -> None:
+        super().__init__(
+            prog=prog,
+            usage=f"{prog} {usage}",
+            description=description,
+            epilog=epilog,
+            formatter_class=_HelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def read(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """The parsed arguments; exits with one line when one is unknown or incomplete."""
+        namespace, rest = self.parse_known_args(arguments)
+        if rest:
+            near = get_close_matches(rest[0].partition("=")[0], self._option_string_actions, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"see {self.prog} --help"
+            self.error(f"unknown argument {rest[0]}: {hint}")
+        return namespace
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and exit."""
+        sys.exit(complain(self.prog, message.removeprefix("argument ")))
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """As wide as the screen up to a readable width, and names with hyphens stay whole."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34, width=min(shutil.get_terminal_size().columns, 112) - 2)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)

@@ -1,0 +1,42 @@
+"""`concur-proxy serve`: the gateway."""
+
+import sys
+from collections.abc import Sequence
+
+from concur_proxy.cli.flags import add_flags, read_flags
+from concur_proxy.cli.listen import listen_problem
+from concur_proxy.cli.load import SettingsError, advise, load_settings
+from concur_proxy.cli.parser import CommandParser, complain
+
+PROG = "concur-proxy serve"
+
+DESCRIPTION = """\
+Runs the gateway: an OpenAI- and Anthropic-compatible endpoint before unmodified vLLM and SGLang servers, which admits
+whole agent sessions under a window moved by the engines' own cache signals.
+
+Each setting is a flag here, CONCUR_NAME in the environment, and a key in the file of --config. A flag is stronger than
+the environment, and that than the file: --max-hold-s 300, CONCUR_MAX_HOLD_S=300, max_hold_s = 300."""
+
+EPILOG = """\
+examples:
+  concur-proxy serve --engine http://gpu1:8000
+  concur-proxy serve --engine http://gpu1:8000 --engine http://gpu2:8000 --law static --set window=24
+  CONCUR_ENGINE=http://gpu1:8000,http://gpu2:8000 concur-proxy serve --config gateway.toml"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve until SIGTERM or Ctrl-C; returns the exit status."""
+    parser = CommandParser(PROG, usage="--engine URL [options]", description=DESCRIPTION, epilog=EPILOG)
+    add_flags(parser)
+    try:
+        settings = load_settings(read_flags(parser.read(arguments)))
+    except SettingsError as error:
+        return complain(PROG, *error.problems)
+    for line in advise(settings):
+        print(f"{PROG}: warning: {line}", file=sys.stderr)
+    if problem := listen_problem(settings.host, settings.port):
+        return complain(PROG, problem)
+    from concur_proxy.api import serve  # noqa: PLC0415 - --help and wrong settings answer without the server's imports
+
+    serve.run(settings)
+    return 0

@@ -1,0 +1,149 @@
+from pathlib import Path
+
+import pytest
+
+from concur_proxy.cli.load import SettingsError, advise, load_settings
+
+ENGINE: dict[str, object] = {"engine": ["http://gpu:8000"]}
+
+
+def problems(flags: dict[str, object]) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(flags)
+    assert all("\n" not in problem for problem in caught.value.problems)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize(
+    ("flags", "problem"),
+    [
+        ({"port": "70000"}, "--port 70000: must be 65535 or less"),
+        ({"port": "http"}, "--port http: must be a whole number"),
+        ({"max_hold_s": "0"}, "--max-hold-s 0: must be more than 0"),
+        ({"max_hold_s": "long"}, "--max-hold-s long: must be a number"),
+        ({"max_hold_s": "inf"}, "--max-hold-s inf: must be a finite number"),
+        ({"fallback_window": "0"}, "--fallback-window 0: must be 1 or more"),
+        ({"log_level": "loud"}, "--log-level loud: must be debug, info, warning or error"),
+        ({"idle_lease": "x"}, "--idle-lease x: must be auto, or seconds, 0 or more"),
+        ({"host": ""}, "--host : must not be empty"),
+        (
+            {"engine": ["http://a", "gpu:8000"]},
+            "--engine gpu:8000: must begin with http:// or https://, as in http://gpu:8000",
+        ),
+        ({"law": "aimed"}, "--law aimed: there is no 'aimed': did you mean aimd?"),
+        ({"store": "disk"}, "--store disk: there is no 'disk': choose one of memory"),
+        (
+            {"law_options": {"alhpa": "1"}},
+            "--set alhpa=1 with law aimd: the law has no option 'alhpa': did you mean alpha?",
+        ),
+        ({"law_options": {"beta": "2"}}, "--set beta=2 with law aimd: option beta must be between 0 and 1"),
+        (
+            {"scrape_interval_s": "6"},
+            "stale_after_s 5 (the default) must be more than --scrape-interval-s 6: else each reading ends stale",
+        ),
+    ],
+)
+def test_a_wrong_flag_is_one_line(flags: dict[str, object], problem: str) -> None:
+    assert problems(ENGINE | flags) == (problem,)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("CONCUR_PORT", "x", "CONCUR_PORT=x: must be a whole number"),
+        ("concur_port", "x", "CONCUR_PORT=x: must be a whole number"),
+        ("CONCUR_WORK_CONSERVING", "maybe", "CONCUR_WORK_CONSERVING=maybe: must be true or false"),
+        (
+            "CONCUR_LAW_OPTIONS",
+            "alpha=2",
+            'CONCUR_LAW_OPTIONS=alpha=2: must be names with values, such as {"alpha": 2}',
+        ),
+        ("CONCUR_PROT", "1", "unknown environment variable CONCUR_PROT: did you mean CONCUR_PORT?"),
+        (
+            "CONCUR_ZZZZZ",
+            "1",
+            "unknown environment variable CONCUR_ZZZZZ: see concur-proxy serve --help for those that there are",
+        ),
+        ("CONCUR_CONFIG", "/nowhere.toml", "cannot read /nowhere.toml: No such file or directory"),
+    ],
+)
+def test_a_wrong_variable_is_one_line(variable: str, value: str, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, value)
+    assert problems(ENGINE) == (problem,)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (
+            "max_wating_sessions = 9",
+            "unknown setting 'max_wating_sessions' in c.toml: did you mean max_waiting_sessions?",
+        ),
+        ("port = 'x'", "port = x in c.toml: must be a whole number"),
+        ("port = true", "port = true in c.toml: must not be true or false"),
+        ("port = 80.5", "port = 80.5 in c.toml: must be a whole number"),
+        ("engine = [3]", "engine = 3 in c.toml: must be text"),
+        ("session_headers = 3", "session_headers = 3 in c.toml: must be a list"),
+        (
+            "[law_options]\nalpha = [1]",
+            'law_options = alpha=[1] in c.toml: must be names with values, such as {"alpha": 2}',
+        ),
+        ("engine = []", "no engine given: use --engine URL, CONCUR_ENGINE, or engine in the configuration file"),
+        ("port = = 3", "c.toml: line 1, column 8: Invalid value"),
+    ],
+)
+def test_a_wrong_file_is_one_line(content: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c.toml").write_text(content)
+    flags: dict[str, object] = {"config": "c.toml"} if "engine" in content else ENGINE | {"config": "c.toml"}
+    assert problems(flags) == (problem,)
+
+
+def test_no_engine() -> None:
+    assert problems({}) == ("no engine given: use --engine URL, CONCUR_ENGINE, or engine in the configuration file",)
+
+
+def test_everything_wrong_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c.yaml").write_text("fallback_window: none\n")
+    monkeypatch.setenv("CONCUR_HSOT", "a")
+    monkeypatch.setenv("CONCUR_MAX_HOLD_S", "-1")
+    assert problems(ENGINE | {"config": "c.yaml", "port": "x"}) == (
+        "unknown environment variable CONCUR_HSOT: did you mean CONCUR_HOST?",
+        "fallback_window = none in c.yaml: must be a whole number",
+        "--port x: must be a whole number",
+        "CONCUR_MAX_HOLD_S=-1: must be more than 0",
+    )
+
+
+def test_a_weaker_source_is_not_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONCUR_PORT", "x")
+    assert load_settings(ENGINE | {"port": "80"}).port == 80
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_8300_TCP", "PORT_8300_TCP_ADDR"],
+)
+def test_what_kubernetes_adds_for_a_service_of_our_name_is_not_ours(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"CONCUR_PROXY_{variable}", "tcp://10.0.0.1:8300")
+    assert load_settings(ENGINE).port == 8300
+
+
+def test_a_long_value_is_cut() -> None:
+    (problem,) = problems({"engine": ["x" * 500]})
+    assert problem.startswith(f"--engine {'x' * 77}...: ")
+
+
+def test_right_settings_load_and_need_no_advice() -> None:
+    assert advise(load_settings(ENGINE | {"law": "static", "law_options": {"window": "24"}})) == []
+
+
+def test_what_is_probably_not_meant_is_told() -> None:
+    settings = load_settings({"engine": ["http://gpu:8000/v1"], "max_hold_s": 600})
+    assert advise(settings) == [
+        "engine http://gpu:8000/v1 ends in /v1, which clients' paths begin with too: leave it out",
+        "max_hold_s 600: the OpenAI and Anthropic SDKs give up after 600 s unless told otherwise, and then ask again",
+    ]

@@ -1,0 +1,45 @@
+import argparse
+from collections.abc import Callable
+
+import pytest
+
+from concur_proxy.cli.parser import CommandParser, number, positive_number, whole_number
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "value"),
+    [
+        (whole_number(), "0", 0),
+        (whole_number(1, 10), "10", 10),
+        (number, "-1.5", -1.5),
+        (positive_number, "1e-3", 0.001),
+    ],
+)
+def test_numbers(read: Callable[[str], float], text: str, value: float) -> None:
+    assert read(text) == value
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "message"),
+    [
+        (whole_number(), "-1", "must be a whole number, 0 or more, not '-1'"),
+        (whole_number(1), "0", "must be a whole number, 1 or more, not '0'"),
+        (whole_number(0, 65535), "65536", "must be a whole number between 0 and 65535, not '65536'"),
+        (whole_number(), "1.0", "must be a whole number, 0 or more, not '1.0'"),
+        (number, "nan", "must be a number, not 'nan'"),
+        (number, "x", "must be a number, not 'x'"),
+        (positive_number, "0", "must be more than 0, not 0"),
+    ],
+)
+def test_what_is_no_such_number(read: Callable[[str], float], text: str, message: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError) as caught:
+        read(text)
+    assert str(caught.value) == message
+
+
+def test_help_keeps_long_names_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    parser = CommandParser("p", usage="", description="")
+    parser.add_argument("--x", help="headers x-session-id, x-claude-code-session-id, x-litellm-session-id")
+    text = parser.format_help()
+    assert all(name in text for name in ("x-session-id", "x-claude-code-session-id", "x-litellm-session-id"))

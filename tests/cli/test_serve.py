@@ -1,0 +1,59 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from concur_proxy.cli import serve
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+@contextmanager
+def gateway(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A real gateway process and its URL."""
+    command = [sys.executable, "-m", "concur_proxy", "serve", "--port", "0", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process, process.stdout.readline().split()[-1]
+        finally:
+            process.kill()
+
+
+def test_a_wrong_setting_is_one_line_and_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert serve.main(["--engine", NOWHERE, "--port", "x"]) == 2
+    assert capsys.readouterr().err == "concur-proxy serve: error: --port x: must be a whole number\n"
+
+
+def test_each_wrong_setting_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert serve.main(["--port", "x", "--law", ""]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 3
+
+
+def test_a_port_in_use_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert serve.main(["--engine", NOWHERE, "--port", str(port)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"concur-proxy serve: error: port {port} on 127.0.0.1 is in use")
+
+
+def test_advice_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    serve.main(["--engine", f"{NOWHERE}/v1", "--host", "192.0.2.1"])
+    assert capsys.readouterr().err.startswith("concur-proxy serve: warning: engine http://127.0.0.1:9/v1 ends in /v1")
+
+
+def test_it_serves_and_ctrl_c_ends_it_quietly() -> None:
+    with gateway("--engine", NOWHERE) as (process, url):
+        with urllib.request.urlopen(f"{url}/healthz") as answer:  # noqa: S310 - our own process
+            assert answer.status == 200
+        os.kill(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in errors

@@ -1,0 +1,28 @@
+import asyncio
+
+from concur_proxy.emulation.cost import CostModel
+from concur_proxy.emulation.engine import EngineModel, EngineShape
+from concur_proxy.emulation.request import EngineRequest
+from concur_proxy.emulator.clockwork import Clockwork
+
+
+async def test_tokens_come_as_they_are_made_and_an_idle_engine_wakes_up_for_the_next_request() -> None:
+    clockwork = Clockwork(EngineModel(EngineShape(cost=CostModel(step_s=0.001))), time_scale=1.0)
+    stepping = asyncio.create_task(clockwork.run())
+    for _ in range(2):
+        request = EngineRequest(keys=(), prompt_tokens=5, output_tokens=4)
+        ranges = [part async for part in clockwork.generate(request)]
+        assert [start for start, _ in ranges] == [0, *(end for _, end in ranges[:-1])]
+        assert ranges[-1][1] == 4
+    stepping.cancel()
+
+
+async def test_closing_early_aborts() -> None:
+    model = EngineModel(EngineShape(cost=CostModel(step_s=0.001)))
+    clockwork = Clockwork(model, time_scale=1.0)
+    stepping = asyncio.create_task(clockwork.run())
+    tokens = clockwork.generate(EngineRequest(keys=(), prompt_tokens=5, output_tokens=10_000))
+    await anext(tokens)
+    await tokens.aclose()
+    assert (model.running, model.counters.aborted) == (0, 1)
+    stepping.cancel()
