@@ -6,6 +6,7 @@ from itertools import count
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.placement import LeastPressure, Placement
 from concur_proxy.admission.room import EngineLoad
+from concur_proxy.admission.session import Session
 from concur_proxy.admission.ticket import Ticket
 
 GateFactory = Callable[[str, Iterator[int]], SessionGate]
@@ -39,8 +40,15 @@ class Fleet:
         """A request has come, of session `key` or of none (then it is a session of its own, ended with its answer)."""
         one_shot = key is None
         name = f"\0{next(self._numbers)}" if key is None else key
-        decided = self._leave_dead_engine(name, now)
-        gate = self._home(name) or self._place(body_bytes)
+        decided = self._evacuate(now)
+        gate = self._home(name)
+        session = None if gate is None else gate.sessions.get(name)
+        if gate is None:
+            gate = self._place(body_bytes)
+        elif session is not None and self._is_lost(gate.engine) and not session.in_flight:
+            # Its cache is lost with the engine; what is in flight there must end first.
+            gate, more = self._move(session, gate, now)
+            decided += more
         ticket, more = gate.arrive(name, now=now, deadline=deadline, body_bytes=body_bytes, one_shot=one_shot)
         return ticket, decided + more + self._share(now)
 
@@ -54,31 +62,38 @@ class Fleet:
         client_gone: bool = False,
     ) -> list[Ticket]:
         """An admitted request's answer has ended, see `SessionGate.finish`."""
-        decided = self._gates[ticket.engine].finish(
+        if not ticket.is_in_flight:
+            return []
+        decided = self._evacuate(now)
+        decided += self._gates[ticket.engine].finish(
             ticket, now=now, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens, client_gone=client_gone
         )
         return decided + self._share(now)
 
     def abandon(self, ticket: Ticket, *, now: float) -> list[Ticket]:
         """The client of a request has gone, see `SessionGate.abandon`."""
-        gate = self._gates[ticket.engine] if ticket.engine else self._home(ticket.session.key)
-        return [] if gate is None else gate.abandon(ticket, now=now) + self._share(now)
+        gate = self._gate_of(ticket)
+        decided = [] if gate is None else gate.abandon(ticket, now=now)
+        return decided + self._evacuate(now) + self._share(now)
 
     def end(self, key: str, *, now: float) -> list[Ticket]:
         """The session is over, see `SessionGate.end`; an unknown one is none of our business."""
+        decided = self._evacuate(now)
         gate = self._home(key)
-        return [] if gate is None else gate.end(key, now=now) + self._share(now)
+        return decided + ([] if gate is None else gate.end(key, now=now)) + self._share(now)
 
     def resize(self, engine: str, window: float, *, now: float) -> list[Ticket]:
         """Set the window of one engine."""
-        return self._gates[engine].resize(window, now=now) + self._share(now)
+        return self._evacuate(now) + self._gates[engine].resize(window, now=now) + self._share(now)
 
     def observe(self, engine: str, load: EngineLoad | None, *, now: float) -> list[Ticket]:
         """The newest reading of one engine, see `SessionGate.observe`."""
-        return self._gates[engine].observe(load, now=now) + self._share(now)
+        return self._evacuate(now) + self._gates[engine].observe(load, now=now) + self._share(now)
 
     def mark_down(self, engine: str) -> None:
-        """The engine cannot be reached: new sessions go elsewhere while there is elsewhere, and idle ones leave it."""
+        """The engine cannot be reached: while another can, new sessions go elsewhere, those that wait here move with
+        the next event, and idle ones with their next request.
+        """
         self._down.add(engine)
 
     def mark_up(self, engine: str) -> None:
@@ -87,13 +102,16 @@ class Fleet:
 
     def expire(self, *, now: float) -> list[Ticket]:
         """Time has passed, see `SessionGate.expire`."""
-        decided = [ticket for gate in self._gates.values() for ticket in gate.expire(now=now)]
+        decided = self._evacuate(now)
+        decided += [ticket for gate in self._gates.values() for ticket in gate.expire(now=now)]
         return decided + self._share(now)
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do, or None."""
-        times = [time for gate in self._gates.values() if (time := gate.next_deadline()) is not None]
-        return min(times, default=None)
+        times = [gate.next_deadline() for gate in self._gates.values()]
+        if any(gate.new_waiting for gate in self._gates.values()):
+            times += [gate.next_lapse() for gate in self._takers()]
+        return min((time for time in times if time is not None), default=None)
 
     def drain(self, *, now: float) -> list[Ticket]:
         """Stop admitting, see `SessionGate.drain`."""
@@ -101,7 +119,7 @@ class Fleet:
 
     def expected_wait(self, ticket: Ticket, *, now: float) -> tuple[int, float]:
         """A held or refused ticket's place in its line, from 1, and the seconds that this place will probably take."""
-        gate = self._gates[ticket.engine] if ticket.engine else self._home(ticket.session.key)
+        gate = self._gate_of(ticket)
         if gate is None:
             return 1, 0.0
         position = gate.position(ticket)
@@ -110,31 +128,53 @@ class Fleet:
     def _home(self, key: str) -> SessionGate | None:
         return next((gate for gate in self._gates.values() if gate.sessions.get(key) is not None), None)
 
-    def _leave_dead_engine(self, key: str, now: float) -> list[Ticket]:
-        gate = self._home(key)
-        if gate is None or gate.engine not in self._down or len(self._down) == len(self._gates):
-            return []
-        session = gate.sessions.get(key)
-        # Its cache is lost with the engine; what is in flight there must end first.
-        return gate.end(key, now=now) if session is not None and session.is_dormant else []
+    def _gate_of(self, ticket: Ticket) -> SessionGate | None:
+        return self._gates[ticket.engine] if ticket.engine else self._home(ticket.session.key)
+
+    def _is_lost(self, engine: str) -> bool:
+        return engine in self._down and len(self._down) < len(self._gates)
+
+    def _evacuate(self, now: float) -> list[Ticket]:
+        """Move the sessions that wait for an engine that is down to one that is up."""
+        decided: list[Ticket] = []
+        for engine in self._down:
+            gate = self._gates[engine]
+            while self._is_lost(engine) and (session := gate.first_waiting()) is not None:
+                decided += self._move(session, gate, now)[1]
+        return decided
+
+    def _move(self, session: Session, source: SessionGate, now: float) -> tuple[SessionGate, list[Ticket]]:
+        source.part_with(session)
+        gate = self._choose(session.footprint)
+        return gate, gate.adopt(session, now=now)
 
     def _place(self, body_bytes: int) -> SessionGate:
+        first = next(iter(self._gates.values()))
+        return first if len(self._gates) == 1 else self._choose(first.footprints.estimate(body_bytes))
+
+    def _choose(self, tokens: float) -> SessionGate:
         up = [gate for engine, gate in self._gates.items() if engine not in self._down]
-        gates = up or list(self._gates.values())
-        if len(gates) == 1:
-            return gates[0]
-        return self._placement.choose(gates, tokens=gates[0].footprints.estimate(body_bytes))
+        return self._placement.choose(up or list(self._gates.values()), tokens=tokens)
+
+    def _takers(self) -> list[SessionGate]:
+        """Gates that could serve a session that waits for another engine."""
+        return [gate for engine, gate in self._gates.items() if engine not in self._down and not gate.waiting]
 
     def _share(self, now: float) -> list[Ticket]:
         """Let an engine that has room serve a new session that waits for another: it has no cache to lose."""
         decided: list[Ticket] = []
         if len(self._gates) == 1:
             return decided
-        for engine, gate in self._gates.items():
-            while engine not in self._down and gate.waiting == 0:
-                donor = max(self._gates.values(), key=lambda other: other.new_waiting)
+        for gate in self._takers():
+            while not gate.waiting and (donor := self._longest_waiting_new()) is not None:
                 head = donor.first_new()
-                if head is None or not gate.has_room_for(head.footprint):
+                if head is None or not gate.make_room(head.footprint, now=now):
                     break
-                decided += gate.adopt(donor.yield_new(), now=now)
+                donor.part_with(head)
+                # The next in the donor's line may need less room than the one that stood before it.
+                decided += gate.adopt(head, now=now) + donor.expire(now=now)
         return decided
+
+    def _longest_waiting_new(self) -> SessionGate | None:
+        heads = [(head.rank, gate) for gate in self._gates.values() if (head := gate.first_new()) is not None]
+        return min(heads, key=lambda pair: pair[0])[1] if heads else None

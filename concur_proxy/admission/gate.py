@@ -1,6 +1,5 @@
 """The gate: which sessions are active, which wait, and which requests are thereby released."""
 
-import heapq
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from itertools import count
 
 from concur_proxy.admission.drain import DrainRate
 from concur_proxy.admission.footprint import FootprintEstimator
+from concur_proxy.admission.holds import Holds
 from concur_proxy.admission.lease import Lease
 from concur_proxy.admission.line import WaitingLine
 from concur_proxy.admission.outcome import Outcome
@@ -49,18 +49,18 @@ class SessionGate:
         self.sessions = SessionTable()
         self.footprints = FootprintEstimator()
         self.counters: Counter[tuple[str, str]] = Counter()
-        """Events so far by (event, reason): `admit` and `resume` (window, room), `pause` (window, lease, client_gone),
-        `refuse` (an Outcome's value), `end` (said, answered, idle, or an Outcome's value), `would_hold` (window)."""
+        """Events so far by (event, reason): `admit` and `resume` (window, room), `pause` (window, lease, client_gone,
+        moved), `refuse` (an Outcome's value), `end` (said, answered, idle, or an Outcome's value), `would_hold`
+        (window)."""
         self._options = options
         self._lease = lease
-        self._window = window
+        self._window = _checked(window)
         self._numbers = count(1) if numbers is None else numbers
         self._room = Room()
         self._line = WaitingLine()
         self._places = Places()
         self._drain_rate = DrainRate()
-        self._deadlines: list[tuple[float, int, Ticket]] = []
-        self._held = 0
+        self._holds = Holds()
         self._in_flight = 0
         self._draining = False
 
@@ -85,6 +85,10 @@ class SessionGate:
         """The first waiting session that was never admitted, or None."""
         return self._line.first_new()
 
+    def first_waiting(self) -> Session | None:
+        """The session that is next, or None."""
+        return self._line.head()
+
     def position(self, ticket: Ticket) -> int:
         """The held ticket's session's place in the line, from 1."""
         return self._line.position(ticket.session)
@@ -101,7 +105,7 @@ class SessionGate:
             paused=self.sessions.count(SessionState.PAUSED),
             queued=self.sessions.count(SessionState.QUEUED),
             waiting=self.waiting,
-            held=self._held,
+            held=len(self._holds),
             in_flight=self._in_flight,
             footprint_tokens=self._places.footprint_tokens,
             lease_s=self._lease.duration_s,
@@ -109,14 +113,21 @@ class SessionGate:
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do without any other event, or None."""
-        while self._deadlines and not self._deadlines[0][2].is_held:
-            heapq.heappop(self._deadlines)
-        times = [self._deadlines[0][0]] if self._deadlines else []
-        if (dormant := self.sessions.longest_dormant()) is not None:
-            times.append(dormant.idle_since + self._options.session_ttl_s)
-        if self._line and (idle := self._places.longest_idle()) is not None:
-            times.append(idle.idle_since + self._lease.duration_s)
-        return min(times, default=None)
+        hold = self._holds.first()
+        dormant = self.sessions.longest_dormant()
+        times = (
+            None if hold is None else hold.deadline,
+            None if dormant is None else dormant.idle_since + self._options.session_ttl_s,
+            self.next_lapse() if self._line else None,
+        )
+        return min((time for time in times if time is not None), default=None)
+
+    def next_lapse(self) -> float | None:
+        """When the next idle session's lease ends, so that its place may go to a session that waits; None if none is
+        idle.
+        """
+        idle = self._places.longest_idle()
+        return None if idle is None else idle.idle_since + self._lease.duration_s
 
     # -- what happens
 
@@ -131,7 +142,7 @@ class SessionGate:
             session = Session(key=key, rank=next(self._numbers), one_shot=one_shot, now=now)
         ticket = Ticket(session=session, number=next(self._numbers), now=now, deadline=deadline, body_bytes=body_bytes)
         estimate = max(session.footprint, self.footprints.estimate(body_bytes))
-        refusal = self._refusal(session, estimate)
+        refusal = self._refusal(session, estimate, now)
         if refusal is not None:
             return ticket, [self._decide(ticket, refusal, now)]
         self._wake(session, now)
@@ -139,8 +150,7 @@ class SessionGate:
         if session.state is SessionState.ACTIVE and not session.pausing:
             return ticket, [self._decide(ticket, Outcome.ADMITTED, now)]
         session.held[ticket] = None
-        self._held += 1
-        heapq.heappush(self._deadlines, (deadline, ticket.number, ticket))
+        self._holds.add(ticket)
         if not session.pausing:
             self._line.join(session)
         return ticket, self._pump(now)
@@ -163,7 +173,6 @@ class SessionGate:
         ticket.finished = True
         session = ticket.session
         session.in_flight -= 1
-        session.turns += 1
         self._in_flight -= 1
         if prompt_tokens is not None:
             self._count_tokens(ticket, prompt_tokens, prompt_tokens + (completion_tokens or 0))
@@ -191,10 +200,10 @@ class SessionGate:
         return self._pump(now)
 
     def resize(self, window: float, *, now: float) -> list[Ticket]:
-        """Set the window (1 or more, `inf` for none). Shrunk below the active sessions, the youngest pause at their
-        step boundary.
+        """Set the window (1 or more, `inf` for none; of a fraction only the whole sessions count). Shrunk below the
+        active sessions, the youngest pause at their step boundary.
         """
-        self._window = window
+        self._window = _checked(window)
         if self._options.enforcing:
             self._pause_excess(now)
         return self._pump(now)
@@ -209,10 +218,8 @@ class SessionGate:
         places.
         """
         decided = []
-        while self._deadlines and (self._deadlines[0][0] <= now or not self._deadlines[0][2].is_held):
-            ticket = heapq.heappop(self._deadlines)[2]
-            if ticket.is_held:
-                decided.append(self._withdraw(ticket, Outcome.HOLD_TIMEOUT, now))
+        while (ticket := self._holds.first()) is not None and ticket.deadline <= now:
+            decided.append(self._withdraw(ticket, Outcome.HOLD_TIMEOUT, now))
         while (
             dormant := self.sessions.longest_dormant()
         ) is not None and dormant.idle_since + self._options.session_ttl_s <= now:
@@ -222,54 +229,70 @@ class SessionGate:
     def drain(self, *, now: float) -> list[Ticket]:
         """Stop: refuse all that is held and all that comes; what is in flight goes on."""
         self._draining = True
-        held = [ticket for session in self.sessions for ticket in session.held]
-        return [self._withdraw(ticket, Outcome.DRAINING, now) for ticket in held]
+        return [self._withdraw(ticket, Outcome.DRAINING, now) for ticket in list(self._holds)]
 
-    def yield_new(self) -> Session:
-        """Part with the session that `first_new` names, for another gate to `adopt`; else `LookupError`."""
-        session = self._line.first_new()
-        if session is None:
-            raise LookupError("no new session waits here")
+    def part_with(self, session: Session) -> None:
+        """Hand a session over to another gate's `adopt`, with its held tickets and its seniority; an active one loses
+        its place. The line moves with the next event. `ValueError` while requests are in flight: the engine has them.
+        """
+        if session.in_flight:
+            raise ValueError(f"session {session.key!r} has requests in flight")
+        if session.state is SessionState.ACTIVE:
+            self._pause(session, "moved")
         self._line.leave(session)
         self.sessions.remove(session)
-        self._held -= len(session.held)
-        return session
+        for ticket in session.held:
+            self._holds.remove(ticket)
 
     def adopt(self, session: Session, *, now: float) -> list[Ticket]:
-        """Take over a waiting session that another gate yielded, with its tickets and its seniority."""
+        """Take over a session that another gate parted with."""
         self.sessions.add(session)
-        self._held += len(session.held)
         for ticket in session.held:
-            heapq.heappush(self._deadlines, (ticket.deadline, ticket.number, ticket))
-        self._line.join(session)
+            self._holds.add(ticket)
+        if session.held:
+            self._line.join(session)
+        else:
+            self.sessions.sleep(session)
         return self._pump(now)
 
     def has_room_for(self, tokens: float) -> bool:
         """Whether a session of this footprint would be admitted if it were next."""
-        return self._room_reason(tokens) is not None
+        return not self._options.enforcing or self._room_reason(tokens) is not None
+
+    def make_room(self, tokens: float, *, now: float) -> bool:
+        """Whether a session of this footprint would be admitted if it were next, with the places whose lease has
+        ended: they are taken back as needed, so call this only when somebody waits.
+        """
+        return self._make_room(tokens, now) is not None or not self._options.enforcing
 
     # -- admission
 
-    def _refusal(self, session: Session, footprint: float) -> Outcome | None:
+    def _refusal(self, session: Session, footprint: float, now: float) -> Outcome | None:
         if self._draining:
             return Outcome.DRAINING
         is_new = session.state is SessionState.QUEUED and not session.held
-        if is_new and self.waiting >= self._options.max_waiting_sessions and not self.has_room_for(footprint):
+        is_full = self.waiting >= self._options.max_waiting_sessions
+        if is_new and is_full and not self.make_room(footprint, now=now):
             return Outcome.QUEUE_FULL
         return None
 
     def _wake(self, session: Session, now: float) -> None:
         if self.sessions.get(session.key) is None:
             self.sessions.add(session)
-        elif session.is_dormant and session.turns:
+        elif session.is_dormant and session.is_between_steps:
             self._lease.observe_gap(now - session.idle_since)
         self.sessions.wake(session)
         self._places.wake(session)
 
     def _room_reason(self, tokens: float) -> str | None:
-        if self.active < self._window or not self._options.enforcing:
+        if self.active + 1 <= self._window:
             return "window"
         return "room" if self._has_spare(tokens) else None
+
+    def _make_room(self, tokens: float, now: float) -> str | None:
+        while (reason := self._room_reason(tokens)) is None and self._reclaim_lapsed(now):
+            pass
+        return reason
 
     def _has_spare(self, tokens: float) -> bool:
         if not self._options.work_conserving:
@@ -282,21 +305,20 @@ class SessionGate:
 
     def _pump(self, now: float) -> list[Ticket]:
         decided: list[Ticket] = []
-        while self._places.pausing and (self._places.steady < self._window or self._has_spare(0.0)):
+        while self._places.pausing and (self._places.steady + 1 <= self._window or self._has_spare(0.0)):
             decided += self._release_held(self._places.reprieve(), now)
         while (session := self._line.head()) is not None:
-            reason = self._room_reason(session.footprint)
-            if reason is not None:
-                decided += self._admit(session, reason, now)
-            elif not self._reclaim_lapsed(now):
+            reason = self._make_room(session.footprint, now)
+            if reason is None and self._options.enforcing:
                 break
+            if reason is None:
+                self.counters["would_hold", "window"] += 1
+            decided += self._admit(session, reason or "window", now)
         if not self._line:
             self._drain_rate.queue_emptied()
         return decided
 
     def _admit(self, session: Session, reason: str, now: float) -> list[Ticket]:
-        if self.active >= self._window and not self._options.enforcing:
-            self.counters["would_hold", "window"] += 1
         self._line.leave(session)
         self.counters["resume" if session.state is SessionState.PAUSED else "admit", reason] += 1
         self.sessions.move(session, SessionState.ACTIVE)
@@ -308,7 +330,8 @@ class SessionGate:
     def _release_held(self, session: Session, now: float) -> list[Ticket]:
         released = list(session.held)
         session.held.clear()
-        self._held -= len(released)
+        for ticket in released:
+            self._holds.remove(ticket)
         return [self._decide(ticket, Outcome.ADMITTED, now) for ticket in released]
 
     def _decide(self, ticket: Ticket, outcome: Outcome, now: float) -> Ticket:
@@ -325,8 +348,8 @@ class SessionGate:
     # -- pausing and ending
 
     def _reclaim_lapsed(self, now: float) -> bool:
-        session = self._places.longest_idle()
-        if session is None or session.idle_since + self._lease.duration_s > now:
+        session, lapse = self._places.longest_idle(), self.next_lapse()
+        if session is None or lapse is None or lapse > now:
             return False
         self._pause(session, "lease")
         return True
@@ -349,6 +372,7 @@ class SessionGate:
 
     def _step_boundary(self, session: Session, now: float, *, client_gone: bool) -> None:
         session.idle_since = now
+        session.is_between_steps = not client_gone
         if session.ending and not session.held:
             self._end(session, "answered" if session.one_shot else "said")
             return
@@ -369,12 +393,13 @@ class SessionGate:
     def _withdraw(self, ticket: Ticket, outcome: Outcome, now: float) -> Ticket:
         session = ticket.session
         del session.held[ticket]
-        self._held -= 1
+        self._holds.remove(ticket)
         self._decide(ticket, outcome, now)
         if not session.held:
             self._line.leave(session)
         if session.is_dormant:
             session.idle_since = now
+            session.is_between_steps = False
             if session.ending:
                 self._end(session, outcome.value)
             else:
@@ -402,3 +427,9 @@ class SessionGate:
             self.footprints.learn_growth(context_tokens - session.context_tokens)
         session.context_tokens = context_tokens
         self._set_footprint(session, float(context_tokens))
+
+
+def _checked(window: float) -> float:
+    if not window >= 1:  # true of NaN as well, under which nobody would ever be admitted
+        raise ValueError(f"a window must be 1 or more, not {window:g}")
+    return window

@@ -57,13 +57,15 @@ class Room:
         self._released_since += tokens
 
     def fits(self, tokens: float, demand: Demand) -> bool:
-        """Whether a session of `tokens` can be added to `demand` without evicting anybody; unknown is no."""
+        """Whether a session of `tokens` can be added to `demand` without evicting anybody; unknown is no, unless the
+        engine does nothing at all.
+        """
         load = self._load
         if load is None or load.waiting is None or load.waiting > 0:
             return False
-        if load.capacity_tokens is None:
+        if load.capacity_tokens is None or load.kv_usage is None:
             return load.running == 0 and demand.in_flight == 0
-        used = (load.kv_usage or 0.0) * load.capacity_tokens + self._released_since
+        used = load.kv_usage * load.capacity_tokens + self._released_since
         filled = max(demand.tokens, used)
         return filled + tokens + demand.growth <= load.capacity_tokens
 

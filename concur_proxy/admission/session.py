@@ -46,12 +46,12 @@ class Session:
         "held",
         "idle_since",
         "in_flight",
+        "is_between_steps",
         "key",
         "one_shot",
         "pausing",
         "rank",
         "state",
-        "turns",
     )
 
     def __init__(self, *, key: str, rank: int, one_shot: bool, now: float) -> None:
@@ -74,9 +74,9 @@ class Session:
         self.context_tokens: int | None = None
         """Prompt and answer of the last turn as the engine counted them; None until it has."""
         self.idle_since = now
-        """When the last request ended (or the session arrived): the start of the gap that a tool call leaves."""
-        self.turns = 0
-        """Answers that ended."""
+        """When the last request ended, or the session arrived."""
+        self.is_between_steps = False
+        """Whether the silence since then follows an answer: the gap of a tool call, not a client's retry."""
 
     @property
     def is_dormant(self) -> bool:

@@ -1,7 +1,6 @@
 """The composition root: builds every part from the settings, and is the ASGI application."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Iterator
 
@@ -26,8 +25,6 @@ from concur_proxy.settings import GatewaySettings
 from concur_proxy.stores.store import SessionStore
 from concur_proxy.telemetry.fleet import FleetCollector
 from concur_proxy.telemetry.requests import RequestMetrics
-
-logger = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 
@@ -132,17 +129,7 @@ class GatewayApp:
                     on_sample=monitor.on_sample,
                     on_failure=monitor.on_failure,
                 )
-                group.create_task(self._keep_scraping(scraper, monitor))
-
-    async def _keep_scraping(self, scraper: EngineScraper, monitor: EngineMonitor) -> None:
-        """A scraper that failed, as a plug-in's dialect may, is silence from its engine: else nobody would notice."""
-        while True:
-            try:
-                await scraper.run()
-            except Exception as error:
-                logger.exception("engine %s: reading its metrics failed", monitor.engine)
-                monitor.on_failure(f"reading its metrics failed: {type(error).__name__}: {error}", reachable=True)
-            await asyncio.sleep(self.settings.scrape_interval_s)
+                group.create_task(scraper.run())
 
 
 def _make_law(settings: GatewaySettings) -> ControlLaw:

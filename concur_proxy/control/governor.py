@@ -2,7 +2,6 @@
 sanity.
 """
 
-import math
 from dataclasses import dataclass
 
 from concur_proxy.control.law import ControlLaw, Decision, DecisionKind
@@ -67,18 +66,24 @@ class WindowGovernor:
             decision = self._law.on_overload(now=now)
         except Exception as error:  # noqa: BLE001 - as above
             return self._fall_back(f"the law raised {type(error).__name__}: {error}")
+        if self._is_open(now):
+            # The law has taken note, but without signals its window would be undone at the next silent interval.
+            return self._fall_back(f"{decision.reason}, without signals")
         return self._take(decision)
 
     def on_silence(self, *, now: float, reason: str) -> Decision:
         """No usable signal in this interval: act on the age of the last one."""
         age = self.signal_age_s(now=now)
-        if age > self._options.fail_open_after_s:
+        if self._is_open(now):
             return self._fall_back(f"no signal for {age:.0f} s ({reason})")
         kind = DecisionKind.FREEZE if age > self._options.stale_after_s else DecisionKind.HOLD
         return Decision(kind=kind, window=self._window, reason=reason)
 
+    def _is_open(self, now: float) -> bool:
+        return self.signal_age_s(now=now) > self._options.fail_open_after_s
+
     def _take(self, decision: Decision) -> Decision:
-        if not decision.window >= 1 or math.isnan(decision.window):
+        if not decision.window >= 1:  # true of NaN as well
             return self._fall_back(f"the law's window was {decision.window}")
         self._window = decision.window
         return decision

@@ -33,6 +33,8 @@ def _coerce(name: str, value: OptionValue, default: object) -> OptionValue:
             return value
         raise ValueError(f"option {name} must be true or false, not {value!r}")
     try:
-        return float(value)
+        if not isinstance(value, bool):
+            return float(value)
     except ValueError:
-        raise ValueError(f"option {name} must be a number, not {value!r}") from None
+        pass
+    raise ValueError(f"option {name} must be a number, not {value!r}")

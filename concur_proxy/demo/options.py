@@ -4,7 +4,16 @@ from dataclasses import dataclass, field
 
 from concur_proxy.demo.workload import Workload
 
-SMALL_ENGINE = ("--capacity-tokens", "60000", "--prefill-tokens-s", "2500", "--step-s", "0.02", "--token-budget", "2048")
+SMALL_ENGINE = (
+    "--capacity-tokens",
+    "60000",
+    "--prefill-tokens-s",
+    "2500",
+    "--step-s",
+    "0.02",
+    "--token-budget",
+    "2048",
+)
 """A fifth of the default engine, for histories of a fifth: the same pressure with less text to carry."""
 
 

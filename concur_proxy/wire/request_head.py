@@ -70,6 +70,8 @@ class RequestHeadReader:
         """The head of a JSON body, or why there is none. Never raises."""
         try:
             wire = self._decoder.decode(body)
+            if not body.isascii():
+                body.decode("utf-8", "surrogatepass")  # as Python's json: the decoder does not look into what it skips
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._read_leniently(body)
         return self._head(wire, is_utf8=True)

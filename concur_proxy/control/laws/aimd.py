@@ -11,6 +11,7 @@ application-limited sender proves nothing about the path), and at most one cut i
 `once_per_episode` is set.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -49,6 +50,7 @@ class AimdOptions:
             "options must keep 0 <= u_low <= u_high <= 1": 0 <= self.u_low <= self.u_high <= 1,
             "option h_thresh must be between 0 and 1": 0 <= self.h_thresh <= 1,
             "options must keep 1 <= minimum <= initial <= maximum": 1 <= self.minimum <= self.initial <= self.maximum,
+            "option maximum must be finite": self.maximum < math.inf,  # infinity has no half
             "option overload_pause_s must be 0 or more": self.overload_pause_s >= 0,
         }
         for message, holds in rules.items():
@@ -83,7 +85,7 @@ class Aimd:
         self._in_episode = False
         if usage >= o.u_low:
             return self._hold(f"usage {usage:.2f}, hit rate {'unknown' if hits is None else format(hits, '.2f')}")
-        if signal.active_sessions < self._window:
+        if signal.active_sessions + 1 <= self._window:
             return self._hold(f"usage {usage:.2f} < {o.u_low:g}, but the window is not full")
         return self._move(min(self._window + o.alpha, o.maximum), f"usage {usage:.2f} < {o.u_low:g}")
 

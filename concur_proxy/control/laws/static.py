@@ -16,7 +16,7 @@ class StaticOptions:
     """Sessions that may be active, 1 or more."""
 
     def __post_init__(self) -> None:
-        if self.window < 1:
+        if not self.window >= 1:  # true of NaN as well
             raise ValueError(f"option window must be 1 or more, not {self.window:g}")
 
 

@@ -1,0 +1,90 @@
+"""A gate with a clock and a diary, for tests that tell a story of events."""
+
+from collections.abc import Iterator
+
+from concur_proxy.admission.gate import GateOptions, SessionGate
+from concur_proxy.admission.lease import FixedLease, Lease
+from concur_proxy.admission.room import EngineLoad
+from concur_proxy.admission.session import Session
+from concur_proxy.admission.ticket import Ticket
+
+HOLD_S = 1_000.0
+
+
+def load(
+    *,
+    running: int | None = 0,
+    waiting: int | None = 0,
+    kv_usage: float | None = 0.0,
+    capacity_tokens: int | None = 1_000,
+) -> EngineLoad:
+    """An idle engine's reading, but for what is given."""
+    return EngineLoad(running=running, waiting=waiting, kv_usage=kv_usage, capacity_tokens=capacity_tokens)
+
+
+class Scene:
+    """One gate, and `now`, which the test moves."""
+
+    def __init__(
+        self,
+        *,
+        window: float = 1.0,
+        lease: Lease | None = None,
+        max_waiting: int = 100,
+        ttl_s: float = 100.0,
+        work_conserving: bool = True,
+        enforcing: bool = True,
+        engine: str = "e",
+        numbers: Iterator[int] | None = None,
+    ) -> None:
+        options = GateOptions(
+            max_waiting_sessions=max_waiting,
+            session_ttl_s=ttl_s,
+            work_conserving=work_conserving,
+            enforcing=enforcing,
+        )
+        self.gate = SessionGate(
+            options=options, lease=lease or FixedLease(5.0), window=window, engine=engine, numbers=numbers
+        )
+        self.now = 0.0
+        self.decided: list[Ticket] = []
+        """What the last event decided."""
+
+    def arrive(self, key: str, *, tokens: float = 0.0, hold_s: float = HOLD_S, one_shot: bool = False) -> Ticket:
+        """A request of the session, with a body that is taken for so many tokens while no engine has counted any."""
+        ticket, self.decided = self.gate.arrive(
+            key, now=self.now, deadline=self.now + hold_s, body_bytes=round(4 * tokens), one_shot=one_shot
+        )
+        return ticket
+
+    def finish(
+        self, ticket: Ticket, *, prompt: int | None = None, completion: int | None = None, gone: bool = False
+    ) -> list[Ticket]:
+        """The ticket's answer has ended."""
+        self.decided = self.gate.finish(
+            ticket, now=self.now, prompt_tokens=prompt, completion_tokens=completion, client_gone=gone
+        )
+        return self.decided
+
+    def idle(self, *keys: str) -> None:
+        """Sessions that are active and between two steps, in this order of seniority."""
+        for key in keys:
+            ticket = self.arrive(key)
+            assert ticket.is_in_flight, "the window has no place for it"
+            self.finish(ticket)
+
+    def resize(self, window: float) -> list[Ticket]:
+        """A new window."""
+        return self.gate.resize(window, now=self.now)
+
+    def pass_time(self, seconds: float) -> list[Ticket]:
+        """Move the clock and tell the gate."""
+        self.now += seconds
+        self.decided = self.gate.expire(now=self.now)
+        return self.decided
+
+    def session(self, key: str) -> Session:
+        """The session, which the gate knows."""
+        session = self.gate.sessions.get(key)
+        assert session is not None
+        return session

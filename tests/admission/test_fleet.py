@@ -1,0 +1,281 @@
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.gate import GateOptions, SessionGate
+from concur_proxy.admission.lease import FixedLease
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.session import SessionState
+from concur_proxy.admission.ticket import Ticket
+from tests.admission.gates import HOLD_S, load
+
+LEASE_S = 5.0
+
+
+class FleetScene:
+    """A fleet, and `now`, which the test moves."""
+
+    def __init__(self, *engines: str, windows: dict[str, float] | None = None) -> None:
+        def make_gate(engine: str, numbers: Iterator[int]) -> SessionGate:
+            window = (windows or {}).get(engine, 1.0)
+            return SessionGate(
+                options=GateOptions(session_ttl_s=100.0),
+                lease=FixedLease(LEASE_S),
+                window=window,
+                engine=engine,
+                numbers=numbers,
+            )
+
+        self.fleet = Fleet(engines=engines, make_gate=make_gate)
+        self.now = 0.0
+        self.decided: list[Ticket] = []
+
+    def arrive(self, key: str | None, *, tokens: int = 0, hold_s: float = HOLD_S) -> Ticket:
+        ticket, self.decided = self.fleet.arrive(key, now=self.now, deadline=self.now + hold_s, body_bytes=4 * tokens)
+        return ticket
+
+    def finish(self, ticket: Ticket) -> list[Ticket]:
+        return self.fleet.finish(ticket, now=self.now)
+
+    def pass_time(self, seconds: float) -> list[Ticket]:
+        self.now += seconds
+        return self.fleet.expire(now=self.now)
+
+    def home(self, key: str) -> str:
+        (engine,) = [name for name, gate in self.fleet.gates.items() if gate.sessions.get(key) is not None]
+        return engine
+
+
+def _engines(tickets: Sequence[Ticket]) -> list[str]:
+    return [ticket.engine for ticket in tickets]
+
+
+def test_a_fleet_has_an_engine() -> None:
+    with pytest.raises(ValueError, match="at least one engine"):
+        FleetScene()
+
+
+def test_new_sessions_go_where_there_is_room() -> None:
+    scene = FleetScene("a", "b")
+    assert _engines([scene.arrive("x"), scene.arrive("y")]) == ["a", "b"]
+
+
+def test_a_session_stays_where_its_cache_lives() -> None:
+    scene = FleetScene("a", "b", windows={"a": 2.0})
+    scene.finish(scene.arrive("x"))
+    scene.arrive("other", tokens=500)
+    for _ in range(3):
+        ticket = scene.arrive("x")
+        assert ticket.engine == "a"
+        scene.finish(ticket)
+
+
+def test_requests_without_a_key_are_never_lumped_together() -> None:
+    scene = FleetScene("a", "b")
+    tickets = [scene.arrive(None) for _ in range(3)]
+    assert len({ticket.session for ticket in tickets}) == 3
+    assert [ticket.outcome for ticket in tickets] == [Outcome.ADMITTED, Outcome.ADMITTED, None]
+    assert scene.finish(tickets[1]) == [tickets[2]]
+    assert tickets[2].engine == "b"
+
+
+def test_a_new_session_that_waits_is_served_by_whichever_engine_is_free_first() -> None:
+    scene = FleetScene("a", "b")
+    scene.arrive("x")
+    running = scene.arrive(None)
+    held = [scene.arrive("y"), scene.arrive("z")]
+    assert [scene.home(key) for key in "yz"] == ["a", "b"]
+    assert scene.finish(running) == [held[1]]
+    scene.fleet.end("z", now=0.0)
+    assert scene.finish(held[1]) == [held[0]]
+    assert held[0].engine == "b"
+
+
+def test_of_several_lines_the_session_that_has_waited_longest_is_served_first() -> None:
+    scene = FleetScene("a", "b", "c")
+    running = {name: scene.arrive(None) for name in "abc"}
+    first, second, third = (scene.arrive(key) for key in "xyz")
+    more = scene.arrive("w")
+    assert [scene.home(key) for key in "xyzw"] == ["a", "b", "c", "a"]
+    assert scene.finish(running["c"]) == [third]
+    scene.fleet.end("z", now=0.0)
+    assert scene.finish(third) == [first]
+    assert first.engine == "c"
+    assert (second.is_held, more.is_held) == (True, True)
+
+
+def test_a_paused_session_is_not_moved_by_another_engines_room() -> None:
+    scene = FleetScene("a", "b", windows={"a": 2.0})
+    senior = scene.arrive("x")
+    other = scene.arrive("z")
+    scene.finish(scene.arrive("y"))
+    assert [scene.home(key) for key in "xzy"] == ["a", "b", "a"]
+    scene.fleet.resize("a", 1.0, now=0.0)
+    resuming = scene.arrive("y")
+    scene.fleet.end("z", now=0.0)
+    scene.finish(other)
+    assert (resuming.is_held, senior.is_in_flight, scene.home("y")) == (True, True, "a")
+
+
+def test_a_place_lapsed_on_one_engine_serves_a_session_that_waits_for_another() -> None:
+    scene = FleetScene("a", "b")
+    scene.arrive("x")
+    scene.finish(scene.arrive("y"))
+    held = [scene.arrive("z"), scene.arrive("w")]
+    assert [scene.home(key) for key in "xyz"] == ["a", "b", "a"]
+    # Only the one that waits in b's own line makes b look at its leases: take it away.
+    scene.fleet.abandon(held[1], now=0.0)
+    assert scene.fleet.next_deadline() == LEASE_S
+    assert scene.pass_time(LEASE_S) == [held[0]]
+    assert held[0].engine == "b"
+    deadline = scene.fleet.next_deadline()
+    assert deadline is not None
+    assert deadline > scene.now
+
+
+def test_a_line_whose_head_was_served_elsewhere_moves_on() -> None:
+    scene = FleetScene("a", "b")
+    scene.arrive("x", tokens=100)
+    running = scene.arrive(None, tokens=100)
+    scene.fleet.observe("a", load(running=1, kv_usage=0.1, capacity_tokens=1_000), now=0.0)
+    large, small = scene.arrive("large", tokens=950), scene.arrive("small", tokens=200)
+    assert [scene.home(key) for key in ("large", "small")] == ["a", "a"]
+    assert (large.is_held, small.is_held) == (True, True)
+    assert scene.finish(running) == [large, small]
+    assert _engines([large, small]) == ["b", "a"]
+
+
+def test_new_sessions_avoid_an_engine_that_is_down() -> None:
+    scene = FleetScene("a", "b", windows={"b": 5.0})
+    scene.fleet.mark_down("a")
+    assert scene.fleet.down == {"a"}
+    assert _engines([scene.arrive(key) for key in "xyz"]) == ["b"] * 3
+    scene.fleet.mark_up("a")
+    assert scene.arrive("w").engine == "a"
+
+
+def test_an_idle_session_of_a_dead_engine_resumes_on_a_live_one_before_new_ones() -> None:
+    scene = FleetScene("a", "b")
+    scene.finish(scene.arrive("x"))
+    running = scene.arrive("y")
+    scene.fleet.mark_down("a")
+    new = scene.arrive("z")
+    back = scene.arrive("x")
+    assert (scene.home("x"), back.session.state) == ("b", SessionState.PAUSED)
+    scene.fleet.end("y", now=0.0)
+    assert scene.finish(running) == [back]
+    assert (back.engine, new.is_held) == ("b", True)
+
+
+def test_sessions_that_wait_for_a_dead_engine_move_to_a_live_one_with_the_next_event() -> None:
+    scene = FleetScene("a", "b", windows={"a": 2.0})
+    dying = scene.arrive("x")
+    running = scene.arrive("y")
+    scene.finish(scene.arrive("w"))
+    scene.fleet.resize("a", 1.0, now=0.0)
+    new, resuming = scene.arrive("z"), scene.arrive("w")
+    assert [scene.home(key) for key in "xywz"] == ["a", "b", "a", "a"]
+    extra = scene.arrive("v")
+    scene.fleet.mark_down("a")
+    # The request that found the engine dead ends: nobody who waits is sent after it.
+    assert scene.finish(dying) == []
+    assert {scene.home(key) for key in "wzv"} == {"b"}
+    assert [scene.fleet.expected_wait(ticket, now=0.0)[0] for ticket in (resuming, new, extra)] == [1, 2, 3]
+    scene.fleet.end("y", now=0.0)
+    assert scene.finish(running) == [resuming]
+
+
+def test_while_every_engine_is_down_sessions_wait_and_pass_as_ever() -> None:
+    scene = FleetScene("a", "b")
+    for engine in "ab":
+        scene.fleet.mark_down(engine)
+    tickets = [scene.arrive(None) for _ in range(3)]
+    assert [ticket.outcome for ticket in tickets] == [Outcome.ADMITTED, Outcome.ADMITTED, None]
+    assert scene.finish(tickets[0]) == [tickets[2]]
+
+
+def test_sessions_that_waited_while_every_engine_was_down_follow_the_first_that_is_back() -> None:
+    scene = FleetScene("a", "b", windows={"b": 9.0})
+    scene.fleet.mark_down("a")
+    for number in range(9):
+        scene.arrive(f"s{number}")
+    scene.fleet.mark_down("b")
+    scene.arrive("x")
+    held = [scene.arrive("y"), scene.arrive("z")]
+    assert {ticket.outcome for ticket in held} == {None}
+    scene.fleet.mark_up("b")
+    assert sorted(scene.fleet.resize("b", 12.0, now=0.0), key=lambda ticket: ticket.number) == held
+    assert _engines(held) == ["b", "b"]
+
+
+def test_an_answer_that_is_still_coming_from_a_dead_engine_may_end() -> None:
+    scene = FleetScene("a", "b")
+    answer = scene.arrive("x")
+    scene.fleet.mark_down("a")
+    parallel = scene.arrive("x")
+    assert parallel.engine == "a"
+    scene.finish(parallel)
+    scene.finish(answer)
+    assert scene.arrive("x").engine == "b"
+
+
+def test_finishing_what_is_not_in_flight_does_nothing() -> None:
+    scene = FleetScene("a")
+    running, held = scene.arrive("x"), scene.arrive("y")
+    assert scene.finish(held) == []
+    assert held.is_held
+    scene.finish(running)
+    assert scene.finish(running) == []
+
+
+def test_a_held_request_may_be_given_up_and_one_in_flight_too() -> None:
+    scene = FleetScene("a", "b")
+    running, _, held = scene.arrive("x"), scene.arrive("y"), scene.arrive("z")
+    assert scene.fleet.abandon(held, now=0.0) == []
+    assert held.outcome is Outcome.CLIENT_GONE
+    waiting = scene.arrive("w")
+    assert scene.fleet.abandon(running, now=0.0) == [waiting]
+    assert scene.fleet.abandon(held, now=0.0) == []
+
+
+def test_ending_an_unknown_session_does_nothing() -> None:
+    assert FleetScene("a").fleet.end("nobody", now=0.0) == []
+
+
+def test_the_earliest_deadline_of_all_engines_counts() -> None:
+    scene = FleetScene("a", "b")
+    assert scene.fleet.next_deadline() is None
+    scene.arrive("x")
+    scene.arrive("y")
+    tickets = [scene.arrive("z", hold_s=9.0), scene.arrive("w", hold_s=3.0)]
+    assert scene.fleet.next_deadline() == 3.0
+    assert scene.pass_time(3.0) == [tickets[1]]
+    assert scene.fleet.next_deadline() == 9.0
+
+
+def test_draining_refuses_what_waits_on_every_engine() -> None:
+    scene = FleetScene("a", "b")
+    running = [scene.arrive(key) for key in "xy"]
+    held = [scene.arrive(key) for key in "zw"]
+    assert set(scene.fleet.drain(now=0.0)) == set(held)
+    assert {ticket.outcome for ticket in held} == {Outcome.DRAINING}
+    assert all(ticket.is_in_flight for ticket in running)
+    assert scene.arrive("late").outcome is Outcome.DRAINING
+
+
+def test_the_expected_wait_is_of_the_line_that_the_ticket_stands_in() -> None:
+    scene = FleetScene("a", "b")
+    for key in "xy":
+        scene.arrive(key)
+    held = [scene.arrive(key) for key in "zwv"]
+    assert [scene.fleet.expected_wait(ticket, now=0.0)[0] for ticket in held] == [1, 1, 2]
+
+
+def test_a_ticket_of_a_session_that_is_gone_waits_for_nothing() -> None:
+    scene = FleetScene("a")
+    ticket = scene.arrive("x")
+    stranger = Ticket(session=ticket.session, number=99, now=0.0, deadline=1.0, body_bytes=0)
+    scene.fleet.end("x", now=0.0)
+    scene.finish(ticket)
+    assert scene.fleet.expected_wait(stranger, now=0.0) == (1, 0.0)

@@ -1,0 +1,55 @@
+from concur_proxy.admission.line import WaitingLine
+from concur_proxy.admission.session import Session, SessionState
+
+
+def _session(rank: int, state: SessionState = SessionState.QUEUED) -> Session:
+    session = Session(key=f"s{rank}", rank=rank, one_shot=False, now=0.0)
+    session.state = state
+    return session
+
+
+def _order(line: WaitingLine) -> list[int]:
+    ranks = []
+    while (session := line.head()) is not None:
+        ranks.append(session.rank)
+        line.leave(session)
+    return ranks
+
+
+def test_resuming_sessions_come_before_new_ones_each_by_seniority() -> None:
+    line = WaitingLine()
+    for session in (_session(3), _session(9, SessionState.PAUSED), _session(1), _session(4, SessionState.PAUSED)):
+        line.join(session)
+    assert line.resuming == 2
+    first = line.first_new()
+    assert first is not None
+    assert first.rank == 1
+    assert _order(line) == [4, 9, 1, 3]
+    assert len(line) == 0
+    assert line.head() is line.first_new() is None
+
+
+def test_joining_twice_is_the_same_as_once_and_leaving_twice_too() -> None:
+    line, session = WaitingLine(), _session(1)
+    line.join(session)
+    line.join(session)
+    assert len(line) == 1
+    line.leave(session)
+    line.leave(session)
+    assert len(line) == 0
+
+
+def test_the_position_counts_from_one_over_both_parts() -> None:
+    line = WaitingLine()
+    sessions = [_session(7, SessionState.PAUSED), _session(8, SessionState.PAUSED), _session(2), _session(5)]
+    for session in sessions:
+        line.join(session)
+    assert [line.position(session) for session in sessions] == [1, 2, 3, 4]
+
+
+def test_a_session_that_has_not_joined_has_the_position_that_it_would_have() -> None:
+    line = WaitingLine()
+    line.join(_session(5))
+    assert line.position(_session(3)) == 1
+    assert line.position(_session(9)) == 2
+    assert line.position(_session(9, SessionState.PAUSED)) == 1

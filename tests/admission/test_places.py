@@ -1,0 +1,77 @@
+from concur_proxy.admission.places import Places
+from concur_proxy.admission.session import Session
+
+
+def _session(rank: int, footprint: float = 0.0) -> Session:
+    session = Session(key=f"s{rank}", rank=rank, one_shot=False, now=0.0)
+    session.footprint = footprint
+    return session
+
+
+def test_the_youngest_is_the_last_by_seniority_not_by_admission() -> None:
+    places, old, young = Places(), _session(1), _session(2)
+    places.take(young)
+    places.take(old)
+    assert places.youngest() is young
+
+
+def test_a_pausing_session_keeps_its_place_but_is_not_steady() -> None:
+    places, session = Places(), _session(1, 10.0)
+    places.take(session)
+    places.start_pausing(session)
+    assert (len(places), places.steady, places.pausing, session.pausing) == (1, 0, 1, True)
+    assert (places.footprint_tokens, places.pausing_tokens) == (10.0, 10.0)
+
+
+def test_the_most_senior_is_reprieved_first() -> None:
+    places, old, young = Places(), _session(1, 10.0), _session(2, 5.0)
+    for session in (old, young):
+        places.take(session)
+        places.start_pausing(session)
+    assert places.reprieve() is old
+    assert (places.steady, places.pausing, old.pausing, young.pausing) == (1, 1, False, True)
+    assert places.pausing_tokens == 5.0
+
+
+def test_a_place_given_up_takes_its_tokens_along_whether_pausing_or_not() -> None:
+    places, steady, pausing, other = Places(), _session(1, 10.0), _session(2, 20.0), _session(3, 1.0)
+    for session in (steady, pausing, other):
+        places.take(session)
+    places.start_pausing(pausing)
+    places.give_up(steady)
+    places.give_up(pausing)
+    assert (len(places), places.footprint_tokens, places.pausing_tokens, pausing.pausing) == (1, 1.0, 0.0, False)
+
+
+def test_no_remainder_is_left_when_nobody_has_a_place() -> None:
+    places, sessions = Places(), [_session(rank, footprint) for rank, footprint in enumerate((0.1, 0.2, 0.3))]
+    for session in sessions:
+        places.take(session)
+    for session in sessions:
+        places.give_up(session)
+    assert places.footprint_tokens == 0.0
+
+
+def test_a_footprint_measured_anew_counts_from_then_on() -> None:
+    places, session = Places(), _session(1, 10.0)
+    places.take(session)
+    places.measure(session, 25.0)
+    session.footprint = 25.0
+    assert places.footprint_tokens == 25.0
+    places.start_pausing(session)
+    places.measure(session, 5.0)
+    assert (places.footprint_tokens, places.pausing_tokens) == (5.0, 5.0)
+
+
+def test_the_longest_idle_is_the_first_that_came_to_rest_and_has_not_woken() -> None:
+    places, sessions = Places(), [_session(rank) for rank in range(3)]
+    for session in sessions:
+        places.take(session)
+    assert places.longest_idle() is None
+    for session in reversed(sessions):
+        places.rest(session)
+    assert places.longest_idle() is sessions[2]
+    places.wake(sessions[2])
+    assert places.longest_idle() is sessions[1]
+    places.give_up(sessions[1])
+    assert places.longest_idle() is sessions[0]

@@ -1,0 +1,19 @@
+from tests.admission.gates import Scene
+
+
+def test_it_counts_sessions_by_state_and_requests_by_fate() -> None:
+    scene = Scene(window=3.0)
+    scene.idle("active", "paused")
+    scene.finish(scene.arrive("paused too"), gone=True)
+    scene.resize(1.0)
+    scene.arrive("active", tokens=30)
+    scene.arrive("active", tokens=50)
+    scene.gate.abandon(scene.arrive("left"), now=0.0)
+    scene.arrive("new")
+    scene.arrive("new")
+    scene.arrive("paused")
+    now = scene.gate.snapshot()
+    assert (now.window, now.lease_s) == (1.0, 5.0)
+    assert (now.active, now.paused, now.queued) == (1, 2, 2)
+    assert (now.waiting, now.held, now.in_flight) == (2, 3, 2)
+    assert now.footprint_tokens == 50.0

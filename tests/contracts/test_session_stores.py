@@ -1,0 +1,260 @@
+"""What holds for every session store: a new file in `stores/backends` is tested by being there.
+
+Only what the interface promises is used. A store may answer later than at once, so these tests wait for what they
+expect, and time is a clock that they move.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from concur_proxy import plugins
+from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.room import EngineLoad
+from concur_proxy.admission.ticket import Ticket
+from concur_proxy.stores.store import SessionStore
+from tests.contracts.added_plugin import added_plugin
+from tests.stores.fleets import make_fleet
+
+PACKAGE = "concur_proxy.stores.backends"
+ROOM = EngineLoad(running=0, waiting=0, kv_usage=0.0, capacity_tokens=100_000)
+
+
+class Scene:
+    """A store, its clock, and what it has told."""
+
+    def __init__(self, name: str, fleet: Fleet) -> None:
+        self.now = 1000.0
+        self.store: SessionStore = plugins.load(PACKAGE, name).build(fleet, lambda: self.now)
+        self.told: list[Ticket] = []
+        self.store.on_decided(self.told.extend)
+
+    async def arrive(self, key: str | None, *, hold_s: float = 60.0) -> Ticket:
+        """A request of this session."""
+        return await self.store.arrive(key, deadline=self.now + hold_s, body_bytes=400)
+
+    def finish(self, ticket: Ticket, *, client_gone: bool = False) -> None:
+        """Its answer has ended."""
+        self.store.finish(ticket, prompt_tokens=100, completion_tokens=10, client_gone=client_gone)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Let the store come to it."""
+        async with asyncio.timeout(5):
+            while not condition():
+                await asyncio.sleep(0)
+
+    async def decided(self, ticket: Ticket) -> Outcome:
+        """The fate that the ticket comes to."""
+        await self.until(lambda: ticket in self.told)
+        assert ticket.outcome is not None
+        return ticket.outcome
+
+
+@pytest.fixture(params=plugins.available(PACKAGE))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def scene(name: str) -> Scene:
+    return Scene(name, make_fleet(window=1.0, lease_s=5.0))
+
+
+async def test_a_session_is_admitted_under_the_window_and_told_once(scene: Scene) -> None:
+    ticket = await scene.arrive("s")
+    assert await scene.decided(ticket) is Outcome.ADMITTED
+    assert ticket.engine == "a"
+    assert scene.told == [ticket]
+    assert scene.store.gates["a"].snapshot().active == 1
+
+
+async def test_beyond_the_window_a_session_waits_until_a_place_is_free(scene: Scene) -> None:
+    first = await scene.arrive("s")
+    second = await scene.arrive("t")
+    assert second.is_held
+    scene.finish(first, client_gone=True)
+    assert await scene.decided(second) is Outcome.ADMITTED
+    assert scene.told == [first, second]
+
+
+async def test_a_session_with_a_place_passes_at_once_with_all_its_requests(scene: Scene) -> None:
+    tickets = [await scene.arrive("s") for _ in range(3)]
+    assert [await scene.decided(ticket) for ticket in tickets] == [Outcome.ADMITTED] * 3
+    snapshot = scene.store.gates["a"].snapshot()
+    assert (snapshot.active, snapshot.in_flight) == (1, 3)
+
+
+async def test_requests_without_a_key_are_sessions_of_their_own(scene: Scene) -> None:
+    first = await scene.arrive(None)
+    second = await scene.arrive(None)
+    assert first.session is not second.session
+    assert second.is_held
+    scene.finish(first)
+    assert await scene.decided(second) is Outcome.ADMITTED
+
+
+async def test_an_abandoned_request_gives_its_claim_up(scene: Scene) -> None:
+    first, gone, held = [await scene.arrive(key) for key in "stu"]
+    scene.store.abandon(gone)
+    await scene.until(lambda: gone.outcome is Outcome.CLIENT_GONE)
+    scene.finish(first, client_gone=True)
+    assert await scene.decided(held) is Outcome.ADMITTED
+    assert gone not in scene.told
+
+
+async def test_finishing_and_abandoning_twice_is_the_same_as_once(scene: Scene) -> None:
+    ticket = await scene.arrive("s")
+    for _ in range(2):
+        scene.finish(ticket)
+        scene.store.abandon(ticket)
+    await scene.until(lambda: not ticket.is_in_flight)
+    assert scene.store.gates["a"].snapshot().in_flight == 0
+
+
+async def test_the_end_of_a_session_frees_its_place_and_an_unknown_one_is_said_to_be_unknown(scene: Scene) -> None:
+    first = await scene.arrive("s")
+    scene.finish(first)
+    held = await scene.arrive("t")
+    assert scene.store.end("nobody") is False
+    assert scene.store.end("s") is True
+    assert await scene.decided(held) is Outcome.ADMITTED
+    assert scene.store.end("s") is False
+
+
+async def test_a_wider_window_admits_at_once(scene: Scene) -> None:
+    await scene.arrive("s")
+    held = [await scene.arrive(key) for key in "tuv"]
+    scene.store.resize("a", 3.0)
+    assert [await scene.decided(ticket) for ticket in held[:2]] == [Outcome.ADMITTED] * 2
+    assert held[2].is_held
+    assert scene.store.gates["a"].snapshot().window == 3.0
+
+
+async def test_room_at_the_engine_admits_beyond_the_window(scene: Scene) -> None:
+    await scene.arrive("s")
+    held = await scene.arrive("t")
+    scene.store.observe("a", None)
+    assert held.is_held
+    scene.store.observe("a", ROOM)
+    assert await scene.decided(held) is Outcome.ADMITTED
+
+
+async def test_time_alone_ends_a_hold_and_only_its_own(scene: Scene) -> None:
+    await scene.arrive("s")
+    short, long = await scene.arrive("t", hold_s=10.0), await scene.arrive("u", hold_s=20.0)
+    assert scene.store.next_deadline() == 1010.0
+    scene.now = 1009.9
+    scene.store.expire()
+    assert short.is_held
+    scene.now = 1010.0
+    scene.store.expire()
+    assert await scene.decided(short) is Outcome.HOLD_TIMEOUT
+    assert long.is_held
+    assert scene.store.next_deadline() == 1020.0
+
+
+async def test_time_alone_hands_a_lapsed_lease_on(scene: Scene) -> None:
+    first = await scene.arrive("s")
+    scene.now = 1001.0
+    scene.finish(first)
+    held = await scene.arrive("t", hold_s=500.0)
+    assert scene.store.next_deadline() == 1006.0
+    scene.now = 1006.0
+    scene.store.expire()
+    assert await scene.decided(held) is Outcome.ADMITTED
+
+
+async def test_with_nothing_to_wait_for_there_is_no_deadline(scene: Scene) -> None:
+    assert scene.store.next_deadline() is None
+    await scene.arrive("s")
+    assert scene.store.next_deadline() is None
+
+
+async def test_a_full_line_refuses_at_once(name: str) -> None:
+    scene = Scene(name, make_fleet(max_waiting=1))
+    await scene.arrive("s")
+    held, refused = await scene.arrive("t"), await scene.arrive("u")
+    assert await scene.decided(refused) is Outcome.QUEUE_FULL
+    assert held.is_held
+
+
+async def test_a_drain_refuses_what_is_held_and_what_comes_but_not_what_is_in_flight(scene: Scene) -> None:
+    first = await scene.arrive("s")
+    held = await scene.arrive("t")
+    scene.store.drain()
+    assert await scene.decided(held) is Outcome.DRAINING
+    assert await scene.decided(await scene.arrive("u")) is Outcome.DRAINING
+    assert first.is_in_flight
+
+
+async def test_a_place_in_the_line_and_its_wait_are_told(scene: Scene) -> None:
+    await scene.arrive("s")
+    held = [await scene.arrive(key) for key in "tuv"]
+    told = [scene.store.expected_wait(ticket) for ticket in held]
+    assert [position for position, _ in told] == [1, 2, 3]
+    waits = [seconds for _, seconds in told]
+    assert waits == sorted(waits)
+    assert waits[0] > 0
+
+
+async def test_an_engine_that_is_down_gets_no_new_session_while_another_is_up(name: str) -> None:
+    scene = Scene(name, make_fleet(engines=("a", "b"), window=10.0))
+    assert scene.store.down == frozenset()
+    scene.store.mark_down("a")
+    await scene.until(lambda: scene.store.down == {"a"})
+    assert {(await scene.arrive(key)).engine for key in "stuv"} == {"b"}
+    scene.store.mark_up("a")
+    await scene.until(lambda: scene.store.down == frozenset())
+    assert (await scene.arrive("w")).engine == "a"
+
+
+async def test_a_session_stays_with_its_engine(name: str) -> None:
+    scene = Scene(name, make_fleet(engines=("a", "b"), window=10.0))
+    homes = {key: (await scene.arrive(key)).engine for key in "stuv"}
+    assert set(homes.values()) == {"a", "b"}
+    assert {key: (await scene.arrive(key)).engine for key in "stuv"} == homes
+
+
+async def test_every_ticket_of_a_busy_day_is_told_at_most_once_and_none_is_forgotten(scene: Scene) -> None:
+    tickets = [await scene.arrive(f"s{n % 7}", hold_s=float(n)) for n in range(50)]
+    given_up = tickets[10::9]
+    for ticket in given_up:
+        scene.store.abandon(ticket)
+    for second in range(1, 120):
+        scene.now = 1000.0 + second
+        scene.store.resize("a", 1.0 + second % 3)
+        scene.store.expire()
+        for ticket in tickets:
+            if ticket.is_in_flight:
+                scene.finish(ticket, client_gone=second % 2 == 0)
+        await asyncio.sleep(0)
+    assert max(Counter(map(id, scene.told)).values()) == 1
+    assert not any(ticket.is_held or ticket.is_in_flight for ticket in tickets)
+    assert {id(ticket) for ticket in tickets} - set(map(id, scene.told)) <= set(map(id, given_up))
+    snapshot = scene.store.gates["a"].snapshot()
+    assert (snapshot.held, snapshot.in_flight, snapshot.waiting) == (0, 0, 0)
+
+
+DISK = """
+from concur_proxy.stores.backends.memory import MemoryStore
+
+
+class DiskStore(MemoryStore):
+    pass
+
+
+def build(fleet, clock):
+    return DiskStore(fleet, clock)
+"""
+
+
+async def test_a_new_store_is_one_new_file(tmp_path: Path) -> None:
+    with added_plugin(PACKAGE, "disk", DISK, tmp_path):
+        assert "disk" in plugins.available(PACKAGE)
+        scene = Scene("disk", make_fleet())
+    assert type(scene.store).__name__ == "DiskStore"
+    assert await scene.decided(await scene.arrive("s")) is Outcome.ADMITTED

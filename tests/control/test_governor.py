@@ -1,0 +1,128 @@
+import math
+
+import pytest
+
+from concur_proxy.control.governor import GovernorOptions, WindowGovernor
+from concur_proxy.control.law import ControlLaw, Decision, DecisionKind
+from concur_proxy.control.laws import aimd, static
+from concur_proxy.control.signal import CongestionSignal
+
+OPTIONS = GovernorOptions(stale_after_s=5.0, fail_open_after_s=15.0, fallback_window=100.0)
+
+
+class BadLaw:
+    """A plug-in's law that fails as told."""
+
+    enforces = True
+    window = 8.0
+
+    def __init__(self, *, window: float | None = None) -> None:
+        self._next = window
+
+    def on_signal(self, signal: CongestionSignal) -> Decision:  # noqa: ARG002 - the interface's argument
+        return self._answer()
+
+    def on_overload(self, *, now: float) -> Decision:  # noqa: ARG002 - the interface's argument
+        return self._answer()
+
+    def _answer(self) -> Decision:
+        if self._next is None:
+            raise ZeroDivisionError("float division by zero")
+        return Decision(kind=DecisionKind.DECREASE, window=self._next, reason="bad")
+
+
+def _governor(law: ControlLaw | None = None) -> WindowGovernor:
+    return WindowGovernor(law=law or aimd.build({"initial": 8}), options=OPTIONS, now=0.0)
+
+
+def _signal(now: float, *, u: float | None = 0.1, h: float | None = 0.9) -> CongestionSignal:
+    return CongestionSignal(now=now, kv_usage=u, hit_rate=h, active_sessions=1_000)
+
+
+def test_before_the_first_signal_the_laws_window_is_in_force() -> None:
+    governor = _governor()
+    assert (governor.window, governor.has_heard, governor.is_stale(now=0.0)) == (8.0, False, True)
+
+
+def test_a_signal_moves_the_window() -> None:
+    governor = _governor()
+    decision = governor.on_signal(_signal(1.0))
+    assert (decision.kind, governor.window) == (DecisionKind.INCREASE, 10.0)
+    assert (governor.has_heard, governor.is_stale(now=6.0), governor.is_stale(now=6.1)) == (True, False, True)
+    assert governor.signal_age_s(now=6.0) == 5.0
+
+
+def test_silence_holds_then_freezes_then_opens() -> None:
+    governor = _governor()
+    governor.on_signal(_signal(1.0))
+    expected = [
+        (6.0, DecisionKind.HOLD, 10.0),
+        (6.1, DecisionKind.FREEZE, 10.0),
+        (16.0, DecisionKind.FREEZE, 10.0),
+        (16.1, DecisionKind.FALLBACK, 100.0),
+    ]
+    for now, kind, window in expected:
+        decision = governor.on_silence(now=now, reason="timed out")
+        assert (decision.kind, decision.window, governor.window) == (kind, window, window)
+        assert "timed out" in decision.reason
+
+
+def test_an_engine_that_never_says_anything_is_served_under_the_fixed_window() -> None:
+    governor = _governor()
+    assert governor.on_silence(now=15.1, reason="not found").kind is DecisionKind.FALLBACK
+    assert governor.window == 100.0
+
+
+def test_a_signal_without_usage_is_as_good_as_none() -> None:
+    governor = _governor()
+    governor.on_signal(_signal(1.0))
+    decision = governor.on_signal(_signal(20.0, u=None))
+    assert decision.kind is DecisionKind.FALLBACK
+    assert "the engine exports no KV usage" in decision.reason
+    assert governor.signal_age_s(now=20.0) == 19.0
+
+
+def test_the_laws_window_is_back_with_the_first_signal() -> None:
+    governor = _governor()
+    governor.on_silence(now=20.0, reason="gone")
+    decision = governor.on_signal(_signal(21.0, u=0.3))
+    assert (decision.kind, governor.window) == (DecisionKind.HOLD, 8.0)
+
+
+def test_an_overload_cuts_the_window_while_signals_are_fresh_or_frozen() -> None:
+    governor = _governor()
+    governor.on_signal(_signal(1.0, u=0.3))
+    assert governor.on_overload(now=14.0).kind is DecisionKind.DECREASE
+    assert governor.window == 4.0
+
+
+def test_an_overload_without_signals_does_not_undo_the_fixed_window() -> None:
+    governor = _governor()
+    governor.on_silence(now=20.0, reason="gone")
+    decision = governor.on_overload(now=20.5)
+    assert (decision.kind, governor.window) == (DecisionKind.FALLBACK, 100.0)
+    assert "engine refused a request" in decision.reason
+    # The law has taken note: its window is half of what it was when signals are back.
+    governor.on_signal(_signal(21.0, u=0.3))
+    assert governor.window == 4.0
+
+
+def test_a_law_that_raises_costs_the_fixed_window_and_nothing_else() -> None:
+    for decision in (_governor(BadLaw()).on_signal(_signal(1.0)), _governor(BadLaw()).on_overload(now=1.0)):
+        assert (decision.kind, decision.window) == (DecisionKind.FALLBACK, 100.0)
+        assert decision.reason == "the law raised ZeroDivisionError: float division by zero"
+
+
+@pytest.mark.parametrize("window", [0.0, 0.9, -5.0, math.nan])
+def test_a_law_whose_window_would_admit_nobody_is_overruled(window: float) -> None:
+    governor = _governor(BadLaw(window=window))
+    assert governor.on_signal(_signal(1.0)).kind is DecisionKind.FALLBACK
+    assert governor.window == 100.0
+    assert governor.on_overload(now=1.0).kind is DecisionKind.FALLBACK
+
+
+def test_a_fixed_cap_stays_while_signals_come() -> None:
+    governor = _governor(static.build({"window": 3}))
+    for now in range(1, 100):
+        governor.on_signal(_signal(float(now)))
+    assert governor.window == 3.0

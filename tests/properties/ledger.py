@@ -1,0 +1,100 @@
+"""What a gate's callers know of their tickets, kept apart from the gate, and the recount of a gate by it."""
+
+import math
+from collections.abc import Iterable
+
+import pytest
+
+from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.session import Session, SessionState
+from concur_proxy.admission.ticket import Ticket
+
+
+class Ledger:
+    """Every ticket that was ever given, in exactly one of `held`, `in_flight` and `closed`."""
+
+    def __init__(self) -> None:
+        self.held: set[Ticket] = set()
+        self.in_flight: set[Ticket] = set()
+        self.closed: set[Ticket] = set()
+
+    def arrived(self, ticket: Ticket, decided: list[Ticket]) -> None:
+        """The answer of `arrive`."""
+        assert ticket not in self.held | self.in_flight | self.closed
+        self.held.add(ticket)
+        self.decided(decided)
+
+    def decided(self, tickets: list[Ticket]) -> None:
+        """The answer of any event: each ticket was held until now, and is decided."""
+        for ticket in tickets:
+            assert ticket in self.held, "a ticket was decided twice"
+            self.held.remove(ticket)
+            (self.in_flight if ticket.outcome is Outcome.ADMITTED else self.closed).add(ticket)
+            assert not ticket.is_held
+            assert ticket.decided_at is not None
+
+    def finished(self, ticket: Ticket, decided: list[Ticket]) -> None:
+        """The answer of `finish`, or of `abandon` for a ticket in flight."""
+        self.in_flight.remove(ticket)
+        self.closed.add(ticket)
+        assert ticket.finished
+        self.decided(decided)
+
+    def abandoned(self, ticket: Ticket, decided: list[Ticket]) -> None:
+        """The answer of `abandon` for a held ticket, which is not itself among the decided ones."""
+        self.held.remove(ticket)
+        self.closed.add(ticket)
+        assert ticket.outcome is Outcome.CLIENT_GONE
+        self.decided(decided)
+
+    def check(self, gates: Iterable[SessionGate]) -> None:
+        """Gates and ledger agree on every ticket, and each gate on itself."""
+        gates = list(gates)
+        sessions = [session for gate in gates for session in gate.sessions]
+        assert len({session.key for session in sessions}) == len(sessions), "a session is in two gates"
+        assert {ticket for session in sessions for ticket in session.held} == self.held
+        assert all(ticket.is_held for ticket in self.held)
+        assert sum(session.in_flight for session in sessions) == len(self.in_flight)
+        assert all(ticket.is_in_flight for ticket in self.in_flight)
+        for gate in gates:
+            recount(gate)
+
+
+def recount(gate: SessionGate) -> None:
+    """The gate's running sums are those of its sessions, and each session is where its state says."""
+    sessions = list(gate.sessions)
+    states = {state: [session for session in sessions if session.state is state] for state in SessionState}
+    active = states[SessionState.ACTIVE]
+    snapshot = gate.snapshot()
+    assert not states[SessionState.ENDED]
+    assert (snapshot.active, snapshot.paused, snapshot.queued) == (
+        len(active),
+        len(states[SessionState.PAUSED]),
+        len(states[SessionState.QUEUED]),
+    )
+    assert snapshot.held == sum(len(session.held) for session in sessions)
+    assert snapshot.in_flight == sum(session.in_flight for session in sessions)
+    assert snapshot.waiting == len(waiting(gate))
+    assert snapshot.footprint_tokens == pytest.approx(sum(session.footprint for session in active), abs=1e-3)
+    for session in sessions:
+        assert session.in_flight == 0 or session.state is SessionState.ACTIVE
+        assert not session.pausing or (session.state is SessionState.ACTIVE and session.in_flight)
+        if session.state is SessionState.ACTIVE and not session.pausing:
+            assert not session.held, "an active session waits"
+
+
+def waiting(gate: SessionGate) -> list[Session]:
+    """The sessions that wait for a place, in the order in which they are to get one, by a plain sort."""
+    line = [session for session in gate.sessions if session.held and session.state is not SessionState.ACTIVE]
+    return sorted(line, key=precedence)
+
+
+def precedence(session: Session) -> tuple[bool, int]:
+    """Resuming before new, each by seniority."""
+    return (session.state is SessionState.QUEUED, session.rank)
+
+
+def places(window: float) -> float:
+    """Whole sessions that fit the window."""
+    return window if math.isinf(window) else math.floor(window)

@@ -1,0 +1,176 @@
+from collections.abc import Iterator
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.gate import GateOptions, SessionGate
+from concur_proxy.admission.lease import FixedLease
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.room import EngineLoad
+from concur_proxy.admission.session import SessionState
+from concur_proxy.admission.ticket import Ticket
+from tests.properties.ledger import Ledger, places, waiting
+
+LONG, SHORT, TTL, LEASE = 10_000.0, 3.0, 50.0, 4.0
+NAMES = ["one", "two", "three"]
+KEYS = st.none() | st.sampled_from(["a", "b", "c", "d", "e", "f", "g"])
+ENGINE = st.integers(0, 5)
+WINDOWS = st.sampled_from([1.0, 2.0, 2.5, 4.0])
+LOADS = st.none() | st.builds(
+    EngineLoad,
+    running=st.integers(0, 2),
+    waiting=st.sampled_from([0, 0, 1]),
+    kv_usage=st.sampled_from([0.0, 0.9]),
+    capacity_tokens=st.none() | st.sampled_from([100, 5_000]),
+)
+WHICH = st.integers(0, 1_000)
+
+
+class FleetMachine(RuleBasedStateMachine):
+    """Any sequence of events at several engines, of which some are down some of the time."""
+
+    @initialize(engines=st.integers(2, 3), window=WINDOWS, work_conserving=st.booleans())
+    def open(self, engines: int, window: float, *, work_conserving: bool) -> None:
+        options = GateOptions(max_waiting_sessions=100, session_ttl_s=TTL, work_conserving=work_conserving)
+
+        def make_gate(engine: str, numbers: Iterator[int]) -> SessionGate:
+            return SessionGate(options=options, lease=FixedLease(LEASE), window=window, engine=engine, numbers=numbers)
+
+        self.now = 0.0
+        self.ledger = Ledger()
+        self.names = NAMES[:engines]
+        self.fleet = Fleet(engines=self.names, make_gate=make_gate)
+        self.gates = list(self.fleet.gates.values())
+
+    # -- events
+
+    @rule(key=KEYS, hold=st.sampled_from([SHORT, LONG]), size=st.sampled_from([0, 40, 4_000]))
+    def arrive(self, key: str | None, hold: float, size: int) -> None:
+        home = next((gate for gate in self.gates if key is not None and gate.sessions.get(key) is not None), None)
+        session = None if home is None or key is None else home.sessions.get(key)
+        stays = home is not None and (home.engine not in self.fleet.down or len(self.fleet.down) == len(self.gates))
+        passes = session is not None and session.state is SessionState.ACTIVE and not session.pausing
+        ticket, decided = self.fleet.arrive(key, now=self.now, deadline=self.now + hold, body_bytes=size)
+        self.ledger.arrived(ticket, decided)
+        if stays and passes and home is not None:
+            assert (ticket.outcome, ticket.engine) == (Outcome.ADMITTED, home.engine)
+
+    @precondition(lambda self: self.ledger.in_flight)
+    @rule(which=WHICH, tokens=st.none() | st.integers(0, 3_000), gone=st.booleans())
+    def finish(self, which: int, tokens: int | None, *, gone: bool) -> None:
+        ticket = _pick(self.ledger.in_flight, which)
+        decided = self.fleet.finish(ticket, now=self.now, prompt_tokens=tokens, client_gone=gone)
+        self.ledger.finished(ticket, decided)
+
+    @precondition(lambda self: self.ledger.held | self.ledger.in_flight)
+    @rule(which=WHICH)
+    def abandon(self, which: int) -> None:
+        ticket = _pick(self.ledger.held | self.ledger.in_flight, which)
+        note = self.ledger.abandoned if ticket.is_held else self.ledger.finished
+        note(ticket, self.fleet.abandon(ticket, now=self.now))
+
+    @precondition(lambda self: self.ledger.held | self.ledger.closed)
+    @rule(which=WHICH)
+    def finish_what_is_not_in_flight(self, which: int) -> None:
+        ticket = _pick(self.ledger.held | self.ledger.closed, which)
+        assert self.fleet.finish(ticket, now=self.now) == []
+
+    @rule(key=st.sampled_from(["a", "b", "c", "d", "e", "f", "g"]))
+    def end(self, key: str) -> None:
+        self.ledger.decided(self.fleet.end(key, now=self.now))
+
+    @rule(engine=ENGINE, window=WINDOWS)
+    def resize(self, engine: int, window: float) -> None:
+        self.ledger.decided(self.fleet.resize(self._name(engine), window, now=self.now))
+
+    @rule(engine=ENGINE, load=LOADS)
+    def observe(self, engine: int, load: EngineLoad | None) -> None:
+        self.ledger.decided(self.fleet.observe(self._name(engine), load, now=self.now))
+
+    @rule(engine=ENGINE, seconds=st.sampled_from([0.0, 1.0]))
+    def mark_down(self, engine: int, seconds: float) -> None:
+        self.fleet.mark_down(self._name(engine))
+        self._let_time_pass(seconds)
+
+    @rule(engine=ENGINE, seconds=st.sampled_from([0.0, 1.0]))
+    def mark_up(self, engine: int, seconds: float) -> None:
+        self.fleet.mark_up(self._name(engine))
+        self._let_time_pass(seconds)
+
+    @rule(seconds=st.sampled_from([1.0, LEASE, TTL]))
+    def let_time_pass(self, seconds: float) -> None:
+        self._let_time_pass(seconds)
+
+    @precondition(lambda self: self.fleet.next_deadline() is not None)
+    @rule()
+    def let_time_pass_to_the_deadline(self) -> None:
+        before = [gate.counters.copy() for gate in self.gates]
+        deadline = self.fleet.next_deadline()
+        assert deadline is not None
+        self._let_time_pass(max(0.0, deadline - self.now))
+        assert [gate.counters for gate in self.gates] != before, "the timer fired for nothing"
+
+    def _let_time_pass(self, seconds: float) -> None:
+        self.now += seconds
+        self.ledger.decided(self.fleet.expire(now=self.now))
+        deadline = self.fleet.next_deadline()
+        assert deadline is None or deadline > self.now, "a timer armed in the past spins"
+
+    def _name(self, index: int) -> str:
+        return self.names[index % len(self.names)]
+
+    # -- what holds
+
+    @invariant()
+    def ledger_and_gates_agree(self) -> None:
+        self.ledger.check(self.gates)
+
+    @invariant()
+    def nobody_waits_for_a_dead_engine_beside_a_live_one(self) -> None:
+        if len(self.fleet.down) < len(self.gates):
+            assert not any(self.fleet.gates[engine].waiting for engine in self.fleet.down)
+
+    @invariant()
+    def nobody_waits_beside_a_free_place(self) -> None:
+        for gate in self.gates:
+            if gate.waiting:
+                assert gate.active >= places(gate.snapshot().window)
+
+    @invariant()
+    def nobody_new_waits_while_another_engine_has_a_place_to_give(self) -> None:
+        new = [line[0] for gate in self.gates if (line := [s for s in waiting(gate) if s.state is SessionState.QUEUED])]
+        if not new:
+            return
+        eldest = min(new, key=lambda session: session.rank)
+        for gate in self.gates:
+            if gate.engine not in self.fleet.down and not gate.waiting:
+                assert gate.active >= places(gate.snapshot().window)
+                assert not gate.has_room_for(eldest.footprint)
+
+    def teardown(self) -> None:
+        """When everything ends, everybody is served, and nothing is left."""
+        if not hasattr(self, "fleet"):
+            return
+        patient = {ticket for ticket in self.ledger.held if ticket.deadline > self.now + LONG / 2}
+        for _ in range(2 * len(self.ledger.held) + 2):
+            while self.ledger.in_flight:
+                ticket = _pick(self.ledger.in_flight, 0)
+                self.ledger.finished(ticket, self.fleet.finish(ticket, now=self.now))
+            deadline = self.fleet.next_deadline()
+            if self.ledger.held and deadline is not None:
+                self._let_time_pass(max(0.0, deadline - self.now))
+        assert not self.ledger.held
+        assert all(ticket.outcome is Outcome.ADMITTED for ticket in patient), "a session starved"
+        self._let_time_pass(TTL)
+        assert not any(len(gate.sessions) for gate in self.gates)
+        assert self.fleet.next_deadline() is None
+
+
+def _pick(tickets: set[Ticket], which: int) -> Ticket:
+    return sorted(tickets, key=lambda ticket: ticket.number)[which % len(tickets)]
+
+
+TestFleet = FleetMachine.TestCase
+TestFleet.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

@@ -1,0 +1,19 @@
+"""Fleets for tests of what stands around them."""
+
+from collections.abc import Iterator, Sequence
+
+from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.gate import GateOptions, SessionGate
+from concur_proxy.admission.lease import FixedLease
+
+
+def make_fleet(
+    *, engines: Sequence[str] = ("a",), window: float = 1.0, lease_s: float = 5.0, max_waiting: int = 100
+) -> Fleet:
+    """A fleet whose gates each have this window, and nothing beyond it."""
+
+    def make_gate(engine: str, numbers: Iterator[int]) -> SessionGate:
+        options = GateOptions(max_waiting_sessions=max_waiting, session_ttl_s=100.0)
+        return SessionGate(options=options, lease=FixedLease(lease_s), window=window, engine=engine, numbers=numbers)
+
+    return Fleet(engines=engines, make_gate=make_gate)
