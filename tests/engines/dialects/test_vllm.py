@@ -1,0 +1,131 @@
+import pytest
+
+from concur_proxy.engines.dialects.vllm import build
+from concur_proxy.engines.exposition import read_exposition
+from concur_proxy.engines.sample import EngineSample
+from tests.captures import capture
+
+RUNNING = 'vllm:num_requests_running{engine="0",model_name="m"} 2'
+CONFIG = "vllm:cache_config_info"
+
+
+def sample(*lines: str) -> EngineSample:
+    dialect = build()
+    return dialect.read(read_exposition("\n".join(lines), dialect.wants), at=5.0)
+
+
+def test_the_capture_is_read_as_a_person_reads_it() -> None:
+    assert sample(capture("vllm")) == EngineSample(
+        at=5.0,
+        dialect="vllm",
+        kv_usage=0.0,
+        running=0,
+        waiting=0,
+        capacity_tokens=8192,
+        prefix_queries=196.0,
+        prefix_hits=0.0,
+        preemptions=0.0,
+        evicted_tokens=None,
+        started_at=1795521172.91,
+        ranks=1,
+    )
+
+
+def test_the_capture_with_work_to_do_is_read_likewise() -> None:
+    text = (
+        capture("vllm")
+        .replace('kv_cache_usage_perc{engine="0",model_name="tiny"} 0.0', 'kv_cache_usage_perc{engine="0"} 9.75e-06')
+        .replace('num_requests_running{engine="0",model_name="tiny"} 0.0', 'num_requests_running{engine="0"} 3.0')
+        .replace('num_requests_waiting{engine="0",model_name="tiny"} 0.0', 'num_requests_waiting{engine="0"} 12.0')
+        .replace(':prefix_cache_hits_total{engine="0",model_name="tiny"} 0.0', ":prefix_cache_hits_total 64.0")
+        .replace('num_preemptions_total{engine="0",model_name="tiny"} 0.0', 'num_preemptions_total{engine="0"} 5.0')
+    )
+    read = sample(text)
+    assert (read.kv_usage, read.running, read.waiting) == (0.00000975, 3, 12)
+    assert (read.prefix_hits, read.preemptions) == (64.0, 5.0)
+
+
+def test_the_other_caches_of_the_same_server_are_not_the_prefix_cache() -> None:
+    read = sample("vllm:external_prefix_cache_queries_total 5", "vllm:mm_cache_hits_total 6", RUNNING)
+    assert read.prefix_queries is read.prefix_hits is None
+
+
+@pytest.mark.parametrize("usage", ["kv_cache_usage_perc", "gpu_cache_usage_perc"])
+@pytest.mark.parametrize("counters", ["prefix_cache", "gpu_prefix_cache"])
+@pytest.mark.parametrize("suffix", ["_total", ""])
+@pytest.mark.parametrize("prefix", ["vllm:", "vllm_"])
+def test_every_name_that_a_signal_has_had_is_read(usage: str, counters: str, suffix: str, prefix: str) -> None:
+    read = sample(
+        f'{prefix}{usage}{{engine="0"}} 4.2e-05',
+        f'{prefix}{counters}_queries{suffix}{{engine="0"}} 1000',
+        f'{prefix}{counters}_hits{suffix}{{engine="0"}} 250',
+        f'{prefix}num_preemptions{suffix}{{engine="0"}} 3',
+        f'{prefix}num_requests_running{{engine="0"}} 2',
+        f'{prefix}num_requests_waiting{{engine="0"}} 1',
+        f'{prefix}cache_config_info{{block_size="16",engine="0",num_gpu_blocks="100"}} 1',
+    )
+    assert read == EngineSample(
+        at=5.0,
+        dialect="vllm",
+        kv_usage=0.000042,
+        running=2,
+        waiting=1,
+        capacity_tokens=1600,
+        prefix_queries=1000.0,
+        prefix_hits=250.0,
+        preemptions=3.0,
+    )
+
+
+def test_todays_name_counts_where_a_version_exports_both() -> None:
+    read = sample("vllm:gpu_cache_usage_perc 0.1", "vllm:kv_cache_usage_perc 0.2", RUNNING)
+    assert read.kv_usage == 0.2
+
+
+def test_engines_behind_one_port_are_summed_and_the_fullest_tells_the_usage() -> None:
+    lines = [
+        line
+        for rank, (running, waiting, usage) in enumerate([(3, 0, 0.1), (90, 55, 0.9)])
+        for line in (
+            f'vllm:num_requests_running{{engine="{rank}"}} {running}',
+            f'vllm:num_requests_waiting{{engine="{rank}"}} {waiting}',
+            f'vllm:kv_cache_usage_perc{{engine="{rank}"}} {usage}',
+            f'vllm:prefix_cache_queries_total{{engine="{rank}"}} {running * 100}',
+            f'vllm:prefix_cache_hits_total{{engine="{rank}"}} {running * 50}',
+            f'vllm:num_preemptions_total{{engine="{rank}"}} {waiting}',
+            f'{CONFIG}{{block_size="16",engine="{rank}",num_gpu_blocks="100"}} 1',
+        )
+    ]
+    read = sample(*lines)
+    assert (read.running, read.waiting, read.kv_usage, read.ranks) == (93, 55, 0.9, 2)
+    assert (read.prefix_queries, read.prefix_hits, read.preemptions) == (9300.0, 4650.0, 55.0)
+    assert read.capacity_tokens == 3200
+
+
+def test_a_series_without_labels_is_read() -> None:
+    assert sample("vllm:gpu_cache_usage_perc 0.5", "vllm:num_requests_running 2").kv_usage == 0.5
+
+
+@pytest.mark.parametrize(
+    ("labels", "capacity"),
+    [
+        ('num_gpu_blocks="256",block_size="32"', 8192),
+        ('num_gpu_blocks="256",block_size="32",kv_cache_size_tokens="8192"', 8192),
+        ('num_gpu_blocks="320",block_size="8",kv_cache_size_tokens="463459"', 463459),
+        ('num_gpu_blocks="256",block_size="32",kv_cache_size_tokens="None"', 8192),
+        ('num_gpu_blocks="None",block_size="16"', None),
+        ('num_gpu_blocks="256",block_size="None"', None),
+        ('num_gpu_blocks="0",block_size="16"', None),
+        ('num_gpu_blocks="256"', None),
+        ('block_size="16"', None),
+        ("", None),
+    ],
+)
+def test_capacity_comes_from_labels_and_is_unknown_when_they_hold_no_number(labels: str, capacity: int | None) -> None:
+    assert sample(RUNNING, f"{CONFIG}{{{labels}}} 1").capacity_tokens == capacity
+
+
+def test_capacity_is_unknown_while_one_rank_does_not_know_its_own() -> None:
+    known = CONFIG + '{engine="0",num_gpu_blocks="256",block_size="32"} 1'
+    assert sample(known, CONFIG + '{engine="1",num_gpu_blocks="None",block_size="32"} 1').capacity_tokens is None
+    assert sample(RUNNING).capacity_tokens is None

@@ -1,0 +1,163 @@
+import math
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from concur_proxy.engines.exposition import Exposition, read_exposition
+
+
+def read(text: str) -> Exposition:
+    return read_exposition(text, lambda name: name in {"usage", "ns:usage"})
+
+
+def values(text: str, name: str = "usage") -> list[float]:
+    return [one.value for one in read(text).series.get(name, [])]
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("4.2e-05", 0.000042),
+        ("9.75e-06", 0.00000975),
+        ("1e+3", 1000.0),
+        ("1.79552117291e+09", 1795521172.91),
+        ("-0.5", -0.5),
+        ("7", 7.0),
+        (".5", 0.5),
+        ("00.5", 0.5),
+    ],
+)
+def test_numbers_are_read_in_every_notation(written: str, value: float) -> None:
+    assert values(f"usage {written}") == [value]
+    assert values(f'usage{{engine="0"}} {written}\n') == [value]
+
+
+@pytest.mark.parametrize("written", ["NaN", "nan", "+Inf", "-Inf", "inf"])
+def test_a_value_that_is_no_number_leaves_the_series_unknown(written: str) -> None:
+    exposition = read(f"usage {written}\nns:usage 1")
+    assert "usage" not in exposition.series
+    assert exposition.malformed_lines == 0
+    assert exposition.series["ns:usage"][0].value == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "usage",
+        "usage ",
+        "usage abc",
+        "usage 1_000",
+        "usage 0x10",
+        "usage{",
+        "usage{} ",
+        'usage{engine="0"',
+        'usage{engine="0} 1',
+        "usage{engine=0} 1",
+        'usage{engine="0"} 1 later',
+        'usage{engine="0",engine="1"} 1',
+        'usage{a="b", ="c"} 1',
+        "usage " + "9" * 400,
+    ],
+)
+def test_a_malformed_line_loses_only_itself(line: str) -> None:
+    exposition = read(f"ns:usage 0.25\n{line}\nns:usage 0.75\n")
+    assert exposition.malformed_lines == 1
+    assert [one.value for one in exposition.series["ns:usage"]] == [0.25, 0.75]
+    assert "usage" not in exposition.series
+
+
+def test_a_malformed_line_that_nobody_wants_is_not_even_counted() -> None:
+    assert read("other{ nonsense\nusage 1").malformed_lines == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "usage 0.5 1520879607789",
+        'usage{engine="0"} 0.5 -1',
+        "  usage 0.5  ",
+        "\tusage\t0.5",
+        "usage 0.5\r",
+        'usage{engine="0",} 0.5',
+        'usage{ engine = "0" } 0.5',
+        'usage {engine="0"} 0.5',
+        'usage{engine="0"} 0.5 # {trace_id="a b"} 0.67 1520879607.789',
+        'usage 0.5 # {trace_id="a"} 1',
+    ],
+)
+def test_timestamps_exemplars_and_white_space_do_not_matter(line: str) -> None:
+    assert values(f"{line}\n") == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("written", "label"),
+    [
+        ("plain", "plain"),
+        ("a{b}c", "a{b}c"),
+        ("a,b=c", "a,b=c"),
+        (r"a\"b", 'a"b'),
+        (r"a\\", "a\\"),
+        (r"a\nb", "a\nb"),
+        ("} 7", "} 7"),
+        ("# no comment", "# no comment"),
+        ("Qwen/Qwen3-4B", "Qwen/Qwen3-4B"),
+        ("größe\u2028\x85\x1c", "größe\u2028\x85\x1c"),
+        ("", ""),
+    ],
+)
+def test_a_label_may_hold_anything(written: str, label: str) -> None:
+    (one,) = read(f'usage{{model_name="{written}",engine="0"}} 0.5\n').series["usage"]
+    assert one.labels == {"model_name": label, "engine": "0"}
+    assert one.value == 0.5
+
+
+def test_only_wanted_names_are_kept() -> None:
+    text = "# HELP usage Share.\n# TYPE usage gauge\nusage 1\nusage_bucket 2\nusage_total 3\nmy_usage 4\n"
+    assert read(text) == Exposition(series={"usage": read("usage 1").series["usage"]})
+
+
+def test_declared_types_rename_nothing() -> None:
+    text = "# TYPE usage counter\nusage 3\n# TYPE ns:usage counter\nns:usage 4\n"
+    assert sorted(read(text).series) == ["ns:usage", "usage"]
+
+
+def test_the_series_of_a_name_keep_their_order() -> None:
+    assert values('usage{engine="1"} 1\nns:usage 5\nusage{engine="0"} 2\n') == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n\n", "# only a comment", "{}", '{"usage",engine="0"} 1', "\t\t\n\x0b\n \xa0\n"]
+)
+def test_text_without_series_is_empty(text: str) -> None:
+    assert read(text) == Exposition()
+
+
+def test_of_a_hundred_thousand_lines_only_wanted_ones_are_parsed() -> None:
+    asked: list[str] = []
+
+    def is_wanted(name: str) -> bool:
+        asked.append(name)
+        return name == "usage"
+
+    # Each of these would be malformed if it were parsed.
+    bulk = 'latency_bucket{le="0.5" broken\n' * 100_000
+    exposition = read_exposition(f"{bulk}usage 0.5\n", is_wanted)
+    assert len(asked) == 100_001
+    assert exposition.malformed_lines == 0
+    assert exposition.series["usage"][0].value == 0.5
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=60), max_size=8))
+@example(["{", '="x"} 1', "{}", ' ="y"} 1'])
+@example(['{a="x", ="y"} 1'])
+def test_no_text_whatever_raises_or_yields_what_is_no_number(tails: list[str]) -> None:
+    exposition = read("\n".join(f"usage{tail}" for tail in tails))
+    assert all(math.isfinite(one.value) for series in exposition.series.values() for one in series)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.text(st.characters(codec="utf-8"), max_size=40))
+def test_what_a_client_library_writes_is_read_back(value: float, label: str) -> None:
+    escaped = label.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+    (one,) = read(f'usage{{model_name="{escaped}"}} {value!r}\n').series["usage"]
+    assert (one.labels["model_name"], one.value) == (label, value)

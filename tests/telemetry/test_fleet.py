@@ -1,0 +1,235 @@
+import re
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics import exposition, parser
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.ticket import Ticket
+from concur_proxy.control.governor import GovernorOptions, WindowGovernor
+from concur_proxy.control.law import DecisionKind
+from concur_proxy.control.laws import aimd
+from concur_proxy.engines.rates import IntervalRates
+from concur_proxy.engines.sample import EngineSample
+from concur_proxy.runtime.monitor import EngineMonitor
+from concur_proxy.stores.backends.memory import MemoryStore
+from concur_proxy.telemetry.fleet import EVENTS, GAUGES, FleetCollector
+from tests.stores.fleets import make_fleet
+
+ENGINES = ("http://a:8000", "http://b:8000")
+UNITS = ("_seconds", "_tokens", "_ratio", "_sessions", "_requests", "_bytes")
+
+
+class Scene:
+    """A fleet of two engines with places for two sessions each, its monitors, and what it exports."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.store = MemoryStore(make_fleet(engines=ENGINES, window=2.0), lambda: self.now)
+        self.monitors = [
+            EngineMonitor(
+                engine=engine,
+                store=self.store,
+                governor=WindowGovernor(
+                    law=aimd.build({"initial": 2.0}), options=GovernorOptions(fallback_window=64.0), now=self.now
+                ),
+                clock=lambda: self.now,
+            )
+            for engine in ENGINES
+        ]
+        self.registry = CollectorRegistry()
+        self.registry.register(FleetCollector(self.store, self.monitors))
+
+    async def arrive(self, key: str | None) -> Ticket:
+        """A request of 400 bytes."""
+        return await self.store.arrive(key, deadline=self.now + 60, body_bytes=400)
+
+    def samples(self) -> Iterator[Sample]:
+        """Everything, as a Prometheus server would read it."""
+        for family in text_string_to_metric_families(generate_latest(self.registry).decode()):
+            yield from family.samples
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """One series, of engine a unless told otherwise; None when it is absent."""
+        wanted = {"engine": ENGINES[0], **labels}
+        found = [sample.value for sample in self.samples() if sample.name == name and sample.labels == wanted]
+        assert len(found) <= 1
+        return found[0] if found else None
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+async def test_sessions_requests_and_the_window_follow_the_gate(scene: Scene) -> None:
+    scene.store.mark_down(ENGINES[1])
+    assert scene.value("concur_window_sessions") == 2
+    first = await scene.arrive("s")
+    await scene.arrive("s")
+    await scene.arrive("t")
+    held = await scene.arrive("u")
+    assert scene.value("concur_sessions", state="active") == 2
+    assert scene.value("concur_sessions", state="queued") == 1
+    assert scene.value("concur_sessions", state="paused") == 0
+    assert scene.value("concur_in_flight_requests") == 3
+    assert scene.value("concur_held_requests") == 1
+    assert scene.value("concur_waiting_sessions") == 1
+    assert scene.value("concur_in_flight_requests", engine=ENGINES[1]) == 0
+    snapshot = scene.store.gates[ENGINES[0]].snapshot()
+    assert scene.value("concur_footprint_tokens") == snapshot.footprint_tokens > 0
+    assert scene.value("concur_lease_seconds") == 5
+    scene.store.abandon(held)
+    scene.store.finish(first, prompt_tokens=50, completion_tokens=5, client_gone=False)
+    assert scene.value("concur_in_flight_requests") == 2
+    assert scene.value("concur_held_requests") == 0
+
+
+async def test_events_are_counted_by_reason(scene: Scene) -> None:
+    scene.store.mark_down(ENGINES[1])
+    first = await scene.arrive("s")
+    await scene.arrive("t")
+    gone, late = await scene.arrive("u"), await scene.arrive("v")
+    scene.store.abandon(gone)
+    scene.store.finish(first, prompt_tokens=50, completion_tokens=5, client_gone=True)
+    assert late.outcome is Outcome.ADMITTED
+    await scene.arrive("w")
+    back = await scene.arrive("s")
+    scene.store.resize(ENGINES[0], 3.0)
+    assert back.outcome is Outcome.ADMITTED
+    scene.now += 61
+    scene.store.expire()
+    scene.store.drain()
+    await scene.arrive("x")
+    assert scene.value("concur_admissions_total", reason="window") == 3
+    assert scene.value("concur_resumes_total", reason="window") == 1
+    assert scene.value("concur_pauses_total", reason="client_gone") == 1
+    assert scene.value("concur_refusals_total", reason="client_gone") == 1
+    assert scene.value("concur_refusals_total", reason="hold_timeout") == 1
+    assert scene.value("concur_refusals_total", reason="draining") == 1
+    assert scene.value("concur_refusals_total", reason="queue_full") == 0
+
+
+async def test_the_ends_of_sessions_are_counted_by_reason(scene: Scene) -> None:
+    scene.store.mark_down(ENGINES[1])
+    once = await scene.arrive(None)
+    scene.store.finish(once, prompt_tokens=1, completion_tokens=1, client_gone=False)
+    said = await scene.arrive("s")
+    scene.store.finish(said, prompt_tokens=1, completion_tokens=1, client_gone=False)
+    scene.store.end("s")
+    silent = await scene.arrive("t")
+    scene.store.finish(silent, prompt_tokens=1, completion_tokens=1, client_gone=False)
+    scene.now += 101
+    scene.store.expire()
+    reasons = ("answered", "said", "idle")
+    assert [scene.value("concur_ended_sessions_total", reason=reason) for reason in reasons] == [1, 1, 1]
+
+
+def test_every_counter_is_there_before_its_first_event(scene: Scene) -> None:
+    for name, _, _, reasons in EVENTS:
+        for engine in ENGINES:
+            for reason in reasons:
+                assert scene.value(f"{name}_total", engine=engine, reason=reason) == 0
+    for kind in DecisionKind:
+        assert scene.value("concur_control_decisions_total", kind=kind.value) == 0
+
+
+def test_a_reason_that_the_table_does_not_know_is_exported_all_the_same(scene: Scene) -> None:
+    scene.store.gates[ENGINES[0]].counters["pause", "eclipse"] = 3
+    assert scene.value("concur_pauses_total", reason="eclipse") == 3
+
+
+def test_signals_are_exported_as_the_controller_saw_them(scene: Scene) -> None:
+    sample = EngineSample(at=100.0, dialect="vllm", started_at=1.0)
+    rates = IntervalRates(
+        now=100.0,
+        interval_s=1.0,
+        kv_usage=0.25,
+        hit_rate=0.75,
+        preemptions=2.0,
+        running=3,
+        waiting=4,
+        capacity_tokens=8192,
+        restarted=True,
+    )
+    scene.monitors[0].on_sample(rates, sample)
+    scene.now += 3
+    assert scene.value("concur_engine_kv_usage_ratio") == 0.25
+    assert scene.value("concur_engine_prefix_hit_ratio") == 0.75
+    assert scene.value("concur_engine_preemptions_total") == 2
+    assert scene.value("concur_engine_running_requests") == 3
+    assert scene.value("concur_engine_waiting_requests") == 4
+    assert scene.value("concur_engine_capacity_tokens") == 8192
+    assert scene.value("concur_engine_signal_age_seconds") == 3
+    assert scene.value("concur_engine_signals_stale") == 0
+    assert scene.value("concur_engine_restarts_total") == 1
+    assert scene.value("concur_control_decisions_total", kind="hold") == 1
+
+
+def test_what_is_unknown_is_left_out_and_not_zero(scene: Scene) -> None:
+    unknown = [name for name, _, _ in GAUGES if scene.value(name) is None]
+    assert unknown == [
+        "concur_engine_kv_usage_ratio",
+        "concur_engine_prefix_hit_ratio",
+        "concur_engine_running_requests",
+        "concur_engine_waiting_requests",
+        "concur_engine_capacity_tokens",
+    ]
+    scene.monitors[0].on_sample(IntervalRates(now=100.0, kv_usage=0.5), EngineSample(at=100.0, dialect="vllm"))
+    assert scene.value("concur_engine_kv_usage_ratio") == 0.5
+    assert scene.value("concur_engine_prefix_hit_ratio") is None
+
+
+def test_silence_shows_in_age_staleness_failures_and_the_window(scene: Scene) -> None:
+    assert scene.value("concur_engine_signals_stale") == 1
+    for _ in range(16):
+        scene.now += 1
+        scene.monitors[0].on_failure("refused", reachable=False)
+    assert scene.value("concur_engine_signal_age_seconds") == 16
+    assert scene.value("concur_scrape_failures_total") == 16
+    assert scene.value("concur_scrape_failures_total", engine=ENGINES[1]) == 0
+    assert scene.value("concur_control_decisions_total", kind="freeze") == 10
+    assert scene.value("concur_control_decisions_total", kind="fallback") == 1
+    assert scene.value("concur_window_sessions") == 64
+    assert scene.value("concur_engine_up") == 0
+    assert scene.value("concur_engine_up", engine=ENGINES[1]) == 1
+
+
+def test_an_infinite_window_can_be_exported(scene: Scene) -> None:
+    scene.store.resize(ENGINES[0], float("inf"))
+    assert scene.value("concur_window_sessions") == float("inf")
+
+
+def test_names_and_units_follow_the_conventions(scene: Scene) -> None:
+    families = list(text_string_to_metric_families(generate_latest(scene.registry).decode()))
+    names = [family.name for family in families]
+    assert len(names) == len(set(names))
+    for family in families:
+        assert re.fullmatch(r"concur_[a-z]+(_[a-z]+)*", family.name)
+        assert family.documentation
+        assert not family.documentation.endswith(".")
+        if family.type == "counter":
+            assert all(sample.name == f"{family.name}_total" for sample in family.samples)
+        else:
+            assert family.type == "gauge"
+            flags = {"concur_engine_up", "concur_engine_signals_stale"}
+            assert family.name.endswith(UNITS) or family.name in flags
+
+
+def test_it_is_valid_openmetrics_too(scene: Scene) -> None:
+    text = exposition.generate_latest(scene.registry).decode()  # type: ignore[no-untyped-call]
+    families = list(parser.text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
+    assert {family.name for family in families} >= {"concur_sessions", "concur_admissions", "concur_control_decisions"}
+
+
+async def test_no_label_grows_with_the_sessions(scene: Scene) -> None:
+    before = {(sample.name, *sorted(sample.labels)) for sample in scene.samples()}
+    number = sum(1 for _ in scene.samples())
+    for session in range(50):
+        await scene.arrive(f"session-{session}")
+    assert {(sample.name, *sorted(sample.labels)) for sample in scene.samples()} == before
+    assert sum(1 for _ in scene.samples()) == number
+    assert "session-" not in generate_latest(scene.registry).decode()
