@@ -1,0 +1,58 @@
+"""The life of a request through the real gateway, before an engine that does what each test needs."""
+
+import asyncio
+import json
+
+import httpx
+
+from tests.api.running_gateway import running_gateway
+from tests.api.scripted_engine import Exchange, answer, scripted_engine
+
+
+async def test_an_answer_passes_and_its_usage_is_counted() -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url, law="static") as gateway:
+        response = await gateway.chat("a")
+        assert response.json() == answer()
+        snapshot = gateway.snapshot()
+        assert (snapshot.active, snapshot.in_flight, snapshot.footprint_tokens) == (1, 0, 15)
+
+
+async def test_a_session_over_the_window_waits_for_a_place_and_then_goes_on() -> None:
+    free = asyncio.Event()
+
+    async def hold(exchange: Exchange) -> None:
+        await free.wait()
+        await exchange.json(answer())
+
+    async with (
+        scripted_engine(script=hold) as engine,
+        running_gateway(engine.url, law="static", law_options={"window": 1}, idle_lease=0) as gateway,
+    ):
+        first = asyncio.create_task(gateway.chat("a"))
+        await gateway.until(lambda: engine.in_flight == 1)
+        second = asyncio.create_task(gateway.chat("b"))
+        await gateway.until(lambda: gateway.snapshot().waiting == 1)
+        assert engine.in_flight == 1
+        free.set()
+        assert (await first).status_code == (await second).status_code == httpx.codes.OK
+        assert engine.most_in_flight == 1
+
+
+async def test_a_stream_passes_chunk_by_chunk() -> None:
+    proceed = asyncio.Event()
+
+    async def stream(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.chunk(b'data: {"choices":[{"index":0,"delta":{"content":"one"}}]}\n\n')
+        await proceed.wait()
+        await exchange.chunk(b"data: [DONE]\n\n")
+        await exchange.chunk(b"")
+
+    async with scripted_engine(script=stream) as engine, running_gateway(engine.url) as gateway:
+        body = {"model": "m", "messages": [], "stream": True}
+        async with gateway.client.stream("POST", "/v1/chat/completions", json=body) as response:
+            chunks = response.aiter_raw()
+            assert b"one" in await anext(chunks)
+            proceed.set()
+            assert await anext(chunks) == b"data: [DONE]\n\n"
+        assert json.loads(engine.received[0].body)["stream_options"] == {"include_usage": True}
