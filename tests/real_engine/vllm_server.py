@@ -1,0 +1,161 @@
+"""A real vLLM server of the environment that `tests.real_engine.install` makes, on a random-weights model."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from tests.benchmarks.process import free_port
+from tests.real_engine.install import DEFAULT_VENV, venv_python
+
+BLOCK_TOKENS = 32
+CONTEXT_TOKENS = 4096
+"""Longest request; vLLM wants the cache to hold one, and keeps a block of it for itself."""
+START_TIMEOUT_S = 180.0
+STOP_TIMEOUT_S = 20.0
+LIFETIME_S = 7200
+
+FLAGS: Sequence[str] = (
+    "--enforce-eager",
+    *("--block-size", str(BLOCK_TOKENS)),
+    *("--max-model-len", str(CONTEXT_TOKENS)),
+    *("--max-num-batched-tokens", "1024"),
+    "--enable-prefix-caching",
+    "--enable-prompt-tokens-details",
+)
+ENVIRONMENT: Mapping[str, str] = {
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    # the computing threads stay on core 0, which leaves the others to the gateway and the clients
+    "VLLM_CPU_OMP_THREADS_BIND": "0",
+    "VLLM_NO_USAGE_STATS": "1",
+    # the server then has its administration paths, cache resets among them
+    "VLLM_SERVER_DEV_MODE": "1",
+    "VLLM_ENABLE_RESPONSES_API_STORE": "1",
+    # starts in a third of the time when Python may keep what it compiled
+    "PYTHONDONTWRITEBYTECODE": "",
+}
+
+
+class ServerFailed(Exception):  # noqa: N818 - says what happened
+    """vLLM did not start; the message holds the end of its log."""
+
+
+class VllmServer:
+    """One server, which may be killed and started again on the same port; a context manager starts and stops it."""
+
+    def __init__(self, size: str, *flags: str, kv_blocks: int = 256, venv: Path = DEFAULT_VENV) -> None:
+        self.model = size
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = venv / "logs" / f"vllm-{self.port}.log"
+        self.kv_blocks = kv_blocks
+        """Size of its cache from the next start."""
+        self._venv = venv
+        self._flags = (*FLAGS, "--dtype", fastest_dtype(), *flags)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start, and return when it serves; makes the model first when it is missing."""
+        folder = model_folder(self.model, self._venv)
+        command = (
+            # whoever started it may be killed before it can end it
+            *("setpriv", "--pdeathsig", "TERM", "timeout", "--kill-after=10", str(LIFETIME_S)),
+            str(venv_python(self._venv)),
+            *("-m", "vllm.entrypoints.openai.api_server", "--model", str(folder), "--served-model-name", self.model),
+            *("--host", "127.0.0.1", "--port", str(self.port)),
+            *("--num-gpu-blocks-override", str(self.kv_blocks), *self._flags),
+        )
+        self.log.parent.mkdir(exist_ok=True)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # from elsewhere, so that no file of this repository can stand in for an installed module
+                cwd=self.log.parent,
+                env={**os.environ, **ENVIRONMENT},
+                # a process group to end, but no session: where the kernel schedules by session (autogroup), vLLM's
+                # spinning on sched_yield starves all others on its cores for seconds (seen with Linux 6.18)
+                process_group=0,
+            )
+        try:
+            self._wait_healthy()
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        """End it in order, and by force what is left."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_TIMEOUT_S)
+            self.kill()
+
+    def kill(self) -> None:
+        """End the whole process group as a crash would."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with suppress(ProcessLookupError):  # all have ended
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def reset_prefix_cache(self) -> None:
+        """Forget all cached blocks, as a fresh start would; nothing may be in flight."""
+        answer = httpx.post(f"{self.url}/reset_prefix_cache", timeout=30, trust_env=False)
+        if not answer.is_success or not answer.json()["success"]:
+            raise RuntimeError(f"the prefix cache was not reset: {answer.status_code} {answer.text}")
+
+    def _wait_healthy(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        with httpx.Client(timeout=5, trust_env=False) as client:
+            while time.monotonic() < deadline:
+                if self._process is not None and self._process.poll() is not None:
+                    raise ServerFailed(f"vLLM ended with status {self._process.returncode}:\n{self._log_end()}")
+                with suppress(httpx.TransportError):
+                    if client.get(f"{self.url}/health").is_success:
+                        return
+                time.sleep(0.25)
+        raise ServerFailed(f"vLLM did not serve within {START_TIMEOUT_S:g} s:\n{self._log_end()}")
+
+    def _log_end(self) -> str:
+        return "\n".join([*self.log.read_text(errors="replace").splitlines()[-30:], f"(the whole log: {self.log})"])
+
+
+def fastest_dtype() -> str:
+    """bfloat16 where the processor computes with it; elsewhere it is emulated, six times as slow as float32."""
+    flags = Path("/proc/cpuinfo").read_text()
+    return "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
+
+
+def model_folder(size: str, venv: Path = DEFAULT_VENV) -> Path:
+    """The folder of the model of this size inside the engine's environment; made when missing."""
+    folder = venv / "models" / size
+    if not (folder / "model.safetensors").exists():
+        script = Path(__file__).with_name("model.py")
+        subprocess.run(
+            [venv_python(venv), script, "--size", size, folder], check=True, env={**os.environ, **ENVIRONMENT}
+        )
+    return folder
