@@ -1,0 +1,113 @@
+"""A closed loop of HTTP/1.1 connections that costs the measuring side little: hand-written requests and a C parser."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from typing import cast
+
+import httptools
+
+CHAT = b"/v1/chat/completions"
+
+
+def chat_request(
+    *, stream: bool, events: int = 0, interval_ms: int = 0, session: str = "", path: bytes = CHAT
+) -> bytes:
+    """A chat completion of about 1 KB, as the OpenAI SDK would send it; `session` becomes `x-session-id`."""
+    body = (
+        b'{"model":"m","messages":[{"role":"user","content":"'
+        + b"y" * 800
+        + b'"}],"stream":%b,"max_tokens":%d,"interval_ms":%d}'
+    ) % (b"true" if stream else b"false", events, interval_ms)
+    head = (
+        b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\nAccept: */*\r\nAuthorization: Bearer none\r\n"
+        b"Content-Type: application/json\r\n%bContent-Length: %d\r\n\r\n"
+    )
+    return head % (path, b"X-Session-Id: %b\r\n" % session.encode() if session else b"", len(body)) + body
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What a run's connections saw, all together."""
+
+    requests: int = 0
+    """Answers complete with status 200."""
+    events: int = 0
+    """SSE events received, `[DONE]` included."""
+    reads: int = 0
+    """Reads that the events came in: fewer than events where the relay handed on several at once."""
+    failures: int = 0
+    """Other statuses and broken connections."""
+    latencies: list[float] = field(default_factory=list)
+    """Seconds from the request's write to the answer's last byte."""
+    seconds: float = 0.0
+    """Wall time of the run."""
+
+
+class LoadConnection(asyncio.Protocol):
+    """Sends the same request again and again, one at a time, until told to stop or `limit` answers are in."""
+
+    def __init__(self, request: bytes, tally: Tally, limit: int | None) -> None:
+        self.request = request
+        self.tally = tally
+        self.remaining = limit
+        self.stopped = False
+        self.started = 0.0
+        self.parser = httptools.HttpResponseParser(self)
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are no asyncio.Transport
+        self.send()
+
+    def send(self) -> None:
+        self.started = time.perf_counter()
+        self.transport.write(self.request)
+
+    def data_received(self, data: bytes) -> None:
+        self.tally.reads += 1
+        self.tally.events += data.count(b"data: ")
+        self.parser.feed_data(data)
+
+    def on_message_complete(self) -> None:
+        self.tally.latencies.append(time.perf_counter() - self.started)
+        if self.parser.get_status_code() == 200:
+            self.tally.requests += 1
+        else:
+            self.tally.failures += 1
+        if self.remaining is not None:
+            self.remaining -= 1
+        if self.stopped or self.remaining == 0:
+            self.finish()
+        else:
+            self.send()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the interface
+        if not self.ended.done():
+            self.tally.failures += 1
+            self.ended.set_result(None)
+
+    def finish(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
+        self.transport.close()
+
+
+async def run_load(
+    port: int, requests: list[bytes], *, seconds: float | None = None, limit: int | None = None
+) -> Tally:
+    """One connection for each of `requests`, for `seconds` or `limit` answers; those under way then are cut off."""
+    loop = asyncio.get_running_loop()
+    tally = Tally()
+    began = time.perf_counter()
+    connections = [
+        (await loop.create_connection(partial(LoadConnection, request, tally, limit), "127.0.0.1", port))[1]
+        for request in requests
+    ]
+    await asyncio.wait([connection.ended for connection in connections], timeout=seconds)
+    tally.seconds = time.perf_counter() - began
+    for connection in connections:
+        connection.finish()
+    return tally

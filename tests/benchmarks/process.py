@@ -1,0 +1,54 @@
+"""A measured program in its own process, pinned to a core, with its CPU time read from the kernel."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of all of a process' threads, from `schedstat`: `stat` counts in ticks of 10 ms."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
+@contextmanager
+def running(module: str, *arguments: str, port: int, core: int | None) -> Iterator[int]:
+    """`python -m module arguments...` until the block ends; yields its pid once `port` accepts connections."""
+    process = subprocess.Popen([sys.executable, "-m", module, *arguments])
+    try:
+        if core is not None:
+            os.sched_setaffinity(process.pid, {core})
+        wait_until_listening(process, port)
+        yield process.pid
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_until_listening(process: subprocess.Popen[bytes], port: int, seconds: float = 20.0) -> None:
+    """Return once the port accepts a connection; RuntimeError when the process ends first or takes too long."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args!r} ended with status {process.returncode}")
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise RuntimeError(f"{process.args!r} did not listen on port {port} within {seconds} s")

@@ -1,0 +1,124 @@
+"""What the relay costs: `python -m tests.benchmarks.relay` compares the gateway with a direct connection, and with
+`--clients` the HTTP clients that it could have used (`httpx+aiohttp` needs `pip install httpx-aiohttp`).
+
+The measured process has core 0 for itself; load and engine share core 1. CPU time is the measured process' own, read
+from the kernel, so the ratio between two rows holds although the machine is shared.
+"""
+
+import argparse
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from tests.benchmarks.candidates import CANDIDATES
+from tests.benchmarks.load import Tally, chat_request, run_load
+from tests.benchmarks.process import cpu_seconds, free_port, running
+
+CONNECTIONS = 64
+EVENTS = 200
+RELAY_CORE, LOAD_CORE = 0, 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One way to the engine, measured."""
+
+    name: str
+    requests_s: float
+    """Whole JSON answers a second, with 64 connections."""
+    request_cpu_us: float
+    """CPU time of the relay for one of them, microseconds."""
+    events_s: float
+    """SSE events a second, with 64 streams at once."""
+    event_cpu_us: float
+    p50_ms: float
+    """Latency of a JSON answer with one connection."""
+    p99_ms: float
+
+    def line(self) -> str:
+        """The row of a Markdown table."""
+        return (
+            f"| {self.name} | {self.requests_s:,.0f} | {self.request_cpu_us:.0f} | {self.events_s:,.0f} "
+            f"| {self.event_cpu_us:.1f} | {self.p50_ms:.2f} | {self.p99_ms:.2f} |"
+        )
+
+
+HEAD = """\
+| way to the engine | requests/s, c=64 | CPU us each | SSE events/s, c=64 | CPU us each | p50 ms, c=1 | p99 ms, c=1 |
+| --- | --- | --- | --- | --- | --- | --- |"""
+
+
+def measure(name: str, port: int, pid: int | None, seconds: float) -> Row:
+    """Load the server at `port`; `pid` is the relay's, None for none."""
+    sessions = [f"s{number}" for number in range(CONNECTIONS)]
+    plain = [chat_request(stream=False, session=session) for session in sessions]
+    streams = [chat_request(stream=True, events=EVENTS, session=session) for session in sessions]
+    _load(port, plain, 0.5)
+    requests, request_cpu = _cpu(pid, lambda: _load(port, plain, seconds))
+    events, event_cpu = _cpu(pid, lambda: _load(port, streams, seconds))
+    alone = _load(port, plain[:1], seconds)
+    if requests.failures or events.failures or alone.failures:
+        raise RuntimeError(f"{name}: {requests.failures + events.failures + alone.failures} requests failed")
+    latencies = sorted(alone.latencies)
+    return Row(
+        name=name,
+        requests_s=requests.requests / requests.seconds,
+        request_cpu_us=1e6 * request_cpu / max(1, requests.requests),
+        events_s=events.events / events.seconds,
+        event_cpu_us=1e6 * event_cpu / max(1, events.events),
+        p50_ms=1e3 * latencies[len(latencies) // 2],
+        p99_ms=1e3 * latencies[int(len(latencies) * 0.99)],
+    )
+
+
+def _load(port: int, requests: list[bytes], seconds: float) -> Tally:
+    return asyncio.run(run_load(port, requests, seconds=seconds))
+
+
+def _cpu(pid: int | None, work: Callable[[], Tally]) -> tuple[Tally, float]:
+    before = cpu_seconds(pid) if pid is not None else 0.0
+    tally = work()
+    return tally, (cpu_seconds(pid) - before) if pid is not None else 0.0
+
+
+def compare_clients(engine_port: int, seconds: float, names: Sequence[str]) -> None:
+    """One row for each HTTP client in the same minimal relay."""
+    for name in names:
+        port = free_port()
+        arguments = ("--client", name, "--engine", f"http://127.0.0.1:{engine_port}", "--port", str(port))
+        with running("tests.benchmarks.minimal_relay", *arguments, port=port, core=RELAY_CORE) as pid:
+            print(measure(name, port, pid, seconds).line(), flush=True)
+
+
+def compare_gateway(engine_port: int, seconds: float) -> None:
+    """Direct, and through the gateway."""
+    print(measure("direct", engine_port, None, seconds).line(), flush=True)
+    port = free_port()
+    arguments = ("serve", "--engine", f"http://127.0.0.1:{engine_port}", "--port", str(port), "--log-level", "error")
+    with running("concur_proxy", *arguments, port=port, core=RELAY_CORE) as pid:
+        print(measure("through the gateway", port, pid, seconds).line(), flush=True)
+
+
+def main() -> None:
+    """Print a Markdown table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.relay", description=__doc__)
+    parser.add_argument("--clients", action="store_true", help="compare HTTP clients instead of the gateway")
+    parser.add_argument("--only", choices=sorted(CANDIDATES), action="append", help="only this client; repeatable")
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of each measurement (default 4)")
+    given = parser.parse_args()
+    os.sched_setaffinity(0, {LOAD_CORE})
+    engine_port = free_port()
+    with ExitStack() as stack:
+        engine = ("--port", str(engine_port), "--core", str(LOAD_CORE))
+        stack.enter_context(running("tests.benchmarks.mock_engine", *engine, port=engine_port, core=LOAD_CORE))
+        print(HEAD)
+        if given.clients:
+            compare_clients(engine_port, given.seconds, given.only or sorted(CANDIDATES))
+        else:
+            compare_gateway(engine_port, given.seconds)
+
+
+if __name__ == "__main__":
+    main()
