@@ -71,7 +71,7 @@ ADMIN_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/concur/v1/sessions
 
 async def _release(request: Request, admitter: Admitter) -> Response:
     try:
-        head = _SESSION_NAMES.read(await read_body(request.receive, limit=MAX_BODY_BYTES))
+        head = _SESSION_NAMES.read(await read_body(request.receive, request.headers.raw, limit=MAX_BODY_BYTES))
     except BodyTooLarge:
         return _refuse(GatewayFault.BODY_TOO_LARGE, f"the limit is {MAX_BODY_BYTES} bytes here")
     except ClientGone:

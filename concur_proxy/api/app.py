@@ -34,6 +34,7 @@ class GatewayApp:
 
     def __init__(self, settings: GatewaySettings, clock: Clock = time.monotonic) -> None:
         self.settings = settings
+        self._clock = clock
         self._draining = False
         self._background: asyncio.Task[None] | None = None
         laws = {engine: _make_law(settings) for engine in settings.engine}
@@ -128,6 +129,7 @@ class GatewayApp:
                     timeout_s=settings.scrape_timeout_s,
                     on_sample=monitor.on_sample,
                     on_failure=monitor.on_failure,
+                    clock=self._clock,
                 )
                 group.create_task(scraper.run())
 

@@ -56,14 +56,13 @@ class Exchange:
 
     async def run(self) -> None:
         """Serve the request; returns when the answer has ended, has broken off, or nobody listens any more."""
-        began = self._parts.clock()
+        began, limit = self._parts.clock(), self._parts.options.max_body_bytes
         try:
-            body = await read_body(self._receive, limit=self._parts.options.max_body_bytes)
+            body = await read_body(self._receive, self._scope["headers"], limit=limit)
         except ClientGone:
             return
         except BodyTooLarge:
-            detail = f"the limit is {self._parts.options.max_body_bytes} bytes"
-            await self._refuse(GatewayFault.BODY_TOO_LARGE, detail)
+            await self._refuse(GatewayFault.BODY_TOO_LARGE, f"the limit is {limit} bytes")
             return
         await self._while_client_listens(body)
         if self._answer.status is not None:
@@ -154,22 +153,25 @@ class Exchange:
             self._parts.admitter.end(ended_key)
 
     async def _relay_counted(self, engine: str, body: bytes, head: RequestHead, key: str | None) -> None:
-        """Relay, and read what the answer cost; ask for it where the client did not."""
+        """Relay, and read what the answer cost; ask for it where the client did not.
+
+        Until the engine's fingerprint is known nobody is asked: what asking displaces could not be put back.
+        """
         parts, shape = self._parts, self._endpoint.shape
+        fingerprint = parts.fingerprints.get(engine)
         asking = None
-        if parts.options.ask_usage and self._endpoint.can_ask_usage:
+        if parts.options.ask_usage and self._endpoint.can_ask_usage and engine in parts.fingerprints:
             asking = inject_include_usage(body, head)
         self._strips = asking is not None
 
         def tap(response: UpstreamResponse) -> Tap:
-            fingerprint = parts.fingerprints.get(engine)
             chosen = choose_tap(shape, response.headers, strip=self._strips, fingerprint=fingerprint)
             if shape is not ApiShape.RESPONSES:
                 return chosen
             return ResponseIdTap(chosen, partial(parts.response_homes.learn, engine=engine, session=key))
 
         await self._relay(engine, body if asking is None else asking, tap)
-        if isinstance(self._tap, StreamTap) and self._tap.fingerprint is not None:
+        if isinstance(self._tap, StreamTap) and self._tap.has_ended_choice:
             parts.fingerprints[engine] = self._tap.fingerprint
 
     async def _relay(self, engine: str, body: bytes, tap: Callable[[UpstreamResponse], Tap]) -> None:
@@ -214,10 +216,11 @@ class Exchange:
         if scope["query_string"]:
             target = b"%b?%b" % (target, scope["query_string"])
         has_body = bool(body) or any(name in _BODY_HEADERS for name, _ in scope["headers"])
-        headers = request_headers(scope["headers"], host=b"")
-        if self._answer.status is not None:
-            # A comment has begun the stream, uncompressed: so must the rest of it be.
+        headers = request_headers(scope["headers"])
+        if self._strips or self._answer.status is not None:
+            # An event shall be taken out of the answer, or a comment has begun it: neither goes with compression.
             headers = [field for field in headers if field[0] != b"accept-encoding"]
+            headers.append((b"accept-encoding", b"identity"))
         return await self._parts.upstream.send(engine, scope["method"], target, headers, body if has_body else None)
 
     async def _refuse(self, fault: GatewayFault, detail: str = "", *, retry_after_s: float | None = None) -> None:

@@ -19,8 +19,12 @@ class BodyTooLarge(Exception):  # noqa: N818 - as above
     """The body exceeds what the gateway was told to hold in memory."""
 
 
-async def read_body(receive: Receive, *, limit: int) -> bytes:
-    """The whole body; `BodyTooLarge` beyond `limit` bytes, `ClientGone` when it never ends."""
+async def read_body(receive: Receive, headers: Fields, *, limit: int) -> bytes:
+    """The whole body; `BodyTooLarge` beyond `limit` bytes, at once where the headers tell; `ClientGone` when it never
+    ends.
+    """
+    if any(name == b"content-length" and int(value) > limit for name, value in headers):
+        raise BodyTooLarge
     parts: list[bytes] = []
     size = 0
     while True:

@@ -72,5 +72,5 @@ class GatewayParts:
     metrics: RequestMetrics
     clock: Callable[[], float]
     response_homes: ResponseHomes = field(default_factory=ResponseHomes)
-    fingerprints: dict[str, bytes] = field(default_factory=dict)
-    """The last `system_fingerprint` of each engine, see `StreamTap`."""
+    fingerprints: dict[str, bytes | None] = field(default_factory=dict)
+    """The last `system_fingerprint` of each engine, see `StreamTap`; None for one that sends none."""

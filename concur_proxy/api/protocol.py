@@ -1,28 +1,79 @@
-"""uvicorn's HTTP/1.1 server with what it lacks: trailers, and noticing that a client which pipelines has gone."""
+"""uvicorn's HTTP/1.1 server with what it lacks: trailers, offers of another protocol that do not cost the body, bounds
+and clear errors for what is no request, and noticing that a client which pipelines has gone.
+"""
 
+import logging
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from concur_proxy.api.messages import Fields
+from concur_proxy.wire.api_shape import shape_of_path
+from concur_proxy.wire.errors import error_answer
+from concur_proxy.wire.fault import GatewayFault
+
+logger = logging.getLogger(__name__)
 
 END_WITH_TRAILERS = "concur.end_with_trailers"
 """Key in the scope's `extensions` of a function that completes an answer: `await end(body, trailers)`."""
+
+MAX_HEAD_BYTES = 1024 * 1024
+"""A request line and headers that have not ended by then never will; the relay's own limit judges shorter ones."""
+MAX_TARGET_BYTES = 65_535
+"""More than this no parser of URLs here takes."""
 
 
 class GatewayProtocol(HttpToolsProtocol):
     """One client's connection."""
 
+    _ahead: list[RequestResponseCycle] = []  # noqa: RUF012 - never changed, only replaced
+    """Requests before the last one whose answers had not ended when it came."""
+    url = b""
+    _head_bytes: int | None = 0
+    """What has come of a head that is not complete; None while a body comes."""
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come from the client."""
+        self._unset_keepalive_if_required()
+        if self._head_bytes is not None:
+            self._head_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            if len(self.url) > MAX_TARGET_BYTES:
+                self._refuse(GatewayFault.TARGET_TOO_LONG, f"the limit is {MAX_TARGET_BYTES} bytes")
+            else:
+                self._refuse(GatewayFault.BAD_HTTP, str(error))
+        else:
+            if self._head_bytes is not None and self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(GatewayFault.HEADERS_TOO_LARGE, f"they exceed {MAX_HEAD_BYTES} bytes")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header field has come, or a trailer, which is no header and which no engine reads."""
+        if self._head_bytes is not None:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        """A request's head has come: llhttp calls this."""
+        """A request's head has come."""
+        self._head_bytes = None
+        if self.parser.should_upgrade():
+            return
         before: RequestResponseCycle | None = self.cycle
         super().on_headers_complete()
-        if self.cycle is before:
-            return
         extensions: dict[str, Any] = {END_WITH_TRAILERS: partial(_end_with_trailers, self.cycle)}
         self.cycle.scope["extensions"] = extensions
         self._ahead = [] if before is None or before.response_complete else [*self._ahead, before]
+
+    def on_message_complete(self) -> None:
+        """A request has come whole."""
+        self._head_bytes = 0
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone: uvicorn tells only the last of its requests, and with pipelining that one waits."""
@@ -31,8 +82,34 @@ class GatewayProtocol(HttpToolsProtocol):
             cycle.message_event.set()
         super().connection_lost(exc)
 
-    _ahead: list[RequestResponseCycle] = []  # noqa: RUF012 - never changed, only replaced
-    """Requests before the last one whose answers had not ended when it came."""
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Serve a request that offers another protocol, as Java's client does with h2c, as if it had not.
+
+        The parser takes what follows such a head for the other protocol, so it reads the head anew without the offer.
+        """
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        if method == b"CONNECT":
+            self._refuse(GatewayFault.BAD_HTTP, "the gateway is no proxy for CONNECT")
+            return
+        kept = [field for field in self.headers if field[0] != b"upgrade"]
+        lines = [b"%b %b HTTP/%b" % (method, self.url, version.encode()), *(b"%b: %b" % field for field in kept)]
+        self.parser = httptools.HttpRequestParser(self)
+        self._head_bytes = 0
+        self.data_received(b"\r\n".join([*lines, b"", rest]))
+
+    def _refuse(self, fault: GatewayFault, detail: str) -> None:
+        """Answer what is no request that an application could be asked about, and close: nothing after it can be
+        understood.
+        """
+        logger.info("client %s: %s: %s", self.client, fault.code, detail)
+        nothing_sent = self.cycle is None or self.cycle.response_complete or not self.cycle.response_started
+        if nothing_sent and all(cycle.response_complete for cycle in self._ahead):
+            path = self.url.partition(b"?")[0].decode("latin-1")
+            error = error_answer(fault, shape_of_path(path), detail=detail)
+            lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}".encode(), b"connection: close"]
+            lines += [b"%b: %b" % field for field in error.headers]
+            self.transport.write(b"\r\n".join([*lines, b"", error.body]))
+        self.transport.close()
 
 
 async def _end_with_trailers(cycle: RequestResponseCycle, body: bytes, trailers: Fields) -> None:

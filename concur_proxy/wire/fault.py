@@ -48,14 +48,6 @@ class GatewayFault(Enum):
         mend="Retry: another instance or the restarted one will answer.",
         retry_after_s=5,
     )
-    NO_ENGINE = FaultRow(
-        status=503,
-        openai_type="server_error",
-        anthropic_type="overloaded_error",
-        what="No inference engine is ready behind the gateway",
-        mend="Check that an engine runs at an address given to the gateway, then retry.",
-        retry_after_s=5,
-    )
     ENGINE_UNREACHABLE = FaultRow(
         status=502,
         openai_type="server_error",
@@ -77,8 +69,22 @@ class GatewayFault(Enum):
         openai_type="server_error",
         anthropic_type="api_error",
         what="The gateway itself failed",
-        mend="Retry, and report the request id found in the gateway's log.",
+        mend="Retry, and report the reference, under which the gateway's log tells more.",
         retry_after_s=1,
+    )
+    BAD_HTTP = FaultRow(
+        status=400,
+        openai_type="invalid_request_error",
+        anthropic_type="invalid_request_error",
+        what="This is no valid HTTP/1.1 request",
+        mend="Send one, without TLS and without a proxy's CONNECT.",
+    )
+    TARGET_TOO_LONG = FaultRow(
+        status=414,
+        openai_type="invalid_request_error",
+        anthropic_type="invalid_request_error",
+        what="The request's target is longer than the gateway accepts",
+        mend="Send a shorter path and query; what is long belongs into the body.",
     )
     BAD_JSON = FaultRow(
         status=400,

@@ -30,9 +30,9 @@ HeaderList = list[tuple[bytes, bytes]]
 """ASGI headers: lower-case names, in order, with duplicates."""
 
 
-def request_headers(headers: Iterable[tuple[bytes, bytes]], *, host: bytes) -> HeaderList:
-    """A client's headers (lower-case names) as the engine shall get them: first the engine's `host`, then the rest."""
-    return [(b"host", host), *_without(_NOT_SENT_ON, headers)]
+def request_headers(headers: Iterable[tuple[bytes, bytes]]) -> HeaderList:
+    """A client's headers (lower-case names) as the engine shall get them, but for the host, which is the engine's."""
+    return _without(_NOT_SENT_ON, headers)
 
 
 def response_headers(headers: Iterable[tuple[bytes, bytes]], *, keep_length: bool = True) -> HeaderList:

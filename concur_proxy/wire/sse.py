@@ -43,6 +43,7 @@ class StreamTap:
         "_strip",
         "_usage_is_unasked",
         "fingerprint",
+        "has_ended_choice",
         "usage",
     )
 
@@ -53,6 +54,8 @@ class StreamTap:
         self._put_back = fingerprint
         self.fingerprint: bytes | None = None
         """The engine's `system_fingerprint` as JSON text, where this stream told it."""
+        self.has_ended_choice = False
+        """Whether the event that ends a choice has come: without a fingerprint by then, the engine has none."""
         self._held = bytearray()
         self._is_passing = False
         self.usage: Usage | None = None
@@ -117,6 +120,7 @@ class StreamTap:
             return event
         self.usage = reading.usage
         self.fingerprint = reading.fingerprint or self.fingerprint
+        self.has_ended_choice = self.has_ended_choice or reading.ends_choice
         if reading.usage is not before and reading.choices:
             self._usage_is_unasked = True
         return self._rewrite(event, reading, tells_usage=reading.usage is not before)
@@ -130,7 +134,7 @@ class StreamTap:
         return (
             not event.startswith(b":null", after)
             or event.find(self._first, after) >= 0
-            or self._second in event[after:]
+            or self._second in event
         )
 
     def _rewrite(self, event: bytes, reading: EventReading, *, tells_usage: bool) -> bytes:

@@ -193,6 +193,14 @@ async def _read_request(reader: asyncio.StreamReader) -> Received | None:
     return Received(method=method, target=target, headers=headers, body=body)
 
 
+def answers(status: str, body: bytes, headers: bytes = b"") -> Script:
+    async def script(exchange: Exchange) -> None:
+        head = b"HTTP/1.1 %b\r\ncontent-length: %d\r\n%b\r\n" % (status.encode(), len(body), headers)
+        await exchange.send(head + body)
+
+    return script
+
+
 @asynccontextmanager
 async def scripted_engine(**values: object) -> AsyncIterator[ScriptedEngine]:
     """A running engine."""

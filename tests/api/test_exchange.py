@@ -1,12 +1,13 @@
 """The life of a request through the real gateway, before an engine that does what each test needs."""
 
 import asyncio
+import gzip
 import json
 
 import httpx
 
 from tests.api.running_gateway import running_gateway
-from tests.api.scripted_engine import Exchange, answer, scripted_engine
+from tests.api.scripted_engine import Exchange, answer, answers, scripted_engine
 
 
 async def test_an_answer_passes_and_its_usage_is_counted() -> None:
@@ -45,14 +46,40 @@ async def test_a_stream_passes_chunk_by_chunk() -> None:
         await exchange.start_stream()
         await exchange.chunk(b'data: {"choices":[{"index":0,"delta":{"content":"one"}}]}\n\n')
         await proceed.wait()
-        await exchange.chunk(b"data: [DONE]\n\n")
+        await exchange.chunk(b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n')
         await exchange.chunk(b"")
 
     async with scripted_engine(script=stream) as engine, running_gateway(engine.url) as gateway:
         body = {"model": "m", "messages": [], "stream": True}
+        proceed.set()
+        await gateway.client.post("/v1/chat/completions", json=body)
+        assert "stream_options" not in json.loads(engine.received[0].body)
+        proceed.clear()
         async with gateway.client.stream("POST", "/v1/chat/completions", json=body) as response:
             chunks = response.aiter_raw()
             assert b"one" in await anext(chunks)
             proceed.set()
-            assert await anext(chunks) == b"data: [DONE]\n\n"
-        assert json.loads(engine.received[0].body)["stream_options"] == {"include_usage": True}
+            assert b"stop" in await anext(chunks)
+        assert json.loads(engine.received[1].body)["stream_options"] == {"include_usage": True}
+
+
+async def test_a_stream_that_an_event_shall_be_taken_out_of_is_not_asked_for_in_compressed_form() -> None:
+    ending = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+    usage = b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}\n\n'
+
+    async def compressing(exchange: Exchange) -> None:
+        body, coding = ending + (usage if b"include_usage" in exchange.request.body else b""), b""
+        if "gzip" in (exchange.request.header("accept-encoding") or ""):
+            body, coding = gzip.compress(body), b"content-encoding: gzip\r\n"
+        await answers("200 OK", body, b"content-type: text/event-stream\r\n" + coding)(exchange)
+
+    async with (
+        scripted_engine(script=answers("200 OK", ending, b"content-type: text/event-stream\r\n")) as engine,
+        running_gateway(engine.url) as gateway,
+    ):
+        await gateway.chat("a", stream=True)
+        engine.script = compressing
+        assert (await gateway.chat("a", stream=True)).content == ending
+        untouched = await gateway.chat("a", stream=True, stream_options={"include_usage": True})
+        assert untouched.headers["content-encoding"] == "gzip"
+        assert untouched.content == ending + usage

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.api.running_gateway import RunningGateway, running_gateway
-from tests.api.scripted_engine import Exchange, Script, ScriptedEngine, answer, scripted_engine
+from tests.api.scripted_engine import Exchange, Script, ScriptedEngine, answer, answers, scripted_engine
 from tests.api.staged_answer import COMPLETE, StagedAnswer
 
 STREAMS = {"stream": True, "messages": []}
@@ -107,14 +107,6 @@ async def test_a_hold_that_ends_after_a_comment_is_an_error_event(path: str) -> 
         assert {name: error[name] for name in expected} == expected
         assert gateway.snapshot().held == 0
         assert await gateway.metric("concur_request_failures_total", reason="hold_timeout") == 1
-
-
-def answers(status: str, body: bytes, headers: bytes = b"") -> Script:
-    async def script(exchange: Exchange) -> None:
-        head = b"HTTP/1.1 %b\r\ncontent-length: %d\r\n%b\r\n" % (status.encode(), len(body), headers)
-        await exchange.send(head + body)
-
-    return script
 
 
 ENGINE_ERRORS: dict[str, tuple[Script, dict[str, Any]]] = {

@@ -383,7 +383,7 @@ def _asks_usage(request: Received) -> bool:
 
 @pytest.mark.parametrize("asked", ["asked for", "not asked for"])
 async def test_24_usage_is_counted_and_shown_only_to_a_client_that_asked_for_it(asked: str) -> None:
-    content = b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"one"},"finish_reason":null}]}\n\n'
+    content = b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"one"},"finish_reason":"stop"}]}\n\n'
     usage = b'data: {"id":"1","choices":[],"usage":{"prompt_tokens":30,"completion_tokens":12}}\n\n'
 
     async def stream(exchange: Exchange) -> None:
@@ -393,9 +393,10 @@ async def test_24_usage_is_counted_and_shown_only_to_a_client_that_asked_for_it(
 
     async with scripted_engine(script=stream) as engine, running_gateway(engine.url) as gateway:
         options = {"stream_options": {"include_usage": True}} if asked == "asked for" else {}
+        await gateway.chat("a", stream=True)  # a first stream shows what the engine says unasked
         response = await gateway.chat("a", stream=True, **options)
         assert response.content == content + (usage if options else b"") + b"data: [DONE]\n\n"
-        assert _asks_usage(engine.received[0])
+        assert _asks_usage(engine.received[1])
         assert gateway.snapshot().footprint_tokens == 42
 
 
