@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from concur_proxy.api.late_error import late_error
 from concur_proxy.api.messages import Fields, Scope, Send
-from concur_proxy.api.protocol import END_WITH_TRAILERS
+from concur_proxy.api.protocol import CUT_OFF, END_WITH_TRAILERS
 from concur_proxy.runtime.upstream import UpstreamResponse
 from concur_proxy.wire.api_shape import ApiShape, shape_of_path
 from concur_proxy.wire.errors import error_answer, error_event
@@ -21,14 +21,14 @@ _NOT_MODIFIED = 304
 class Answer:
     """What has been sent to the client of one request, and how to go on from there."""
 
-    __slots__ = ("_end_with_trailers", "_send", "_shape", "status")
+    __slots__ = ("_cut_off", "_end_with_trailers", "_send", "_shape", "status")
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._send = send
         self._shape: ApiShape = shape_of_path(scope["path"])
-        self._end_with_trailers: Callable[[bytes, Fields], Awaitable[None]] | None = scope.get("extensions", {}).get(
-            END_WITH_TRAILERS
-        )
+        extensions = scope.get("extensions", {})
+        self._end_with_trailers: Callable[[bytes, Fields], Awaitable[None]] | None = extensions.get(END_WITH_TRAILERS)
+        self._cut_off: Callable[[], None] | None = extensions.get(CUT_OFF)
         self.status: int | None = None
         """The status sent; None while nothing has been."""
 
@@ -62,6 +62,11 @@ class Answer:
             await self._end_with_trailers(body, response_headers(trailers, keep_length=False))
         else:
             await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def cut_off(self) -> None:
+        """Break the answer off. A server without that extension does so by itself, as the answer stays unfinished."""
+        if self._cut_off is not None:
+            self._cut_off()
 
     async def keep_alive(self, *, position: int, expected_wait_s: float) -> None:
         """Tell a held streaming client its place, in a comment that event-stream readers skip."""

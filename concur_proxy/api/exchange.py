@@ -192,8 +192,8 @@ class Exchange:
             self._tap = tap(response)
             await self._hand_on(response, self._tap)
         except EngineBroke as error:
-            # Left unfinished on purpose: the server then cuts the client's connection, and the answer shows as broken.
             logger.warning("%s %s: answer cut off: %s", self._scope["method"], self._endpoint.route, error)
+            self._answer.cut_off()
             self._parts.metrics.failed("engine_broke_midstream")
         finally:
             response.close()

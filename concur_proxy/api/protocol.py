@@ -5,7 +5,6 @@ and clear errors for what is no request, and noticing that a client which pipeli
 import logging
 from functools import partial
 from http import HTTPStatus
-from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -19,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 END_WITH_TRAILERS = "concur.end_with_trailers"
 """Key in the scope's `extensions` of a function that completes an answer: `await end(body, trailers)`."""
+
+CUT_OFF = "concur.cut_off"
+"""Key there of a function that breaks an answer off, so that the client sees it broken: `cut_off()`."""
 
 MAX_HEAD_BYTES = 1024 * 1024
 """A request line and headers that have not ended by then never will; the relay's own limit judges shorter ones."""
@@ -65,8 +67,10 @@ class GatewayProtocol(HttpToolsProtocol):
             return
         before: RequestResponseCycle | None = self.cycle
         super().on_headers_complete()
-        extensions: dict[str, Any] = {END_WITH_TRAILERS: partial(_end_with_trailers, self.cycle)}
-        self.cycle.scope["extensions"] = extensions
+        self.cycle.scope["extensions"] = {
+            END_WITH_TRAILERS: partial(_end_with_trailers, self.cycle),
+            CUT_OFF: partial(_cut_off, self.cycle),
+        }
         self._ahead = [] if before is None or before.response_complete else [*self._ahead, before]
 
     def on_message_complete(self) -> None:
@@ -119,3 +123,8 @@ async def _end_with_trailers(cycle: RequestResponseCycle, body: bytes, trailers:
         cycle.transport.write(b"0\r\n%b\r\n" % b"".join(b"%b: %b\r\n" % field for field in trailers))
         cycle.chunked_encoding = False  # the body's end has been written: the cycle must not write another
     await cycle.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _cut_off(cycle: RequestResponseCycle) -> None:
+    cycle.transport.close()
+    cycle.disconnected = True  # uvicorn would call an unfinished answer the application's error

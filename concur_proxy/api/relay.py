@@ -21,9 +21,7 @@ class Relay:
         self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One HTTP request. An answer that has begun and cannot go on is left unfinished: the server then cuts the
-        connection, and the client sees it broken.
-        """
+        """One HTTP request."""
         answer = Answer(scope, send)
         try:
             await self._serve(scope, receive, answer)
@@ -38,6 +36,7 @@ class Relay:
                 await self._refuse(answer, GatewayFault.INTERNAL, f"reference {reference}")
             else:
                 self._parts.metrics.failed(GatewayFault.INTERNAL.code)
+                answer.cut_off()
 
     async def _serve(self, scope: Scope, receive: Receive, answer: Answer) -> None:
         path: str = scope["path"]

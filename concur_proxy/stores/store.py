@@ -24,7 +24,7 @@ class SessionStore(Protocol):
 
     async def arrive(self, key: str | None, *, deadline: float, body_bytes: int) -> Ticket:
         """A request of session `key` (None: a session of one request); `deadline` in the store's clock. The ticket
-        may be decided.
+        may be decided. Cancelled, it leaves no ticket behind.
         """
         ...
 

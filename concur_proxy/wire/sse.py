@@ -131,11 +131,7 @@ class StreamTap:
         if at < 0:
             return self._second in event
         after = at + len(self._first)
-        return (
-            not event.startswith(b":null", after)
-            or event.find(self._first, after) >= 0
-            or self._second in event
-        )
+        return not event.startswith(b":null", after) or event.find(self._first, after) >= 0 or self._second in event
 
     def _rewrite(self, event: bytes, reading: EventReading, *, tells_usage: bool) -> bytes:
         if not self._strip or self._usage_is_unasked:
