@@ -42,7 +42,7 @@ async def assert_nothing_leaked(gateway: RunningGateway, engine: ScriptedEngine)
 @streamed_and_not
 @pytest.mark.parametrize("phase", PHASES)
 async def test_engine_that_dies_gives_an_error_before_its_head_and_a_broken_answer_after_it(
-    *, phase: str, stream: bool
+    *, phase: str, stream: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     staged = StagedAnswer(phase=phase, stream=stream)
     async with scripted_engine(script=staged) as engine, one_place(engine) as gateway:
@@ -57,6 +57,7 @@ async def test_engine_that_dies_gives_an_error_before_its_head_and_a_broken_answ
             with pytest.raises(httpx.RemoteProtocolError):
                 await asking
             assert await gateway.metric("concur_request_failures_total", reason="engine_broke_midstream") == 1
+        assert not [record for record in caplog.records if record.levelname == "ERROR"]
         await assert_nothing_leaked(gateway, engine)
 
 
