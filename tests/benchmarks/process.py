@@ -26,7 +26,8 @@ def cpu_seconds(pid: int) -> float:
 @contextmanager
 def running(module: str, *arguments: str, port: int, core: int | None) -> Iterator[int]:
     """`python -m module arguments...` until the block ends; yields its pid once `port` accepts connections."""
-    process = subprocess.Popen([sys.executable, "-m", module, *arguments])
+    # what it says of itself must not stand in a table on standard output
+    process = subprocess.Popen([sys.executable, "-m", module, *arguments], stdout=2)
     try:
         if core is not None:
             os.sched_setaffinity(process.pid, {core})

@@ -25,6 +25,14 @@ def test_the_comparison_has_both_runs_and_their_ratio() -> None:
     assert "4 to 12" in text
 
 
+def test_the_comparison_is_whole_on_a_narrow_terminal() -> None:
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(comparison([result("no control", 30.0), result("through concur-proxy (aimd)", 15.0)]))
+    assert "through concur-proxy (aimd)" in capture.get()
+    assert "…" not in capture.get()
+
+
 def test_what_the_engine_does_not_tell_is_a_dash() -> None:
     text = shown(comparison([result("no control", 30.0, hit_rate=None, preemptions=None)]))
     assert "0.50" not in text
