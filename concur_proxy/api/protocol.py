@@ -5,6 +5,7 @@ and clear errors for what is no request, and noticing that a client which pipeli
 import logging
 from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -67,10 +68,11 @@ class GatewayProtocol(HttpToolsProtocol):
             return
         before: RequestResponseCycle | None = self.cycle
         super().on_headers_complete()
-        self.cycle.scope["extensions"] = {
+        extensions: dict[str, Any] = {
             END_WITH_TRAILERS: partial(_end_with_trailers, self.cycle),
             CUT_OFF: partial(_cut_off, self.cycle),
         }
+        self.cycle.scope["extensions"] = extensions
         self._ahead = [] if before is None or before.response_complete else [*self._ahead, before]
 
     def on_message_complete(self) -> None:
@@ -106,7 +108,8 @@ class GatewayProtocol(HttpToolsProtocol):
         understood.
         """
         logger.info("client %s: %s: %s", self.client, fault.code, detail)
-        nothing_sent = self.cycle is None or self.cycle.response_complete or not self.cycle.response_started
+        last: RequestResponseCycle | None = self.cycle
+        nothing_sent = last is None or last.response_complete or not last.response_started
         if nothing_sent and all(cycle.response_complete for cycle in self._ahead):
             path = self.url.partition(b"?")[0].decode("latin-1")
             error = error_answer(fault, shape_of_path(path), detail=detail)
