@@ -23,6 +23,8 @@ REQUESTS: dict[str, tuple[str, dict[str, object]]] = {
 def counting(engine: VllmServer) -> Iterator[Way]:
     """A gateway whose sessions keep their places, so that their footprints add up."""
     with gateway(engine.url, "--law", "static", "--set", "window=100") as url, closing(Way(url)) as way:
+        # before a first stream has ended nobody is asked for usage
+        way.http.post("/v1/completions", json={"model": "tiny", "prompt": "x", "max_tokens": 1, "stream": True})
         yield way
 
 
