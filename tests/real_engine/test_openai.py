@@ -70,12 +70,13 @@ def test_a_chat_stream_with_usage_asked_for_shows_it_as_the_engine_does(both: Bo
 
 def test_a_chat_stream_with_usage_in_every_event_shows_it_as_the_engine_does(both: BothWays) -> None:
     options = {"include_usage": True, "continuous_usage_stats": True}
+    totals = []
     for way in (both.direct, both.proxied):
         # how many tokens an event has, and so tells, is as the engine's scheduler happens to run
         chunks = chat_stream(way, stream_options=options)
         assert all(chunk.usage is not None for chunk in chunks)
-        assert chunks[-1].usage is not None
-        assert chunks[-1].usage.completion_tokens == 12
+        totals.append(chunks[-1].usage)
+    assert totals[0] == totals[1]
 
 
 @pytest.mark.parametrize("prompt", ["once", ["once", "twice"], [5, 6, 7]])
