@@ -8,6 +8,7 @@ from concur_proxy.admission.placement import LeastPressure, Placement
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.session import Session
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.control.law import Budget
 
 GateFactory = Callable[[str, Iterator[int]], SessionGate]
 """Makes the gate of an engine, by the engine's name and the fleet-wide numbers for seniority."""
@@ -59,6 +60,7 @@ class Fleet:
         now: float,
         prompt_tokens: int | None = None,
         completion_tokens: int | None = None,
+        cached_tokens: int | None = None,
         client_gone: bool = False,
     ) -> list[Ticket]:
         """An admitted request's answer has ended, see `SessionGate.finish`."""
@@ -66,7 +68,12 @@ class Fleet:
             return []
         decided = self._evacuate(now)
         decided += self._gates[ticket.engine].finish(
-            ticket, now=now, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens, client_gone=client_gone
+            ticket,
+            now=now,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
+            cached_tokens=cached_tokens,
+            client_gone=client_gone,
         )
         return decided + self._share(now)
 
@@ -82,9 +89,9 @@ class Fleet:
         gate = self._home(key)
         return decided + ([] if gate is None else gate.end(key, now=now)) + self._share(now)
 
-    def resize(self, engine: str, window: float, *, now: float) -> list[Ticket]:
+    def resize(self, engine: str, window: float, *, now: float, budget: Budget | None = None) -> list[Ticket]:
         """Set the window of one engine."""
-        return self._evacuate(now) + self._gates[engine].resize(window, now=now) + self._share(now)
+        return self._evacuate(now) + self._gates[engine].resize(window, now=now, budget=budget) + self._share(now)
 
     def observe(self, engine: str, load: EngineLoad | None, *, now: float) -> list[Ticket]:
         """The newest reading of one engine, see `SessionGate.observe`."""
@@ -150,7 +157,7 @@ class Fleet:
 
     def _place(self, body_bytes: int) -> SessionGate:
         first = next(iter(self._gates.values()))
-        return first if len(self._gates) == 1 else self._choose(first.footprints.estimate(body_bytes))
+        return first if len(self._gates) == 1 else self._choose(first.accounts.estimator.estimate(body_bytes))
 
     def _choose(self, tokens: float) -> SessionGate:
         up = [gate for engine, gate in self._gates.items() if engine not in self._down]

@@ -13,14 +13,14 @@ class FootprintEstimator:
         self.tokens_per_byte = self.FIRST_TOKENS_PER_BYTE
         self._growth: float | None = None
 
-    @property
-    def growth_tokens(self) -> float:
-        """Mean growth of a session's context from one answer to the next, in tokens; 0 until one was seen.
+    def growth_tokens(self, footprint: float) -> float:
+        """Mean growth of a session's context from one answer to the next, in tokens; until one was seen, as much as
+        `footprint`: a first wave taken for one that does not grow would be let in whole, and paused a turn later.
 
         It is the reserve that every admitted session is given: footprints summed up to the full capacity thrash a
         turn later.
         """
-        return self._growth or 0.0
+        return footprint if self._growth is None else self._growth
 
     def estimate(self, body_bytes: int) -> float:
         """Tokens that a request body of this size will probably occupy."""

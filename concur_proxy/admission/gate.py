@@ -5,18 +5,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 
+from concur_proxy.admission.accounts import TokenAccounts
 from concur_proxy.admission.drain import DrainRate
-from concur_proxy.admission.footprint import FootprintEstimator
 from concur_proxy.admission.holds import Holds
 from concur_proxy.admission.lease import Lease
+from concur_proxy.admission.limits import Limits
 from concur_proxy.admission.line import WaitingLine
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.places import Places
-from concur_proxy.admission.room import Demand, EngineLoad, Room
+from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.snapshot import GateSnapshot
 from concur_proxy.admission.table import SessionTable
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.control.law import Budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,18 +49,22 @@ class SessionGate:
     ) -> None:
         self.engine = engine
         self.sessions = SessionTable()
-        self.footprints = FootprintEstimator()
+        self.accounts = TokenAccounts()
         self.counters: Counter[tuple[str, str]] = Counter()
-        """Events so far by (event, reason): `admit` and `resume` (window, room), `pause` (window, lease, client_gone,
-        moved), `refuse` (an Outcome's value), `end` (said, answered, idle, or an Outcome's value), `would_hold`
-        (window)."""
+        """Events so far by (event, reason): `admit` and `resume` (window, room, lease), `pause` (window, lease,
+        client_gone, moved), `refuse` (an Outcome's value), `end` (said, answered, idle, or an Outcome's value),
+        `would_hold` (window)."""
         self._options = options
         self._lease = lease
-        self._window = _checked(window)
         self._numbers = count(1) if numbers is None else numbers
-        self._room = Room()
         self._line = WaitingLine()
         self._places = Places()
+        self._limits = Limits(
+            places=self._places,
+            footprints=self.accounts.estimator,
+            window=window,
+            work_conserving=options.work_conserving,
+        )
         self._drain_rate = DrainRate()
         self._holds = Holds()
         self._in_flight = 0
@@ -79,7 +85,7 @@ class SessionGate:
     @property
     def new_waiting(self) -> int:
         """Waiting sessions that were never admitted."""
-        return len(self._line) - self._line.resuming
+        return self._line.new
 
     def first_new(self) -> Session | None:
         """The first waiting session that was never admitted, or None."""
@@ -99,8 +105,10 @@ class SessionGate:
 
     def snapshot(self) -> GateSnapshot:
         """The present state in numbers; O(1)."""
+        budget = self._limits.budget
         return GateSnapshot(
-            window=self._window,
+            window=self._limits.window,
+            budget_tokens=None if budget is None else budget.tokens,
             active=self.active,
             paused=self.sessions.count(SessionState.PAUSED),
             queued=self.sessions.count(SessionState.QUEUED),
@@ -108,6 +116,11 @@ class SessionGate:
             held=len(self._holds),
             in_flight=self._in_flight,
             footprint_tokens=self._places.footprint_tokens,
+            answered_tokens=self.accounts.answered_tokens,
+            answering_s=self.accounts.answering_s,
+            promised_tokens=self.accounts.promised_tokens,
+            told_tokens=self.accounts.told_tokens,
+            lost_tokens=self.accounts.lost_tokens,
             lease_s=self._lease.duration_s,
         )
 
@@ -141,13 +154,14 @@ class SessionGate:
         if session is None:
             session = Session(key=key, rank=next(self._numbers), one_shot=one_shot, now=now)
         ticket = Ticket(session=session, number=next(self._numbers), now=now, deadline=deadline, body_bytes=body_bytes)
-        estimate = max(session.footprint, self.footprints.estimate(body_bytes))
+        estimate = self.accounts.footprint_with(session, body_bytes)
         refusal = self._refusal(session, estimate, now)
         if refusal is not None:
             return ticket, [self._decide(ticket, refusal, now)]
         self._wake(session, now)
         self._set_footprint(session, estimate)
         if session.state is SessionState.ACTIVE and not session.pausing:
+            self.accounts.promise(ticket)
             return ticket, [self._decide(ticket, Outcome.ADMITTED, now)]
         session.held[ticket] = None
         self._holds.add(ticket)
@@ -162,6 +176,7 @@ class SessionGate:
         now: float,
         prompt_tokens: int | None = None,
         completion_tokens: int | None = None,
+        cached_tokens: int | None = None,
         client_gone: bool = False,
     ) -> list[Ticket]:
         """A released request's answer has ended, well or badly; finishing twice is the same as once.
@@ -175,9 +190,18 @@ class SessionGate:
         session.in_flight -= 1
         self._in_flight -= 1
         if prompt_tokens is not None:
-            self._count_tokens(ticket, prompt_tokens, prompt_tokens + (completion_tokens or 0))
+            footprint = self.accounts.settle(
+                ticket,
+                now=now,
+                prompt_tokens=prompt_tokens,
+                completion_tokens=completion_tokens or 0,
+                cached_tokens=cached_tokens,
+            )
+            self._set_footprint(session, footprint)
         if session.in_flight == 0:
             self._step_boundary(session, now, client_gone=client_gone)
+        if self._options.enforcing:
+            self._pause_excess(now)
         return self._pump(now)
 
     def abandon(self, ticket: Ticket, *, now: float) -> list[Ticket]:
@@ -199,18 +223,20 @@ class SessionGate:
             self._end(session, "said")
         return self._pump(now)
 
-    def resize(self, window: float, *, now: float) -> list[Ticket]:
-        """Set the window (1 or more, `inf` for none; of a fraction only the whole sessions count). Shrunk below the
-        active sessions, the youngest pause at their step boundary.
+    def resize(self, window: float, *, now: float, budget: Budget | None = None) -> list[Ticket]:
+        """Set the window in sessions (1 or more, `inf` for none; of a fraction only the whole ones count) and the one
+        in tokens. Shrunk below the active sessions, the youngest pause at their step boundary.
         """
-        self._window = _checked(window)
+        self._limits.resize(window, budget)
         if self._options.enforcing:
             self._pause_excess(now)
         return self._pump(now)
 
     def observe(self, load: EngineLoad | None, *, now: float) -> list[Ticket]:
         """The engine's newest reading, or None when there is none to be trusted."""
-        self._room.observe(load)
+        self._limits.observe(load)
+        if load is not None and load.capacity_tokens and load.prefill_tokens_s:
+            self._lease.observe_break_even(load.capacity_tokens / load.prefill_tokens_s)
         return self._pump(now)
 
     def expire(self, *, now: float) -> list[Ticket]:
@@ -257,7 +283,7 @@ class SessionGate:
 
     def has_room_for(self, tokens: float) -> bool:
         """Whether a session of this footprint would be admitted if it were next."""
-        return not self._options.enforcing or self._room_reason(tokens) is not None
+        return not self._options.enforcing or self._reason_to_admit(tokens) is not None
 
     def make_room(self, tokens: float, *, now: float) -> bool:
         """Whether a session of this footprint would be admitted if it were next, with the places whose lease has
@@ -284,28 +310,24 @@ class SessionGate:
         self.sessions.wake(session)
         self._places.wake(session)
 
-    def _room_reason(self, tokens: float) -> str | None:
-        if self.active + 1 <= self._window:
-            return "window"
-        return "room" if self._has_spare(tokens) else None
+    def _reason_to_admit(self, tokens: float) -> str | None:
+        if self._is_needless:
+            return "lease"
+        return self._limits.reason_to_admit(tokens, in_flight=self._in_flight)
+
+    @property
+    def _is_needless(self) -> bool:
+        """Whether a law that weighs caches has none to protect: the engine then orders requests as well as we could."""
+        return self._limits.budget is not None and not self._lease.keeps_caches
 
     def _make_room(self, tokens: float, now: float) -> str | None:
-        while (reason := self._room_reason(tokens)) is None and self._reclaim_lapsed(now):
+        while (reason := self._reason_to_admit(tokens)) is None and self._reclaim_lapsed(now):
             pass
         return reason
 
-    def _has_spare(self, tokens: float) -> bool:
-        if not self._options.work_conserving:
-            return False
-        return self._room.fits(tokens, self._demand(self._places.footprint_tokens, self.active))
-
-    def _demand(self, footprints: float, sessions: int) -> Demand:
-        growth = self.footprints.growth_tokens
-        return Demand(footprints=footprints, sessions=sessions, in_flight=self._in_flight, growth=growth)
-
     def _pump(self, now: float) -> list[Ticket]:
         decided: list[Ticket] = []
-        while self._places.pausing and (self._places.steady + 1 <= self._window or self._has_spare(0.0)):
+        while self._places.pausing and self._limits.allow_reprieve(in_flight=self._in_flight):
             decided += self._release_held(self._places.reprieve(), now)
         while (session := self._line.head()) is not None:
             reason = self._make_room(session.footprint, now)
@@ -320,10 +342,11 @@ class SessionGate:
 
     def _admit(self, session: Session, reason: str, now: float) -> list[Ticket]:
         self._line.leave(session)
+        session.has_lapsed = False
         self.counters["resume" if session.state is SessionState.PAUSED else "admit", reason] += 1
         self.sessions.move(session, SessionState.ACTIVE)
         self._places.take(session)
-        self._room.released(session.footprint)
+        self._limits.admitted(session.footprint)
         self._drain_rate.admitted(now)
         return self._release_held(session, now)
 
@@ -355,7 +378,7 @@ class SessionGate:
         return True
 
     def _pause_excess(self, now: float) -> None:
-        while self._places.steady > self._window and not self._cache_holds_steady():
+        while not self._is_needless and self._limits.are_exceeded(in_flight=self._in_flight):
             if self._reclaim_lapsed(now):
                 continue
             session = self._places.youngest()
@@ -363,12 +386,6 @@ class SessionGate:
                 self._places.start_pausing(session)
             else:
                 self._pause(session, "window")
-
-    def _cache_holds_steady(self) -> bool:
-        if not self._options.work_conserving:
-            return False
-        places = self._places
-        return self._room.holds(self._demand(places.footprint_tokens - places.pausing_tokens, places.steady))
 
     def _step_boundary(self, session: Session, now: float, *, client_gone: bool) -> None:
         session.idle_since = now
@@ -386,6 +403,7 @@ class SessionGate:
     def _pause(self, session: Session, reason: str) -> None:
         self.counters["pause", reason] += 1
         self._places.give_up(session)
+        session.has_lapsed = reason == "lease"
         self.sessions.move(session, SessionState.PAUSED)
         if session.held:
             self._line.join(session)
@@ -413,23 +431,7 @@ class SessionGate:
         self.sessions.remove(session)
         session.enter(SessionState.ENDED)
 
-    # -- footprints
-
     def _set_footprint(self, session: Session, footprint: float) -> None:
         if session.state is SessionState.ACTIVE:
             self._places.measure(session, footprint)
         session.footprint = footprint
-
-    def _count_tokens(self, ticket: Ticket, prompt_tokens: int, context_tokens: int) -> None:
-        session = ticket.session
-        self.footprints.learn(body_bytes=ticket.body_bytes, prompt_tokens=prompt_tokens)
-        if session.context_tokens is not None:
-            self.footprints.learn_growth(context_tokens - session.context_tokens)
-        session.context_tokens = context_tokens
-        self._set_footprint(session, float(context_tokens))
-
-
-def _checked(window: float) -> float:
-    if not window >= 1:  # true of NaN as well, under which nobody would ever be admitted
-        raise ValueError(f"a window must be 1 or more, not {window:g}")
-    return window

@@ -6,37 +6,45 @@ from concur_proxy.admission.session import Session, SessionState
 
 
 class WaitingLine:
-    """Sessions with held requests: those resuming from a pause first, then new ones, each by seniority.
+    """Sessions with held requests: those resuming from a pause first, by seniority; then, as their requests came, new
+    ones and those that were silent for longer than their lease. These have no cache left that would be lost by waiting,
+    and put before new ones they would keep these out for as long as there are any.
 
     Joining, leaving and a session's position cost O(log n).
     """
 
     def __init__(self) -> None:
         self._resuming: SortedDict[int, Session] = SortedDict()
+        self._returning: SortedDict[int, Session] = SortedDict()
         self._new: SortedDict[int, Session] = SortedDict()
+        self._numbers: dict[Session, int] = {}
 
     def __len__(self) -> int:
-        return len(self._resuming) + len(self._new)
+        return len(self._numbers)
 
     @property
-    def resuming(self) -> int:
-        """How many of the waiting sessions resume from a pause."""
-        return len(self._resuming)
+    def new(self) -> int:
+        """How many of the waiting sessions were never admitted."""
+        return len(self._new)
 
     def join(self, session: Session) -> None:
         """Wait; joining twice is the same as once."""
-        self._part(session)[session.rank] = session
+        if session not in self._numbers:
+            number = self._numbers[session] = _number(session)
+            self._part(session)[number] = session
 
     def leave(self, session: Session) -> None:
         """Wait no more; leaving without having joined does nothing."""
-        self._part(session).pop(session.rank, None)
+        number = self._numbers.pop(session, None)
+        if number is not None:
+            del self._part(session)[number]
 
     def head(self) -> Session | None:
         """Who is next, or None."""
-        for part in (self._resuming, self._new):
-            if part:
-                return part.peekitem(0)[1]
-        return None
+        if self._resuming:
+            return self._resuming.peekitem(0)[1]
+        heads = [part.peekitem(0) for part in (self._returning, self._new) if part]
+        return min(heads)[1] if heads else None
 
     def first_new(self) -> Session | None:
         """The first of the sessions that have never been admitted, or None: it may be served by any engine."""
@@ -44,9 +52,20 @@ class WaitingLine:
 
     def position(self, session: Session) -> int:
         """Place in the line, from 1; a session that has not joined gets the place that it would have."""
-        if session.state is SessionState.PAUSED:
-            return self._resuming.bisect_left(session.rank) + 1
-        return len(self._resuming) + self._new.bisect_left(session.rank) + 1
+        number = self._numbers.get(session, _number(session))
+        if self._part(session) is self._resuming:
+            return self._resuming.bisect_left(number) + 1
+        before = self._returning.bisect_left(number) + self._new.bisect_left(number)
+        return len(self._resuming) + before + 1
 
     def _part(self, session: Session) -> SortedDict[int, Session]:
-        return self._resuming if session.state is SessionState.PAUSED else self._new
+        if session.state is not SessionState.PAUSED:
+            return self._new
+        return self._returning if session.has_lapsed else self._resuming
+
+
+def _number(session: Session) -> int:
+    """By what the session's place in its part is decided."""
+    if session.has_lapsed and session.held:
+        return next(iter(session.held)).number
+    return session.rank

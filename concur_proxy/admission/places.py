@@ -31,6 +31,11 @@ class Places:
         return len(self._steady)
 
     @property
+    def steady_tokens(self) -> float:
+        """Sum of the footprints of their sessions."""
+        return self.footprint_tokens - self.pausing_tokens
+
+    @property
     def pausing(self) -> int:
         """Places given up as soon as what is in flight has ended."""
         return len(self._pausing)

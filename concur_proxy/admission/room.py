@@ -1,5 +1,6 @@
 """Whether an engine demonstrably has room for one more session, whatever the window says."""
 
+import math
 from dataclasses import dataclass
 
 
@@ -12,6 +13,8 @@ class EngineLoad:
     kv_usage: float | None
     """Share of KV blocks held by requests in flight, 0 to 1."""
     capacity_tokens: int | None
+    prefill_tokens_s: float | None = None
+    """Prompt tokens that it was seen to compute in a second at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,8 @@ class Room:
     """
 
     def __init__(self) -> None:
+        self.limit_tokens = math.inf
+        """What the control law lets be filled of the capacity, at most."""
         self._load: EngineLoad | None = None
         self._released_since = 0.0
 
@@ -67,7 +72,7 @@ class Room:
             return load.running == 0 and demand.in_flight == 0
         used = load.kv_usage * load.capacity_tokens + self._released_since
         filled = max(demand.tokens, used)
-        return filled + tokens + demand.growth <= load.capacity_tokens
+        return filled + tokens + demand.growth <= min(load.capacity_tokens, self.limit_tokens)
 
     def holds(self, demand: Demand) -> bool:
         """Whether the cache is large enough for all of `demand`, however busy the engine is; unknown is no.

@@ -43,6 +43,7 @@ class Session:
         "context_tokens",
         "ending",
         "footprint",
+        "has_lapsed",
         "held",
         "idle_since",
         "in_flight",
@@ -51,6 +52,7 @@ class Session:
         "one_shot",
         "pausing",
         "rank",
+        "round_tokens",
         "state",
     )
 
@@ -69,10 +71,14 @@ class Session:
         """To pause as soon as nothing is in flight."""
         self.ending = one_shot
         """To end as soon as nothing is held or in flight."""
+        self.has_lapsed = False
+        """Whether it lost its place by silence: its lease ran out while others waited."""
         self.footprint = 0.0
         """Tokens of context that the engine keeps, or will have to keep, for this session."""
         self.context_tokens: int | None = None
         """Prompt and answer of the last turn as the engine counted them; None until it has."""
+        self.round_tokens = 0
+        """The largest of its contexts since it was last idle, of requests that were at the engine together."""
         self.idle_since = now
         """When the last request ended, or the session arrived."""
         self.is_between_steps = False

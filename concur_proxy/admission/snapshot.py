@@ -9,6 +9,8 @@ class GateSnapshot:
 
     window: float
     """How many sessions may be active; `inf` when all may."""
+    budget_tokens: float | None
+    """What the active sessions' caches may fill; None: anything."""
     active: int
     """Sessions that hold a place."""
     paused: int
@@ -23,5 +25,15 @@ class GateSnapshot:
     """Requests at the engine."""
     footprint_tokens: float
     """KV cache that the active sessions need, in tokens."""
+    answered_tokens: int
+    """Prompt and completion tokens of all answers so far."""
+    answering_s: float
+    """Seconds that these took, from release to end, summed up."""
+    promised_tokens: int
+    """Context so far that sessions came back to which had kept their places."""
+    told_tokens: int
+    """The like, of requests whose answers told what was cached."""
+    lost_tokens: int
+    """The part of these that the engine had to compute again."""
     lease_s: float
     """How long an idle session keeps its place while others wait."""

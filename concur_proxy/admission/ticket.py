@@ -24,6 +24,7 @@ class Ticket:
         "finished",
         "number",
         "outcome",
+        "promised_tokens",
         "session",
     )
 
@@ -41,6 +42,8 @@ class Ticket:
         self.engine = ""
         """The engine whose gate decided, by name."""
         self.finished = False
+        self.promised_tokens = 0
+        """Context that should be in the cache for this request: its session has kept its place since it had it."""
 
     @property
     def is_held(self) -> bool:

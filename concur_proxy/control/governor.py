@@ -4,7 +4,7 @@ sanity.
 
 from dataclasses import dataclass
 
-from concur_proxy.control.law import ControlLaw, Decision, DecisionKind
+from concur_proxy.control.law import Budget, ControlLaw, Decision, DecisionKind
 from concur_proxy.control.signal import CongestionSignal
 
 
@@ -29,11 +29,17 @@ class WindowGovernor:
         self._heard_at = now
         self._has_heard = False
         self._window = law.window
+        self._budget: Budget | None = None
 
     @property
     def window(self) -> float:
         """The window in force."""
         return self._window
+
+    @property
+    def budget(self) -> Budget | None:
+        """The window in tokens in force, if there is one."""
+        return self._budget
 
     @property
     def has_heard(self) -> bool:
@@ -85,9 +91,9 @@ class WindowGovernor:
     def _take(self, decision: Decision) -> Decision:
         if not decision.window >= 1:  # true of NaN as well
             return self._fall_back(f"the law's window was {decision.window}")
-        self._window = decision.window
+        self._window, self._budget = decision.window, decision.budget
         return decision
 
     def _fall_back(self, reason: str) -> Decision:
-        self._window = self._options.fallback_window
+        self._window, self._budget = self._options.fallback_window, None
         return Decision(kind=DecisionKind.FALLBACK, window=self._window, reason=reason)

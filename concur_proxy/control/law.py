@@ -18,6 +18,16 @@ class DecisionKind(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """A window in tokens of KV cache beside the one in sessions."""
+
+    tokens: float
+    """What the active sessions' caches may fill."""
+    reserve_turns: float = 1.0
+    """Of how many turns the growth is charged beside each session's footprint before another one is admitted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """One control decision with its reason in words, for metrics, logs and people."""
 
@@ -25,6 +35,8 @@ class Decision:
     window: float
     """The window after the decision, in sessions."""
     reason: str
+    budget: Budget | None = None
+    """A window in tokens beside it; None: sessions alone count."""
 
 
 class ControlLaw(Protocol):

@@ -18,6 +18,24 @@ class CongestionSignal:
     running: int | None = None
     waiting: int | None = None
     capacity_tokens: int | None = None
+    prefilled_tokens: float | None = None
+    """Prompt tokens computed in this interval."""
+    hit_tokens: float | None = None
+    """Prompt tokens found in the cache in this interval."""
+    promised_tokens: int = 0
+    """Context that sessions came back to in this interval, which had kept their places since they had it: it should be
+    in the cache.
+    """
+    told_tokens: int = 0
+    """The like of requests whose answers, ended in this interval, told what was cached."""
+    lost_tokens: int = 0
+    """The part of these that was computed again."""
+    answer_s: float | None = None
+    """Mean time of the answers that ended in this interval, from release to end, per token read or written; None when
+    none did.
+    """
+    footprint_tokens: float = 0.0
+    """KV cache that the active sessions need."""
     active_sessions: int = 0
     """Sessions that hold a place in the window."""
     queued_sessions: int = 0

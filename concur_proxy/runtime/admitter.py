@@ -51,6 +51,7 @@ class Admitter:
         *,
         prompt_tokens: int | None = None,
         completion_tokens: int | None = None,
+        cached_tokens: int | None = None,
         client_gone: bool = False,
     ) -> None:
         """The request is over: gives its place up however it stands, held or in flight."""
@@ -59,7 +60,11 @@ class Admitter:
             self._store.abandon(ticket)
         else:
             self._store.finish(
-                ticket, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens, client_gone=client_gone
+                ticket,
+                prompt_tokens=prompt_tokens,
+                completion_tokens=completion_tokens,
+                cached_tokens=cached_tokens,
+                client_gone=client_gone,
             )
 
     def end(self, key: str) -> bool:

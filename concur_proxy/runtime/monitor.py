@@ -4,12 +4,11 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 
-from concur_proxy.admission.room import EngineLoad
 from concur_proxy.control.governor import WindowGovernor
 from concur_proxy.control.law import Decision, DecisionKind
-from concur_proxy.control.signal import CongestionSignal
 from concur_proxy.engines.rates import IntervalRates
 from concur_proxy.engines.sample import EngineSample
+from concur_proxy.engines.signals import SignalMaker, engine_load
 from concur_proxy.stores.store import SessionStore
 
 logger = logging.getLogger(__name__)
@@ -36,6 +35,7 @@ class EngineMonitor:
         self.failure: str | None = "not reached yet"
         """Why there is no signal at present, or None while there is."""
         self._has_fallen_open = False
+        self._signals = SignalMaker()
         self._store = store
         self._clock = clock
 
@@ -61,26 +61,9 @@ class EngineMonitor:
         self.restarts += rates.restarted
         self.preemptions += rates.preemptions or 0.0
         self.on_contact()
-        gate = self._store.gates[self.engine]
-        snapshot = gate.snapshot()
-        signal = CongestionSignal(
-            now=rates.now,
-            kv_usage=rates.kv_usage,
-            hit_rate=rates.hit_rate,
-            preemptions=rates.preemptions,
-            running=rates.running,
-            waiting=rates.waiting,
-            capacity_tokens=rates.capacity_tokens,
-            active_sessions=snapshot.active,
-            queued_sessions=snapshot.waiting,
-        )
-        load = EngineLoad(
-            running=rates.running,
-            waiting=rates.waiting,
-            kv_usage=rates.kv_usage,
-            capacity_tokens=rates.capacity_tokens,
-        )
-        self._store.observe(self.engine, load)
+        # Seen before the load: what that releases belongs to the next interval.
+        signal = self._signals.advance(rates, self._store.gates[self.engine].snapshot())
+        self._store.observe(self.engine, engine_load(rates))
         decision = self.governor.on_signal(signal)
         self._apply(decision)
         if decision.kind is not DecisionKind.FALLBACK and self.failure is None:
@@ -127,8 +110,9 @@ class EngineMonitor:
         self.decisions[decision.kind] += 1
         self.last_decision = decision
         if decision.kind in {DecisionKind.INCREASE, DecisionKind.DECREASE}:
-            logger.info("engine %s: window %g: %s", self.engine, decision.window, decision.reason)
+            tokens = "" if decision.budget is None else f", {decision.budget.tokens:.0f} tokens"
+            logger.info("engine %s: window %g%s: %s", self.engine, decision.window, tokens, decision.reason)
         elif decision.kind is DecisionKind.FALLBACK and not self._has_fallen_open:
             self._has_fallen_open = True
             logger.warning("engine %s: fixed window of %g: %s", self.engine, decision.window, decision.reason)
-        self._store.resize(self.engine, self.governor.window)
+        self._store.resize(self.engine, self.governor.window, self.governor.budget)

@@ -6,6 +6,7 @@ from typing import Protocol
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.control.law import Budget
 
 OnDecided = Callable[[list[Ticket]], None]
 """Called with every ticket whose wait has ended, each exactly once."""
@@ -29,7 +30,13 @@ class SessionStore(Protocol):
         ...
 
     def finish(
-        self, ticket: Ticket, *, prompt_tokens: int | None, completion_tokens: int | None, client_gone: bool
+        self,
+        ticket: Ticket,
+        *,
+        prompt_tokens: int | None,
+        completion_tokens: int | None,
+        cached_tokens: int | None = None,
+        client_gone: bool,
     ) -> None:
         """An admitted request's answer has ended; token counts where the engine told them."""
         ...
@@ -42,8 +49,8 @@ class SessionStore(Protocol):
         """The session is over; False when no such session is known."""
         ...
 
-    def resize(self, engine: str, window: float) -> None:
-        """Set the window of an engine."""
+    def resize(self, engine: str, window: float, budget: Budget | None = None) -> None:
+        """Set the windows of an engine, in sessions and in tokens."""
         ...
 
     def observe(self, engine: str, load: EngineLoad | None) -> None:

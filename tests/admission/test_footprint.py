@@ -23,15 +23,15 @@ def test_nothing_is_learned_from_an_empty_body_or_count(body_bytes: int, prompt_
 
 def test_the_first_growth_counts_whole_and_later_ones_are_smoothed() -> None:
     estimator = FootprintEstimator()
-    assert estimator.growth_tokens == 0.0
+    assert estimator.growth_tokens(0.0) == 0.0
     estimator.learn_growth(100.0)
-    assert estimator.growth_tokens == 100.0
+    assert estimator.growth_tokens(0.0) == 100.0
     estimator.learn_growth(200.0)
-    assert estimator.growth_tokens == pytest.approx(110.0)
+    assert estimator.growth_tokens(0.0) == pytest.approx(110.0)
 
 
 def test_a_compacted_history_is_no_growth() -> None:
     estimator = FootprintEstimator()
     estimator.learn_growth(100.0)
     estimator.learn_growth(-5_000.0)
-    assert estimator.growth_tokens == 100.0
+    assert estimator.growth_tokens(0.0) == 100.0

@@ -157,9 +157,9 @@ def test_the_lease_learns_from_gaps_between_steps() -> None:
     for _ in range(LearnedLease.ENOUGH):
         scene.finish(scene.arrive("a"))
         scene.now += 1.0
-    assert lease.duration_s == LearnedLease.LONGEST_S
+    assert lease.duration_s == LearnedLease.FIRST_S
     scene.arrive("a")
-    assert lease.duration_s == pytest.approx(1.5)
+    assert lease.duration_s == pytest.approx(1.35)
 
 
 def test_the_lease_does_not_learn_from_retries_of_requests_that_were_held() -> None:
@@ -171,14 +171,14 @@ def test_the_lease_does_not_learn_from_retries_of_requests_that_were_held() -> N
     scene.now += 1.0
     for key in keys:
         scene.arrive(key, hold_s=1.0)
-    assert lease.duration_s == pytest.approx(1.5)
+    assert lease.duration_s == pytest.approx(1.35)
     scene.pass_time(1.0)
     for ticket in [scene.arrive(key) for key in keys[1:]]:
         scene.gate.abandon(ticket, now=scene.now)
     scene.now += 90.0
     for key in keys[1:]:
         scene.arrive(key)
-    assert lease.duration_s == pytest.approx(1.5)
+    assert lease.duration_s == pytest.approx(1.35)
 
 
 def test_the_lease_does_not_learn_from_what_follows_an_abort() -> None:
@@ -187,4 +187,4 @@ def test_the_lease_does_not_learn_from_what_follows_an_abort() -> None:
     for _ in range(2 * LearnedLease.ENOUGH):
         scene.finish(scene.arrive("a"), gone=True)
         scene.now += 1.0
-    assert lease.duration_s == LearnedLease.LONGEST_S
+    assert lease.duration_s == LearnedLease.FIRST_S

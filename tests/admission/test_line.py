@@ -1,5 +1,6 @@
 from concur_proxy.admission.line import WaitingLine
 from concur_proxy.admission.session import Session, SessionState
+from concur_proxy.admission.ticket import Ticket
 
 
 def _session(rank: int, state: SessionState = SessionState.QUEUED) -> Session:
@@ -20,13 +21,27 @@ def test_resuming_sessions_come_before_new_ones_each_by_seniority() -> None:
     line = WaitingLine()
     for session in (_session(3), _session(9, SessionState.PAUSED), _session(1), _session(4, SessionState.PAUSED)):
         line.join(session)
-    assert line.resuming == 2
+    assert line.new == 2
     first = line.first_new()
     assert first is not None
     assert first.rank == 1
     assert _order(line) == [4, 9, 1, 3]
     assert len(line) == 0
     assert line.head() is line.first_new() is None
+
+
+def test_sessions_that_were_silent_too_long_queue_with_new_ones_as_their_requests_came() -> None:
+    line = WaitingLine()
+    lapsed = _session(1, SessionState.PAUSED)
+    lapsed.has_lapsed = True
+    lapsed.held[Ticket(session=lapsed, number=5, now=0.0, deadline=1.0, body_bytes=0)] = None
+    for session in (_session(6), lapsed, _session(4), _session(2, SessionState.PAUSED)):
+        line.join(session)
+    assert line.position(lapsed) == 3
+    first = line.first_new()
+    assert first is not None
+    assert first.rank == 4
+    assert (line.new, _order(line)) == (2, [2, 4, 1, 6])
 
 
 def test_joining_twice_is_the_same_as_once_and_leaving_twice_too() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concur_proxy.engines.rates import MIN_QUERIED_TOKENS, IntervalRates, SignalRates
+from concur_proxy.engines.rates import MIN_QUERIED_TOKENS, PEAK_KEPT, IntervalRates, PrefillRate, SignalRates
 from concur_proxy.engines.sample import EngineSample
 
 FIRST = EngineSample(
@@ -48,12 +48,27 @@ def test_rates_are_the_differences_of_two_samples() -> None:
         interval_s=1.5,
         kv_usage=0.6,
         hit_rate=0.25,
+        hit_tokens=100.0,
+        prefilled_tokens=300.0,
         preemptions=2.0,
         evicted_tokens=30.0,
         running=4,
         waiting=0,
         capacity_tokens=8192,
     )
+
+
+def test_the_prefill_rate_is_the_highest_of_a_span_and_fades() -> None:
+    rate = PrefillRate()
+    # a prompt of 6,000 tokens is counted at once and computed for 6 s
+    for second in range(60):
+        rate.observe(6_000.0 if second % 6 == 0 else 0.0, 1.0)
+        assert rate.peak is None or 1_000 * 0.9 < rate.peak <= 1_000 * 1.2
+    busy = rate.peak
+    assert busy is not None
+    for _ in range(100):
+        rate.observe(0.0, 1.0)
+    assert rate.peak == pytest.approx(busy * PEAK_KEPT**100, rel=0.05)
 
 
 def test_the_hit_rate_is_the_intervals_and_not_the_lifetimes() -> None:

@@ -127,7 +127,7 @@ class GateMachine(RuleBasedStateMachine):
         with self._step():
             self.ledger.decided(self.gate.resize(window, now=self.now))
         steady = [s for s in self.gate.sessions if s.state is SessionState.ACTIVE and not s.pausing]
-        growth = self.gate.footprints.growth_tokens
+        growth = self.gate.accounts.estimator.growth_tokens(0.0)
         capacity = None if self.load is None or not self.work_conserving else self.load.capacity_tokens
         fits = capacity is not None and sum(s.footprint + growth for s in steady) <= capacity + 1
         assert not self.enforcing or fits or len(steady) <= places(window)
@@ -216,7 +216,7 @@ class GateMachine(RuleBasedStateMachine):
             return
         active = [session for session in self.gate.sessions if session.state is SessionState.ACTIVE]
         assert len(active) >= places(self.window)
-        growth = self.gate.footprints.growth_tokens
+        growth = self.gate.accounts.estimator.growth_tokens(line[0].footprint)
         load = self.load
         if self.work_conserving and load is not None and load.waiting == 0:
             if load.capacity_tokens is None or load.kv_usage is None:

@@ -6,6 +6,7 @@ from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.control.law import Budget
 from concur_proxy.stores.store import OnDecided
 
 
@@ -38,7 +39,13 @@ class MemoryStore:
         return ticket
 
     def finish(
-        self, ticket: Ticket, *, prompt_tokens: int | None, completion_tokens: int | None, client_gone: bool
+        self,
+        ticket: Ticket,
+        *,
+        prompt_tokens: int | None,
+        completion_tokens: int | None,
+        cached_tokens: int | None = None,
+        client_gone: bool,
     ) -> None:
         """An admitted request's answer has ended."""
         self._tell(
@@ -47,6 +54,7 @@ class MemoryStore:
                 now=self._clock(),
                 prompt_tokens=prompt_tokens,
                 completion_tokens=completion_tokens,
+                cached_tokens=cached_tokens,
                 client_gone=client_gone,
             )
         )
@@ -61,9 +69,9 @@ class MemoryStore:
         self._tell(self._fleet.end(key, now=self._clock()))
         return is_known
 
-    def resize(self, engine: str, window: float) -> None:
-        """Set the window of an engine."""
-        self._tell(self._fleet.resize(engine, window, now=self._clock()))
+    def resize(self, engine: str, window: float, budget: Budget | None = None) -> None:
+        """Set the windows of an engine, in sessions and in tokens."""
+        self._tell(self._fleet.resize(engine, window, budget=budget, now=self._clock()))
 
     def observe(self, engine: str, load: EngineLoad | None) -> None:
         """An engine's newest reading, or None when there is none to be trusted."""

@@ -1,0 +1,58 @@
+"""What sessions have and need in the cache, as far as bytes, answers and the engine's counts tell."""
+
+from concur_proxy.admission.footprint import FootprintEstimator
+from concur_proxy.admission.session import Session
+from concur_proxy.admission.ticket import Ticket
+
+
+class TokenAccounts:
+    """One gate's token counts: footprints beforehand, contexts and losses afterwards."""
+
+    def __init__(self) -> None:
+        self.estimator = FootprintEstimator()
+        self.answered_tokens = 0
+        """Prompt and completion tokens of all answers."""
+        self.answering_s = 0.0
+        """Seconds that these took, from release to end, summed up."""
+        self.promised_tokens = 0
+        """Context that sessions came back to which had kept their places: it should be in the cache."""
+        self.told_tokens = 0
+        """The like, of requests whose answers told what was cached."""
+        self.lost_tokens = 0
+        """The part of these that the engine had to compute again: it was evicted too early."""
+
+    def footprint_with(self, session: Session, body_bytes: int) -> float:
+        """The session's footprint once another request of this size is with it.
+
+        Requests at the same time share the history, and each adds to it what it has of its own.
+        """
+        tokens = self.estimator.estimate(body_bytes)
+        if session.is_dormant:
+            return max(session.footprint, tokens)
+        return session.footprint + max(0.0, tokens - (session.context_tokens or 0))
+
+    def promise(self, ticket: Ticket) -> None:
+        """A session that kept its place has come back with this request."""
+        ticket.promised_tokens = ticket.session.context_tokens or 0
+        self.promised_tokens += ticket.promised_tokens
+
+    def settle(
+        self, ticket: Ticket, *, now: float, prompt_tokens: int, completion_tokens: int, cached_tokens: int | None
+    ) -> float:
+        """The engine's counts of an answer have come; returns the session's footprint from now on."""
+        session = ticket.session
+        self.answered_tokens += prompt_tokens + completion_tokens
+        self.answering_s += now - (ticket.arrived_at if ticket.decided_at is None else ticket.decided_at)
+        if cached_tokens is not None:
+            promised = min(ticket.promised_tokens, prompt_tokens)  # a compacted history needs less than was there
+            self.told_tokens += promised
+            self.lost_tokens += max(0, promised - cached_tokens)
+        self.estimator.learn(body_bytes=ticket.body_bytes, prompt_tokens=prompt_tokens)
+        session.round_tokens = max(session.round_tokens, prompt_tokens + completion_tokens)
+        if session.in_flight:
+            return max(session.footprint, float(session.round_tokens))
+        before, session.context_tokens = session.context_tokens, session.round_tokens
+        session.round_tokens = 0
+        if before is not None:
+            self.estimator.learn_growth(session.context_tokens - before)
+        return float(session.context_tokens)

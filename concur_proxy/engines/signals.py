@@ -1,0 +1,52 @@
+"""What the core is told of an engine: its rates, beside what the gate has counted."""
+
+from concur_proxy.admission.room import EngineLoad
+from concur_proxy.admission.snapshot import GateSnapshot
+from concur_proxy.control.signal import CongestionSignal
+from concur_proxy.engines.rates import IntervalRates
+
+
+class SignalMaker:
+    """Puts one engine's rates and its gate's counts together, interval by interval."""
+
+    def __init__(self) -> None:
+        self._last: GateSnapshot | None = None
+
+    def advance(self, rates: IntervalRates, gate: GateSnapshot) -> CongestionSignal:
+        """What a control law sees of the interval that ends now."""
+        last, self._last = self._last, gate
+        return CongestionSignal(
+            now=rates.now,
+            kv_usage=rates.kv_usage,
+            hit_rate=rates.hit_rate,
+            preemptions=rates.preemptions,
+            running=rates.running,
+            waiting=rates.waiting,
+            capacity_tokens=rates.capacity_tokens,
+            prefilled_tokens=rates.prefilled_tokens,
+            hit_tokens=rates.hit_tokens,
+            promised_tokens=gate.promised_tokens - (last.promised_tokens if last else 0),
+            told_tokens=gate.told_tokens - (last.told_tokens if last else 0),
+            lost_tokens=gate.lost_tokens - (last.lost_tokens if last else 0),
+            answer_s=_mean(gate, last),
+            footprint_tokens=gate.footprint_tokens,
+            active_sessions=gate.active,
+            queued_sessions=gate.waiting,
+        )
+
+
+def _mean(gate: GateSnapshot, last: GateSnapshot | None) -> float | None:
+    tokens = gate.answered_tokens - (last.answered_tokens if last else 0)
+    seconds = gate.answering_s - (last.answering_s if last else 0.0)
+    return seconds / tokens if tokens else None
+
+
+def engine_load(rates: IntervalRates) -> EngineLoad:
+    """What the gate sees of this moment."""
+    return EngineLoad(
+        running=rates.running,
+        waiting=rates.waiting,
+        kv_usage=rates.kv_usage,
+        capacity_tokens=rates.capacity_tokens,
+        prefill_tokens_s=rates.prefill_tokens_s,
+    )

@@ -1,0 +1,70 @@
+from concur_proxy.admission.accounts import TokenAccounts
+from concur_proxy.admission.session import Session
+from concur_proxy.admission.ticket import Ticket
+
+
+def _session(context: int | None = None) -> Session:
+    session = Session(key="s", rank=1, one_shot=False, now=0.0)
+    session.context_tokens = context
+    session.footprint = float(context or 0)
+    return session
+
+
+def _ticket(session: Session, *, body_bytes: int = 0) -> Ticket:
+    return Ticket(session=session, number=1, now=10.0, deadline=99.0, body_bytes=body_bytes)
+
+
+def test_a_request_alone_needs_what_its_body_says_but_no_less_than_was_there() -> None:
+    accounts = TokenAccounts()
+    assert accounts.footprint_with(_session(), 400) == 100.0
+    assert accounts.footprint_with(_session(300), 400) == 300.0
+    assert accounts.footprint_with(_session(300), 2000) == 500.0
+
+
+def test_requests_at_the_same_time_share_the_history_and_add_their_own() -> None:
+    accounts, session = TokenAccounts(), _session(300)
+    session.footprint = accounts.footprint_with(session, 1600)
+    session.in_flight = 1
+    assert session.footprint == 400.0
+    assert accounts.footprint_with(session, 1400) == 450.0
+
+
+def test_what_a_kept_place_promised_and_the_engine_lost_is_counted() -> None:
+    accounts, session = TokenAccounts(), _session(300)
+    for cached in (300, 0, None):
+        ticket = _ticket(session)
+        accounts.promise(ticket)
+        accounts.settle(ticket, now=11.0, prompt_tokens=400, completion_tokens=0, cached_tokens=cached)
+        session.context_tokens = 300
+    assert accounts.promised_tokens == 900
+    assert (accounts.told_tokens, accounts.lost_tokens) == (600, 300)
+
+
+def test_a_history_that_was_compacted_has_lost_nothing() -> None:
+    accounts, session = TokenAccounts(), _session(300)
+    ticket = _ticket(session)
+    accounts.promise(ticket)
+    accounts.settle(ticket, now=11.0, prompt_tokens=50, completion_tokens=10, cached_tokens=48)
+    assert (accounts.told_tokens, accounts.lost_tokens) == (50, 2)
+    assert session.context_tokens == 60
+
+
+def test_of_requests_that_were_together_the_largest_context_stays() -> None:
+    accounts, session = TokenAccounts(), _session(300)
+    session.footprint = 700.0
+    session.in_flight = 1  # another one is still there
+    assert (
+        accounts.settle(_ticket(session), now=11.0, prompt_tokens=500, completion_tokens=20, cached_tokens=0) == 700.0
+    )
+    session.in_flight = 0
+    assert accounts.settle(_ticket(session), now=12.0, prompt_tokens=100, completion_tokens=5, cached_tokens=0) == 520.0
+    assert session.context_tokens == 520
+    assert accounts.estimator.growth_tokens(0.0) == 220.0
+
+
+def test_answers_are_timed_from_their_release() -> None:
+    accounts, session = TokenAccounts(), _session()
+    ticket = _ticket(session)
+    ticket.decided_at = 14.0
+    accounts.settle(ticket, now=17.0, prompt_tokens=90, completion_tokens=10, cached_tokens=None)
+    assert (accounts.answered_tokens, accounts.answering_s) == (100, 3.0)
