@@ -160,7 +160,7 @@ class GatewaySettings(BaseSettings):
         30.0, ge=0, description="Time for answers in flight to end after SIGTERM; held requests are refused at once"
     )
 
-    law: str = Field("aimd", min_length=1, description="Control law that moves the window")
+    law: str = Field("tokens", min_length=1, description="Control law that moves the window")
     law_options: dict[str, OptionValue] = Field(
         default_factory=dict, description="Options of the law; JSON in the environment, a table in a file"
     )
@@ -199,6 +199,9 @@ class GatewaySettings(BaseSettings):
     max_body_bytes: int = Field(64 * 1024**2, ge=1024, description="Largest request body")
     max_header_bytes: int = Field(65536, ge=1024, description="Largest request head")
 
+    record: Path | None = Field(
+        None, description="File to which times and token counts of every answer are appended, for `simulate --trace`"
+    )
     store: str = Field("memory", min_length=1, description="Where sessions are kept")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         "info", description="Least level that is logged: debug, info, warning or error"

@@ -24,6 +24,7 @@ from concur_proxy.runtime.upstream import Upstream
 from concur_proxy.settings import GatewaySettings
 from concur_proxy.stores.store import SessionStore
 from concur_proxy.telemetry.fleet import FleetCollector
+from concur_proxy.telemetry.recorder import TraceRecorder
 from concur_proxy.telemetry.requests import RequestMetrics
 
 Clock = Callable[[], float]
@@ -70,6 +71,7 @@ class GatewayApp:
         self.store = store
         self._admitter = Admitter(store, clock)
         self._upstream = Upstream(connect_timeout_s=settings.connect_timeout_s)
+        self._recorder = None if settings.record is None else TraceRecorder(settings.record, clock)
         registry = CollectorRegistry()
         for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, FleetCollector(store, self.monitors)):
             registry.register(collector)
@@ -83,6 +85,7 @@ class GatewayApp:
                 upstream=self._upstream,
                 metrics=RequestMetrics(registry),
                 clock=clock,
+                recorder=self._recorder,
             )
         )
         self._admin = build_admin(
@@ -115,6 +118,8 @@ class GatewayApp:
         await asyncio.gather(self._background, return_exceptions=True)
         self._admitter.close()
         await self._upstream.close()
+        if self._recorder is not None:
+            self._recorder.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _scrape(self) -> None:

@@ -147,8 +147,11 @@ class Exchange:
             ticket,
             prompt_tokens=None if usage is None else usage.prompt_tokens,
             completion_tokens=None if usage is None else usage.completion_tokens,
+            cached_tokens=None if usage is None else usage.cached_tokens,
             client_gone=self._client_gone,
         )
+        if self._parts.recorder is not None and usage is not None:
+            self._parts.recorder.record(ticket, usage)
         if was_admitted and ended_key is not None:
             self._parts.admitter.end(ended_key)
 

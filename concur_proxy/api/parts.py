@@ -9,6 +9,7 @@ from concur_proxy.runtime.monitor import EngineMonitor
 from concur_proxy.runtime.upstream import Upstream
 from concur_proxy.settings import GatewaySettings
 from concur_proxy.stores.store import SessionStore
+from concur_proxy.telemetry.recorder import TraceRecorder
 from concur_proxy.telemetry.requests import RequestMetrics
 from concur_proxy.wire.endpoints import EndpointCatalogue
 from concur_proxy.wire.request_facts import RequestFactsReader
@@ -71,6 +72,7 @@ class GatewayParts:
     upstream: Upstream
     metrics: RequestMetrics
     clock: Callable[[], float]
+    recorder: TraceRecorder | None = None
     response_homes: ResponseHomes = field(default_factory=ResponseHomes)
     fingerprints: dict[str, bytes | None] = field(default_factory=dict)
     """The last `system_fingerprint` of each engine, see `StreamTap`; None for one that sends none."""

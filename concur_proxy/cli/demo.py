@@ -2,13 +2,13 @@
 
 import argparse
 import asyncio
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from concur_proxy import plugins
+from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.flags import LAWS
 from concur_proxy.cli.parser import CommandParser, complain, positive_number, whole_number
 from concur_proxy.demo.options import DemoOptions
@@ -23,7 +23,7 @@ through the gateway, and compares the makespans, hit rates and preemptions. Take
 def main(arguments: Sequence[str]) -> int:
     """Run the demo; returns the exit status."""
     options, file = read_options(arguments)
-    if file is not None and not _is_writable(file):
+    if file is not None and not is_writable(file):
         return complain(PROG, f"--json {file}: cannot be written")
     import httpx  # noqa: PLC0415 - --help answers without the demo's imports
 
@@ -101,7 +101,3 @@ def _url(text: str) -> str:
     if urlsplit(text).scheme not in {"http", "https"} or not urlsplit(text).hostname:
         raise argparse.ArgumentTypeError(f"must be a URL such as http://localhost:8000, not {text!r}")
     return text.rstrip("/")
-
-
-def _is_writable(path: Path) -> bool:
-    return os.access(path if path.exists() else path.parent, os.W_OK) and not path.is_dir()

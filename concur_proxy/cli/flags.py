@@ -33,7 +33,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     ),
     "waiting": ("max_waiting_sessions", "max_hold_s", "keepalive_comments_s"),
     "relaying": ("ask_usage", "allow_paths", "max_body_bytes", "max_header_bytes"),
-    "running": ("config", "log_level", "log_format"),
+    "running": ("config", "record", "log_level", "log_format"),
 }
 """Every setting, in the order of `--help`."""
 
@@ -45,6 +45,7 @@ _PACKAGES = {"law": LAWS, "store": STORES}
 
 _METAVARS = {
     "config": "FILE",
+    "record": "FILE",
     "engine": "URL",
     "host": "ADDRESS",
     "law": "NAME",
@@ -116,7 +117,7 @@ def _add_flag(group: "argparse._ArgumentGroup", name: str, field: FieldInfo) -> 
         dest=name,
         action="append" if is_list else "store",
         default=argparse.SUPPRESS,
-        type=_option if name == "law_options" else str,
+        type=read_option if name == "law_options" else str,
         metavar=_metavar(name),
         help=f"{text}; repeatable" if is_list else text,
     )
@@ -138,7 +139,8 @@ def _metavar(name: str) -> str:
     return _METAVARS.get(name, by_unit)
 
 
-def _option(text: str) -> tuple[str, str]:
+def read_option(text: str) -> tuple[str, str]:
+    """A law's option from `name=value`."""
     key, is_pair, value = text.partition("=")
     if not is_pair or not key.strip():
         raise argparse.ArgumentTypeError(f"write it as name=value, not {text!r}")

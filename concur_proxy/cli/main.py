@@ -28,6 +28,9 @@ COMMANDS = {
     "engine": Command(
         module="concur_proxy.cli.engine", summary="run an emulated inference server, for trials without a GPU"
     ),
+    "simulate": Command(
+        module="concur_proxy.cli.simulate", summary="compare control laws over fleets of agents, in virtual time"
+    ),
     "demo": Command(
         module="concur_proxy.cli.demo", summary="run one fleet of agents without control, then through the gateway"
     ),

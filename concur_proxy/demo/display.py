@@ -27,8 +27,8 @@ class RunResult:
     failures: int
     p50_turn_s: float
     p99_turn_s: float
-    lowest_window: float | None
-    highest_window: float | None
+    most_active: float | None
+    """Sessions that were active at once at most; None where nothing controlled them."""
 
 
 class LiveView:
@@ -60,13 +60,10 @@ class LiveView:
         return Group(row, *(Text(line) for line in lines))
 
     def _gateway_lines(self) -> list[str]:
-        gateway, windows = self._watch.gateway, self._watch.windows
-        highest = max(windows, default=1.0)
+        gateway, active = self._watch.gateway, self._watch.active
+        highest = max(active, default=1.0) or 1.0
         states = ", ".join(f"{state} {gateway.get(state, 0):g}" for state in ("active", "paused", "queued"))
-        return [
-            f"  window   {sparkline([window / highest for window in windows])} {gateway.get('window', 0):g} sessions",
-            f"  sessions {states}",
-        ]
+        return [f"  active   {sparkline([number / highest for number in active])}", f"  sessions {states}"]
 
 
 def comparison(results: Sequence[RunResult]) -> Table:
@@ -82,15 +79,11 @@ def comparison(results: Sequence[RunResult]) -> Table:
         "preemptions": lambda result: _number(result.preemptions),
         "turn p50": lambda result: f"{result.p50_turn_s:.2f} s",
         "turn p99, holds included": lambda result: f"{result.p99_turn_s:.2f} s",
-        "window, sessions": _windows,
+        "most sessions active": lambda result: _number(result.most_active),
     }
     for name, cell in rows.items():
         table.add_row(name, *map(cell, results))
     return table
-
-
-def _windows(result: RunResult) -> str:
-    return "-" if result.lowest_window is None else f"{result.lowest_window:g} to {result.highest_window:g}"
 
 
 def sparkline(values: Sequence[float], width: int = 40) -> str:

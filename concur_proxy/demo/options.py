@@ -25,7 +25,7 @@ class DemoOptions:
     """URL of a real server to use in the place of the emulated engine."""
     engine_arguments: tuple[str, ...] = SMALL_ENGINE
     """Flags of the emulated engine."""
-    law: str = "aimd"
+    law: str = "tokens"
     time_scale: float = 12.0
     """How many times faster than life the emulated engine, the tools and the gateway's clockwork run."""
     workload: Workload = field(default_factory=Workload)

@@ -79,8 +79,7 @@ async def _drive(
         failures=len(progress.failures),
         p50_turn_s=cuts[49],
         p99_turn_s=cuts[98],
-        lowest_window=min(seen.windows, default=None),
-        highest_window=max(seen.windows, default=None),
+        most_active=max(seen.active, default=None),
     )
 
 

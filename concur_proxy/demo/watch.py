@@ -17,12 +17,13 @@ class Watch:
     """What was seen of one run: hit rate and preemptions over the whole of it, the newest values for the display."""
 
     usage: list[float] = field(default_factory=list)
-    windows: list[float] = field(default_factory=list)
+    active: list[float] = field(default_factory=list)
+    """The gateway's active sessions over time."""
     first: EngineSample | None = None
     last: EngineSample | None = None
     rates: IntervalRates | None = None
     gateway: dict[str, float] = field(default_factory=dict)
-    """The gateway's newest `concur_sessions` by state, and its window."""
+    """The gateway's newest `concur_sessions` by state."""
 
     @property
     def hit_rate(self) -> float | None:
@@ -69,9 +70,7 @@ async def _watch_gateway(watch: Watch, client: httpx.AsyncClient, url: str, inte
         began = time.monotonic()
         text = (await client.get(f"{url}/metrics")).text
         for family in text_string_to_metric_families(text):
-            if family.name == "concur_window_sessions":
-                watch.gateway["window"] = family.samples[0].value
-                watch.windows.append(family.samples[0].value)
-            elif family.name == "concur_sessions":
+            if family.name == "concur_sessions":
                 watch.gateway.update({sample.labels["state"]: sample.value for sample in family.samples})
+                watch.active.append(watch.gateway["active"])
         await asyncio.sleep(max(0.0, interval_s - (time.monotonic() - began)))

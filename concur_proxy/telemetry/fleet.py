@@ -28,6 +28,7 @@ def _signal(name: str) -> Reading:
 
 GAUGES: Sequence[tuple[str, str, Reading]] = (
     ("concur_window_sessions", "Sessions that may be active on the engine", _gate("window")),
+    ("concur_window_tokens", "KV cache that the active sessions may fill", _gate("budget_tokens")),
     ("concur_waiting_sessions", "Sessions with held requests", _gate("waiting")),
     ("concur_held_requests", "Requests that wait for their session's admission", _gate("held")),
     ("concur_in_flight_requests", "Admission-controlled requests at the engine", _gate("in_flight")),
@@ -103,6 +104,14 @@ class FleetCollector(Collector):
         decisions = CounterMetricFamily("concur_control_decisions", "Control decisions", labels=["engine", "kind"])
         restarts = CounterMetricFamily("concur_engine_restarts", "Engine restarts noticed", labels=["engine"])
         failures = CounterMetricFamily("concur_scrape_failures", "Scrapes without a usable answer", labels=["engine"])
+        promised = CounterMetricFamily(
+            "concur_promised_tokens",
+            "Context that sessions came back to which had kept their places",
+            labels=["engine"],
+        )
+        lost = CounterMetricFamily(
+            "concur_lost_tokens", "The part of it that answers showed to be computed again", labels=["engine"]
+        )
         preempted = CounterMetricFamily("concur_engine_preemptions", "Preemptions seen", labels=["engine"])
         for monitor in self._monitors:
             for kind in DecisionKind:
@@ -110,4 +119,7 @@ class FleetCollector(Collector):
             restarts.add_metric([monitor.engine], monitor.restarts)
             failures.add_metric([monitor.engine], monitor.scrape_failures)
             preempted.add_metric([monitor.engine], monitor.preemptions)
-        yield from (decisions, restarts, failures, preempted)
+            snapshot = self._store.gates[monitor.engine].snapshot()
+            promised.add_metric([monitor.engine], snapshot.promised_tokens)
+            lost.add_metric([monitor.engine], snapshot.lost_tokens)
+        yield from (decisions, restarts, failures, preempted, promised, lost)

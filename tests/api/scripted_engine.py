@@ -131,14 +131,17 @@ class ScriptedEngine:
 
     async def stop(self) -> None:
         """Close the port and every connection."""
-        if self._server is not None:
-            self._server.close()
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
             for writer in list(self._writers):
                 writer.transport.abort()
-            await self._server.wait_closed()
-            self._server = None
+            await server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None:  # accepted just before the stop
+            writer.transport.abort()
+            return
         self._writers.add(writer)
         try:
             while (request := await _read_request(reader)) is not None:

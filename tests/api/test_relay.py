@@ -78,7 +78,7 @@ async def test_a_failure_before_admission_holds_no_place(monkeypatch: pytest.Mon
     async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
         with monkeypatch.context() as patch:
             patch.setattr(Admitter, "wait", fail)
-            patch.setattr(gateway.app.store.gates[engine.url], "_room_reason", lambda _: None)
+            patch.setattr(gateway.app.store.gates[engine.url], "_reason_to_admit", lambda _: None)
             assert (await gateway.chat("a")).status_code == 500
         await gateway.settled()
         assert (await gateway.chat("a")).status_code == 200

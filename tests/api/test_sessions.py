@@ -174,19 +174,25 @@ async def test_a_pausing_session_s_answer_completes_and_its_next_request_waits()
 
 
 async def test_sessions_that_resume_come_before_new_ones() -> None:
-    async with scripted_engine() as engine, running_gateway(engine.url, **ONE_LENT_PLACE) as gateway:
-        await gateway.chat("old")
+    async with scripted_engine(blocks="1") as engine, running_gateway(engine.url, **ONE_KEPT_PLACE) as gateway:
         engine.script = hold = Hold()
         busy = asyncio.create_task(gateway.chat("busy"))
         await gateway.until(lambda: engine.in_flight == 1)
+        engine.script = answer_at_once
+        gateway.app.store.resize(engine.url, 2.0)
+        await gateway.chat("old")
+        gateway.app.store.resize(engine.url, 1.0)
         assert gateway.snapshot().paused == 1
         new = asyncio.create_task(gateway.chat("new"))
         await gateway.until(lambda: gateway.snapshot().held == 1)
         old = asyncio.create_task(gateway.chat("old"))
         await gateway.until(lambda: gateway.snapshot().held == 2)
         hold.open.set()
-        await asyncio.gather(busy, new, old)
-        assert sessions(engine) == ["old", "busy", "old", "new"]
+        await busy
+        for name, asking in (("busy", old), ("old", new)):
+            await gateway.client.post("/programs/release", json={"program_id": name})
+            assert (await asking).status_code == 200
+        assert sessions(engine) == ["busy", "old", "old", "new"]
 
 
 @pytest.mark.parametrize("header", ["x-stainless-timeout", "x-stainless-read-timeout"])
@@ -236,13 +242,13 @@ async def test_a_request_that_makes_no_tokens_never_waits() -> None:
 async def test_the_off_law_passes_everything_and_counts_what_it_would_have_held() -> None:
     hold = Hold()
     async with (
-        scripted_engine(script=hold, usage=0.3) as engine,
-        running_gateway(engine.url, law="off", law_options={"initial": 2}) as gateway,
+        scripted_engine(script=hold, usage=0.3, blocks="2") as engine,
+        running_gateway(engine.url, law="off") as gateway,
     ):
+        await gateway.until(lambda: gateway.snapshot().budget_tokens is not None)
         asking = [asyncio.create_task(gateway.chat(f"s{number}")) for number in range(5)]
         await gateway.until(lambda: engine.in_flight == 5)
-        assert gateway.snapshot().window == 2
-        assert await gateway.metric("concur_would_hold_total") == 3
+        assert await gateway.metric("concur_would_hold_total") == 4
         hold.open.set()
         assert [response.status_code for response in await asyncio.gather(*asking)] == [200] * 5
 

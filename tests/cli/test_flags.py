@@ -29,7 +29,9 @@ def test_each_setting_has_a_flag_and_its_description_in_the_help() -> None:
 
 
 def test_the_help_names_each_law() -> None:
-    assert f"moves the window: {', '.join(available(LAWS))} (default aimd)" in " ".join(parser().format_help().split())
+    assert f"moves the window: {', '.join(available(LAWS))} (default tokens)" in " ".join(
+        parser().format_help().split()
+    )
 
 
 def test_only_what_is_given_counts() -> None:

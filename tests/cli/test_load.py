@@ -33,10 +33,13 @@ def problems(flags: dict[str, object]) -> tuple[str, ...]:
         ({"law": "aimed"}, "--law aimed: there is no 'aimed': did you mean aimd?"),
         ({"store": "disk"}, "--store disk: there is no 'disk': choose one of memory"),
         (
-            {"law_options": {"alhpa": "1"}},
+            {"law": "aimd", "law_options": {"alhpa": "1"}},
             "--set alhpa=1 with law aimd: the law has no option 'alhpa': did you mean alpha?",
         ),
-        ({"law_options": {"beta": "2"}}, "--set beta=2 with law aimd: option beta must be between 0 and 1"),
+        (
+            {"law": "aimd", "law_options": {"beta": "2"}},
+            "--set beta=2 with law aimd: option beta must be between 0 and 1",
+        ),
         (
             {"scrape_interval_s": "6"},
             "stale_after_s 5 (the default) must be more than --scrape-interval-s 6: else each reading ends stale",

@@ -14,15 +14,15 @@ def shown(renderable: object) -> str:
 
 
 def result(name: str, seconds: float, **values: float | None) -> RunResult:
-    known = {"hit_rate": 0.5, "preemptions": 2.0, "lowest_window": None, "highest_window": None, **values}
+    known = {"hit_rate": 0.5, "preemptions": 2.0, "most_active": None, **values}
     return RunResult(name=name, makespan_s=seconds, turns=10, failures=0, p50_turn_s=1.0, p99_turn_s=3.0, **known)
 
 
 def test_the_comparison_has_both_runs_and_their_ratio() -> None:
-    text = shown(comparison([result("no control", 30.0), result("gateway", 15.0, lowest_window=4, highest_window=12)]))
+    text = shown(comparison([result("no control", 30.0), result("gateway", 15.0, most_active=12)]))
     assert "1.00x" in text
     assert "2.00x" in text
-    assert "4 to 12" in text
+    assert "12" in text
 
 
 def test_the_comparison_is_whole_on_a_narrow_terminal() -> None:
@@ -45,8 +45,8 @@ def test_the_live_view_shows_progress_signals_and_the_window() -> None:
     assert "5/20 turns" in before
     assert "running 4, waiting 2, hit rate 0.25" in before
     assert "sessions" not in before
-    watch.gateway.update({"window": 6.0, "active": 5.0, "queued": 7.0})
-    watch.windows.extend([3.0, 6.0])
+    watch.gateway.update({"active": 5.0, "queued": 7.0})
+    watch.active.extend([3.0, 6.0])
     assert "active 5, paused 0, queued 7" in shown(LiveView("run", progress, watch))
 
 

@@ -28,6 +28,7 @@ KV_BLOCKS = 256
 KNEE_AGENTS = 4
 """Fewer agents than this fit into the cache together."""
 DIRECT = "no control"
+DEFAULT = "tokens, our default"
 UNKEYED = ("--session-headers", "x-no-such-header", "--session-body-fields", "no_such_field")
 ARMS: dict[str, tuple[str, ...] | None] = {
     DIRECT: None,
@@ -36,13 +37,13 @@ ARMS: dict[str, tuple[str, ...] | None] = {
         f"{cap} agents": ("--law", "static", "--set", f"window={cap}", "--no-work-conserving")
         for cap in (2, 3, 4, 5, 6, 8)
     },
-    "aimd, the law alone": ("--law", "aimd", "--no-work-conserving"),
-    "aimd, our default": ("--law", "aimd"),
+    "aimd, the paper's law": ("--law", "aimd", "--no-work-conserving"),
+    DEFAULT: (),
 }
 """Arms by name; the flags of the gateway, or None for none."""
 
 HEAD = """\
-| arm | makespan, s | gain | prefix hit rate | preemptions | turn p50, s | turn p99, s | window | longest stall, s |
+| arm | makespan, s | gain | prefix hits | preemptions | turn p50, s | turn p99, s | most active | longest stall, s |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
 
 
@@ -56,8 +57,8 @@ class Run:
     preemptions: float | None
     p50_turn_s: float
     p99_turn_s: float
-    windows: tuple[float, float] | None
-    """Smallest and largest."""
+    most_active: float | None
+    """Sessions active at once at most, where a gateway counted them."""
     stall_s: float
     """Longest time in which this process got no turn: of a second or more, the machine was not quiet."""
 
@@ -71,7 +72,7 @@ class Run:
             "-" if self.preemptions is None else f"{self.preemptions:g}",
             f"{self.p50_turn_s:.2f}",
             f"{self.p99_turn_s:.2f}",
-            "-" if self.windows is None else "{:g} to {:g}".format(*self.windows),
+            "-" if self.most_active is None else f"{self.most_active:g}",
             f"{self.stall_s:.1f}",
         )
         return f"| {' | '.join(cells)} |"
@@ -92,7 +93,7 @@ async def compare_arms(server: VllmServer, workload: Workload, arms: Sequence[st
 
 async def compare_below_the_knee(server: VllmServer, workload: Workload, pairs: int) -> list[str]:
     """A line for each run, direct and through the gateway in turn, and a last one with the medians' ratio."""
-    arms = (DIRECT, "aimd, our default")
+    arms = (DIRECT, DEFAULT)
     seconds: dict[str, list[float]] = {arm: [] for arm in arms}
     lines = []
     for pair in range(pairs):
@@ -140,7 +141,7 @@ async def run_fleet(server: VllmServer, workload: Workload, arm: str) -> Run:
         preemptions=seen.preemptions,
         p50_turn_s=cuts[49],
         p99_turn_s=cuts[98],
-        windows=(min(seen.windows), max(seen.windows)) if seen.windows else None,
+        most_active=max(seen.active, default=None),
         stall_s=stalls.longest_s,
     )
 

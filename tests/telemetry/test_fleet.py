@@ -172,6 +172,7 @@ def test_signals_are_exported_as_the_controller_saw_them(scene: Scene) -> None:
 def test_what_is_unknown_is_left_out_and_not_zero(scene: Scene) -> None:
     unknown = [name for name, _, _ in GAUGES if scene.value(name) is None]
     assert unknown == [
+        "concur_window_tokens",
         "concur_engine_kv_usage_ratio",
         "concur_engine_prefix_hit_ratio",
         "concur_engine_running_requests",

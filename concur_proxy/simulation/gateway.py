@@ -1,0 +1,193 @@
+"""The gateway in virtual time: the same gates, governors and laws, with calls where HTTP is."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from concur_proxy import plugins
+from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.gate import GateOptions, SessionGate
+from concur_proxy.admission.lease import FixedLease, LearnedLease
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.snapshot import GateSnapshot
+from concur_proxy.admission.ticket import Ticket
+from concur_proxy.control.governor import GovernorOptions, WindowGovernor
+from concur_proxy.control.law import ControlLaw
+from concur_proxy.control.signal import CongestionSignal
+from concur_proxy.emulation.request import EngineRequest
+from concur_proxy.engines.rates import IntervalRates, SignalRates
+from concur_proxy.engines.signals import SignalMaker, engine_load
+from concur_proxy.simulation.content import block_keys
+from concur_proxy.simulation.course import CoursePoint
+from concur_proxy.simulation.engine import SimulatedEngine
+from concur_proxy.simulation.policy import Policy
+from concur_proxy.simulation.request import Request
+from concur_proxy.simulation.timeline import Alarm, Timeline
+
+BYTES_PER_TOKEN = 4
+"""Of a request's body."""
+LONGEST_RETRY_S = 60.0
+"""No Retry-After is longer, see `wire.errors`."""
+
+
+class ControlLoop:
+    """What one engine's signals have led to; keeps its course for the report."""
+
+    def __init__(self, engine: SimulatedEngine, governor: WindowGovernor) -> None:
+        self.engine = engine
+        self.governor = governor
+        self.course: list[CoursePoint] = []
+        self._rates = SignalRates()
+        self._signals = SignalMaker()
+
+    def read(self, gate: GateSnapshot) -> tuple[IntervalRates, CongestionSignal]:
+        """Scrape the engine."""
+        sample = self.engine.sample()
+        rates = self._rates.advance(sample)
+        counters = self.engine.model.counters
+        self.course.append(
+            CoursePoint(
+                at=sample.at,
+                window=gate.window,
+                active=gate.active,
+                waiting=gate.waiting,
+                kv_usage=rates.kv_usage or 0.0,
+                hit_rate=rates.hit_rate,
+                generated=counters.generated,
+                prefilled=counters.prefilled,
+            )
+        )
+        return rates, self._signals.advance(rates, gate)
+
+    def decide(self, signal: CongestionSignal) -> float:
+        """The window from now on."""
+        decision = self.governor.on_signal(signal)
+        last = self.course[-1]
+        last.kind, last.reason = decision.kind, decision.reason
+        return self.governor.window
+
+
+class SimulatedGateway:
+    """Admits requests to engines, scrapes these and moves their windows."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        engines: Sequence[SimulatedEngine],
+        timeline: Timeline,
+        on_done: Callable[[Request], None],
+        scrape_interval_s: float = 1.0,
+    ) -> None:
+        """`on_done` hears of every request whose answer has ended, before its agent does."""
+        self.policy = policy
+        self.engines = {engine.name: engine for engine in engines}
+        self.refusals = 0
+        self._timeline = timeline
+        self._on_done = on_done
+        self._interval_s = scrape_interval_s
+        self._laws: dict[str, ControlLaw] = {
+            name: plugins.load("concur_proxy.control.laws", policy.law).build(policy.options) for name in self.engines
+        }
+        self.fleet = Fleet(engines=list(self.engines), make_gate=self._make_gate)
+        self._loops = [
+            ControlLoop(engine, WindowGovernor(law=self._laws[engine.name], options=GovernorOptions(), now=0.0))
+            for engine in engines
+        ]
+        self._requests: dict[Ticket, Request] = {}
+        self._expiry: Alarm | None = None
+        self._expires_at = float("inf")
+        for loop in self._loops:
+            timeline.at(0.0, partial(self._scrape, loop))  # a gateway has read its engines before agents come
+
+    @property
+    def loops(self) -> Sequence[ControlLoop]:
+        """One control loop an engine."""
+        return self._loops
+
+    def send(self, request: Request) -> None:
+        """A request has come from an agent."""
+        now = self._timeline.now
+        key = request.plan.name if self.policy.knows_sessions else None
+        ticket, decided = self.fleet.arrive(
+            key, now=now, deadline=now + self.policy.max_hold_s, body_bytes=request.prompt_tokens * BYTES_PER_TOKEN
+        )
+        self._requests[ticket] = request
+        self._apply(decided)
+
+    def _apply(self, decided: list[Ticket]) -> None:
+        for ticket in decided:
+            request = self._requests[ticket]
+            if ticket.outcome is Outcome.ADMITTED:
+                self._forward(ticket, request)
+            else:
+                del self._requests[ticket]
+                self._refuse(ticket, request)
+        deadline = self.fleet.next_deadline()
+        if deadline is not None and deadline < self._expires_at:
+            if self._expiry is not None:
+                self._expiry.cancel()
+            self._expires_at = deadline
+            self._expiry = self._timeline.at(deadline, self._expire)
+
+    def _forward(self, ticket: Ticket, request: Request) -> None:
+        request.admitted_at = self._timeline.now
+        engine = self.engines[ticket.engine]
+        keys = block_keys(
+            request.plan,
+            request.prompt_tokens + request.answer_tokens,
+            engine.model.shape.block_tokens,
+            side=request.side,
+            side_from=request.history_tokens,
+        )
+        sent = EngineRequest(keys=keys, prompt_tokens=request.prompt_tokens, output_tokens=request.answer_tokens)
+        engine.send(sent, partial(self._progress, ticket, request))
+
+    def _progress(self, ticket: Ticket, request: Request, sent: EngineRequest) -> None:
+        now = self._timeline.now
+        if request.first_at is None:
+            request.first_at = now
+        if not sent.is_finished:
+            return
+        request.done_at = now
+        request.cached_tokens = sent.cached_tokens or 0
+        del self._requests[ticket]
+        key = request.plan.name
+        decided = self.fleet.finish(
+            ticket,
+            now=now,
+            prompt_tokens=request.prompt_tokens,
+            completion_tokens=request.answer_tokens,
+            cached_tokens=request.cached_tokens,
+        )
+        if request.is_last and request.plan.says_end and self.policy.knows_sessions:
+            decided += self.fleet.end(key, now=now)
+        self._apply(decided)
+        self._on_done(request)
+        request.on_done(request)
+
+    def _refuse(self, ticket: Ticket, request: Request) -> None:
+        self.refusals += 1
+        request.refusals += 1
+        _, wait_s = self.fleet.expected_wait(ticket, now=self._timeline.now)
+        self._timeline.after(min(max(wait_s, 1.0), LONGEST_RETRY_S), partial(self.send, request))
+
+    def _expire(self) -> None:
+        self._expiry, self._expires_at = None, float("inf")
+        self._apply(self.fleet.expire(now=self._timeline.now))
+
+    def _scrape(self, loop: ControlLoop) -> None:
+        now = self._timeline.now
+        rates, signal = loop.read(self.fleet.gates[loop.engine.name].snapshot())
+        self._apply(self.fleet.observe(loop.engine.name, engine_load(rates), now=now))
+        window = loop.decide(signal)
+        self._apply(self.fleet.resize(loop.engine.name, window, now=now, budget=loop.governor.budget))
+        self._timeline.after(self._interval_s, partial(self._scrape, loop))
+
+    def _make_gate(self, engine: str, numbers: Iterator[int]) -> SessionGate:
+        law, lease_s = self._laws[engine], self.policy.idle_lease_s
+        return SessionGate(
+            options=GateOptions(enforcing=law.enforces, work_conserving=self.policy.work_conserving),
+            lease=LearnedLease() if lease_s is None else FixedLease(lease_s),
+            window=law.window,
+            engine=engine,
+            numbers=numbers,
+        )

@@ -1,0 +1,66 @@
+"""How a run is controlled."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from concur_proxy.control.options import OptionValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A control law and the gateway's settings around it, as `concur-proxy serve` has them."""
+
+    name: str
+    law: str
+    summary: str = ""
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+    knows_sessions: bool = True
+    """False: each request is a session of its own, as for a limit on requests."""
+    work_conserving: bool = True
+    idle_lease_s: float | None = None
+    """None: learnt."""
+    infinite_cache: bool = False
+    """The clairvoyant bound: an engine that never evicts."""
+    max_hold_s: float = 540.0
+
+
+CAPS = (2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 36, 40, 48, 64, 96)
+"""Static caps among which the best is looked for."""
+
+BEST_STATIC = "best-static"
+"""Name of the sweep: the cap, or none, whose makespan is least in the mean over the seeds, known only afterwards."""
+
+_ALL = (
+    Policy(name="off", law="off", summary="no control: everything passes"),
+    Policy(name="requests", law="static", summary="a limit on requests", options={"window": 24}, knows_sessions=False),
+    Policy(
+        name="static", law="static", summary="a fixed cap on sessions", options={"window": 24}, work_conserving=False
+    ),
+    Policy(name="aimd", law="aimd", summary="the paper's law alone", work_conserving=False),
+    Policy(name="aimd-conserving", law="aimd", summary="the paper's law, work-conserving as the gateway runs it"),
+    Policy(name="vegas", law="vegas", summary="a window by latency, as TCP Vegas has it", work_conserving=False),
+    Policy(
+        name="program-aware",
+        law="tokens",
+        summary="footprints up to the whole cache, no reserve, no feedback, no lease, as ThunderAgent (2602.13692)",
+        options={"factor": 1.0, "minimum": 1.0, "maximum": 1.0, "reserve_turns": 0.0},
+        work_conserving=False,
+        idle_lease_s=1800.0,
+    ),
+    Policy(
+        name="idle-ttl",
+        law="off",
+        summary="no window, but caches kept for a time between turns, as Continuum (2511.02230)",
+    ),
+    Policy(name="tokens", law="tokens", summary="the default: a window in tokens, moved by what was lost"),
+    Policy(
+        name="infinite-cache", law="off", summary="the lower bound: an engine that never evicts", infinite_cache=True
+    ),
+)
+
+POLICIES = {policy.name: policy for policy in _ALL if policy.name != "idle-ttl"}
+
+
+def static(cap: int) -> Policy:
+    """A fixed cap on sessions that is nothing else."""
+    return Policy(name=f"static-{cap}", law="static", options={"window": cap}, work_conserving=False)

@@ -1,0 +1,102 @@
+"""The suite: workloads by name."""
+
+from concur_proxy.simulation.scenario import Poisson, Population, Scenario, Waves
+from concur_proxy.simulation.spread import HeavyTailed, Uniform
+
+AGENTS = 128
+
+_ALL = (
+    Scenario(
+        name="base",
+        summary="12 turns to 16k tokens, tools 0.5 to 8 s",
+        populations=[Population(agents=AGENTS)],
+    ),
+    Scenario(
+        name="short-tools",
+        summary="as base, tools 0.1 to 0.5 s",
+        populations=[Population(agents=AGENTS, gap_s=Uniform(0.1, 0.5))],
+    ),
+    Scenario(
+        name="large-growth",
+        summary="as base, to 35k tokens",
+        populations=[Population(agents=AGENTS, growth_tokens=Uniform(1500, 4200))],
+    ),
+    Scenario(
+        name="decode-heavy",
+        summary="answers of 400 to 1,200 tokens, little growth else",
+        populations=[Population(agents=AGENTS, growth_tokens=Uniform(200, 600), answer_tokens=Uniform(400, 1200))],
+    ),
+    Scenario(
+        name="many-turns",
+        summary="40 turns to 16k tokens, tools 0.3 to 30 s",
+        populations=[
+            Population(
+                agents=AGENTS,
+                turns=Uniform(36, 44),
+                growth_tokens=Uniform(80, 320),
+                gap_s=HeavyTailed(3.0, 1.0, 30.0),
+            )
+        ],
+    ),
+    Scenario(
+        name="long-tools",
+        summary="as base, tools 5 to 120 s",
+        populations=[Population(agents=AGENTS, gap_s=Uniform(5, 120))],
+    ),
+    Scenario(
+        name="very-long-tools",
+        summary="as base, tools 20 to 400 s",
+        populations=[Population(agents=AGENTS, gap_s=Uniform(20, 400))],
+    ),
+    Scenario(
+        name="heavy-tailed-tools",
+        summary="as base, tools of 2 s in the median and up to 300 s",
+        populations=[Population(agents=AGENTS, gap_s=HeavyTailed(2.0, 1.5, 300.0))],
+    ),
+    Scenario(
+        name="poisson",
+        summary="as base, agents arrive for 400 s, one every 3 s",
+        populations=[Population(agents=AGENTS, arrivals=Poisson(per_s=1 / 3))],
+    ),
+    Scenario(
+        name="waves",
+        summary="as base, 32 agents every 60 s",
+        populations=[Population(agents=AGENTS, arrivals=Waves(size=32, every_s=60))],
+    ),
+    Scenario(
+        name="sub-agents",
+        summary="every third turn has three sub-agents",
+        populations=[Population(agents=64, side_requests=3)],
+    ),
+    Scenario(
+        name="chat-beside-agents",
+        summary="64 agents beside short chats that come one a second",
+        populations=[
+            Population(agents=64, tenant="agents"),
+            Population(
+                agents=300,
+                turns=Uniform(1, 3),
+                shared_tokens=200,
+                first_tokens=Uniform(50, 400),
+                growth_tokens=Uniform(20, 200),
+                answer_tokens=Uniform(100, 400),
+                gap_s=Uniform(5, 30),
+                arrivals=Poisson(per_s=1.0),
+                tenant="chat",
+            ),
+        ],
+    ),
+    Scenario(
+        name="few-agents",
+        summary="8 agents, far below the knee",
+        populations=[Population(agents=8)],
+    ),
+    Scenario(
+        name="four-engines",
+        summary="as base, 512 agents on four engines",
+        populations=[Population(agents=4 * AGENTS)],
+        engines=4,
+    ),
+)
+
+SCENARIOS = {scenario.name: scenario for scenario in _ALL}

@@ -1,0 +1,65 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from concur_proxy.cli.simulate import main
+from concur_proxy.simulation.policy import POLICIES
+from concur_proxy.simulation.scenarios import SCENARIOS
+
+QUICK = ["few-agents", "--jobs", "1"]
+
+
+def test_it_compares_laws(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([*QUICK, "--law", "off", "--law", "tokens:factor=0.9", "--law", "best-static"]) == 0
+    shown = capsys.readouterr().out
+    assert "few-agents" in shown
+    assert "tokens:factor=0.9" in shown
+    assert "best-static, " in shown
+    assert "makespan" in shown
+    assert "…" not in shown
+
+
+def test_it_lists_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list"]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in [*SCENARIOS, *POLICIES, "best-static"])
+
+
+def test_it_writes_numbers_and_a_chart_and_explains(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    numbers, drawing = tmp_path / "x.json", tmp_path / "x.svg"
+    flags = ["--capacity-tokens", "60000", "--law", "tokens", "--seeds", "2", "--explain"]
+    assert main([*QUICK, *flags, "--json", str(numbers), "--svg", str(drawing)]) == 0
+    results = json.loads(numbers.read_text())
+    assert [result["seed"] for result in results] == [1, 2]
+    assert results[0]["makespan_s"] > 0
+    assert results[0]["courses"][0][0]["kind"] == "hold"
+    assert drawing.read_text().startswith("<svg")
+    assert "few-agents, tokens, seed 1, engine 0" in capsys.readouterr().out
+
+
+def test_it_replays_a_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mine.jsonl"
+    line = {"session": "a", "at": 0, "prompt_tokens": 10, "completion_tokens": 5, "duration_s": 1}
+    path.write_text(json.dumps(line))
+    assert main(["--trace", str(path), "--law", "off", "--jobs", "1"]) == 0
+    assert "mine" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nowhere"], "there is no scenario 'nowhere'"),
+        (["--law", "reno"], "there is no law 'reno'"),
+        (["--set", "speed=9"], "--set speed=9: none of the laws has this option"),
+        (["--law", "tokens:factor=7"], "options must keep 0 < minimum <= factor <= maximum"),
+        (["--trace", "/no/such/file"], "cannot be read"),
+        (["--json", "/no/such/folder/x.json"], "cannot be written"),
+    ],
+)
+def test_a_wrong_argument_is_one_line(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*arguments, "--jobs", "1"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("concur-proxy simulate: error: ")
+    assert says in line
