@@ -34,8 +34,8 @@ PROBE_GROWTH = 1.1
 class TokensOptions:
     """Options of `tokens`; none needs to be set."""
 
-    factor: float = 0.95
-    """Part of the capacity with which it begins: the engine needs some blocks that no session is charged for."""
+    factor: float = 0.9
+    """Part of the capacity with which it begins: beyond all of it lies a cliff, and some blocks nobody is charged for."""
     minimum: float = 0.3
     maximum: float = 1.05
     """More than all of it: sessions are charged a turn's growth in reserve, of which half is not used on average."""
