@@ -35,7 +35,7 @@ class TokensOptions:
     """Options of `tokens`; none needs to be set."""
 
     factor: float = 0.9
-    """Part of the capacity with which it begins: beyond all of it lies a cliff, and some blocks nobody is charged for."""
+    """Part of the capacity with which it begins: beyond all of it is a cliff, and some blocks are charged to nobody."""
     minimum: float = 0.3
     maximum: float = 1.05
     """More than all of it: sessions are charged a turn's growth in reserve, of which half is not used on average."""
