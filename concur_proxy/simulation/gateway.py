@@ -156,7 +156,7 @@ class SimulatedGateway:
             now=now,
             prompt_tokens=request.prompt_tokens,
             completion_tokens=request.answer_tokens,
-            cached_tokens=request.cached_tokens,
+            cached_tokens=request.cached_tokens if self.policy.tells_cached else None,
         )
         if request.is_last and request.plan.says_end and self.policy.knows_sessions:
             decided += self.fleet.end(key, now=now)

@@ -19,6 +19,10 @@ class Policy:
     work_conserving: bool = True
     idle_lease_s: float | None = None
     """None: learnt."""
+    tells_cached: bool = True
+    """Whether answers tell how many prompt tokens the cache held: vLLM's --enable-prompt-tokens-details, SGLang's
+    --enable-cache-report.
+    """
     infinite_cache: bool = False
     """The clairvoyant bound: an engine that never evicts."""
     max_hold_s: float = 540.0
@@ -49,16 +53,25 @@ _ALL = (
     ),
     Policy(
         name="idle-ttl",
-        law="off",
-        summary="no window, but caches kept for a time between turns, as Continuum (2511.02230)",
+        law="tokens",
+        summary="as program-aware, but a silent session keeps its place for 2 s only, as Continuum (2511.02230)",
+        options={"factor": 1.0, "minimum": 1.0, "maximum": 1.0, "reserve_turns": 0.0},
+        work_conserving=False,
+        idle_lease_s=2.0,
     ),
     Policy(name="tokens", law="tokens", summary="the default: a window in tokens, moved by what was lost"),
+    Policy(
+        name="tokens-untold",
+        law="tokens",
+        summary="the same where answers do not tell cached tokens",
+        tells_cached=False,
+    ),
     Policy(
         name="infinite-cache", law="off", summary="the lower bound: an engine that never evicts", infinite_cache=True
     ),
 )
 
-POLICIES = {policy.name: policy for policy in _ALL if policy.name != "idle-ttl"}
+POLICIES = {policy.name: policy for policy in _ALL}
 
 
 def static(cap: int) -> Policy:

@@ -1,11 +1,13 @@
 """The suite: workloads by name."""
 
+from concur_proxy.emulation.cost import CostModel
+from concur_proxy.emulation.engine import EngineShape
 from concur_proxy.simulation.scenario import Poisson, Population, Scenario, Waves
 from concur_proxy.simulation.spread import HeavyTailed, Uniform
 
 AGENTS = 128
 
-_ALL = (
+_ALL: tuple[Scenario, ...] = (
     Scenario(
         name="base",
         summary="12 turns to 16k tokens, tools 0.5 to 8 s",
@@ -96,6 +98,54 @@ _ALL = (
         summary="as base, 512 agents on four engines",
         populations=[Population(agents=4 * AGENTS)],
         engines=4,
+    ),
+)
+
+_QWEN3_32B = EngineShape(
+    # KV bytes a token: 2 (K, V) x 64 layers x 8 heads x 128 x 2 bytes = 262,144. Two H100 of 80 GB: 0.9 x 160 GB less
+    # 65.6 GB of weights and some 5 GB of activations leave 73 GB.
+    capacity_tokens=280_000,
+    # 65.6 GFLOP a token at 40 % of 2 x 989 TFLOP/s
+    cost=CostModel(step_s=0.016, prefill_tokens_s=12_000.0),
+)
+_DEEPSEEK_V3 = EngineShape(
+    # KV bytes a token: 61 layers x (512 + 64) x 2 bytes = 70,272, held by each of eight H200 (141 GB) alike: 0.9 x 141
+    # GB less 84 GB of fp8 weights and some 6 GB of activations leave 37 GB.
+    capacity_tokens=525_000,
+    # 74 GFLOP a token at 15 % of 8 x 1,979 TFLOP/s: expert parallelism moves tokens between GPUs
+    cost=CostModel(step_s=0.030, prefill_tokens_s=32_000.0),
+)
+
+_ALL += (
+    Scenario(
+        name="qwen3-32b",
+        summary="256 agents, 10 turns to 20k tokens, Qwen3-32B on two H100",
+        populations=[
+            Population(
+                agents=256,
+                turns=Uniform(9, 11),
+                first_tokens=Uniform(2000, 4000),
+                growth_tokens=Uniform(800, 2200),
+                answer_tokens=Uniform(100, 300),
+                gap_s=HeavyTailed(2.0, 1.0, 60.0),
+            )
+        ],
+        shape=_QWEN3_32B,
+    ),
+    Scenario(
+        name="deepseek-v3",
+        summary="256 agents, 10 turns to 20k tokens, DeepSeek-V3 on eight H200",
+        populations=[
+            Population(
+                agents=256,
+                turns=Uniform(9, 11),
+                first_tokens=Uniform(2000, 4000),
+                growth_tokens=Uniform(800, 2200),
+                answer_tokens=Uniform(100, 300),
+                gap_s=HeavyTailed(2.0, 1.0, 60.0),
+            )
+        ],
+        shape=_DEEPSEEK_V3,
     ),
 )
 
