@@ -28,7 +28,7 @@ class Policy:
     max_hold_s: float = 540.0
 
 
-CAPS = (2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 36, 40, 48, 64, 96)
+CAPS = (4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64, 96)
 """Static caps among which the best is looked for."""
 
 BEST_STATIC = "best-static"
