@@ -170,16 +170,18 @@ class Fleet:
     def _share(self, now: float) -> list[Ticket]:
         """Let an engine that has room serve a new session that waits for another: it has no cache to lose."""
         decided: list[Ticket] = []
-        if len(self._gates) == 1:
+        donor = None if len(self._gates) == 1 else self._longest_waiting_new()
+        if donor is None:
             return decided
         for gate in self._takers():
-            while not gate.waiting and (donor := self._longest_waiting_new()) is not None:
+            while donor is not None and not gate.waiting:
                 head = donor.first_new()
                 if head is None or not gate.make_room(head.footprint, now=now):
                     break
                 donor.part_with(head)
                 # The next in the donor's line may need less room than the one that stood before it.
                 decided += gate.adopt(head, now=now) + donor.expire(now=now)
+                donor = self._longest_waiting_new()
         return decided
 
     def _longest_waiting_new(self) -> SessionGate | None:
