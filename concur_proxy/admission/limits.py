@@ -7,6 +7,8 @@ from concur_proxy.admission.places import Places
 from concur_proxy.admission.room import Demand, EngineLoad, Room
 from concur_proxy.control.law import Budget
 
+GROWING_TURNS = 0.35
+"""Growth of a turn that is charged to each session when somebody may have to pause: what is in flight is growing."""
 REPRIEVE_SHARE = 0.9
 """A session told to pause may stay after all when its fellows fill no more than this of the budget: at the very limit
 it would be told to pause again with the next token.
@@ -60,7 +62,8 @@ class Limits:
         """Whether one of the sessions with a place must pause, those aside that are about to."""
         places = self._places
         if self._budget is not None:
-            over = places.steady_tokens > self._budget.tokens and places.steady > 1
+            growing = GROWING_TURNS * self._footprints.growth_tokens(0.0) * places.steady
+            over = places.steady_tokens + growing > self._budget.tokens and places.steady > 1
             return places.steady > self._window or over
         if places.steady <= self._window:
             return False

@@ -8,8 +8,10 @@ from concur_proxy.engines.sample import EngineSample
 MIN_QUERIED_TOKENS = 32
 """Fewer looked-up prompt tokens than two blocks say nothing of a hit rate: only whole blocks can hit."""
 
-PREFILL_SPAN_S = 15.0
-"""Time over which a prefill rate is measured: engines count a prompt at once, and compute it for seconds."""
+PREFILL_SPAN_S = 4.0
+"""Time over which a prefill rate is measured: engines count a prompt at once, and a slow one computes it for seconds;
+but where caches are kept, there is never much to compute for longer.
+"""
 PEAK_KEPT = 0.999
 """Part of the highest prefill rate that is kept from one interval to the next: half of it after 700."""
 
