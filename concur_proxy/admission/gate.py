@@ -1,146 +1,15 @@
 """The gate: which sessions are active, which wait, and which requests are thereby released."""
 
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import count
-
-from concur_proxy.admission.accounts import TokenAccounts
-from concur_proxy.admission.drain import DrainRate
-from concur_proxy.admission.holds import Holds
-from concur_proxy.admission.lease import Lease
-from concur_proxy.admission.limits import Limits
-from concur_proxy.admission.line import WaitingLine
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.places import Places
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.session import Session, SessionState
-from concur_proxy.admission.snapshot import GateSnapshot
-from concur_proxy.admission.table import SessionTable
+from concur_proxy.admission.state import GateState
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateOptions:
-    """The gate's bounds."""
-
-    max_waiting_sessions: int = 10_000
-    """New sessions beyond this many waiting ones are refused. Resuming ones never are: they have work to lose."""
-    session_ttl_s: float = 1800.0
-    """A session without any request for this long is forgotten."""
-    work_conserving: bool = True
-    """Admit beyond the window while the engine demonstrably has room."""
-    enforcing: bool = True
-    """False only observes: everything passes, and `would_hold` counts what would have waited."""
-
-
-class SessionGate:
+class SessionGate(GateState):
     """Admits whole sessions to one engine under a window; an admitted session's requests pass at once."""
-
-    def __init__(
-        self,
-        *,
-        options: GateOptions,
-        lease: Lease,
-        window: float,
-        engine: str = "",
-        numbers: Iterator[int] | None = None,
-    ) -> None:
-        self.engine = engine
-        self.sessions = SessionTable()
-        self.accounts = TokenAccounts()
-        self.counters: Counter[tuple[str, str]] = Counter()
-        """Events so far by (event, reason): `admit` and `resume` (window, room, lease), `pause` (window, lease,
-        client_gone, moved), `refuse` (an Outcome's value), `end` (said, answered, idle, or an Outcome's value),
-        `would_hold` (window)."""
-        self._options = options
-        self._lease = lease
-        self._numbers = count(1) if numbers is None else numbers
-        self._line = WaitingLine()
-        self._places = Places()
-        self._limits = Limits(
-            places=self._places,
-            footprints=self.accounts.estimator,
-            window=window,
-            work_conserving=options.work_conserving,
-        )
-        self._drain_rate = DrainRate()
-        self._holds = Holds()
-        self._in_flight = 0
-        self._draining = False
-
-    # -- what is
-
-    @property
-    def active(self) -> int:
-        """Sessions that hold a place, those included that pause once their answer has ended."""
-        return len(self._places)
-
-    @property
-    def waiting(self) -> int:
-        """Sessions with held requests."""
-        return len(self._line)
-
-    @property
-    def new_waiting(self) -> int:
-        """Waiting sessions that were never admitted."""
-        return self._line.new
-
-    def first_new(self) -> Session | None:
-        """The first waiting session that was never admitted, or None."""
-        return self._line.first_new()
-
-    def first_waiting(self) -> Session | None:
-        """The session that is next, or None."""
-        return self._line.head()
-
-    def position(self, ticket: Ticket) -> int:
-        """The held ticket's session's place in the line, from 1."""
-        return self._line.position(ticket.session)
-
-    def expected_wait_s(self, position: int, *, now: float) -> float:
-        """Seconds until the session at this place will probably be admitted, from the rate at which the line moves."""
-        return self._drain_rate.expected_wait_s(position, now=now)
-
-    def snapshot(self) -> GateSnapshot:
-        """The present state in numbers; O(1)."""
-        budget = self._limits.budget
-        return GateSnapshot(
-            window=self._limits.window,
-            budget_tokens=None if budget is None else budget.tokens,
-            active=self.active,
-            paused=self.sessions.count(SessionState.PAUSED),
-            queued=self.sessions.count(SessionState.QUEUED),
-            waiting=self.waiting,
-            held=len(self._holds),
-            in_flight=self._in_flight,
-            footprint_tokens=self._places.footprint_tokens,
-            answered_tokens=self.accounts.answered_tokens,
-            answering_s=self.accounts.answering_s,
-            promised_tokens=self.accounts.promised_tokens,
-            told_tokens=self.accounts.told_tokens,
-            lost_tokens=self.accounts.lost_tokens,
-            lease_s=self._lease.duration_s,
-        )
-
-    def next_deadline(self) -> float | None:
-        """When `expire` has something to do without any other event, or None."""
-        hold = self._holds.first()
-        dormant = self.sessions.longest_dormant()
-        times = (
-            None if hold is None else hold.deadline,
-            None if dormant is None else dormant.idle_since + self._options.session_ttl_s,
-            self.next_lapse() if self._line else None,
-        )
-        return min((time for time in times if time is not None), default=None)
-
-    def next_lapse(self) -> float | None:
-        """When the next idle session's lease ends, so that its place may go to a session that waits; None if none is
-        idle.
-        """
-        idle = self._places.longest_idle()
-        return None if idle is None else idle.idle_since + self._lease.duration_s
 
     # -- what happens
 

@@ -9,8 +9,9 @@ from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTO
 
 from concur_proxy import plugins
 from concur_proxy.admission.fleet import Fleet
-from concur_proxy.admission.gate import GateOptions, SessionGate
+from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.lease import FixedLease, LearnedLease, Lease
+from concur_proxy.admission.state import GateOptions
 from concur_proxy.api.admin import ADMIN_PATHS, build_admin
 from concur_proxy.api.messages import Receive, Scope, Send
 from concur_proxy.api.parts import GatewayParts, RelayOptions, RequestReaders

@@ -5,10 +5,11 @@ from functools import partial
 
 from concur_proxy import plugins
 from concur_proxy.admission.fleet import Fleet
-from concur_proxy.admission.gate import GateOptions, SessionGate
+from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.lease import FixedLease, LearnedLease
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.snapshot import GateSnapshot
+from concur_proxy.admission.state import GateOptions
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.governor import GovernorOptions, WindowGovernor
 from concur_proxy.control.law import ControlLaw
@@ -80,7 +81,6 @@ class SimulatedGateway:
         """`on_done` hears of every request whose answer has ended, before its agent does."""
         self.policy = policy
         self.engines = {engine.name: engine for engine in engines}
-        self.refusals = 0
         self._timeline = timeline
         self._on_done = on_done
         self._interval_s = scrape_interval_s
@@ -165,7 +165,6 @@ class SimulatedGateway:
         request.on_done(request)
 
     def _refuse(self, ticket: Ticket, request: Request) -> None:
-        self.refusals += 1
         request.refusals += 1
         _, wait_s = self.fleet.expected_wait(ticket, now=self._timeline.now)
         self._timeline.after(min(max(wait_s, 1.0), LONGEST_RETRY_S), partial(self.send, request))

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from concur_proxy.admission.gate import GateOptions, SessionGate
+from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.lease import FixedLease, Lease
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.session import Session
+from concur_proxy.admission.state import GateOptions
 from concur_proxy.admission.ticket import Ticket
 
 HOLD_S = 1_000.0

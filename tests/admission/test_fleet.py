@@ -3,10 +3,11 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from concur_proxy.admission.fleet import Fleet
-from concur_proxy.admission.gate import GateOptions, SessionGate
+from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import SessionState
+from concur_proxy.admission.state import GateOptions
 from concur_proxy.admission.ticket import Ticket
 from tests.admission.gates import HOLD_S, load
 

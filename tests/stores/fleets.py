@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from concur_proxy.admission.fleet import Fleet
-from concur_proxy.admission.gate import GateOptions, SessionGate
+from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.lease import FixedLease
+from concur_proxy.admission.state import GateOptions
 
 
 def make_fleet(
