@@ -6,12 +6,23 @@ class FootprintEstimator:
 
     SMOOTHING = 0.1
     """Weight of the newest observation in the moving averages."""
-    FIRST_TOKENS_PER_BYTE = 0.25
-    """Four bytes of English text a token, the usual rule of thumb, until an engine has counted."""
+    FIRST_TOKENS_PER_BYTE = 0.4
+    """Until an engine has counted: more than English text makes (four bytes a token), as code and other tongues do. A
+    first wave taken for too small thrashes, one taken for too large only waits a moment.
+    """
+
+    FIRST_BYTES = 2_000.0
+    """Weight of that: a few short requests do not outweigh it, one long one does."""
 
     def __init__(self) -> None:
-        self.tokens_per_byte = self.FIRST_TOKENS_PER_BYTE
+        self._bytes = self.FIRST_BYTES
+        self._tokens = self.FIRST_BYTES * self.FIRST_TOKENS_PER_BYTE
         self._growth: float | None = None
+
+    @property
+    def tokens_per_byte(self) -> float:
+        """Tokens of the last requests over their bytes."""
+        return self._tokens / self._bytes
 
     def growth_tokens(self, footprint: float) -> float:
         """Mean growth of a session's context from one answer to the next, in tokens; until one was seen, as much as
@@ -29,7 +40,9 @@ class FootprintEstimator:
     def learn(self, *, body_bytes: int, prompt_tokens: int) -> None:
         """The engine counted `prompt_tokens` in a request body of `body_bytes`."""
         if body_bytes > 0 and prompt_tokens > 0:
-            self.tokens_per_byte += self.SMOOTHING * (prompt_tokens / body_bytes - self.tokens_per_byte)
+            kept = 1 - self.SMOOTHING
+            self._bytes = kept * self._bytes + body_bytes
+            self._tokens = kept * self._tokens + prompt_tokens
 
     def learn_growth(self, tokens: float) -> None:
         """A session's context grew by `tokens` between two answers; a shrunk one (a compacted history) is no growth."""

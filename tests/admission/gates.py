@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from concur_proxy.admission.footprint import FootprintEstimator
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.lease import FixedLease, Lease
 from concur_proxy.admission.room import EngineLoad
@@ -21,6 +22,11 @@ def load(
 ) -> EngineLoad:
     """An idle engine's reading, but for what is given."""
     return EngineLoad(running=running, waiting=waiting, kv_usage=kv_usage, capacity_tokens=capacity_tokens)
+
+
+def body_of(tokens: float) -> int:
+    """The size of a body that is taken for so many tokens while no engine has counted any."""
+    return round(tokens / FootprintEstimator.FIRST_TOKENS_PER_BYTE)
 
 
 class Scene:
@@ -54,7 +60,7 @@ class Scene:
     def arrive(self, key: str, *, tokens: float = 0.0, hold_s: float = HOLD_S, one_shot: bool = False) -> Ticket:
         """A request of the session, with a body that is taken for so many tokens while no engine has counted any."""
         ticket, self.decided = self.gate.arrive(
-            key, now=self.now, deadline=self.now + hold_s, body_bytes=round(4 * tokens), one_shot=one_shot
+            key, now=self.now, deadline=self.now + hold_s, body_bytes=body_of(tokens), one_shot=one_shot
         )
         return ticket
 

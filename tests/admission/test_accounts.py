@@ -1,6 +1,7 @@
 from concur_proxy.admission.accounts import TokenAccounts
 from concur_proxy.admission.session import Session
 from concur_proxy.admission.ticket import Ticket
+from tests.admission.gates import body_of
 
 
 def _session(context: int | None = None) -> Session:
@@ -16,17 +17,17 @@ def _ticket(session: Session, *, body_bytes: int = 0) -> Ticket:
 
 def test_a_request_alone_needs_what_its_body_says_but_no_less_than_was_there() -> None:
     accounts = TokenAccounts()
-    assert accounts.footprint_with(_session(), 400) == 100.0
-    assert accounts.footprint_with(_session(300), 400) == 300.0
-    assert accounts.footprint_with(_session(300), 2000) == 500.0
+    assert accounts.footprint_with(_session(), body_of(100)) == 100.0
+    assert accounts.footprint_with(_session(300), body_of(100)) == 300.0
+    assert accounts.footprint_with(_session(300), body_of(500)) == 500.0
 
 
 def test_requests_at_the_same_time_share_the_history_and_add_their_own() -> None:
     accounts, session = TokenAccounts(), _session(300)
-    session.footprint = accounts.footprint_with(session, 1600)
+    session.footprint = accounts.footprint_with(session, body_of(400))
     session.in_flight = 1
     assert session.footprint == 400.0
-    assert accounts.footprint_with(session, 1400) == 450.0
+    assert accounts.footprint_with(session, body_of(350)) == 450.0
 
 
 def test_what_a_kept_place_promised_and_the_engine_lost_is_counted() -> None:

@@ -9,7 +9,7 @@ from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import SessionState
 from concur_proxy.admission.state import GateOptions
 from concur_proxy.admission.ticket import Ticket
-from tests.admission.gates import HOLD_S, load
+from tests.admission.gates import HOLD_S, body_of, load
 
 LEASE_S = 5.0
 
@@ -33,7 +33,9 @@ class FleetScene:
         self.decided: list[Ticket] = []
 
     def arrive(self, key: str | None, *, tokens: int = 0, hold_s: float = HOLD_S) -> Ticket:
-        ticket, self.decided = self.fleet.arrive(key, now=self.now, deadline=self.now + hold_s, body_bytes=4 * tokens)
+        ticket, self.decided = self.fleet.arrive(
+            key, now=self.now, deadline=self.now + hold_s, body_bytes=body_of(tokens)
+        )
         return ticket
 
     def finish(self, ticket: Ticket) -> list[Ticket]:

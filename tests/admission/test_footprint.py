@@ -3,8 +3,17 @@ import pytest
 from concur_proxy.admission.footprint import FootprintEstimator
 
 
-def test_before_any_count_four_bytes_are_a_token() -> None:
-    assert FootprintEstimator().estimate(400) == 100.0
+def test_before_any_count_more_tokens_are_assumed_than_english_has() -> None:
+    assert FootprintEstimator().estimate(400) == pytest.approx(160.0)
+
+
+def test_a_long_request_tells_more_than_many_short_ones() -> None:
+    estimator = FootprintEstimator()
+    for _ in range(5):
+        estimator.learn(body_bytes=60, prompt_tokens=10)
+    assert 0.3 < estimator.tokens_per_byte < 0.4
+    estimator.learn(body_bytes=40_000, prompt_tokens=8_000)
+    assert estimator.tokens_per_byte == pytest.approx(0.2, abs=0.02)
 
 
 def test_the_ratio_converges_to_what_the_engine_counts() -> None:
@@ -18,7 +27,7 @@ def test_the_ratio_converges_to_what_the_engine_counts() -> None:
 def test_nothing_is_learned_from_an_empty_body_or_count(body_bytes: int, prompt_tokens: int) -> None:
     estimator = FootprintEstimator()
     estimator.learn(body_bytes=body_bytes, prompt_tokens=prompt_tokens)
-    assert estimator.tokens_per_byte == FootprintEstimator.FIRST_TOKENS_PER_BYTE
+    assert estimator.tokens_per_byte == pytest.approx(FootprintEstimator.FIRST_TOKENS_PER_BYTE)
 
 
 def test_the_first_growth_counts_whole_and_later_ones_are_smoothed() -> None:

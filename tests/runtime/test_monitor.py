@@ -121,7 +121,7 @@ async def test_the_law_sees_the_signals_and_the_gate_and_its_window_is_the_gates
         capacity_tokens=8192,
         prefilled_tokens=50.0,
         hit_tokens=150.0,
-        footprint_tokens=2 * 400 / 4,
+        footprint_tokens=2 * 400 * 0.4,
         active_sessions=2,
         queued_sessions=1,
     )
