@@ -15,7 +15,7 @@ from rich.table import Table
 from concur_proxy import plugins
 from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.flags import LAWS, read_option
-from concur_proxy.cli.parser import CommandParser, complain, whole_number
+from concur_proxy.cli.parser import CommandParser, complain, positive_number, whole_number
 from concur_proxy.simulation.chart import chart
 from concur_proxy.simulation.policy import BEST_STATIC, POLICIES, Policy
 from concur_proxy.simulation.result import Result
@@ -65,6 +65,8 @@ def main(arguments: Sequence[str]) -> int:
 def _suite(given: argparse.Namespace) -> Suite:
     names = given.law or ["off", "aimd", "tokens"]
     policies = [_policy(name, dict(given.set)) for name in names if name != BEST_STATIC]
+    if given.idle_lease is not None:
+        policies = [dataclasses.replace(policy, idle_lease_s=given.idle_lease) for policy in policies]
     for key, value in given.set:
         if not any(_knows(policy.law, key, value) for policy in policies):
             raise ValueError(f"--set {key}={value}: none of the laws has this option")
@@ -243,6 +245,12 @@ def _parser() -> CommandParser:
         metavar="N",
         type=whole_number(1024),
         help="KV cache of each engine, in the scenario's place",
+    )
+    parser.add_argument(
+        "--idle-lease",
+        metavar="SECONDS",
+        type=positive_number,
+        help="how long a session in a tool call keeps its place, under every law (default: learnt)",
     )
     parser.add_argument(
         "--explain", action="store_true", help="print every decision that moved a window, with its reason"
