@@ -39,6 +39,15 @@ def test_it_writes_numbers_and_a_chart_and_explains(tmp_path: Path, capsys: pyte
     assert "few-agents, tokens, seed 1, engine 0" in capsys.readouterr().out
 
 
+def test_a_shorter_lease_makes_places_go_round(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = []
+    for lease in ("1", "100"):
+        flags = ["--capacity-tokens", "60000", "--law", "tokens", "--idle-lease", lease]
+        assert main([*QUICK, *flags]) == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] != shown[1]
+
+
 def test_it_replays_a_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "mine.jsonl"
     line = {"session": "a", "at": 0, "prompt_tokens": 10, "completion_tokens": 5, "duration_s": 1}
