@@ -1,0 +1,41 @@
+"""How fast the simulator is, on one core: `python -m tests.benchmarks.simulator` prints a Markdown table.
+
+`--agents`, `--turns` and `--engines` make it larger or smaller.
+"""
+
+import argparse
+import resource
+import time
+from collections.abc import Sequence
+
+from concur_proxy.simulation.experiment import Experiment
+from concur_proxy.simulation.policy import POLICIES
+from concur_proxy.simulation.scenario import Population, Scenario
+from concur_proxy.simulation.spread import Uniform
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run once under the default law."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.simulator", description=__doc__)
+    parser.add_argument("--agents", type=int, default=1000)
+    parser.add_argument("--turns", type=int, default=30)
+    parser.add_argument("--engines", type=int, default=1)
+    given = parser.parse_args(arguments)
+    population = Population(
+        agents=given.agents, turns=Uniform(given.turns, given.turns), growth_tokens=Uniform(200, 600)
+    )
+    scenario = Scenario(name="speed", summary="", populations=[population], engines=given.engines)
+    began = time.perf_counter()
+    result = Experiment(scenario, POLICIES["tokens"], 1).run()
+    seconds = time.perf_counter() - began
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print("| agents | turns | engines | requests | simulated, s | in, s | memory, MiB |")
+    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print(
+        f"| {given.agents} | {given.turns} | {given.engines} | {result.requests} | {result.makespan_s:.0f} "
+        f"| {seconds:.1f} | {memory:.0f} |"
+    )
+
+
+if __name__ == "__main__":
+    main()
