@@ -76,16 +76,16 @@ class LearnedLease:
     """Above the gap, for the jitter of client and network."""
     SHORTEST_S = 0.25
     """Added to it for the same reason."""
-    FIRST_S = 10.0
-    """The lease until gaps, and T until the engine's rates are known: a paused prefix was seen to survive 10 to 12 s on
-    a loaded engine, and 95 % of the gaps of coding agents end within 10 s.
-    """
+    FIRST_S = 5.0
+    """The lease until `ENOUGH` gaps are known: a first wave whose tools are slow is not held for long in vain."""
+    FIRST_BREAK_EVEN_S = 10.0
+    """T until the engine's rates are known: a paused prefix was seen to survive 10 to 12 s on a loaded engine."""
 
     def __init__(self) -> None:
         self._recent: deque[float] = deque()
         self._sorted: SortedList[float] = SortedList()
         self._unjudged = 0
-        self._break_even_s = self.FIRST_S
+        self._break_even_s = self.FIRST_BREAK_EVEN_S
         self._duration_s = self.FIRST_S
         self._was_found_worthwhile = False
 
