@@ -25,6 +25,13 @@ def read_options(kind: type[T], options: Mapping[str, OptionValue]) -> T:
     return kind(**values)
 
 
+def require(rules: Mapping[str, bool]) -> None:
+    """`ValueError` with the first rule that does not hold."""
+    for rule, holds in rules.items():
+        if not holds:
+            raise ValueError(rule)
+
+
 def _coerce(name: str, value: OptionValue, default: object) -> OptionValue:
     if isinstance(default, bool):
         if isinstance(value, str) and value.lower() in {"true", "false"}:

@@ -15,9 +15,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from concur_proxy.control.law import Decision, DecisionKind
-from concur_proxy.control.options import OptionValue, read_options
+from concur_proxy.control.law import Decision
+from concur_proxy.control.options import OptionValue, read_options, require
 from concur_proxy.control.signal import CongestionSignal
+from concur_proxy.control.window import SessionWindow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +54,7 @@ class AimdOptions:
             "option maximum must be finite": self.maximum < math.inf,  # infinity has no half
             "option overload_pause_s must be 0 or more": self.overload_pause_s >= 0,
         }
-        for message, holds in rules.items():
-            if not holds:
-                raise ValueError(message)
+        require(rules)
 
 
 class Aimd:
@@ -65,52 +64,44 @@ class Aimd:
 
     def __init__(self, options: AimdOptions) -> None:
         self._options = options
-        self._window = options.initial
+        self._window = SessionWindow(options.initial, minimum=options.minimum, maximum=options.maximum)
         self._in_episode = False
         self._last_overload: float | None = None
 
     @property
     def window(self) -> float:
         """Sessions that may be active."""
-        return self._window
+        return self._window.sessions
 
     def on_signal(self, signal: CongestionSignal) -> Decision:
         """Apply the rule above to one interval; what is unknown neither grows nor cuts."""
         o, usage, hits = self._options, signal.kv_usage, signal.hit_rate
         congested = usage is not None and hits is not None and usage > o.u_high and hits < o.h_thresh
         if usage is None:
-            return self._hold("KV usage unknown")
+            return self._window.hold("KV usage unknown")
         if congested:
             return self._cut(f"usage {usage:.2f} > {o.u_high:g} and hit rate {hits:.2f} < {o.h_thresh:g}")
         self._in_episode = False
         if usage >= o.u_low:
-            return self._hold(f"usage {usage:.2f}, hit rate {'unknown' if hits is None else format(hits, '.2f')}")
-        if signal.active_sessions + 1 <= self._window:
-            return self._hold(f"usage {usage:.2f} < {o.u_low:g}, but the window is not full")
-        return self._move(min(self._window + o.alpha, o.maximum), f"usage {usage:.2f} < {o.u_low:g}")
+            return self._window.hold(
+                f"usage {usage:.2f}, hit rate {'unknown' if hits is None else format(hits, '.2f')}"
+            )
+        if signal.active_sessions + 1 <= self._window.sessions:
+            return self._window.hold(f"usage {usage:.2f} < {o.u_low:g}, but the window is not full")
+        return self._window.move(self._window.sessions + o.alpha, f"usage {usage:.2f} < {o.u_low:g}")
 
     def on_overload(self, *, now: float) -> Decision:
         """The engine refused a request: cut, once in `overload_pause_s`."""
         if self._last_overload is not None and now - self._last_overload < self._options.overload_pause_s:
-            return self._hold("engine refused, already answered by a cut")
+            return self._window.hold("engine refused, already answered by a cut")
         self._last_overload = now
-        return self._move(max(self._window * self._options.beta, self._options.minimum), "engine refused a request")
+        return self._window.move(self._window.sessions * self._options.beta, "engine refused a request")
 
     def _cut(self, reason: str) -> Decision:
         if self._in_episode and self._options.once_per_episode:
-            return self._hold(f"{reason}: already cut in this episode")
+            return self._window.hold(f"{reason}: already cut in this episode")
         self._in_episode = True
-        return self._move(max(self._window * self._options.beta, self._options.minimum), reason)
-
-    def _move(self, window: float, reason: str) -> Decision:
-        before, self._window = self._window, window
-        if window == before:
-            return self._hold(f"{reason}: at its bound")
-        kind = DecisionKind.INCREASE if window > before else DecisionKind.DECREASE
-        return Decision(kind=kind, window=window, reason=reason)
-
-    def _hold(self, reason: str) -> Decision:
-        return Decision(kind=DecisionKind.HOLD, window=self._window, reason=reason)
+        return self._window.move(self._window.sessions * self._options.beta, reason)
 
 
 def build(options: Mapping[str, OptionValue]) -> Aimd:

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from concur_proxy.control.law import Budget, Decision, DecisionKind
-from concur_proxy.control.options import OptionValue, read_options
+from concur_proxy.control.options import OptionValue, read_options, require
 from concur_proxy.control.signal import CongestionSignal
 
 PROBE_GROWTH = 1.1
@@ -62,9 +62,7 @@ class TokensOptions:
             "option overload_cut must be between 0 and 1": 0 < self.overload_cut <= 1,
             "option overload_pause_s must be 0 or more": self.overload_pause_s >= 0,
         }
-        for message, holds in rules.items():
-            if not holds:
-                raise ValueError(message)
+        require(rules)
 
 
 class Tokens:

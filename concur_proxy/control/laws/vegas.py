@@ -16,9 +16,10 @@ A baseline: a busy engine is slower without any harm done, so latency says less 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from concur_proxy.control.law import Decision, DecisionKind
-from concur_proxy.control.options import OptionValue, read_options
+from concur_proxy.control.law import Decision
+from concur_proxy.control.options import OptionValue, read_options, require
 from concur_proxy.control.signal import CongestionSignal
+from concur_proxy.control.window import SessionWindow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +38,7 @@ class VegasOptions:
             "options must keep 0 <= alpha <= beta": 0 <= self.alpha <= self.beta,
             "options must keep 1 <= minimum <= initial <= maximum": 1 <= self.minimum <= self.initial <= self.maximum,
         }
-        for message, holds in rules.items():
-            if not holds:
-                raise ValueError(message)
+        require(rules)
 
 
 class Vegas:
@@ -49,40 +48,30 @@ class Vegas:
 
     def __init__(self, options: VegasOptions) -> None:
         self._options = options
-        self._window = options.initial
+        self._window = SessionWindow(options.initial, minimum=options.minimum, maximum=options.maximum)
         self._least_s: float | None = None
 
     @property
     def window(self) -> float:
         """Sessions that may be active."""
-        return self._window
+        return self._window.sessions
 
     def on_signal(self, signal: CongestionSignal) -> Decision:
         """Apply the rule above to one interval."""
         time_s = signal.answer_s
         if time_s is None or time_s <= 0:
-            return self._hold("no answer ended")
+            return self._window.hold("no answer ended")
         self._least_s = time_s if self._least_s is None else min(self._least_s, time_s)
-        queue = self._window * (1 - self._least_s / time_s)
+        queue = self._window.sessions * (1 - self._least_s / time_s)
         if queue > self._options.beta:
-            return self._move(max(self._window - 1, self._options.minimum), f"queue {queue:.1f}")
-        if queue < self._options.alpha and signal.active_sessions + 1 > self._window:
-            return self._move(min(self._window + 1, self._options.maximum), f"queue {queue:.1f}")
-        return self._hold(f"queue {queue:.1f}")
+            return self._window.move(self._window.sessions - 1, f"queue {queue:.1f}")
+        if queue < self._options.alpha and signal.active_sessions + 1 > self._window.sessions:
+            return self._window.move(self._window.sessions + 1, f"queue {queue:.1f}")
+        return self._window.hold(f"queue {queue:.1f}")
 
     def on_overload(self, *, now: float) -> Decision:  # noqa: ARG002 - the interface's argument
         """The engine refused a request: one session less."""
-        return self._move(max(self._window - 1, self._options.minimum), "engine refused a request")
-
-    def _move(self, window: float, reason: str) -> Decision:
-        before, self._window = self._window, window
-        if window == before:
-            return self._hold(f"{reason}: at its bound")
-        kind = DecisionKind.INCREASE if window > before else DecisionKind.DECREASE
-        return Decision(kind=kind, window=window, reason=reason)
-
-    def _hold(self, reason: str) -> Decision:
-        return Decision(kind=DecisionKind.HOLD, window=self._window, reason=reason)
+        return self._window.move(self._window.sessions - 1, "engine refused a request")
 
 
 def build(options: Mapping[str, OptionValue]) -> Vegas:
