@@ -15,7 +15,6 @@ class Agent:
     def __init__(self, plan: AgentPlan, timeline: Timeline, send: Send, on_end: Callable[["Agent"], None]) -> None:
         self.plan = plan
         self.began_at = timeline.now
-        self.ended_at: float | None = None
         self._timeline = timeline
         self._send = send
         self._on_end = on_end
@@ -56,5 +55,4 @@ class Agent:
         if self._turn < len(self.plan.turns):
             self._timeline.after(turn.gap_s, self.step)
         else:
-            self.ended_at = self._timeline.now
             self._on_end(self)

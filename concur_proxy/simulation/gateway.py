@@ -23,11 +23,10 @@ from concur_proxy.simulation.engine import SimulatedEngine
 from concur_proxy.simulation.policy import Policy
 from concur_proxy.simulation.request import Request
 from concur_proxy.simulation.timeline import Alarm, Timeline
+from concur_proxy.wire.errors import MAX_RETRY_AFTER_S
 
 BYTES_PER_TOKEN = 4
 """Of a request's body."""
-LONGEST_RETRY_S = 60.0
-"""No Retry-After is longer, see `wire.errors`."""
 
 
 class ControlLoop:
@@ -88,20 +87,15 @@ class SimulatedGateway:
             name: plugins.load("concur_proxy.control.laws", policy.law).build(policy.options) for name in self.engines
         }
         self.fleet = Fleet(engines=list(self.engines), make_gate=self._make_gate)
-        self._loops = [
+        self.loops = [
             ControlLoop(engine, WindowGovernor(law=self._laws[engine.name], options=GovernorOptions(), now=0.0))
             for engine in engines
         ]
         self._requests: dict[Ticket, Request] = {}
         self._expiry: Alarm | None = None
         self._expires_at = float("inf")
-        for loop in self._loops:
+        for loop in self.loops:
             timeline.at(0.0, partial(self._scrape, loop))  # a gateway has read its engines before agents come
-
-    @property
-    def loops(self) -> Sequence[ControlLoop]:
-        """One control loop an engine."""
-        return self._loops
 
     def send(self, request: Request) -> None:
         """A request has come from an agent."""
@@ -147,7 +141,6 @@ class SimulatedGateway:
             request.first_at = now
         if not sent.is_finished:
             return
-        request.done_at = now
         request.cached_tokens = sent.cached_tokens or 0
         del self._requests[ticket]
         key = request.plan.name
@@ -167,7 +160,7 @@ class SimulatedGateway:
     def _refuse(self, ticket: Ticket, request: Request) -> None:
         request.refusals += 1
         _, wait_s = self.fleet.expected_wait(ticket, now=self._timeline.now)
-        self._timeline.after(min(max(wait_s, 1.0), LONGEST_RETRY_S), partial(self.send, request))
+        self._timeline.after(min(max(wait_s, 1.0), MAX_RETRY_AFTER_S), partial(self.send, request))
 
     def _expire(self) -> None:
         self._expiry, self._expires_at = None, float("inf")

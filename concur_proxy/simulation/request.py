@@ -12,7 +12,6 @@ class Request:
         "admitted_at",
         "answer_tokens",
         "cached_tokens",
-        "done_at",
         "first_at",
         "history_tokens",
         "is_last",
@@ -51,5 +50,4 @@ class Request:
         self.admitted_at: float | None = None
         self.first_at: float | None = None
         """The answer's first token."""
-        self.done_at: float | None = None
         self.cached_tokens = 0

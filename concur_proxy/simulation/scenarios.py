@@ -116,35 +116,26 @@ _DEEPSEEK_V3 = EngineShape(
     cost=CostModel(step_s=0.030, prefill_tokens_s=32_000.0),
 )
 
+_LONG_AGENTS = Population(
+    agents=256,
+    turns=Uniform(9, 11),
+    first_tokens=Uniform(2000, 4000),
+    growth_tokens=Uniform(800, 2200),
+    answer_tokens=Uniform(100, 300),
+    gap_s=HeavyTailed(2.0, 1.0, 60.0),
+)
+
 _ALL += (
     Scenario(
         name="qwen3-32b",
         summary="256 agents, 10 turns to 20k tokens, Qwen3-32B on two H100",
-        populations=[
-            Population(
-                agents=256,
-                turns=Uniform(9, 11),
-                first_tokens=Uniform(2000, 4000),
-                growth_tokens=Uniform(800, 2200),
-                answer_tokens=Uniform(100, 300),
-                gap_s=HeavyTailed(2.0, 1.0, 60.0),
-            )
-        ],
+        populations=[_LONG_AGENTS],
         shape=_QWEN3_32B,
     ),
     Scenario(
         name="deepseek-v3",
         summary="256 agents, 10 turns to 20k tokens, DeepSeek-V3 on eight H200",
-        populations=[
-            Population(
-                agents=256,
-                turns=Uniform(9, 11),
-                first_tokens=Uniform(2000, 4000),
-                growth_tokens=Uniform(800, 2200),
-                answer_tokens=Uniform(100, 300),
-                gap_s=HeavyTailed(2.0, 1.0, 60.0),
-            )
-        ],
+        populations=[_LONG_AGENTS],
         shape=_DEEPSEEK_V3,
     ),
 )

@@ -196,6 +196,22 @@ async def _read_request(reader: asyncio.StreamReader) -> Received | None:
     return Received(method=method, target=target, headers=headers, body=body)
 
 
+class Hold:
+    """A script that answers nobody until it is opened."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+
+    async def __call__(self, exchange: Exchange) -> None:
+        await self.open.wait()
+        await exchange.json(answer())
+
+
+def sessions(engine: ScriptedEngine) -> list[str | None]:
+    """Whose requests it has got, in order."""
+    return [request.header("x-session-id") for request in engine.received]
+
+
 def answers(status: str, body: bytes, headers: bytes = b"") -> Script:
     async def script(exchange: Exchange) -> None:
         head = b"HTTP/1.1 %b\r\ncontent-length: %d\r\n%b\r\n" % (status.encode(), len(body), headers)

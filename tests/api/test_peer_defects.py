@@ -18,24 +18,17 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.api.running_gateway import RunningGateway, running_gateway
-from tests.api.scripted_engine import Exchange, Received, ScriptedEngine, answer, answer_at_once, scripted_engine
+from tests.api.scripted_engine import (
+    Exchange,
+    Hold,
+    Received,
+    answer,
+    answer_at_once,
+    scripted_engine,
+    sessions,
+)
 
 ONE_PLACE = {"law": "static", "law_options": {"window": 1}}
-
-
-class Hold:
-    """A script that answers nobody until it is opened."""
-
-    def __init__(self) -> None:
-        self.open = asyncio.Event()
-
-    async def __call__(self, exchange: Exchange) -> None:
-        await self.open.wait()
-        await exchange.json(answer())
-
-
-def sessions(engine: ScriptedEngine) -> list[str | None]:
-    return [request.header("x-session-id") for request in engine.received]
 
 
 async def test_1_the_window_follows_the_measured_cache() -> None:

@@ -7,32 +7,17 @@ import pytest
 
 from concur_proxy.settings import GatewaySettings
 from tests.api.running_gateway import RunningGateway, running_gateway
-from tests.api.scripted_engine import Exchange, ScriptedEngine, answer, answer_at_once, scripted_engine
+from tests.api.scripted_engine import Exchange, Hold, answer, answer_at_once, scripted_engine, sessions
 
 ONE_PLACE = {"law": "static", "law_options": {"window": 1}}
 ONE_KEPT_PLACE = {**ONE_PLACE, "idle_lease": 3600}
 ONE_LENT_PLACE = {**ONE_PLACE, "idle_lease": 0}
 
 
-class Hold:
-    """A script that answers nobody until it is opened."""
-
-    def __init__(self) -> None:
-        self.open = asyncio.Event()
-
-    async def __call__(self, exchange: Exchange) -> None:
-        await self.open.wait()
-        await exchange.json(answer())
-
-
 def known(gateway: RunningGateway, number: int = 0) -> list[str]:
     """The keys of the sessions known, oldest first."""
     engine = gateway.app.monitors[number].engine
     return [session.key for session in gateway.app.store.gates[engine].sessions]
-
-
-def sessions(engine: ScriptedEngine) -> list[str | None]:
-    return [request.header("x-session-id") for request in engine.received]
 
 
 async def post(gateway: RunningGateway, body: dict[str, Any], **headers: str) -> int:

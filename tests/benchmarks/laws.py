@@ -7,12 +7,12 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from statistics import fmean, geometric_mean
+from statistics import fmean
 
 from concur_proxy.simulation.policy import BEST_STATIC, POLICIES
 from concur_proxy.simulation.result import Result
 from concur_proxy.simulation.scenarios import SCENARIOS
-from concur_proxy.simulation.suite import Row, Suite, tabulate
+from concur_proxy.simulation.suite import Row, Suite, summary, tabulate
 
 LAWS = ("off", "aimd", "vegas", "program-aware", "idle-ttl", "tokens", "tokens-untold", "infinite-cache")
 LATENCY_OF = ("off", BEST_STATIC, "aimd", "tokens")
@@ -31,9 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sweeps=True,
     )
     results: list[Result] = []
+    runs = len(suite.runs)
     for result in suite.results(os.cpu_count() or 1):
         results.append(result)
-        print(f"\r{len(results)} of {len(suite.runs)} runs", end="", file=sys.stderr, flush=True)
+        print(f"\r{len(results)} of {runs} runs", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     rows = tabulate(suite, results)
     print(f"Makespan relative to the best of no control and static caps by hindsight; means of {given.seeds} seeds:\n")
@@ -51,9 +52,9 @@ def relatives(rows: Sequence[Row]) -> list[str]:
         cap = best.results[0].policy.removeprefix("static-")
         values = " | ".join(f"{cells[scenario, law].relative:.2f}" for law in LAWS)
         lines.append(f"| {scenario} | {best.makespan_s:.0f} ({cap}) | {values} |")
-    by_law = {law: [row.relative for row in rows if row.policy == law] for law in LAWS}
-    lines.append(f"| **geometric mean** | | {' | '.join(f'{geometric_mean(by_law[law]):.3f}' for law in LAWS)} |")
-    lines.append(f"| **worst** | | {' | '.join(f'{max(by_law[law]):.2f}' for law in LAWS)} |")
+    over_all = summary(rows)
+    lines.append(f"| **geometric mean** | | {' | '.join(f'{over_all[law][0]:.3f}' for law in LAWS)} |")
+    lines.append(f"| **worst** | | {' | '.join(f'{over_all[law][1]:.2f}' for law in LAWS)} |")
     return lines
 
 

@@ -56,14 +56,14 @@ def policy_of(arm: str) -> Policy:
         return POLICIES["tokens"]
     if agents := re.fullmatch(r"(\d+) agents", arm):
         return static(int(agents[1]))
-    return POLICIES["requests" if "requests" in arm else "aimd"]
+    if limit := re.match(r"(\d+) requests", arm):
+        return Policy(name="requests", law="static", options={"window": int(limit[1])}, knows_sessions=False)
+    return POLICIES["aimd"]
 
 
 def predict(cost: CostModel, arm: str, seeds: Sequence[int] = SEEDS) -> float:
     """The makespan in seconds, mean over seeds."""
     policy = policy_of(arm)
-    if policy.name == "requests":
-        policy = Policy(name="requests", law="static", options={"window": 4}, knows_sessions=False)
     return fmean(Experiment(scenario(cost), policy, seed).run().makespan_s for seed in seeds)
 
 
