@@ -6,7 +6,9 @@ from itertools import count
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.placement import LeastPressure, Placement
 from concur_proxy.admission.room import EngineLoad
+from concur_proxy.admission.roster import Roster
 from concur_proxy.admission.session import Session
+from concur_proxy.admission.standings import Standings
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 
@@ -23,7 +25,11 @@ class Fleet:
         self._numbers = count(1)
         self._gates = {engine: make_gate(engine, self._numbers) for engine in engines}
         self._placement: Placement = placement or LeastPressure()
-        self._down: set[str] = set()
+        self._homes: dict[str, str] = {}
+        for engine, gate in self._gates.items():
+            gate.sessions.list_in(self._homes, engine)
+        self._roster = Roster(engines)
+        self._standings = Standings(self._gates, self._roster)
 
     @property
     def gates(self) -> Mapping[str, SessionGate]:
@@ -33,7 +39,11 @@ class Fleet:
     @property
     def down(self) -> frozenset[str]:
         """Engines that take no new sessions because they could not be reached."""
-        return frozenset(self._down)
+        return self._roster.down
+
+    def knows(self, key: str) -> bool:
+        """Whether there is a session of this key."""
+        return key in self._homes
 
     def arrive(
         self, key: str | None, *, now: float, deadline: float, body_bytes: int = 0
@@ -46,10 +56,11 @@ class Fleet:
         session = None if gate is None else gate.sessions.get(name)
         if gate is None:
             gate = self._place(body_bytes)
-        elif session is not None and self._is_lost(gate.engine) and not session.in_flight:
+        elif session is not None and self._roster.is_lost(gate.engine) and not session.in_flight:
             # Its cache is lost with the engine; what is in flight there must end first.
             gate, more = self._move(session, gate, now)
             decided += more
+        self._standings.touch(gate.engine)
         ticket, more = gate.arrive(name, now=now, deadline=deadline, body_bytes=body_bytes, one_shot=one_shot)
         return ticket, decided + more + self._share(now)
 
@@ -67,6 +78,7 @@ class Fleet:
         if not ticket.is_in_flight:
             return []
         decided = self._evacuate(now)
+        self._standings.touch(ticket.engine)
         decided += self._gates[ticket.engine].finish(
             ticket,
             now=now,
@@ -80,49 +92,50 @@ class Fleet:
     def abandon(self, ticket: Ticket, *, now: float) -> list[Ticket]:
         """The client of a request has gone, see `SessionGate.abandon`."""
         gate = self._gate_of(ticket)
-        decided = [] if gate is None else gate.abandon(ticket, now=now)
+        decided = [] if gate is None else self._touched(gate).abandon(ticket, now=now)
         return decided + self._evacuate(now) + self._share(now)
 
     def end(self, key: str, *, now: float) -> list[Ticket]:
         """The session is over, see `SessionGate.end`; an unknown one is none of our business."""
         decided = self._evacuate(now)
         gate = self._home(key)
-        return decided + ([] if gate is None else gate.end(key, now=now)) + self._share(now)
+        return decided + ([] if gate is None else self._touched(gate).end(key, now=now)) + self._share(now)
 
     def resize(self, engine: str, window: float, *, now: float, budget: Budget | None = None) -> list[Ticket]:
         """Set the window of one engine."""
-        return self._evacuate(now) + self._gates[engine].resize(window, now=now, budget=budget) + self._share(now)
+        gate = self._touched(self._gates[engine])
+        return self._evacuate(now) + gate.resize(window, now=now, budget=budget) + self._share(now)
 
     def observe(self, engine: str, load: EngineLoad | None, *, now: float) -> list[Ticket]:
         """The newest reading of one engine, see `SessionGate.observe`."""
-        return self._evacuate(now) + self._gates[engine].observe(load, now=now) + self._share(now)
+        gate = self._touched(self._gates[engine])
+        return self._evacuate(now) + gate.observe(load, now=now) + self._share(now)
 
     def mark_down(self, engine: str) -> None:
         """The engine cannot be reached: while another can, new sessions go elsewhere, those that wait here move with
         the next event, and idle ones with their next request.
         """
-        self._down.add(engine)
+        self._roster.mark_down(engine)
+        self._standings.touch(engine)
 
     def mark_up(self, engine: str) -> None:
         """The engine answers again."""
-        self._down.discard(engine)
+        self._roster.mark_up(engine)
+        self._standings.touch(engine)
 
     def expire(self, *, now: float) -> list[Ticket]:
         """Time has passed, see `SessionGate.expire`."""
         decided = self._evacuate(now)
-        decided += [ticket for gate in self._gates.values() for ticket in gate.expire(now=now)]
+        decided += [ticket for gate in self._standings.due(now) for ticket in gate.expire(now=now)]
         return decided + self._share(now)
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do, or None."""
-        times = [gate.next_deadline() for gate in self._gates.values()]
-        if any(gate.new_waiting for gate in self._gates.values()):
-            times += [gate.next_lapse() for gate in self._takers()]
-        return min((time for time in times if time is not None), default=None)
+        return self._standings.next_deadline()
 
     def drain(self, *, now: float) -> list[Ticket]:
         """Stop admitting, see `SessionGate.drain`."""
-        return [ticket for gate in self._gates.values() for ticket in gate.drain(now=now)]
+        return [ticket for gate in self._gates.values() for ticket in self._touched(gate).drain(now=now)]
 
     def expected_wait(self, ticket: Ticket, *, now: float) -> tuple[int, float]:
         """A held or refused ticket's place in its line, from 1, and the seconds that this place will probably take."""
@@ -132,27 +145,29 @@ class Fleet:
         position = gate.position(ticket)
         return position, gate.expected_wait_s(position, now=now)
 
+    def _touched(self, gate: SessionGate) -> SessionGate:
+        self._standings.touch(gate.engine)
+        return gate
+
     def _home(self, key: str) -> SessionGate | None:
-        return next((gate for gate in self._gates.values() if gate.sessions.get(key) is not None), None)
+        engine = self._homes.get(key)
+        return None if engine is None else self._gates[engine]
 
     def _gate_of(self, ticket: Ticket) -> SessionGate | None:
         return self._gates[ticket.engine] if ticket.engine else self._home(ticket.session.key)
 
-    def _is_lost(self, engine: str) -> bool:
-        return engine in self._down and len(self._down) < len(self._gates)
-
     def _evacuate(self, now: float) -> list[Ticket]:
         """Move the sessions that wait for an engine that is down to one that is up."""
         decided: list[Ticket] = []
-        for engine in self._down:
+        for engine in self._roster.lost():
             gate = self._gates[engine]
-            while self._is_lost(engine) and (session := gate.first_waiting()) is not None:
+            while (session := gate.first_waiting()) is not None:
                 decided += self._move(session, gate, now)[1]
         return decided
 
     def _move(self, session: Session, source: SessionGate, now: float) -> tuple[SessionGate, list[Ticket]]:
-        source.part_with(session)
-        gate = self._choose(session.footprint)
+        self._touched(source).part_with(session)
+        gate = self._touched(self._choose(session.footprint))
         return gate, gate.adopt(session, now=now)
 
     def _place(self, body_bytes: int) -> SessionGate:
@@ -160,30 +175,20 @@ class Fleet:
         return first if len(self._gates) == 1 else self._choose(first.accounts.estimator.estimate(body_bytes))
 
     def _choose(self, tokens: float) -> SessionGate:
-        up = [gate for engine, gate in self._gates.items() if engine not in self._down]
-        return self._placement.choose(up or list(self._gates.values()), tokens=tokens)
-
-    def _takers(self) -> list[SessionGate]:
-        """Gates that could serve a session that waits for another engine."""
-        return [gate for engine, gate in self._gates.items() if engine not in self._down and not gate.waiting]
+        gates = [self._gates[engine] for engine in self._roster.candidates()]
+        return self._placement.choose(gates, tokens=tokens)
 
     def _share(self, now: float) -> list[Ticket]:
         """Let an engine that has room serve a new session that waits for another: it has no cache to lose."""
         decided: list[Ticket] = []
-        donor = None if len(self._gates) == 1 else self._longest_waiting_new()
-        if donor is None:
+        if len(self._gates) == 1:
             return decided
-        for gate in self._takers():
-            while donor is not None and not gate.waiting:
+        for gate in self._standings.to_ask(now):
+            while not gate.waiting and (donor := self._standings.longest_waiting_new()) is not None:
                 head = donor.first_new()
                 if head is None or not gate.make_room(head.footprint, now=now):
                     break
-                donor.part_with(head)
+                self._touched(donor).part_with(head)
                 # The next in the donor's line may need less room than the one that stood before it.
-                decided += gate.adopt(head, now=now) + donor.expire(now=now)
-                donor = self._longest_waiting_new()
+                decided += self._touched(gate).adopt(head, now=now) + donor.expire(now=now)
         return decided
-
-    def _longest_waiting_new(self) -> SessionGate | None:
-        heads = [(head.rank, gate) for gate in self._gates.values() if (head := gate.first_new()) is not None]
-        return min(heads, key=lambda pair: pair[0])[1] if heads else None

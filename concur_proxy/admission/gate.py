@@ -152,7 +152,12 @@ class SessionGate(GateState):
 
     def has_room_for(self, tokens: float) -> bool:
         """Whether a session of this footprint would be admitted if it were next."""
-        return not self._options.enforcing or self._reason_to_admit(tokens) is not None
+        if not self._options.enforcing:
+            return True
+        head = self._line.head()
+        if head is not None and head.footprint <= tokens:
+            return False  # there was no room for that one either
+        return self._reason_to_admit(tokens) is not None
 
     def make_room(self, tokens: float, *, now: float) -> bool:
         """Whether a session of this footprint would be admitted if it were next, with the places whose lease has

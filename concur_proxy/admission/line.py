@@ -22,11 +22,6 @@ class WaitingLine:
     def __len__(self) -> int:
         return len(self._numbers)
 
-    @property
-    def new(self) -> int:
-        """How many of the waiting sessions were never admitted."""
-        return len(self._new)
-
     def join(self, session: Session) -> None:
         """Wait; joining twice is the same as once."""
         if session not in self._numbers:

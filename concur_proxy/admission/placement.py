@@ -19,9 +19,9 @@ class LeastPressure:
 
     def choose(self, gates: Sequence[SessionGate], *, tokens: float) -> SessionGate:
         """The least pressed of `gates`; the first of equals."""
+        ordered = sorted(gates, key=_pressure)
+        return next((gate for gate in ordered if gate.has_room_for(tokens)), ordered[0])
 
-        def pressure(gate: SessionGate) -> tuple[bool, int, float, int]:
-            now = gate.snapshot()
-            return (not gate.has_room_for(tokens), now.waiting, now.footprint_tokens, now.active)
 
-        return min(gates, key=pressure)
+def _pressure(gate: SessionGate) -> tuple[int, float, int]:
+    return (gate.waiting, gate.footprint_tokens, gate.active)

@@ -73,14 +73,14 @@ class GateState:
         return len(self._places)
 
     @property
+    def footprint_tokens(self) -> float:
+        """KV cache that these sessions need."""
+        return self._places.footprint_tokens
+
+    @property
     def waiting(self) -> int:
         """Sessions with held requests."""
         return len(self._line)
-
-    @property
-    def new_waiting(self) -> int:
-        """Waiting sessions that were never admitted."""
-        return self._line.new
 
     def first_new(self) -> Session | None:
         """The first waiting session that was never admitted, or None."""

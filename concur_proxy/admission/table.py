@@ -13,6 +13,12 @@ class SessionTable:
         self._sessions: dict[str, Session] = {}
         self._states: Counter[SessionState] = Counter()
         self._dormant: OrderedDict[Session, None] = OrderedDict()
+        self._homes: dict[str, str] = {}
+        self._name = ""
+
+    def list_in(self, homes: dict[str, str], name: str) -> None:
+        """Keep the keys of this table in `homes` as well, with its name."""
+        self._homes, self._name = homes, name
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -31,11 +37,12 @@ class SessionTable:
     def add(self, session: Session) -> None:
         """Know the session from now on."""
         self._sessions[session.key] = session
+        self._homes[session.key] = self._name
         self._states[session.state] += 1
 
     def remove(self, session: Session) -> None:
         """Know the session no more."""
-        del self._sessions[session.key]
+        del self._sessions[session.key], self._homes[session.key]
         self._states[session.state] -= 1
         self._dormant.pop(session, None)
 

@@ -46,3 +46,16 @@ def test_the_longest_dormant_is_the_first_that_fell_asleep_and_has_not_woken() -
     table.wake(sessions[0])
     table.remove(sessions[1])
     assert table.longest_dormant() is sessions[2]
+
+
+def test_its_keys_are_listed_elsewhere_as_well() -> None:
+    homes: dict[str, str] = {}
+    tables = {name: SessionTable() for name in "ab"}
+    for name, table in tables.items():
+        table.list_in(homes, name)
+    session = Session(key="s", rank=1, one_shot=False, now=0.0)
+    tables["a"].add(session)
+    assert homes == {"s": "a"}
+    tables["a"].remove(session)
+    tables["b"].add(session)
+    assert homes == {"s": "b"}

@@ -129,6 +129,16 @@ class FleetMachine(RuleBasedStateMachine):
         self.ledger.check(self.gates)
 
     @invariant()
+    def what_is_looked_up_is_what_a_look_at_all_gates_would_find(self) -> None:
+        times = [gate.next_deadline() for gate in self.gates]
+        if any(gate.first_new() for gate in self.gates):
+            takers = [gate for gate in self.gates if gate.engine not in self.fleet.down and not gate.waiting]
+            times += [gate.next_lapse() for gate in takers]
+        assert self.fleet.next_deadline() == min((time for time in times if time is not None), default=None)
+        for key in "abcdefg":
+            assert self.fleet.knows(key) == any(gate.sessions.get(key) is not None for gate in self.gates)
+
+    @invariant()
     def nobody_waits_for_a_dead_engine_beside_a_live_one(self) -> None:
         if len(self.fleet.down) < len(self.gates):
             assert not any(self.fleet.gates[engine].waiting for engine in self.fleet.down)

@@ -65,7 +65,7 @@ class MemoryStore:
 
     def end(self, key: str) -> bool:
         """The session is over; False when no such session is known."""
-        is_known = any(gate.sessions.get(key) is not None for gate in self._fleet.gates.values())
+        is_known = self._fleet.knows(key)
         self._tell(self._fleet.end(key, now=self._clock()))
         return is_known
 

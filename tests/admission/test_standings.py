@@ -1,0 +1,79 @@
+from itertools import count
+
+from concur_proxy.admission.roster import Roster
+from concur_proxy.admission.standings import Standings
+from tests.admission.gates import Scene
+
+
+class Stand:
+    """Two gates of one place each."""
+
+    def __init__(self) -> None:
+        numbers = count(1)
+        self.scenes = {engine: Scene(engine=engine, numbers=numbers) for engine in "ab"}
+        self.roster = Roster("ab")
+        self.standings = Standings({engine: scene.gate for engine, scene in self.scenes.items()}, self.roster)
+
+    def arrive(self, engine: str, key: str) -> None:
+        self.scenes[engine].arrive(key)
+        self.standings.touch(engine)
+
+    def asked(self, now: float = 0.0) -> list[str]:
+        return [gate.engine for gate in self.standings.to_ask(now)]
+
+
+def test_nobody_is_asked_while_nobody_new_waits() -> None:
+    stand = Stand()
+    stand.arrive("a", "x")
+    assert stand.asked() == []
+    assert stand.standings.longest_waiting_new() is None
+
+
+def test_a_taker_is_asked_once_and_again_only_when_something_has_changed() -> None:
+    stand = Stand()
+    for engine, key in (("a", "x"), ("b", "y"), ("a", "z")):
+        stand.arrive(engine, key)
+    gate = stand.standings.longest_waiting_new()
+    assert (gate and gate.engine, stand.asked(), stand.asked()) == ("a", ["b"], [])
+    stand.standings.touch("b")
+    assert (stand.asked(), stand.asked()) == (["b"], [])
+    stand.arrive("a", "w")  # behind z: the first in line is the same
+    assert stand.asked() == []
+
+
+def test_a_taker_is_asked_when_a_lease_has_ended_there() -> None:
+    stand = Stand()
+    stand.scenes["b"].idle("y")
+    for key in "xz":
+        stand.arrive("a", key)
+    stand.standings.touch("b")
+    assert (stand.asked(), stand.asked()) == (["b"], [])
+    assert stand.standings.next_deadline() == 5.0
+    assert (stand.asked(4.9), stand.asked(5.0)) == ([], ["b"])
+
+
+def test_engines_that_are_down_or_have_a_line_are_not_asked() -> None:
+    stand = Stand()
+    for key in "xz":
+        stand.arrive("a", key)
+    stand.roster.mark_down("b")
+    stand.standings.touch("b")
+    assert stand.asked() == []
+    stand.roster.mark_up("b")
+    stand.standings.touch("b")
+    assert stand.asked() == ["b"]
+    for key in "yw":
+        stand.arrive("b", key)
+    assert stand.asked() == []
+
+
+def test_only_gates_with_something_due_are_named() -> None:
+    stand = Stand()
+    stand.scenes["a"].arrive("x")
+    stand.scenes["a"].arrive("z", hold_s=3.0)
+    stand.scenes["b"].arrive("y")
+    for engine in "ab":
+        stand.standings.touch(engine)
+    assert stand.standings.next_deadline() == 3.0
+    assert stand.standings.due(2.9) == []
+    assert [gate.engine for gate in stand.standings.due(3.0)] == ["a"]

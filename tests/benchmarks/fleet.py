@@ -1,0 +1,100 @@
+"""What many engines cost: `python -m tests.benchmarks.fleet` times events before more and more of them.
+
+Each engine has its window full and sessions in line. A *turn* is a request of an active session and its answer; a
+*decision* a session that comes and joins a line, another's end, and the release of the next. Medians of several rounds.
+"""
+
+import argparse
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from statistics import median
+
+from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.lease import LearnedLease
+from concur_proxy.admission.state import GateOptions
+from concur_proxy.admission.ticket import Ticket
+
+ENGINES = (1, 4, 16, 64)
+WINDOW = 16
+QUEUED = 100
+"""Sessions in line for each engine."""
+BODY_BYTES = 20_000
+HEAD = """\
+| engines | us a turn | us a decision |
+| ---: | ---: | ---: |"""
+
+
+class Crowd:
+    """A fleet whose windows are full."""
+
+    def __init__(self, engines: int) -> None:
+        options = GateOptions(max_waiting_sessions=10 * QUEUED)
+
+        def make_gate(engine: str, numbers: Iterator[int]) -> SessionGate:
+            return SessionGate(options=options, lease=LearnedLease(), window=WINDOW, engine=engine, numbers=numbers)
+
+        self.fleet = Fleet(engines=[f"engine-{number}" for number in range(engines)], make_gate=make_gate)
+        self.running: deque[Ticket] = deque()
+        self._names = count()
+        self._now = 0.0
+        for _ in range(engines * (WINDOW + QUEUED)):
+            self._send(f"agent-{next(self._names)}")
+
+    def turn(self) -> None:
+        """An active session's request, and its answer."""
+        ticket = self.running.popleft()
+        self._send(ticket.session.key)
+        self._finish(ticket)
+
+    def decide(self) -> None:
+        """One comes, the first one ends, the next in line passes; as the gateway does, the timer is asked each time."""
+        self._send(f"agent-{next(self._names)}")
+        ticket = self.running.popleft()
+        self._finish(ticket)
+        self.running.extend(self.fleet.end(ticket.session.key, now=self._now))
+
+    def _send(self, key: str) -> None:
+        self._now += 0.001
+        _, decided = self.fleet.arrive(key, now=self._now, deadline=self._now + 1e6, body_bytes=BODY_BYTES)
+        self.running.extend(decided)
+        self.fleet.next_deadline()
+
+    def _finish(self, ticket: Ticket) -> None:
+        tokens = BODY_BYTES // 4
+        self.running.extend(
+            self.fleet.finish(ticket, now=self._now, prompt_tokens=tokens, completion_tokens=200, cached_tokens=tokens)
+        )
+        self.fleet.next_deadline()
+
+
+def microseconds(event: Callable[[], None], *, rounds: int, events: int) -> float:
+    """Median time of one event."""
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        for _ in range(events):
+            event()
+        times.append(1e6 * (time.perf_counter() - start) / events)
+    return median(times)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print a Markdown table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.fleet", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9, help="rounds of which the median counts (default 9)")
+    parser.add_argument("--events", type=int, default=3_000, help="events a round (default 3000)")
+    given = parser.parse_args(arguments)
+    print(HEAD)
+    for engines in ENGINES:
+        crowd = Crowd(engines)
+        turn, decision = (
+            microseconds(event, rounds=given.rounds, events=given.events) for event in (crowd.turn, crowd.decide)
+        )
+        print(f"| {engines} | {turn:.1f} | {decision:.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
