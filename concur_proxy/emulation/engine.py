@@ -70,7 +70,8 @@ class EngineModel:
         self.counters = EngineCounters()
         self._waiting: deque[EngineRequest] = deque()
         self._running: list[EngineRequest] = []
-        self._planned: list[tuple[EngineRequest, int]] = []
+        self._planned: list[tuple[EngineRequest, int, bool]] = []
+        """Of the step under way: each request, the tokens to be computed, and whether they are prefill."""
 
     @property
     def running(self) -> int:
@@ -102,7 +103,7 @@ class EngineModel:
             self._waiting.remove(request)
         elif request in self._running:
             self._running.remove(request)
-            self._planned = [(other, tokens) for other, tokens in self._planned if other is not request]
+            self._planned = [planned for planned in self._planned if planned[0] is not request]
             self._leave(request)
         else:
             return
@@ -116,35 +117,38 @@ class EngineModel:
             self._plan_waiting(budget)
         if not self._planned:
             return None
-        prefill = sum(tokens for request, tokens in self._planned if request.is_prefilling)
-        decoding = sum(1 for request, _ in self._planned if not request.is_prefilling)
-        return self.shape.cost.duration_s(prefill_tokens=prefill, decoding=decoding)
+        prefill = [tokens for _, tokens, is_prefilling in self._planned if is_prefilling]
+        return self.shape.cost.duration_s(prefill_tokens=sum(prefill), decoding=len(self._planned) - len(prefill))
 
     def end_step(self) -> Sequence[EngineRequest]:
         """The step is over: returns the requests that got a token; those finished have left the batch."""
         planned, self._planned = self._planned, []
         grown: list[EngineRequest] = []
-        for request, tokens in planned:
-            if request.is_prefilling:
+        for request, tokens, is_prefilling in planned:
+            if is_prefilling:
                 self.counters.prefilled += tokens
             request.computed += tokens
-            if request.computed == request.known_tokens:
+            if request.computed == request.prompt_tokens + request.generated:
                 self._grow(request)
                 grown.append(request)
         return grown
 
     def _plan_running(self, budget: int) -> int:
-        at = 0
+        # Most of a simulation's time is spent here: for each token of each answer, known_tokens is written out.
+        at, block = 0, self.shape.block_tokens
         while at < len(self._running):
             request = self._running[at]
-            tokens = min(request.known_tokens - request.computed, budget)
+            computed = request.computed
+            missing = request.prompt_tokens + request.generated - computed
+            tokens = min(missing, budget)
             if tokens == 0:
                 break
-            if not self._hold_blocks(request, request.computed + tokens):
+            held = (request.pinned_blocks + request.private_blocks) * block
+            if computed + tokens > held and not self._hold_blocks(request, computed + tokens):
                 # the newest goes; when that is this one, the loop ends with it
                 self._preempt(self._running[-1])
                 continue
-            self._planned.append((request, tokens))
+            self._planned.append((request, tokens, missing > 1 or request.generated == 0))
             budget -= tokens
             at += 1
         return budget
@@ -157,7 +161,7 @@ class EngineModel:
             self._waiting.popleft()
             self._running.append(request)
             tokens = min(request.known_tokens - request.computed, budget)
-            self._planned.append((request, tokens))
+            self._planned.append((request, tokens, request.is_prefilling))
             budget -= tokens
 
     def _enter(self, request: EngineRequest) -> bool:

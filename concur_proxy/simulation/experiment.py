@@ -19,7 +19,8 @@ ENDLESS_TOKENS = 1 << 40
 class Experiment:
     """Builds the parts, lets time pass, tells what came out."""
 
-    def __init__(self, scenario: Scenario, policy: Policy, seed: int) -> None:
+    def __init__(self, scenario: Scenario, policy: Policy, seed: int, *, keeps_courses: bool = True) -> None:
+        """Courses grow with the time that is simulated, by a point a second and engine."""
         shape = scenario.shape
         if policy.infinite_cache:
             shape = dataclasses.replace(shape, capacity_tokens=ENDLESS_TOKENS)
@@ -31,7 +32,9 @@ class Experiment:
             SimulatedEngine(f"engine-{number}", shape, self._timeline) for number in range(scenario.engines)
         ]
         self._tally = Tally()
-        self.gateway = SimulatedGateway(policy, self.engines, self._timeline, self._tally.request)
+        self.gateway = SimulatedGateway(
+            policy, self.engines, self._timeline, self._tally.request, keeps_courses=keeps_courses
+        )
         self._plans = scenario.plans(Random(seed))  # noqa: S311 - a reproducible workload, not a secret
         self._running = 0
         self._all_have_come = False

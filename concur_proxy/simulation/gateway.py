@@ -30,12 +30,13 @@ BYTES_PER_TOKEN = 4
 
 
 class ControlLoop:
-    """What one engine's signals have led to; keeps its course for the report."""
+    """What one engine's signals have led to; keeps its course where a report is to show it."""
 
-    def __init__(self, engine: SimulatedEngine, governor: WindowGovernor) -> None:
+    def __init__(self, engine: SimulatedEngine, governor: WindowGovernor, *, keeps_course: bool) -> None:
         self.engine = engine
         self.governor = governor
         self.course: list[CoursePoint] = []
+        self._keeps_course = keeps_course
         self._rates = SignalRates()
         self._signals = SignalMaker()
 
@@ -43,26 +44,28 @@ class ControlLoop:
         """Scrape the engine."""
         sample = self.engine.sample()
         rates = self._rates.advance(sample)
-        counters = self.engine.model.counters
-        self.course.append(
-            CoursePoint(
-                at=sample.at,
-                window=gate.window,
-                active=gate.active,
-                waiting=gate.waiting,
-                kv_usage=rates.kv_usage or 0.0,
-                hit_rate=rates.hit_rate,
-                generated=counters.generated,
-                prefilled=counters.prefilled,
+        if self._keeps_course:
+            counters = self.engine.model.counters
+            self.course.append(
+                CoursePoint(
+                    at=sample.at,
+                    window=gate.window,
+                    active=gate.active,
+                    waiting=gate.waiting,
+                    kv_usage=rates.kv_usage or 0.0,
+                    hit_rate=rates.hit_rate,
+                    generated=counters.generated,
+                    prefilled=counters.prefilled,
+                )
             )
-        )
         return rates, self._signals.advance(rates, gate)
 
     def decide(self, signal: CongestionSignal) -> float:
         """The window from now on."""
         decision = self.governor.on_signal(signal)
-        last = self.course[-1]
-        last.kind, last.reason = decision.kind, decision.reason
+        if self._keeps_course:
+            last = self.course[-1]
+            last.kind, last.reason = decision.kind, decision.reason
         return self.governor.window
 
 
@@ -76,6 +79,8 @@ class SimulatedGateway:
         timeline: Timeline,
         on_done: Callable[[Request], None],
         scrape_interval_s: float = 1.0,
+        *,
+        keeps_courses: bool = True,
     ) -> None:
         """`on_done` hears of every request whose answer has ended, before its agent does."""
         self.policy = policy
@@ -88,7 +93,11 @@ class SimulatedGateway:
         }
         self.fleet = Fleet(engines=list(self.engines), make_gate=self._make_gate)
         self.loops = [
-            ControlLoop(engine, WindowGovernor(law=self._laws[engine.name], options=GovernorOptions(), now=0.0))
+            ControlLoop(
+                engine,
+                WindowGovernor(law=self._laws[engine.name], options=GovernorOptions(), now=0.0),
+                keeps_course=keeps_courses,
+            )
             for engine in engines
         ]
         self._requests: dict[Ticket, Request] = {}

@@ -1,6 +1,6 @@
 """How fast the simulator is, on one core: `python -m tests.benchmarks.simulator` prints a Markdown table.
 
-`--agents`, `--turns` and `--engines` make it larger or smaller.
+`--agents`, `--turns` and `--engines` make it larger or smaller; `--per-s` lets agents come one after the other.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from concur_proxy.simulation.experiment import Experiment
 from concur_proxy.simulation.policy import POLICIES
-from concur_proxy.simulation.scenario import Population, Scenario
+from concur_proxy.simulation.scenario import AtOnce, Poisson, Population, Scenario
 from concur_proxy.simulation.spread import Uniform
 
 
@@ -20,13 +20,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--agents", type=int, default=1000)
     parser.add_argument("--turns", type=int, default=30)
     parser.add_argument("--engines", type=int, default=1)
+    parser.add_argument("--per-s", type=float, help="agents that come in a second, at random; default: all at once")
     given = parser.parse_args(arguments)
     population = Population(
-        agents=given.agents, turns=Uniform(given.turns, given.turns), growth_tokens=Uniform(200, 600)
+        agents=given.agents,
+        turns=Uniform(given.turns, given.turns),
+        growth_tokens=Uniform(200, 600),
+        arrivals=AtOnce() if given.per_s is None else Poisson(per_s=given.per_s),
     )
     scenario = Scenario(name="speed", summary="", populations=[population], engines=given.engines)
     began = time.perf_counter()
-    result = Experiment(scenario, POLICIES["tokens"], 1).run()
+    result = Experiment(scenario, POLICIES["tokens"], 1, keeps_courses=False).run()
     seconds = time.perf_counter() - began
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print("| agents | turns | engines | requests | simulated, s | in, s | memory, MiB |")
