@@ -27,6 +27,10 @@ class Earliest:
             self._heap = [(kept, name) for name, kept in self._values.items()]
             heapify(self._heap)
 
+    def get(self, key: str) -> float | None:
+        """The key's value, or None."""
+        return self._values.get(key)
+
     def first(self) -> tuple[float, str] | None:
         """The least value and its key, or None when there is none."""
         heap = self._heap

@@ -1,6 +1,6 @@
 """The gates of all engines behind one door: a session is placed once and stays where its KV cache lives."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import count
 
 from concur_proxy.admission.gate import SessionGate
@@ -30,6 +30,8 @@ class Fleet:
             gate.sessions.list_in(self._homes, engine)
         self._roster = Roster(engines)
         self._standings = Standings(self._gates, self._roster)
+        self._leaving: set[str] = set()
+        """Engines in whose lines somebody may stand who has to go elsewhere."""
 
     @property
     def gates(self) -> Mapping[str, SessionGate]:
@@ -46,22 +48,29 @@ class Fleet:
         return key in self._homes
 
     def arrive(
-        self, key: str | None, *, now: float, deadline: float, body_bytes: int = 0
+        self, key: str | None, *, now: float, deadline: float, body_bytes: int = 0, model: str | None = None
     ) -> tuple[Ticket, list[Ticket]]:
-        """A request has come, of session `key` or of none (then it is a session of its own, ended with its answer)."""
+        """A request of session `key` has come, or of none (then it is a session of its own, ended with its answer).
+
+        It goes to an engine that serves `model`. A session's request for a model that other engines serve than those
+        that serve the session's own is of a session beside that one: it has another cache.
+        """
         one_shot = key is None
         name = f"\0{next(self._numbers)}" if key is None else key
         decided = self._evacuate(now)
-        gate = self._home(name)
-        session = None if gate is None else gate.sessions.get(name)
-        if gate is None:
-            gate = self._place(body_bytes)
-        elif session is not None and self._roster.is_lost(gate.engine) and not session.in_flight:
+        gate, session = self._find(name)
+        if session is not None and not self._roster.are_alike(session.model, model):
+            name = _beside(name, model)
+            gate, session = self._find(name)
+        if gate is None or session is None:
+            gate = self._place(body_bytes, model)
+        elif self._roster.has_lost(gate.engine, session.model) and not session.in_flight:
             # Its cache is lost with the engine; what is in flight there must end first.
             gate, more = self._move(session, gate, now)
             decided += more
-        self._standings.touch(gate.engine)
-        ticket, more = gate.arrive(name, now=now, deadline=deadline, body_bytes=body_bytes, one_shot=one_shot)
+        ticket, more = self._touched(gate).arrive(
+            name, now=now, deadline=deadline, body_bytes=body_bytes, one_shot=one_shot, model=model
+        )
         return ticket, decided + more + self._share(now)
 
     def finish(
@@ -98,8 +107,11 @@ class Fleet:
     def end(self, key: str, *, now: float) -> list[Ticket]:
         """The session is over, see `SessionGate.end`; an unknown one is none of our business."""
         decided = self._evacuate(now)
-        gate = self._home(key)
-        return decided + ([] if gate is None else self._touched(gate).end(key, now=now)) + self._share(now)
+        models = () if self._roster.is_uniform else self._roster.models
+        for name in (key, *(_beside(key, model) for model in models)):
+            gate = self._home(name)
+            decided += [] if gate is None else self._touched(gate).end(name, now=now)
+        return decided + self._share(now)
 
     def resize(self, engine: str, window: float, *, now: float, budget: Budget | None = None) -> list[Ticket]:
         """Set the window of one engine."""
@@ -117,11 +129,26 @@ class Fleet:
         """
         self._roster.mark_down(engine)
         self._standings.touch(engine)
+        self._leaving.add(engine)
 
     def mark_up(self, engine: str) -> None:
         """The engine answers again."""
         self._roster.mark_up(engine)
         self._standings.touch(engine)
+        self._leaving |= self._roster.down  # there is an engine to move to now
+
+    def serve(self, engine: str, models: Collection[str] | None) -> None:
+        """The engine serves these models from now on, or nobody knows (None). Those who wait here for another move
+        with the next event.
+        """
+        if self._roster.serve(engine, models):
+            for other in self._gates:
+                self._standings.touch(other)
+            self._leaving |= self._gates.keys()
+
+    def candidates(self, model: str | None) -> list[str]:
+        """The engines to which a request outside of any session may go, the first of them first."""
+        return self._roster.candidates(model)
 
     def expire(self, *, now: float) -> list[Ticket]:
         """Time has passed, see `SessionGate.expire`."""
@@ -147,35 +174,43 @@ class Fleet:
 
     def _touched(self, gate: SessionGate) -> SessionGate:
         self._standings.touch(gate.engine)
+        if self._roster.is_down(gate.engine):
+            self._leaving.add(gate.engine)
         return gate
 
     def _home(self, key: str) -> SessionGate | None:
         engine = self._homes.get(key)
         return None if engine is None else self._gates[engine]
 
+    def _find(self, key: str) -> tuple[SessionGate | None, Session | None]:
+        gate = self._home(key)
+        return gate, None if gate is None else gate.sessions.get(key)
+
     def _gate_of(self, ticket: Ticket) -> SessionGate | None:
         return self._gates[ticket.engine] if ticket.engine else self._home(ticket.session.key)
 
     def _evacuate(self, now: float) -> list[Ticket]:
-        """Move the sessions that wait for an engine that is down to one that is up."""
+        """Move the sessions that wait for an engine that cannot serve them to one that can."""
         decided: list[Ticket] = []
-        for engine in self._roster.lost():
-            gate = self._gates[engine]
-            while (session := gate.first_waiting()) is not None:
-                decided += self._move(session, gate, now)[1]
+        if self._leaving:
+            leaving, self._leaving = self._leaving, set()
+            for gate in [gate for engine, gate in self._gates.items() if engine in leaving]:
+                for session in gate.line():
+                    if self._roster.has_lost(gate.engine, session.model):
+                        decided += self._move(session, gate, now)[1]
         return decided
 
     def _move(self, session: Session, source: SessionGate, now: float) -> tuple[SessionGate, list[Ticket]]:
         self._touched(source).part_with(session)
-        gate = self._touched(self._choose(session.footprint))
+        gate = self._touched(self._choose(session.footprint, session.model))
         return gate, gate.adopt(session, now=now)
 
-    def _place(self, body_bytes: int) -> SessionGate:
+    def _place(self, body_bytes: int, model: str | None) -> SessionGate:
         first = next(iter(self._gates.values()))
-        return first if len(self._gates) == 1 else self._choose(first.accounts.estimator.estimate(body_bytes))
+        return first if len(self._gates) == 1 else self._choose(first.accounts.estimator.estimate(body_bytes), model)
 
-    def _choose(self, tokens: float) -> SessionGate:
-        gates = [self._gates[engine] for engine in self._roster.candidates()]
+    def _choose(self, tokens: float, model: str | None) -> SessionGate:
+        gates = [self._gates[engine] for engine in self._roster.candidates(model)]
         return self._placement.choose(gates, tokens=tokens)
 
     def _share(self, now: float) -> list[Ticket]:
@@ -184,7 +219,7 @@ class Fleet:
         if len(self._gates) == 1:
             return decided
         for gate in self._standings.to_ask(now):
-            while not gate.waiting and (donor := self._standings.longest_waiting_new()) is not None:
+            while not gate.waiting and (donor := self._standings.longest_waiting_new(gate.engine)) is not None:
                 head = donor.first_new()
                 if head is None or not gate.make_room(head.footprint, now=now):
                     break
@@ -192,3 +227,8 @@ class Fleet:
                 # The next in the donor's line may need less room than the one that stood before it.
                 decided += self._touched(gate).adopt(head, now=now) + donor.expire(now=now)
         return decided
+
+
+def _beside(key: str, model: str | None) -> str:
+    """The key of the session that has another model beside session `key`."""
+    return f"{key}\0{model or ''}"

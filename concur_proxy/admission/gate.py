@@ -14,14 +14,21 @@ class SessionGate(GateState):
     # -- what happens
 
     def arrive(
-        self, key: str, *, now: float, deadline: float, body_bytes: int = 0, one_shot: bool = False
+        self,
+        key: str,
+        *,
+        now: float,
+        deadline: float,
+        body_bytes: int = 0,
+        one_shot: bool = False,
+        model: str | None = None,
     ) -> tuple[Ticket, list[Ticket]]:
         """A request of session `key` has come; returns its ticket, and every ticket that this decided (maybe its own
         among them).
         """
         session = self.sessions.get(key)
         if session is None:
-            session = Session(key=key, rank=next(self._numbers), one_shot=one_shot, now=now)
+            session = Session(key=key, rank=next(self._numbers), one_shot=one_shot, now=now, model=model)
         ticket = Ticket(session=session, number=next(self._numbers), now=now, deadline=deadline, body_bytes=body_bytes)
         estimate = self.accounts.footprint_with(session, body_bytes)
         refusal = self._refusal(session, estimate, now)

@@ -1,5 +1,7 @@
 """The line of sessions that wait for a place."""
 
+from collections.abc import Iterator
+
 from sortedcontainers import SortedDict
 
 from concur_proxy.admission.session import Session, SessionState
@@ -21,6 +23,12 @@ class WaitingLine:
 
     def __len__(self) -> int:
         return len(self._numbers)
+
+    def __iter__(self) -> Iterator[Session]:
+        """In the order of their turn."""
+        yield from self._resuming.values()
+        by_number = sorted((*self._returning.items(), *self._new.items()), key=_first)
+        yield from (session for _, session in by_number)
 
     def join(self, session: Session) -> None:
         """Wait; joining twice is the same as once."""
@@ -57,6 +65,10 @@ class WaitingLine:
         if session.state is not SessionState.PAUSED:
             return self._new
         return self._returning if session.has_lapsed else self._resuming
+
+
+def _first(item: tuple[int, Session]) -> int:
+    return item[0]
 
 
 def _number(session: Session) -> int:

@@ -1,19 +1,38 @@
-"""Which engines there are, and which of them can be used."""
+"""Which engines there are, which of them can be used, and for what."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class Roster:
-    """The fleet's engines by name, in their order."""
+    """The fleet's engines by name, in their order.
+
+    An engine whose models are not known counts as serving all; a model that none is known to serve is everybody's, so
+    that an engine says itself that it does not exist.
+    """
 
     def __init__(self, engines: Iterable[str]) -> None:
-        self._engines = dict.fromkeys(engines)
+        self._models: dict[str, frozenset[str] | None] = dict.fromkeys(engines)
         self._down: set[str] = set()
+        self._learn()
 
     @property
     def down(self) -> frozenset[str]:
         """Engines that could not be reached."""
         return frozenset(self._down)
+
+    @property
+    def models(self) -> Collection[str]:
+        """Every model that an engine is known to serve."""
+        return self._serving.keys()
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether every engine serves every model."""
+        return self._is_uniform
+
+    def is_down(self, engine: str) -> bool:
+        """Whether the engine could not be reached."""
+        return engine in self._down
 
     def mark_down(self, engine: str) -> None:
         """The engine cannot be reached."""
@@ -23,18 +42,54 @@ class Roster:
         """The engine answers again."""
         self._down.discard(engine)
 
-    def takes(self, engine: str) -> bool:
-        """Whether sessions that another engine has may come to this one."""
-        return engine not in self._down
+    def serve(self, engine: str, models: Collection[str] | None) -> bool:
+        """The engine serves these models from now on; None: not known. Whether that is news."""
+        known = None if models is None else frozenset(models)
+        if known == self._models[engine]:
+            return False
+        self._models[engine] = known
+        self._learn()
+        return True
 
-    def lost(self) -> list[str]:
-        """Engines whose sessions must move: down, while another is not."""
-        return list(self._down) if self._down and len(self._down) < len(self._engines) else []
+    def serves(self, engine: str, model: str | None) -> bool:
+        """Whether a request for `model` may go to the engine."""
+        return engine in self._engines_of(model)
 
-    def is_lost(self, engine: str) -> bool:
-        """Whether the engine is one of these."""
-        return engine in self._down and len(self._down) < len(self._engines)
+    def are_alike(self, model: str | None, other: str | None) -> bool:
+        """Whether the same engines serve both."""
+        return model == other or self._engines_of(model) == self._engines_of(other)
 
-    def candidates(self) -> list[str]:
-        """Engines to which a new session may go: those that are up, or all of them when none is."""
-        return [engine for engine in self._engines if engine not in self._down] or list(self._engines)
+    def takes(self, engine: str, model: str | None) -> bool:
+        """Whether a session of another engine may come to this one."""
+        return engine not in self._down and self.serves(engine, model)
+
+    def has_lost(self, engine: str, model: str | None) -> bool:
+        """Whether a session must leave the engine: it is down, or does not serve the model, and another can take it."""
+        if engine not in self._down and self.serves(engine, model):
+            return False
+        return any(other not in self._down for other in self._engines_of(model) if other != engine)
+
+    def candidates(self, model: str | None = None) -> list[str]:
+        """Engines to which a new session may go: those that serve the model and are up, or all that serve it when none
+        is.
+        """
+        serving = self._engines_of(model)
+        engines = list(self._models) if len(serving) == len(self._models) else [e for e in self._models if e in serving]
+        return [engine for engine in engines if engine not in self._down] or engines
+
+    def _engines_of(self, model: str | None) -> frozenset[str]:
+        return self._all if model is None else self._serving.get(model, self._undeclared)
+
+    def _learn(self) -> None:
+        self._all = frozenset(self._models)
+        unknown = {engine for engine, models in self._models.items() if models is None}
+        self._undeclared = frozenset(unknown) or self._all
+        """Engines to which a model goes that no list names."""
+        serving: dict[str, set[str]] = {}
+        for engine, models in self._models.items():
+            for model in models or ():
+                serving.setdefault(model, set(unknown)).add(engine)
+        self._serving = {model: frozenset(engines) for model, engines in serving.items()}
+        self._is_uniform = all(
+            len(engines) == len(self._all) for engines in (*self._serving.values(), self._undeclared)
+        )

@@ -49,6 +49,7 @@ class Session:
         "in_flight",
         "is_between_steps",
         "key",
+        "model",
         "one_shot",
         "pausing",
         "rank",
@@ -56,8 +57,10 @@ class Session:
         "state",
     )
 
-    def __init__(self, *, key: str, rank: int, one_shot: bool, now: float) -> None:
+    def __init__(self, *, key: str, rank: int, one_shot: bool, now: float, model: str | None = None) -> None:
         self.key = key
+        self.model = model
+        """What its requests ask for, where they name it: it can be served by engines that have it."""
         self.rank = rank
         """Seniority: order of first arrival. Lower ranks are admitted and resumed first, and paused last."""
         self.one_shot = one_shot

@@ -86,9 +86,9 @@ class GateState:
         """The first waiting session that was never admitted, or None."""
         return self._line.first_new()
 
-    def first_waiting(self) -> Session | None:
-        """The session that is next, or None."""
-        return self._line.head()
+    def line(self) -> list[Session]:
+        """The waiting sessions in the order of their turn."""
+        return list(self._line)
 
     def position(self, ticket: Ticket) -> int:
         """The held ticket's session's place in the line, from 1."""

@@ -1,53 +1,12 @@
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
-from concur_proxy.admission.fleet import Fleet
-from concur_proxy.admission.gate import SessionGate
-from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import SessionState
-from concur_proxy.admission.state import GateOptions
 from concur_proxy.admission.ticket import Ticket
-from tests.admission.gates import HOLD_S, body_of, load
-
-LEASE_S = 5.0
-
-
-class FleetScene:
-    """A fleet, and `now`, which the test moves."""
-
-    def __init__(self, *engines: str, windows: dict[str, float] | None = None) -> None:
-        def make_gate(engine: str, numbers: Iterator[int]) -> SessionGate:
-            window = (windows or {}).get(engine, 1.0)
-            return SessionGate(
-                options=GateOptions(session_ttl_s=100.0),
-                lease=FixedLease(LEASE_S),
-                window=window,
-                engine=engine,
-                numbers=numbers,
-            )
-
-        self.fleet = Fleet(engines=engines, make_gate=make_gate)
-        self.now = 0.0
-        self.decided: list[Ticket] = []
-
-    def arrive(self, key: str | None, *, tokens: int = 0, hold_s: float = HOLD_S) -> Ticket:
-        ticket, self.decided = self.fleet.arrive(
-            key, now=self.now, deadline=self.now + hold_s, body_bytes=body_of(tokens)
-        )
-        return ticket
-
-    def finish(self, ticket: Ticket) -> list[Ticket]:
-        return self.fleet.finish(ticket, now=self.now)
-
-    def pass_time(self, seconds: float) -> list[Ticket]:
-        self.now += seconds
-        return self.fleet.expire(now=self.now)
-
-    def home(self, key: str) -> str:
-        (engine,) = [name for name, gate in self.fleet.gates.items() if gate.sessions.get(key) is not None]
-        return engine
+from tests.admission.fleets import LEASE_S, FleetScene
+from tests.admission.gates import load
 
 
 def _engines(tickets: Sequence[Ticket]) -> list[str]:

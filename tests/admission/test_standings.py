@@ -26,14 +26,14 @@ def test_nobody_is_asked_while_nobody_new_waits() -> None:
     stand = Stand()
     stand.arrive("a", "x")
     assert stand.asked() == []
-    assert stand.standings.longest_waiting_new() is None
+    assert stand.standings.longest_waiting_new("b") is None
 
 
 def test_a_taker_is_asked_once_and_again_only_when_something_has_changed() -> None:
     stand = Stand()
     for engine, key in (("a", "x"), ("b", "y"), ("a", "z")):
         stand.arrive(engine, key)
-    gate = stand.standings.longest_waiting_new()
+    gate = stand.standings.longest_waiting_new("b")
     assert (gate and gate.engine, stand.asked(), stand.asked()) == ("a", ["b"], [])
     stand.standings.touch("b")
     assert (stand.asked(), stand.asked()) == (["b"], [])
@@ -77,3 +77,26 @@ def test_only_gates_with_something_due_are_named() -> None:
     assert stand.standings.next_deadline() == 3.0
     assert stand.standings.due(2.9) == []
     assert [gate.engine for gate in stand.standings.due(3.0)] == ["a"]
+
+
+def test_an_engine_is_offered_the_eldest_that_it_can_serve() -> None:
+    numbers = count(1)
+    scenes = {engine: Scene(engine=engine, numbers=numbers) for engine in "abc"}
+    roster = Roster("abc")
+    standings = Standings({engine: scene.gate for engine, scene in scenes.items()}, roster)
+    for engine, model in (("a", "one"), ("b", "two")):
+        for key in "xy":
+            scenes[engine].gate.arrive(f"{key}{engine}", now=0.0, deadline=9.0, model=model)
+        standings.touch(engine)
+    scenes["c"].idle("z")
+    standings.touch("c")
+    offered = standings.longest_waiting_new("c")
+    assert (offered and offered.engine, standings.next_deadline()) == ("a", 5.0)
+    roster.serve("a", ["one"])
+    roster.serve("c", ["two"])
+    offered = standings.longest_waiting_new("c")
+    assert (offered and offered.engine, standings.next_deadline()) == ("b", 5.0)
+    roster.serve("b", ["two"])
+    roster.serve("c", ["three"])
+    assert standings.longest_waiting_new("c") is None
+    assert standings.next_deadline() == 9.0, "a lease that ends there helps nobody"

@@ -9,10 +9,10 @@ from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.room import EngineLoad
-from concur_proxy.admission.session import SessionState
+from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.state import GateOptions
 from concur_proxy.admission.ticket import Ticket
-from tests.properties.ledger import Ledger, places, waiting
+from tests.properties.ledger import Ledger, places
 
 LONG, SHORT, TTL, LEASE = 10_000.0, 3.0, 50.0, 4.0
 NAMES = ["one", "two", "three"]
@@ -27,6 +27,8 @@ LOADS = st.none() | st.builds(
     capacity_tokens=st.none() | st.sampled_from([100, 5_000]),
 )
 WHICH = st.integers(0, 1_000)
+MODELS = st.sampled_from([None, "m", "n"])
+LISTS = st.sampled_from([None, None, ["m"], ["n"], ["m", "n"]])
 
 
 class FleetMachine(RuleBasedStateMachine):
@@ -47,13 +49,14 @@ class FleetMachine(RuleBasedStateMachine):
 
     # -- events
 
-    @rule(key=KEYS, hold=st.sampled_from([SHORT, LONG]), size=st.sampled_from([0, 40, 4_000]))
-    def arrive(self, key: str | None, hold: float, size: int) -> None:
+    @rule(key=KEYS, hold=st.sampled_from([SHORT, LONG]), size=st.sampled_from([0, 40, 4_000]), model=MODELS)
+    def arrive(self, key: str | None, hold: float, size: int, model: str | None) -> None:
         home = next((gate for gate in self.gates if key is not None and gate.sessions.get(key) is not None), None)
         session = None if home is None or key is None else home.sessions.get(key)
-        stays = home is not None and (home.engine not in self.fleet.down or len(self.fleet.down) == len(self.gates))
+        stays = home is not None and not self.fleet._roster.has_lost(home.engine, model)
         passes = session is not None and session.state is SessionState.ACTIVE and not session.pausing
-        ticket, decided = self.fleet.arrive(key, now=self.now, deadline=self.now + hold, body_bytes=size)
+        passes = passes and session is not None and session.model == model
+        ticket, decided = self.fleet.arrive(key, now=self.now, deadline=self.now + hold, body_bytes=size, model=model)
         self.ledger.arrived(ticket, decided)
         if stays and passes and home is not None:
             assert (ticket.outcome, ticket.engine) == (Outcome.ADMITTED, home.engine)
@@ -100,6 +103,11 @@ class FleetMachine(RuleBasedStateMachine):
         self.fleet.mark_up(self._name(engine))
         self._let_time_pass(seconds)
 
+    @rule(engine=ENGINE, models=LISTS, seconds=st.sampled_from([0.0, 1.0]))
+    def serve(self, engine: int, models: list[str] | None, seconds: float) -> None:
+        self.fleet.serve(self._name(engine), models)
+        self._let_time_pass(seconds)
+
     @rule(seconds=st.sampled_from([1.0, LEASE, TTL]))
     def let_time_pass(self, seconds: float) -> None:
         self._let_time_pass(seconds)
@@ -131,17 +139,23 @@ class FleetMachine(RuleBasedStateMachine):
     @invariant()
     def what_is_looked_up_is_what_a_look_at_all_gates_would_find(self) -> None:
         times = [gate.next_deadline() for gate in self.gates]
-        if any(gate.first_new() for gate in self.gates):
-            takers = [gate for gate in self.gates if gate.engine not in self.fleet.down and not gate.waiting]
-            times += [gate.next_lapse() for gate in takers]
+        times += [gate.next_lapse() for gate in self._takers() if self._heads_for(gate)]
         assert self.fleet.next_deadline() == min((time for time in times if time is not None), default=None)
         for key in "abcdefg":
             assert self.fleet.knows(key) == any(gate.sessions.get(key) is not None for gate in self.gates)
 
+    def _takers(self) -> list[SessionGate]:
+        return [gate for gate in self.gates if gate.engine not in self.fleet.down and not gate.waiting]
+
+    def _heads_for(self, taker: SessionGate) -> list[Session]:
+        """The first new session of each line that this gate's engine serves."""
+        heads = [head for gate in self.gates if (head := gate.first_new()) is not None]
+        return [head for head in heads if self.fleet._roster.serves(taker.engine, head.model)]
+
     @invariant()
-    def nobody_waits_for_a_dead_engine_beside_a_live_one(self) -> None:
-        if len(self.fleet.down) < len(self.gates):
-            assert not any(self.fleet.gates[engine].waiting for engine in self.fleet.down)
+    def nobody_waits_for_an_engine_that_cannot_serve_beside_one_that_can(self) -> None:
+        for gate in self.gates:
+            assert not any(self.fleet._roster.has_lost(gate.engine, session.model) for session in gate.line())
 
     @invariant()
     def nobody_waits_beside_a_free_place(self) -> None:
@@ -151,12 +165,9 @@ class FleetMachine(RuleBasedStateMachine):
 
     @invariant()
     def nobody_new_waits_while_another_engine_has_a_place_to_give(self) -> None:
-        new = [line[0] for gate in self.gates if (line := [s for s in waiting(gate) if s.state is SessionState.QUEUED])]
-        if not new:
-            return
-        eldest = min(new, key=lambda session: session.rank)
-        for gate in self.gates:
-            if gate.engine not in self.fleet.down and not gate.waiting:
+        for gate in self._takers():
+            if heads := self._heads_for(gate):
+                eldest = min(heads, key=lambda session: session.rank)
                 assert gate.active >= places(gate.snapshot().window)
                 assert not gate.has_room_for(eldest.footprint)
 
