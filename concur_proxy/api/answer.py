@@ -90,6 +90,12 @@ class Answer:
         await self._start(error.status, error.headers)
         await self.end(error.body)
 
+    async def give(self, body: bytes) -> None:
+        """Answer with JSON of the gateway's own making."""
+        length = str(len(body)).encode()
+        await self._start(200, [(b"content-type", b"application/json"), (b"content-length", length)])
+        await self.end(body)
+
     async def end_with_error(self, status: int, body: bytes) -> None:
         """Complete an event stream that a comment began with the engine's own error, as an event."""
         await self.end(late_error(self._shape, status=status, body=body))

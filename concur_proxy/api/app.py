@@ -20,8 +20,8 @@ from concur_proxy.control.governor import GovernorOptions, WindowGovernor
 from concur_proxy.control.law import ControlLaw
 from concur_proxy.runtime.admitter import Admitter
 from concur_proxy.runtime.monitor import EngineMonitor
-from concur_proxy.runtime.scraper import EngineScraper
 from concur_proxy.runtime.upstream import Upstream
+from concur_proxy.runtime.watch import EngineWatch
 from concur_proxy.settings import GatewaySettings
 from concur_proxy.stores.store import SessionStore
 from concur_proxy.telemetry.fleet import FleetCollector
@@ -29,6 +29,9 @@ from concur_proxy.telemetry.recorder import TraceRecorder
 from concur_proxy.telemetry.requests import RequestMetrics
 
 Clock = Callable[[], float]
+
+USER_AGENT = "concur-proxy"
+"""By which engines' logs tell the gateway's own questions from its clients'."""
 
 
 class GatewayApp:
@@ -112,7 +115,7 @@ class GatewayApp:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        self._background = asyncio.create_task(self._scrape())
+        self._background = asyncio.create_task(self._watch())
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._background.cancel()
@@ -123,21 +126,22 @@ class GatewayApp:
             self._recorder.close()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _scrape(self) -> None:
+    async def _watch(self) -> None:
         settings = self.settings
         uses_tls = any(engine.startswith("https:") for engine in settings.engine)  # certificates take 0.1 s to read
-        async with httpx.AsyncClient(trust_env=False, verify=uses_tls) as client, asyncio.TaskGroup() as group:
+        async with (
+            httpx.AsyncClient(trust_env=False, verify=uses_tls, headers={"user-agent": USER_AGENT}) as client,
+            asyncio.TaskGroup() as group,
+        ):
             for monitor in self.monitors:
-                scraper = EngineScraper(
-                    monitor.engine,
+                watch = EngineWatch(
+                    monitor,
                     client,
-                    interval_s=settings.scrape_interval_s,
-                    timeout_s=settings.scrape_timeout_s,
-                    on_sample=monitor.on_sample,
-                    on_failure=monitor.on_failure,
+                    scrape_interval_s=settings.scrape_interval_s,
+                    scrape_timeout_s=settings.scrape_timeout_s,
                     clock=self._clock,
                 )
-                group.create_task(scraper.run())
+                group.create_task(watch.run())
 
 
 def _make_law(settings: GatewaySettings) -> ControlLaw:

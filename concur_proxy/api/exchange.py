@@ -11,6 +11,7 @@ from concur_proxy.admission.ticket import Ticket
 from concur_proxy.api.answer import Answer
 from concur_proxy.api.late_error import MAX_BODY_BYTES
 from concur_proxy.api.messages import BodyTooLarge, ClientGone, Receive, Scope, read_body
+from concur_proxy.api.model_lists import merged_models
 from concur_proxy.api.parts import GatewayParts
 from concur_proxy.api.response_id_tap import ResponseIdTap
 from concur_proxy.api.tap import NoTap, Tap, choose_tap
@@ -20,6 +21,7 @@ from concur_proxy.wire.endpoints import Endpoint
 from concur_proxy.wire.fault import GatewayFault
 from concur_proxy.wire.headers import request_headers
 from concur_proxy.wire.include_usage import inject_include_usage
+from concur_proxy.wire.models import LIST_PATH
 from concur_proxy.wire.request_head import BodyFault, RequestHead
 from concur_proxy.wire.sse import StreamTap
 
@@ -90,8 +92,14 @@ class Exchange:
             watcher.cancel()
 
     async def _pass(self, body: bytes) -> None:
-        """A request that makes no tokens goes through at once."""
-        await self._relay(self._any_engine(), body, lambda _: NoTap())
+        """A request that makes no tokens goes through at once, to an engine that serves its model."""
+        engines = self._parts.store.candidates(None)
+        if len(engines) > 1 and self._endpoint.route == LIST_PATH and self._scope["method"] == "GET":
+            models = await merged_models(engines, partial(self._send_on, body=body, plain=True))
+            if models is not None:
+                await self._answer.give(models)
+                return
+        await self._relay(self._engine_for(body), body, lambda _: NoTap())
 
     async def _generate(self, body: bytes) -> None:
         """A request that makes tokens waits for its session's place."""
@@ -109,7 +117,7 @@ class Exchange:
         hold_s = parts.options.max_hold_s
         if facts.client_timeout_s is not None:
             hold_s = min(hold_s, facts.client_timeout_s * HOLD_SHARE)
-        ticket = await parts.admitter.arrive(key, hold_s=hold_s, body_bytes=len(body))
+        ticket = await parts.admitter.arrive(key, hold_s=hold_s, body_bytes=len(body), model=head.model)
         try:
             outcome = await self._hold(ticket, head)
             if outcome is Outcome.ADMITTED:
@@ -213,15 +221,15 @@ class Exchange:
                 await answer.go_on(passed)
         await answer.end(tap.finish(), response.trailers)
 
-    async def _send_on(self, engine: str, body: bytes) -> UpstreamResponse:
+    async def _send_on(self, engine: str, body: bytes, *, plain: bool = False) -> UpstreamResponse:
         scope = self._scope
         target: bytes = scope["raw_path"]
         if scope["query_string"]:
             target = b"%b?%b" % (target, scope["query_string"])
         has_body = bool(body) or any(name in _BODY_HEADERS for name, _ in scope["headers"])
         headers = request_headers(scope["headers"])
-        if self._strips or self._answer.status is not None:
-            # An event shall be taken out of the answer, or a comment has begun it: neither goes with compression.
+        if plain or self._strips or self._answer.status is not None:
+            # The answer is read, an event shall be taken out of it, or a comment has begun it: not with compression.
             headers = [field for field in headers if field[0] != b"accept-encoding"]
             headers.append((b"accept-encoding", b"identity"))
         return await self._parts.upstream.send(engine, scope["method"], target, headers, body if has_body else None)
@@ -230,12 +238,16 @@ class Exchange:
         self._parts.metrics.failed(fault.code)
         await self._answer.refuse(fault, detail, retry_after_s=retry_after_s)
 
-    def _any_engine(self) -> str:
-        home = self._parts.response_homes.engine_of(self._scope["path"])
+    def _engine_for(self, body: bytes) -> str:
+        """Where a request outside of any session goes."""
+        parts, path = self._parts, self._scope["path"]
+        home = parts.response_homes.engine_of(path)
         if home is not None:
             return home
-        down = self._parts.store.down
-        return next((engine for engine in self._parts.monitors if engine not in down), next(iter(self._parts.monitors)))
+        if len(parts.monitors) == 1:
+            return next(iter(parts.monitors))
+        facts = parts.readers.facts.read(self._scope["headers"])
+        return parts.store.candidates(parts.readers.model(path, facts, body))[0]
 
 
 async def _beginning(response: UpstreamResponse, limit: int) -> bytes:

@@ -12,8 +12,9 @@ from concur_proxy.stores.store import SessionStore
 from concur_proxy.telemetry.recorder import TraceRecorder
 from concur_proxy.telemetry.requests import RequestMetrics
 from concur_proxy.wire.endpoints import EndpointCatalogue
-from concur_proxy.wire.request_facts import RequestFactsReader
-from concur_proxy.wire.request_head import RequestHeadReader
+from concur_proxy.wire.models import model_in_form, model_in_path
+from concur_proxy.wire.request_facts import RequestFacts, RequestFactsReader
+from concur_proxy.wire.request_head import RequestHead, RequestHeadReader
 from concur_proxy.wire.session_key import SessionKeyReader
 
 
@@ -58,6 +59,15 @@ class RequestReaders:
             heads=RequestHeadReader(settings.session_body_fields),
             keys=SessionKeyReader(settings.session_body_fields),
         )
+
+    def model(self, path: str, facts: RequestFacts, body: bytes) -> str | None:
+        """The model that a request which makes no tokens is about; None where it names none."""
+        if not body:
+            return model_in_path(path)
+        if facts.content_type is not None and facts.content_type.lower().startswith(b"multipart/form-data"):
+            return model_in_form(body)
+        head = self.heads.read(body) if facts.is_json else None
+        return head.model if isinstance(head, RequestHead) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable
+from http import HTTPStatus
 
 from concur_proxy.control.governor import WindowGovernor
 from concur_proxy.control.law import Decision, DecisionKind
@@ -10,6 +11,7 @@ from concur_proxy.engines.rates import IntervalRates
 from concur_proxy.engines.sample import EngineSample
 from concur_proxy.engines.signals import SignalMaker, engine_load
 from concur_proxy.stores.store import SessionStore
+from concur_proxy.wire.models import model_ids
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,10 @@ class EngineMonitor:
         """Whether the engine has ever answered anything."""
         self.failure: str | None = "not reached yet"
         """Why there is no signal at present, or None while there is."""
+        self.models: frozenset[str] | None = None
+        """The models that it lists, LoRA adapters among them; None while that is not known."""
+        self.on_up: Callable[[], None] = lambda: None
+        """Called when it answers for the first time, or again."""
         self._has_fallen_open = False
         self._signals = SignalMaker()
         self._store = store
@@ -82,16 +88,29 @@ class EngineMonitor:
             self._store.observe(self.engine, None)
         self._apply(self.governor.on_silence(now=now, reason=reason))
 
+    def on_models(self, status: int, body: bytes) -> None:
+        """Its answer to `GET /v1/models`; one that is no list leaves unknown what it serves."""
+        models = model_ids(body) if status == HTTPStatus.OK else None
+        if models != self.models:
+            self.models = models
+            listed = "unknown" if models is None else ", ".join(sorted(models))[:500] or "none"
+            logger.info("engine %s: models: %s", self.engine, listed)
+        self._store.serve(self.engine, models)
+
     def on_overload(self) -> None:
         """The engine refused a request with 429 or 503."""
         self._apply(self.governor.on_overload(now=self._clock()))
 
     def on_contact(self) -> None:
         """The engine has answered something."""
+        was_up = self.has_answered
         self.has_answered = True
         if self.engine in self._store.down:
             logger.info("engine %s: reachable again", self.engine)
             self._store.mark_up(self.engine)
+            was_up = False
+        if not was_up:
+            self.on_up()
 
     def on_unreachable(self, reason: str) -> None:
         """A connection to the engine failed."""

@@ -1,6 +1,6 @@
 """The interface of a state store: events in, decided tickets out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from concur_proxy.admission.gate import SessionGate
@@ -23,9 +23,9 @@ class SessionStore(Protocol):
         """Tell `callback` of every decision from now on."""
         ...
 
-    async def arrive(self, key: str | None, *, deadline: float, body_bytes: int) -> Ticket:
-        """A request of session `key` (None: a session of one request); `deadline` in the store's clock. The ticket
-        may be decided. Cancelled, it leaves no ticket behind.
+    async def arrive(self, key: str | None, *, deadline: float, body_bytes: int, model: str | None = None) -> Ticket:
+        """A request of session `key` (None: a session of one request) for `model` (None: any); `deadline` in the
+        store's clock. The ticket may be decided. Cancelled, it leaves no ticket behind.
         """
         ...
 
@@ -63,6 +63,14 @@ class SessionStore(Protocol):
 
     def mark_up(self, engine: str) -> None:
         """The engine answers again."""
+        ...
+
+    def serve(self, engine: str, models: Collection[str] | None) -> None:
+        """The engine serves these models; None: not known, which counts as all."""
+        ...
+
+    def candidates(self, model: str | None) -> Sequence[str]:
+        """The engines to which a request outside of any session may go, never none, the best first."""
         ...
 
     def expire(self) -> None:

@@ -22,6 +22,8 @@ class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
     """`stream_options` as sent, UNSET where absent."""
     asks_usage: bool = False
     """Whether the client itself asked for a usage event."""
+    model: str | None = None
+    """The model's name, where it is one."""
     previous_response_id: str | None = None
     """The response that this one goes on from (responses API): the same session."""
     session_fields: Mapping[str, Any] = {}
@@ -44,6 +46,7 @@ class _Wire(msgspec.Struct):
 
     stream: Any = None
     stream_options: Any = msgspec.UNSET
+    model: Any = None
     previous_response_id: Any = None
 
 
@@ -108,6 +111,7 @@ def _head(wire: _Wire, session_fields: dict[str, Any], *, is_utf8: bool) -> Requ
         is_stream=wire.stream is True,
         stream_options=options,
         asks_usage=isinstance(options, dict) and bool(options.get("include_usage")),
+        model=wire.model if isinstance(wire.model, str) else None,
         previous_response_id=wire.previous_response_id if isinstance(wire.previous_response_id, str) else None,
         session_fields=session_fields,
         is_utf8=is_utf8,

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from concur_proxy.api.app import USER_AGENT
+
 Fields = list[tuple[bytes, bytes]]
 
 LIMIT = 64 * 1024**2
@@ -143,7 +145,7 @@ class RawEngine:
 
     script: Script
     seen: list[Message] = field(default_factory=list)
-    """Requests other than scrapes."""
+    """Requests other than the gateway's own."""
     url: str = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -152,7 +154,7 @@ class RawEngine:
         try:
             while True:
                 request = await connection.request()
-                if request.target == b"/metrics":
+                if request.values(b"user-agent") == [USER_AGENT.encode()]:
                     await connection.send(NOTHING_HERE)
                     continue
                 self.seen.append(request)

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+
+from concur_proxy.api.app import USER_AGENT
 
 METRICS = """\
 # TYPE vllm:kv_cache_usage_perc gauge
@@ -93,6 +95,11 @@ def answer(text: str = "hello", *, prompt_tokens: int = 10, completion_tokens: i
     }
 
 
+def model_list(*names: str) -> dict[str, object]:
+    """An answer to GET /v1/models."""
+    return {"object": "list", "data": [{"id": name, "object": "model", "owned_by": "test"} for name in names]}
+
+
 async def answer_at_once(exchange: Exchange) -> None:
     """The default script."""
     await exchange.json(answer())
@@ -116,8 +123,10 @@ class ScriptedEngine:
     metrics_script: Script | None = None
     """Answers scrapes, in the place of all of the above."""
     scrapes: int = 0
+    models: Sequence[str] | None = None
+    """What it tells the gateway that it serves; None: it has no such list."""
     received: list[Received] = field(default_factory=list)
-    """Requests other than scrapes."""
+    """Requests other than the gateway's own."""
     in_flight: int = 0
     most_in_flight: int = 0
     url: str = ""
@@ -162,6 +171,9 @@ class ScriptedEngine:
             head = f"HTTP/1.1 {self.metrics_status}\r\ncontent-type: text/plain\r\ncontent-length: {len(body)}\r\n\r\n"
             await exchange.send(head.encode() + body)
             return
+        if exchange.request.header("user-agent") == USER_AGENT:
+            await self._tell(exchange)
+            return
         self.received.append(exchange.request)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
@@ -169,6 +181,13 @@ class ScriptedEngine:
             await self.script(exchange)
         finally:
             self.in_flight -= 1
+
+    async def _tell(self, exchange: Exchange) -> None:
+        """Answer a question of the gateway's own."""
+        if exchange.request.target == "/v1/models" and self.models is not None:
+            await exchange.json(model_list(*self.models))
+        else:
+            await exchange.json({"detail": "Not Found"}, status="404 Not Found")
 
     def metrics_text(self) -> str:
         """The exposition as it would be scraped now."""

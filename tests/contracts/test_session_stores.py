@@ -212,6 +212,18 @@ async def test_an_engine_that_is_down_gets_no_new_session_while_another_is_up(na
     assert (await scene.arrive("w")).engine == "a"
 
 
+async def test_a_request_goes_only_to_an_engine_that_serves_its_model(name: str) -> None:
+    scene = Scene(name, make_fleet(engines=("a", "b"), window=10.0))
+    assert list(scene.store.candidates("m")) == ["a", "b"]
+    scene.store.serve("a", ["other"])
+    scene.store.serve("b", ["m", "other"])
+    await scene.until(lambda: list(scene.store.candidates("m")) == ["b"])
+    tickets = [await scene.store.arrive(key, deadline=2000.0, body_bytes=0, model="m") for key in "stu"]
+    assert {ticket.engine for ticket in tickets} == {"b"}
+    scene.store.serve("a", None)
+    await scene.until(lambda: list(scene.store.candidates("m")) == ["a", "b"])
+
+
 async def test_a_session_stays_with_its_engine(name: str) -> None:
     scene = Scene(name, make_fleet(engines=("a", "b"), window=10.0))
     homes = {key: (await scene.arrive(key)).engine for key in "stuv"}

@@ -359,3 +359,30 @@ def test_a_law_that_raises_leaves_the_fixed_window_and_says_why(caplog: pytest.L
     assert scene.monitor.decisions == {DecisionKind.FALLBACK: 5}
     fallbacks = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert fallbacks == ["engine a: fixed window of 64: the law raised ZeroDivisionError: 0 sessions"]
+
+
+def test_its_models_are_told_to_the_store_and_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    scene = Scene(engines=("a", "b"))
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            scene.monitor.on_models(200, b'{"data":[{"id":"base"},{"id":"adapter"}]}')
+        assert scene.store.candidates("adapter") == ["a", "b"], "nobody knows what b serves"
+        scene.store.serve("b", ["base"])
+        assert (scene.store.candidates("adapter"), scene.store.candidates("base")) == (["a"], ["a", "b"])
+        scene.monitor.on_models(401, b"")
+    assert [record.getMessage() for record in caplog.records] == [
+        "engine a: models: adapter, base",
+        "engine a: models: unknown",
+    ]
+    assert scene.store.candidates("adapter") == ["a"], "b is known not to serve it"
+
+
+def test_whoever_wants_to_know_hears_when_it_comes_up() -> None:
+    scene = Scene(engines=("a", "b"))
+    told: list[str] = []
+    scene.monitor.on_up = lambda: told.append("up")
+    for _ in range(2):
+        scene.monitor.on_contact()
+    scene.monitor.on_unreachable(REFUSED)
+    scene.monitor.on_contact()
+    assert told == ["up", "up"]

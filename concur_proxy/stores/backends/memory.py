@@ -1,6 +1,6 @@
 """Sessions in this process' memory: the default, for a single gateway."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
@@ -32,9 +32,11 @@ class MemoryStore:
         """Tell `callback` of every decision from now on."""
         self._tell = callback
 
-    async def arrive(self, key: str | None, *, deadline: float, body_bytes: int) -> Ticket:
+    async def arrive(self, key: str | None, *, deadline: float, body_bytes: int, model: str | None = None) -> Ticket:
         """A request has come; decided at once unless it must wait."""
-        ticket, decided = self._fleet.arrive(key, now=self._clock(), deadline=deadline, body_bytes=body_bytes)
+        ticket, decided = self._fleet.arrive(
+            key, now=self._clock(), deadline=deadline, body_bytes=body_bytes, model=model
+        )
         self._tell(decided)
         return ticket
 
@@ -84,6 +86,14 @@ class MemoryStore:
     def mark_up(self, engine: str) -> None:
         """The engine answers again."""
         self._fleet.mark_up(engine)
+
+    def serve(self, engine: str, models: Collection[str] | None) -> None:
+        """The engine serves these models; None: not known."""
+        self._fleet.serve(engine, models)
+
+    def candidates(self, model: str | None) -> Sequence[str]:
+        """The engines to which a request outside of any session may go."""
+        return self._fleet.candidates(model)
 
     def expire(self) -> None:
         """Apply what the passing of time has decided."""

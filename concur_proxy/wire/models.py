@@ -1,0 +1,60 @@
+"""Model names: in the engines' lists, and in requests that are no JSON."""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+LIST_PATH = "/v1/models"
+
+_FORM_FIELD = re.compile(
+    rb'\r\ncontent-disposition:[^\r\n]*;[ \t]*name="?model"?[ \t]*\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]{1,512})\r\n',
+    re.IGNORECASE,
+)
+
+
+def model_ids(body: bytes) -> frozenset[str] | None:
+    """The ids in an answer to `GET /v1/models`, LoRA adapters among them; None when it is no such list."""
+    cards = _cards(body)
+    if cards is None:
+        return None
+    return frozenset(card["id"] for card in cards if isinstance(card.get("id"), str))
+
+
+def merge_lists(bodies: Sequence[bytes]) -> bytes | None:
+    """One list of all models, each as the first body that names it has it; None when no body is a list."""
+    merged: dict[str, Any] | None = None
+    cards: dict[object, dict[str, Any]] = {}
+    for body in bodies:
+        listed = _cards(body)
+        if listed is None:
+            continue
+        if merged is None:
+            merged = json.loads(body)
+        for card in listed:
+            cards.setdefault(str(card.get("id")), card)
+    if merged is None:
+        return None
+    return json.dumps({**merged, "data": list(cards.values())}, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def model_in_path(path: str) -> str | None:
+    """The model that `/v1/models/{id}` asks about."""
+    return path.removeprefix(f"{LIST_PATH}/") if path.startswith(f"{LIST_PATH}/") else None
+
+
+def model_in_form(body: bytes) -> str | None:
+    """The field `model` of a multipart form, as the audio endpoints take it."""
+    found = _FORM_FIELD.search(body)
+    return None if found is None else found[1].decode("utf-8", "replace").strip() or None
+
+
+def _cards(body: bytes) -> list[dict[str, Any]] | None:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    cards = value.get("data") if isinstance(value, dict) else None
+    if not isinstance(cards, list):
+        return None
+    return [card for card in cards if isinstance(card, dict)]
