@@ -1,6 +1,7 @@
 """What sessions have and need in the cache, as far as bytes, answers and the engine's counts tell."""
 
 from concur_proxy.admission.footprint import FootprintEstimator
+from concur_proxy.admission.prefill import PrefillSpeed
 from concur_proxy.admission.session import Session
 from concur_proxy.admission.ticket import Ticket
 
@@ -10,6 +11,7 @@ class TokenAccounts:
 
     def __init__(self) -> None:
         self.estimator = FootprintEstimator()
+        self.prefill = PrefillSpeed()
         self.answered_tokens = 0
         """Prompt and completion tokens of all answers."""
         self.answering_s = 0.0
@@ -42,11 +44,14 @@ class TokenAccounts:
         """The engine's counts of an answer have come; returns the session's footprint from now on."""
         session = ticket.session
         self.answered_tokens += prompt_tokens + completion_tokens
-        self.answering_s += now - (ticket.arrived_at if ticket.decided_at is None else ticket.decided_at)
+        released_at = ticket.arrived_at if ticket.decided_at is None else ticket.decided_at
+        self.answering_s += now - released_at
         if cached_tokens is not None:
             promised = min(ticket.promised_tokens, prompt_tokens)  # a compacted history needs less than was there
             self.told_tokens += promised
             self.lost_tokens += max(0, promised - cached_tokens)
+            if ticket.first_token_at is not None:
+                self.prefill.observe(prompt_tokens - cached_tokens, ticket.first_token_at - released_at)
         self.estimator.learn(body_bytes=ticket.body_bytes, prompt_tokens=prompt_tokens)
         session.round_tokens = max(session.round_tokens, prompt_tokens + completion_tokens)
         if session.in_flight:

@@ -111,8 +111,10 @@ class SessionGate(GateState):
     def observe(self, load: EngineLoad | None, *, now: float) -> list[Ticket]:
         """The engine's newest reading, or None when there is none to be trusted."""
         self._limits.observe(load)
-        if load is not None and load.capacity_tokens and load.prefill_tokens_s:
-            self._lease.observe_break_even(load.capacity_tokens / load.prefill_tokens_s)
+        if load is not None:
+            self._seen_prefill_tokens_s = load.prefill_tokens_s
+            if load.capacity_tokens and self._prefill_tokens_s:
+                self._lease.observe_break_even(load.capacity_tokens / self._prefill_tokens_s)
         return self._pump(now)
 
     def expire(self, *, now: float) -> list[Ticket]:

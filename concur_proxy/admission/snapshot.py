@@ -35,5 +35,7 @@ class GateSnapshot:
     """The like, of requests whose answers told what was cached."""
     lost_tokens: int
     """The part of these that the engine had to compute again."""
+    prefill_tokens_s: float | None
+    """Prompt tokens that the engine can compute in a second, as far as it has shown; None until it has."""
     lease_s: float
     """How long an idle session keeps its place while others wait."""

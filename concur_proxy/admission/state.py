@@ -66,6 +66,7 @@ class GateState:
         self._holds = Holds()
         self._in_flight = 0
         self._draining = False
+        self._seen_prefill_tokens_s: float | None = None
 
     @property
     def active(self) -> int:
@@ -116,8 +117,16 @@ class GateState:
             promised_tokens=self.accounts.promised_tokens,
             told_tokens=self.accounts.told_tokens,
             lost_tokens=self.accounts.lost_tokens,
+            prefill_tokens_s=self._prefill_tokens_s,
             lease_s=self._lease.duration_s,
         )
+
+    @property
+    def _prefill_tokens_s(self) -> float | None:
+        """What the engine can compute in a second. While caches are kept its counters tell too little, and while it is
+        busy single answers do.
+        """
+        return max(self._seen_prefill_tokens_s or 0.0, self.accounts.prefill.tokens_s or 0.0) or None
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do without any other event, or None."""

@@ -22,6 +22,7 @@ class Ticket:
         "decided_at",
         "engine",
         "finished",
+        "first_token_at",
         "number",
         "outcome",
         "promised_tokens",
@@ -41,6 +42,8 @@ class Ticket:
         self.decided_at: float | None = None
         self.engine = ""
         """The engine whose gate decided, by name."""
+        self.first_token_at: float | None = None
+        """When the answer's first token came, where whoever relayed it has seen that."""
         self.finished = False
         self.promised_tokens = 0
         """Context that should be in the cache for this request: its session has kept its place since it had it."""

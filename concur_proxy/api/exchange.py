@@ -35,6 +35,9 @@ HOLD_SHARE = 0.9
 
 _BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 
+_COMMENT = b":"
+"""Begins an event stream's comment, with which an engine may keep a connection alive before its first token."""
+
 FAULTS = {
     Outcome.QUEUE_FULL: GatewayFault.QUEUE_FULL,
     Outcome.HOLD_TIMEOUT: GatewayFault.HOLD_TIMEOUT,
@@ -53,6 +56,7 @@ class Exchange:
         self._answer = answer
         self._client_gone = False
         self._tap: Tap = NoTap()
+        self._first_token_at: float | None = None
         self._strips = False
         """Whether the engine was asked for usage that the client did not ask for."""
 
@@ -151,6 +155,7 @@ class Exchange:
         if ticket.is_held:
             self._parts.metrics.waited(Outcome.CLIENT_GONE, self._parts.clock() - ticket.arrived_at)
         usage = self._tap.usage
+        ticket.first_token_at = self._first_token_at
         self._parts.admitter.finish(
             ticket,
             prompt_tokens=None if usage is None else usage.prompt_tokens,
@@ -216,6 +221,8 @@ class Exchange:
             return
         await answer.begin(response, keep_length=not (self._strips and isinstance(tap, StreamTap)))
         async for chunk in response.chunks():
+            if self._first_token_at is None and not chunk.startswith(_COMMENT):
+                self._first_token_at = self._parts.clock()
             passed = tap.feed(chunk)
             if passed:
                 await answer.go_on(passed)

@@ -20,6 +20,8 @@ class CongestionSignal:
     capacity_tokens: int | None = None
     prefilled_tokens: float | None = None
     """Prompt tokens computed in this interval."""
+    prefill_tokens_s: float | None = None
+    """Prompt tokens that the engine can compute in a second, as far as it has shown."""
     hit_tokens: float | None = None
     """Prompt tokens found in the cache in this interval."""
     promised_tokens: int = 0

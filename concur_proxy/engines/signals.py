@@ -24,6 +24,7 @@ class SignalMaker:
             waiting=rates.waiting,
             capacity_tokens=rates.capacity_tokens,
             prefilled_tokens=rates.prefilled_tokens,
+            prefill_tokens_s=gate.prefill_tokens_s,
             hit_tokens=rates.hit_tokens,
             promised_tokens=gate.promised_tokens - (last.promised_tokens if last else 0),
             told_tokens=gate.told_tokens - (last.told_tokens if last else 0),

@@ -147,7 +147,7 @@ class SimulatedGateway:
     def _progress(self, ticket: Ticket, request: Request, sent: EngineRequest) -> None:
         now = self._timeline.now
         if request.first_at is None:
-            request.first_at = now
+            request.first_at = ticket.first_token_at = now
         if not sent.is_finished:
             return
         request.cached_tokens = sent.cached_tokens or 0
@@ -160,7 +160,8 @@ class SimulatedGateway:
             completion_tokens=request.answer_tokens,
             cached_tokens=request.cached_tokens if self.policy.tells_cached else None,
         )
-        if request.is_last and request.plan.says_end and self.policy.knows_sessions:
+        is_told = request.plan.says_end or self.policy.hears_ends
+        if request.is_last and is_told and self.policy.knows_sessions:
             decided += self.fleet.end(key, now=now)
         self._apply(decided)
         self._on_done(request)

@@ -23,10 +23,17 @@ class Policy:
     """Whether answers tell how many prompt tokens the cache held: vLLM's --enable-prompt-tokens-details, SGLang's
     --enable-cache-report.
     """
+    hears_ends: bool = False
+    """Whether it is told when an agent has ended, as a scheduler inside the agents' framework is. A gateway hears that
+    only from agents that say so.
+    """
     infinite_cache: bool = False
     """The clairvoyant bound: an engine that never evicts."""
     max_hold_s: float = 540.0
 
+
+FOR_LIFE_S = 1800.0
+"""A lease that no tool call of the suite outlasts."""
 
 CAPS = (4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64, 96)
 """Static caps among which the best is looked for."""
@@ -40,8 +47,15 @@ _ALL = (
     Policy(
         name="static", law="static", summary="a fixed cap on sessions", options={"window": 24}, work_conserving=False
     ),
-    Policy(name="aimd", law="aimd", summary="the paper's law alone", work_conserving=False),
-    Policy(name="aimd-conserving", law="aimd", summary="the paper's law, work-conserving as the gateway runs it"),
+    Policy(
+        name="aimd",
+        law="aimd",
+        summary="CONCUR (2601.22705): an agent keeps its place through its tool calls, until its end or a cut",
+        work_conserving=False,
+        idle_lease_s=FOR_LIFE_S,
+        hears_ends=True,
+    ),
+    Policy(name="aimd-leased", law="aimd", summary="the paper's law under our leases", work_conserving=False),
     Policy(name="vegas", law="vegas", summary="a window by latency, as TCP Vegas has it", work_conserving=False),
     Policy(
         name="program-aware",
@@ -49,7 +63,8 @@ _ALL = (
         summary="footprints up to the whole cache, no reserve, no feedback, no lease, as ThunderAgent (2602.13692)",
         options={"factor": 1.0, "minimum": 1.0, "maximum": 1.0, "reserve_turns": 0.0},
         work_conserving=False,
-        idle_lease_s=1800.0,
+        idle_lease_s=FOR_LIFE_S,
+        hears_ends=True,
     ),
     Policy(
         name="idle-ttl",
@@ -58,6 +73,7 @@ _ALL = (
         options={"factor": 1.0, "minimum": 1.0, "maximum": 1.0, "reserve_turns": 0.0},
         work_conserving=False,
         idle_lease_s=2.0,
+        hears_ends=True,
     ),
     Policy(name="tokens", law="tokens", summary="the default: a window in tokens, moved by what was lost"),
     Policy(

@@ -69,3 +69,12 @@ def test_answers_are_timed_from_their_release() -> None:
     ticket.decided_at = 14.0
     accounts.settle(ticket, now=17.0, prompt_tokens=90, completion_tokens=10, cached_tokens=None)
     assert (accounts.answered_tokens, accounts.answering_s) == (100, 3.0)
+
+
+def test_an_answer_s_first_token_tells_how_fast_prompts_are_computed() -> None:
+    accounts, session = TokenAccounts(), _session(300)
+    for cached, first_token_at in ((300, 12.0), (None, 10.1), (300, None)):
+        ticket = _ticket(session)  # released at 10
+        ticket.first_token_at = first_token_at
+        accounts.settle(ticket, now=15.0, prompt_tokens=1_300, completion_tokens=0, cached_tokens=cached)
+    assert accounts.prefill.tokens_s == 500.0

@@ -1,4 +1,6 @@
-from tests.admission.gates import Scene
+from dataclasses import replace
+
+from tests.admission.gates import Scene, load
 
 
 def test_it_counts_sessions_by_state_and_requests_by_fate() -> None:
@@ -18,3 +20,12 @@ def test_it_counts_sessions_by_state_and_requests_by_fate() -> None:
     assert (now.waiting, now.held, now.in_flight) == (2, 3, 2)
     # the two requests of `active` share its history, of which nothing is known yet
     assert now.footprint_tokens == 80.0
+
+
+def test_the_prefill_rate_is_the_most_that_counters_or_answers_have_shown() -> None:
+    scene = Scene()
+    assert scene.gate.snapshot().prefill_tokens_s is None
+    scene.gate.observe(replace(load(), prefill_tokens_s=100.0), now=0.0)
+    assert scene.gate.snapshot().prefill_tokens_s == 100.0
+    scene.gate.accounts.prefill.observe(1_000, 1.0)
+    assert scene.gate.snapshot().prefill_tokens_s == 1_000.0

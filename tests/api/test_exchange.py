@@ -83,3 +83,23 @@ async def test_a_stream_that_an_event_shall_be_taken_out_of_is_not_asked_for_in_
         untouched = await gateway.chat("a", stream=True, stream_options={"include_usage": True})
         assert untouched.headers["content-encoding"] == "gzip"
         assert untouched.content == ending + usage
+
+
+async def test_the_first_token_tells_how_fast_the_engine_prefills_and_a_comment_before_it_does_not() -> None:
+    delay_s, prompt_tokens = 0.3, 900
+    usage = {"prompt_tokens": prompt_tokens, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 0}}
+
+    async def stream(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.chunk(b": still queued\n\n")
+        await asyncio.sleep(delay_s)
+        await exchange.chunk(b'data: {"choices":[{"index":0,"delta":{"content":"one"}}]}\n\n')
+        await exchange.chunk(b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n")
+        await exchange.chunk(b"")
+
+    async with scripted_engine(script=stream) as engine, running_gateway(engine.url) as gateway:
+        body = {"model": "m", "messages": [], "stream": True, "stream_options": {"include_usage": True}}
+        await gateway.client.post("/v1/chat/completions", json=body)
+        speed = gateway.snapshot().prefill_tokens_s
+        assert speed is not None
+        assert 0 < speed <= prompt_tokens / delay_s

@@ -170,32 +170,34 @@ async def _way(engine_url: str, flags: tuple[str, ...] | None) -> AsyncIterator[
         yield url
 
 
-def workload_of(server: VllmServer, agents: int, turns: int, seed: int) -> Workload:
+def workload_of(server: VllmServer, given: argparse.Namespace) -> Workload:
     """The fleet, with its sizes in this server's tokens instead of the emulated engine's."""
     text = " ".join(turn.text for script in write_scripts(Workload(agents=1)) for turn in script.turns)
     answer = httpx.post(f"{server.url}/tokenize", json={"model": server.model, "prompt": text[:8000]}, trust_env=False)
     scale = 8000 / answer.raise_for_status().json()["count"] / BYTES_PER_TOKEN
     return Workload(
-        agents=agents,
-        turns=turns,
+        agents=given.agents,
+        turns=given.turns,
         shared_tokens=round(64 * scale),
         first_tokens=round(300 * scale),
         growth_tokens=round(200 * scale),
         answer_tokens=16,
-        tool_s=(0.5, 1.5),
-        seed=seed,
+        tool_s=tuple(given.tool_s),
+        seed=given.seed,
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Start the server, run what is asked for, write the table."""
     given = _parser().parse_args(arguments)
-    with suppress(KeyboardInterrupt), VllmServer(given.model, kv_blocks=KV_BLOCKS) as server:
-        workload = workload_of(server, given.agents, given.turns, given.seed)
+    server = VllmServer(given.model, kv_blocks=KV_BLOCKS, tells_cached=not given.untold, ranks=given.ranks)
+    with suppress(KeyboardInterrupt), server:
+        workload = workload_of(server, given)
         title = (
             f"{given.agents} agents of {given.turns} turns (64 shared tokens, 300 first, 200 a turn, 16 out, "
-            f"tools 1 s) on {VLLM} with model {given.model} in {fastest_dtype()} on one core and "
-            f"{KV_BLOCKS * BLOCK_TOKENS} tokens of KV cache, seed {given.seed}\n"
+            f"tools {given.tool_s[0]:g} to {given.tool_s[1]:g} s) on {given.ranks} x {VLLM} with model {given.model} "
+            f"in {fastest_dtype()}, each on one core and with {KV_BLOCKS * BLOCK_TOKENS} tokens of KV cache, "
+            f"{'cached tokens not told, ' if given.untold else ''}seed {given.seed}\n"
         )
         print(title, HEAD, sep="\n", flush=True)
         asyncio.run(run_fleet(server, Workload(agents=1, turns=2, tool_s=(0.0, 0.0)), DIRECT))  # warms the server up
@@ -212,6 +214,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--agents", type=int, default=16, help="default %(default)s; 2 or 3 compare the gateway's cost")
     parser.add_argument("--turns", type=int, default=10, help="turns of each agent (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the texts and tool times (default %(default)s)")
+    parser.add_argument(
+        "--tool-s", nargs=2, type=float, default=(0.5, 1.5), metavar=("LEAST", "MOST"), help="default 0.5 1.5"
+    )
+    parser.add_argument("--untold", action="store_true", help="answers do not tell how much of a prompt was cached")
+    parser.add_argument("--ranks", type=int, default=1, help="data-parallel engines behind one port (default 1)")
     parser.add_argument(
         "--model",
         choices=("fleet", "fleet-small"),

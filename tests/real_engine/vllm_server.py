@@ -30,13 +30,12 @@ FLAGS: Sequence[str] = (
     *("--max-model-len", str(CONTEXT_TOKENS)),
     *("--max-num-batched-tokens", "1024"),
     "--enable-prefix-caching",
-    "--enable-prompt-tokens-details",
 )
+TELLS_CACHED = "--enable-prompt-tokens-details"
+"""Makes each answer tell how much of its prompt the cache held."""
 ENVIRONMENT: Mapping[str, str] = {
     "HF_HUB_OFFLINE": "1",
     "VLLM_CPU_KVCACHE_SPACE": "1",
-    # the computing threads stay on core 0, which leaves the others to the gateway and the clients
-    "VLLM_CPU_OMP_THREADS_BIND": "0",
     "VLLM_NO_USAGE_STATS": "1",
     # the server then has its administration paths, cache resets among them
     "VLLM_SERVER_DEV_MODE": "1",
@@ -53,7 +52,16 @@ class ServerFailed(Exception):  # noqa: N818 - says what happened
 class VllmServer:
     """One server, which may be killed and started again on the same port; a context manager starts and stops it."""
 
-    def __init__(self, size: str, *flags: str, kv_blocks: int = 256, venv: Path = DEFAULT_VENV) -> None:
+    def __init__(
+        self,
+        size: str,
+        *flags: str,
+        kv_blocks: int = 256,
+        venv: Path = DEFAULT_VENV,
+        tells_cached: bool = True,
+        ranks: int = 1,
+    ) -> None:
+        """`ranks`: data-parallel engines behind the one port, each with `kv_blocks` and a core of its own."""
         self.model = size
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -61,7 +69,14 @@ class VllmServer:
         self.kv_blocks = kv_blocks
         """Size of its cache from the next start."""
         self._venv = venv
-        self._flags = (*FLAGS, "--dtype", fastest_dtype(), *flags)
+        self._flags = (
+            *FLAGS,
+            *((TELLS_CACHED,) if tells_cached else ()),
+            *(("--data-parallel-size", str(ranks)) if ranks > 1 else ()),
+            *("--dtype", fastest_dtype()),
+            *flags,
+        )
+        self._ranks = ranks
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -93,7 +108,7 @@ class VllmServer:
                 stderr=subprocess.STDOUT,
                 # from elsewhere, so that no file of this repository can stand in for an installed module
                 cwd=self.log.parent,
-                env={**os.environ, **ENVIRONMENT},
+                env={**os.environ, **ENVIRONMENT, "VLLM_CPU_OMP_THREADS_BIND": "|".join(map(str, range(self._ranks)))},
                 # a process group to end, but no session: where the kernel schedules by session (autogroup), vLLM's
                 # spinning on sched_yield starves all others on its cores for seconds (seen with Linux 6.18)
                 process_group=0,
