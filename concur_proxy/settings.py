@@ -152,6 +152,9 @@ class GatewaySettings(BaseSettings):
     stale_after_s: float = Field(5.0, gt=0, description="Age at which signals are stale and the window stays as it is")
     fail_open_after_s: float = Field(15.0, gt=0, description="Age at which `fallback_window` replaces the window")
     fallback_window: int = Field(256, ge=1, description="Active sessions allowed while signals are missing")
+    health_interval_s: float = Field(
+        5.0, ge=0, le=600, description="Time between two questions for an engine's `/health`; 0 for none"
+    )
     connect_timeout_s: float = Field(5.0, gt=0, le=600, description="Time allowed to connect to an engine")
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; `0.0.0.0` for all of them")

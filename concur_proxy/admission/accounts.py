@@ -12,6 +12,8 @@ class TokenAccounts:
     def __init__(self) -> None:
         self.estimator = FootprintEstimator()
         self.prefill = PrefillSpeed()
+        self.cache = 0
+        """How often the engine has started with an empty cache."""
         self.answered_tokens = 0
         """Prompt and completion tokens of all answers."""
         self.answering_s = 0.0
@@ -34,8 +36,11 @@ class TokenAccounts:
         return session.footprint + max(0.0, tokens - (session.context_tokens or 0))
 
     def promise(self, ticket: Ticket) -> None:
-        """A session that kept its place has come back with this request."""
-        ticket.promised_tokens = ticket.session.context_tokens or 0
+        """A session that kept its place has come back with this request; what went with the engine's last cache is
+        promised to nobody.
+        """
+        session, ticket.cache = ticket.session, self.cache
+        ticket.promised_tokens = session.context_tokens or 0 if session.cache == self.cache else 0
         self.promised_tokens += ticket.promised_tokens
 
     def settle(
@@ -47,11 +52,13 @@ class TokenAccounts:
         released_at = ticket.arrived_at if ticket.decided_at is None else ticket.decided_at
         self.answering_s += now - released_at
         if cached_tokens is not None:
-            promised = min(ticket.promised_tokens, prompt_tokens)  # a compacted history needs less than was there
+            kept = ticket.promised_tokens if ticket.cache == self.cache else 0
+            promised = min(kept, prompt_tokens)  # a compacted history needs less than was there
             self.told_tokens += promised
             self.lost_tokens += max(0, promised - cached_tokens)
             if ticket.first_token_at is not None:
                 self.prefill.observe(prompt_tokens - cached_tokens, ticket.first_token_at - released_at)
+        session.cache = self.cache
         self.estimator.learn(body_bytes=ticket.body_bytes, prompt_tokens=prompt_tokens)
         session.round_tokens = max(session.round_tokens, prompt_tokens + completion_tokens)
         if session.in_flight:

@@ -48,12 +48,20 @@ class Fleet:
         return key in self._homes
 
     def arrive(
-        self, key: str | None, *, now: float, deadline: float, body_bytes: int = 0, model: str | None = None
+        self,
+        key: str | None,
+        *,
+        now: float,
+        deadline: float,
+        body_bytes: int = 0,
+        model: str | None = None,
+        avoid: str | None = None,
     ) -> tuple[Ticket, list[Ticket]]:
         """A request of session `key` has come, or of none (then it is a session of its own, ended with its answer).
 
-        It goes to an engine that serves `model`. A session's request for a model that other engines serve than those
-        that serve the session's own is of a session beside that one: it has another cache.
+        It goes to an engine that serves `model`, and to another one than `avoid` if any can take it. A session's
+        request for a model that other engines serve than those that serve the session's own is of a session beside
+        that one: it has another cache.
         """
         one_shot = key is None
         name = f"\0{next(self._numbers)}" if key is None else key
@@ -63,8 +71,8 @@ class Fleet:
             name = _beside(name, model)
             gate, session = self._find(name)
         if gate is None or session is None:
-            gate = self._place(body_bytes, model)
-        elif self._roster.has_lost(gate.engine, session.model) and not session.in_flight:
+            gate = self._place(body_bytes, model, avoid)
+        elif not session.in_flight and self._roster.has_lost(gate.engine, session.model, avoid):
             # Its cache is lost with the engine; what is in flight there must end first.
             gate, more = self._move(session, gate, now)
             decided += more
@@ -150,6 +158,10 @@ class Fleet:
         """The engines to which a request outside of any session may go, the first of them first."""
         return self._roster.candidates(model)
 
+    def lose_cache(self, engine: str) -> None:
+        """The engine has started anew, see `SessionGate.lose_cache`."""
+        self._gates[engine].lose_cache()
+
     def expire(self, *, now: float) -> list[Ticket]:
         """Time has passed, see `SessionGate.expire`."""
         decided = self._evacuate(now)
@@ -202,15 +214,17 @@ class Fleet:
 
     def _move(self, session: Session, source: SessionGate, now: float) -> tuple[SessionGate, list[Ticket]]:
         self._touched(source).part_with(session)
-        gate = self._touched(self._choose(session.footprint, session.model))
+        gate = self._touched(self._choose(session.footprint, session.model, source.engine))
         return gate, gate.adopt(session, now=now)
 
-    def _place(self, body_bytes: int, model: str | None) -> SessionGate:
+    def _place(self, body_bytes: int, model: str | None, avoid: str | None) -> SessionGate:
         first = next(iter(self._gates.values()))
-        return first if len(self._gates) == 1 else self._choose(first.accounts.estimator.estimate(body_bytes), model)
+        if len(self._gates) == 1:
+            return first
+        return self._choose(first.accounts.estimator.estimate(body_bytes), model, avoid)
 
-    def _choose(self, tokens: float, model: str | None) -> SessionGate:
-        gates = [self._gates[engine] for engine in self._roster.candidates(model)]
+    def _choose(self, tokens: float, model: str | None, avoid: str | None) -> SessionGate:
+        gates = [self._gates[engine] for engine in self._roster.candidates(model, avoid)]
         return self._placement.choose(gates, tokens=tokens)
 
     def _share(self, now: float) -> list[Ticket]:

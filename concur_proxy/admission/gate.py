@@ -117,6 +117,10 @@ class SessionGate(GateState):
                 self._lease.observe_break_even(load.capacity_tokens / self._prefill_tokens_s)
         return self._pump(now)
 
+    def lose_cache(self) -> None:
+        """The engine has started with an empty cache: nothing is promised that was in the one before."""
+        self.accounts.cache += 1
+
     def expire(self, *, now: float) -> list[Ticket]:
         """Time has passed: end holds past their deadline, forget sessions silent for too long, hand on lapsed
         places.
@@ -145,6 +149,7 @@ class SessionGate(GateState):
             self._pause(session, "moved")
         self._line.leave(session)
         self.sessions.remove(session)
+        session.cache = None
         for ticket in session.held:
             self._holds.remove(ticket)
 

@@ -63,19 +63,22 @@ class Roster:
         """Whether a session of another engine may come to this one."""
         return engine not in self._down and self.serves(engine, model)
 
-    def has_lost(self, engine: str, model: str | None) -> bool:
-        """Whether a session must leave the engine: it is down, or does not serve the model, and another can take it."""
-        if engine not in self._down and self.serves(engine, model):
+    def has_lost(self, engine: str, model: str | None, avoid: str | None = None) -> bool:
+        """Whether a session must leave the engine, and another can take it: it is down, does not serve the model, or is
+        to be avoided.
+        """
+        if engine not in self._down and engine != avoid and self.serves(engine, model):
             return False
         return any(other not in self._down for other in self._engines_of(model) if other != engine)
 
-    def candidates(self, model: str | None = None) -> list[str]:
+    def candidates(self, model: str | None = None, avoid: str | None = None) -> list[str]:
         """Engines to which a new session may go: those that serve the model and are up, or all that serve it when none
-        is.
+        is; `avoid` only where there is no other.
         """
         serving = self._engines_of(model)
         engines = list(self._models) if len(serving) == len(self._models) else [e for e in self._models if e in serving]
-        return [engine for engine in engines if engine not in self._down] or engines
+        up = [engine for engine in engines if engine not in self._down] or engines
+        return up if avoid is None else [engine for engine in up if engine != avoid] or up
 
     def _engines_of(self, model: str | None) -> frozenset[str]:
         return self._all if model is None else self._serving.get(model, self._undeclared)

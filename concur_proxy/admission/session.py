@@ -40,6 +40,7 @@ class Session:
     """The mutable record of one session; only its gate writes to it."""
 
     __slots__ = (
+        "cache",
         "context_tokens",
         "ending",
         "footprint",
@@ -80,6 +81,8 @@ class Session:
         """Tokens of context that the engine keeps, or will have to keep, for this session."""
         self.context_tokens: int | None = None
         """Prompt and answer of the last turn as the engine counted them; None until it has."""
+        self.cache: int | None = None
+        """In which of its gate's caches, one after the other, that context is; None: in none."""
         self.round_tokens = 0
         """The largest of its contexts since it was last idle, of requests that were at the engine together."""
         self.idle_since = now

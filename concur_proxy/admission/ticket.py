@@ -18,6 +18,7 @@ class Ticket:
     __slots__ = (
         "arrived_at",
         "body_bytes",
+        "cache",
         "deadline",
         "decided_at",
         "engine",
@@ -45,6 +46,8 @@ class Ticket:
         self.first_token_at: float | None = None
         """When the answer's first token came, where whoever relayed it has seen that."""
         self.finished = False
+        self.cache: int | None = None
+        """Which of the gate's caches was there when they were promised."""
         self.promised_tokens = 0
         """Context that should be in the cache for this request: its session has kept its place since it had it."""
 

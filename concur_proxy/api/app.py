@@ -139,6 +139,7 @@ class GatewayApp:
                     client,
                     scrape_interval_s=settings.scrape_interval_s,
                     scrape_timeout_s=settings.scrape_timeout_s,
+                    health_interval_s=settings.health_interval_s,
                     clock=self._clock,
                 )
                 group.create_task(watch.run())

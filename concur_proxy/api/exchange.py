@@ -2,41 +2,26 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 from functools import partial
 from typing import cast
 
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.api.answer import Answer
-from concur_proxy.api.late_error import MAX_BODY_BYTES
+from concur_proxy.api.hop import Hop, Setback
 from concur_proxy.api.messages import BodyTooLarge, ClientGone, Receive, Scope, read_body
 from concur_proxy.api.model_lists import merged_models
 from concur_proxy.api.parts import GatewayParts
-from concur_proxy.api.response_id_tap import ResponseIdTap
-from concur_proxy.api.tap import NoTap, Tap, choose_tap
-from concur_proxy.runtime.upstream import EngineBroke, EngineUnreachable, UpstreamResponse
-from concur_proxy.wire.api_shape import ApiShape
 from concur_proxy.wire.endpoints import Endpoint
 from concur_proxy.wire.fault import GatewayFault
-from concur_proxy.wire.headers import request_headers
-from concur_proxy.wire.include_usage import inject_include_usage
 from concur_proxy.wire.models import LIST_PATH
+from concur_proxy.wire.repeating import may_repeat
 from concur_proxy.wire.request_head import BodyFault, RequestHead
-from concur_proxy.wire.sse import StreamTap
 
 logger = logging.getLogger(__name__)
 
-OVERLOADED = frozenset({429, 503})
-"""Statuses by which an engine says that it has no room."""
-
 HOLD_SHARE = 0.9
 """Part of a client's own time-out after which its hold ends, so that it gets an answer that it can act upon."""
-
-_BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
-
-_COMMENT = b":"
-"""Begins an event stream's comment, with which an engine may keep a connection alive before its first token."""
 
 FAULTS = {
     Outcome.QUEUE_FULL: GatewayFault.QUEUE_FULL,
@@ -55,10 +40,8 @@ class Exchange:
         self._receive = receive
         self._answer = answer
         self._client_gone = False
-        self._tap: Tap = NoTap()
-        self._first_token_at: float | None = None
-        self._strips = False
-        """Whether the engine was asked for usage that the client did not ask for."""
+        self._was_admitted = False
+        self._hop = Hop(parts, endpoint, scope, answer)
 
     async def run(self) -> None:
         """Serve the request; returns when the answer has ended, has broken off, or nobody listens any more."""
@@ -97,13 +80,23 @@ class Exchange:
 
     async def _pass(self, body: bytes) -> None:
         """A request that makes no tokens goes through at once, to an engine that serves its model."""
-        engines = self._parts.store.candidates(None)
+        parts, path = self._parts, self._scope["path"]
+        engines = parts.store.candidates(None)
         if len(engines) > 1 and self._endpoint.route == LIST_PATH and self._scope["method"] == "GET":
-            models = await merged_models(engines, partial(self._send_on, body=body, plain=True))
+            models = await merged_models(engines, partial(self._hop.send, body=body, plain=True))
             if models is not None:
                 await self._answer.give(models)
                 return
-        await self._relay(self._engine_for(body), body, lambda _: NoTap())
+        home = next(iter(parts.monitors)) if len(parts.monitors) == 1 else parts.response_homes.engine_of(path)
+        if home is not None:
+            await self._end(await self._hop.pass_on(home, body))
+            return
+        head = parts.readers.passing_head(path, parts.readers.facts.read(self._scope["headers"]), body)
+        engine = parts.store.candidates(head.model)[0]
+        setback = await self._hop.pass_on(engine, body)
+        if setback is not None and (other := self._other_engine(engine, setback, head)) is not None:
+            setback = await self._hop.pass_on(other, body)
+        await self._end(setback)
 
     async def _generate(self, body: bytes) -> None:
         """A request that makes tokens waits for its session's place."""
@@ -121,15 +114,52 @@ class Exchange:
         hold_s = parts.options.max_hold_s
         if facts.client_timeout_s is not None:
             hold_s = min(hold_s, facts.client_timeout_s * HOLD_SHARE)
-        ticket = await parts.admitter.arrive(key, hold_s=hold_s, body_bytes=len(body), model=head.model)
+        until = parts.clock() + hold_s
+        try:
+            engine, setback = await self._attempt(key, body, head, hold_s=hold_s)
+            if setback is not None and self._other_engine(engine, setback, head) is not None:
+                hold_s = max(0.0, until - parts.clock())
+                _, setback = await self._attempt(key, body, head, hold_s=hold_s, avoid=engine)
+            await self._end(setback)
+        finally:
+            if facts.ends_session and key is not None and self._was_admitted:
+                parts.admitter.end(key)
+
+    async def _attempt(
+        self, key: str | None, body: bytes, head: RequestHead, *, hold_s: float, avoid: str | None = None
+    ) -> tuple[str, Setback | None]:
+        """Wait for the session's place, and pass the request on; returns to which engine, and what went wrong before
+        it answered.
+        """
+        ticket = await self._parts.admitter.arrive(
+            key, hold_s=hold_s, body_bytes=len(body), model=head.model, avoid=avoid
+        )
         try:
             outcome = await self._hold(ticket, head)
             if outcome is Outcome.ADMITTED:
-                await self._relay_counted(ticket.engine, body, head, key)
-            else:
-                await self._refuse_held(ticket, outcome)
+                self._was_admitted = True
+                return ticket.engine, await self._hop.pass_counted(ticket.engine, body, head, key)
+            await self._refuse_held(ticket, outcome)
+            return ticket.engine, None
         finally:
-            self._settle(ticket, key if facts.ends_session else None)
+            self._settle(ticket)
+
+    def _other_engine(self, engine: str, setback: Setback, head: RequestHead) -> str | None:
+        """Another engine for a request that this one failed before it answered, if it may be sent to one."""
+        parts, method = self._parts, self._scope["method"]
+        if not may_repeat(self._endpoint, method, head, may_have_begun=setback.may_have_begun):
+            return None
+        down = parts.store.down
+        other = next((e for e in parts.store.candidates(head.model) if e != engine and e not in down), None)
+        if other is not None:
+            logger.info("%s %s: sent on to another engine: %s", method, self._endpoint.route, setback.detail)
+            parts.metrics.retried("broke" if setback.may_have_begun else "unreachable")
+        return other
+
+    async def _end(self, setback: Setback | None) -> None:
+        """Tell the client of what went wrong for good."""
+        if setback is not None:
+            await self._refuse(setback.fault, setback.detail)
 
     async def _hold(self, ticket: Ticket, head: RequestHead) -> Outcome:
         parts = self._parts
@@ -150,12 +180,11 @@ class Exchange:
         detail = f"place {position} in the line" if outcome is Outcome.HOLD_TIMEOUT else ""
         await self._refuse(FAULTS[outcome], detail, retry_after_s=retry_after_s)
 
-    def _settle(self, ticket: Ticket, ended_key: str | None) -> None:
-        was_admitted = ticket.outcome is Outcome.ADMITTED
+    def _settle(self, ticket: Ticket) -> None:
         if ticket.is_held:
             self._parts.metrics.waited(Outcome.CLIENT_GONE, self._parts.clock() - ticket.arrived_at)
-        usage = self._tap.usage
-        ticket.first_token_at = self._first_token_at
+        usage = self._hop.tap.usage
+        ticket.first_token_at = self._hop.first_token_at
         self._parts.admitter.finish(
             ticket,
             prompt_tokens=None if usage is None else usage.prompt_tokens,
@@ -165,102 +194,7 @@ class Exchange:
         )
         if self._parts.recorder is not None and usage is not None:
             self._parts.recorder.record(ticket, usage)
-        if was_admitted and ended_key is not None:
-            self._parts.admitter.end(ended_key)
-
-    async def _relay_counted(self, engine: str, body: bytes, head: RequestHead, key: str | None) -> None:
-        """Relay, and read what the answer cost; ask for it where the client did not.
-
-        Until the engine's fingerprint is known nobody is asked: what asking displaces could not be put back.
-        """
-        parts, shape = self._parts, self._endpoint.shape
-        fingerprint = parts.fingerprints.get(engine)
-        asking = None
-        if parts.options.ask_usage and self._endpoint.can_ask_usage and engine in parts.fingerprints:
-            asking = inject_include_usage(body, head)
-        self._strips = asking is not None
-
-        def tap(response: UpstreamResponse) -> Tap:
-            chosen = choose_tap(shape, response.headers, strip=self._strips, fingerprint=fingerprint)
-            if shape is not ApiShape.RESPONSES:
-                return chosen
-            return ResponseIdTap(chosen, partial(parts.response_homes.learn, engine=engine, session=key))
-
-        await self._relay(engine, body if asking is None else asking, tap)
-        if isinstance(self._tap, StreamTap) and self._tap.has_ended_choice:
-            parts.fingerprints[engine] = self._tap.fingerprint
-
-    async def _relay(self, engine: str, body: bytes, tap: Callable[[UpstreamResponse], Tap]) -> None:
-        monitor = self._parts.monitors[engine]
-        try:
-            response = await self._send_on(engine, body)
-        except EngineUnreachable as error:
-            monitor.on_unreachable(str(error))
-            await self._refuse(GatewayFault.ENGINE_UNREACHABLE, str(error))
-            return
-        except EngineBroke as error:
-            await self._refuse(GatewayFault.ENGINE_BROKE, str(error))
-            return
-        try:
-            monitor.on_contact()
-            if response.status in OVERLOADED and self._endpoint.is_generating:
-                monitor.on_overload()
-            self._tap = tap(response)
-            await self._hand_on(response, self._tap)
-        except EngineBroke as error:
-            logger.warning("%s %s: answer cut off: %s", self._scope["method"], self._endpoint.route, error)
-            self._answer.cut_off()
-            self._parts.metrics.failed("engine_broke_midstream")
-        finally:
-            response.close()
-
-    async def _hand_on(self, response: UpstreamResponse, tap: Tap) -> None:
-        answer = self._answer
-        if not answer.can_take(response):
-            await answer.end_with_error(response.status, await _beginning(response, MAX_BODY_BYTES))
-            return
-        await answer.begin(response, keep_length=not (self._strips and isinstance(tap, StreamTap)))
-        async for chunk in response.chunks():
-            if self._first_token_at is None and not chunk.startswith(_COMMENT):
-                self._first_token_at = self._parts.clock()
-            passed = tap.feed(chunk)
-            if passed:
-                await answer.go_on(passed)
-        await answer.end(tap.finish(), response.trailers)
-
-    async def _send_on(self, engine: str, body: bytes, *, plain: bool = False) -> UpstreamResponse:
-        scope = self._scope
-        target: bytes = scope["raw_path"]
-        if scope["query_string"]:
-            target = b"%b?%b" % (target, scope["query_string"])
-        has_body = bool(body) or any(name in _BODY_HEADERS for name, _ in scope["headers"])
-        headers = request_headers(scope["headers"])
-        if plain or self._strips or self._answer.status is not None:
-            # The answer is read, an event shall be taken out of it, or a comment has begun it: not with compression.
-            headers = [field for field in headers if field[0] != b"accept-encoding"]
-            headers.append((b"accept-encoding", b"identity"))
-        return await self._parts.upstream.send(engine, scope["method"], target, headers, body if has_body else None)
 
     async def _refuse(self, fault: GatewayFault, detail: str = "", *, retry_after_s: float | None = None) -> None:
         self._parts.metrics.failed(fault.code)
         await self._answer.refuse(fault, detail, retry_after_s=retry_after_s)
-
-    def _engine_for(self, body: bytes) -> str:
-        """Where a request outside of any session goes."""
-        parts, path = self._parts, self._scope["path"]
-        home = parts.response_homes.engine_of(path)
-        if home is not None:
-            return home
-        if len(parts.monitors) == 1:
-            return next(iter(parts.monitors))
-        facts = parts.readers.facts.read(self._scope["headers"])
-        return parts.store.candidates(parts.readers.model(path, facts, body))[0]
-
-
-async def _beginning(response: UpstreamResponse, limit: int) -> bytes:
-    body = bytearray()
-    async for chunk in response.chunks():
-        body += chunk
-        if len(body) > limit:
-            break
-    return bytes(body[:limit])

@@ -60,14 +60,14 @@ class RequestReaders:
             keys=SessionKeyReader(settings.session_body_fields),
         )
 
-    def model(self, path: str, facts: RequestFacts, body: bytes) -> str | None:
-        """The model that a request which makes no tokens is about; None where it names none."""
+    def passing_head(self, path: str, facts: RequestFacts, body: bytes) -> RequestHead:
+        """What a request that makes no tokens tells of itself; judging its body is the engine's business."""
         if not body:
-            return model_in_path(path)
+            return RequestHead(model=model_in_path(path))
         if facts.content_type is not None and facts.content_type.lower().startswith(b"multipart/form-data"):
-            return model_in_form(body)
+            return RequestHead(model=model_in_form(body))
         head = self.heads.read(body) if facts.is_json else None
-        return head.model if isinstance(head, RequestHead) else None
+        return head if isinstance(head, RequestHead) else RequestHead()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "stale_after_s",
         "fail_open_after_s",
         "fallback_window",
+        "health_interval_s",
         "connect_timeout_s",
     ),
     "listening": ("host", "port", "drain_timeout_s"),

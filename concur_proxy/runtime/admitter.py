@@ -24,9 +24,12 @@ class Admitter:
         """Requests that sleep here."""
         return len(self._parked)
 
-    async def arrive(self, key: str | None, *, hold_s: float, body_bytes: int, model: str | None = None) -> Ticket:
+    async def arrive(
+        self, key: str | None, *, hold_s: float, body_bytes: int, model: str | None = None, avoid: str | None = None
+    ) -> Ticket:
         """The ticket of a new request, decided or held for `hold_s` seconds at most."""
-        return await self._store.arrive(key, deadline=self._clock() + hold_s, body_bytes=body_bytes, model=model)
+        deadline = self._clock() + hold_s
+        return await self._store.arrive(key, deadline=deadline, body_bytes=body_bytes, model=model, avoid=avoid)
 
     async def wait(self, ticket: Ticket, *, timeout_s: float | None = None) -> bool:
         """Sleep until the ticket is decided, or for `timeout_s`; whether it is decided.

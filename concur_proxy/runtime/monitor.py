@@ -4,9 +4,11 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Protocol
 
 from concur_proxy.control.governor import WindowGovernor
 from concur_proxy.control.law import Decision, DecisionKind
+from concur_proxy.engines.circuit import Circuit, CircuitState
 from concur_proxy.engines.rates import IntervalRates
 from concur_proxy.engines.sample import EngineSample
 from concur_proxy.engines.signals import SignalMaker, engine_load
@@ -14,6 +16,17 @@ from concur_proxy.stores.store import SessionStore
 from concur_proxy.wire.models import model_ids
 
 logger = logging.getLogger(__name__)
+
+FAILED = frozenset({500, 502, 504})
+"""Statuses by which an engine, or what stands before it, says that it cannot serve; 429 and 503 only say not now."""
+
+
+class CircuitEvent(Protocol):
+    """One of the circuit's events."""
+
+    def __call__(self, *, now: float) -> None:
+        """It has happened."""
+        ...
 
 
 class EngineMonitor:
@@ -40,6 +53,7 @@ class EngineMonitor:
         """The models that it lists, LoRA adapters among them; None while that is not known."""
         self.on_up: Callable[[], None] = lambda: None
         """Called when it answers for the first time, or again."""
+        self.circuit = Circuit()
         self._has_fallen_open = False
         self._signals = SignalMaker()
         self._store = store
@@ -66,7 +80,9 @@ class EngineMonitor:
         self._note(None if rates.kv_usage is not None else "the engine exports no KV usage")
         self.restarts += rates.restarted
         self.preemptions += rates.preemptions or 0.0
-        self.on_contact()
+        self._on_contact(self.circuit.heard, "it answers scrapes")
+        if rates.restarted:
+            self._store.lose_cache(self.engine)
         # Seen before the load: what that releases belongs to the next interval.
         signal = self._signals.advance(rates, self._store.gates[self.engine].snapshot())
         self._store.observe(self.engine, engine_load(rates))
@@ -80,9 +96,11 @@ class EngineMonitor:
         self.scrape_failures += 1
         self._note(reason)
         if reachable:
-            self.on_contact()
+            self._on_contact(self.circuit.heard, "it answers scrapes")
         elif reachable is False:
             self.on_unreachable(reason)
+        else:
+            self._move(self.circuit.missed, reason)
         now = self._clock()
         if self.governor.is_stale(now=now):
             self._store.observe(self.engine, None)
@@ -101,22 +119,55 @@ class EngineMonitor:
         """The engine refused a request with 429 or 503."""
         self._apply(self.governor.on_overload(now=self._clock()))
 
-    def on_contact(self) -> None:
-        """The engine has answered something."""
-        was_up = self.has_answered
-        self.has_answered = True
-        if self.engine in self._store.down:
-            logger.info("engine %s: reachable again", self.engine)
-            self._store.mark_up(self.engine)
-            was_up = False
-        if not was_up:
-            self.on_up()
+    def on_answer(self, status: int) -> None:
+        """A client's request was answered, with this status."""
+        if status in FAILED:
+            self.has_answered = True
+            self._move(self.circuit.failed, f"it answers requests with {status}")
+        else:
+            self._on_contact(self.circuit.answered, "it answers requests")
+
+    def on_broken(self, reason: str) -> None:
+        """It broke a request off before it answered."""
+        self._move(self.circuit.failed, reason)
 
     def on_unreachable(self, reason: str) -> None:
         """A connection to the engine failed."""
-        if self.engine not in self._store.down:
-            logger.warning("engine %s: unreachable: %s", self.engine, reason)
+        self._move(self.circuit.refused, f"unreachable: {reason}")
+
+    def on_health(self, status: int, _: bytes) -> None:
+        """Its answer to `GET /health`; a server without that path says nothing by it."""
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._move(self.circuit.unhealthy, f"its health check answers {status}")
+        else:
+            self._on_contact(self.circuit.healthy, "its health check is answered")
+
+    def on_health_silence(self, reason: str) -> None:
+        """It did not answer that in time."""
+        self._move(self.circuit.missed, reason)
+
+    def _on_contact(self, event: CircuitEvent, reason: str) -> None:
+        was_up = self.has_answered and self.is_up
+        self.has_answered = True
+        self._move(event, reason)
+        if not was_up and self.is_up:
+            self.on_up()
+
+    def _move(self, event: CircuitEvent, reason: str) -> None:
+        """Tell the circuit, and the store and the log what becomes of it."""
+        before = self.circuit.state
+        event(now=self._clock())
+        state = self.circuit.state
+        if state is before:
+            return
+        if state is CircuitState.OPEN:
+            logger.warning("engine %s: circuit open, no work while another can take it: %s", self.engine, reason)
             self._store.mark_down(self.engine)
+        elif state is CircuitState.HALF_OPEN:
+            logger.info("engine %s: circuit half open, given work again: %s", self.engine, reason)
+            self._store.mark_up(self.engine)
+        else:
+            logger.info("engine %s: circuit closed: %s", self.engine, reason)
 
     def _note(self, failure: str | None) -> None:
         if failure is None and self.failure is not None:

@@ -14,10 +14,12 @@ from concur_proxy.wire.models import LIST_PATH
 MODELS_INTERVAL_S = 15.0
 """Adapters are loaded by hand; and a list is read anew at once when its engine comes up."""
 MODELS_TIMEOUT_S = 10.0
+HEALTH_TIMEOUT_S = 5.0
+"""vLLM answers at once; SGLang computes a token first, or tells that it has computed others since it was asked."""
 
 
 class EngineWatch:
-    """Tells an engine's monitor what its metrics and its list of models say."""
+    """Tells an engine's monitor what its metrics, its list of models and its health check say."""
 
     def __init__(
         self,
@@ -26,6 +28,7 @@ class EngineWatch:
         *,
         scrape_interval_s: float,
         scrape_timeout_s: float,
+        health_interval_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._scraper = EngineScraper(
@@ -47,9 +50,21 @@ class EngineWatch:
             clock=clock,
         )
         monitor.on_up = self._models.hurry
+        self._health = EngineProbe(
+            f"{monitor.engine}/health",
+            client,
+            interval_s=health_interval_s,
+            timeout_s=HEALTH_TIMEOUT_S,
+            on_answer=monitor.on_health,
+            on_silence=monitor.on_health_silence,
+            clock=clock,
+        )
+        self._asks_health = health_interval_s > 0
 
     async def run(self) -> None:
         """Read until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._scraper.run())
             group.create_task(self._models.run())
+            if self._asks_health:
+                group.create_task(self._health.run())

@@ -23,9 +23,18 @@ class SessionStore(Protocol):
         """Tell `callback` of every decision from now on."""
         ...
 
-    async def arrive(self, key: str | None, *, deadline: float, body_bytes: int, model: str | None = None) -> Ticket:
-        """A request of session `key` (None: a session of one request) for `model` (None: any); `deadline` in the
-        store's clock. The ticket may be decided. Cancelled, it leaves no ticket behind.
+    async def arrive(
+        self,
+        key: str | None,
+        *,
+        deadline: float,
+        body_bytes: int,
+        model: str | None = None,
+        avoid: str | None = None,
+    ) -> Ticket:
+        """A request of session `key` (None: a session of one request) for `model` (None: any), which is to go to
+        another engine than `avoid` where one can take it; `deadline` in the store's clock. The ticket may be decided.
+        Cancelled, it leaves no ticket behind.
         """
         ...
 
@@ -71,6 +80,10 @@ class SessionStore(Protocol):
 
     def candidates(self, model: str | None) -> Sequence[str]:
         """The engines to which a request outside of any session may go, never none, the best first."""
+        ...
+
+    def lose_cache(self, engine: str) -> None:
+        """The engine has started anew, with an empty cache."""
         ...
 
     def expire(self) -> None:

@@ -8,6 +8,7 @@ from prometheus_client.registry import Collector
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.control.law import DecisionKind
+from concur_proxy.engines.circuit import CircuitState
 from concur_proxy.runtime.monitor import EngineMonitor
 from concur_proxy.stores.store import SessionStore
 
@@ -83,6 +84,7 @@ class FleetCollector(Collector):
                     gauge.add_metric([monitor.engine], float(value))
             yield gauge
         yield self._states(pairs)
+        yield self._circuits()
         for name, text, event, reasons in EVENTS:
             counter = CounterMetricFamily(name, text, labels=["engine", "reason"])
             for gate, monitor in pairs:
@@ -98,6 +100,13 @@ class FleetCollector(Collector):
             snapshot = gate.snapshot()
             for state in ("active", "paused", "queued"):
                 gauge.add_metric([monitor.engine, state], getattr(snapshot, state))
+        return gauge
+
+    def _circuits(self) -> Metric:
+        gauge = GaugeMetricFamily("concur_engine_circuit", "1 for the circuit's state", labels=["engine", "state"])
+        for monitor in self._monitors:
+            for state in CircuitState:
+                gauge.add_metric([monitor.engine, state.value], float(monitor.circuit.state is state))
         return gauge
 
     def _engine_counters(self) -> Iterator[Metric]:

@@ -41,9 +41,21 @@ class RequestMetrics:
         )
         for reason in (*(fault.code for fault in GatewayFault), *BROKEN):
             self._failures.labels(reason)  # exported as 0 before the first
+        self._retries = Counter(
+            "concur_retries",
+            "Requests sent to a second engine, as the first one failed before it answered",
+            ["reason"],
+            registry=registry,
+        )
+        for reason in ("unreachable", "broke"):
+            self._retries.labels(reason)
         self._unkeyed = Counter(
             "concur_unkeyed_requests", "Admission-controlled requests without a session key", registry=registry
         )
+
+    def retried(self, reason: str) -> None:
+        """A request was sent to a second engine."""
+        self._retries.labels(reason).inc()
 
     def waited(self, outcome: Outcome, seconds: float) -> None:
         """A request's wait, of whatever length, has ended."""

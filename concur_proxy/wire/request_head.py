@@ -26,6 +26,12 @@ class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
     """The model's name, where it is one."""
     previous_response_id: str | None = None
     """The response that this one goes on from (responses API): the same session."""
+    needs_state: bool = False
+    """Whether it goes on from something that one engine alone keeps: a response, a conversation, an SGLang session."""
+    stores: bool | None = None
+    """`store` as sent: whether the engine is to keep the answer; None where it is not said."""
+    is_background: bool = False
+    """Whether the engine is to work on after it has answered."""
     session_fields: Mapping[str, Any] = {}
     """Top-level body fields in which a session key may stand, as far as present."""
     is_utf8: bool = True
@@ -48,6 +54,10 @@ class _Wire(msgspec.Struct):
     stream_options: Any = msgspec.UNSET
     model: Any = None
     previous_response_id: Any = None
+    conversation: Any = None
+    session_params: Any = None
+    store: Any = None
+    background: Any = None
 
 
 class RequestHeadReader:
@@ -113,6 +123,9 @@ def _head(wire: _Wire, session_fields: dict[str, Any], *, is_utf8: bool) -> Requ
         asks_usage=isinstance(options, dict) and bool(options.get("include_usage")),
         model=wire.model if isinstance(wire.model, str) else None,
         previous_response_id=wire.previous_response_id if isinstance(wire.previous_response_id, str) else None,
+        needs_state=any((wire.previous_response_id, wire.conversation, wire.session_params)),
+        stores=wire.store if isinstance(wire.store, bool) else None,
+        is_background=wire.background is True,
         session_fields=session_fields,
         is_utf8=is_utf8,
     )

@@ -7,6 +7,7 @@ from tests.admission.gates import body_of
 def _session(context: int | None = None) -> Session:
     session = Session(key="s", rank=1, one_shot=False, now=0.0)
     session.context_tokens = context
+    session.cache = 0
     session.footprint = float(context or 0)
     return session
 
@@ -78,3 +79,19 @@ def test_an_answer_s_first_token_tells_how_fast_prompts_are_computed() -> None:
         ticket.first_token_at = first_token_at
         accounts.settle(ticket, now=15.0, prompt_tokens=1_300, completion_tokens=0, cached_tokens=cached)
     assert accounts.prefill.tokens_s == 500.0
+
+
+def test_what_went_with_the_engines_last_cache_is_promised_to_nobody_and_no_loss() -> None:
+    accounts, away, back = TokenAccounts(), _session(300), _session(300)
+    before = _ticket(back)
+    accounts.promise(before)
+    accounts.cache += 1
+    accounts.settle(before, now=11.0, prompt_tokens=400, completion_tokens=0, cached_tokens=0)
+    after = _ticket(away)
+    accounts.promise(after)
+    accounts.settle(after, now=11.0, prompt_tokens=400, completion_tokens=0, cached_tokens=0)
+    assert (accounts.promised_tokens, accounts.told_tokens, accounts.lost_tokens) == (300, 0, 0)
+    again = _ticket(away)
+    accounts.promise(again)
+    accounts.settle(again, now=12.0, prompt_tokens=500, completion_tokens=0, cached_tokens=100)
+    assert (accounts.told_tokens, accounts.lost_tokens) == (400, 300), "it has a cache there again"

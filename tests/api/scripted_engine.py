@@ -125,6 +125,8 @@ class ScriptedEngine:
     scrapes: int = 0
     models: Sequence[str] | None = None
     """What it tells the gateway that it serves; None: it has no such list."""
+    health: str = "200 OK"
+    """The status of its health check."""
     received: list[Received] = field(default_factory=list)
     """Requests other than the gateway's own."""
     in_flight: int = 0
@@ -186,6 +188,8 @@ class ScriptedEngine:
         """Answer a question of the gateway's own."""
         if exchange.request.target == "/v1/models" and self.models is not None:
             await exchange.json(model_list(*self.models))
+        elif exchange.request.target == "/health":
+            await exchange.json({}, status=self.health)
         else:
             await exchange.json({"detail": "Not Found"}, status="404 Not Found")
 

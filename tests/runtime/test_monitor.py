@@ -1,5 +1,5 @@
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -11,6 +11,7 @@ from concur_proxy.control.law import ControlLaw, Decision, DecisionKind
 from concur_proxy.control.laws import aimd
 from concur_proxy.control.options import OptionValue
 from concur_proxy.control.signal import CongestionSignal
+from concur_proxy.engines.circuit import CircuitState
 from concur_proxy.engines.rates import SignalRates
 from concur_proxy.engines.sample import EngineSample
 from concur_proxy.runtime.monitor import EngineMonitor
@@ -258,11 +259,14 @@ def test_each_episode_is_logged_once_and_its_end_too(caplog: pytest.LogCaptureFi
     episode = [
         "engine a: signals are read, in vllm's names",
         f"engine a: no signals: {REFUSED}",
+        f"engine a: circuit open, no work while another can take it: {REFUSED}",
         f"engine a: fixed window of 64: no signal for 16 s ({REFUSED})",
     ]
-    assert [record.getMessage() for record in caplog.records] == [*episode, *episode, episode[0]]
+    back = [episode[0], "engine a: circuit half open, given work again: it answers scrapes"]
+    assert [record.getMessage() for record in caplog.records] == [*episode, *back, *episode[1:], *back]
     levels = [record.levelno for record in caplog.records]
-    assert levels == [logging.INFO, logging.WARNING, logging.WARNING] * 2 + [logging.INFO]
+    lost = [logging.WARNING] * 3
+    assert levels == [logging.INFO, *lost, logging.INFO, logging.INFO, *lost, logging.INFO, logging.INFO]
 
 
 def test_another_reason_for_the_same_silence_is_logged_and_shown(caplog: pytest.LogCaptureFixture) -> None:
@@ -317,12 +321,13 @@ def test_down_and_up_are_marked_and_logged_once(caplog: pytest.LogCaptureFixture
     assert not scene.monitor.is_up
     assert scene.store.down == {"a"}
     for _ in range(3):
-        scene.monitor.on_contact()
+        scene.monitor.on_answer(200)
     assert scene.monitor.is_up
     assert scene.monitor.has_answered
     assert [record.getMessage() for record in caplog.records] == [
-        "engine a: unreachable: connection refused",
-        "engine a: reachable again",
+        "engine a: circuit open, no work while another can take it: unreachable: connection refused",
+        "engine a: circuit half open, given work again: it answers requests",
+        "engine a: circuit closed: it answers requests",
     ]
 
 
@@ -338,7 +343,48 @@ def test_a_scrape_that_is_refused_marks_the_engine_down_and_any_answer_marks_it_
     assert scene.monitor.is_up
     scene.fail(reachable=False)
     scene.sample()
+    assert not scene.monitor.is_up, "it comes and goes"
+    scene.sample()
     assert scene.monitor.is_up
+
+
+def test_failures_of_any_kind_open_the_circuit_and_what_works_closes_it() -> None:
+    scene = Scene(engines=("a", "b"))
+    ways: list[Callable[[], None]] = [
+        lambda: scene.monitor.on_answer(500),
+        lambda: scene.monitor.on_broken("reset"),
+        lambda: scene.monitor.on_health_silence("no answer"),
+        lambda: scene.monitor.on_health(503, b""),
+        scene.fail,
+    ]
+    states: list[CircuitState] = []
+    for break_it in ways:
+        for _ in range(5):
+            break_it()
+        states.append(scene.monitor.circuit.state)
+        assert scene.store.down == {"a"}
+        scene.now += 60.0
+        scene.monitor.on_health(200, b"")
+        states.append(scene.monitor.circuit.state)
+        scene.monitor.on_answer(429)
+        states.append(scene.monitor.circuit.state)
+        assert scene.store.down == frozenset()
+    assert states == [CircuitState.OPEN, CircuitState.HALF_OPEN, CircuitState.CLOSED] * len(ways)
+    for _ in range(20):
+        scene.monitor.on_answer(503)
+        scene.monitor.on_health(404, b"")
+    assert scene.monitor.is_up, "neither a busy engine nor one without a health check is broken"
+
+
+async def test_what_an_engines_restart_has_emptied_counts_as_no_loss() -> None:
+    scene = Scene()
+    scene.sample()
+    for cached in (None, 0):
+        ticket = await scene.arrive("s")
+        scene.store.finish(ticket, prompt_tokens=90, completion_tokens=10, cached_tokens=cached, client_gone=False)
+        scene.sample(started_at=2.0)
+    snapshot = scene.store.gates["a"].snapshot()
+    assert (scene.monitor.restarts, snapshot.promised_tokens, snapshot.lost_tokens) == (1, 0, 0)
 
 
 async def test_new_sessions_avoid_an_engine_whose_scrape_was_refused() -> None:
@@ -382,7 +428,7 @@ def test_whoever_wants_to_know_hears_when_it_comes_up() -> None:
     told: list[str] = []
     scene.monitor.on_up = lambda: told.append("up")
     for _ in range(2):
-        scene.monitor.on_contact()
+        scene.monitor.on_answer(200)
     scene.monitor.on_unreachable(REFUSED)
-    scene.monitor.on_contact()
+    scene.monitor.on_answer(404)
     assert told == ["up", "up"]

@@ -216,7 +216,7 @@ def test_names_and_units_follow_the_conventions(scene: Scene) -> None:
             assert all(sample.name == f"{family.name}_total" for sample in family.samples)
         else:
             assert family.type == "gauge"
-            flags = {"concur_engine_up", "concur_engine_signals_stale"}
+            flags = {"concur_engine_circuit", "concur_engine_up", "concur_engine_signals_stale"}
             assert family.name.endswith(UNITS) or family.name in flags
 
 

@@ -32,10 +32,18 @@ class MemoryStore:
         """Tell `callback` of every decision from now on."""
         self._tell = callback
 
-    async def arrive(self, key: str | None, *, deadline: float, body_bytes: int, model: str | None = None) -> Ticket:
+    async def arrive(
+        self,
+        key: str | None,
+        *,
+        deadline: float,
+        body_bytes: int,
+        model: str | None = None,
+        avoid: str | None = None,
+    ) -> Ticket:
         """A request has come; decided at once unless it must wait."""
         ticket, decided = self._fleet.arrive(
-            key, now=self._clock(), deadline=deadline, body_bytes=body_bytes, model=model
+            key, now=self._clock(), deadline=deadline, body_bytes=body_bytes, model=model, avoid=avoid
         )
         self._tell(decided)
         return ticket
@@ -94,6 +102,10 @@ class MemoryStore:
     def candidates(self, model: str | None) -> Sequence[str]:
         """The engines to which a request outside of any session may go."""
         return self._fleet.candidates(model)
+
+    def lose_cache(self, engine: str) -> None:
+        """The engine has started anew, with an empty cache."""
+        self._fleet.lose_cache(engine)
 
     def expire(self) -> None:
         """Apply what the passing of time has decided."""

@@ -1,0 +1,133 @@
+"""Whether an engine is fit to be given work: a circuit breaker.
+
+    CLOSED ──── no connection, or failures in a row ────► OPEN ◄──────────── any failure ────────────┐
+       ▲                                                   │                                         │
+       │                                    it answers again, the cooldown over                      │
+       │                                                   ▼                                         │
+       └──────── a client's request is answered, ───── HALF_OPEN ────────────────────────────────────┘
+                 or probation passes
+
+Open, it is given nothing while another engine can take it. Half open, it is given work again, and its first failure
+opens the circuit for longer than before.
+"""
+
+from enum import Enum
+
+FAILURES = 5
+"""In a row, after which it is open. An SDK sends a request that an engine cannot digest three times."""
+FAILURES_SPAN_S = 60.0
+"""A failure longer ago belongs to no row."""
+UNHEALTHY_WEIGHT = 3
+"""Failures as which an engine's own word that it is not healthy counts: the second opens."""
+FIRST_COOLDOWN_S = 1.0
+LONGEST_COOLDOWN_S = 30.0
+"""The cooldown doubles each time that the circuit opens without having been closed."""
+PROBATION_S = 10.0
+"""Time half open without any failure after which it is closed, though no client has asked for anything."""
+
+
+class CircuitState(Enum):
+    """The value is the metric label."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class Circuit:
+    """One engine's. Times in seconds of the caller's monotonic clock."""
+
+    def __init__(self) -> None:
+        self._state = CircuitState.CLOSED
+        self._since = 0.0
+        self._cooldown_s = 0.0
+        self._openings = 0
+        """Since it was last closed."""
+        self._is_unhealthy = False
+        self._failed_requests = _Row()
+        self._failed_probes = _Row()
+
+    @property
+    def state(self) -> CircuitState:
+        """Where it stands."""
+        return self._state
+
+    def answered(self, *, now: float) -> None:
+        """A client's request was answered as it should be."""
+        self._failed_requests.end()
+        self._failed_probes.end()
+        if self._state is CircuitState.HALF_OPEN:
+            self._close(now)
+        elif self._state is CircuitState.OPEN:
+            self._reconsider(now)
+
+    def failed(self, *, now: float) -> None:
+        """A client's request was not: the engine broke it off before it answered, or answered that it has failed."""
+        self._count(self._failed_requests, 1, now)
+
+    def refused(self, *, now: float) -> None:
+        """It takes no connection: what ran there is gone, and may be back at any moment."""
+        if self._state is not CircuitState.OPEN:
+            self._open(now, cooldown_s=0.0 if self._openings == 0 else None)
+
+    def heard(self, *, now: float) -> None:
+        """It answered a scrape."""
+        self._failed_probes.end()
+        self._pass(now)
+
+    def missed(self, *, now: float) -> None:
+        """It did not answer a scrape or a question for its health in time."""
+        self._count(self._failed_probes, 1, now)
+
+    def healthy(self, *, now: float) -> None:
+        """It says that it is healthy."""
+        self._is_unhealthy = False
+        self.heard(now=now)
+
+    def unhealthy(self, *, now: float) -> None:
+        """It says that it is not."""
+        self._is_unhealthy = True
+        self._count(self._failed_probes, UNHEALTHY_WEIGHT, now)
+
+    def _count(self, row: "_Row", weight: int, now: float) -> None:
+        if self._state is CircuitState.HALF_OPEN or row.add(weight, now) >= FAILURES:
+            self._open(now, cooldown_s=None)
+
+    def _pass(self, now: float) -> None:
+        if self._state is CircuitState.OPEN:
+            self._reconsider(now)
+        elif self._state is CircuitState.HALF_OPEN and now >= self._since + PROBATION_S:
+            self._close(now)
+
+    def _reconsider(self, now: float) -> None:
+        if not self._is_unhealthy and now >= self._since + self._cooldown_s:
+            self._state, self._since = CircuitState.HALF_OPEN, now
+
+    def _close(self, now: float) -> None:
+        self._state, self._since, self._openings = CircuitState.CLOSED, now, 0
+
+    def _open(self, now: float, *, cooldown_s: float | None) -> None:
+        if self._state is CircuitState.OPEN:
+            return
+        if cooldown_s is None:
+            cooldown_s = min(FIRST_COOLDOWN_S * 2**self._openings, LONGEST_COOLDOWN_S)
+        self._state, self._since, self._cooldown_s = CircuitState.OPEN, now, cooldown_s
+        self._openings = min(self._openings + 1, 10)
+        self._failed_requests.end()
+        self._failed_probes.end()
+
+
+class _Row:
+    """Failures without a success between them."""
+
+    def __init__(self) -> None:
+        self._weight = 0
+        self._last = 0.0
+
+    def add(self, weight: int, now: float) -> int:
+        self._weight = weight + (self._weight if now - self._last <= FAILURES_SPAN_S else 0)
+        self._last = now
+        return self._weight
+
+    def end(self) -> None:
+        self._weight = 0
