@@ -155,6 +155,9 @@ class GatewaySettings(BaseSettings):
     health_interval_s: float = Field(
         5.0, ge=0, le=600, description="Time between two questions for an engine's `/health`; 0 for none"
     )
+    move_after_s: float = Field(
+        8.0, ge=0, description="Wait for its own engine after which a paused session may resume on another"
+    )
     connect_timeout_s: float = Field(5.0, gt=0, le=600, description="Time allowed to connect to an engine")
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; `0.0.0.0` for all of them")

@@ -1,5 +1,6 @@
 """The gates of all engines behind one door: a session is placed once and stays where its KV cache lives."""
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import count
 
@@ -19,7 +20,15 @@ GateFactory = Callable[[str, Iterator[int]], SessionGate]
 class Fleet:
     """Places sessions on engines and passes every event on to the gate concerned."""
 
-    def __init__(self, *, engines: Sequence[str], make_gate: GateFactory, placement: Placement | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        engines: Sequence[str],
+        make_gate: GateFactory,
+        placement: Placement | None = None,
+        move_after_s: float = math.inf,
+    ) -> None:
+        """`move_after_s`: how long a session that was paused waits for its own engine before another may take it."""
         if not engines:
             raise ValueError("a fleet needs at least one engine")
         self._numbers = count(1)
@@ -29,7 +38,7 @@ class Fleet:
         for engine, gate in self._gates.items():
             gate.sessions.list_in(self._homes, engine)
         self._roster = Roster(engines)
-        self._standings = Standings(self._gates, self._roster)
+        self._standings = Standings(self._gates, self._roster, move_after_s=move_after_s)
         self._leaving: set[str] = set()
         """Engines in whose lines somebody may stand who has to go elsewhere."""
 
@@ -213,7 +222,7 @@ class Fleet:
         return decided
 
     def _move(self, session: Session, source: SessionGate, now: float) -> tuple[SessionGate, list[Ticket]]:
-        self._touched(source).part_with(session)
+        self._touched(source).part_with(session, "lost")
         gate = self._touched(self._choose(session.footprint, session.model, source.engine))
         return gate, gate.adopt(session, now=now)
 
@@ -228,19 +237,39 @@ class Fleet:
         return self._placement.choose(gates, tokens=tokens)
 
     def _share(self, now: float) -> list[Ticket]:
-        """Let an engine that has room serve a new session that waits for another: it has no cache to lose."""
+        """Let an engine that has room serve who waits for another: a session that has waited to resume for long enough,
+        whose cache is then computed again, and else a new one, which has none to lose.
+        """
         decided: list[Ticket] = []
         if len(self._gates) == 1:
             return decided
         for gate in self._standings.to_ask(now):
-            while not gate.waiting and (donor := self._standings.longest_waiting_new(gate.engine)) is not None:
-                head = donor.first_new()
-                if head is None or not gate.make_room(head.footprint, now=now):
+            while not gate.waiting:
+                more = self._take_mover(gate, now)
+                if more is None:
+                    more = self._take_new(gate, now)
+                if more is None:
                     break
-                self._touched(donor).part_with(head)
-                # The next in the donor's line may need less room than the one that stood before it.
-                decided += self._touched(gate).adopt(head, now=now) + donor.expire(now=now)
+                decided += more
         return decided
+
+    def _take_mover(self, gate: SessionGate, now: float) -> list[Ticket] | None:
+        donor = self._standings.longest_waiting_mover(gate.engine)
+        return None if donor is None else self._take(gate, donor, donor.first_waiting(), "waited", now)
+
+    def _take_new(self, gate: SessionGate, now: float) -> list[Ticket] | None:
+        donor = self._standings.longest_waiting_new(gate.engine)
+        return None if donor is None else self._take(gate, donor, donor.first_new(), "shared", now)
+
+    def _take(
+        self, gate: SessionGate, donor: SessionGate, session: Session | None, reason: str, now: float
+    ) -> list[Ticket] | None:
+        """What was decided by the session's move; None where there is no room for it."""
+        if session is None or not gate.make_room(session.footprint, now=now):
+            return None
+        self._touched(donor).part_with(session, reason)
+        # The next in the donor's line may need less room than the one that stood before it.
+        return self._touched(gate).adopt(session, now=now) + donor.expire(now=now)
 
 
 def _beside(key: str, model: str | None) -> str:

@@ -139,7 +139,7 @@ class SessionGate(GateState):
         self._draining = True
         return [self._withdraw(ticket, Outcome.DRAINING, now) for ticket in list(self._holds)]
 
-    def part_with(self, session: Session) -> None:
+    def part_with(self, session: Session, reason: str) -> None:
         """Hand a session over to another gate's `adopt`, with its held tickets and its seniority; an active one loses
         its place. The line moves with the next event. `ValueError` while requests are in flight: the engine has them.
         """
@@ -147,6 +147,7 @@ class SessionGate(GateState):
             raise ValueError(f"session {session.key!r} has requests in flight")
         if session.state is SessionState.ACTIVE:
             self._pause(session, "moved")
+        self.counters["move", reason] += 1
         self._line.leave(session)
         self.sessions.remove(session)
         session.cache = None

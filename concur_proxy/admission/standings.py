@@ -1,16 +1,19 @@
 """How the gates of a fleet stand to each other, so that no event need look at all of them."""
 
+import math
 from collections.abc import Mapping
 
 from concur_proxy.admission.earliest import Earliest
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.roster import Roster
+from concur_proxy.admission.session import Session, SessionState
 
 
 class Standings:
     """What the fleet compares gates by, read anew only from those that an event has touched."""
 
-    def __init__(self, gates: Mapping[str, SessionGate], roster: Roster) -> None:
+    def __init__(self, gates: Mapping[str, SessionGate], roster: Roster, *, move_after_s: float = math.inf) -> None:
+        """`move_after_s`: how long a session waits to resume where its cache was before it may resume elsewhere."""
         self._gates = gates
         self._roster = roster
         self._order = {engine: number for number, engine in enumerate(gates)}
@@ -22,6 +25,11 @@ class Standings:
         """Rank, footprint and model of each line's first new session."""
         self._seniority = Earliest()
         """The ranks of these."""
+        self._move_after_s = move_after_s
+        self._moves = Earliest()
+        """When the next in each line, if it waits to resume, may do so elsewhere."""
+        self._movers: dict[str, Session] = {}
+        """Those of them that may by now."""
         self._takers: set[str] = set()
         """Engines that could serve a session that waits for another: nobody waits there."""
         self._lapses = Earliest()
@@ -37,9 +45,11 @@ class Standings:
     def next_deadline(self) -> float | None:
         """When time alone makes something happen, or None."""
         self._refresh()
-        deadline = self._deadlines.first()
-        times = (None if deadline is None else deadline[0], self._next_lapse() if self._heads else None)
-        return min((time for time in times if time is not None), default=None)
+        firsts = (self._deadlines.first(), self._moves.first() if self._takers else None)
+        times = [first[0] for first in firsts if first is not None]
+        if (self._heads or self._movers) and (lapse := self._next_lapse()) is not None:
+            times.append(lapse)
+        return min(times, default=None)
 
     def due(self, now: float) -> list[SessionGate]:
         """The gates that have something to do because time has passed."""
@@ -47,6 +57,18 @@ class Standings:
         due = self._deadlines.pop(now)
         self._touched |= due
         return self._in_order(due)
+
+    def longest_waiting_mover(self, taker: str) -> SessionGate | None:
+        """The gate in whose line stands the most senior of the sessions that have waited there for long enough to
+        resume, and that this engine may take; or None.
+        """
+        self._refresh()
+        movers = [
+            (session.rank, engine)
+            for engine, session in self._movers.items()
+            if engine != taker and self._roster.takes(taker, session.model)
+        ]
+        return self._gates[min(movers)[1]] if movers else None
 
     def longest_waiting_new(self, taker: str) -> SessionGate | None:
         """The gate in whose line stands the most senior of the waiting new sessions that this engine may take, of the
@@ -60,11 +82,16 @@ class Standings:
         return self._gates[min(others)[1]] if others else None
 
     def to_ask(self, now: float) -> list[SessionGate]:
-        """The takers that may have room for a new session which they had none for when this was last called; none
-        when no new session waits.
+        """The takers that may have room for a session which they had none for when this was last called; none when
+        none waits that may go to another engine.
         """
         self._refresh()
-        if not self._heads:
+        for engine in self._moves.pop(now):
+            mover = self._gates[engine].first_waiting()
+            if mover is not None:
+                self._movers[engine] = mover
+                self._have_heads_changed = True
+        if not self._heads and not self._movers:
             return []
         lapsed = self._lapses.pop(now)
         self._stale |= lapsed
@@ -81,7 +108,7 @@ class Standings:
         if self._roster.is_uniform:
             first = self._lapses.first()
             return None if first is None else first[0]
-        models = {head[2] for head in self._heads.values()}
+        models = {head[2] for head in self._heads.values()} | {session.model for session in self._movers.values()}
         useful = (engine for engine in self._takers if any(self._roster.serves(engine, model) for model in models))
         return min((time for engine in useful if (time := self._lapses.get(engine)) is not None), default=None)
 
@@ -108,9 +135,19 @@ class Standings:
                 del self._heads[engine]
             else:
                 self._heads[engine] = head
+        self._read_mover(engine, gate.first_waiting())
         takes = not gate.waiting and not self._roster.is_down(engine)
         if takes:
             self._takers.add(engine)
         else:
             self._takers.discard(engine)
         self._lapses.put(engine, gate.next_lapse() if takes else None)
+
+    def _read_mover(self, engine: str, head: Session | None) -> None:
+        if head is not None and self._movers.get(engine) is head:
+            return
+        self._movers.pop(engine, None)
+        if head is None or head.state is not SessionState.PAUSED or self._move_after_s == math.inf:
+            self._moves.put(engine, None)
+        else:
+            self._moves.put(engine, next(iter(head.held)).arrived_at + self._move_after_s)

@@ -50,7 +50,7 @@ class GateState:
         self.counters: Counter[tuple[str, str]] = Counter()
         """Events so far by (event, reason): `admit` and `resume` (window, room, lease), `pause` (window, lease,
         client_gone, moved), `refuse` (an Outcome's value), `end` (said, answered, idle, or an Outcome's value),
-        `would_hold` (window)."""
+        `would_hold` (window), `move` to another gate (lost, shared, waited)."""
         self._options = options
         self._lease = lease
         self._numbers = count(1) if numbers is None else numbers
@@ -86,6 +86,10 @@ class GateState:
     def first_new(self) -> Session | None:
         """The first waiting session that was never admitted, or None."""
         return self._line.first_new()
+
+    def first_waiting(self) -> Session | None:
+        """The session that is next, or None."""
+        return self._line.head()
 
     def line(self) -> list[Session]:
         """The waiting sessions in the order of their turn."""

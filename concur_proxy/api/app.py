@@ -56,7 +56,7 @@ class GatewayApp:
                 options=options, lease=_make_lease(settings), window=law.window, engine=engine, numbers=numbers
             )
 
-        fleet = Fleet(engines=settings.engine, make_gate=make_gate)
+        fleet = Fleet(engines=settings.engine, make_gate=make_gate, move_after_s=settings.move_after_s)
         store: SessionStore = plugins.load("concur_proxy.stores.backends", settings.store).build(fleet, clock)
         governor_options = GovernorOptions(
             stale_after_s=settings.stale_after_s,

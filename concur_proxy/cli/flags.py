@@ -20,6 +20,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "fail_open_after_s",
         "fallback_window",
         "health_interval_s",
+        "move_after_s",
         "connect_timeout_s",
     ),
     "listening": ("host", "port", "drain_timeout_s"),

@@ -30,6 +30,7 @@ class Policy:
     infinite_cache: bool = False
     """The clairvoyant bound: an engine that never evicts."""
     max_hold_s: float = 540.0
+    move_after_s: float = 8.0
 
 
 FOR_LIFE_S = 1800.0

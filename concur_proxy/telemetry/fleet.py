@@ -53,6 +53,7 @@ EVENTS: Sequence[tuple[str, str, str, Sequence[str]]] = (
     ("concur_admissions", "Sessions admitted for the first time", "admit", _ADMITTED_BY),
     ("concur_resumes", "Paused sessions admitted again", "resume", _ADMITTED_BY),
     ("concur_pauses", "Sessions that lost their place at a step boundary", "pause", ("window", "lease", "client_gone")),
+    ("concur_moves", "Sessions handed over to another engine", "move", ("lost", "shared", "waited")),
     ("concur_refusals", "Requests not admitted", "refuse", _REFUSED_BY),
     ("concur_ended_sessions", "Sessions that ended", "end", ("said", "answered", "idle")),
     ("concur_would_hold", "Sessions that a law which only observes would have held", "would_hold", ("window",)),

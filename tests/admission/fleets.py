@@ -1,5 +1,6 @@
 """A fleet with a clock, for tests that tell a story of events."""
 
+import math
 from collections.abc import Iterator
 
 from concur_proxy.admission.fleet import Fleet
@@ -15,7 +16,7 @@ LEASE_S = 5.0
 class FleetScene:
     """A fleet, and `now`, which the test moves."""
 
-    def __init__(self, *engines: str, windows: dict[str, float] | None = None) -> None:
+    def __init__(self, *engines: str, windows: dict[str, float] | None = None, move_after_s: float = math.inf) -> None:
         def make_gate(engine: str, numbers: Iterator[int]) -> SessionGate:
             window = (windows or {}).get(engine, 1.0)
             return SessionGate(
@@ -26,7 +27,7 @@ class FleetScene:
                 numbers=numbers,
             )
 
-        self.fleet = Fleet(engines=engines, make_gate=make_gate)
+        self.fleet = Fleet(engines=engines, make_gate=make_gate, move_after_s=move_after_s)
         self.now = 0.0
         self.decided: list[Ticket] = []
 

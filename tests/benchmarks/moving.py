@@ -1,0 +1,83 @@
+"""What a move after a while is worth: `python -m tests.benchmarks.moving` prints a Markdown table.
+
+Sessions that were paused resume on their own engine only, or on another after 8 s or at once; four engines, the default
+law, means of 3 seeds. Loads are even at first; where sessions differ in length, they become uneven by themselves.
+"""
+
+import argparse
+import dataclasses
+import math
+from collections.abc import Sequence
+from statistics import fmean
+
+from concur_proxy.simulation.experiment import Experiment
+from concur_proxy.simulation.policy import POLICIES
+from concur_proxy.simulation.scenario import Population, Scenario, Waves
+from concur_proxy.simulation.scenarios import SCENARIOS
+from concur_proxy.simulation.spread import HeavyTailed, Uniform
+
+MOVE_AFTER_S = (math.inf, 8.0, 0.0)
+UNEVEN = Population(agents=256, turns=HeavyTailed(8, 1.0, 60), growth_tokens=Uniform(100, 900))
+CASES = (
+    SCENARIOS["four-engines"],
+    Scenario(
+        name="few long sessions",
+        summary="224 agents as in base beside 32 of about 30 turns",
+        populations=[
+            Population(agents=224),
+            Population(agents=32, turns=HeavyTailed(30, 0.5, 60), growth_tokens=Uniform(100, 400)),
+        ],
+        engines=4,
+    ),
+    Scenario(name="uneven lengths", summary="8 turns in the median, up to 60", populations=[UNEVEN], engines=4),
+    Scenario(
+        name="uneven, in waves",
+        summary="as before, 64 agents a minute",
+        populations=[dataclasses.replace(UNEVEN, arrivals=Waves(size=64, every_s=60))],
+        engines=4,
+    ),
+    Scenario(
+        name="heavy-tailed tools",
+        summary="tools of 2 s in the median and up to 300 s",
+        populations=[Population(agents=256, gap_s=HeavyTailed(2.0, 1.5, 300.0))],
+        engines=4,
+    ),
+)
+HEAD = """\
+| load | move after | makespan, s | | session p99, s | hold p99, s | sessions moved |
+| --- | --- | ---: | ---: | ---: | ---: | ---: |"""
+
+
+def measure(case: Scenario, move_after_s: float, seeds: int) -> list[float]:
+    """Makespan, session p99, hold p99 and moves; means."""
+    rows = []
+    for seed in range(1, seeds + 1):
+        policy = dataclasses.replace(POLICIES["tokens"], move_after_s=move_after_s)
+        experiment = Experiment(case, policy, seed, keeps_courses=False)
+        result = experiment.run()
+        moved = sum(gate.counters["move", "waited"] for gate in experiment.gateway.fleet.gates.values())
+        rows.append((result.makespan_s, result.session_p99_s, result.hold_p99_s, float(moved)))
+    return [fmean(values) for values in zip(*rows, strict=True)]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print a Markdown table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.moving", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3)
+    given = parser.parse_args(arguments)
+    print(HEAD)
+    for case in CASES:
+        alone = 0.0
+        for move_after_s in MOVE_AFTER_S:
+            makespan_s, session_s, hold_s, moved = measure(case, move_after_s, given.seeds)
+            alone = alone or makespan_s
+            name = "never" if move_after_s == math.inf else f"{move_after_s:g} s"
+            change = f"{100 * (makespan_s / alone - 1):+.1f} %" if makespan_s != alone else ""
+            print(
+                f"| {case.name} | {name} | {makespan_s:.0f} | {change} | {session_s:.0f} | {hold_s:.0f} | {moved:.0f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
