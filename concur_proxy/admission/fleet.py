@@ -1,11 +1,12 @@
 """The gates of all engines behind one door: a session is placed once and stays where its KV cache lives."""
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from itertools import count
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.placement import LeastPressure, Placement
+from concur_proxy.admission.record import SessionRecord
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.roster import Roster
 from concur_proxy.admission.session import Session
@@ -13,7 +14,7 @@ from concur_proxy.admission.standings import Standings
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 
-GateFactory = Callable[[str, Iterator[int]], SessionGate]
+GateFactory = Callable[[str, Numbers], SessionGate]
 """Makes the gate of an engine, by the engine's name and the fleet-wide numbers for seniority."""
 
 
@@ -27,11 +28,14 @@ class Fleet:
         make_gate: GateFactory,
         placement: Placement | None = None,
         move_after_s: float = math.inf,
+        after: int = 0,
     ) -> None:
-        """`move_after_s`: how long a session that was paused waits for its own engine before another may take it."""
+        """`move_after_s`: how long a session that was paused waits for its own engine before another may take it.
+        `after`: larger than any seniority that another process gave before.
+        """
         if not engines:
             raise ValueError("a fleet needs at least one engine")
-        self._numbers = count(1)
+        self._numbers = Numbers(after=after)
         self._gates = {engine: make_gate(engine, self._numbers) for engine in engines}
         self._placement: Placement = placement or LeastPressure()
         self._homes: dict[str, str] = {}
@@ -65,12 +69,14 @@ class Fleet:
         body_bytes: int = 0,
         model: str | None = None,
         avoid: str | None = None,
+        rank: int | None = None,
     ) -> tuple[Ticket, list[Ticket]]:
         """A request of session `key` has come, or of none (then it is a session of its own, ended with its answer).
 
         It goes to an engine that serves `model`, and to another one than `avoid` if any can take it. A session's
         request for a model that other engines serve than those that serve the session's own is of a session beside
-        that one: it has another cache.
+        that one: it has another cache. `rank` is the seniority that a session which is not known here was given
+        elsewhere.
         """
         one_shot = key is None
         name = f"\0{next(self._numbers)}" if key is None else key
@@ -86,7 +92,7 @@ class Fleet:
             gate, more = self._move(session, gate, now)
             decided += more
         ticket, more = self._touched(gate).arrive(
-            name, now=now, deadline=deadline, body_bytes=body_bytes, one_shot=one_shot, model=model
+            name, now=now, deadline=deadline, body_bytes=body_bytes, one_shot=one_shot, model=model, rank=rank
         )
         return ticket, decided + more + self._share(now)
 
@@ -184,6 +190,52 @@ class Fleet:
     def drain(self, *, now: float) -> list[Ticket]:
         """Stop admitting, see `SessionGate.drain`."""
         return [ticket for gate in self._gates.values() for ticket in self._touched(gate).drain(now=now)]
+
+    def note_changes(self, changes: set[str]) -> None:
+        """Put the keys of sessions that change into `changes`, from now on."""
+        for gate in self._gates.values():
+            gate.sessions.note_changes(changes)
+
+    def record(self, key: str, *, now: float) -> SessionRecord | None:
+        """What must be kept of the session; None when there is nothing: it is over, or of one request."""
+        gate, session = self._find(key)
+        if gate is None or session is None or session.one_shot:
+            return None
+        return SessionRecord.of(session, gate.engine, now=now)
+
+    def restore(self, record: SessionRecord, *, now: float) -> None:
+        """Know a session again, with its place if it had one. One that is known is left as it is."""
+        if record.key not in self._homes:
+            engine = record.engine if record.engine in self._gates else self._roster.candidates(record.model)[0]
+            self._touched(self._gates[engine]).restore(record.session(rank=self._numbers.take(record.rank), now=now))
+
+    def claim(
+        self,
+        key: str | None,
+        *,
+        engine: str,
+        rank: int | None,
+        now: float,
+        body_bytes: int = 0,
+        model: str | None = None,
+    ) -> tuple[Ticket, list[Ticket]]:
+        """A request that another process released is at `engine`: its session holds a place there, whatever the window
+        says. A session that is known elsewhere comes along; `ValueError` for an engine that there is not.
+        """
+        if engine not in self._gates:
+            raise ValueError(f"no engine {engine}")
+        name = f"\0{next(self._numbers)}" if key is None else key
+        home, session = self._find(name)
+        if home is not None and session is not None and home.engine != engine:
+            if session.in_flight:
+                name, home = _beside(name, engine), None
+            else:
+                self._touched(home).part_with(session, "moved")
+                self._touched(self._gates[engine]).adopt(session, now=now)
+        ticket, decided = self._touched(self._gates[engine]).claim(
+            name, rank=rank, now=now, body_bytes=body_bytes, one_shot=key is None, model=model
+        )
+        return ticket, decided + self._share(now)
 
     def expected_wait(self, ticket: Ticket, *, now: float) -> tuple[int, float]:
         """A held or refused ticket's place in its line, from 1, and the seconds that this place will probably take."""

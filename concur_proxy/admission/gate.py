@@ -22,13 +22,14 @@ class SessionGate(GateState):
         body_bytes: int = 0,
         one_shot: bool = False,
         model: str | None = None,
+        rank: int | None = None,
     ) -> tuple[Ticket, list[Ticket]]:
         """A request of session `key` has come; returns its ticket, and every ticket that this decided (maybe its own
-        among them).
+        among them). `rank` is a new session's seniority where it was given one elsewhere.
         """
         session = self.sessions.get(key)
         if session is None:
-            session = Session(key=key, rank=next(self._numbers), one_shot=one_shot, now=now, model=model)
+            session = Session(key=key, rank=self._numbers.take(rank), one_shot=one_shot, now=now, model=model)
         ticket = Ticket(session=session, number=next(self._numbers), now=now, deadline=deadline, body_bytes=body_bytes)
         estimate = self.accounts.footprint_with(session, body_bytes)
         refusal = self._refusal(session, estimate, now)
@@ -164,6 +165,37 @@ class SessionGate(GateState):
         else:
             self.sessions.sleep(session)
         return self._pump(now)
+
+    def restore(self, session: Session) -> None:
+        """Know a session again that another process knew, as it stood: with its place if it is active, and idle."""
+        self.sessions.add(session)
+        if session.state is SessionState.ACTIVE:
+            self._places.take(session)
+            self._places.rest(session)
+        self.sessions.sleep(session)
+
+    def claim(
+        self,
+        key: str,
+        *,
+        rank: int | None,
+        now: float,
+        body_bytes: int = 0,
+        one_shot: bool = False,
+        model: str | None = None,
+    ) -> tuple[Ticket, list[Ticket]]:
+        """A request that another process released is in flight: its session holds a place, whatever the window says.
+        Returns the request's ticket, and those of the session that waited here.
+        """
+        session = self.sessions.get(key)
+        if session is None:
+            session = Session(key=key, rank=self._numbers.take(rank), one_shot=one_shot, now=now, model=model)
+        ticket = Ticket(session=session, number=next(self._numbers), now=now, deadline=now, body_bytes=body_bytes)
+        estimate = self.accounts.footprint_with(session, body_bytes)
+        self._wake(session, now)
+        self._set_footprint(session, estimate)
+        self._decide(ticket, Outcome.ADMITTED, now)
+        return ticket, [] if session.state is SessionState.ACTIVE else self._admit(session, "claim", now)
 
     def has_room_for(self, tokens: float) -> bool:
         """Whether a session of this footprint would be admitted if it were next."""

@@ -1,9 +1,7 @@
 """What a gate knows, and the questions that can be put to it."""
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 
 from concur_proxy.admission.accounts import TokenAccounts
 from concur_proxy.admission.drain import DrainRate
@@ -11,6 +9,7 @@ from concur_proxy.admission.holds import Holds
 from concur_proxy.admission.lease import Lease
 from concur_proxy.admission.limits import Limits
 from concur_proxy.admission.line import WaitingLine
+from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.places import Places
 from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.snapshot import GateSnapshot
@@ -42,18 +41,18 @@ class GateState:
         lease: Lease,
         window: float,
         engine: str = "",
-        numbers: Iterator[int] | None = None,
+        numbers: Numbers | None = None,
     ) -> None:
         self.engine = engine
         self.sessions = SessionTable()
         self.accounts = TokenAccounts()
         self.counters: Counter[tuple[str, str]] = Counter()
-        """Events so far by (event, reason): `admit` and `resume` (window, room, lease), `pause` (window, lease,
+        """Events so far by (event, reason): `admit` and `resume` (window, room, lease, claim), `pause` (window, lease,
         client_gone, moved), `refuse` (an Outcome's value), `end` (said, answered, idle, or an Outcome's value),
         `would_hold` (window), `move` to another gate (lost, shared, waited)."""
         self._options = options
         self._lease = lease
-        self._numbers = count(1) if numbers is None else numbers
+        self._numbers = Numbers() if numbers is None else numbers
         self._line = WaitingLine()
         self._places = Places()
         self._limits = Limits(

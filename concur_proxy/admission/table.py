@@ -15,10 +15,15 @@ class SessionTable:
         self._dormant: OrderedDict[Session, None] = OrderedDict()
         self._homes: dict[str, str] = {}
         self._name = ""
+        self._changes: set[str] | None = None
 
     def list_in(self, homes: dict[str, str], name: str) -> None:
         """Keep the keys of this table in `homes` as well, with its name."""
         self._homes, self._name = homes, name
+
+    def note_changes(self, changes: set[str]) -> None:
+        """Put the keys of sessions that change into `changes`, from now on."""
+        self._changes = changes
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -39,12 +44,14 @@ class SessionTable:
         self._sessions[session.key] = session
         self._homes[session.key] = self._name
         self._states[session.state] += 1
+        self._note(session)
 
     def remove(self, session: Session) -> None:
         """Know the session no more."""
         del self._sessions[session.key], self._homes[session.key]
         self._states[session.state] -= 1
         self._dormant.pop(session, None)
+        self._note(session)
 
     def move(self, session: Session, state: SessionState) -> None:
         """Change the session's state; an illegal change raises `ValueError` and counts nothing."""
@@ -52,10 +59,12 @@ class SessionTable:
         session.enter(state)
         self._states[before] -= 1
         self._states[state] += 1
+        self._note(session)
 
     def sleep(self, session: Session) -> None:
         """The session has no request left; `idle_since` says since when."""
         self._dormant[session] = None
+        self._note(session)
 
     def wake(self, session: Session) -> None:
         """The session is back with a request."""
@@ -64,3 +73,7 @@ class SessionTable:
     def longest_dormant(self) -> Session | None:
         """The session silent for longest, or None."""
         return next(iter(self._dormant), None)
+
+    def _note(self, session: Session) -> None:
+        if self._changes is not None:
+            self._changes.add(session.key)

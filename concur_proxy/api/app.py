@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
@@ -11,6 +11,7 @@ from concur_proxy import plugins
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.lease import FixedLease, LearnedLease, Lease
+from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.state import GateOptions
 from concur_proxy.api.admin import ADMIN_PATHS, build_admin
 from concur_proxy.api.messages import Receive, Scope, Send
@@ -44,7 +45,7 @@ class GatewayApp:
         self._background: asyncio.Task[None] | None = None
         laws = {engine: _make_law(settings) for engine in settings.engine}
 
-        def make_gate(engine: str, numbers: Iterator[int]) -> SessionGate:
+        def make_gate(engine: str, numbers: Numbers) -> SessionGate:
             law = laws[engine]
             options = GateOptions(
                 max_waiting_sessions=settings.max_waiting_sessions,

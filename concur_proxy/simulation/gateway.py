@@ -1,12 +1,13 @@
 """The gateway in virtual time: the same gates, governors and laws, with calls where HTTP is."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from concur_proxy import plugins
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.lease import FixedLease, LearnedLease
+from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.snapshot import GateSnapshot
 from concur_proxy.admission.state import GateOptions
@@ -184,7 +185,7 @@ class SimulatedGateway:
         self._apply(self.fleet.resize(loop.engine.name, window, now=now, budget=loop.governor.budget))
         self._timeline.after(self._interval_s, partial(self._scrape, loop))
 
-    def _make_gate(self, engine: str, numbers: Iterator[int]) -> SessionGate:
+    def _make_gate(self, engine: str, numbers: Numbers) -> SessionGate:
         law, lease_s = self._laws[engine], self.policy.idle_lease_s
         return SessionGate(
             options=GateOptions(enforcing=law.enforces, work_conserving=self.policy.work_conserving),

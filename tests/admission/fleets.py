@@ -1,11 +1,11 @@
 """A fleet with a clock, for tests that tell a story of events."""
 
 import math
-from collections.abc import Iterator
 
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.lease import FixedLease
+from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.state import GateOptions
 from concur_proxy.admission.ticket import Ticket
 from tests.admission.gates import HOLD_S, body_of
@@ -17,7 +17,7 @@ class FleetScene:
     """A fleet, and `now`, which the test moves."""
 
     def __init__(self, *engines: str, windows: dict[str, float] | None = None, move_after_s: float = math.inf) -> None:
-        def make_gate(engine: str, numbers: Iterator[int]) -> SessionGate:
+        def make_gate(engine: str, numbers: Numbers) -> SessionGate:
             window = (windows or {}).get(engine, 1.0)
             return SessionGate(
                 options=GateOptions(session_ttl_s=100.0),

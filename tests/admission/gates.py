@@ -1,10 +1,9 @@
 """A gate with a clock and a diary, for tests that tell a story of events."""
 
-from collections.abc import Iterator
-
 from concur_proxy.admission.footprint import FootprintEstimator
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.lease import FixedLease, Lease
+from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.session import Session
 from concur_proxy.admission.state import GateOptions
@@ -42,7 +41,7 @@ class Scene:
         work_conserving: bool = True,
         enforcing: bool = True,
         engine: str = "e",
-        numbers: Iterator[int] | None = None,
+        numbers: Numbers | None = None,
     ) -> None:
         options = GateOptions(
             max_waiting_sessions=max_waiting,

@@ -1,14 +1,13 @@
-from itertools import count
-
 import pytest
 
+from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import SessionState
 from tests.admission.gates import Scene
 
 
 def _two() -> tuple[Scene, Scene]:
-    numbers = count(1)
+    numbers = Numbers()
     return Scene(window=1.0, engine="source", numbers=numbers), Scene(window=1.0, engine="target", numbers=numbers)
 
 

@@ -1,5 +1,4 @@
-from itertools import count
-
+from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.roster import Roster
 from concur_proxy.admission.standings import Standings
 from tests.admission.gates import Scene
@@ -9,7 +8,7 @@ class Stand:
     """Two gates of one place each."""
 
     def __init__(self) -> None:
-        numbers = count(1)
+        numbers = Numbers()
         self.scenes = {engine: Scene(engine=engine, numbers=numbers) for engine in "ab"}
         self.roster = Roster("ab")
         self.standings = Standings({engine: scene.gate for engine, scene in self.scenes.items()}, self.roster)
@@ -80,7 +79,7 @@ def test_only_gates_with_something_due_are_named() -> None:
 
 
 def test_an_engine_is_offered_the_eldest_that_it_can_serve() -> None:
-    numbers = count(1)
+    numbers = Numbers()
     scenes = {engine: Scene(engine=engine, numbers=numbers) for engine in "abc"}
     roster = Roster("abc")
     standings = Standings({engine: scene.gate for engine, scene in scenes.items()}, roster)

@@ -7,13 +7,14 @@ Each engine has its window full and sessions in line. A *turn* is a request of a
 import argparse
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from statistics import median
 
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.lease import LearnedLease
+from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.state import GateOptions
 from concur_proxy.admission.ticket import Ticket
 
@@ -33,7 +34,7 @@ class Crowd:
     def __init__(self, engines: int) -> None:
         options = GateOptions(max_waiting_sessions=10 * QUEUED)
 
-        def make_gate(engine: str, numbers: Iterator[int]) -> SessionGate:
+        def make_gate(engine: str, numbers: Numbers) -> SessionGate:
             return SessionGate(options=options, lease=LearnedLease(), window=WINDOW, engine=engine, numbers=numbers)
 
         self.fleet = Fleet(engines=[f"engine-{number}" for number in range(engines)], make_gate=make_gate)

@@ -74,7 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             name = "never" if move_after_s == math.inf else f"{move_after_s:g} s"
             change = f"{100 * (makespan_s / alone - 1):+.1f} %" if makespan_s != alone else ""
             print(
-                f"| {case.name} | {name} | {makespan_s:.0f} | {change} | {session_s:.0f} | {hold_s:.0f} | {moved:.0f} |",
+                f"| {case.name} | {name} | {makespan_s:.0f} | {change} | {session_s:.0f} | {hold_s:.0f} "
+                f"| {moved:.0f} |",
                 flush=True,
             )
 

@@ -1,5 +1,4 @@
 import math
-from collections.abc import Iterator
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -8,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.lease import FixedLease
+from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.session import Session, SessionState
@@ -44,7 +44,7 @@ class FleetMachine(RuleBasedStateMachine):
     def open(self, engines: int, window: float, move_after_s: float, *, work_conserving: bool) -> None:
         options = GateOptions(max_waiting_sessions=100, session_ttl_s=TTL, work_conserving=work_conserving)
 
-        def make_gate(engine: str, numbers: Iterator[int]) -> SessionGate:
+        def make_gate(engine: str, numbers: Numbers) -> SessionGate:
             return SessionGate(options=options, lease=FixedLease(LEASE), window=window, engine=engine, numbers=numbers)
 
         self.now = 0.0

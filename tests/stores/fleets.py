@@ -1,10 +1,11 @@
 """Fleets for tests of what stands around them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.lease import FixedLease
+from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.state import GateOptions
 
 
@@ -13,7 +14,7 @@ def make_fleet(
 ) -> Fleet:
     """A fleet whose gates each have this window, and nothing beyond it."""
 
-    def make_gate(engine: str, numbers: Iterator[int]) -> SessionGate:
+    def make_gate(engine: str, numbers: Numbers) -> SessionGate:
         options = GateOptions(max_waiting_sessions=max_waiting, session_ttl_s=100.0)
         return SessionGate(options=options, lease=FixedLease(lease_s), window=window, engine=engine, numbers=numbers)
 

@@ -1,0 +1,160 @@
+"""One gateway's own requests, whoever decides on them."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.session import Session
+from concur_proxy.admission.ticket import Ticket
+from concur_proxy.replication.messages import Abandon, Arrive, Claim, Decided, Finish, Held, Join, ToReplica
+
+REMEMBERED_SESSIONS = 20_000
+"""Sessions whose seniority a replica remembers for a leader that does not know them."""
+REMEMBERED_REFUSALS = 1_000
+"""Refused tickets whose expected wait can still be asked for."""
+
+
+@dataclass(slots=True)
+class _InHand:
+    """A request, and what it was and is."""
+
+    ticket: Ticket
+    key: str | None
+    model: str | None
+    wait: tuple[int, float] = (1, 0.0)
+    """Place in the line and seconds, as last heard."""
+
+
+class Replica:
+    """The requests that this process has in hand, and what it last heard of them. Its tickets' numbers are its own."""
+
+    def __init__(self) -> None:
+        self._in_hand: dict[int, _InHand] = {}
+        self._ranks: OrderedDict[str, int] = OrderedDict()
+        self._refused: OrderedDict[Ticket, tuple[int, float]] = OrderedDict()
+        self._last = 0
+
+    def __len__(self) -> int:
+        return len(self._in_hand)
+
+    @property
+    def held(self) -> list[Ticket]:
+        """Its requests that wait."""
+        return [entry.ticket for entry in self._in_hand.values() if entry.ticket.is_held]
+
+    @property
+    def released(self) -> list[Ticket]:
+        """Its requests that are at an engine."""
+        return [entry.ticket for entry in self._in_hand.values() if entry.ticket.is_in_flight]
+
+    def knows(self, key: str) -> bool:
+        """Whether it has seen this session, and not its end."""
+        return key in self._ranks
+
+    def forget(self, key: str) -> None:
+        """The session is over."""
+        self._ranks.pop(key, None)
+
+    def arrive(
+        self, key: str | None, *, now: float, deadline: float, body_bytes: int, model: str | None
+    ) -> tuple[Ticket, Arrive]:
+        """A request has come."""
+        self._last += 1
+        rank = 0 if key is None else self._ranks.get(key, 0)
+        session = Session(key=key or "", rank=rank, one_shot=key is None, now=now, model=model)
+        ticket = Ticket(session=session, number=self._last, now=now, deadline=deadline, body_bytes=body_bytes)
+        entry = self._in_hand[ticket.number] = _InHand(ticket, key, model)
+        return ticket, Arrive(claim=_claim(entry, now))
+
+    def finish(
+        self,
+        ticket: Ticket,
+        *,
+        prompt_tokens: int | None,
+        completion_tokens: int | None,
+        cached_tokens: int | None,
+        client_gone: bool,
+    ) -> Finish | None:
+        """A released request is over; None when that has been said."""
+        if self._in_hand.pop(ticket.number, None) is None:
+            return None
+        ticket.finished = True
+        first_token_s = None
+        if ticket.first_token_at is not None and ticket.decided_at is not None:
+            first_token_s = ticket.first_token_at - ticket.decided_at
+        return Finish(
+            number=ticket.number,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
+            cached_tokens=cached_tokens,
+            first_token_s=first_token_s,
+            client_gone=client_gone,
+        )
+
+    def refuse(self, ticket: Ticket, outcome: Outcome, *, now: float) -> Abandon | None:
+        """A held request waits no more, whatever the leader thinks of it; None when it does not wait."""
+        if not ticket.is_held or ticket.number not in self._in_hand:
+            return None
+        ticket.outcome, ticket.decided_at = outcome, now
+        self._let_go(ticket)
+        return Abandon(number=ticket.number)
+
+    def overdue(self, *, now: float) -> list[Ticket]:
+        """Held requests past their deadline: whoever should have said so is silent."""
+        return [ticket for ticket in self.held if ticket.deadline <= now]
+
+    def join(self, *, now: float) -> Join:
+        """All that it has in hand, for a leader that does not know."""
+        return Join(claims=tuple(_claim(entry, now) for entry in self._in_hand.values()))
+
+    def receive(self, messages: Iterable[ToReplica], *, now: float) -> list[Ticket]:
+        """The leader says something of requests; returns those that are thereby decided."""
+        decided = []
+        for message in messages:
+            if not isinstance(message, Held | Decided):
+                continue
+            entry = self._in_hand.get(message.number)
+            if entry is None or not entry.ticket.is_held:
+                continue
+            entry.ticket.session.rank = message.rank
+            entry.wait = (message.position, message.wait_s)
+            if entry.key is not None:
+                self._remember(entry.key, message.rank)
+            if isinstance(message, Decided):
+                ticket = entry.ticket
+                ticket.outcome, ticket.engine, ticket.decided_at = Outcome(message.outcome), message.engine, now
+                if ticket.outcome is not Outcome.ADMITTED:
+                    self._let_go(ticket)
+                decided.append(ticket)
+        return decided
+
+    def expected_wait(self, ticket: Ticket) -> tuple[int, float]:
+        """A held or refused ticket's place in the line and the seconds that it will take, as last heard."""
+        entry = self._in_hand.get(ticket.number)
+        return self._refused.get(ticket, (1, 0.0)) if entry is None else entry.wait
+
+    def _let_go(self, ticket: Ticket) -> None:
+        self._refused[ticket] = self._in_hand.pop(ticket.number).wait
+        if len(self._refused) > REMEMBERED_REFUSALS:
+            self._refused.popitem(last=False)
+
+    def _remember(self, key: str, rank: int) -> None:
+        self._ranks[key] = rank
+        self._ranks.move_to_end(key)
+        if len(self._ranks) > REMEMBERED_SESSIONS:
+            self._ranks.popitem(last=False)
+
+
+def _claim(entry: _InHand, now: float) -> Claim:
+    ticket = entry.ticket
+    return Claim(
+        number=ticket.number,
+        key=entry.key,
+        body_bytes=ticket.body_bytes,
+        model=entry.model,
+        rank=ticket.session.rank or None,
+        engine=ticket.engine if ticket.is_in_flight else "",
+        hold_s=ticket.deadline - now,
+        waited_s=now - ticket.arrived_at,
+    )

@@ -1,0 +1,20 @@
+from concur_proxy.admission.numbers import Numbers
+
+
+def test_numbers_rise_from_where_others_left_off() -> None:
+    numbers = Numbers(after=100)
+    assert [next(numbers), next(numbers)] == [101, 102]
+
+
+def test_a_number_from_elsewhere_is_kept_once() -> None:
+    numbers = Numbers(after=100)
+    assert numbers.take(7) == 7
+    assert numbers.take(7) == 101
+    assert numbers.take(None) == 102
+
+
+def test_one_beyond_all_that_were_given_moves_these_on_and_one_among_them_is_not_trusted() -> None:
+    numbers = Numbers(after=100)
+    assert numbers.take(500) == 500
+    assert numbers.take(400) == 501
+    assert next(numbers) == 502
