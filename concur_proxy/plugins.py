@@ -1,4 +1,6 @@
-"""Parts chosen by name: a plug-in is one module in a package, and its name is the module's."""
+"""Parts chosen by name: a plug-in is one module in a package, and its name is the module's, with hyphens for its
+underscores.
+"""
 
 from difflib import get_close_matches
 from importlib import import_module
@@ -8,7 +10,7 @@ from types import ModuleType
 
 def available(package: str) -> list[str]:
     """The names that `package` offers, sorted."""
-    return sorted(module.name for module in iter_modules(import_module(package).__path__))
+    return sorted(module.name.replace("_", "-") for module in iter_modules(import_module(package).__path__))
 
 
 def load(package: str, name: str) -> ModuleType:
@@ -18,4 +20,4 @@ def load(package: str, name: str) -> ModuleType:
         near = get_close_matches(name, names, n=1)
         hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(names)}"
         raise ValueError(f"there is no {name!r}: {hint}")
-    return import_module(f"{package}.{name}")
+    return import_module(f"{package}.{name.replace('-', '_')}")

@@ -155,6 +155,7 @@ class GatewaySettings(BaseSettings):
     health_interval_s: float = Field(
         5.0, ge=0, le=600, description="Time between two questions for an engine's `/health`; 0 for none"
     )
+    placement: str = Field("least-pressure", min_length=1, description="How new sessions are placed on engines")
     move_after_s: float = Field(
         8.0, ge=0, description="Wait for its own engine after which a paused session may resume on another"
     )

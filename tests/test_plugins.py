@@ -35,6 +35,12 @@ def test_an_unknown_name_is_an_error_that_tells_the_mend(name: str, mend: str) -
     assert str(error.value).startswith(mend)
 
 
+def test_a_name_of_two_words_is_written_with_a_hyphen() -> None:
+    placements = "concur_proxy.admission.placements"
+    assert plugins.available(placements) == ["consistent-hash", "least-pressure"]
+    assert plugins.load(placements, "consistent-hash").__name__ == f"{placements}.consistent_hash"
+
+
 def test_a_new_file_is_a_new_plugin(tmp_path: Path) -> None:
     before = plugins.available(DIALECTS)
     with added_plugin(DIALECTS, "tgi", "answer = 42\n", tmp_path):

@@ -5,7 +5,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.numbers import Numbers
-from concur_proxy.admission.placement import LeastPressure, Placement
+from concur_proxy.admission.placement import Placement
+from concur_proxy.admission.placements.least_pressure import LeastPressure
 from concur_proxy.admission.record import SessionRecord
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.roster import Roster
@@ -86,7 +87,7 @@ class Fleet:
             name = _beside(name, model)
             gate, session = self._find(name)
         if gate is None or session is None:
-            gate = self._place(body_bytes, model, avoid)
+            gate = self._place(name, body_bytes, model, avoid)
         elif not session.in_flight and self._roster.has_lost(gate.engine, session.model, avoid):
             # Its cache is lost with the engine; what is in flight there must end first.
             gate, more = self._move(session, gate, now)
@@ -275,18 +276,18 @@ class Fleet:
 
     def _move(self, session: Session, source: SessionGate, now: float) -> tuple[SessionGate, list[Ticket]]:
         self._touched(source).part_with(session, "lost")
-        gate = self._touched(self._choose(session.footprint, session.model, source.engine))
+        gate = self._touched(self._choose(session.key, session.footprint, session.model, source.engine))
         return gate, gate.adopt(session, now=now)
 
-    def _place(self, body_bytes: int, model: str | None, avoid: str | None) -> SessionGate:
+    def _place(self, key: str, body_bytes: int, model: str | None, avoid: str | None) -> SessionGate:
         first = next(iter(self._gates.values()))
         if len(self._gates) == 1:
             return first
-        return self._choose(first.accounts.estimator.estimate(body_bytes), model, avoid)
+        return self._choose(key, first.accounts.estimator.estimate(body_bytes), model, avoid)
 
-    def _choose(self, tokens: float, model: str | None, avoid: str | None) -> SessionGate:
+    def _choose(self, key: str, tokens: float, model: str | None, avoid: str | None) -> SessionGate:
         gates = [self._gates[engine] for engine in self._roster.candidates(model, avoid)]
-        return self._placement.choose(gates, tokens=tokens)
+        return self._placement.choose(gates, key=key, tokens=tokens)
 
     def _share(self, now: float) -> list[Ticket]:
         """Let an engine that has room serve who waits for another: a session that has waited to resume for long enough,

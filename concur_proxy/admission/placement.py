@@ -1,4 +1,4 @@
-"""Which engine a session goes to."""
+"""The interface of a placement: which engine a session goes to."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,21 +7,14 @@ from concur_proxy.admission.gate import SessionGate
 
 
 class Placement(Protocol):
-    """Chooses a gate for a session that has none."""
+    """Chooses a gate for a session that has none; its file is `placements/<name>.py` with a `build()`.
 
-    def choose(self, gates: Sequence[SessionGate], *, tokens: float) -> SessionGate:
-        """One of `gates` (never empty) for a session of this footprint."""
+    Whatever it chooses, a new session that waits is served by an engine that has room sooner, and one whose engine is
+    lost is placed anew.
+    """
+
+    def choose(self, gates: Sequence[SessionGate], *, key: str, tokens: float) -> SessionGate:
+        """One of `gates` for session `key` of this footprint. They are never none, in the fleet's order, and all can
+        take it.
+        """
         ...
-
-
-class LeastPressure:
-    """A gate with room first, then the shortest line, the least KV cache spoken for, the fewest sessions."""
-
-    def choose(self, gates: Sequence[SessionGate], *, tokens: float) -> SessionGate:
-        """The least pressed of `gates`; the first of equals."""
-        ordered = sorted(gates, key=_pressure)
-        return next((gate for gate in ordered if gate.has_room_for(tokens)), ordered[0])
-
-
-def _pressure(gate: SessionGate) -> tuple[int, float, int]:
-    return (gate.waiting, gate.footprint_tokens, gate.active)

@@ -57,7 +57,12 @@ class GatewayApp:
                 options=options, lease=_make_lease(settings), window=law.window, engine=engine, numbers=numbers
             )
 
-        fleet = Fleet(engines=settings.engine, make_gate=make_gate, move_after_s=settings.move_after_s)
+        fleet = Fleet(
+            engines=settings.engine,
+            make_gate=make_gate,
+            placement=plugins.load("concur_proxy.admission.placements", settings.placement).build(),
+            move_after_s=settings.move_after_s,
+        )
         store: SessionStore = plugins.load("concur_proxy.stores.backends", settings.store).build(fleet, clock)
         governor_options = GovernorOptions(
             stale_after_s=settings.stale_after_s,

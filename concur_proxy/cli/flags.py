@@ -20,6 +20,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "fail_open_after_s",
         "fallback_window",
         "health_interval_s",
+        "placement",
         "move_after_s",
         "connect_timeout_s",
     ),
@@ -41,8 +42,9 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 
 LAWS = "concur_proxy.control.laws"
 STORES = "concur_proxy.stores.backends"
+PLACEMENTS = "concur_proxy.admission.placements"
 
-_PACKAGES = {"law": LAWS, "store": STORES}
+_PACKAGES = {"law": LAWS, "placement": PLACEMENTS, "store": STORES}
 """Settings that name a module of a package."""
 
 _METAVARS = {
@@ -56,6 +58,7 @@ _METAVARS = {
     "session_body_fields": "FIELD",
     "session_end_headers": "HEADER",
     "idle_lease": "SECONDS",
+    "placement": "NAME",
     "store": "NAME",
     "allow_paths": "RULE",
     "log_level": "LEVEL",

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from concur_proxy import plugins
-from concur_proxy.cli.flags import LAWS, STORES, default_of, flag_of
+from concur_proxy.cli.flags import LAWS, PLACEMENTS, STORES, default_of, flag_of
 from concur_proxy.config_file import ConfigFileError, read_config_file
 from concur_proxy.settings import ENV_PREFIX, SDK_TIMEOUT_S, GatewaySettings
 
@@ -159,10 +159,11 @@ def _complaint(details: ErrorDetails) -> str:
 
 
 def _plugin_problems(settings: GatewaySettings, origins: _Origins) -> Iterator[str]:
-    try:
-        plugins.load(STORES, settings.store)
-    except ValueError as error:
-        yield f"{origins.tell('store')}: {error}"
+    for name, package in (("store", STORES), ("placement", PLACEMENTS)):
+        try:
+            plugins.load(package, getattr(settings, name))
+        except ValueError as error:
+            yield f"{origins.tell(name)}: {error}"
     try:
         law = plugins.load(LAWS, settings.law)
     except ValueError as error:

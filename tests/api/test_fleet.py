@@ -142,3 +142,18 @@ async def test_a_request_that_makes_no_tokens_avoids_an_engine_that_is_down() ->
         await gateway.until(lambda: one.url in gateway.app.store.down)
         assert (await gateway.client.post("/v1/embeddings", json={})).json() == answer()
         assert len(two.received) == 1
+
+
+async def test_a_session_that_was_forgotten_comes_back_to_its_engine_where_its_key_decides() -> None:
+    async with (
+        scripted_engine() as one,
+        scripted_engine() as two,
+        running_gateway(one.url, two.url, placement="consistent-hash") as gateway,
+    ):
+        keys = [f"agent-{number}" for number in range(8)]
+        for _ in range(2):
+            for key in keys:
+                await gateway.chat(key)
+                await gateway.client.post("/concur/v1/sessions/release", json={"session_id": key})
+        assert set(sessions(one)).isdisjoint(sessions(two))
+        assert sorted(sessions(one) + sessions(two)) == sorted(2 * keys)  # type: ignore[type-var]

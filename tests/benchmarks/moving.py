@@ -17,7 +17,7 @@ from concur_proxy.simulation.scenarios import SCENARIOS
 from concur_proxy.simulation.spread import HeavyTailed, Uniform
 
 MOVE_AFTER_S = (math.inf, 8.0, 0.0)
-UNEVEN = Population(agents=256, turns=HeavyTailed(8, 1.0, 60), growth_tokens=Uniform(100, 900))
+UNEVEN = Population(agents=768, turns=HeavyTailed(8, 1.0, 60), growth_tokens=Uniform(100, 900))
 CASES = (
     SCENARIOS["four-engines"],
     Scenario(
@@ -32,14 +32,14 @@ CASES = (
     Scenario(name="uneven lengths", summary="8 turns in the median, up to 60", populations=[UNEVEN], engines=4),
     Scenario(
         name="uneven, in waves",
-        summary="as before, 64 agents a minute",
-        populations=[dataclasses.replace(UNEVEN, arrivals=Waves(size=64, every_s=60))],
+        summary="as before, 192 agents a minute",
+        populations=[dataclasses.replace(UNEVEN, arrivals=Waves(size=192, every_s=60))],
         engines=4,
     ),
     Scenario(
         name="heavy-tailed tools",
         summary="tools of 2 s in the median and up to 300 s",
-        populations=[Population(agents=256, gap_s=HeavyTailed(2.0, 1.5, 300.0))],
+        populations=[Population(agents=512, gap_s=HeavyTailed(2.0, 1.5, 300.0))],
         engines=4,
     ),
 )
@@ -73,11 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             alone = alone or makespan_s
             name = "never" if move_after_s == math.inf else f"{move_after_s:g} s"
             change = f"{100 * (makespan_s / alone - 1):+.1f} %" if makespan_s != alone else ""
-            print(
-                f"| {case.name} | {name} | {makespan_s:.0f} | {change} | {session_s:.0f} | {hold_s:.0f} "
-                f"| {moved:.0f} |",
-                flush=True,
-            )
+            numbers = f"{session_s:.0f} | {hold_s:.0f} | {moved:.0f}"
+            print(f"| {case.name} | {name} | {makespan_s:.0f} | {change} | {numbers} |", flush=True)
 
 
 if __name__ == "__main__":

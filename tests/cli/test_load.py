@@ -31,6 +31,10 @@ def problems(flags: dict[str, object]) -> tuple[str, ...]:
             "--engine gpu:8000: must begin with http:// or https://, as in http://gpu:8000",
         ),
         ({"law": "aimed"}, "--law aimed: there is no 'aimed': did you mean aimd?"),
+        (
+            {"placement": "consistent-hsh"},
+            "--placement consistent-hsh: there is no 'consistent-hsh': did you mean consistent-hash?",
+        ),
         ({"store": "disk"}, "--store disk: there is no 'disk': choose one of memory"),
         (
             {"law": "aimd", "law_options": {"alhpa": "1"}},

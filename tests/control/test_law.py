@@ -113,8 +113,8 @@ def build(options):
 
 def test_one_more_file_is_one_more_law(tmp_path: Path) -> None:
     with added_plugin(LAWS, "by_capacity", NEW_LAW, tmp_path):
-        assert plugins.available(LAWS) == sorted([*NAMES, "by_capacity"])
-        law = _law("by_capacity")
+        assert plugins.available(LAWS) == sorted([*NAMES, "by-capacity"])
+        law = _law("by-capacity")
         decision = law.on_signal(CongestionSignal(now=0.0, capacity_tokens=50_000))
         assert (law.window, decision.window) == (5.0, 5.0)
     assert plugins.available(LAWS) == NAMES

@@ -1,0 +1,38 @@
+"""What holds for every placement: a new file in `admission/placements` is tested by being there."""
+
+import pytest
+
+from concur_proxy import plugins
+from concur_proxy.admission.placement import Placement
+from tests.admission.gates import Scene
+
+PACKAGE = "concur_proxy.admission.placements"
+
+
+@pytest.fixture(params=plugins.available(PACKAGE))
+def placement(request: pytest.FixtureRequest) -> Placement:
+    built: Placement = plugins.load(PACKAGE, str(request.param)).build()
+    return built
+
+
+def test_it_chooses_one_of_the_gates_and_the_same_while_nothing_changes(placement: Placement) -> None:
+    gates = [Scene(engine=engine).gate for engine in "abc"]
+    for key in ("x", "y", "\0 7", "\ud800"):
+        for tokens in (0.0, 1e9):
+            chosen = placement.choose(gates, key=key, tokens=tokens)
+            assert chosen in gates
+            assert placement.choose(gates, key=key, tokens=tokens) is chosen
+
+
+def test_of_one_gate_it_chooses_that(placement: Placement) -> None:
+    gate = Scene(window=1.0).gate
+    gate.arrive("other", now=0.0, deadline=1.0)
+    assert placement.choose([gate], key="x", tokens=1.0) is gate
+
+
+def test_it_changes_no_gate(placement: Placement) -> None:
+    scene = Scene(window=1.0)
+    scene.idle("a")
+    before = scene.gate.snapshot()
+    placement.choose([scene.gate, Scene().gate], key="x", tokens=1.0)
+    assert scene.gate.snapshot() == before
