@@ -209,7 +209,15 @@ class GatewaySettings(BaseSettings):
     record: Path | None = Field(
         None, description="File to which times and token counts of every answer are appended, for `simulate --trace`"
     )
-    store: str = Field("memory", min_length=1, description="Where sessions are kept")
+    store: str = Field(
+        "memory", min_length=1, description="Where sessions are kept: `memory`, or `redis` for several gateways"
+    )
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        min_length=1,
+        description="Redis 7 or Valkey: `redis://`, `rediss://`, `unix://`, `redis+sentinel://`, `redis+cluster://`",
+    )
+    redis_prefix: str = Field("concur", min_length=1, description="Begins every key; gateways that share it are one")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         "info", description="Least level that is logged: debug, info, warning or error"
     )

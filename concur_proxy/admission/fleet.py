@@ -170,6 +170,10 @@ class Fleet:
                 self._standings.touch(other)
             self._leaving |= self._gates.keys()
 
+    def models_of(self, engine: str) -> frozenset[str] | None:
+        """The models that the engine serves; None: not known."""
+        return self._roster.models_of(engine)
+
     def candidates(self, model: str | None) -> list[str]:
         """The engines to which a request outside of any session may go, the first of them first."""
         return self._roster.candidates(model)

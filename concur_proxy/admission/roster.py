@@ -51,6 +51,10 @@ class Roster:
         self._learn()
         return True
 
+    def models_of(self, engine: str) -> frozenset[str] | None:
+        """The models that the engine serves; None: not known."""
+        return self._models[engine]
+
     def serves(self, engine: str, model: str | None) -> bool:
         """Whether a request for `model` may go to the engine."""
         return engine in self._engines_of(model)

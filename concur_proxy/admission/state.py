@@ -15,6 +15,7 @@ from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.snapshot import GateSnapshot
 from concur_proxy.admission.table import SessionTable
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.control.law import Budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,11 @@ class GateState:
     def footprint_tokens(self) -> float:
         """KV cache that these sessions need."""
         return self._places.footprint_tokens
+
+    @property
+    def budget(self) -> Budget | None:
+        """The window in tokens, if there is one."""
+        return self._limits.budget
 
     @property
     def waiting(self) -> int:

@@ -1,8 +1,11 @@
 """The composition root: builds every part from the settings, and is the ASGI application."""
 
 import asyncio
+import os
+import secrets
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import httpx
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
@@ -24,7 +27,7 @@ from concur_proxy.runtime.monitor import EngineMonitor
 from concur_proxy.runtime.upstream import Upstream
 from concur_proxy.runtime.watch import EngineWatch
 from concur_proxy.settings import GatewaySettings
-from concur_proxy.stores.store import SessionStore
+from concur_proxy.stores.store import SessionStore, StoreParts
 from concur_proxy.telemetry.fleet import FleetCollector
 from concur_proxy.telemetry.recorder import TraceRecorder
 from concur_proxy.telemetry.requests import RequestMetrics
@@ -43,6 +46,7 @@ class GatewayApp:
         self._clock = clock
         self._draining = False
         self._background: asyncio.Task[None] | None = None
+        self.monitors: list[EngineMonitor] = []
         laws = {engine: _make_law(settings) for engine in settings.engine}
 
         def make_gate(engine: str, numbers: Numbers) -> SessionGate:
@@ -57,13 +61,26 @@ class GatewayApp:
                 options=options, lease=_make_lease(settings), window=law.window, engine=engine, numbers=numbers
             )
 
-        fleet = Fleet(
-            engines=settings.engine,
-            make_gate=make_gate,
-            placement=plugins.load("concur_proxy.admission.placements", settings.placement).build(),
-            move_after_s=settings.move_after_s,
+        def make_fleet(after: int) -> Fleet:
+            return Fleet(
+                engines=settings.engine,
+                make_gate=make_gate,
+                placement=plugins.load("concur_proxy.admission.placements", settings.placement).build(),
+                move_after_s=settings.move_after_s,
+                after=after,
+            )
+
+        parts = StoreParts(
+            make_fleet=make_fleet,
+            clock=clock,
+            url=settings.redis_url,
+            prefix=settings.redis_prefix,
+            replica=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}",
+            law_states=lambda: {monitor.engine: monitor.governor.save() for monitor in self.monitors},
         )
-        store: SessionStore = plugins.load("concur_proxy.stores.backends", settings.store).build(fleet, clock)
+        store: SessionStore = plugins.load("concur_proxy.stores.backends", settings.store).build(parts)
+        store.on_role(self._on_role)
+        store.on_overload(self._on_overload)
         governor_options = GovernorOptions(
             stale_after_s=settings.stale_after_s,
             fail_open_after_s=settings.fail_open_after_s,
@@ -114,6 +131,16 @@ class GatewayApp:
         else:
             await self._relay(scope, receive, send)
 
+    def _on_role(self, leads: bool, law_states: Mapping[str, Mapping[str, float]]) -> None:  # noqa: FBT001 - a callback
+        if leads:
+            for monitor in self.monitors:
+                monitor.resume(law_states.get(monitor.engine, {}))
+
+    def _on_overload(self, engine: str) -> None:
+        for monitor in self.monitors:
+            if monitor.engine == engine:
+                monitor.on_overload()
+
     def drain(self) -> None:
         """Refuse what is held and what comes; what is in flight goes on."""
         self._draining = True
@@ -121,11 +148,13 @@ class GatewayApp:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
+        await self.store.start()
         self._background = asyncio.create_task(self._watch())
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._background.cancel()
         await asyncio.gather(self._background, return_exceptions=True)
+        await self.store.stop()
         self._admitter.close()
         await self._upstream.close()
         if self._recorder is not None:

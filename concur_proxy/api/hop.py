@@ -97,7 +97,7 @@ class Hop:
         try:
             monitor.on_answer(response.status)
             if response.status in OVERLOADED and self._endpoint.is_generating:
-                monitor.on_overload()
+                self._parts.store.overloaded(engine)
             self.tap = tap(response)
             await self._hand_on(response)
         except EngineBroke as error:

@@ -2,9 +2,10 @@
 sanity.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from concur_proxy.control.law import Budget, ControlLaw, Decision, DecisionKind
+from concur_proxy.control.law import Budget, ControlLaw, Decision, DecisionKind, ResumableLaw
 from concur_proxy.control.signal import CongestionSignal
 
 
@@ -53,6 +54,18 @@ class WindowGovernor:
     def is_stale(self, *, now: float) -> bool:
         """Whether the newest signal is too old to be acted upon."""
         return not self._has_heard or self.signal_age_s(now=now) > self._options.stale_after_s
+
+    def save(self) -> dict[str, float]:
+        """What the law has learnt, if it can tell."""
+        return self._law.save() if isinstance(self._law, ResumableLaw) else {}
+
+    def resume(self, state: Mapping[str, float], *, window: float, budget: Budget | None, now: float) -> None:
+        """Go on where another process left off, with what its law had learnt and the windows that are in force."""
+        if isinstance(self._law, ResumableLaw):
+            self._law.resume(state)
+        self._window, self._budget = window, budget
+        self._heard_at = now
+        self._has_heard = False
 
     def on_signal(self, signal: CongestionSignal) -> Decision:
         """A signal has come. One without KV usage is as good as none: it tells nothing about the cache."""

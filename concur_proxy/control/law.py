@@ -1,8 +1,9 @@
 """The interface of a control law."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from concur_proxy.control.signal import CongestionSignal
 
@@ -37,6 +38,19 @@ class Decision:
     reason: str
     budget: Budget | None = None
     """A window in tokens beside it; None: sessions alone count."""
+
+
+@runtime_checkable
+class ResumableLaw(Protocol):
+    """A law that another process can go on with where this one left off."""
+
+    def save(self) -> dict[str, float]:
+        """What it has learnt."""
+        ...
+
+    def resume(self, state: Mapping[str, float]) -> None:
+        """Go on from what `save` told; a value that is missing or out of bounds stays as it is."""
+        ...
 
 
 class ControlLaw(Protocol):

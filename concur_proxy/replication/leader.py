@@ -83,6 +83,11 @@ class Leader:
                 post += self._hold(replica, claim, now, waited_s=now - came_at)
         return post
 
+    def next_deadline(self) -> float | None:
+        """When time alone makes something happen, or None."""
+        times = [self.fleet.next_deadline(), self._open_at if self._early else None]
+        return min((time for time in times if time is not None), default=None)
+
     def lose(self, replica: str, *, now: float) -> Post:
         """A replica is gone, and its requests with it; their sessions keep their places for as long as their leases."""
         self._expected.discard(replica)
@@ -122,6 +127,7 @@ class Leader:
             deadline=now + claim.hold_s - waited_s,
             body_bytes=claim.body_bytes,
             model=claim.model,
+            avoid=claim.avoid,
             rank=claim.rank,
         )
         self._own(ticket, replica, claim.number)

@@ -18,6 +18,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Its session's; None: it is a session of its own."""
     body_bytes: int
     model: str | None
+    avoid: str | None
+    """An engine that could not serve it before."""
     rank: int | None
     """Its session's seniority as far as the replica has been told; None: not yet."""
     engine: str
@@ -119,6 +121,8 @@ class Standing(Message, frozen=True, kw_only=True):
 
     engines: dict[str, EngineStanding]
     replicas: int
+    laws: dict[str, dict[str, float]]
+    """What each engine's control law has learnt."""
 
 
 ToLeader = Join | Arrive | Finish | Abandon | End | Reach | Overload

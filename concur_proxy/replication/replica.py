@@ -3,7 +3,9 @@
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 
+from concur_proxy.admission.holds import Holds
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import Session
 from concur_proxy.admission.ticket import Ticket
@@ -22,6 +24,7 @@ class _InHand:
     ticket: Ticket
     key: str | None
     model: str | None
+    avoid: str | None
     wait: tuple[int, float] = (1, 0.0)
     """Place in the line and seconds, as last heard."""
 
@@ -33,6 +36,7 @@ class Replica:
         self._in_hand: dict[int, _InHand] = {}
         self._ranks: OrderedDict[str, int] = OrderedDict()
         self._refused: OrderedDict[Ticket, tuple[int, float]] = OrderedDict()
+        self._holds = Holds()
         self._last = 0
 
     def __len__(self) -> int:
@@ -41,7 +45,7 @@ class Replica:
     @property
     def held(self) -> list[Ticket]:
         """Its requests that wait."""
-        return [entry.ticket for entry in self._in_hand.values() if entry.ticket.is_held]
+        return list(self._holds)
 
     @property
     def released(self) -> list[Ticket]:
@@ -57,14 +61,22 @@ class Replica:
         self._ranks.pop(key, None)
 
     def arrive(
-        self, key: str | None, *, now: float, deadline: float, body_bytes: int, model: str | None
+        self,
+        key: str | None,
+        *,
+        now: float,
+        deadline: float,
+        body_bytes: int,
+        model: str | None = None,
+        avoid: str | None = None,
     ) -> tuple[Ticket, Arrive]:
         """A request has come."""
         self._last += 1
         rank = 0 if key is None else self._ranks.get(key, 0)
         session = Session(key=key or "", rank=rank, one_shot=key is None, now=now, model=model)
         ticket = Ticket(session=session, number=self._last, now=now, deadline=deadline, body_bytes=body_bytes)
-        entry = self._in_hand[ticket.number] = _InHand(ticket, key, model)
+        self._holds.add(ticket)
+        entry = self._in_hand[ticket.number] = _InHand(ticket, key, model, avoid)
         return ticket, Arrive(claim=_claim(entry, now))
 
     def finish(
@@ -96,13 +108,19 @@ class Replica:
         """A held request waits no more, whatever the leader thinks of it; None when it does not wait."""
         if not ticket.is_held or ticket.number not in self._in_hand:
             return None
+        self._holds.remove(ticket)
         ticket.outcome, ticket.decided_at = outcome, now
         self._let_go(ticket)
         return Abandon(number=ticket.number)
 
+    def next_deadline(self) -> float | None:
+        """When the first of its holds ends, or None."""
+        first = self._holds.first()
+        return None if first is None else first.deadline
+
     def overdue(self, *, now: float) -> list[Ticket]:
         """Held requests past their deadline: whoever should have said so is silent."""
-        return [ticket for ticket in self.held if ticket.deadline <= now]
+        return list(takewhile(lambda ticket: ticket.deadline <= now, self._holds))
 
     def join(self, *, now: float) -> Join:
         """All that it has in hand, for a leader that does not know."""
@@ -123,6 +141,7 @@ class Replica:
                 self._remember(entry.key, message.rank)
             if isinstance(message, Decided):
                 ticket = entry.ticket
+                self._holds.remove(ticket)
                 ticket.outcome, ticket.engine, ticket.decided_at = Outcome(message.outcome), message.engine, now
                 if ticket.outcome is not Outcome.ADMITTED:
                     self._let_go(ticket)
@@ -153,6 +172,7 @@ def _claim(entry: _InHand, now: float) -> Claim:
         key=entry.key,
         body_bytes=ticket.body_bytes,
         model=entry.model,
+        avoid=entry.avoid,
         rank=ticket.session.rank or None,
         engine=ticket.engine if ticket.is_in_flight else "",
         hold_s=ticket.deadline - now,

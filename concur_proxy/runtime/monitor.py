@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Protocol
 
@@ -65,9 +65,21 @@ class EngineMonitor:
         return self.engine not in self._store.down
 
     @property
+    def is_read(self) -> bool:
+        """Whether its metrics are read by this process; of several replicas, one reads them."""
+        return self._store.leads
+
+    def resume(self, law_state: Mapping[str, float]) -> None:
+        """This process moves its window from now on, where another one left off."""
+        gate = self._store.gates[self.engine]
+        now = self._clock()
+        self.governor.resume(law_state, window=gate.snapshot().window, budget=gate.budget, now=now)
+        self._signals = SignalMaker()
+
+    @property
     def is_stale(self) -> bool:
-        """Whether the engine's signals are too old to be acted upon."""
-        return self.governor.is_stale(now=self._clock())
+        """Whether the engine's signals are too old to be acted upon; never where another replica reads them."""
+        return self.is_read and self.governor.is_stale(now=self._clock())
 
     @property
     def signal_age_s(self) -> float:

@@ -50,14 +50,17 @@ class EngineScraper:
         timeout_s: float,
         on_sample: OnSample,
         on_failure: OnFailure,
+        is_wanted: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`is_wanted`: whether the engine shall be read now."""
         self._url = f"{engine_url}/metrics"
         self._client = client
         self._interval_s = interval_s
         self._timeout_s = timeout_s
         self._on_sample = on_sample
         self._on_failure = on_failure
+        self._is_wanted = is_wanted
         self._clock = clock
         self._random = Random()  # noqa: S311 - jitter, no secret
         self._dialects: list[EngineDialect] = [
@@ -75,6 +78,10 @@ class EngineScraper:
         """
         while True:
             began = self._clock()
+            if not self._is_wanted():
+                self._rates = SignalRates()  # what is read later is no interval since the last reading
+                await asyncio.sleep(self._interval_s)
+                continue
             error = await self._scraping.attempt(self.scrape)
             if error is not None:
                 reason = f"{self._url}: {type(error).__name__}: {error}"

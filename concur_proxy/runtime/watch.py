@@ -38,6 +38,7 @@ class EngineWatch:
             timeout_s=scrape_timeout_s,
             on_sample=monitor.on_sample,
             on_failure=monitor.on_failure,
+            is_wanted=lambda: monitor.is_read,
             clock=clock,
         )
         self._models = EngineProbe(

@@ -1,15 +1,40 @@
 """The interface of a state store: events in, decided tickets out."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 
+OnRole = Callable[[bool, Mapping[str, Mapping[str, float]]], None]
+"""Called with whether this process reads the engines and moves their windows from now on, and with what the engines'
+control laws had learnt elsewhere.
+"""
+
 OnDecided = Callable[[list[Ticket]], None]
 """Called with every ticket whose wait has ended, each exactly once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreParts:
+    """What a store is built from."""
+
+    make_fleet: Callable[[int], Fleet]
+    """Makes a fleet that knows nobody; seniority begins behind the number."""
+    clock: Callable[[], float]
+    """Monotonic seconds."""
+    url: str = ""
+    """Of the server that keeps what is shared, where there is one."""
+    prefix: str = "concur"
+    """Begins every name in that server."""
+    replica: str = ""
+    """This process' name, unlike any other's."""
+    law_states: Callable[[], dict[str, dict[str, float]]] = dict
+    """What each engine's control law has learnt."""
 
 
 class SessionStore(Protocol):
@@ -18,6 +43,31 @@ class SessionStore(Protocol):
     Only `arrive` may wait for the store: what happens after an answer must not delay a client. The other events are
     applied in the order of the calls.
     """
+
+    async def start(self) -> None:
+        """Begin to work; the clients come after that."""
+        ...
+
+    async def stop(self) -> None:
+        """Work no more; nothing is held or in flight."""
+        ...
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process reads the engines and moves their windows: one does of those that share a store."""
+        ...
+
+    def on_role(self, callback: OnRole) -> None:
+        """Tell `callback` when `leads` changes."""
+        ...
+
+    def on_overload(self, callback: Callable[[str], None]) -> None:
+        """Tell `callback` of the engines that `overloaded` names, in the process that leads."""
+        ...
+
+    def overloaded(self, engine: str) -> None:
+        """The engine refused a request for want of room."""
+        ...
 
     def on_decided(self, callback: OnDecided) -> None:
         """Tell `callback` of every decision from now on."""

@@ -35,7 +35,7 @@ def problems(flags: dict[str, object]) -> tuple[str, ...]:
             {"placement": "consistent-hsh"},
             "--placement consistent-hsh: there is no 'consistent-hsh': did you mean consistent-hash?",
         ),
-        ({"store": "disk"}, "--store disk: there is no 'disk': choose one of memory"),
+        ({"store": "disk"}, "--store disk: there is no 'disk': did you mean redis?"),
         (
             {"law": "aimd", "law_options": {"alhpa": "1"}},
             "--set alhpa=1 with law aimd: the law has no option 'alhpa': did you mean alpha?",

@@ -6,8 +6,9 @@ expect, and time is a clock that they move.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -16,9 +17,10 @@ from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.stores.store import SessionStore
+from concur_proxy.stores.store import SessionStore, StoreParts
 from tests.contracts.added_plugin import added_plugin
 from tests.stores.fleets import make_fleet
+from tests.stores.redis_server import RedisServer
 
 PACKAGE = "concur_proxy.stores.backends"
 ROOM = EngineLoad(running=0, waiting=0, kv_usage=0.0, capacity_tokens=100_000)
@@ -27,9 +29,11 @@ ROOM = EngineLoad(running=0, waiting=0, kv_usage=0.0, capacity_tokens=100_000)
 class Scene:
     """A store, its clock, and what it has told."""
 
-    def __init__(self, name: str, fleet: Fleet) -> None:
+    def __init__(self, name: str, fleet: Fleet, url: str = "") -> None:
         self.now = 1000.0
-        self.store: SessionStore = plugins.load(PACKAGE, name).build(fleet, lambda: self.now)
+        self.store: SessionStore = plugins.load(PACKAGE, name).build(
+            StoreParts(make_fleet=lambda _: fleet, clock=lambda: self.now, url=url, prefix=token_hex(4), replica="r")
+        )
         self.told: list[Ticket] = []
         self.store.on_decided(self.told.extend)
 
@@ -59,9 +63,26 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+OpenScene = Callable[[Fleet], Awaitable[Scene]]
+
+
+@pytest.fixture(name="open_scene")
+async def _open_scene(name: str, redis: RedisServer) -> AsyncIterator[OpenScene]:
+    scenes: list[Scene] = []
+
+    async def open_scene(fleet: Fleet) -> Scene:
+        scenes.append(Scene(name, fleet, redis.url))
+        await scenes[-1].store.start()
+        return scenes[-1]
+
+    yield open_scene
+    for scene in scenes:
+        await scene.store.stop()
+
+
 @pytest.fixture
-def scene(name: str) -> Scene:
-    return Scene(name, make_fleet(window=1.0, lease_s=5.0))
+async def scene(open_scene: OpenScene) -> Scene:
+    return await open_scene(make_fleet(window=1.0, lease_s=5.0))
 
 
 async def test_a_session_is_admitted_under_the_window_and_told_once(scene: Scene) -> None:
@@ -174,8 +195,8 @@ async def test_with_nothing_to_wait_for_there_is_no_deadline(scene: Scene) -> No
     assert scene.store.next_deadline() is None
 
 
-async def test_a_full_line_refuses_at_once(name: str) -> None:
-    scene = Scene(name, make_fleet(max_waiting=1))
+async def test_a_full_line_refuses_at_once(open_scene: OpenScene) -> None:
+    scene = await open_scene(make_fleet(max_waiting=1))
     await scene.arrive("s")
     held, refused = await scene.arrive("t"), await scene.arrive("u")
     assert await scene.decided(refused) is Outcome.QUEUE_FULL
@@ -201,8 +222,8 @@ async def test_a_place_in_the_line_and_its_wait_are_told(scene: Scene) -> None:
     assert waits[0] > 0
 
 
-async def test_an_engine_that_is_down_gets_no_new_session_while_another_is_up(name: str) -> None:
-    scene = Scene(name, make_fleet(engines=("a", "b"), window=10.0))
+async def test_an_engine_that_is_down_gets_no_new_session_while_another_is_up(open_scene: OpenScene) -> None:
+    scene = await open_scene(make_fleet(engines=("a", "b"), window=10.0))
     assert scene.store.down == frozenset()
     scene.store.mark_down("a")
     await scene.until(lambda: scene.store.down == {"a"})
@@ -212,8 +233,8 @@ async def test_an_engine_that_is_down_gets_no_new_session_while_another_is_up(na
     assert (await scene.arrive("w")).engine == "a"
 
 
-async def test_a_request_goes_only_to_an_engine_that_serves_its_model(name: str) -> None:
-    scene = Scene(name, make_fleet(engines=("a", "b"), window=10.0))
+async def test_a_request_goes_only_to_an_engine_that_serves_its_model(open_scene: OpenScene) -> None:
+    scene = await open_scene(make_fleet(engines=("a", "b"), window=10.0))
     assert list(scene.store.candidates("m")) == ["a", "b"]
     scene.store.serve("a", ["other"])
     scene.store.serve("b", ["m", "other"])
@@ -224,8 +245,8 @@ async def test_a_request_goes_only_to_an_engine_that_serves_its_model(name: str)
     await scene.until(lambda: list(scene.store.candidates("m")) == ["a", "b"])
 
 
-async def test_a_session_stays_with_its_engine(name: str) -> None:
-    scene = Scene(name, make_fleet(engines=("a", "b"), window=10.0))
+async def test_a_session_stays_with_its_engine(open_scene: OpenScene) -> None:
+    scene = await open_scene(make_fleet(engines=("a", "b"), window=10.0))
     homes = {key: (await scene.arrive(key)).engine for key in "stuv"}
     assert set(homes.values()) == {"a", "b"}
     assert {key: (await scene.arrive(key)).engine for key in "stuv"} == homes
@@ -259,8 +280,8 @@ class DiskStore(MemoryStore):
     pass
 
 
-def build(fleet, clock):
-    return DiskStore(fleet, clock)
+def build(parts):
+    return DiskStore(parts.make_fleet(0), parts.clock)
 """
 
 

@@ -10,7 +10,12 @@ from concur_proxy.admission.state import GateOptions
 
 
 def make_fleet(
-    *, engines: Sequence[str] = ("a",), window: float = 1.0, lease_s: float = 5.0, max_waiting: int = 100
+    *,
+    engines: Sequence[str] = ("a",),
+    window: float = 1.0,
+    lease_s: float = 5.0,
+    max_waiting: int = 100,
+    after: int = 0,
 ) -> Fleet:
     """A fleet whose gates each have this window, and nothing beyond it."""
 
@@ -18,4 +23,4 @@ def make_fleet(
         options = GateOptions(max_waiting_sessions=max_waiting, session_ttl_s=100.0)
         return SessionGate(options=options, lease=FixedLease(lease_s), window=window, engine=engine, numbers=numbers)
 
-    return Fleet(engines=engines, make_gate=make_gate)
+    return Fleet(engines=engines, make_gate=make_gate, after=after)

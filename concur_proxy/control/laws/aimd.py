@@ -103,6 +103,14 @@ class Aimd:
         self._in_episode = True
         return self._window.move(self._window.sessions * self._options.beta, reason)
 
+    def save(self) -> dict[str, float]:
+        """The window."""
+        return {"window": self._window.sessions}
+
+    def resume(self, state: Mapping[str, float]) -> None:
+        """Go on from there."""
+        self._window.move(state.get("window", self._window.sessions), "resumed")
+
 
 def build(options: Mapping[str, OptionValue]) -> Aimd:
     """The law with `options`, see `AimdOptions`."""

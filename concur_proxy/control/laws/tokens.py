@@ -110,6 +110,21 @@ class Tokens:
         self._last_overload = now
         return self._move(self._factor * self._options.overload_cut, "engine refused a request")
 
+    def save(self) -> dict[str, float]:
+        """f, and the capacity as far as it was sought."""
+        return {"factor": self._factor, "sought": self._sought, "has_lost": float(self._has_lost)}
+
+    def resume(self, state: Mapping[str, float]) -> None:
+        """Go on from there."""
+        factor = state.get("factor", self._factor)
+        if self._options.minimum <= factor <= IDLE_MAXIMUM:
+            self._factor = factor
+        sought = state.get("sought", self._sought)
+        if 1 <= sought < math.inf:
+            self._sought = sought
+        self._has_lost = bool(state.get("has_lost", self._has_lost))
+        self._round.restart()
+
     def _judge(self, signal: CongestionSignal) -> Decision:
         o, this = self._options, self._round
         if this.is_idle_now and signal.queued_sessions:

@@ -73,6 +73,14 @@ class Vegas:
         """The engine refused a request: one session less."""
         return self._window.move(self._window.sessions - 1, "engine refused a request")
 
+    def save(self) -> dict[str, float]:
+        """The window."""
+        return {"window": self._window.sessions}
+
+    def resume(self, state: Mapping[str, float]) -> None:
+        """Go on from there."""
+        self._window.move(state.get("window", self._window.sessions), "resumed")
+
 
 def build(options: Mapping[str, OptionValue]) -> Vegas:
     """The law with `options`, see `VegasOptions`."""

@@ -7,7 +7,7 @@ from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
-from concur_proxy.stores.store import OnDecided
+from concur_proxy.stores.store import OnDecided, OnRole, StoreParts
 
 
 class MemoryStore:
@@ -17,6 +17,7 @@ class MemoryStore:
         self._fleet = fleet
         self._clock = clock
         self._tell: OnDecided = lambda _: None
+        self.overloaded: Callable[[str], None] = lambda _: None
 
     @property
     def gates(self) -> Mapping[str, SessionGate]:
@@ -27,6 +28,21 @@ class MemoryStore:
     def down(self) -> frozenset[str]:
         """Engines that could not be reached."""
         return self._fleet.down
+
+    leads = True
+
+    async def start(self) -> None:
+        """Nothing to begin."""
+
+    async def stop(self) -> None:
+        """Nothing to end."""
+
+    def on_role(self, callback: OnRole) -> None:
+        """It never changes."""
+
+    def on_overload(self, callback: Callable[[str], None]) -> None:
+        """Tell `callback` of the engines that `overloaded` names."""
+        self.overloaded = callback
 
     def on_decided(self, callback: OnDecided) -> None:
         """Tell `callback` of every decision from now on."""
@@ -124,6 +140,6 @@ class MemoryStore:
         return self._fleet.expected_wait(ticket, now=self._clock())
 
 
-def build(fleet: Fleet, clock: Callable[[], float]) -> MemoryStore:
-    """The store over `fleet`; `clock` in monotonic seconds."""
-    return MemoryStore(fleet, clock)
+def build(parts: StoreParts) -> MemoryStore:
+    """The store over a fleet of its own."""
+    return MemoryStore(parts.make_fleet(0), parts.clock)

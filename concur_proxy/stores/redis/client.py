@@ -1,0 +1,55 @@
+"""Connections to Redis by URL: one server, Sentinel or Cluster, with or without TLS and ACL user."""
+
+from typing import Any, cast
+from urllib.parse import parse_qsl, urlsplit
+
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.sentinel import Sentinel
+
+TIMEOUT_S = 1.0
+"""Redis answers in a millisecond; what takes longer is taken for gone, and admission goes on without it."""
+SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+DEFAULT_PORT = 6379
+SENTINEL_PORT = 26379
+
+Client = Redis | RedisCluster
+
+
+def connect(url: str) -> Client:
+    """A client for `url`; it connects when it is used.
+
+    - `redis://`, `rediss://` (TLS) and `unix://` as redis-py has them: user, password, database, and its options in the
+      query (`ssl_ca_certs`, ...)
+    - `redis+cluster://` and `rediss+cluster://` the same, with any node of a cluster
+    - `redis+sentinel://` and `rediss+sentinel://` with the sentinels' `host:port`, by commas, and the master's name as
+      path: `redis+sentinel://user:password@a:26379,b:26379/mymaster?db=0`
+    """
+    options: dict[str, Any] = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S, "protocol": 2}
+    scheme, _, rest = url.partition("://")
+    transport, _, kind = scheme.partition("+")
+    if kind == "cluster":
+        return RedisCluster.from_url(f"{transport}://{rest}", **options)
+    if kind == "sentinel":
+        return _by_sentinel(url, tls=transport == "rediss", options=options)
+    return Redis.from_url(url, **options)
+
+
+def _by_sentinel(url: str, *, tls: bool, options: dict[str, Any]) -> Redis:
+    parts = urlsplit(url)
+    login, _, hosts = parts.netloc.rpartition("@")
+    user, _, password = login.partition(":")
+    sentinels = [_host_and_port(host) for host in hosts.split(",")]
+    query = dict(parse_qsl(parts.query))
+    options |= {"ssl": True} if tls else {}
+    options |= {"username": user} if user else {}
+    options |= {"password": password} if password else {}
+    options["db"] = int(query.pop("db", "0"))
+    sentinel_options = {name.removeprefix("sentinel_"): value for name, value in query.items() if "sentinel_" in name}
+    options |= {name: value for name, value in query.items() if "sentinel_" not in name}
+    sentinel = Sentinel(sentinels, sentinel_kwargs=sentinel_options, **options)  # type: ignore[no-untyped-call]
+    return cast("Redis", sentinel.master_for(parts.path.strip("/") or "mymaster"))
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return (host.strip("[]"), int(port)) if host else (text, SENTINEL_PORT)

@@ -1,0 +1,14 @@
+"""What tests of several folders share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.stores.redis_server import RedisServer
+
+
+@pytest.fixture(name="redis", scope="session")
+def _redis() -> Iterator[RedisServer]:
+    """A Redis that all tests share; who kills or freezes one starts its own."""
+    with RedisServer() as server:
+        yield server

@@ -1,0 +1,223 @@
+"""Several replicas over one real Redis, in one process; what fails is Redis or a replica's connection to it."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from secrets import token_hex
+
+import pytest
+
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.ticket import Ticket
+from concur_proxy.control.law import Budget
+from concur_proxy.stores.backends.redis import RedisStore, build
+from concur_proxy.stores.role import Role
+from concur_proxy.stores.store import StoreParts
+from tests.stores.fleets import make_fleet
+from tests.stores.redis_server import RedisServer
+
+WAIT_S = 15.0
+
+
+class Member:
+    """One replica, and what it has been told."""
+
+    def __init__(self, url: str, prefix: str, name: str, *, window: float, engines: tuple[str, ...]) -> None:
+        self.name = name
+        self.told: list[Ticket] = []
+        self.laws: list[dict[str, dict[str, float]]] = []
+        parts = StoreParts(
+            make_fleet=lambda after: make_fleet(engines=engines, window=window, lease_s=60.0, after=after),
+            clock=time.monotonic,
+            url=url,
+            prefix=prefix,
+            replica=name,
+            law_states=lambda: {"a": {"factor": 0.5}},
+        )
+        self.store: RedisStore = build(parts)
+        self.store.on_decided(self.told.extend)
+        self.store.on_role(lambda _, states: self.laws.append({k: dict(v) for k, v in states.items()}))
+
+    async def arrive(self, key: str | None, *, hold_s: float = 60.0) -> Ticket:
+        return await self.store.arrive(key, deadline=time.monotonic() + hold_s, body_bytes=400)
+
+    async def admitted(self, key: str | None) -> Ticket:
+        ticket = await self.arrive(key)
+        await until(lambda: not ticket.is_held)
+        assert ticket.outcome is Outcome.ADMITTED
+        return ticket
+
+    def finish(self, ticket: Ticket, *, client_gone: bool = False) -> None:
+        self.store.finish(ticket, prompt_tokens=100, completion_tokens=10, client_gone=client_gone)
+
+    def vanish(self) -> None:
+        """As a crash would: nothing is handed over."""
+        for task in self.store._tasks:
+            task.cancel()
+        self.store._is_stopped = True
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+Gather = Callable[..., Awaitable[list[Member]]]
+
+
+@pytest.fixture(name="gather")
+async def _gather(redis: RedisServer) -> AsyncIterator[Gather]:
+    members: list[Member] = []
+
+    async def gather(
+        count: int, *, url: str = redis.url, window: float = 1.0, engines: tuple[str, ...] = ("a",)
+    ) -> list[Member]:
+        prefix = token_hex(4)
+        for number in range(count):
+            members.append(Member(url, prefix, f"r{number}", window=window, engines=engines))
+            await members[-1].store.start()
+        await until(lambda: len(leader_of(members).store._leader.replicas) == count)
+        return members
+
+    yield gather
+    await asyncio.gather(*(member.store.stop() for member in members))
+
+
+def leader_of(members: list[Member]) -> Member:
+    (leader,) = [member for member in members if member.store.role is Role.LEADING]
+    return leader
+
+
+async def test_one_leads_and_the_window_is_one_for_all(gather: Gather) -> None:
+    one, two, three = await gather(3, window=2.0)
+    assert [member.store.role for member in (one, two, three)] == [Role.LEADING, Role.FOLLOWING, Role.FOLLOWING]
+    first, second = await two.admitted("s"), await three.admitted("t")
+    held = await one.arrive("u")
+    await asyncio.sleep(0.1)
+    assert held.is_held
+    assert one.store.gates["a"].snapshot().in_flight == 2
+    two.finish(first, client_gone=True)
+    await until(lambda: held.outcome is Outcome.ADMITTED)
+    three.finish(second)
+    assert Counter(map(id, one.told + two.told + three.told)).most_common(1)[0][1] == 1
+
+
+async def test_any_replica_takes_any_request_of_a_session(gather: Gather) -> None:
+    one, two, three = await gather(3, window=1.0)
+    for member in (one, two, three, two):
+        ticket = await member.admitted("s")
+        member.finish(ticket)
+    assert leader_of([one, two, three]).store.gates["a"].snapshot().active == 1
+
+
+async def test_a_follower_hears_its_place_in_the_line(gather: Gather) -> None:
+    _, two = await gather(2, window=1.0)
+    await two.admitted("s")
+    await two.arrive("t")
+    last = await two.arrive("u")
+    await until(lambda: two.store.expected_wait(last)[0] == 2)
+
+
+async def test_a_hold_ends_on_a_follower_as_well(gather: Gather) -> None:
+    one, two = await gather(2, window=1.0)
+    await two.admitted("s")
+    late = await two.arrive("t", hold_s=0.2)
+
+    def is_over() -> bool:
+        one.store.expire()
+        return late.outcome is Outcome.HOLD_TIMEOUT
+
+    await until(is_over)
+
+
+async def test_when_the_leader_goes_another_leads_with_all_that_was_known(gather: Gather) -> None:
+    one, two, three = await gather(3, window=2.0, engines=("a",))
+    idle = await one.admitted("idle")
+    one.finish(idle)
+    busy = await two.admitted("busy")
+    held = await three.arrive("held")
+    one.store.resize("a", 2.0, Budget(tokens=5_000.0))
+    await asyncio.sleep(0.4)  # written down
+    await one.store.stop()
+    await until(lambda: any(member.store.role is Role.LEADING for member in (two, three)))
+    leader = leader_of([two, three])
+    await until(lambda: leader.store._leader.replicas >= {"r1", "r2"})
+    snapshot = leader.store.gates["a"].snapshot()
+    assert (snapshot.active, snapshot.in_flight, snapshot.held) == (2, 1, 1)
+    assert snapshot.budget_tokens == 5_000.0
+    assert leader.laws[-1] == {"a": {"factor": 0.5}}
+    leader.store.end("idle")
+    await until(lambda: held.outcome is Outcome.ADMITTED)
+    two.finish(busy)
+    three.finish(held)
+    await until(lambda: leader.store.gates["a"].snapshot().in_flight == 0)
+
+
+async def test_a_crashed_leader_s_requests_give_their_places_up_within_a_bound(gather: Gather) -> None:
+    one, two, three = await gather(3, window=1.0)
+    await one.admitted(None)  # a request of no session: nothing holds its place once it is gone
+    held = await two.arrive("t")
+    one.vanish()
+    await until(lambda: held.outcome is Outcome.ADMITTED)
+    leader = leader_of([two, three])
+    assert leader.store.gates["a"].snapshot().in_flight == 1
+
+
+async def test_a_crashed_follower_s_requests_give_their_places_up_within_a_bound(gather: Gather) -> None:
+    one, two = await gather(2, window=1.0)
+    await two.admitted(None)
+    held = await one.arrive("t")
+    two.vanish()
+    await until(lambda: held.outcome is Outcome.ADMITTED)
+
+
+async def test_a_draining_leader_hands_over_and_its_answers_in_flight_end_well(gather: Gather) -> None:
+    one, two = await gather(2, window=1.0)
+    busy = await one.admitted("s")
+    held = await one.arrive("t")
+    one.store.drain()
+    assert held.outcome is Outcome.DRAINING
+    assert (await one.arrive("u")).outcome is Outcome.DRAINING
+    await until(lambda: two.store.role is Role.LEADING)
+    await until(lambda: two.store.gates["a"].snapshot().in_flight == 1)
+    again = await two.arrive("t")
+    one.finish(busy, client_gone=True)
+    await until(lambda: again.outcome is Outcome.ADMITTED)
+
+
+async def test_without_redis_each_goes_on_in_its_share_and_afterwards_all_are_one_again(gather: Gather) -> None:
+    with RedisServer() as own:
+        one, two = await gather(2, url=own.url, window=4.0)
+        busy = await two.admitted("s")
+        await asyncio.sleep(0.4)  # the windows are known to all
+        own.kill()
+        await until(lambda: one.store.role is two.store.role is Role.ALONE)
+        assert two.store.gates["a"].snapshot().window == 2.0
+        assert two.store.gates["a"].snapshot().in_flight == 1
+        await two.admitted("t")
+        held = await two.arrive("u")
+        assert held.is_held
+        own.start()  # and knows nothing any more
+        await until(lambda: {one.store.role, two.store.role} == {Role.LEADING, Role.FOLLOWING})
+        leader = leader_of([one, two])
+        await until(lambda: held.outcome is Outcome.ADMITTED)
+        await until(lambda: leader.store.gates["a"].snapshot().in_flight == 3)
+        two.finish(busy)
+        await until(lambda: leader.store.gates["a"].snapshot().in_flight == 2)
+
+
+async def test_a_frozen_redis_is_as_good_as_none_and_places_are_counted_once_afterwards(gather: Gather) -> None:
+    with RedisServer() as own:
+        one, two = await gather(2, url=own.url, window=2.0)
+        tickets = [await two.admitted("s"), await one.admitted("t")]
+        await asyncio.sleep(0.4)
+        own.freeze()
+        await until(lambda: one.store.role is two.store.role is Role.ALONE)
+        two.finish(tickets[0])
+        own.thaw()
+        await until(lambda: {one.store.role, two.store.role} == {Role.LEADING, Role.FOLLOWING})
+        leader = leader_of([one, two])
+        await until(lambda: leader.store._leader.replicas == {"r0", "r1"})
+        assert leader.store.gates["a"].snapshot().in_flight == 1
