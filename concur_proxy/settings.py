@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from concur_proxy.config_file import ConfigFileError, read_config_file
+from concur_proxy.engines.address import EngineAddress, addresses
 from concur_proxy.wire.endpoint_rule import EndpointKind, EndpointRule, parse_endpoint_rule
 from concur_proxy.wire.request_facts import DEFAULT_END_HEADERS
 from concur_proxy.wire.session_key import DEFAULT_SESSION_FIELDS, DEFAULT_SESSION_HEADERS
@@ -76,7 +77,8 @@ class _ConfigFile(PydanticBaseSettingsSource):
         return values
 
 
-def _engine_url(url: str) -> str:
+def _engine_url(text: str) -> str:
+    url, mark, ranks = text.partition("#")
     if "://" not in url:
         raise ValueError(f"must begin with http:// or https://, as in http://{url}")
     try:
@@ -85,8 +87,10 @@ def _engine_url(url: str) -> str:
     except ValueError:
         is_sound = False
     if not is_sound:
-        raise ValueError("must be http[s]://host[:port][/base/path], with no user, query or fragment")
-    return url.rstrip("/")
+        raise ValueError("must be http[s]://host[:port][/base/path], with no user or query, and #dp=N for ranks")
+    whole = url.rstrip("/") + mark + ranks
+    addresses(whole)
+    return whole
 
 
 def _header_name(name: str) -> str:
@@ -145,7 +149,8 @@ class GatewaySettings(BaseSettings):
     config: Path | None = Field(None, description="TOML or YAML file with these settings by name")
 
     engine: tuple[EngineUrl, ...] = Field(
-        min_length=1, description="Base URL of an inference server, without `/v1`; several make a fleet"
+        min_length=1,
+        description="Base URL of an inference server, without `/v1`; several make a fleet; `#dp=N`: N ranks",
     )
     scrape_interval_s: float = Field(1.0, ge=0.01, le=60, description="Time between two reads of an engine's metrics")
     scrape_timeout_s: float = Field(2.0, gt=0, le=60, description="Time after which such a read has failed")
@@ -236,6 +241,11 @@ class GatewaySettings(BaseSettings):
         return init_settings, _Environment(settings_cls), _ConfigFile(settings_cls)
 
     @property
+    def addresses(self) -> tuple[EngineAddress, ...]:
+        """`engine`, a server's ranks as one each."""
+        return tuple(address for text in self.engine for address in addresses(text))
+
+    @property
     def endpoint_rules(self) -> tuple[EndpointRule, ...]:
         """`allow_paths`, parsed."""
         return tuple(_endpoint_rule(text) for text in self.allow_paths)
@@ -255,7 +265,8 @@ class GatewaySettings(BaseSettings):
     @field_validator("engine")
     @classmethod
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        twice = [url for url in value if value.count(url) > 1]
+        urls = [text.partition("#")[0] for text in value]
+        twice = [url for url in urls if urls.count(url) > 1]
         if twice:
             raise ValueError(f"names {twice[0]} twice: name each engine once")
         return value

@@ -121,6 +121,13 @@ class TestEngines:
     def test_no_slash_at_the_end_is_kept(self, url: str, kept: str) -> None:
         assert settings(engine=[url]).engine == (kept,)
 
+    def test_a_servers_ranks_are_engines_of_their_own(self) -> None:
+        read = settings(engine=["http://a/#dp=2", "http://b"])
+        assert [address.name for address in read.addresses] == ["http://a#rank=0", "http://a#rank=1", "http://b"]
+
+        assert "must be dp=N" in complaints(engine=["http://a#b"])
+        assert "twice" in complaints(engine=["http://a", "http://a#dp=2"])
+
     @pytest.mark.parametrize(
         "url",
         [
@@ -131,7 +138,6 @@ class TestEngines:
             "http://a:0",
             "http://a:70000",
             "http://a?b=c",
-            "http://a#b",
             "http://user:word@a",
             "http://a b",
             "http://[::1",

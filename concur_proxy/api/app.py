@@ -6,6 +6,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping
+from itertools import groupby
 
 import httpx
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
@@ -25,7 +26,7 @@ from concur_proxy.control.law import ControlLaw
 from concur_proxy.runtime.admitter import Admitter
 from concur_proxy.runtime.monitor import EngineMonitor
 from concur_proxy.runtime.upstream import Upstream
-from concur_proxy.runtime.watch import EngineWatch
+from concur_proxy.runtime.watch import ServerWatch
 from concur_proxy.settings import GatewaySettings
 from concur_proxy.stores.store import SessionStore, StoreParts
 from concur_proxy.telemetry.fleet import FleetCollector
@@ -47,7 +48,8 @@ class GatewayApp:
         self._draining = False
         self._background: asyncio.Task[None] | None = None
         self.monitors: list[EngineMonitor] = []
-        laws = {engine: _make_law(settings) for engine in settings.engine}
+        places = {address.name: address for address in settings.addresses}
+        laws = {engine: _make_law(settings) for engine in places}
 
         def make_gate(engine: str, numbers: Numbers) -> SessionGate:
             law = laws[engine]
@@ -63,7 +65,7 @@ class GatewayApp:
 
         def make_fleet(after: int) -> Fleet:
             return Fleet(
-                engines=settings.engine,
+                engines=list(places),
                 make_gate=make_gate,
                 placement=plugins.load("concur_proxy.admission.placements", settings.placement).build(),
                 move_after_s=settings.move_after_s,
@@ -89,6 +91,7 @@ class GatewayApp:
         self.monitors = [
             EngineMonitor(
                 engine=engine,
+                address=places[engine],
                 store=store,
                 governor=WindowGovernor(law=law, options=governor_options, now=clock()),
                 clock=clock,
@@ -168,9 +171,10 @@ class GatewayApp:
             httpx.AsyncClient(trust_env=False, verify=uses_tls, headers={"user-agent": USER_AGENT}) as client,
             asyncio.TaskGroup() as group,
         ):
-            for monitor in self.monitors:
-                watch = EngineWatch(
-                    monitor,
+            servers = groupby(self.monitors, key=lambda monitor: monitor.address.url)
+            for monitors in [list(group) for _, group in servers]:
+                watch = ServerWatch(
+                    monitors,
                     client,
                     scrape_interval_s=settings.scrape_interval_s,
                     scrape_timeout_s=settings.scrape_timeout_s,

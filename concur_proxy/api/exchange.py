@@ -81,9 +81,9 @@ class Exchange:
     async def _pass(self, body: bytes) -> None:
         """A request that makes no tokens goes through at once, to an engine that serves its model."""
         parts, path = self._parts, self._scope["path"]
-        engines = parts.store.candidates(None)
-        if len(engines) > 1 and self._endpoint.route == LIST_PATH and self._scope["method"] == "GET":
-            models = await merged_models(engines, partial(self._hop.send, body=body, plain=True))
+        servers = {parts.monitors[engine].address.url: engine for engine in parts.store.candidates(None)}
+        if len(servers) > 1 and self._endpoint.route == LIST_PATH and self._scope["method"] == "GET":
+            models = await merged_models(list(servers.values()), partial(self._hop.send, body=body, plain=True))
             if models is not None:
                 await self._answer.give(models)
                 return

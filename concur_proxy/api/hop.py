@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 OVERLOADED = frozenset({429, 503})
 """Statuses by which an engine says that it has no room."""
 
+RANK_HEADER = b"x-data-parallel-rank"
+"""Pins a request to the rank where its session's cache is: vLLM and SGLang."""
+
 _BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 
 _COMMENT = b":"
@@ -120,7 +123,13 @@ class Hop:
             # The answer is read, an event shall be taken out of it, or a comment has begun it: not with compression.
             headers = [field for field in headers if field[0] != b"accept-encoding"]
             headers.append((b"accept-encoding", b"identity"))
-        return await self._parts.upstream.send(engine, scope["method"], target, headers, body if has_body else None)
+        address = self._parts.monitors[engine].address
+        if address.rank is not None:
+            headers = [field for field in headers if field[0] != RANK_HEADER]
+            headers.append((RANK_HEADER, b"%d" % address.rank))
+        return await self._parts.upstream.send(
+            address.url, scope["method"], target, headers, body if has_body else None
+        )
 
     async def _hand_on(self, response: UpstreamResponse) -> None:
         answer, tap = self._answer, self.tap

@@ -57,7 +57,7 @@ async def watch(watch: Watch, *, engine_url: str, gateway_url: str | None, inter
             client,
             interval_s=interval_s,
             timeout_s=5.0,
-            on_sample=watch.on_sample,
+            on_samples={None: watch.on_sample},
             on_failure=lambda *_, **__: None,
         )
         group.create_task(scraper.run())

@@ -33,6 +33,7 @@ class EmulatorOptions:
     cached_tokens: bool = field(
         default=True, metadata={"help": "tell in each answer's usage how many prompt tokens the cache held"}
     )
+    data_parallel_size: int = field(default=1, metadata={"help": "ranks, each with a cache and a batch of its own"})
     time_scale: float = field(default=1.0, metadata={"help": "how many times faster than life it runs"})
 
     def __post_init__(self) -> None:
@@ -41,6 +42,8 @@ class EmulatorOptions:
             raise ValueError(f"--flavour must be one of {', '.join(flavours)}, not {self.flavour!r}")
         if self.time_scale <= 0:
             raise ValueError(f"--time-scale must be more than 0, not {self.time_scale:g}")
+        if self.data_parallel_size < 1:
+            raise ValueError("--data-parallel-size must be 1 or more")
         if self.answer_tokens < 1:
             raise ValueError("--answer-tokens must be 1 or more")
         if not self.model:

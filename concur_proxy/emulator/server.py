@@ -3,8 +3,9 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from itertools import cycle
 from typing import Any
 
 import uvicorn
@@ -25,33 +26,39 @@ CLIENT_CLOSED = 499
 
 
 class _EngineCollector(Collector):
-    def __init__(self, model: EngineModel, options: EmulatorOptions) -> None:
+    def __init__(self, models: Sequence[EngineModel], options: EmulatorOptions) -> None:
         self._flavour = plugins.load(FLAVOURS, options.flavour)
-        self._model = model
+        self._models = models
         self._options = options
 
     def describe(self) -> Iterable[Metric]:
         return []
 
     def collect(self) -> Iterable[Metric]:
-        metrics: Iterable[Metric] = self._flavour.collect(self._model, self._options)
-        return metrics
+        families: dict[str, Metric] = {}
+        for rank, model in enumerate(self._models):
+            for family in self._flavour.collect(model, self._options, rank):
+                known = families.setdefault(family.name, family)
+                if known is not family:
+                    known.samples += family.samples
+        return families.values()
 
 
 def build_app(options: EmulatorOptions) -> FastAPI:
     """The engine as an ASGI application; its steps run for as long as its lifespan does."""
-    model = EngineModel(options.shape)
-    clockwork = Clockwork(model, options.time_scale)
+    ranks = [Clockwork(EngineModel(options.shape), options.time_scale) for _ in range(options.data_parallel_size)]
+    turns = cycle(ranks)
     started = int(time.time())
     registry = CollectorRegistry()
     registry.register(PROCESS_COLLECTOR)
-    registry.register(_EngineCollector(model, options))
+    registry.register(_EngineCollector([rank.model for rank in ranks], options))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        stepping = asyncio.create_task(clockwork.run())
+        stepping = [asyncio.create_task(rank.run()) for rank in ranks]
         yield
-        stepping.cancel()
+        for task in stepping:
+            task.cancel()
 
     app = FastAPI(title="concur-proxy engine", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -72,6 +79,7 @@ def build_app(options: EmulatorOptions) -> FastAPI:
     async def chat_completions(request: Request) -> Response:
         try:
             chat = read_chat(_parse(await request.body()), options)
+            clockwork = _pinned(request, ranks) or next(turns)
         except BadRequest as error:
             return JSONResponse(error.body(), error.status)
         if chat.is_stream:
@@ -81,6 +89,16 @@ def build_app(options: EmulatorOptions) -> FastAPI:
         return await _whole(chat, clockwork, request)
 
     return app
+
+
+def _pinned(request: Request, ranks: Sequence[Clockwork]) -> Clockwork | None:
+    """The rank that the request names, as vLLM takes it; others go round."""
+    rank = request.headers.get("x-data-parallel-rank")
+    if rank is None:
+        return None
+    if not rank.isdigit() or int(rank) >= len(ranks):
+        raise BadRequest(f"data_parallel_rank {rank} is out of range [0, {len(ranks)}).")
+    return ranks[int(rank)]
 
 
 def _parse(body: bytes) -> object:

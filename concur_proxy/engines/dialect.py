@@ -14,6 +14,11 @@ class EngineDialect(Protocol):
         """The kind, as in metrics and logs."""
         ...
 
+    @property
+    def rank_label(self) -> str:
+        """The label by which the series of data-parallel ranks differ."""
+        ...
+
     def wants(self, sample_name: str) -> bool:
         """Whether a sample of this name is one that `read` may use."""
         ...

@@ -24,6 +24,16 @@ class Exposition:
     malformed_lines: int = 0
     """Wanted lines that could not be read; each loses only itself."""
 
+    def of_rank(self, label: str, rank: int) -> "Exposition":
+        """What one data-parallel rank said: its own series by this label, and those without it, which are the
+        server's.
+        """
+        own = {None, str(rank)}
+        series = {name: [one for one in many if one.labels.get(label) in own] for name, many in self.series.items()}
+        return Exposition(
+            series={name: many for name, many in series.items() if many}, malformed_lines=self.malformed_lines
+        )
+
 
 def read_exposition(text: str, is_wanted: Callable[[str], bool]) -> Exposition:
     """The samples whose names are wanted.

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from concur_proxy.control.governor import WindowGovernor
 from concur_proxy.control.law import Decision, DecisionKind
+from concur_proxy.engines.address import EngineAddress
 from concur_proxy.engines.circuit import Circuit, CircuitState
 from concur_proxy.engines.rates import IntervalRates
 from concur_proxy.engines.sample import EngineSample
@@ -33,9 +34,17 @@ class EngineMonitor:
     """Keeps what is known of one engine, and moves its window."""
 
     def __init__(
-        self, *, engine: str, store: SessionStore, governor: WindowGovernor, clock: Callable[[], float]
+        self,
+        *,
+        engine: str,
+        store: SessionStore,
+        governor: WindowGovernor,
+        clock: Callable[[], float],
+        address: EngineAddress | None = None,
     ) -> None:
+        """`address` is where it is; by default its name is the URL."""
         self.engine = engine
+        self.address = address or EngineAddress(name=engine, url=engine)
         self.governor = governor
         self.decisions: Counter[DecisionKind] = Counter()
         self.restarts = 0

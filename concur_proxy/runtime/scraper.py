@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random
 from typing import Protocol
@@ -48,17 +48,19 @@ class EngineScraper:
         *,
         interval_s: float,
         timeout_s: float,
-        on_sample: OnSample,
+        on_samples: Mapping[int | None, OnSample],
         on_failure: OnFailure,
         is_wanted: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`is_wanted`: whether the engine shall be read now."""
+        """`on_samples`: who hears of each data-parallel rank, or under None of the server as a whole. `is_wanted`: whether
+        the engine shall be read now.
+        """
         self._url = f"{engine_url}/metrics"
         self._client = client
         self._interval_s = interval_s
         self._timeout_s = timeout_s
-        self._on_sample = on_sample
+        self._listeners = [(rank, SignalRates(), on_sample) for rank, on_sample in on_samples.items()]
         self._on_failure = on_failure
         self._is_wanted = is_wanted
         self._clock = clock
@@ -67,7 +69,6 @@ class EngineScraper:
             plugins.load("concur_proxy.engines.dialects", name).build()
             for name in plugins.available("concur_proxy.engines.dialects")
         ]
-        self._rates = SignalRates()
         self._scraping = LoopGuard(f"reading {self._url}")
         self._telling = LoopGuard(f"telling that {self._url} could not be read")
 
@@ -79,7 +80,8 @@ class EngineScraper:
         while True:
             began = self._clock()
             if not self._is_wanted():
-                self._rates = SignalRates()  # what is read later is no interval since the last reading
+                # What is read later is no interval since the last reading.
+                self._listeners = [(rank, SignalRates(), on_sample) for rank, _, on_sample in self._listeners]
                 await asyncio.sleep(self._interval_s)
                 continue
             error = await self._scraping.attempt(self.scrape)
@@ -126,8 +128,11 @@ class EngineScraper:
             what = "malformed series" if exposition.malformed_lines else "no series of a known engine"
             self._on_failure(f"{self._url} answers, but exports {what}", reachable=True)
             return
-        sample = dialect.read(exposition, at=self._clock())
-        self._on_sample(self._rates.advance(sample), sample)
+        at = self._clock()
+        for rank, rates, on_sample in self._listeners:
+            own = exposition if rank is None else exposition.of_rank(dialect.rank_label, rank)
+            sample = dialect.read(own, at=at)
+            on_sample(rates.advance(sample), sample)
 
     def _recognise(self, exposition: Exposition) -> EngineDialect | None:
         return next((dialect for dialect in self._dialects if dialect.recognises(exposition)), None)

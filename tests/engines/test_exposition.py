@@ -161,3 +161,12 @@ def test_what_a_client_library_writes_is_read_back(value: float, label: str) -> 
     escaped = label.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
     (one,) = read(f'usage{{model_name="{escaped}"}} {value!r}\n').series["usage"]
     assert (one.labels["model_name"], one.value) == (label, value)
+
+
+def test_a_rank_has_its_own_series_and_the_servers() -> None:
+    text = 'a{engine="0"} 1\na{engine="1"} 2\nb 3\nc{engine="0"} 4\n'
+    exposition = read_exposition(text, lambda _: True)
+    first, second = exposition.of_rank("engine", 0), exposition.of_rank("engine", 1)
+    values = [{name: [one.value for one in many] for name, many in each.series.items()} for each in (first, second)]
+    assert values == [{"a": [1.0], "b": [3.0], "c": [4.0]}, {"a": [2.0], "b": [3.0]}]
+    assert exposition.of_rank("engine", 7).series.keys() == {"b"}

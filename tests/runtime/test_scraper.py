@@ -54,7 +54,7 @@ def scraper(url: str, client: httpx.AsyncClient, listener: Listener, *, timeout_
         client,
         interval_s=0.01,
         timeout_s=timeout_s,
-        on_sample=listener.on_sample,
+        on_samples={None: listener.on_sample},
         on_failure=listener.on_failure,
     )
 
@@ -310,7 +310,7 @@ def in_process(handler: httpx.AsyncBaseTransport) -> tuple[list[float], EngineSc
         client,
         interval_s=1.0,
         timeout_s=10.0,
-        on_sample=lambda rates, _: times.append(rates.now),
+        on_samples={None: lambda rates, _: times.append(rates.now)},
         on_failure=lambda *_, **__: None,
         clock=loop.time,
     )

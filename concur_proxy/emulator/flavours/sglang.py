@@ -9,7 +9,7 @@ from concur_proxy.emulator.options import EmulatorOptions
 from concur_proxy.emulator.series import counter, gauge
 
 
-def collect(model: EngineModel, options: EmulatorOptions) -> Iterator[Metric]:
+def collect(model: EngineModel, options: EmulatorOptions, rank: int = 0) -> Iterator[Metric]:
     """The series that matter to whoever controls admission."""
     block, cache, counters = options.block_tokens, model.cache, model.counters
     labels = {
@@ -19,6 +19,8 @@ def collect(model: EngineModel, options: EmulatorOptions) -> Iterator[Metric]:
         "pp_rank": "0",
         "tp_rank": "0",
     }
+    if options.data_parallel_size > 1:
+        labels["dp_rank"] = str(rank)
     yield gauge("sglang:num_running_reqs", "Requests in the batch", labels, model.running)
     yield gauge("sglang:num_queue_reqs", "Requests that wait for the batch", labels, model.waiting)
     yield gauge("sglang:token_usage", "Share of KV tokens in use, 1 for all", labels, model.kv_usage)
@@ -37,5 +39,5 @@ def collect(model: EngineModel, options: EmulatorOptions) -> Iterator[Metric]:
     if counters.preemptions:
         yield counter("sglang:num_retracted_requests", "Requests retracted", labels, counters.preemptions)
     if cache.evicted:
-        own = {"cache_type": "UnifiedRadixCache", "dp_rank": "0", "pp_rank": "0", "tp_rank": "0"}
+        own = {"cache_type": "UnifiedRadixCache", "dp_rank": str(rank), "pp_rank": "0", "tp_rank": "0"}
         yield counter("sglang:evicted_tokens", "KV tokens evicted", own, cache.evicted * block)

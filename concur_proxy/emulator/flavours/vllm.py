@@ -9,9 +9,9 @@ from concur_proxy.emulator.options import EmulatorOptions
 from concur_proxy.emulator.series import counter, gauge
 
 
-def collect(model: EngineModel, options: EmulatorOptions) -> Iterator[Metric]:
+def collect(model: EngineModel, options: EmulatorOptions, rank: int = 0) -> Iterator[Metric]:
     """The series that matter to whoever controls admission."""
-    labels = {"engine": "0", "model_name": options.model}
+    labels = {"engine": str(rank), "model_name": options.model}
     counters = model.counters
     yield gauge("vllm:num_requests_running", "Requests in the batch", labels, model.running)
     yield gauge("vllm:num_requests_waiting", "Requests that wait for the batch", labels, model.waiting)
@@ -30,7 +30,7 @@ def collect(model: EngineModel, options: EmulatorOptions) -> Iterator[Metric]:
     config = {
         "block_size": str(options.block_tokens),
         "enable_prefix_caching": "True",
-        "engine": "0",
+        "engine": str(rank),
         "kv_cache_size_tokens": str(blocks * options.block_tokens),
         "num_gpu_blocks": str(blocks),
     }

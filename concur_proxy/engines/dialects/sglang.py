@@ -36,6 +36,7 @@ class SglangDialect:
     """Reads SGLang's exposition."""
 
     name = "sglang"
+    rank_label = "dp_rank"
 
     def wants(self, sample_name: str) -> bool:
         """Whether the sample is one of the names above."""
@@ -47,7 +48,7 @@ class SglangDialect:
 
     def read(self, exposition: Exposition, *, at: float) -> EngineSample:
         """Counters and queues are summed over data-parallel ranks; KV usage is the fullest rank's."""
-        ranks = RankReader(exposition, ("dp_rank",))
+        ranks = RankReader(exposition, (self.rank_label,))
         hits, queries = _reuse(exposition, ranks)
         return EngineSample(
             at=at,

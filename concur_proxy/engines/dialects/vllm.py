@@ -33,6 +33,7 @@ class VllmDialect:
     """Reads vLLM's exposition."""
 
     name = "vllm"
+    rank_label = "engine"
 
     def wants(self, sample_name: str) -> bool:
         """Whether the sample is one of the names above."""
@@ -44,7 +45,7 @@ class VllmDialect:
 
     def read(self, exposition: Exposition, *, at: float) -> EngineSample:
         """Counters and queues are summed over ranks; KV usage is the fullest rank's, since that one evicts first."""
-        ranks = RankReader(exposition, ("engine",))
+        ranks = RankReader(exposition, (self.rank_label,))
         return EngineSample(
             at=at,
             dialect=self.name,
