@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.moving import Moving
 from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.placement import Placement
 from concur_proxy.admission.placements.least_pressure import LeastPressure
@@ -38,14 +39,15 @@ class Fleet:
             raise ValueError("a fleet needs at least one engine")
         self._numbers = Numbers(after=after)
         self._gates = {engine: make_gate(engine, self._numbers) for engine in engines}
-        self._placement: Placement = placement or LeastPressure()
         self._homes: dict[str, str] = {}
         for engine, gate in self._gates.items():
             gate.sessions.list_in(self._homes, engine)
         self._roster = Roster(engines)
         self._standings = Standings(self._gates, self._roster, move_after_s=move_after_s)
-        self._leaving: set[str] = set()
-        """Engines in whose lines somebody may stand who has to go elsewhere."""
+        self._moving = Moving(self._gates, self._roster, self._standings, placement or LeastPressure())
+        self._make_gate = make_gate
+        self._is_draining = False
+        self._changes: set[str] | None = None
 
     @property
     def gates(self) -> Mapping[str, SessionGate]:
@@ -81,7 +83,7 @@ class Fleet:
         """
         one_shot = key is None
         name = f"\0{next(self._numbers)}" if key is None else key
-        decided = self._evacuate(now)
+        decided = self._moving.evacuate(now)
         gate, session = self._find(name)
         if session is not None and not self._roster.are_alike(session.model, model):
             name = _beside(name, model)
@@ -90,12 +92,12 @@ class Fleet:
             gate = self._place(name, body_bytes, model, avoid)
         elif not session.in_flight and self._roster.has_lost(gate.engine, session.model, avoid):
             # Its cache is lost with the engine; what is in flight there must end first.
-            gate, more = self._move(session, gate, now)
+            gate, more = self._moving.move(session, gate, now)
             decided += more
-        ticket, more = self._touched(gate).arrive(
+        ticket, more = self._moving.touched(gate).arrive(
             name, now=now, deadline=deadline, body_bytes=body_bytes, one_shot=one_shot, model=model, rank=rank
         )
-        return ticket, decided + more + self._share(now)
+        return ticket, decided + more + self._settle(now)
 
     def finish(
         self,
@@ -110,9 +112,8 @@ class Fleet:
         """An admitted request's answer has ended, see `SessionGate.finish`."""
         if not ticket.is_in_flight:
             return []
-        decided = self._evacuate(now)
-        self._standings.touch(ticket.engine)
-        decided += self._gates[ticket.engine].finish(
+        decided = self._moving.evacuate(now)
+        decided += self._moving.touched(self._gates[ticket.engine]).finish(
             ticket,
             now=now,
             prompt_tokens=prompt_tokens,
@@ -120,55 +121,88 @@ class Fleet:
             cached_tokens=cached_tokens,
             client_gone=client_gone,
         )
-        return decided + self._share(now)
+        return decided + self._settle(now)
 
     def abandon(self, ticket: Ticket, *, now: float) -> list[Ticket]:
         """The client of a request has gone, see `SessionGate.abandon`."""
         gate = self._gate_of(ticket)
-        decided = [] if gate is None else self._touched(gate).abandon(ticket, now=now)
-        return decided + self._evacuate(now) + self._share(now)
+        decided = [] if gate is None else self._moving.touched(gate).abandon(ticket, now=now)
+        return decided + self._moving.evacuate(now) + self._settle(now)
 
     def end(self, key: str, *, now: float) -> list[Ticket]:
         """The session is over, see `SessionGate.end`; an unknown one is none of our business."""
-        decided = self._evacuate(now)
+        decided = self._moving.evacuate(now)
         models = () if self._roster.is_uniform else self._roster.models
         for name in (key, *(_beside(key, model) for model in models)):
             gate = self._home(name)
-            decided += [] if gate is None else self._touched(gate).end(name, now=now)
-        return decided + self._share(now)
+            decided += [] if gate is None else self._moving.touched(gate).end(name, now=now)
+        return decided + self._settle(now)
 
     def resize(self, engine: str, window: float, *, now: float, budget: Budget | None = None) -> list[Ticket]:
-        """Set the window of one engine."""
-        gate = self._touched(self._gates[engine])
-        return self._evacuate(now) + gate.resize(window, now=now, budget=budget) + self._share(now)
+        """Set the window of one engine; of one that is gone, nothing."""
+        gate = self._gates.get(engine)
+        if gate is None:
+            return []
+        decided = self._moving.evacuate(now)
+        return decided + self._moving.touched(gate).resize(window, now=now, budget=budget) + self._settle(now)
 
     def observe(self, engine: str, load: EngineLoad | None, *, now: float) -> list[Ticket]:
-        """The newest reading of one engine, see `SessionGate.observe`."""
-        gate = self._touched(self._gates[engine])
-        return self._evacuate(now) + gate.observe(load, now=now) + self._share(now)
+        """The newest reading of one engine, see `SessionGate.observe`; of one that is gone, nothing."""
+        gate = self._gates.get(engine)
+        if gate is None:
+            return []
+        decided = self._moving.evacuate(now)
+        return decided + self._moving.touched(gate).observe(load, now=now) + self._settle(now)
 
     def mark_down(self, engine: str) -> None:
         """The engine cannot be reached: while another can, new sessions go elsewhere, those that wait here move with
         the next event, and idle ones with their next request.
         """
-        self._roster.mark_down(engine)
-        self._standings.touch(engine)
-        self._leaving.add(engine)
+        if engine in self._gates:
+            self._roster.mark_down(engine)
+            self._moving.touched(self._gates[engine])
 
     def mark_up(self, engine: str) -> None:
         """The engine answers again."""
-        self._roster.mark_up(engine)
-        self._standings.touch(engine)
-        self._leaving |= self._roster.down  # there is an engine to move to now
+        if engine in self._gates:
+            self._roster.mark_up(engine)
+            self._standings.touch(engine)
+            self._moving.reconsider(self._roster.down | self._roster.retiring)  # there is an engine to move to now
 
     def serve(self, engine: str, models: Collection[str] | None) -> None:
         """The engine serves these models from now on, or nobody knows (None). Those who wait here for another move
         with the next event.
         """
-        if self._roster.serve(engine, models):
-            for other in self._gates:
-                self._standings.touch(other)
-            self._leaving |= self._gates.keys()
+        if engine in self._gates and self._roster.serve(engine, models):
+            self._reconsider_all()
+
+    def add_engine(self, engine: str) -> None:
+        """There is one more engine; one that is being retired stays after all."""
+        if engine not in self._gates:
+            gate = self._gates[engine] = self._make_gate(engine, self._numbers)
+            gate.sessions.list_in(self._homes, engine)
+            if self._changes is not None:
+                gate.sessions.note_changes(self._changes)
+            if self._is_draining:
+                gate.drain(now=0.0)  # nobody is held there yet
+            self._standings.add(engine)
+        self._roster.add(engine)
+        self._reconsider_all()
+
+    def retire_engine(self, engine: str, *, now: float) -> list[Ticket]:
+        """Give an engine up: whoever waits or is idle there moves at once, the others at the end of their answers, and
+        then it is forgotten. `ValueError` for the last one, and for one that is not known.
+        """
+        if engine not in self._gates:
+            raise ValueError(f"no engine {engine}")
+        self._roster.retire(engine)
+        self._reconsider_all()
+        return self._moving.evacuate(now) + self._settle(now)
+
+    def _reconsider_all(self) -> None:
+        for engine in self._gates:
+            self._standings.touch(engine)
+        self._moving.reconsider(self._gates)
 
     def models_of(self, engine: str) -> frozenset[str] | None:
         """The models that the engine serves; None: not known."""
@@ -180,13 +214,14 @@ class Fleet:
 
     def lose_cache(self, engine: str) -> None:
         """The engine has started anew, see `SessionGate.lose_cache`."""
-        self._gates[engine].lose_cache()
+        if engine in self._gates:
+            self._gates[engine].lose_cache()
 
     def expire(self, *, now: float) -> list[Ticket]:
         """Time has passed, see `SessionGate.expire`."""
-        decided = self._evacuate(now)
+        decided = self._moving.evacuate(now)
         decided += [ticket for gate in self._standings.due(now) for ticket in gate.expire(now=now)]
-        return decided + self._share(now)
+        return decided + self._settle(now)
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do, or None."""
@@ -194,10 +229,12 @@ class Fleet:
 
     def drain(self, *, now: float) -> list[Ticket]:
         """Stop admitting, see `SessionGate.drain`."""
-        return [ticket for gate in self._gates.values() for ticket in self._touched(gate).drain(now=now)]
+        self._is_draining = True
+        return [ticket for gate in self._gates.values() for ticket in self._moving.touched(gate).drain(now=now)]
 
     def note_changes(self, changes: set[str]) -> None:
         """Put the keys of sessions that change into `changes`, from now on."""
+        self._changes = changes
         for gate in self._gates.values():
             gate.sessions.note_changes(changes)
 
@@ -212,7 +249,9 @@ class Fleet:
         """Know a session again, with its place if it had one. One that is known is left as it is."""
         if record.key not in self._homes:
             engine = record.engine if record.engine in self._gates else self._roster.candidates(record.model)[0]
-            self._touched(self._gates[engine]).restore(record.session(rank=self._numbers.take(record.rank), now=now))
+            self._moving.touched(self._gates[engine]).restore(
+                record.session(rank=self._numbers.take(record.rank), now=now)
+            )
 
     def claim(
         self,
@@ -235,12 +274,12 @@ class Fleet:
             if session.in_flight:
                 name, home = _beside(name, engine), None
             else:
-                self._touched(home).part_with(session, "moved")
-                self._touched(self._gates[engine]).adopt(session, now=now)
-        ticket, decided = self._touched(self._gates[engine]).claim(
+                self._moving.touched(home).part_with(session, "moved")
+                self._moving.touched(self._gates[engine]).adopt(session, now=now)
+        ticket, decided = self._moving.touched(self._gates[engine]).claim(
             name, rank=rank, now=now, body_bytes=body_bytes, one_shot=key is None, model=model
         )
-        return ticket, decided + self._share(now)
+        return ticket, decided + self._settle(now)
 
     def expected_wait(self, ticket: Ticket, *, now: float) -> tuple[int, float]:
         """A held or refused ticket's place in its line, from 1, and the seconds that this place will probably take."""
@@ -249,12 +288,6 @@ class Fleet:
             return 1, 0.0
         position = gate.position(ticket)
         return position, gate.expected_wait_s(position, now=now)
-
-    def _touched(self, gate: SessionGate) -> SessionGate:
-        self._standings.touch(gate.engine)
-        if self._roster.is_down(gate.engine):
-            self._leaving.add(gate.engine)
-        return gate
 
     def _home(self, key: str) -> SessionGate | None:
         engine = self._homes.get(key)
@@ -265,68 +298,25 @@ class Fleet:
         return gate, None if gate is None else gate.sessions.get(key)
 
     def _gate_of(self, ticket: Ticket) -> SessionGate | None:
-        return self._gates[ticket.engine] if ticket.engine else self._home(ticket.session.key)
-
-    def _evacuate(self, now: float) -> list[Ticket]:
-        """Move the sessions that wait for an engine that cannot serve them to one that can."""
-        decided: list[Ticket] = []
-        if self._leaving:
-            leaving, self._leaving = self._leaving, set()
-            for gate in [gate for engine, gate in self._gates.items() if engine in leaving]:
-                for session in gate.line():
-                    if self._roster.has_lost(gate.engine, session.model):
-                        decided += self._move(session, gate, now)[1]
-        return decided
-
-    def _move(self, session: Session, source: SessionGate, now: float) -> tuple[SessionGate, list[Ticket]]:
-        self._touched(source).part_with(session, "lost")
-        gate = self._touched(self._choose(session.key, session.footprint, session.model, source.engine))
-        return gate, gate.adopt(session, now=now)
+        return self._gates.get(ticket.engine) if ticket.engine else self._home(ticket.session.key)
 
     def _place(self, key: str, body_bytes: int, model: str | None, avoid: str | None) -> SessionGate:
         first = next(iter(self._gates.values()))
         if len(self._gates) == 1:
             return first
-        return self._choose(key, first.accounts.estimator.estimate(body_bytes), model, avoid)
+        return self._moving.choose(key, first.accounts.estimator.estimate(body_bytes), model, avoid)
 
-    def _choose(self, key: str, tokens: float, model: str | None, avoid: str | None) -> SessionGate:
-        gates = [self._gates[engine] for engine in self._roster.candidates(model, avoid)]
-        return self._placement.choose(gates, key=key, tokens=tokens)
-
-    def _share(self, now: float) -> list[Ticket]:
-        """Let an engine that has room serve who waits for another: a session that has waited to resume for long enough,
-        whose cache is then computed again, and else a new one, which has none to lose.
-        """
-        decided: list[Ticket] = []
-        if len(self._gates) == 1:
-            return decided
-        for gate in self._standings.to_ask(now):
-            while not gate.waiting:
-                more = self._take_mover(gate, now)
-                if more is None:
-                    more = self._take_new(gate, now)
-                if more is None:
-                    break
-                decided += more
+    def _settle(self, now: float) -> list[Ticket]:
+        """What an event at one gate brings about at others."""
+        decided = self._moving.share(now)
+        if self._roster.retiring:
+            decided += self._moving.evacuate(now)
+            for engine in self._roster.retiring:
+                if not len(self._gates[engine].sessions):
+                    del self._gates[engine]
+                    self._roster.remove(engine)
+                    self._standings.remove(engine)
         return decided
-
-    def _take_mover(self, gate: SessionGate, now: float) -> list[Ticket] | None:
-        donor = self._standings.longest_waiting_mover(gate.engine)
-        return None if donor is None else self._take(gate, donor, donor.first_waiting(), "waited", now)
-
-    def _take_new(self, gate: SessionGate, now: float) -> list[Ticket] | None:
-        donor = self._standings.longest_waiting_new(gate.engine)
-        return None if donor is None else self._take(gate, donor, donor.first_new(), "shared", now)
-
-    def _take(
-        self, gate: SessionGate, donor: SessionGate, session: Session | None, reason: str, now: float
-    ) -> list[Ticket] | None:
-        """What was decided by the session's move; None where there is no room for it."""
-        if session is None or not gate.make_room(session.footprint, now=now):
-            return None
-        self._touched(donor).part_with(session, reason)
-        # The next in the donor's line may need less room than the one that stood before it.
-        return self._touched(gate).adopt(session, now=now) + donor.expire(now=now)
 
 
 def _beside(key: str, model: str | None) -> str:

@@ -13,6 +13,7 @@ class Roster:
     def __init__(self, engines: Iterable[str]) -> None:
         self._models: dict[str, frozenset[str] | None] = dict.fromkeys(engines)
         self._down: set[str] = set()
+        self._retiring: set[str] = set()
         self._learn()
 
     @property
@@ -29,6 +30,35 @@ class Roster:
     def is_uniform(self) -> bool:
         """Whether every engine serves every model."""
         return self._is_uniform
+
+    @property
+    def retiring(self) -> frozenset[str]:
+        """Engines that are given up as soon as nothing is in flight there."""
+        return frozenset(self._retiring)
+
+    def add(self, engine: str) -> None:
+        """There is one more engine; one that was retiring stays."""
+        self._retiring.discard(engine)
+        self._models.setdefault(engine, None)
+        self._learn()
+
+    def retire(self, engine: str) -> None:
+        """The engine serves nothing any more; `ValueError` for the last one that does."""
+        if self._models.keys() <= self._retiring | {engine}:
+            raise ValueError(f"{engine} is the last engine")
+        self._retiring.add(engine)
+        self._learn()
+
+    def remove(self, engine: str) -> None:
+        """There is no such engine any more."""
+        del self._models[engine]
+        self._retiring.discard(engine)
+        self._down.discard(engine)
+        self._learn()
+
+    def leads_nowhere(self, engine: str) -> bool:
+        """Whether whoever waits for the engine should go elsewhere: it is down, or retiring."""
+        return engine in self._down or engine in self._retiring
 
     def is_down(self, engine: str) -> bool:
         """Whether the engine could not be reached."""
@@ -88,13 +118,13 @@ class Roster:
         return self._all if model is None else self._serving.get(model, self._undeclared)
 
     def _learn(self) -> None:
-        self._all = frozenset(self._models)
-        unknown = {engine for engine, models in self._models.items() if models is None}
+        self._all = frozenset(self._models.keys() - self._retiring)
+        unknown = {engine for engine in self._all if self._models[engine] is None}
         self._undeclared = frozenset(unknown) or self._all
         """Engines to which a model goes that no list names."""
         serving: dict[str, set[str]] = {}
-        for engine, models in self._models.items():
-            for model in models or ():
+        for engine in self._all:
+            for model in self._models[engine] or ():
                 serving.setdefault(model, set(unknown)).add(engine)
         self._serving = {model: frozenset(engines) for model, engines in serving.items()}
         self._is_uniform = all(

@@ -38,6 +38,21 @@ class Standings:
         """Takers that may have got room since they were last asked."""
         self._have_heads_changed = True
 
+    def add(self, engine: str) -> None:
+        """There is one more gate."""
+        self._order[engine] = 1 + max(self._order.values(), default=0)
+        self._touched.add(engine)
+
+    def remove(self, engine: str) -> None:
+        """There is no such gate any more."""
+        del self._order[engine]
+        for index in (self._deadlines, self._seniority, self._moves, self._lapses):
+            index.put(engine, None)
+        self._heads.pop(engine, None)
+        self._movers.pop(engine, None)
+        for engines in (self._takers, self._touched, self._stale, self._unasked):
+            engines.discard(engine)
+
     def touch(self, engine: str) -> None:
         """Something has happened at this engine's gate, or to the engine."""
         self._touched.add(engine)
@@ -136,7 +151,7 @@ class Standings:
             else:
                 self._heads[engine] = head
         self._read_mover(engine, gate.first_waiting())
-        takes = not gate.waiting and not self._roster.is_down(engine)
+        takes = not gate.waiting and not self._roster.leads_nowhere(engine)
         if takes:
             self._takers.add(engine)
         else:

@@ -136,6 +136,16 @@ class SessionStore(Protocol):
         """The engine has started anew, with an empty cache."""
         ...
 
+    def add_engine(self, engine: str) -> None:
+        """There is one more engine; one that is being retired stays after all."""
+        ...
+
+    def retire_engine(self, engine: str) -> None:
+        """Give an engine up: its sessions move, those with answers in flight when these have ended, and then it is
+        forgotten: `gates` has it no more. `ValueError` for the last one, and for one that is not known.
+        """
+        ...
+
     def expire(self) -> None:
         """Apply what the passing of time has decided."""
         ...

@@ -245,6 +245,22 @@ async def test_a_request_goes_only_to_an_engine_that_serves_its_model(open_scene
     await scene.until(lambda: list(scene.store.candidates("m")) == ["a", "b"])
 
 
+async def test_engines_come_and_go(open_scene: OpenScene) -> None:
+    scene = await open_scene(make_fleet(engines=("a",), window=1.0))
+    running, held = await scene.arrive("s"), await scene.arrive("t")
+    scene.store.add_engine("b")
+    scene.store.expire()
+    assert await scene.decided(held) is Outcome.ADMITTED
+    assert held.engine == "b"
+    scene.store.retire_engine("a")
+    assert "a" in scene.store.gates, "an answer of it is in flight"
+    scene.finish(running)
+    await scene.until(lambda: list(scene.store.gates) == ["b"])
+    for engine in "ab":
+        with pytest.raises(ValueError, match="engine"):
+            scene.store.retire_engine(engine)
+
+
 async def test_a_session_stays_with_its_engine(open_scene: OpenScene) -> None:
     scene = await open_scene(make_fleet(engines=("a", "b"), window=10.0))
     homes = {key: (await scene.arrive(key)).engine for key in "stuv"}

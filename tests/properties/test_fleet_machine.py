@@ -49,10 +49,13 @@ class FleetMachine(RuleBasedStateMachine):
 
         self.now = 0.0
         self.ledger = Ledger()
-        self.names = NAMES[:engines]
-        self.fleet = Fleet(engines=self.names, make_gate=make_gate, move_after_s=move_after_s)
+        self.fleet = Fleet(engines=NAMES[:engines], make_gate=make_gate, move_after_s=move_after_s)
         self.move_after_s = move_after_s
-        self.gates = list(self.fleet.gates.values())
+
+    @property
+    def gates(self) -> list[SessionGate]:
+        """The gates that there are now."""
+        return list(self.fleet.gates.values())
 
     # -- events
 
@@ -115,6 +118,18 @@ class FleetMachine(RuleBasedStateMachine):
         self.fleet.serve(self._name(engine), models)
         self._let_time_pass(seconds)
 
+    @rule(engine=st.sampled_from([*NAMES, "four"]), seconds=st.sampled_from([0.0, 1.0]))
+    def add_engine(self, engine: str, seconds: float) -> None:
+        self.fleet.add_engine(engine)
+        self._let_time_pass(seconds)
+
+    @precondition(lambda self: len(self.gates) > 1 + len(self.fleet._roster.retiring))
+    @rule(engine=ENGINE)
+    def retire_engine(self, engine: int) -> None:
+        name = self._name(engine)
+        if name not in self.fleet._roster.retiring:
+            self.ledger.decided(self.fleet.retire_engine(name, now=self.now))
+
     @rule(seconds=st.sampled_from([1.0, LEASE, TTL]))
     def let_time_pass(self, seconds: float) -> None:
         self._let_time_pass(seconds)
@@ -136,7 +151,8 @@ class FleetMachine(RuleBasedStateMachine):
         assert deadline is None or deadline > self.now, "a timer armed in the past spins"
 
     def _name(self, index: int) -> str:
-        return self.names[index % len(self.names)]
+        names = list(self.fleet.gates)
+        return names[index % len(names)]
 
     # -- what holds
 
@@ -154,7 +170,8 @@ class FleetMachine(RuleBasedStateMachine):
             assert self.fleet.knows(key) == any(gate.sessions.get(key) is not None for gate in self.gates)
 
     def _takers(self) -> list[SessionGate]:
-        return [gate for gate in self.gates if gate.engine not in self.fleet.down and not gate.waiting]
+        roster = self.fleet._roster
+        return [gate for gate in self.gates if not roster.leads_nowhere(gate.engine) and not gate.waiting]
 
     def _heads_for(self, taker: SessionGate) -> list[Session]:
         """The first new session of each line that this gate's engine serves."""
@@ -164,7 +181,10 @@ class FleetMachine(RuleBasedStateMachine):
     @invariant()
     def nobody_waits_for_an_engine_that_cannot_serve_beside_one_that_can(self) -> None:
         for gate in self.gates:
-            assert not any(self.fleet._roster.has_lost(gate.engine, session.model) for session in gate.line())
+            retires = gate.engine in self.fleet._roster.retiring
+            for session in gate.sessions if retires else gate.line():
+                assert session.in_flight or not self.fleet._roster.has_lost(gate.engine, session.model)
+            assert not retires or len(gate.sessions), "it has nothing left, and is still there"
 
     @invariant()
     def nobody_waits_beside_a_free_place(self) -> None:

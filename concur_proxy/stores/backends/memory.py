@@ -123,6 +123,15 @@ class MemoryStore:
         """The engine has started anew, with an empty cache."""
         self._fleet.lose_cache(engine)
 
+    def add_engine(self, engine: str) -> None:
+        """There is one more engine."""
+        self._fleet.add_engine(engine)
+        self._tell([])  # its sessions may have a deadline now
+
+    def retire_engine(self, engine: str) -> None:
+        """Give an engine up."""
+        self._tell(self._fleet.retire_engine(engine, now=self._clock()))
+
     def expire(self) -> None:
         """Apply what the passing of time has decided."""
         self._tell(self._fleet.expire(now=self._clock()))

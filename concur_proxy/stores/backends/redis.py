@@ -228,6 +228,15 @@ class RedisStore:
         """The engine has started anew."""
         self._leader.fleet.lose_cache(engine)
 
+    def add_engine(self, engine: str) -> None:
+        """There is one more engine; each replica must be told."""
+        self._leader.fleet.add_engine(engine)
+        self._apply([])
+
+    def retire_engine(self, engine: str) -> None:
+        """Give an engine up; each replica must be told."""
+        self._apply(self._leader.fleet.retire_engine(engine, now=self._clock()))
+
     def candidates(self, model: str | None) -> Sequence[str]:
         """The engines to which a request outside of any session may go."""
         return self._leader.fleet.candidates(model)
