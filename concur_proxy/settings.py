@@ -77,7 +77,8 @@ class _ConfigFile(PydanticBaseSettingsSource):
         return values
 
 
-def _engine_url(text: str) -> str:
+def engine_server(text: str) -> str:
+    """An inference server as `engine` names it, without a slash at the end; `ValueError` for what is none."""
     url, mark, ranks = text.partition("#")
     if "://" not in url:
         raise ValueError(f"must begin with http:// or https://, as in http://{url}")
@@ -132,7 +133,7 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-EngineUrl = Annotated[str, AfterValidator(_engine_url)]
+EngineUrl = Annotated[str, AfterValidator(engine_server)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 BodyField = Annotated[str, AfterValidator(_body_field)]
 PathRule = Annotated[str, AfterValidator(_path_rule)]
@@ -165,6 +166,12 @@ class GatewaySettings(BaseSettings):
         8.0, ge=0, description="Wait for its own engine after which a paused session may resume on another"
     )
     connect_timeout_s: float = Field(5.0, gt=0, le=600, description="Time allowed to connect to an engine")
+
+    admin_key: str | None = Field(
+        None,
+        min_length=8,
+        description="Key for `/concur/v1/engines`; without one it is for callers on this machine",
+    )
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; `0.0.0.0` for all of them")
     port: int = Field(8300, ge=0, le=65535, description="TCP port to listen on; 0 for any free one")

@@ -1,6 +1,6 @@
 """The gateway's own paths: health, readiness, metrics, and the end of sessions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import cast
 
@@ -10,6 +10,7 @@ from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from concur_proxy.api.engine_admin import ENGINES_PATH
 from concur_proxy.api.messages import BodyTooLarge, ClientGone, read_body
 from concur_proxy.runtime.admitter import Admitter
 from concur_proxy.runtime.monitor import EngineMonitor
@@ -26,7 +27,11 @@ _SESSION_NAMES = RequestHeadReader(("session_id", "program_id"))
 
 
 def build_admin(
-    *, admitter: Admitter, monitors: list[EngineMonitor], registry: CollectorRegistry, is_draining: Callable[[], bool]
+    *,
+    admitter: Admitter,
+    monitors: Collection[EngineMonitor],
+    registry: CollectorRegistry,
+    is_draining: Callable[[], bool],
 ) -> FastAPI:
     """The application behind `ADMIN_PATHS`."""
     app = FastAPI(title="concur-proxy", docs_url=None, redoc_url=None, openapi_url=None)
@@ -65,7 +70,9 @@ def build_admin(
     return app
 
 
-ADMIN_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/concur/v1/sessions/release", "/programs/release"})
+ADMIN_PATHS = frozenset(
+    {"/healthz", "/readyz", "/metrics", "/concur/v1/sessions/release", "/programs/release", ENGINES_PATH}
+)
 """Paths answered by the gateway itself, never by an engine."""
 
 

@@ -88,7 +88,10 @@ class Hop:
         """Send the request and hand the answer on, however it ends. Returns why there is none, if there is none: then
         nothing of one has been sent to the client either.
         """
-        monitor = self._parts.monitors[engine]
+        monitor = self._parts.monitors.get(engine)
+        if monitor is None:  # of several gateways, the one that leads knows an engine that this one does not yet
+            detail = f"{engine} is no engine of this gateway"
+            return Setback(fault=GatewayFault.ENGINE_UNREACHABLE, detail=detail, may_have_begun=False)
         try:
             response = await self.send(engine, body)
         except EngineUnreachable as error:

@@ -1,13 +1,14 @@
 """The engines' paths: what may pass goes on as an `Exchange`, the rest gets the error that it deserves."""
 
 import asyncio
+import dataclasses
 import logging
 from uuid import uuid4
 
 from concur_proxy.api.answer import Answer
 from concur_proxy.api.exchange import Exchange
 from concur_proxy.api.messages import Receive, Scope, Send
-from concur_proxy.api.parts import GatewayParts
+from concur_proxy.api.parts import GatewayParts, RelayOptions
 from concur_proxy.wire.endpoints import Refusal
 from concur_proxy.wire.fault import GatewayFault
 
@@ -19,6 +20,10 @@ class Relay:
 
     def __init__(self, parts: GatewayParts) -> None:
         self._parts = parts
+
+    def reconfigure(self, options: RelayOptions) -> None:
+        """Requests that come from now on are treated by these options."""
+        self._parts = dataclasses.replace(self._parts, options=options)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request."""

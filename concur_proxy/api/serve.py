@@ -11,6 +11,7 @@ import uvicorn
 
 from concur_proxy.api.app import GatewayApp
 from concur_proxy.api.protocol import GatewayProtocol
+from concur_proxy.api.reload import Load
 from concur_proxy.settings import GatewaySettings
 from concur_proxy.telemetry.logs import configure_logging
 
@@ -35,17 +36,20 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say where in one line on standard output."""
         self._loop = asyncio.get_running_loop()
+        self._loop.add_signal_handler(signal.SIGHUP, self._app.reload)
         await super().startup(sockets)
         if self.started:
             port = self.servers[0].sockets[0].getsockname()[1]
             print(f"concur-proxy listens on http://{self.config.host}:{port}", flush=True)  # noqa: T201 - for scripts
 
 
-def run(settings: GatewaySettings) -> None:
-    """Serve until SIGTERM or SIGINT; answers in flight have `drain_timeout_s` to end."""
+def run(settings: GatewaySettings, load: Load) -> None:
+    """Serve until SIGTERM or SIGINT; answers in flight have `drain_timeout_s` to end. At SIGHUP `load` reads the
+    settings anew.
+    """
     signal.signal(signal.SIGTERM, _stop)
     configure_logging(level=settings.log_level, style=settings.log_format)
-    app = GatewayApp(settings)
+    app = GatewayApp(settings, load=load)
     config = server_config(app, settings)
     server = _Server(config, app)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:

@@ -23,6 +23,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "placement",
         "move_after_s",
         "connect_timeout_s",
+        "admin_key",
     ),
     "listening": ("host", "port", "drain_timeout_s"),
     "control": ("law", "law_options", "work_conserving"),
@@ -50,6 +51,7 @@ _PACKAGES = {"law": LAWS, "placement": PLACEMENTS, "store": STORES}
 """Settings that name a module of a package."""
 
 _METAVARS = {
+    "admin_key": "KEY",
     "config": "FILE",
     "record": "FILE",
     "engine": "URL",

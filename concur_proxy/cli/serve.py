@@ -1,13 +1,15 @@
 """`concur-proxy serve`: the gateway."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.flags import add_flags, read_flags
 from concur_proxy.cli.listen import listen_problem
 from concur_proxy.cli.load import SettingsError, advise, load_settings
 from concur_proxy.cli.parser import CommandParser, complain
+from concur_proxy.settings import GatewaySettings
 
 PROG = "concur-proxy serve"
 
@@ -30,7 +32,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = CommandParser(PROG, usage="--engine URL [options]", description=DESCRIPTION, epilog=EPILOG)
     add_flags(parser)
     try:
-        settings = load_settings(read_flags(parser.read(arguments)))
+        flags = read_flags(parser.read(arguments))
+        settings = load_settings(flags)
     except SettingsError as error:
         return complain(PROG, *error.problems)
     for line in advise(settings):
@@ -41,5 +44,13 @@ def main(arguments: Sequence[str]) -> int:
         return complain(PROG, f"--record {settings.record}: cannot be written")
     from concur_proxy.api import serve  # noqa: PLC0415 - --help and wrong settings answer without the server's imports
 
-    serve.run(settings)
+    serve.run(settings, partial(_load, flags))
     return 0
+
+
+def _load(flags: Mapping[str, object]) -> GatewaySettings | Sequence[str]:
+    """The settings as they are now, or what is wrong with them."""
+    try:
+        return load_settings(flags)
+    except SettingsError as error:
+        return error.problems

@@ -53,8 +53,8 @@ class EngineScraper:
         is_wanted: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`on_samples`: who hears of each data-parallel rank, or under None of the server as a whole. `is_wanted`: whether
-        the engine shall be read now.
+        """`on_samples`: who hears of each data-parallel rank, or under None of the server as a whole. `is_wanted`:
+        whether the engine shall be read now.
         """
         self._url = f"{engine_url}/metrics"
         self._client = client

@@ -1,6 +1,6 @@
 """Series about engines, windows and sessions, read from their owners at the moment of a scrape."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -66,7 +66,7 @@ event hides it from `rate()`.
 class FleetCollector(Collector):
     """Reads gates and monitors; keeps nothing itself, so a series cannot disagree with what the gate decides by."""
 
-    def __init__(self, store: SessionStore, monitors: Sequence[EngineMonitor]) -> None:
+    def __init__(self, store: SessionStore, monitors: Collection[EngineMonitor]) -> None:
         self._store = store
         self._monitors = monitors
 
@@ -76,7 +76,9 @@ class FleetCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """One reading of everything."""
-        pairs = [(self._store.gates[monitor.engine], monitor) for monitor in self._monitors]
+        gates = self._store.gates
+        # An engine that was given up may have a monitor for a moment longer than a gate.
+        pairs = [(gates[monitor.engine], monitor) for monitor in self._monitors if monitor.engine in gates]
         for name, text, reading in GAUGES:
             gauge = GaugeMetricFamily(name, text, labels=["engine"])
             for gate, monitor in pairs:
@@ -85,7 +87,7 @@ class FleetCollector(Collector):
                     gauge.add_metric([monitor.engine], float(value))
             yield gauge
         yield self._states(pairs)
-        yield self._circuits()
+        yield self._circuits(pairs)
         for name, text, event, reasons in EVENTS:
             counter = CounterMetricFamily(name, text, labels=["engine", "reason"])
             for gate, monitor in pairs:
@@ -93,7 +95,7 @@ class FleetCollector(Collector):
                 for reason in dict.fromkeys((*reasons, *seen)):
                     counter.add_metric([monitor.engine, reason], gate.counters[event, reason])
             yield counter
-        yield from self._engine_counters()
+        yield from self._engine_counters(pairs)
 
     def _states(self, pairs: list[tuple[SessionGate, EngineMonitor]]) -> Metric:
         gauge = GaugeMetricFamily("concur_sessions", "Sessions by state", labels=["engine", "state"])
@@ -103,14 +105,14 @@ class FleetCollector(Collector):
                 gauge.add_metric([monitor.engine, state], getattr(snapshot, state))
         return gauge
 
-    def _circuits(self) -> Metric:
+    def _circuits(self, pairs: list[tuple[SessionGate, EngineMonitor]]) -> Metric:
         gauge = GaugeMetricFamily("concur_engine_circuit", "1 for the circuit's state", labels=["engine", "state"])
-        for monitor in self._monitors:
+        for _, monitor in pairs:
             for state in CircuitState:
                 gauge.add_metric([monitor.engine, state.value], float(monitor.circuit.state is state))
         return gauge
 
-    def _engine_counters(self) -> Iterator[Metric]:
+    def _engine_counters(self, pairs: list[tuple[SessionGate, EngineMonitor]]) -> Iterator[Metric]:
         decisions = CounterMetricFamily("concur_control_decisions", "Control decisions", labels=["engine", "kind"])
         restarts = CounterMetricFamily("concur_engine_restarts", "Engine restarts noticed", labels=["engine"])
         failures = CounterMetricFamily("concur_scrape_failures", "Scrapes without a usable answer", labels=["engine"])
@@ -123,13 +125,13 @@ class FleetCollector(Collector):
             "concur_lost_tokens", "The part of it that answers showed to be computed again", labels=["engine"]
         )
         preempted = CounterMetricFamily("concur_engine_preemptions", "Preemptions seen", labels=["engine"])
-        for monitor in self._monitors:
+        for gate, monitor in pairs:
             for kind in DecisionKind:
                 decisions.add_metric([monitor.engine, kind.value], monitor.decisions[kind])
             restarts.add_metric([monitor.engine], monitor.restarts)
             failures.add_metric([monitor.engine], monitor.scrape_failures)
             preempted.add_metric([monitor.engine], monitor.preemptions)
-            snapshot = self._store.gates[monitor.engine].snapshot()
+            snapshot = gate.snapshot()
             promised.add_metric([monitor.engine], snapshot.promised_tokens)
             lost.add_metric([monitor.engine], snapshot.lost_tokens)
         yield from (decisions, restarts, failures, preempted, promised, lost)

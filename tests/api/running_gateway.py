@@ -79,6 +79,13 @@ async def running_gateway(*engines: str, **settings: object) -> AsyncIterator[Ru
     """A gateway before these engines; scrapes often, so that tests are quick."""
     values: dict[str, object] = {"scrape_interval_s": 0.05, "stale_after_s": 5.0, **settings}
     app = GatewayApp(GatewaySettings(engine=engines, port=0, **values))  # type: ignore[arg-type]
+    async with running_app(app) as gateway:
+        yield gateway
+
+
+@asynccontextmanager
+async def running_app(app: GatewayApp) -> AsyncIterator[RunningGateway]:
+    """This gateway under the real server."""
     server = _Server(server_config(app, app.settings))
     serving = asyncio.create_task(server.serve())
     while not server.started:

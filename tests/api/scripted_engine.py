@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from concur_proxy.api.app import USER_AGENT
+from concur_proxy.api.pool import USER_AGENT
 
 METRICS = """\
 # TYPE vllm:kv_cache_usage_perc gauge

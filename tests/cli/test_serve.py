@@ -6,6 +6,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -57,3 +58,18 @@ def test_it_serves_and_ctrl_c_ends_it_quietly() -> None:
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in errors
+
+
+def test_a_hangup_reads_the_configuration_anew(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text(f'engine = ["{NOWHERE}"]')
+    with gateway("--config", str(file)) as (process, url):
+        file.write_text("engine = [7]")
+        os.utime(file, ns=(1, 1))
+        os.kill(process.pid, signal.SIGHUP)
+        with urllib.request.urlopen(f"{url}/healthz") as answer:  # noqa: S310 - our own process
+            assert answer.status == 200
+        os.kill(process.pid, signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    assert "settings not reloaded, the old ones stay: engine = 7 in" in errors
+    assert process.returncode == 0

@@ -1,0 +1,208 @@
+"""The engines that the gateway knows; they come and go while it runs."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+import httpx
+
+from concur_proxy import plugins
+from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.lease import FixedLease, LearnedLease, Lease
+from concur_proxy.admission.numbers import Numbers
+from concur_proxy.admission.state import GateOptions
+from concur_proxy.control.governor import GovernorOptions, WindowGovernor
+from concur_proxy.control.law import ControlLaw
+from concur_proxy.engines.address import EngineAddress, addresses
+from concur_proxy.runtime.monitor import EngineMonitor
+from concur_proxy.runtime.watch import ServerWatch
+from concur_proxy.settings import GatewaySettings
+from concur_proxy.stores.store import SessionStore
+
+logger = logging.getLogger(__name__)
+
+USER_AGENT = "concur-proxy"
+"""By which engines' logs tell the gateway's own questions from its clients'."""
+
+REAP_S = 0.2
+"""How soon an engine is forgotten that has nothing in flight any more."""
+
+
+class EnginePool:
+    """Each engine with its law, its monitor and what reads it.
+
+    Servers are named by one or more sources (the settings, a name's addresses, the admin API), and there are as long as
+    any of these names them.
+    """
+
+    def __init__(self, settings: GatewaySettings, clock: Callable[[], float]) -> None:
+        self.monitors: dict[str, EngineMonitor] = {}
+        """By engine; those included that are given up and still have answers in flight."""
+        self._settings = settings
+        self._clock = clock
+        self._laws: dict[str, ControlLaw] = {}
+        self._sources: dict[str, tuple[str, ...]] = {"settings": settings.engine}
+        self._store: SessionStore | None = None
+        self._group: asyncio.TaskGroup | None = None
+        self._watches: dict[str, asyncio.Task[None]] = {}
+        self._clients: dict[bool, httpx.AsyncClient] = {}
+
+    @property
+    def servers(self) -> list[str]:
+        """The servers that there are, as they were named."""
+        return list(dict.fromkeys(server for servers in self._sources.values() for server in servers))
+
+    @property
+    def engines(self) -> list[str]:
+        """Their engines, by name."""
+        return [address.name for server in self.servers for address in addresses(server)]
+
+    def make_fleet(self, after: int) -> Fleet:
+        """A fleet of these engines that knows nobody; seniority begins behind `after`."""
+        return Fleet(
+            engines=self.engines,
+            make_gate=self.make_gate,
+            placement=plugins.load("concur_proxy.admission.placements", self._settings.placement).build(),
+            move_after_s=self._settings.move_after_s,
+            after=after,
+        )
+
+    def make_gate(self, engine: str, numbers: Numbers) -> SessionGate:
+        """The gate of an engine, as the settings have it."""
+        settings, law = self._settings, self._law(engine)
+        options = GateOptions(
+            max_waiting_sessions=settings.max_waiting_sessions,
+            session_ttl_s=settings.session_ttl_s,
+            work_conserving=settings.work_conserving,
+            enforcing=law.enforces,
+        )
+        return SessionGate(
+            options=options, lease=_make_lease(settings), window=law.window, engine=engine, numbers=numbers
+        )
+
+    def open(self, store: SessionStore) -> None:
+        """Monitor the engines of `store`, whose gates were made here."""
+        self._store = store
+        for server in self.servers:
+            self._monitor(addresses(server), store)
+
+    def name_servers(self, source: str, servers: Sequence[str]) -> None:
+        """From now on `source` names these. What nobody names is given up, and forgotten when nothing is in flight
+        there. `ValueError`, and nothing changed, when none would be left, or for what is no server.
+        """
+        changed = {**self._sources, source: tuple(servers)}
+        wanted = list(dict.fromkeys(server for named in changed.values() for server in named))
+        names = [address.name for server in wanted for address in addresses(server)]
+        if not wanted:
+            raise ValueError(f"{', '.join(self.servers)} is the last engine")
+        if len({server.partition("#")[0] for server in wanted}) < len(wanted):
+            raise ValueError("an engine is named twice, with different ranks")
+        before, self._sources = self.servers, changed
+        assert self._store is not None  # noqa: S101 - opened before anything changes
+        for server in wanted:
+            if server not in before:
+                self._add(server, self._store)
+        for server in before:
+            if server not in wanted:
+                self._retire(server, self._store, kept=names)
+
+    def add(self, server: str) -> None:
+        """The admin API names one more server."""
+        self.name_servers("api", (*self._sources.get("api", ()), server))
+
+    def remove(self, server: str) -> bool:
+        """Nobody names this server any more; False when nobody did. `ValueError` for the last one."""
+        if server not in self.servers:
+            return False
+        if len(self.servers) == 1:
+            raise ValueError(f"{server} is the last engine")
+        for source, servers in list(self._sources.items()):
+            if server in servers:
+                self.name_servers(source, [other for other in servers if other != server])
+        return True
+
+    async def run(self) -> None:
+        """Read all engines until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                for server in self.servers:
+                    self._watch(server)
+                while True:
+                    await asyncio.sleep(REAP_S)
+                    self._reap()
+        finally:
+            self._group = None
+            for client in self._clients.values():
+                await client.aclose()
+
+    def _add(self, server: str, store: SessionStore) -> None:
+        engines = addresses(server)
+        for address in engines:
+            store.add_engine(address.name)
+        self._monitor(engines, store)
+        self._watch(server)
+        logger.info("engine %s: added", server)
+
+    def _retire(self, server: str, store: SessionStore, *, kept: Sequence[str]) -> None:
+        watch = self._watches.pop(server, None)
+        if watch is not None:
+            watch.cancel()
+        for address in addresses(server):
+            if address.name not in kept:
+                store.retire_engine(address.name)
+        logger.info("engine %s: given up, forgotten when nothing is in flight there", server)
+
+    def _reap(self) -> None:
+        if self._store is not None and len(self.monitors) > len(self._store.gates):
+            for engine in self.monitors.keys() - self._store.gates.keys():
+                del self.monitors[engine], self._laws[engine]
+                logger.info("engine %s: forgotten", engine)
+
+    def _monitor(self, engines: Sequence[EngineAddress], store: SessionStore) -> None:
+        settings, now = self._settings, self._clock()
+        options = GovernorOptions(
+            stale_after_s=settings.stale_after_s,
+            fail_open_after_s=settings.fail_open_after_s,
+            fallback_window=settings.fallback_window,
+        )
+        for address in engines:
+            if address.name not in self.monitors:
+                self.monitors[address.name] = EngineMonitor(
+                    engine=address.name,
+                    address=address,
+                    store=store,
+                    governor=WindowGovernor(law=self._law(address.name), options=options, now=now),
+                    clock=self._clock,
+                )
+
+    def _watch(self, server: str) -> None:
+        if self._group is None:
+            return  # `run` will
+        settings = self._settings
+        watch = ServerWatch(
+            [self.monitors[address.name] for address in addresses(server)],
+            self._client(server),
+            scrape_interval_s=settings.scrape_interval_s,
+            scrape_timeout_s=settings.scrape_timeout_s,
+            health_interval_s=settings.health_interval_s,
+            clock=self._clock,
+        )
+        self._watches[server] = self._group.create_task(watch.run())
+
+    def _client(self, server: str) -> httpx.AsyncClient:
+        uses_tls = server.startswith("https:")  # certificates take 0.1 s to read
+        if uses_tls not in self._clients:
+            headers = {"user-agent": USER_AGENT}
+            self._clients[uses_tls] = httpx.AsyncClient(trust_env=False, verify=uses_tls, headers=headers)
+        return self._clients[uses_tls]
+
+    def _law(self, engine: str) -> ControlLaw:
+        if engine not in self._laws:
+            module = plugins.load("concur_proxy.control.laws", self._settings.law)
+            self._laws[engine] = module.build(self._settings.law_options)
+        return self._laws[engine]
+
+
+def _make_lease(settings: GatewaySettings) -> Lease:
+    return LearnedLease() if settings.idle_lease == "auto" else FixedLease(float(settings.idle_lease))
