@@ -51,11 +51,9 @@ class Member:
     def finish(self, ticket: Ticket, *, client_gone: bool = False) -> None:
         self.store.finish(ticket, prompt_tokens=100, completion_tokens=10, client_gone=client_gone)
 
-    def vanish(self) -> None:
+    async def vanish(self) -> None:
         """As a crash would: nothing is handed over."""
-        for task in self.store._tasks:
-            task.cancel()
-        self.store._is_stopped = True
+        await self.store.upkeep.vanish()
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -78,7 +76,7 @@ async def _gather(redis: RedisServer) -> AsyncIterator[Gather]:
         for number in range(count):
             members.append(Member(url, prefix, f"r{number}", window=window, engines=engines))
             await members[-1].store.start()
-        await until(lambda: len(leader_of(members).store._leader.replicas) == count)
+        await until(lambda: len(leader_of(members).store.member.leader.replicas) == count)
         return members
 
     yield gather
@@ -143,7 +141,7 @@ async def test_when_the_leader_goes_another_leads_with_all_that_was_known(gather
     await one.store.stop()
     await until(lambda: any(member.store.role is Role.LEADING for member in (two, three)))
     leader = leader_of([two, three])
-    await until(lambda: leader.store._leader.replicas >= {"r1", "r2"})
+    await until(lambda: leader.store.member.leader.replicas >= {"r1", "r2"})
     snapshot = leader.store.gates["a"].snapshot()
     assert (snapshot.active, snapshot.in_flight, snapshot.held) == (2, 1, 1)
     assert snapshot.budget_tokens == 5_000.0
@@ -159,7 +157,7 @@ async def test_a_crashed_leader_s_requests_give_their_places_up_within_a_bound(g
     one, two, three = await gather(3, window=1.0)
     await one.admitted(None)  # a request of no session: nothing holds its place once it is gone
     held = await two.arrive("t")
-    one.vanish()
+    await one.vanish()
     await until(lambda: held.outcome is Outcome.ADMITTED)
     leader = leader_of([two, three])
     assert leader.store.gates["a"].snapshot().in_flight == 1
@@ -169,7 +167,7 @@ async def test_a_crashed_follower_s_requests_give_their_places_up_within_a_bound
     one, two = await gather(2, window=1.0)
     await two.admitted(None)
     held = await one.arrive("t")
-    two.vanish()
+    await two.vanish()
     await until(lambda: held.outcome is Outcome.ADMITTED)
 
 
@@ -219,5 +217,5 @@ async def test_a_frozen_redis_is_as_good_as_none_and_places_are_counted_once_aft
         own.thaw()
         await until(lambda: {one.store.role, two.store.role} == {Role.LEADING, Role.FOLLOWING})
         leader = leader_of([one, two])
-        await until(lambda: leader.store._leader.replicas == {"r0", "r1"})
+        await until(lambda: leader.store.member.leader.replicas == {"r0", "r1"})
         assert leader.store.gates["a"].snapshot().in_flight == 1

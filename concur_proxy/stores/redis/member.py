@@ -1,0 +1,204 @@
+"""One replica among others: who decides on its requests, and what changes when somebody else does."""
+
+import logging
+from collections.abc import Sequence
+
+from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.record import SessionRecord
+from concur_proxy.admission.ticket import Ticket
+from concur_proxy.control.law import Budget
+from concur_proxy.replication.leader import Leader, Post
+from concur_proxy.replication.messages import EngineStanding, Rejoin, Standing, ToLeader, ToReplica
+from concur_proxy.replication.replica import Replica
+from concur_proxy.stores.redis.link import RedisLink, Term
+from concur_proxy.stores.role import Role
+from concur_proxy.stores.store import OnDecided, OnRole, StoreParts
+
+logger = logging.getLogger(__name__)
+
+GRACE_S = 1.0
+"""How long a new leader waits for the claims of all that live."""
+RANKS_PER_TERM = 1 << 32
+
+
+class Member:
+    """Puts this process' requests to whoever decides: to the leader through the link, or to a `Leader` of its own,
+    which decides for all, or in a share of the windows for this process alone.
+    """
+
+    def __init__(self, parts: StoreParts, link: RedisLink) -> None:
+        self.parts = parts
+        self.link = link
+        self.replica = Replica()
+        self.role = Role.ALONE
+        self.standing: Standing | None = None
+        """How the fleet stood when that was last heard."""
+        self.changes: set[str] = set()
+        """Keys of the sessions that the next leader has to be told of, while this process leads."""
+        self.tell: OnDecided = lambda _: None
+        self.on_role: OnRole = lambda *_: None
+        self._changed_engines: dict[str, bool] = {}
+        """Engines that have come or gone since the start."""
+        self.leader = Leader(self._new_fleet())
+        self._join()
+
+    @property
+    def now(self) -> float:
+        """Seconds of the store's clock."""
+        return self.parts.clock()
+
+    @property
+    def fleet(self) -> Fleet:
+        """The fleet that decides, or while another process leads, one without sessions that knows the engines."""
+        return self.leader.fleet
+
+    @property
+    def reads_engines(self) -> bool:
+        """Whether this process moves the windows: as the leader, or where it is alone and never heard of any."""
+        return self.role is Role.LEADING or (self.role is Role.ALONE and self.standing is None)
+
+    # -- messages
+
+    def say(self, message: ToLeader) -> None:
+        """Tell whoever decides."""
+        if self.role is Role.FOLLOWING:
+            self.link.send(message)
+        else:
+            self.hand_on(self.leader.receive(self.link.me, message, now=self.now))
+
+    def apply(self, decided: list[Ticket]) -> None:
+        """Tell all of what the fleet here has decided."""
+        self.hand_on(self.leader.post(decided, now=self.now))
+
+    def hand_on(self, post: Post) -> None:
+        """Give each replica its messages, this one as well."""
+        own: list[ToReplica] = []
+        for replica, message in post:
+            if replica == self.link.me:
+                own.append(message)
+            elif self.role is Role.LEADING:
+                self.link.send(message, replica)
+        self.hear(own)
+
+    def hear(self, messages: Sequence[ToReplica]) -> None:
+        """Whoever decides says something."""
+        decided = self.replica.receive(messages, now=self.now)
+        for message in messages:
+            if isinstance(message, Standing):
+                self._learn(message)
+        if any(isinstance(message, Rejoin) for message in messages):
+            self._join()
+        self.tell(decided)
+
+    def refuse(self, ticket: Ticket, outcome: Outcome) -> None:
+        """Hold one of the own requests no longer."""
+        message = self.replica.refuse(ticket, outcome, now=self.now)
+        if message is not None:
+            self.say(message)
+            self.tell([ticket])
+
+    def lose(self, replica: str) -> None:
+        """A replica is gone, and the requests with it that it had in hand."""
+        logger.warning("replica %s is gone", replica)
+        self.hand_on(self.leader.lose(replica, now=self.now))
+
+    def rejoin(self, sender: str) -> None:
+        """Messages of this sender are missing: what is in hand is to be said anew."""
+        logger.warning("messages of %s are missing", sender)
+        if self.role is Role.LEADING:
+            self.link.send(Rejoin(), sender)
+        else:
+            self._join()
+
+    # -- roles
+
+    def lead(self, term: Term, standing: Standing | None, records: Sequence[SessionRecord]) -> None:
+        """Decide for all from now on, with what the last leader has written down."""
+        logger.info("leading in term %s, with %d sessions", term.name, len(records))
+        now = self.now
+        fleet = self._new_fleet(after=term.number * RANKS_PER_TERM)
+        for record in sorted(records, key=lambda record: -record.idle_s):
+            fleet.restore(record, now=now)
+        self.changes = set()
+        fleet.note_changes(self.changes)
+        self.standing = standing or self.standing
+        self.leader = Leader(fleet, expected=term.replicas, open_at=now + GRACE_S)
+        self._begin(Role.LEADING, term.name)
+
+    def follow(self, term: Term) -> None:
+        """Let the term's leader decide from now on; nobody does, and all waits, until there is one."""
+        logger.info("following %s", term.leader or "nobody yet")
+        self.leader = Leader(self._new_fleet())
+        self._begin(Role.FOLLOWING, term.name)
+
+    def go_alone(self, reason: str) -> None:
+        """Decide for this process' own requests from now on."""
+        logger.warning("Redis cannot be reached, going on alone: %s", reason)
+        self.leader = Leader(self._new_fleet())
+        self._begin(Role.ALONE, "")
+
+    def _begin(self, role: Role, term: str) -> None:
+        self.role = role
+        self.link.enter(term, leads=role is Role.LEADING)
+        if self.standing is not None:
+            self._take(self.standing)
+        self.on_role(self.reads_engines, {} if self.standing is None else self.standing.laws)
+        self._join()
+
+    def _join(self) -> None:
+        self.say(self.replica.join(now=self.now))
+
+    # -- engines
+
+    def add_engine(self, engine: str) -> None:
+        """There is one more engine."""
+        self._changed_engines[engine] = True
+        self.fleet.add_engine(engine)
+
+    def retire_engine(self, engine: str) -> None:
+        """An engine goes."""
+        self.apply(self.fleet.retire_engine(engine, now=self.now))
+        self._changed_engines[engine] = False
+
+    def stand(self) -> Standing:
+        """How the fleet stands, for the others and for the next leader."""
+        engines = {}
+        for engine, gate in self.fleet.gates.items():
+            window, models = gate.snapshot().window, self.fleet.models_of(engine)
+            engines[engine] = EngineStanding(
+                window=None if window == float("inf") else window,
+                budget=gate.budget,
+                is_up=engine not in self.fleet.down,
+                models=None if models is None else tuple(sorted(models)),
+            )
+        replicas = max(1, len(self.leader.replicas))
+        return Standing(engines=engines, replicas=replicas, laws=self.parts.law_states())
+
+    def _learn(self, standing: Standing) -> None:
+        self.standing = standing
+        if self.role is Role.FOLLOWING:
+            self._take(standing)
+
+    def _take(self, standing: Standing) -> None:
+        """Begin with what was last known of the engines: with all of the windows, or alone with a share of them."""
+        share = 1.0 / max(1, standing.replicas) if self.role is Role.ALONE else 1.0
+        for engine, known in standing.engines.items():
+            if engine not in self.fleet.gates:
+                continue
+            self.fleet.serve(engine, known.models)
+            (self.fleet.mark_up if known.is_up else self.fleet.mark_down)(engine)
+            window = float("inf") if known.window is None else max(1.0, known.window * share)
+            budget = known.budget
+            if budget is not None:
+                budget = Budget(tokens=budget.tokens * share, reserve_turns=budget.reserve_turns)
+            self.fleet.resize(engine, window, budget=budget, now=self.now)
+
+    def _new_fleet(self, *, after: int = 0) -> Fleet:
+        fleet = self.parts.make_fleet(after)
+        for engine, is_there in self._changed_engines.items():
+            if is_there:
+                fleet.add_engine(engine)
+            elif engine in fleet.gates:
+                fleet.retire_engine(engine, now=self.now)
+        return fleet

@@ -1,0 +1,168 @@
+"""What goes on in the background while replicas share a Redis: beats, messages, and what is written down."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import get_args
+
+import msgspec
+from redis.exceptions import RedisError
+
+from concur_proxy.replication.messages import Batch, Overload, Standing, ToLeader, ToReplica
+from concur_proxy.stores.redis.link import LEASE_S, Gap, Term
+from concur_proxy.stores.redis.member import Member
+from concur_proxy.stores.role import Role
+
+BEAT_S = 0.4
+KEEP_S = 0.25
+"""Time between two writings of what the next leader must know."""
+ALONE_AFTER_S = 1.5
+"""Silence of Redis after which a replica goes on alone: less than a leader's lease."""
+FAILURES = (RedisError, OSError)
+"""`OSError` has time-outs in it."""
+
+_encode_standing = msgspec.msgpack.Encoder().encode
+_decode_standing = msgspec.msgpack.Decoder(Standing).decode
+_TO_LEADER = get_args(ToLeader)
+_TO_REPLICA = get_args(ToReplica)
+
+
+class Upkeep:
+    """Keeps a member in touch with the others, or notices that it is not."""
+
+    def __init__(self, member: Member) -> None:
+        self.on_overload: Callable[[str], None] = lambda _: None
+        self.is_leaving = False
+        """Whether this process shall not lead."""
+        self._member = member
+        self._link = member.link
+        self._term = Term("", frozenset())
+        self._heard_at = time.monotonic()
+        """When Redis last answered a beat."""
+        self._tasks: list[asyncio.Task[None]] = []
+        self._is_stopped = False
+
+    async def start(self) -> None:
+        """Find out who leads, as far as Redis can be reached, and keep at it."""
+        await self._beat()
+        if self._member.role is Role.ALONE:
+            self._member.go_alone("no answer yet")
+        for work in (self._keep_beating, self._keep_hearing, self._keep_sending, self._keep_keeping):
+            self._tasks.append(asyncio.create_task(work()))
+
+    async def stop(self) -> None:
+        """Hand everything over: somebody else may lead at once."""
+        await self.vanish()
+        with suppress(*FAILURES):
+            if self._member.role is Role.LEADING:
+                await self._keep()
+            await self._link.resign(self._term.name)
+        with suppress(*FAILURES):
+            await self._link.close()
+
+    async def vanish(self) -> None:
+        """Cease without a word."""
+        self._is_stopped = True  # redis-py swallows a cancellation now and then
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # -- who leads
+
+    async def _keep_beating(self) -> None:
+        while not self._is_stopped:
+            await asyncio.sleep(BEAT_S)
+            await self._beat()
+
+    async def _beat(self) -> None:
+        member, asked_at = self._member, time.monotonic()
+        if member.role is Role.LEADING and asked_at - self._heard_at > LEASE_S:
+            member.go_alone("the term has run out unnoticed")  # this process was stopped for a while
+        try:
+            term = await self._link.beat(may_lead=not self.is_leaving)
+        except FAILURES as error:
+            if member.role is not Role.ALONE and time.monotonic() - self._heard_at > ALONE_AFTER_S:
+                member.go_alone(str(error) or type(error).__name__)
+            return
+        self._heard_at = asked_at
+        before, self._term = self._term, term
+        if term.leader == self._link.me:
+            await self._lead(term, is_new=member.role is not Role.LEADING or before.name != term.name)
+        elif member.role is not Role.FOLLOWING or before.name != term.name:
+            member.follow(term)
+
+    async def _lead(self, term: Term, *, is_new: bool) -> None:
+        member = self._member
+        if self.is_leaving:
+            with suppress(*FAILURES):
+                await self._keep()
+                await self._link.resign(term.name)
+            member.follow(Term("", term.replicas))
+            return
+        if is_new:
+            try:
+                standing, records = await self._link.kept()
+            except FAILURES:
+                return  # the next beat tries again
+            member.lead(term, None if standing is None else _decode_standing(standing), records)
+        for replica in member.leader.replicas - term.replicas - {self._link.me}:
+            member.lose(replica)
+        member.hand_on(member.leader.open(now=member.now))
+
+    # -- messages
+
+    async def _keep_sending(self) -> None:
+        while not self._is_stopped:
+            try:
+                await self._link.flush()
+            except FAILURES:
+                await asyncio.sleep(BEAT_S)  # the beat will tell; what was lost shows as a gap
+
+    async def _keep_hearing(self) -> None:
+        while not self._is_stopped:
+            try:
+                batches = await self._link.hear()
+            except FAILURES:
+                await asyncio.sleep(BEAT_S)
+                continue
+            for batch in batches:
+                self._take(batch)
+
+    def _take(self, batch: Batch) -> None:
+        member = self._member
+        try:
+            self._link.check(batch)
+        except Gap as gap:
+            member.rejoin(gap.sender)
+        if member.role is not Role.LEADING:
+            member.hear([message for message in batch.messages if isinstance(message, _TO_REPLICA)])
+            return
+        for message in batch.messages:
+            if isinstance(message, Overload):
+                self.on_overload(message.engine)
+            elif isinstance(message, _TO_LEADER):
+                member.hand_on(member.leader.receive(batch.sender, message, now=member.now))
+
+    # -- what the next leader must know
+
+    async def _keep_keeping(self) -> None:
+        while not self._is_stopped:
+            await asyncio.sleep(KEEP_S)
+            if self._member.role is Role.LEADING:
+                with suppress(*FAILURES):
+                    await self._keep()
+
+    async def _keep(self) -> None:
+        member = self._member
+        changed = [key for key in member.changes if not key.startswith("\0")]  # sessions of one request are not kept
+        member.changes.clear()
+        member.standing = standing = member.stand()
+        for replica in member.leader.replicas - {self._link.me}:
+            self._link.send(standing, replica)
+        records = {key: member.fleet.record(key, now=member.now) for key in changed}
+        try:
+            await self._link.keep(self._term.name, _encode_standing(standing), records)
+        except FAILURES:
+            member.changes.update(changed)
+            raise
