@@ -14,6 +14,7 @@ from concur_proxy.api.engine_admin import ENGINES_PATH
 from concur_proxy.api.messages import BodyTooLarge, ClientGone, read_body
 from concur_proxy.runtime.admitter import Admitter
 from concur_proxy.runtime.monitor import EngineMonitor
+from concur_proxy.stores.store import SessionStore
 from concur_proxy.wire.api_shape import ApiShape
 from concur_proxy.wire.errors import error_answer
 from concur_proxy.wire.fault import GatewayFault
@@ -31,6 +32,7 @@ def build_admin(
     admitter: Admitter,
     monitors: Collection[EngineMonitor],
     registry: CollectorRegistry,
+    store: SessionStore,
     is_draining: Callable[[], bool],
 ) -> FastAPI:
     """The application behind `ADMIN_PATHS`."""
@@ -47,7 +49,8 @@ def build_admin(
         engines = [_engine_detail(monitor) for monitor in monitors]
         reachable = any(detail["reachable"] for detail in engines)
         status = "draining" if is_draining() else "ready" if reachable else "no engine can be reached"
-        return JSONResponse({"status": status, "engines": engines}, 200 if status == "ready" else 503)
+        kept = {"role": store.role.value, "replicas": store.replicas}
+        return JSONResponse({"status": status, "store": kept, "engines": engines}, 200 if status == "ready" else 503)
 
     @app.get("/metrics")
     async def metrics(request: Request) -> Response:

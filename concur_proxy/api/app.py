@@ -26,6 +26,7 @@ from concur_proxy.stores.store import SessionStore, StoreParts
 from concur_proxy.telemetry.fleet import FleetCollector
 from concur_proxy.telemetry.recorder import TraceRecorder
 from concur_proxy.telemetry.requests import RequestMetrics
+from concur_proxy.telemetry.store import StoreCollector
 
 Clock = Callable[[], float]
 
@@ -57,12 +58,8 @@ class GatewayApp:
         self._upstream = Upstream(connect_timeout_s=settings.connect_timeout_s)
         self._recorder = None if settings.record is None else TraceRecorder(settings.record, clock)
         registry = CollectorRegistry()
-        for collector in (
-            PROCESS_COLLECTOR,
-            PLATFORM_COLLECTOR,
-            GC_COLLECTOR,
-            FleetCollector(store, pool.monitors.values()),
-        ):
+        own = (FleetCollector(store, pool.monitors.values()), StoreCollector(store))
+        for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, *own):
             registry.register(collector)
         self._relay = Relay(
             GatewayParts(
@@ -81,6 +78,7 @@ class GatewayApp:
             admitter=self._admitter,
             monitors=pool.monitors.values(),
             registry=registry,
+            store=store,
             is_draining=lambda: self._draining,
         )
         add_engine_routes(self._admin, pool, settings.admin_key)

@@ -6,6 +6,8 @@ from enum import Enum
 class Role(Enum):
     """How this process stands to the other replicas; the value is the metric label."""
 
+    SINGLE = "single"
+    """There are no others."""
     LEADING = "leading"
     """It decides for all."""
     FOLLOWING = "following"

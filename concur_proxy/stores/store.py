@@ -9,6 +9,7 @@ from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
+from concur_proxy.stores.role import Role
 
 OnRole = Callable[[bool, Mapping[str, Mapping[str, float]]], None]
 """Called with whether this process reads the engines and moves their windows from now on, and with what the engines'
@@ -24,7 +25,7 @@ class StoreParts:
     """What a store is built from."""
 
     make_fleet: Callable[[int], Fleet]
-    """Makes a fleet that knows nobody; seniority begins behind the number."""
+    """Makes a fleet of the engines that there are, which knows nobody; seniority begins behind the number."""
     clock: Callable[[], float]
     """Monotonic seconds."""
     url: str = ""
@@ -50,6 +51,16 @@ class SessionStore(Protocol):
 
     async def stop(self) -> None:
         """Work no more; nothing is held or in flight."""
+        ...
+
+    @property
+    def role(self) -> Role:
+        """How this process stands to others that share the store."""
+        ...
+
+    @property
+    def replicas(self) -> int:
+        """How many processes share it, as far as this one knows."""
         ...
 
     @property

@@ -7,6 +7,7 @@ from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
+from concur_proxy.stores.role import Role
 from concur_proxy.stores.store import OnDecided, OnRole, StoreParts
 
 
@@ -29,6 +30,8 @@ class MemoryStore:
         """Engines that could not be reached."""
         return self._fleet.down
 
+    role = Role.SINGLE
+    replicas = 1
     leads = True
 
     async def start(self) -> None:

@@ -46,6 +46,11 @@ class RedisStore:
         return self.member.role
 
     @property
+    def replicas(self) -> int:
+        """How many replicas there are, as last heard."""
+        return 1 if self.member.standing is None else self.member.standing.replicas
+
+    @property
     def leads(self) -> bool:
         """Whether this process reads the engines and moves their windows."""
         return self.member.reads_engines
@@ -168,12 +173,13 @@ class RedisStore:
         self.member.fleet.lose_cache(engine)
 
     def add_engine(self, engine: str) -> None:
-        """There is one more engine."""
-        self.member.add_engine(engine)
+        """There is one more engine; each replica must be told."""
+        self.member.fleet.add_engine(engine)
+        self.member.apply([])  # its sessions may have a deadline now
 
     def retire_engine(self, engine: str) -> None:
-        """An engine takes nobody new, and goes when nothing is in flight there."""
-        self.member.retire_engine(engine)
+        """An engine takes nobody new, and goes when nothing is in flight there; each replica must be told."""
+        self.member.apply(self.member.fleet.retire_engine(engine, now=self.member.now))
 
     def candidates(self, model: str | None) -> Sequence[str]:
         """The engines to which a request outside of any session may go."""

@@ -38,9 +38,7 @@ class Member:
         """Keys of the sessions that the next leader has to be told of, while this process leads."""
         self.tell: OnDecided = lambda _: None
         self.on_role: OnRole = lambda *_: None
-        self._changed_engines: dict[str, bool] = {}
-        """Engines that have come or gone since the start."""
-        self.leader = Leader(self._new_fleet())
+        self.leader = Leader(parts.make_fleet(0))
         self._join()
 
     @property
@@ -117,7 +115,7 @@ class Member:
         """Decide for all from now on, with what the last leader has written down."""
         logger.info("leading in term %s, with %d sessions", term.name, len(records))
         now = self.now
-        fleet = self._new_fleet(after=term.number * RANKS_PER_TERM)
+        fleet = self.parts.make_fleet(term.number * RANKS_PER_TERM)
         for record in sorted(records, key=lambda record: -record.idle_s):
             fleet.restore(record, now=now)
         self.changes = set()
@@ -129,13 +127,13 @@ class Member:
     def follow(self, term: Term) -> None:
         """Let the term's leader decide from now on; nobody does, and all waits, until there is one."""
         logger.info("following %s", term.leader or "nobody yet")
-        self.leader = Leader(self._new_fleet())
+        self.leader = Leader(self.parts.make_fleet(0))
         self._begin(Role.FOLLOWING, term.name)
 
     def go_alone(self, reason: str) -> None:
         """Decide for this process' own requests from now on."""
         logger.warning("Redis cannot be reached, going on alone: %s", reason)
-        self.leader = Leader(self._new_fleet())
+        self.leader = Leader(self.parts.make_fleet(0))
         self._begin(Role.ALONE, "")
 
     def _begin(self, role: Role, term: str) -> None:
@@ -150,16 +148,6 @@ class Member:
         self.say(self.replica.join(now=self.now))
 
     # -- engines
-
-    def add_engine(self, engine: str) -> None:
-        """There is one more engine."""
-        self._changed_engines[engine] = True
-        self.fleet.add_engine(engine)
-
-    def retire_engine(self, engine: str) -> None:
-        """An engine goes."""
-        self.apply(self.fleet.retire_engine(engine, now=self.now))
-        self._changed_engines[engine] = False
 
     def stand(self) -> Standing:
         """How the fleet stands, for the others and for the next leader."""
@@ -193,12 +181,3 @@ class Member:
             if budget is not None:
                 budget = Budget(tokens=budget.tokens * share, reserve_turns=budget.reserve_turns)
             self.fleet.resize(engine, window, budget=budget, now=self.now)
-
-    def _new_fleet(self, *, after: int = 0) -> Fleet:
-        fleet = self.parts.make_fleet(after)
-        for engine, is_there in self._changed_engines.items():
-            if is_there:
-                fleet.add_engine(engine)
-            elif engine in fleet.gates:
-                fleet.retire_engine(engine, now=self.now)
-        return fleet
