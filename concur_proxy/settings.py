@@ -133,7 +133,14 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
+def _named_server(text: str) -> str:
+    if not text.startswith("http://"):
+        raise ValueError("must begin with http://: the certificate of an address is no name's")
+    return engine_server(text)
+
+
 EngineUrl = Annotated[str, AfterValidator(engine_server)]
+NamedUrl = Annotated[str, AfterValidator(_named_server)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 BodyField = Annotated[str, AfterValidator(_body_field)]
 PathRule = Annotated[str, AfterValidator(_path_rule)]
@@ -150,8 +157,12 @@ class GatewaySettings(BaseSettings):
     config: Path | None = Field(None, description="TOML or YAML file with these settings by name")
 
     engine: tuple[EngineUrl, ...] = Field(
-        min_length=1,
-        description="Base URL of an inference server, without `/v1`; several make a fleet; `#dp=N`: N ranks",
+        (), description="Base URL of an inference server, without `/v1`; several make a fleet; `#dp=N`: N ranks"
+    )
+    engine_dns: tuple[NamedUrl, ...] = Field(
+        (),
+        validate_default=True,
+        description="The like, of a name each of whose addresses is an engine; asked for every 5 s",
     )
     scrape_interval_s: float = Field(1.0, ge=0.01, le=60, description="Time between two reads of an engine's metrics")
     scrape_timeout_s: float = Field(2.0, gt=0, le=60, description="Time after which such a read has failed")
@@ -276,6 +287,13 @@ class GatewaySettings(BaseSettings):
         twice = [url for url in urls if urls.count(url) > 1]
         if twice:
             raise ValueError(f"names {twice[0]} twice: name each engine once")
+        return value
+
+    @field_validator("engine_dns")
+    @classmethod
+    def _any_engine(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if not value and info.data.get("engine") == ():
+            raise PydanticCustomError("no_engine", "no engine given")
         return value
 
     @model_validator(mode="after")

@@ -121,6 +121,11 @@ class TestEngines:
     def test_no_slash_at_the_end_is_kept(self, url: str, kept: str) -> None:
         assert settings(engine=[url]).engine == (kept,)
 
+    def test_a_name_may_stand_for_all_engines_but_not_over_tls(self) -> None:
+        assert settings(engine=[], engine_dns=["http://vllm.svc:8000/"]).engine_dns == ("http://vllm.svc:8000",)
+        assert "must begin with http://" in complaints(engine_dns=["https://vllm.svc:8000"])
+        assert "no engine given" in complaints(engine=[])
+
     def test_a_servers_ranks_are_engines_of_their_own(self) -> None:
         read = settings(engine=["http://a/#dp=2", "http://b"])
         assert [address.name for address in read.addresses] == ["http://a#rank=0", "http://a#rank=1", "http://b"]
@@ -150,7 +155,7 @@ class TestEngines:
         assert "as in http://gpu:8000" in complaints(engine=["gpu:8000"])
 
     def test_at_least_one(self) -> None:
-        assert "at least 1" in complaints(engine=[])
+        assert "no engine given" in complaints(engine=[])
 
     def test_none_twice(self) -> None:
         assert "names http://a twice" in complaints(engine=["http://a", "http://b", "http://a/"])

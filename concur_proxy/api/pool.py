@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import httpx
 
@@ -16,6 +17,7 @@ from concur_proxy.control.governor import GovernorOptions, WindowGovernor
 from concur_proxy.control.law import ControlLaw
 from concur_proxy.engines.address import EngineAddress, addresses
 from concur_proxy.runtime.monitor import EngineMonitor
+from concur_proxy.runtime.name_watch import NameWatch
 from concur_proxy.runtime.watch import ServerWatch
 from concur_proxy.settings import GatewaySettings
 from concur_proxy.stores.store import SessionStore
@@ -43,6 +45,8 @@ class EnginePool:
         self._clock = clock
         self._laws: dict[str, ControlLaw] = {}
         self._sources: dict[str, tuple[str, ...]] = {"settings": settings.engine}
+        for url in settings.engine_dns:
+            self._sources[url] = (url,)  # one engine, until its addresses are known
         self._store: SessionStore | None = None
         self._group: asyncio.TaskGroup | None = None
         self._watches: dict[str, asyncio.Task[None]] = {}
@@ -128,6 +132,8 @@ class EnginePool:
             async with asyncio.TaskGroup() as self._group:
                 for server in self.servers:
                     self._watch(server)
+                for url in self._settings.engine_dns:
+                    self._group.create_task(NameWatch(url, partial(self.name_servers, url)).run())
                 while True:
                     await asyncio.sleep(REAP_S)
                     self._reap()

@@ -14,6 +14,7 @@ from concur_proxy.settings import GatewaySettings, split_list
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "engines": (
         "engine",
+        "engine_dns",
         "scrape_interval_s",
         "scrape_timeout_s",
         "stale_after_s",
@@ -55,6 +56,7 @@ _METAVARS = {
     "config": "FILE",
     "record": "FILE",
     "engine": "URL",
+    "engine_dns": "URL",
     "host": "ADDRESS",
     "law": "NAME",
     "law_options": "KEY=VALUE",

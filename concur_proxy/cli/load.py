@@ -47,7 +47,7 @@ def advise(settings: GatewaySettings) -> list[str]:
     """What is allowed but probably not meant, one line each."""
     advice = [
         f"engine {url} ends in /v1, which clients' paths begin with too: leave it out"
-        for url in settings.engine
+        for url in (*settings.engine, *settings.engine_dns)
         if url.endswith("/v1")
     ]
     if settings.max_hold_s >= SDK_TIMEOUT_S:
@@ -123,11 +123,11 @@ def _line(details: ErrorDetails, origins: _Origins) -> str:
     if kind == "settings_disagree":
         first, second = origins.tell(context["first"]), origins.tell(context["second"])
         return f"{first} must be {context['relation']} {second}: {context['reason']}"
+    if kind == "no_engine":
+        return f"no engine given: use --engine URL, {ENV_PREFIX}ENGINE, or engine in the configuration file"
     name = str(place[0])
     if kind == "extra_forbidden":
         return origins.unknown(name)
-    if name == "engine" and kind in {"missing", "too_short"}:
-        return f"no engine given: use --engine URL, {ENV_PREFIX}ENGINE, or engine in the configuration file"
     if name == "law_options":
         return f'{origins.tell(name)}: must be names with values, such as {{"alpha": 2}}'
     return f"{origins.tell(name, details['input'])}: {_complaint(details)}"

@@ -113,3 +113,13 @@ def test_without_a_key_only_this_machine_may(client: tuple[str, int] | None, *, 
     refusal = _refusal(Request({"type": "http", "client": client, "headers": []}), None)
     assert (refusal is None) is may
     assert refusal is None or refusal.status_code == 403
+
+
+async def test_each_address_of_a_name_is_an_engine() -> None:
+    async with scripted_engine() as one:
+        port = int(one.url.rpartition(":")[2])
+        async with running_gateway(engine_dns=[f"http://localhost:{port}"]) as gateway:
+            await gateway.until(lambda: one.url in [monitor.engine for monitor in gateway.app.monitors])
+            await gateway.until(lambda: one.scrapes > 2)
+            assert (await gateway.chat("a")).status_code == 200
+            await gateway.until(lambda: all("localhost" not in monitor.engine for monitor in gateway.app.monitors))
