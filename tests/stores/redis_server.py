@@ -27,17 +27,14 @@ class RedisServer:
         self._flags = flags
         self._folder = Path(tempfile.mkdtemp(prefix="concur-redis-"))
         self._keeps = keeps
+        self.client = Redis(port=self.port, socket_timeout=5)
+        """Sees what is in it."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """For redis-py, and for the gateway's `redis_url`."""
         return f"redis://127.0.0.1:{self.port}/0"
-
-    @property
-    def client(self) -> Redis:
-        """A client that sees what is in it."""
-        return Redis(port=self.port, socket_timeout=5)
 
     def __enter__(self) -> Self:
         self.start()
@@ -47,6 +44,7 @@ class RedisServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
+        self.client.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def start(self) -> None:
