@@ -186,6 +186,7 @@ class GatewaySettings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; `0.0.0.0` for all of them")
     port: int = Field(8300, ge=0, le=65535, description="TCP port to listen on; 0 for any free one")
+    workers: int = Field(1, ge=1, le=256, description="Processes behind the port; more than one need `store = redis`")
     drain_timeout_s: float = Field(
         30.0, ge=0, description="Time for answers in flight to end after SIGTERM; held requests are refused at once"
     )
@@ -300,6 +301,9 @@ class GatewaySettings(BaseSettings):
     def _agree(self) -> Self:
         if self.stale_after_s <= self.scrape_interval_s:
             raise _disagreement("stale_after_s", "more than", "scrape_interval_s", "else each reading ends stale")
+        if self.workers > 1 and self.store == "memory":
+            reason = "each would have a window of its own; use store = redis"
+            raise _disagreement("workers", "1 with the present", "store", reason)
         if self.fail_open_after_s < self.stale_after_s:
             raise _disagreement("fail_open_after_s", "at least", "stale_after_s", "the window freezes before it opens")
         return self

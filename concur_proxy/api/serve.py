@@ -39,13 +39,13 @@ class _Server(uvicorn.Server):
         self._loop.add_signal_handler(signal.SIGHUP, self._app.reload)
         await super().startup(sockets)
         if self.started:
-            port = self.servers[0].sockets[0].getsockname()[1]
+            port = (sockets or self.servers[0].sockets)[0].getsockname()[1]
             print(f"concur-proxy listens on http://{self.config.host}:{port}", flush=True)  # noqa: T201 - for scripts
 
 
-def run(settings: GatewaySettings, load: Load) -> None:
+def run(settings: GatewaySettings, load: Load, listening: socket.socket | None = None) -> None:
     """Serve until SIGTERM or SIGINT; answers in flight have `drain_timeout_s` to end. At SIGHUP `load` reads the
-    settings anew.
+    settings anew. `listening`: a socket to serve on instead of the settings' address.
     """
     signal.signal(signal.SIGTERM, _stop)
     configure_logging(level=settings.log_level, style=settings.log_format)
@@ -53,7 +53,7 @@ def run(settings: GatewaySettings, load: Load) -> None:
     config = server_config(app, settings)
     server = _Server(config, app)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(server.serve())
+        runner.run(server.serve(None if listening is None else [listening]))
     if not server.started:
         sys.exit(1)
 

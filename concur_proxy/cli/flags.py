@@ -26,7 +26,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "connect_timeout_s",
         "admin_key",
     ),
-    "listening": ("host", "port", "drain_timeout_s"),
+    "listening": ("host", "port", "workers", "drain_timeout_s"),
     "control": ("law", "law_options", "work_conserving"),
     "sessions": (
         "session_headers",

@@ -44,6 +44,10 @@ def main(arguments: Sequence[str]) -> int:
         return complain(PROG, f"--record {settings.record}: cannot be written")
     from concur_proxy.api import serve  # noqa: PLC0415 - --help and wrong settings answer without the server's imports
 
+    if settings.workers > 1:
+        from concur_proxy.api.workers import run_workers  # noqa: PLC0415 - as above
+
+        return run_workers(settings, partial(serve.run, settings, partial(_load, flags)))
     serve.run(settings, partial(_load, flags))
     return 0
 
