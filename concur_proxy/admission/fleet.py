@@ -167,7 +167,7 @@ class Fleet:
         if engine in self._gates:
             self._roster.mark_up(engine)
             self._standings.touch(engine)
-            self._moving.reconsider(self._roster.down | self._roster.retiring)  # there is an engine to move to now
+            self._moving.reconsider({*self._roster.down, *self._roster.retiring})  # there is an engine to move to now
 
     def serve(self, engine: str, models: Collection[str] | None) -> None:
         """The engine serves these models from now on, or nobody knows (None). Those who wait here for another move
@@ -225,6 +225,8 @@ class Fleet:
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do, or None."""
+        if len(self._gates) == 1:
+            return next(iter(self._gates.values())).next_deadline()
         return self._standings.next_deadline()
 
     def drain(self, *, now: float) -> list[Ticket]:
@@ -311,7 +313,7 @@ class Fleet:
         decided = self._moving.share(now)
         if self._roster.retiring:
             decided += self._moving.evacuate(now)
-            for engine in self._roster.retiring:
+            for engine in list(self._roster.retiring):
                 if not len(self._gates[engine].sessions):
                     del self._gates[engine]
                     self._roster.remove(engine)

@@ -1,6 +1,7 @@
 """Which engines there are, which of them can be used, and for what."""
 
 from collections.abc import Collection, Iterable
+from collections.abc import Set as AbstractSet
 
 
 class Roster:
@@ -32,9 +33,9 @@ class Roster:
         return self._is_uniform
 
     @property
-    def retiring(self) -> frozenset[str]:
-        """Engines that are given up as soon as nothing is in flight there."""
-        return frozenset(self._retiring)
+    def retiring(self) -> AbstractSet[str]:
+        """Engines that are given up as soon as nothing is in flight there; changes as they do."""
+        return self._retiring
 
     def add(self, engine: str) -> None:
         """There is one more engine; one that was retiring stays."""
