@@ -33,7 +33,13 @@ class Experiment:
         ]
         self._tally = Tally()
         self.gateway = SimulatedGateway(
-            policy, self.engines, self._timeline, self._tally.request, keeps_courses=keeps_courses
+            policy,
+            self.engines,
+            self._timeline,
+            self._tally.request,
+            replicas=scenario.replicas,
+            seed=seed,
+            keeps_courses=keeps_courses,
         )
         self._plans = scenario.plans(Random(seed))  # noqa: S311 - a reproducible workload, not a secret
         self._running = 0

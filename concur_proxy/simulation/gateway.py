@@ -22,12 +22,14 @@ from concur_proxy.simulation.content import block_keys
 from concur_proxy.simulation.course import CoursePoint
 from concur_proxy.simulation.engine import SimulatedEngine
 from concur_proxy.simulation.policy import Policy
+from concur_proxy.simulation.replicas import SimulatedReplicas
 from concur_proxy.simulation.request import Request
 from concur_proxy.simulation.timeline import Alarm, Timeline
 from concur_proxy.wire.errors import MAX_RETRY_AFTER_S
 
 BYTES_PER_TOKEN = 4
 """Of a request's body."""
+SCRAPE_INTERVAL_S = 1.0
 
 
 class ControlLoop:
@@ -79,20 +81,25 @@ class SimulatedGateway:
         engines: Sequence[SimulatedEngine],
         timeline: Timeline,
         on_done: Callable[[Request], None],
-        scrape_interval_s: float = 1.0,
         *,
+        replicas: int = 1,
+        seed: int = 0,
         keeps_courses: bool = True,
     ) -> None:
-        """`on_done` hears of every request whose answer has ended, before its agent does."""
+        """`on_done` hears of every request whose answer has ended, before its agent does; `seed` decides which of the
+        `replicas` a request comes to.
+        """
         self.policy = policy
         self.engines = {engine.name: engine for engine in engines}
         self._timeline = timeline
         self._on_done = on_done
-        self._interval_s = scrape_interval_s
         self._laws: dict[str, ControlLaw] = {
             name: plugins.load("concur_proxy.control.laws", policy.law).build(policy.options) for name in self.engines
         }
         self.fleet = Fleet(engines=list(self.engines), make_gate=self._make_gate, move_after_s=policy.move_after_s)
+        self._door: Fleet | SimulatedReplicas = self.fleet
+        if replicas > 1:
+            self._door = SimulatedReplicas(self.fleet, timeline, self._apply, count=replicas, seed=seed)
         self.loops = [
             ControlLoop(
                 engine,
@@ -111,7 +118,7 @@ class SimulatedGateway:
         """A request has come from an agent."""
         now = self._timeline.now
         key = request.plan.name if self.policy.knows_sessions else None
-        ticket, decided = self.fleet.arrive(
+        ticket, decided = self._door.arrive(
             key, now=now, deadline=now + self.policy.max_hold_s, body_bytes=request.prompt_tokens * BYTES_PER_TOKEN
         )
         self._requests[ticket] = request
@@ -125,7 +132,7 @@ class SimulatedGateway:
             else:
                 del self._requests[ticket]
                 self._refuse(ticket, request)
-        deadline = self.fleet.next_deadline()
+        deadline = self._door.next_deadline()
         if deadline is not None and deadline < self._expires_at:
             if self._expiry is not None:
                 self._expiry.cancel()
@@ -154,7 +161,7 @@ class SimulatedGateway:
         request.cached_tokens = sent.cached_tokens or 0
         del self._requests[ticket]
         key = request.plan.name
-        decided = self.fleet.finish(
+        decided = self._door.finish(
             ticket,
             now=now,
             prompt_tokens=request.prompt_tokens,
@@ -163,27 +170,27 @@ class SimulatedGateway:
         )
         is_told = request.plan.says_end or self.policy.hears_ends
         if request.is_last and is_told and self.policy.knows_sessions:
-            decided += self.fleet.end(key, now=now)
+            decided += self._door.end(key, now=now)
         self._apply(decided)
         self._on_done(request)
         request.on_done(request)
 
     def _refuse(self, ticket: Ticket, request: Request) -> None:
         request.refusals += 1
-        _, wait_s = self.fleet.expected_wait(ticket, now=self._timeline.now)
+        _, wait_s = self._door.expected_wait(ticket, now=self._timeline.now)
         self._timeline.after(min(max(wait_s, 1.0), MAX_RETRY_AFTER_S), partial(self.send, request))
 
     def _expire(self) -> None:
         self._expiry, self._expires_at = None, float("inf")
-        self._apply(self.fleet.expire(now=self._timeline.now))
+        self._apply(self._door.expire(now=self._timeline.now))
 
     def _scrape(self, loop: ControlLoop) -> None:
         now = self._timeline.now
         rates, signal = loop.read(self.fleet.gates[loop.engine.name].snapshot())
-        self._apply(self.fleet.observe(loop.engine.name, engine_load(rates), now=now))
+        self._apply(self._door.observe(loop.engine.name, engine_load(rates), now=now))
         window = loop.decide(signal)
-        self._apply(self.fleet.resize(loop.engine.name, window, now=now, budget=loop.governor.budget))
-        self._timeline.after(self._interval_s, partial(self._scrape, loop))
+        self._apply(self._door.resize(loop.engine.name, window, now=now, budget=loop.governor.budget))
+        self._timeline.after(SCRAPE_INTERVAL_S, partial(self._scrape, loop))
 
     def _make_gate(self, engine: str, numbers: Numbers) -> SessionGate:
         law, lease_s = self._laws[engine], self.policy.idle_lease_s

@@ -118,6 +118,8 @@ class Scenario:
     populations: Sequence[Agents]
     shape: EngineShape = field(default_factory=EngineShape)
     engines: int = 1
+    replicas: int = 1
+    """Gateways before them, which decide as one."""
 
     def plans(self, random: Random) -> Arrivals:
         """All agents in the order of their start."""

@@ -1,6 +1,7 @@
 """How fast the simulator is, on one core: `python -m tests.benchmarks.simulator` prints a Markdown table.
 
-`--agents`, `--turns` and `--engines` make it larger or smaller; `--per-s` lets agents come one after the other.
+`--agents`, `--turns`, `--engines` and `--replicas` make it larger or smaller; `--per-s` lets agents come one
+after the other.
 """
 
 import argparse
@@ -20,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--agents", type=int, default=1000)
     parser.add_argument("--turns", type=int, default=30)
     parser.add_argument("--engines", type=int, default=1)
+    parser.add_argument("--replicas", type=int, default=1, help="gateways before the engines")
     parser.add_argument("--per-s", type=float, help="agents that come in a second, at random; default: all at once")
     given = parser.parse_args(arguments)
     population = Population(
@@ -28,16 +30,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         growth_tokens=Uniform(200, 600),
         arrivals=AtOnce() if given.per_s is None else Poisson(per_s=given.per_s),
     )
-    scenario = Scenario(name="speed", summary="", populations=[population], engines=given.engines)
+    scenario = Scenario(
+        name="speed", summary="", populations=[population], engines=given.engines, replicas=given.replicas
+    )
     began = time.perf_counter()
     result = Experiment(scenario, POLICIES["tokens"], 1, keeps_courses=False).run()
     seconds = time.perf_counter() - began
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print("| agents | turns | engines | requests | simulated, s | in, s | memory, MiB |")
-    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print("| agents | turns | engines | replicas | requests | simulated, s | in, s | memory, MiB |")
+    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     print(
-        f"| {given.agents} | {given.turns} | {given.engines} | {result.requests} | {result.makespan_s:.0f} "
-        f"| {seconds:.1f} | {memory:.0f} |"
+        f"| {given.agents} | {given.turns} | {given.engines} | {given.replicas} | {result.requests} "
+        f"| {result.makespan_s:.0f} | {seconds:.1f} | {memory:.0f} |"
     )
 
 

@@ -10,6 +10,7 @@ def small(
     *,
     agents: int = 24,
     engines: int = 1,
+    replicas: int = 1,
     side_requests: int = 0,
     arrivals: AtOnce | Poisson | Waves | None = None,
     says_end: bool = False,
@@ -30,4 +31,4 @@ def small(
         says_end=says_end,
     )
     shape = EngineShape(capacity_tokens=24_000, cost=CostModel(prefill_tokens_s=prefill_tokens_s))
-    return Scenario(name="small", summary="", populations=[population], shape=shape, engines=engines)
+    return Scenario(name="small", summary="", populations=[population], shape=shape, engines=engines, replicas=replicas)
