@@ -80,6 +80,8 @@ class RedisLink:
         self._term = ""
         self._outboxes: dict[str, _Outbox] = {}
         self._has_work = asyncio.Event()
+        self._has_sent_all = asyncio.Event()
+        self._has_sent_all.set()
         self._read_to: dict[str, str] = {}
         self._heard: dict[str, int] = {}
 
@@ -103,6 +105,7 @@ class RedisLink:
         """Send and hear in this term from now on; what was not sent in the last one is forgotten."""
         self._term = term
         self._outboxes.clear()
+        self._has_sent_all.set()
         self._heard.clear()
         own = [f"out:{term}:{self.me}"] + ([f"in:{term}"] if leads else [])
         self._read_to = {self._key(name): "0-0" for name in own} if term else {}
@@ -115,6 +118,7 @@ class RedisLink:
             stream = f"in:{self._term}" if to is None else f"out:{self._term}:{to}"
             self._outboxes.setdefault(stream, _Outbox()).messages.append(message)
             self._has_work.set()
+            self._has_sent_all.clear()
 
     async def flush(self) -> None:
         """Wait until there is something to send, and send it."""
@@ -130,6 +134,12 @@ class RedisLink:
                 pipeline.xadd(self._key(stream), fields, maxlen=STREAM_LENGTH, approximate=True)
             pipeline.expire(self._key(stream), STREAM_LIFE_S)
         await pipeline.execute()
+        if not self._has_work.is_set():
+            self._has_sent_all.set()
+
+    async def sent_all(self) -> None:
+        """Wait until `flush` has left nothing to be sent."""
+        await self._has_sent_all.wait()
 
     async def hear(self) -> list[Batch]:
         """The next batches that others have sent in this term, or none after a while. `Gap` when some are missing; the

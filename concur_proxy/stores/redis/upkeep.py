@@ -19,6 +19,8 @@ KEEP_S = 0.25
 """Time between two writings of what the next leader must know."""
 ALONE_AFTER_S = 1.5
 """Silence of Redis after which a replica goes on alone: less than a leader's lease."""
+FAREWELL_S = 1.0
+"""How long a replica that stops tries to say what it has not said yet."""
 FAILURES = (RedisError, OSError)
 """`OSError` has time-outs in it."""
 
@@ -53,11 +55,15 @@ class Upkeep:
 
     async def stop(self) -> None:
         """Hand everything over: somebody else may lead at once."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_S):
+                await self._link.sent_all()  # the last answers' ends: places wait for them
         await self.vanish()
         with suppress(*FAILURES):
-            if self._member.role is Role.LEADING:
+            leads = self._member.role is Role.LEADING
+            if leads:
                 await self._keep()
-            await self._link.resign(self._term.name)
+            await self._link.resign(self._term.name if leads else "")
         with suppress(*FAILURES):
             await self._link.close()
 

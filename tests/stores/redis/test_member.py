@@ -185,6 +185,23 @@ async def test_a_draining_leader_hands_over_and_its_answers_in_flight_end_well(g
     await until(lambda: again.outcome is Outcome.ADMITTED)
 
 
+async def test_a_follower_that_stops_leaves_the_leader_its_term(gather: Gather) -> None:
+    one, two = await gather(2)
+    await two.store.stop()
+    roles = len(one.laws)
+    await asyncio.sleep(1.0)  # two beats
+    assert (one.store.role, len(one.laws)) == (Role.LEADING, roles)
+
+
+async def test_the_last_words_of_a_replica_that_stops_are_heard(gather: Gather) -> None:
+    one, two = await gather(2, window=1.0)
+    busy = await two.admitted("s")
+    two.finish(busy)
+    two.store.end("s")
+    await two.store.stop()
+    await until(lambda: one.store.gates["a"].snapshot().active == 0)
+
+
 async def test_without_redis_each_goes_on_in_its_share_and_afterwards_all_are_one_again(gather: Gather) -> None:
     with RedisServer() as own:
         one, two = await gather(2, url=own.url, window=4.0)
