@@ -143,6 +143,8 @@ class Leader:
         if ticket is None:
             return []
         self._forget(ticket)
+        if ticket.is_held:
+            return self.post(self.fleet.abandon(ticket, now=now), now=now)  # told to pass before the replica was lost
         if message.first_token_s is not None and ticket.decided_at is not None:
             ticket.first_token_at = ticket.decided_at + message.first_token_s
         decided = self.fleet.finish(
