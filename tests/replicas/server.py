@@ -1,0 +1,93 @@
+"""One server as a process of its own, which may be killed, frozen, told to end, and started again where it was."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from tests.benchmarks.process import free_port
+
+START_TIMEOUT_S = 60.0
+
+
+class Server:
+    """`concur-proxy` with a command and its arguments, on one port of 127.0.0.1 for as long as it is needed."""
+
+    def __init__(self, name: str, *arguments: str, log: Path, launcher: Sequence[str] = ()) -> None:
+        """`launcher` is a command that runs another one, such as `unshare`; `log` is added to."""
+        self.name = name
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = log
+        self._command = (*launcher, sys.executable, "-m", "concur_proxy", *arguments, "--port", str(self.port))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a process, frozen or not."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def descriptors(self) -> int:
+        """Files and sockets that the process has open."""
+        return len(os.listdir(f"/proc/{self._running.pid}/fd"))  # noqa: PTH208 - the kernel's, not a folder
+
+    async def start(self) -> None:
+        """Start, and return when it listens."""
+        self._launch()
+        async with asyncio.timeout(START_TIMEOUT_S):
+            while not _accepts(self.port):
+                if not self.is_running:
+                    raise RuntimeError(f"{self.name} did not start: {self.log.read_text()[-2000:]}")
+                await asyncio.sleep(0.05)
+
+    def kill(self) -> None:
+        """End it as a crash would; nothing where it has ended."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def freeze(self) -> None:
+        """Stop it in the middle of whatever it does."""
+        self._running.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._running.send_signal(signal.SIGCONT)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self._running.send_signal(signal.SIGTERM)
+
+    async def ended(self, *, within_s: float) -> int:
+        """Its exit status, once it has ended."""
+        process = self._running
+        async with asyncio.timeout(within_s):
+            while process.poll() is None:
+                await asyncio.sleep(0.02)
+        self._process = None
+        return process.wait()
+
+    def _launch(self) -> None:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=log)
+
+    @property
+    def _running(self) -> "subprocess.Popen[bytes]":
+        assert self._process is not None, f"{self.name} does not run"
+        return self._process
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

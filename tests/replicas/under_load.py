@@ -1,0 +1,38 @@
+"""Agents at work while something happens to the processes, and what must hold afterwards whatever it was."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from tests.replicas.agents import Agents, Failure
+from tests.replicas.cluster import Cluster
+from tests.replicas.small import SCRIPTS
+
+WARM_UP_S = 1.0
+FINISH_S = 30.0
+LEAK_S = 20.0
+"""Longer than a session that left without a word is remembered here."""
+
+
+@asynccontextmanager
+async def agents_at_work(cluster: Cluster, *, forces: Callable[[Failure], bool]) -> AsyncIterator[Agents]:
+    """Agents from a moment before the block until a moment after it. Then all of them must have got all that they
+    asked for, with no failure but those which the fault `forces`, all replicas must agree, and no place be lost.
+    """
+    agents = Agents(cluster.replicas, SCRIPTS, endless=True)
+    running = asyncio.create_task(agents.run())
+    try:
+        await asyncio.sleep(WARM_UP_S)
+        assert agents.tally.answered_at
+        yield agents
+        await cluster.agreed()
+        seen = len(agents.tally.answered_at)
+        await asyncio.sleep(WARM_UP_S)
+        assert len(agents.tally.answered_at) > seen
+        agents.stop()
+        tally = await asyncio.wait_for(asyncio.shield(running), FINISH_S)
+    finally:
+        running.cancel()
+    assert [failure.detail for failure in tally.failures if not forces(failure)] == []
+    assert tally.given_up == []
+    assert await cluster.leaked(within_s=LEAK_S) == 0
