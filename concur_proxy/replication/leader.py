@@ -36,6 +36,7 @@ class Leader:
         self._owners: dict[Ticket, tuple[str, int]] = {}
         self._tickets: dict[str, dict[int, Ticket]] = {}
         """By replica and its number; those of the replicas that have joined."""
+        self._joins: dict[str, int] = {}
         self._expected = set(expected)
         self._open_at = open_at
         self._early: list[tuple[str, Claim, float]] = []
@@ -52,7 +53,7 @@ class Leader:
     def receive(self, replica: str, message: ToLeader, *, now: float) -> Post:
         """A replica says something."""
         if isinstance(message, Join):
-            return self._join(replica, message.claims, now) + self.open(now=now)
+            return self._join(replica, message, now) + self.open(now=now)
         if replica not in self._tickets:
             return [(replica, Rejoin())]
         post: Post = []
@@ -92,6 +93,7 @@ class Leader:
         """A replica is gone, and its requests with it; their sessions keep their places for as long as their leases."""
         self._expected.discard(replica)
         decided: list[Ticket] = []
+        self._joins.pop(replica, None)
         for ticket in self._tickets.pop(replica, {}).values():
             decided += self._drop(ticket, now)
         return self.post(decided, now=now) + self.open(now=now)
@@ -106,7 +108,7 @@ class Leader:
             replica, number = owner
             if ticket.outcome is not Outcome.ADMITTED:
                 self._forget(ticket)
-            post.append((replica, self._decision(ticket, number, now)))
+            post.append((replica, self._decision(ticket, replica, number, now)))
         return post
 
     def _reach(self, message: Reach, now: float) -> Post:
@@ -134,7 +136,13 @@ class Leader:
         post = self.post(decided, now=now)
         if ticket.is_held:
             position, wait_s = self.fleet.expected_wait(ticket, now=now)
-            held = Held(number=claim.number, rank=ticket.session.rank, position=position, wait_s=wait_s)
+            held = Held(
+                join=self._joins[replica],
+                number=claim.number,
+                rank=ticket.session.rank,
+                position=position,
+                wait_s=wait_s,
+            )
             post.append((replica, held))
         return post
 
@@ -143,8 +151,8 @@ class Leader:
         if ticket is None:
             return []
         self._forget(ticket)
-        if ticket.is_held:
-            return self.post(self.fleet.abandon(ticket, now=now), now=now)  # told to pass before the replica was lost
+        if ticket.is_held:  # released by a decider before this one
+            return self.post(self.fleet.abandon(ticket, now=now), now=now)
         if message.first_token_s is not None and ticket.decided_at is not None:
             ticket.first_token_at = ticket.decided_at + message.first_token_s
         decided = self.fleet.finish(
@@ -165,11 +173,12 @@ class Leader:
         self._forget(ticket)
         return self.post(self.fleet.abandon(ticket, now=now), now=now)
 
-    def _join(self, replica: str, claims: Iterable[Claim], now: float) -> Post:
+    def _join(self, replica: str, message: Join, now: float) -> Post:
         self._expected.discard(replica)
+        self._joins[replica] = message.join
         self._early = [item for item in self._early if item[0] != replica]
         known = self._tickets.get(replica, {})
-        claimed = {claim.number: claim for claim in claims}
+        claimed = {claim.number: claim for claim in message.claims}
         decided: list[Ticket] = []
         for number, ticket in list(known.items()):
             claim = claimed.get(number)
@@ -182,7 +191,7 @@ class Leader:
             same = known.get(claim.number)
             if same is not None:
                 if same.is_in_flight and not claim.engine:
-                    post.append((replica, self._decision(same, claim.number, now)))  # it has not been heard
+                    post.append((replica, self._decision(same, replica, claim.number, now)))  # it has not been heard
             elif claim.engine:
                 decided += self._claim(replica, claim, now)
             else:
@@ -207,12 +216,13 @@ class Leader:
         self._owners.pop(ticket, None)
         return self.fleet.abandon(ticket, now=now) if ticket.is_held else self.fleet.finish(ticket, now=now)
 
-    def _decision(self, ticket: Ticket, number: int, now: float) -> Decided:
+    def _decision(self, ticket: Ticket, replica: str, number: int, now: float) -> Decided:
         position, wait_s = (1, 0.0)
         if ticket.outcome is not Outcome.ADMITTED:
             position, wait_s = self.fleet.expected_wait(ticket, now=now)
         assert ticket.outcome is not None  # noqa: S101 - it is decided
         return Decided(
+            join=self._joins[replica],
             number=number,
             outcome=ticket.outcome.value,
             engine=ticket.engine,

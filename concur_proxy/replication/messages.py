@@ -33,6 +33,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 class Join(Message, frozen=True, kw_only=True):
     """A replica has all of these in hand, and nothing else."""
 
+    join: int
+    """Its number among the replica's joins."""
     claims: tuple[Claim, ...]
 
 
@@ -82,6 +84,8 @@ class Overload(Message, frozen=True, kw_only=True):
 class Held(Message, frozen=True, kw_only=True):
     """The leader holds a request."""
 
+    join: int
+    """The replica's last join that the leader has heard: what was decided before it counts no more."""
     number: int
     rank: int
     position: int
@@ -93,6 +97,8 @@ class Held(Message, frozen=True, kw_only=True):
 class Decided(Message, frozen=True, kw_only=True):
     """The leader has decided on a request."""
 
+    join: int
+    """As above."""
     number: int
     outcome: str
     """An `Outcome`'s value."""

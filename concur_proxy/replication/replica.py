@@ -37,7 +37,7 @@ class Replica:
         self._ranks: OrderedDict[str, int] = OrderedDict()
         self._refused: OrderedDict[Ticket, tuple[int, float]] = OrderedDict()
         self._holds = Holds()
-        self._last = 0
+        self._last = self._joins = 0
 
     def __len__(self) -> int:
         return len(self._in_hand)
@@ -124,13 +124,14 @@ class Replica:
 
     def join(self, *, now: float) -> Join:
         """All that it has in hand, for a leader that does not know."""
-        return Join(claims=tuple(_claim(entry, now) for entry in self._in_hand.values()))
+        self._joins += 1
+        return Join(join=self._joins, claims=tuple(_claim(entry, now) for entry in self._in_hand.values()))
 
     def receive(self, messages: Iterable[ToReplica], *, now: float) -> list[Ticket]:
         """The leader says something of requests; returns those that are thereby decided."""
         decided = []
         for message in messages:
-            if not isinstance(message, Held | Decided):
+            if not isinstance(message, Held | Decided) or message.join != self._joins:
                 continue
             entry = self._in_hand.get(message.number)
             if entry is None or not entry.ticket.is_held:

@@ -14,7 +14,7 @@ from concur_proxy.simulation.result import Result
 from concur_proxy.simulation.scenarios import SCENARIOS
 from concur_proxy.simulation.suite import Row, Suite, summary, tabulate
 
-LAWS = ("off", "aimd", "vegas", "program-aware", "idle-ttl", "tokens", "tokens-untold", "infinite-cache")
+LAWS = ("off", "aimd", "aimd-leased", "vegas", "program-aware", "idle-ttl", "tokens", "tokens-untold", "infinite-cache")
 LATENCY_OF = ("off", BEST_STATIC, "aimd", "tokens")
 
 

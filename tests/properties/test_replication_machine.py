@@ -147,11 +147,11 @@ class ReplicationMachine(RuleBasedStateMachine):
 
     def _everybody_comes_to_an_end(self) -> None:
         for _ in range(1_000):
-            left = [(name, ticket) for name, replica in self.replicas.items() for ticket in replica.released]
-            if not left:
+            if not any(len(replica) for replica in self.replicas.values()):
                 break
-            for name, ticket in left:
-                self._finish(name, ticket, gone=False)
+            for name, replica in self.replicas.items():
+                for ticket in replica.released:
+                    self._finish(name, ticket, gone=False)
             self._settle()
             self.now += LEASE_S
             self._carry(self.leader.post(self.leader.fleet.expire(now=self.now), now=self.now))
