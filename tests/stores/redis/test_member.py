@@ -236,3 +236,18 @@ async def test_a_frozen_redis_is_as_good_as_none_and_places_are_counted_once_aft
         leader = leader_of([one, two])
         await until(lambda: leader.store.member.leader.replicas == {"r0", "r1"})
         assert leader.store.gates["a"].snapshot().in_flight == 1
+
+
+async def test_a_redis_without_memory_left_is_as_good_as_none(gather: Gather) -> None:
+    with RedisServer() as own:
+        one, two = await gather(2, url=own.url, window=2.0)
+        ticket = await two.admitted("s")
+        own.client.config_set("maxmemory", "1")
+        await until(lambda: one.store.role is two.store.role is Role.ALONE)
+        await one.admitted("t")
+        own.client.config_set("maxmemory", "0")
+        await until(lambda: {one.store.role, two.store.role} == {Role.LEADING, Role.FOLLOWING})
+        leader = leader_of([one, two])
+        await until(lambda: leader.store.gates["a"].snapshot().in_flight == 2)
+        two.finish(ticket)
+        await until(lambda: leader.store.gates["a"].snapshot().in_flight == 1)
