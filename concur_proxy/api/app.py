@@ -24,6 +24,7 @@ from concur_proxy.runtime.upstream import Upstream
 from concur_proxy.settings import GatewaySettings
 from concur_proxy.stores.store import SessionStore, StoreParts
 from concur_proxy.telemetry.fleet import FleetCollector
+from concur_proxy.telemetry.generations import GenerationMetrics
 from concur_proxy.telemetry.recorder import TraceRecorder
 from concur_proxy.telemetry.requests import RequestMetrics
 from concur_proxy.telemetry.store import StoreCollector
@@ -70,6 +71,7 @@ class GatewayApp:
                 monitors=pool.monitors,
                 upstream=self._upstream,
                 metrics=RequestMetrics(registry),
+                generations=GenerationMetrics(registry, pool.monitors),
                 clock=clock,
                 recorder=self._recorder,
             )

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from functools import partial
+from http import HTTPStatus
 from typing import cast
 
 from concur_proxy.admission.outcome import Outcome
@@ -12,6 +13,7 @@ from concur_proxy.api.hop import Hop, Setback
 from concur_proxy.api.messages import BodyTooLarge, ClientGone, Receive, Scope, read_body
 from concur_proxy.api.model_lists import merged_models
 from concur_proxy.api.parts import GatewayParts
+from concur_proxy.telemetry.generations import Generation
 from concur_proxy.wire.endpoints import Endpoint
 from concur_proxy.wire.fault import GatewayFault
 from concur_proxy.wire.models import LIST_PATH
@@ -142,7 +144,7 @@ class Exchange:
             await self._refuse_held(ticket, outcome)
             return ticket.engine, None
         finally:
-            self._settle(ticket)
+            self._settle(ticket, head)
 
     def _other_engine(self, engine: str, setback: Setback, head: RequestHead) -> str | None:
         """Another engine for a request that this one failed before it answered, if it may be sent to one."""
@@ -180,7 +182,7 @@ class Exchange:
         detail = f"place {position} in the line" if outcome is Outcome.HOLD_TIMEOUT else ""
         await self._refuse(FAULTS[outcome], detail, retry_after_s=retry_after_s)
 
-    def _settle(self, ticket: Ticket) -> None:
+    def _settle(self, ticket: Ticket, head: RequestHead) -> None:
         if ticket.is_held:
             self._parts.metrics.waited(Outcome.CLIENT_GONE, self._parts.clock() - ticket.arrived_at)
         usage = self._hop.tap.usage
@@ -192,8 +194,26 @@ class Exchange:
             cached_tokens=None if usage is None else usage.cached_tokens,
             client_gone=self._client_gone,
         )
+        self._count_answer(ticket, head)
         if self._parts.recorder is not None and usage is not None:
             self._parts.recorder.record(ticket, usage)
+
+    def _count_answer(self, ticket: Ticket, head: RequestHead) -> None:
+        """An answer that ended well is counted; of one that broke, nobody would know what its time means."""
+        first, status, released_at = self._hop.first_token_at, self._answer.status, ticket.decided_at
+        is_whole = self._hop.is_whole and status is not None and status < HTTPStatus.BAD_REQUEST
+        if not is_whole or first is None or released_at is None:
+            return
+        monitor = self._parts.monitors.get(ticket.engine)
+        answer = Generation(
+            wait_s=ticket.held_s,
+            duration_s=self._parts.clock() - released_at,
+            first_token_s=first - released_at if head.is_stream else None,
+            usage=self._hop.tap.usage,
+        )
+        self._parts.generations.generated(
+            ticket.engine, head.model, None if monitor is None else monitor.models, answer
+        )
 
     async def _refuse(self, fault: GatewayFault, detail: str = "", *, retry_after_s: float | None = None) -> None:
         self._parts.metrics.failed(fault.code)

@@ -56,6 +56,8 @@ class Hop:
         """What reads the answer."""
         self.first_token_at: float | None = None
         """When its body began, by the gateway's clock."""
+        self.is_whole = False
+        """Whether an engine's answer has been handed on to its end."""
         self._strips = False
         """Whether the engine was asked for usage that the client did not ask for."""
 
@@ -147,6 +149,7 @@ class Hop:
             if passed:
                 await answer.go_on(passed)
         await answer.end(tap.finish(), response.trailers)
+        self.is_whole = True
 
 
 async def _beginning(response: UpstreamResponse, limit: int) -> bytes:

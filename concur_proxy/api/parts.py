@@ -9,6 +9,7 @@ from concur_proxy.runtime.monitor import EngineMonitor
 from concur_proxy.runtime.upstream import Upstream
 from concur_proxy.settings import GatewaySettings
 from concur_proxy.stores.store import SessionStore
+from concur_proxy.telemetry.generations import GenerationMetrics
 from concur_proxy.telemetry.recorder import TraceRecorder
 from concur_proxy.telemetry.requests import RequestMetrics
 from concur_proxy.wire.endpoints import EndpointCatalogue
@@ -81,6 +82,7 @@ class GatewayParts:
     monitors: Mapping[str, EngineMonitor]
     upstream: Upstream
     metrics: RequestMetrics
+    generations: GenerationMetrics
     clock: Callable[[], float]
     recorder: TraceRecorder | None = None
     response_homes: ResponseHomes = field(default_factory=ResponseHomes)
