@@ -12,6 +12,8 @@ PREFILL_SPAN_S = 4.0
 """Time over which a prefill rate is measured: engines count a prompt at once, and a slow one computes it for seconds;
 but where caches are kept, there is never much to compute for longer.
 """
+LEAST_TOKENS = 256
+"""Fewer computed tokens say nothing of a prefill rate: the steps' constant time outweighs them."""
 PEAK_KEPT = 0.999
 """Part of the highest prefill rate that is kept from one interval to the next: half of it after 700."""
 
@@ -50,8 +52,13 @@ class PrefillRate:
 
     @property
     def peak(self) -> float | None:
-        """Tokens a second; None until it has been busy for a whole span."""
+        """Tokens a second; None until it has been busy for a whole span, or has told the time of single requests."""
         return self._peak or None
+
+    def observe_requests(self, tokens: float, seconds: float) -> None:
+        """Requests computed so many prompt tokens and took so long, all told: together they would have been faster."""
+        if tokens >= LEAST_TOKENS and seconds > 0:
+            self._peak = max(self._peak, tokens / seconds)
 
     def observe(self, tokens: float, seconds: float) -> None:
         """What was prefilled in an interval."""
@@ -91,6 +98,10 @@ class SignalRates:
         interval_s = None if last is None else sample.at - last.at
         if prefilled is not None and interval_s:
             self._prefill.observe(prefilled, interval_s)
+        computed = _difference(before, sample, "computed_tokens")
+        computing_s = _difference(before, sample, "computing_s")
+        if computed is not None and computing_s is not None:
+            self._prefill.observe_requests(computed, computing_s)
         hit_rate = None
         if queries is not None and hits is not None and queries >= MIN_QUERIED_TOKENS:
             hit_rate = min(1.0, hits / queries)

@@ -27,6 +27,10 @@ class EngineSample:
     """Counter: prompt tokens looked up in the prefix cache."""
     prefix_hits: float | None = None
     """Counter: prompt tokens found in the prefix cache."""
+    computed_tokens: float | None = None
+    """Counter: prompt tokens that requests computed, without those found in the cache (vLLM only)."""
+    computing_s: float | None = None
+    """Counter: seconds that these took them, from their first step to their first token (vLLM only)."""
     preemptions: float | None = None
     """Counter: requests thrown out of the batch and recomputed (SGLang: retractions)."""
     evicted_tokens: float | None = None

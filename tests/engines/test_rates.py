@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concur_proxy.engines.rates import (
+    LEAST_TOKENS,
     MIN_QUERIED_TOKENS,
     PEAK_KEPT,
     PREFILL_SPAN_S,
@@ -186,3 +187,16 @@ def test_no_rate_is_negative_and_no_share_is_over_one(drawn: list[EngineSample])
         assert now.hit_rate is None or 0 <= now.hit_rate <= 1
         assert now.preemptions is None or now.preemptions >= 0
         assert now.evicted_tokens is None or now.evicted_tokens >= 0
+
+
+def test_what_single_requests_took_for_their_prompts_tells_the_prefill_rate_at_once() -> None:
+    first = replace(FIRST, computed_tokens=1_000.0, computing_s=10.0)
+    rates = after(first, replace(first, at=101.0, computed_tokens=3_000.0, computing_s=10.5))
+    assert rates.prefill_tokens_s == pytest.approx(4_000.0)
+
+
+@pytest.mark.parametrize(("tokens", "seconds"), [(LEAST_TOKENS - 1.0, 0.001), (1_000.0, 0.0)])
+def test_too_few_tokens_or_no_time_tell_no_rate(tokens: float, seconds: float) -> None:
+    rate = PrefillRate()
+    rate.observe_requests(tokens, seconds)
+    assert rate.peak is None

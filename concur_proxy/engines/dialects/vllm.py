@@ -22,11 +22,15 @@ QUERIES = (
     "gpu_prefix_cache_queries",
 )
 HITS = ("prefix_cache_hits_total", "prefix_cache_hits", "gpu_prefix_cache_hits_total", "gpu_prefix_cache_hits")
+COMPUTED = ("request_prefill_kv_computed_tokens_sum",)
+COMPUTING = ("request_prefill_time_seconds_sum",)
 PREEMPTIONS = ("num_preemptions_total", "num_preemptions")
 CACHE_CONFIG = ("cache_config_info",)
 STARTED = ("process_start_time_seconds",)
 
-_WANTED = frozenset((*KV_USAGE, *RUNNING, *WAITING, *QUERIES, *HITS, *PREEMPTIONS, *CACHE_CONFIG))
+_WANTED = frozenset(
+    (*KV_USAGE, *RUNNING, *WAITING, *QUERIES, *HITS, *COMPUTED, *COMPUTING, *PREEMPTIONS, *CACHE_CONFIG)
+)
 
 
 class VllmDialect:
@@ -55,6 +59,8 @@ class VllmDialect:
             capacity_tokens=_capacity(ranks),
             prefix_queries=ranks.total(_both(QUERIES)),
             prefix_hits=ranks.total(_both(HITS)),
+            computed_tokens=ranks.total(_both(COMPUTED)),
+            computing_s=ranks.total(_both(COMPUTING)),
             preemptions=ranks.total(_both(PREEMPTIONS)),
             started_at=ranks.highest(STARTED),
             ranks=max(1, len(ranks.each(_both(RUNNING)))),
