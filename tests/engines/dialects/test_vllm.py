@@ -24,6 +24,8 @@ def test_the_capture_is_read_as_a_person_reads_it() -> None:
         capacity_tokens=8192,
         prefix_queries=196.0,
         prefix_hits=0.0,
+        computed_tokens=196.0,
+        computing_s=0.18923241199718177,
         preemptions=0.0,
         evicted_tokens=None,
         started_at=1795521172.91,
