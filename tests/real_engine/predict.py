@@ -24,9 +24,9 @@ from tests.real_engine.fleet import DEFAULT, DIRECT, KV_BLOCKS
 from tests.real_engine.vllm_server import BLOCK_TOKENS
 
 SEEDS = (1, 2, 3)
-PREFILL_TOKENS_S = (600, 700, 800, 900, 1000, 1150, 1300, 1500, 1800, 2200)
-STEP_S = (0.005, 0.01, 0.02, 0.03, 0.045)
-DECODE_S = (0.002, 0.005, 0.01, 0.02)
+PREFILL_TOKENS_S = (600, 700, 800, 900, 1000, 1150, 1300, 1500, 1800, 2200, 2600, 3100)
+STEP_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.045)
+DECODE_S = (0.001, 0.002, 0.005, 0.01, 0.02)
 CALIBRATING = (DIRECT, "2 agents", "3 agents")
 """The first and the first of the others that was measured."""
 
@@ -58,7 +58,7 @@ def policy_of(arm: str) -> Policy:
         return static(int(agents[1]))
     if limit := re.match(r"(\d+) requests", arm):
         return Policy(name="requests", law="static", options={"window": int(limit[1])}, knows_sessions=False)
-    return POLICIES["aimd"]
+    return POLICIES["aimd-leased"]  # as the gateway runs the law
 
 
 def predict(cost: CostModel, arm: str, seeds: Sequence[int] = SEEDS) -> float:
