@@ -9,9 +9,9 @@ from concur_proxy.admission.session import Session, SessionState
 
 
 class WaitingLine:
-    """Sessions with held requests: those put first by hand; those resuming from a pause first, by seniority; then, as their requests came, new
-    ones and those that were silent for longer than their lease. These have no cache left that would be lost by waiting,
-    and put before new ones they would keep these out for as long as there are any.
+    """Sessions with held requests: those put first by hand; those resuming from a pause, by seniority; then, as their
+    requests came, new ones and those that were silent for longer than their lease. These have no cache left that would
+    be lost by waiting, and put before new ones they would keep these out for as long as there are any.
 
     Joining, leaving and a session's position cost O(log n).
     """

@@ -8,8 +8,8 @@
                    └────────────────given up────────────────────────┘
 
 A session holds a place in the window exactly while it is ACTIVE. It pauses only at a step boundary: one that is to
-pause while a request is in flight stays ACTIVE, with `pausing` set, until the last answer has ended. One that was stopped by hand is neither admitted
-nor resumed until it is let go on by hand.
+pause while a request is in flight stays ACTIVE, with `pausing` set, until the last answer has ended. One that was
+stopped by hand is neither admitted nor resumed until it is let go on by hand.
 """
 
 from enum import Enum

@@ -50,8 +50,8 @@ class GateState:
         self.accounts = TokenAccounts()
         self.counters: Counter[tuple[str, str]] = Counter()
         """Events so far by (event, reason): `admit` and `resume` (window, room, lease, claim), `pause` (window, lease,
-        client_gone, by_hand, moved), `refuse` (an Outcome's value), `end` (said, answered, idle, or an Outcome's value),
-        `would_hold` (window), `move` to another gate (lost, shared, waited)."""
+        client_gone, by_hand, moved), `refuse` (an Outcome's value), `end` (said, answered, idle, or an Outcome's
+        value), `would_hold` (window), `move` to another gate (lost, shared, waited)."""
         self._options = options
         self._lease = lease
         self._numbers = Numbers() if numbers is None else numbers
