@@ -26,7 +26,8 @@ def gateway_state(
     pairs = [(gates[name], monitor) for name, monitor in list(pool.monitors.items()) if name in gates]
     engines = [_engine(gate, monitor, pool) for gate, monitor in pairs]
     rows = [row for gate, _ in pairs for row in _sessions(gate, now, sessions)][:sessions]
-    decisions = [_decision(monitor, at, decision, now) for _, monitor in pairs for at, decision in monitor.recent]
+    recent = [(at, monitor, decision) for _, monitor in pairs for at, decision in reversed(monitor.recent)]
+    recent.sort(key=lambda entry: -entry[0])
     return {
         "role": store.role.value,
         "leader": store.leader or None,
@@ -35,7 +36,7 @@ def gateway_state(
         "engines": engines,
         "sessions_total": sum(len(gate.sessions) for gate, _ in pairs),
         "sessions": rows,
-        "decisions": sorted(decisions, key=lambda decision: float(decision["ago_s"]))[:MAX_DECISIONS],
+        "decisions": [_decision(monitor, at, decision, now) for at, monitor, decision in recent[:MAX_DECISIONS]],
     }
 
 

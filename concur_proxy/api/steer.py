@@ -117,7 +117,7 @@ class AdminApi:
 
     async def sessions(self, request: Request) -> Response:
         """Sessions, 200 at most; with `?session_id=` that one."""
-        refused = refusal(request, self._admin_key)
+        refused = refusal(request, self._admin_key) or self._follows()
         if refused is not None:
             return refused
         named = request.query_params.get("session_id")
@@ -180,6 +180,13 @@ class AdminApi:
             return error(400, "wrong_law", f"{problem}.", param="law")
         return self._of(wanted.engine)
 
+    def _follows(self) -> Response | None:
+        """Why this process can neither tell nor do it, where another one decides."""
+        if self._store.role is not Role.FOLLOWING:
+            return None
+        leader = self._store.leader or "there is none yet"
+        return error(409, "not_leading", f"This replica follows; ask the one that leads: {leader}.")
+
     def _state(self) -> dict[str, object]:
         return gateway_state(self._pool, self._store, clock=self._clock, mode=self._mode)
 
@@ -189,9 +196,8 @@ class AdminApi:
 
     def _engine(self, name: str) -> EngineMonitor | Response:
         """The engine's monitor, where this process moves its window."""
-        if self._store.role is Role.FOLLOWING:
-            leader = self._store.leader or "another one"
-            return error(409, "not_leading", f"This replica follows; ask the one that leads, {leader}.")
+        if (follows := self._follows()) is not None:
+            return follows
         monitor = self._pool.monitors.get(name)
         if monitor is None or name not in self._store.gates:
             known = ", ".join(self._pool.monitors)
