@@ -181,7 +181,7 @@ class GatewaySettings(BaseSettings):
     admin_key: str | None = Field(
         None,
         min_length=8,
-        description="Key for `/concur/v1/engines`; without one it is for callers on this machine",
+        description="Key for `/concur/` and `/concur/v1/`; without one they are for callers on this machine",
     )
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; `0.0.0.0` for all of them")
@@ -194,6 +194,9 @@ class GatewaySettings(BaseSettings):
     law: str = Field("tokens", min_length=1, description="Control law that moves the window")
     law_options: dict[str, OptionValue] = Field(
         default_factory=dict, description="Options of the law; JSON in the environment, a table in a file"
+    )
+    mode: Literal["enforce", "observe"] = Field(
+        "enforce", description="`observe` holds nobody, whatever the law, and only counts whom it would have held"
     )
     work_conserving: bool = Field(
         default=True, description="Hold nobody while an engine has nothing waiting and free cache, whatever the window"

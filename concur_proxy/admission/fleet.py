@@ -13,6 +13,7 @@ from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.roster import Roster
 from concur_proxy.admission.session import Session
 from concur_proxy.admission.standings import Standings
+from concur_proxy.admission.steering import Steering
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 
@@ -137,6 +138,30 @@ class Fleet:
             gate = self._home(name)
             decided += [] if gate is None else self._moving.touched(gate).end(name, now=now)
         return decided + self._settle(now)
+
+    def steer(self, key: str, steering: Steering, *, now: float) -> list[Ticket]:
+        """A person does something to a session; to an unknown one, nothing."""
+        if steering is Steering.END:
+            return self.end(key, now=now)
+        decided = self._moving.evacuate(now)
+        gate, session = self._find(key)
+        if gate is not None and session is not None:
+            gate = self._moving.touched(gate)
+            if steering is Steering.PAUSE:
+                decided += gate.stop(session, now=now)
+            elif steering is Steering.RESUME:
+                decided += gate.let_go_on(session, now=now)
+            else:
+                decided += gate.prefer(session, now=now)
+        return decided + self._settle(now)
+
+    def enforce(self, engine: str, *, enforcing: bool, now: float) -> list[Ticket]:
+        """Hold whom the engine's window holds, or only count them; of one that is gone, nothing."""
+        gate = self._gates.get(engine)
+        if gate is None:
+            return []
+        decided = self._moving.touched(gate).enforce(enforcing=enforcing, now=now)
+        return decided + self._moving.evacuate(now) + self._settle(now)
 
     def resize(self, engine: str, window: float, *, now: float, budget: Budget | None = None) -> list[Ticket]:
         """Set the window of one engine; of one that is gone, nothing."""

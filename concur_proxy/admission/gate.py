@@ -1,5 +1,7 @@
 """The gate: which sessions are active, which wait, and which requests are thereby released."""
 
+from dataclasses import replace
+
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.session import Session, SessionState
@@ -43,7 +45,7 @@ class SessionGate(GateState):
         session.held[ticket] = None
         self._holds.add(ticket)
         if not session.pausing:
-            self._line.join(session)
+            self._wait(session)
         return ticket, self._pump(now)
 
     def finish(
@@ -64,6 +66,7 @@ class SessionGate(GateState):
             return []
         ticket.finished = True
         session = ticket.session
+        session.turns += 1
         session.in_flight -= 1
         self._in_flight -= 1
         if prompt_tokens is not None:
@@ -161,7 +164,7 @@ class SessionGate(GateState):
         for ticket in session.held:
             self._holds.add(ticket)
         if session.held:
-            self._line.join(session)
+            self._wait(session)
         else:
             self.sessions.sleep(session)
         return self._pump(now)
@@ -195,7 +198,12 @@ class SessionGate(GateState):
         self._wake(session, now)
         self._set_footprint(session, estimate)
         self._decide(ticket, Outcome.ADMITTED, now)
-        return ticket, [] if session.state is SessionState.ACTIVE else self._admit(session, "claim", now)
+        if session.state is SessionState.ACTIVE:
+            return ticket, []
+        decided = self._admit(session, "claim", now)
+        if session.stopped:
+            self._places.stop(session)
+        return ticket, decided
 
     def has_room_for(self, tokens: float) -> bool:
         """Whether a session of this footprint would be admitted if it were next."""
@@ -212,7 +220,62 @@ class SessionGate(GateState):
         """
         return self._make_room(tokens, now) is not None or not self._options.enforcing
 
+    # -- by hand
+
+    def stop(self, session: Session, *, now: float) -> list[Ticket]:
+        """Pause the session at its step boundary, and give it no place until `let_go_on`."""
+        if session.stopped:
+            return []
+        self._line.leave(session)
+        if session.state is SessionState.ACTIVE and session.in_flight:
+            self._places.stop(session)
+        session.stopped = True
+        if session.state is SessionState.ACTIVE and not session.in_flight:
+            self._pause(session, "by_hand")
+        self.sessions.note(session)
+        return self._pump(now)
+
+    def let_go_on(self, session: Session, *, now: float) -> list[Ticket]:
+        """Treat a session that was stopped as any other again."""
+        if not session.stopped:
+            return []
+        decided: list[Ticket] = []
+        if session.pausing:
+            self._places.let_go_on(session)
+            decided += self._release_held(session, now)
+        session.stopped = False
+        if session.held:
+            self._wait(session)
+        self.sessions.note(session)
+        if self._options.enforcing:
+            self._pause_excess(now)
+        return decided + self._pump(now)
+
+    def prefer(self, session: Session, *, now: float) -> list[Ticket]:
+        """Put the session before all others: the next to get a place, and the last to lose one."""
+        is_waiting = session in self._line
+        self._line.leave(session)
+        rank = self._numbers.take_least()
+        if session.state is SessionState.ACTIVE:
+            self._places.rank(session, rank)
+        session.rank = rank
+        if is_waiting:
+            self._line.join(session)
+        self.sessions.note(session)
+        return self._pump(now)
+
+    def enforce(self, *, enforcing: bool, now: float) -> list[Ticket]:
+        """From now on hold whom the window holds, or only count them."""
+        self._options = replace(self._options, enforcing=enforcing)
+        if enforcing:
+            self._pause_excess(now)
+        return self._pump(now)
+
     # -- admission
+
+    def _wait(self, session: Session) -> None:
+        if not session.stopped:
+            self._line.join(session)
 
     def _refusal(self, session: Session, footprint: float, now: float) -> Outcome | None:
         if self._draining:
@@ -269,7 +332,7 @@ class SessionGate(GateState):
         self._places.take(session)
         self._limits.admitted(session.footprint)
         self._drain_rate.admitted(now)
-        return self._release_held(session, now)
+        return [] if session.stopped else self._release_held(session, now)
 
     def _release_held(self, session: Session, now: float) -> list[Ticket]:
         released = list(session.held)
@@ -315,7 +378,7 @@ class SessionGate(GateState):
             self._end(session, "answered" if session.one_shot else "said")
             return
         if session.pausing or client_gone:
-            self._pause(session, "window" if session.pausing else "client_gone")
+            self._pause(session, _pause_reason(session))
         else:
             self._places.rest(session)
         if session.is_dormant:
@@ -327,7 +390,7 @@ class SessionGate(GateState):
         session.has_lapsed = reason == "lease"
         self.sessions.move(session, SessionState.PAUSED)
         if session.held:
-            self._line.join(session)
+            self._wait(session)
 
     def _withdraw(self, ticket: Ticket, outcome: Outcome, now: float) -> Ticket:
         session = ticket.session
@@ -356,3 +419,10 @@ class SessionGate(GateState):
         if session.state is SessionState.ACTIVE:
             self._places.measure(session, footprint)
         session.footprint = footprint
+
+
+def _pause_reason(session: Session) -> str:
+    """Why a session pauses at its step boundary."""
+    if session.stopped:
+        return "by_hand"
+    return "window" if session.pausing else "client_gone"

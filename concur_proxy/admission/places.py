@@ -1,6 +1,7 @@
 """The sessions that hold a place in the window."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
 
 from sortedcontainers import SortedDict
 
@@ -16,6 +17,8 @@ class Places:
     def __init__(self) -> None:
         self._steady: SortedDict[int, Session] = SortedDict()
         self._pausing: SortedDict[int, Session] = SortedDict()
+        self._stopping: SortedDict[int, Session] = SortedDict()
+        """Those that were stopped by hand and have not paused yet."""
         self._idle: OrderedDict[Session, None] = OrderedDict()
         self.footprint_tokens = 0.0
         """Sum of the footprints of all sessions with a place."""
@@ -23,7 +26,12 @@ class Places:
         """The part of it whose sessions are about to pause."""
 
     def __len__(self) -> int:
-        return len(self._steady) + len(self._pausing)
+        return len(self._steady) + len(self._pausing) + len(self._stopping)
+
+    def __iter__(self) -> Iterator[Session]:
+        """By seniority, those first that keep their places."""
+        for part in (self._steady, self._pausing, self._stopping):
+            yield from part.values()
 
     @property
     def steady(self) -> int:
@@ -37,7 +45,7 @@ class Places:
 
     @property
     def pausing(self) -> int:
-        """Places given up as soon as what is in flight has ended."""
+        """Places given up as soon as what is in flight has ended, unless there is room for them by then."""
         return len(self._pausing)
 
     def take(self, session: Session) -> None:
@@ -48,7 +56,7 @@ class Places:
     def give_up(self, session: Session) -> None:
         """Take the session's place away."""
         self.measure(session, 0.0)
-        (self._pausing if session.pausing else self._steady).pop(session.rank)
+        self._part(session).pop(session.rank)
         session.pausing = False
         self._idle.pop(session, None)
         if not self:
@@ -78,6 +86,30 @@ class Places:
         self.pausing_tokens -= session.footprint
         self._steady[rank] = session
         return session
+
+    def stop(self, session: Session) -> None:
+        """The session was stopped by hand: it gives its place up at the end of its answer, whatever room there is."""
+        if not session.pausing:
+            self.start_pausing(session)
+        self._stopping[session.rank] = self._pausing.pop(session.rank)
+
+    def let_go_on(self, session: Session) -> None:
+        """The session that was to stop keeps its place after all."""
+        self._steady[session.rank] = self._stopping.pop(session.rank)
+        session.pausing = False
+        self.pausing_tokens -= session.footprint
+
+    def rank(self, session: Session, rank: int) -> None:
+        """Give the session another seniority."""
+        part = self._part(session)
+        del part[session.rank]
+        session.rank = rank
+        part[rank] = session
+
+    def _part(self, session: Session) -> SortedDict[int, Session]:
+        if not session.pausing:
+            return self._steady
+        return self._stopping if session.stopped else self._pausing
 
     def rest(self, session: Session) -> None:
         """The session's last request has ended; its lease begins."""

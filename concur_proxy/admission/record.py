@@ -20,6 +20,9 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Seconds since its last request ended, or since it arrived."""
     is_between_steps: bool
     has_lapsed: bool
+    stopped: bool = False
+    """Whether it was stopped by hand."""
+    turns: int = 0
 
     @classmethod
     def of(cls, session: Session, engine: str, *, now: float) -> "SessionRecord":
@@ -35,12 +38,17 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
             idle_s=now - session.idle_since if session.is_dormant else 0.0,
             is_between_steps=session.is_dormant and session.is_between_steps,
             has_lapsed=session.has_lapsed,
+            stopped=session.stopped,
+            turns=session.turns,
         )
 
     def session(self, *, rank: int, now: float) -> Session:
         """The session again, idle for as long as it was; `rank` is its own, unless that is taken."""
         session = Session(key=self.key, rank=rank, one_shot=False, now=now - self.idle_s, model=self.model)
         session.state = SessionState(self.state)
+        session.stopped, session.turns = self.stopped, self.turns
+        if self.stopped and session.state is SessionState.ACTIVE:
+            session.state = SessionState.PAUSED  # it was to, at the end of its answer
         session.footprint = self.footprint
         session.context_tokens = self.context_tokens
         session.is_between_steps = self.is_between_steps

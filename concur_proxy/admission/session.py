@@ -8,7 +8,8 @@
                    └────────────────given up────────────────────────┘
 
 A session holds a place in the window exactly while it is ACTIVE. It pauses only at a step boundary: one that is to
-pause while a request is in flight stays ACTIVE, with `pausing` set, until the last answer has ended.
+pause while a request is in flight stays ACTIVE, with `pausing` set, until the last answer has ended. One that was
+stopped by hand is neither admitted nor resumed until it is let go on by hand.
 """
 
 from enum import Enum
@@ -56,6 +57,8 @@ class Session:
         "rank",
         "round_tokens",
         "state",
+        "stopped",
+        "turns",
     )
 
     def __init__(self, *, key: str, rank: int, one_shot: bool, now: float, model: str | None = None) -> None:
@@ -63,7 +66,9 @@ class Session:
         self.model = model
         """What its requests ask for, where they name it: it can be served by engines that have it."""
         self.rank = rank
-        """Seniority: order of first arrival. Lower ranks are admitted and resumed first, and paused last."""
+        """Seniority: order of first arrival. Lower ranks are admitted and resumed first, and paused last. Below
+        0: put before all others by hand.
+        """
         self.one_shot = one_shot
         """A request without a session key: it ends with its only answer."""
         self.state = SessionState.QUEUED
@@ -73,6 +78,8 @@ class Session:
         """Requests released and not yet finished; the session is idle when the last one ends."""
         self.pausing = False
         """To pause as soon as nothing is in flight."""
+        self.stopped = False
+        """Paused by hand: it gets no place until it is let go on by hand."""
         self.ending = one_shot
         """To end as soon as nothing is held or in flight."""
         self.has_lapsed = False
@@ -85,6 +92,8 @@ class Session:
         """In which of its gate's caches, one after the other, that context is; None: in none."""
         self.round_tokens = 0
         """The largest of its contexts since it was last idle, of requests that were at the engine together."""
+        self.turns = 0
+        """Requests of it that have been answered, well or badly."""
         self.idle_since = now
         """When the last request ended, or the session arrived."""
         self.is_between_steps = False
@@ -94,6 +103,11 @@ class Session:
     def is_dormant(self) -> bool:
         """True while no request of the session is held or in flight."""
         return not self.held and self.in_flight == 0
+
+    @property
+    def is_preferred(self) -> bool:
+        """Whether it was put before all others by hand."""
+        return self.rank < 0
 
     def enter(self, state: SessionState) -> None:
         """Change state along `TRANSITIONS`; anything else raises `ValueError` and changes nothing."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 
 from concur_proxy.admission.accounts import TokenAccounts
 from concur_proxy.admission.drain import DrainRate
@@ -49,8 +50,8 @@ class GateState:
         self.accounts = TokenAccounts()
         self.counters: Counter[tuple[str, str]] = Counter()
         """Events so far by (event, reason): `admit` and `resume` (window, room, lease, claim), `pause` (window, lease,
-        client_gone, moved), `refuse` (an Outcome's value), `end` (said, answered, idle, or an Outcome's value),
-        `would_hold` (window), `move` to another gate (lost, shared, waited)."""
+        client_gone, by_hand, moved), `refuse` (an Outcome's value), `end` (said, answered, idle, or an Outcome's
+        value), `would_hold` (window), `move` to another gate (lost, shared, waited)."""
         self._options = options
         self._lease = lease
         self._numbers = Numbers() if numbers is None else numbers
@@ -85,7 +86,7 @@ class GateState:
 
     @property
     def waiting(self) -> int:
-        """Sessions with held requests."""
+        """Sessions with held requests, but for those that were stopped by hand."""
         return len(self._line)
 
     def first_new(self) -> Session | None:
@@ -95,6 +96,28 @@ class GateState:
     def first_waiting(self) -> Session | None:
         """The session that is next, or None."""
         return self._line.head()
+
+    @property
+    def is_enforcing(self) -> bool:
+        """Whether the window holds anybody."""
+        return self._options.enforcing
+
+    def is_waiting(self, session: Session) -> bool:
+        """Whether the session stands in the line."""
+        return session in self._line
+
+    def place_of(self, session: Session) -> int:
+        """A waiting session's place in the line, from 1."""
+        return self._line.position(session)
+
+    def first_sessions(self, limit: int) -> list[Session]:
+        """At most so many sessions: those with places by seniority, those that wait in their order, then others. Costs
+        no more however many there are.
+        """
+        chosen = dict.fromkeys(islice(self._places, limit))
+        chosen.update(dict.fromkeys(islice(self._line, limit)))
+        chosen.update(dict.fromkeys(islice(self.sessions, 4 * limit)))
+        return list(islice(chosen, limit))
 
     def line(self) -> list[Session]:
         """The waiting sessions in the order of their turn."""

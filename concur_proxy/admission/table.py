@@ -44,14 +44,14 @@ class SessionTable:
         self._sessions[session.key] = session
         self._homes[session.key] = self._name
         self._states[session.state] += 1
-        self._note(session)
+        self.note(session)
 
     def remove(self, session: Session) -> None:
         """Know the session no more."""
         del self._sessions[session.key], self._homes[session.key]
         self._states[session.state] -= 1
         self._dormant.pop(session, None)
-        self._note(session)
+        self.note(session)
 
     def move(self, session: Session, state: SessionState) -> None:
         """Change the session's state; an illegal change raises `ValueError` and counts nothing."""
@@ -59,12 +59,12 @@ class SessionTable:
         session.enter(state)
         self._states[before] -= 1
         self._states[state] += 1
-        self._note(session)
+        self.note(session)
 
     def sleep(self, session: Session) -> None:
         """The session has no request left; `idle_since` says since when."""
         self._dormant[session] = None
-        self._note(session)
+        self.note(session)
 
     def wake(self, session: Session) -> None:
         """The session is back with a request."""
@@ -74,6 +74,7 @@ class SessionTable:
         """The session silent for longest, or None."""
         return next(iter(self._dormant), None)
 
-    def _note(self, session: Session) -> None:
+    def note(self, session: Session) -> None:
+        """Something has changed of the session that another process must know to go on with it."""
         if self._changes is not None:
             self._changes.add(session.key)

@@ -13,11 +13,13 @@ from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTO
 from concur_proxy import plugins
 from concur_proxy.api.admin import ADMIN_PATHS, build_admin
 from concur_proxy.api.engine_admin import add_engine_routes
+from concur_proxy.api.live_page import add_page_routes
 from concur_proxy.api.messages import Receive, Scope, Send
 from concur_proxy.api.parts import GatewayParts, RelayOptions, RequestReaders
 from concur_proxy.api.pool import EnginePool
 from concur_proxy.api.relay import Relay
 from concur_proxy.api.reload import Load, SettingsReloader
+from concur_proxy.api.steer import AdminApi
 from concur_proxy.runtime.admitter import Admitter
 from concur_proxy.runtime.monitor import EngineMonitor
 from concur_proxy.runtime.upstream import Upstream
@@ -84,6 +86,8 @@ class GatewayApp:
             is_draining=lambda: self._draining,
         )
         add_engine_routes(self._admin, pool, settings.admin_key)
+        add_page_routes(self._admin)
+        AdminApi(pool, store, admin_key=settings.admin_key, clock=clock, mode=settings.mode).add_routes(self._admin)
         self._reloader = None if load is None else SettingsReloader(settings, load, self._apply)
 
     @property

@@ -1,12 +1,10 @@
 """Engines by HTTP: `POST` and `DELETE /concur/v1/engines`."""
 
-from hmac import compare_digest
-from ipaddress import ip_address
-
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from concur_proxy.api.access import error, refusal
 from concur_proxy.api.messages import BodyTooLarge, ClientGone, read_body
 from concur_proxy.api.pool import EnginePool
 from concur_proxy.settings import engine_server
@@ -22,6 +20,11 @@ _ENGINE = RequestHeadReader(("engine",))
 def add_engine_routes(app: FastAPI, pool: EnginePool, admin_key: str | None) -> None:
     """Let callers with the key, or without one those of this machine, add engines and give them up."""
 
+    @app.get(ENGINES_PATH)
+    async def read(request: Request) -> Response:
+        """The engines that there are."""
+        return refusal(request, admin_key) or JSONResponse({"engines": pool.servers})
+
     @app.post(ENGINES_PATH)
     async def add(request: Request) -> Response:
         """Add the engine; one that there is already stays."""
@@ -31,8 +34,8 @@ def add_engine_routes(app: FastAPI, pool: EnginePool, admin_key: str | None) -> 
         try:
             if server not in pool.servers:
                 pool.add(server)
-        except ValueError as error:
-            return _error(409, "conflict", str(error))
+        except ValueError as problem:
+            return _error(409, "conflict", str(problem))
         return JSONResponse({"engine": server, "engines": pool.servers})
 
     @app.delete(ENGINES_PATH)
@@ -44,16 +47,16 @@ def add_engine_routes(app: FastAPI, pool: EnginePool, admin_key: str | None) -> 
         try:
             if not pool.remove(server):
                 return _error(404, "no_engine", f"There is no engine {server}; there are {', '.join(pool.servers)}.")
-        except ValueError as error:
-            return _error(409, "last_engine", f"{error}: add another one first.")
+        except ValueError as problem:
+            return _error(409, "last_engine", f"{problem}: add another one first.")
         return JSONResponse({"engine": server, "engines": pool.servers})
 
 
 async def _named_server(request: Request, admin_key: str | None) -> str | Response:
     """The engine that a request names, or why it is refused."""
-    refusal = _refusal(request, admin_key)
-    if refusal is not None:
-        return refusal
+    refused = refusal(request, admin_key)
+    if refused is not None:
+        return refused
     try:
         head = _ENGINE.read(await read_body(request.receive, request.headers.raw, limit=MAX_BODY_BYTES))
     except BodyTooLarge:
@@ -65,25 +68,9 @@ async def _named_server(request: Request, admin_key: str | None) -> str | Respon
         return _error(400, "no_engine", 'No engine is named. Send {"engine": "http://host:8000"}.')
     try:
         return engine_server(named)
-    except ValueError as error:
-        return _error(400, "no_engine", f"engine {named[:200]!r}: {error}.")
-
-
-def _refusal(request: Request, admin_key: str | None) -> Response | None:
-    if admin_key is not None:
-        given = request.headers.get("authorization", "").encode("latin-1", "replace")
-        if compare_digest(given, f"Bearer {admin_key}".encode("latin-1", "replace")):
-            return None
-        return _error(401, "wrong_key", "Send the gateway's admin_key as Authorization: Bearer.")
-    host = "" if request.client is None else request.client.host
-    try:
-        is_near = ip_address(host).is_loopback
-    except ValueError:
-        is_near = False
-    return None if is_near else _error(403, "not_local", "Call from the gateway's own machine, or set an admin_key.")
+    except ValueError as problem:
+        return _error(400, "no_engine", f"engine {named[:200]!r}: {problem}.")
 
 
 def _error(status: int, code: str, message: str) -> Response:
-    kinds = {401: "authentication_error", 403: "permission_error"}
-    kind = kinds.get(status, "invalid_request_error")
-    return JSONResponse({"error": {"message": message, "type": kind, "param": "engine", "code": code}}, status)
+    return error(status, code, message, param="engine")

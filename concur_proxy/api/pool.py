@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import httpx
@@ -15,6 +15,7 @@ from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.state import GateOptions
 from concur_proxy.control.governor import GovernorOptions, WindowGovernor
 from concur_proxy.control.law import ControlLaw
+from concur_proxy.control.options import OptionValue
 from concur_proxy.engines.address import EngineAddress, addresses
 from concur_proxy.runtime.monitor import EngineMonitor
 from concur_proxy.runtime.name_watch import NameWatch
@@ -44,6 +45,8 @@ class EnginePool:
         self._settings = settings
         self._clock = clock
         self._laws: dict[str, ControlLaw] = {}
+        self._choices: dict[str, tuple[str, dict[str, OptionValue]]] = {}
+        """The laws that were chosen by hand, and their options."""
         self._sources: dict[str, tuple[str, ...]] = {"settings": settings.engine}
         for url in settings.engine_dns:
             self._sources[url] = (url,)  # one engine, until its addresses are known
@@ -79,7 +82,7 @@ class EnginePool:
             max_waiting_sessions=settings.max_waiting_sessions,
             session_ttl_s=settings.session_ttl_s,
             work_conserving=settings.work_conserving,
-            enforcing=law.enforces,
+            enforcing=law.enforces and settings.mode == "enforce",
         )
         return SessionGate(
             options=options, lease=_make_lease(settings), window=law.window, engine=engine, numbers=numbers
@@ -126,6 +129,19 @@ class EnginePool:
                 self.name_servers(source, [other for other in servers if other != server])
         return True
 
+    def law_of(self, engine: str) -> tuple[str, dict[str, OptionValue]]:
+        """The name of the law that moves an engine's window, and the options that it was given."""
+        return self._choices.get(engine, (self._settings.law, self._settings.law_options))
+
+    def set_law(self, engine: str, name: str, options: Mapping[str, OptionValue]) -> None:
+        """Let another law move the window of this engine; `ValueError` for what is no law, or no option of it."""
+        law: ControlLaw = plugins.load("concur_proxy.control.laws", name).build(options)
+        assert self._store is not None  # noqa: S101 - opened before anything changes
+        self._laws[engine], self._choices[engine] = law, (name, dict(options))
+        self.monitors[engine].follow(law)
+        self._store.enforce(engine, enforcing=law.enforces and self._settings.mode == "enforce")
+        logger.info("engine %s: law %s, by hand", engine, name)
+
     async def run(self) -> None:
         """Read all engines until cancelled."""
         try:
@@ -163,6 +179,7 @@ class EnginePool:
         if self._store is not None and len(self.monitors) > len(self._store.gates):
             for engine in self.monitors.keys() - self._store.gates.keys():
                 del self.monitors[engine], self._laws[engine]
+                self._choices.pop(engine, None)
                 logger.info("engine %s: forgotten", engine)
 
     def _monitor(self, engines: Sequence[EngineAddress], store: SessionStore) -> None:

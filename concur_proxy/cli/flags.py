@@ -27,7 +27,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "admin_key",
     ),
     "listening": ("host", "port", "workers", "drain_timeout_s"),
-    "control": ("law", "law_options", "work_conserving"),
+    "control": ("law", "law_options", "mode", "work_conserving"),
     "sessions": (
         "session_headers",
         "session_body_fields",
@@ -60,6 +60,7 @@ _METAVARS = {
     "host": "ADDRESS",
     "law": "NAME",
     "law_options": "KEY=VALUE",
+    "mode": "MODE",
     "session_headers": "HEADER",
     "session_body_fields": "FIELD",
     "session_end_headers": "HEADER",

@@ -28,6 +28,8 @@ COMMANDS = {
     "engine": Command(
         module="concur_proxy.cli.engine", summary="run an emulated inference server, for trials without a GPU"
     ),
+    "status": Command(module="concur_proxy.cli.status", summary="tell how a running gateway stands"),
+    "top": Command(module="concur_proxy.cli.top", summary="show a running gateway on the terminal"),
     "simulate": Command(
         module="concur_proxy.cli.simulate", summary="compare control laws over fleets of agents, in virtual time"
     ),

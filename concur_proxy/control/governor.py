@@ -31,6 +31,12 @@ class WindowGovernor:
         self._has_heard = False
         self._window = law.window
         self._budget: Budget | None = None
+        self._by_hand = False
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether a person has set the window: it stays, whatever signals come or do not."""
+        return self._by_hand
 
     @property
     def window(self) -> float:
@@ -67,12 +73,31 @@ class WindowGovernor:
         self._heard_at = now
         self._has_heard = False
 
+    def set_by_hand(self, window: float, budget: Budget | None) -> Decision:
+        """Keep this window until `release`; the law does not see what comes meanwhile. `ValueError` below 1."""
+        if not window >= 1:  # true of NaN as well
+            raise ValueError(f"a window must be 1 or more, not {window:g}")
+        self._by_hand, self._window, self._budget = True, window, budget
+        return self._kept_by_hand()
+
+    def release(self) -> Decision:
+        """Let the law move the window again, from its next decision on."""
+        self._by_hand = False
+        return Decision(kind=DecisionKind.HOLD, window=self._window, reason="released by hand", budget=self._budget)
+
+    def follow(self, law: ControlLaw) -> Decision:
+        """Let another law move the window, from its first decision on."""
+        self._law = law
+        return Decision(kind=DecisionKind.HOLD, window=self._window, reason="another law, by hand", budget=self._budget)
+
     def on_signal(self, signal: CongestionSignal) -> Decision:
         """A signal has come. One without KV usage is as good as none: it tells nothing about the cache."""
         if signal.kv_usage is None:
             return self.on_silence(now=signal.now, reason="the engine exports no KV usage")
         self._heard_at = signal.now
         self._has_heard = True
+        if self._by_hand:
+            return self._kept_by_hand()
         try:
             decision = self._law.on_signal(signal)
         except Exception as error:  # noqa: BLE001 - a law, maybe a plug-in, must never take the gateway down
@@ -81,6 +106,8 @@ class WindowGovernor:
 
     def on_overload(self, *, now: float) -> Decision:
         """The engine answered 429 or 503."""
+        if self._by_hand:
+            return self._kept_by_hand()
         try:
             decision = self._law.on_overload(now=now)
         except Exception as error:  # noqa: BLE001 - as above
@@ -92,11 +119,16 @@ class WindowGovernor:
 
     def on_silence(self, *, now: float, reason: str) -> Decision:
         """No usable signal in this interval: act on the age of the last one."""
+        if self._by_hand:
+            return self._kept_by_hand()
         age = self.signal_age_s(now=now)
         if self._is_open(now):
             return self._fall_back(f"no signal for {age:.0f} s ({reason})")
         kind = DecisionKind.FREEZE if age > self._options.stale_after_s else DecisionKind.HOLD
         return Decision(kind=kind, window=self._window, reason=reason)
+
+    def _kept_by_hand(self) -> Decision:
+        return Decision(kind=DecisionKind.FREEZE, window=self._window, reason="set by hand", budget=self._budget)
 
     def _is_open(self, now: float) -> bool:
         return self.signal_age_s(now=now) > self._options.fail_open_after_s

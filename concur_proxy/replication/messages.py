@@ -68,6 +68,14 @@ class End(Message, frozen=True, kw_only=True):
     key: str
 
 
+class Steer(Message, frozen=True, kw_only=True):
+    """A person does something to a session."""
+
+    key: str
+    steering: str
+    """A `Steering`'s value."""
+
+
 class Reach(Message, frozen=True, kw_only=True):
     """A replica could reach an engine, or could not."""
 
@@ -131,7 +139,7 @@ class Standing(Message, frozen=True, kw_only=True):
     """What each engine's control law has learnt."""
 
 
-ToLeader = Join | Arrive | Finish | Abandon | End | Reach | Overload
+ToLeader = Join | Arrive | Finish | Abandon | End | Steer | Reach | Overload
 ToReplica = Held | Decided | Rejoin | Standing
 
 

@@ -1,13 +1,13 @@
 """One engine's control loop: what its scraper hears goes to the governor, and the resulting window to the store."""
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Protocol
 
 from concur_proxy.control.governor import WindowGovernor
-from concur_proxy.control.law import Decision, DecisionKind
+from concur_proxy.control.law import Budget, ControlLaw, Decision, DecisionKind
 from concur_proxy.engines.address import EngineAddress
 from concur_proxy.engines.circuit import Circuit, CircuitState
 from concur_proxy.engines.rates import IntervalRates
@@ -17,6 +17,8 @@ from concur_proxy.stores.store import SessionStore
 from concur_proxy.wire.models import model_ids
 
 logger = logging.getLogger(__name__)
+
+RECENT_DECISIONS = 64
 
 FAILED = frozenset({500, 502, 504})
 """Statuses by which an engine, or what stands before it, says that it cannot serve; 429 and 503 only say not now."""
@@ -54,6 +56,8 @@ class EngineMonitor:
         """The newest interval as the controller saw it; None before the first, and kept while signals are missing."""
         self.dialect: str | None = None
         self.last_decision: Decision | None = None
+        self.recent: deque[tuple[float, Decision]] = deque(maxlen=RECENT_DECISIONS)
+        """The decisions that moved the window or changed what becomes of it, and when, by the clock; latest last."""
         self.has_answered = False
         """Whether the engine has ever answered anything."""
         self.failure: str | None = "not reached yet"
@@ -140,6 +144,18 @@ class EngineMonitor:
         """The engine refused a request with 429 or 503."""
         self._apply(self.governor.on_overload(now=self._clock()))
 
+    def set_window(self, window: float, budget: Budget | None) -> None:
+        """A person sets the window, until `release_window`."""
+        self._apply(self.governor.set_by_hand(window, budget))
+
+    def release_window(self) -> None:
+        """The law moves the window again."""
+        self._apply(self.governor.release())
+
+    def follow(self, law: ControlLaw) -> None:
+        """Another law moves the window from now on."""
+        self._apply(self.governor.follow(law))
+
     def on_answer(self, status: int) -> None:
         """A client's request was answered, with this status."""
         if status in FAILED:
@@ -199,8 +215,11 @@ class EngineMonitor:
 
     def _apply(self, decision: Decision) -> None:
         self.decisions[decision.kind] += 1
+        moved = decision.kind in {DecisionKind.INCREASE, DecisionKind.DECREASE}
+        if moved or not self.recent or self.recent[-1][1].kind is not decision.kind:
+            self.recent.append((self._clock(), decision))
         self.last_decision = decision
-        if decision.kind in {DecisionKind.INCREASE, DecisionKind.DECREASE}:
+        if moved:
             tokens = "" if decision.budget is None else f", {decision.budget.tokens:.0f} tokens"
             logger.info("engine %s: window %g%s: %s", self.engine, decision.window, tokens, decision.reason)
         elif decision.kind is DecisionKind.FALLBACK and not self._has_fallen_open:

@@ -7,6 +7,7 @@ from typing import Protocol
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.room import EngineLoad
+from concur_proxy.admission.steering import Steering
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 from concur_proxy.stores.role import Role
@@ -56,6 +57,11 @@ class SessionStore(Protocol):
     @property
     def role(self) -> Role:
         """How this process stands to others that share the store."""
+        ...
+
+    @property
+    def leader(self) -> str:
+        """The name of the process that decides; empty while it is this one, or nobody."""
         ...
 
     @property
@@ -117,6 +123,14 @@ class SessionStore(Protocol):
 
     def end(self, key: str) -> bool:
         """The session is over; False when no such session is known."""
+        ...
+
+    def steer(self, key: str, steering: Steering) -> bool:
+        """A person does something to a session; False when no such session is known."""
+        ...
+
+    def enforce(self, engine: str, *, enforcing: bool) -> None:
+        """Hold whom the engine's window holds, or only count them."""
         ...
 
     def resize(self, engine: str, window: float, budget: Budget | None = None) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from starlette.requests import Request
 
-from concur_proxy.api.engine_admin import _refusal
+from concur_proxy.api.access import refusal
 from tests.api.running_gateway import running_gateway
 from tests.api.scripted_engine import Hold, scripted_engine, sessions
 
@@ -110,9 +110,9 @@ async def test_with_a_key_only_its_holder_may() -> None:
     ],
 )
 def test_without_a_key_only_this_machine_may(client: tuple[str, int] | None, *, may: bool) -> None:
-    refusal = _refusal(Request({"type": "http", "client": client, "headers": []}), None)
-    assert (refusal is None) is may
-    assert refusal is None or refusal.status_code == 403
+    refused = refusal(Request({"type": "http", "client": client, "headers": []}), None)
+    assert (refused is None) is may
+    assert refused is None or refused.status_code == 403
 
 
 async def test_each_address_of_a_name_is_an_engine() -> None:

@@ -86,13 +86,17 @@ def recount(gate: SessionGate) -> None:
 
 def waiting(gate: SessionGate) -> list[Session]:
     """The sessions that wait for a place, in the order in which they are to get one, by a plain sort."""
-    line = [session for session in gate.sessions if session.held and session.state is not SessionState.ACTIVE]
+    line = [
+        session
+        for session in gate.sessions
+        if session.held and not session.stopped and session.state is not SessionState.ACTIVE
+    ]
     return sorted(line, key=precedence)
 
 
-def precedence(session: Session) -> tuple[bool, int]:
-    """Resuming before new, each by seniority."""
-    return (session.state is SessionState.QUEUED, session.rank)
+def precedence(session: Session) -> tuple[bool, bool, int]:
+    """Those put first by hand, then resuming before new, each by seniority."""
+    return (not session.is_preferred, session.state is SessionState.QUEUED and not session.is_preferred, session.rank)
 
 
 def places(window: float) -> float:

@@ -69,6 +69,7 @@ class GateMachine(RuleBasedStateMachine):
 
     def _arrive(self, key: str, hold: float, size: int, *, one_shot: bool) -> None:
         session = self.gate.sessions.get(key)
+        is_stopped = session is not None and session.stopped
         passes = session is not None and session.state is SessionState.ACTIVE and not session.pausing
         is_new = session is None or (session.state is SessionState.QUEUED and not session.held)
         line = len(waiting(self.gate))
@@ -80,6 +81,7 @@ class GateMachine(RuleBasedStateMachine):
         assert not passes or self.draining or ticket.outcome is Outcome.ADMITTED
         assert self.enforcing or self.draining or ticket.outcome is Outcome.ADMITTED
         assert (ticket.outcome is Outcome.DRAINING) == self.draining
+        assert not (is_stopped and ticket.outcome is Outcome.ADMITTED)
         if ticket.outcome is Outcome.QUEUE_FULL:
             assert is_new
             assert line >= self.max_waiting
@@ -121,6 +123,29 @@ class GateMachine(RuleBasedStateMachine):
     def end(self, key: str) -> None:
         with self._step():
             self.ledger.decided(self.gate.end(key, now=self.now))
+
+    @precondition(lambda self: self.enforcing and self.gate.sessions)
+    @rule(key=KEYS)
+    def stop(self, key: str) -> None:
+        session = self.gate.sessions.get(key)
+        if session is not None:
+            with self._step():
+                self.ledger.decided(self.gate.stop(session, now=self.now))
+
+    @precondition(lambda self: any(session.stopped for session in self.gate.sessions))
+    @rule()
+    def let_all_go_on(self) -> None:
+        for session in [session for session in self.gate.sessions if session.stopped]:
+            with self._step():
+                self.ledger.decided(self.gate.let_go_on(session, now=self.now))
+
+    @precondition(lambda self: self.gate.sessions)
+    @rule(key=KEYS)
+    def prefer(self, key: str) -> None:
+        session = self.gate.sessions.get(key)
+        if session is not None:
+            with self._step():
+                self.ledger.decided(self.gate.prefer(session, now=self.now))
 
     @rule(window=WINDOWS)
     def resize(self, window: float) -> None:
@@ -237,6 +262,7 @@ class GateMachine(RuleBasedStateMachine):
         """When everything ends, everybody is served, and nothing is left."""
         if not hasattr(self, "gate"):
             return
+        self.let_all_go_on()
         patient = {ticket for ticket in self.ledger.held if ticket.deadline > self.now + LONG / 2}
         for _ in range(2 * len(self.ledger.held) + 2):
             while self.ledger.in_flight:

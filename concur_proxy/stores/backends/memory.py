@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.room import EngineLoad
+from concur_proxy.admission.steering import Steering
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 from concur_proxy.stores.role import Role
@@ -31,6 +32,7 @@ class MemoryStore:
         return self._fleet.down
 
     role = Role.SINGLE
+    leader = ""
     replicas = 1
     leads = True
 
@@ -97,6 +99,16 @@ class MemoryStore:
         is_known = self._fleet.knows(key)
         self._tell(self._fleet.end(key, now=self._clock()))
         return is_known
+
+    def steer(self, key: str, steering: Steering) -> bool:
+        """A person does something to a session."""
+        is_known = self._fleet.knows(key)
+        self._tell(self._fleet.steer(key, steering, now=self._clock()))
+        return is_known
+
+    def enforce(self, engine: str, *, enforcing: bool) -> None:
+        """Hold whom the engine's window holds, or only count them."""
+        self._tell(self._fleet.enforce(engine, enforcing=enforcing, now=self._clock()))
 
     def resize(self, engine: str, window: float, budget: Budget | None = None) -> None:
         """Set the windows of an engine, in sessions and in tokens."""

@@ -10,9 +10,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.room import EngineLoad
+from concur_proxy.admission.steering import Steering
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
-from concur_proxy.replication.messages import End, Overload, Reach
+from concur_proxy.replication.messages import End, Overload, Reach, Steer
 from concur_proxy.stores.redis.client import connect
 from concur_proxy.stores.redis.link import RedisLink
 from concur_proxy.stores.redis.member import Member
@@ -44,6 +45,11 @@ class RedisStore:
     def role(self) -> Role:
         """How this process stands to the others."""
         return self.member.role
+
+    @property
+    def leader(self) -> str:
+        """The replica that decides, where it is another one."""
+        return self.member.leader_name if self.role is Role.FOLLOWING else ""
 
     @property
     def replicas(self) -> int:
@@ -125,6 +131,14 @@ class RedisStore:
         """A ticket's place in the line and its seconds, as last heard."""
         return self._replica.expected_wait(ticket)
 
+    def steer(self, key: str, steering: Steering) -> bool:
+        """A person does something to a session; whether there is such a one, only the process that decides knows."""
+        if steering is Steering.END:
+            self._replica.forget(key)
+        is_known = self.role is Role.FOLLOWING or self.member.fleet.knows(key)
+        self.member.say(Steer(key=key, steering=steering.value))
+        return is_known
+
     # -- engines
 
     @property
@@ -136,6 +150,10 @@ class RedisStore:
     def down(self) -> frozenset[str]:
         """Engines that could not be reached."""
         return self.member.fleet.down
+
+    def enforce(self, engine: str, *, enforcing: bool) -> None:
+        """Hold whom the engine's window holds, or only count them."""
+        self.member.apply(self.member.fleet.enforce(engine, enforcing=enforcing, now=self.member.now))
 
     def resize(self, engine: str, window: float, budget: Budget | None = None) -> None:
         """Set the windows of an engine, where this process moves them."""

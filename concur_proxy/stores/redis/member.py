@@ -32,6 +32,8 @@ class Member:
         self.link = link
         self.replica = Replica()
         self.role = Role.ALONE
+        self.leader_name = ""
+        """The replica that leads, while this one follows; empty while there is none."""
         self.standing: Standing | None = None
         """How the fleet stood when that was last heard."""
         self.changes: set[str] = set()
@@ -132,6 +134,7 @@ class Member:
         """Let the term's leader decide from now on; nobody does, and all waits, until there is one."""
         logger.info("following %s", term.leader or "nobody yet")
         self.leader = Leader(self.parts.make_fleet(0))
+        self.leader_name = term.leader or ""
         self._begin(Role.FOLLOWING, term.name)
 
     def go_alone(self, reason: str) -> None:

@@ -1,0 +1,44 @@
+"""Who may use the admin API, and how it says no."""
+
+from hmac import compare_digest
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+
+def refusal(request: Request, admin_key: str | None) -> Response | None:
+    """Why the caller may not, or None: with a key its holder may, without one whoever calls from this machine.
+
+    A web page of somebody else, open in a browser on this machine, may not: its `Origin` is another one, or the name
+    by which it calls is no name of this machine.
+    """
+    host = request.headers.get("host", "")
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != host:
+        return error(403, "other_origin", f"Pages of {origin[:200]} may not call this.")
+    if admin_key is not None:
+        given = request.headers.get("authorization", "").encode("latin-1", "replace")
+        if compare_digest(given, f"Bearer {admin_key}".encode("latin-1", "replace")):
+            return None
+        return error(401, "wrong_key", "Send the gateway's admin_key as Authorization: Bearer.")
+    caller = "" if request.client is None else request.client.host
+    name = urlsplit(f"//{host}").hostname or "localhost"
+    if _is_near(caller) and (name == "localhost" or _is_near(name)):
+        return None
+    return error(403, "not_local", "Call from the gateway's own machine, or set an admin_key.")
+
+
+def error(status: int, code: str, message: str, *, param: str | None = None) -> Response:
+    """An error in OpenAI's shape."""
+    kinds = {401: "authentication_error", 403: "permission_error"}
+    kind = kinds.get(status, "invalid_request_error")
+    return JSONResponse({"error": {"message": message, "type": kind, "param": param, "code": code}}, status)
+
+
+def _is_near(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

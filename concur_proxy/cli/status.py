@@ -1,0 +1,31 @@
+"""`concur-proxy status`: how a running gateway stands, once."""
+
+import json
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from concur_proxy.cli.parser import CommandParser
+from concur_proxy.cli.state_view import state_view
+from concur_proxy.cli.watch import NoState, add_gateway_flags, read_state
+
+PROG = "concur-proxy status"
+EXIT_NO_ANSWER = 1
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print it; 1 when no gateway tells."""
+    parser = CommandParser(PROG, usage="[--url URL] [--json]", description="Tells how a running gateway stands.")
+    add_gateway_flags(parser)
+    parser.add_argument("--json", action="store_true", help="print the answer of GET /concur/v1/state")
+    options = parser.read(arguments)
+    try:
+        state = read_state(options.url, options.admin_key)
+    except NoState as problem:
+        Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(f"{PROG}: error: {problem}")
+        return EXIT_NO_ANSWER
+    if options.json:
+        print(json.dumps(state, indent=2))
+    else:
+        Console(highlight=False).print(state_view(state, sessions=0, decisions=5))
+    return 0

@@ -1,0 +1,41 @@
+"""`concur-proxy top`: a running gateway on a terminal, until Ctrl-C."""
+
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.live import Live
+
+from concur_proxy.cli.parser import CommandParser, positive_number
+from concur_proxy.cli.state_view import state_view
+from concur_proxy.cli.watch import NoState, add_gateway_flags, read_state
+
+PROG = "concur-proxy top"
+EXIT_NO_ANSWER = 1
+OTHER_LINES = 18
+"""Of a screen, beside the rows of sessions."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Show it anew each interval; 1 when no gateway tells at the start."""
+    parser = CommandParser(PROG, usage="[--url URL]", description="Shows a running gateway until Ctrl-C.")
+    add_gateway_flags(parser)
+    parser.add_argument(
+        "--interval", type=positive_number, default=1.0, metavar="SECONDS", help="time between two readings (default 1)"
+    )
+    options = parser.read(arguments)
+    console = Console(highlight=False)
+    try:
+        state = read_state(options.url, options.admin_key)
+    except NoState as problem:
+        Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(f"{PROG}: error: {problem}")
+        return EXIT_NO_ANSWER
+    with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+        while True:
+            rows = max(5, console.height - OTHER_LINES)
+            live.update(state_view(state, sessions=rows, decisions=5), refresh=True)
+            time.sleep(options.interval)
+            try:
+                state = read_state(options.url, options.admin_key)
+            except NoState as problem:
+                live.update(str(problem), refresh=True)

@@ -1,0 +1,104 @@
+"""The live page in real Chromium, before a gateway under load."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.page.browser import Browser, chromium
+from tests.page.load import busy_gateway
+
+KEY = "open sesame"
+
+CONTRAST = """
+const channel = (c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+const light = (rgb) => 0.2126 * channel(rgb[0]) + 0.7152 * channel(rgb[1]) + 0.0722 * channel(rgb[2]);
+const read = (text) => text.match(/[\\d.]+/g).map(Number);
+const ground = (node) => {
+  for (; node; node = node.parentElement) {
+    const rgb = read(getComputedStyle(node).backgroundColor);
+    if (rgb.length === 3 || rgb[3] > 0) return rgb;
+  }
+  return [255, 255, 255];
+};
+let least = 99, count = 0;
+for (const node of document.querySelectorAll("body *")) {
+  if (![...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim())) continue;
+  const [one, two] = [light(read(getComputedStyle(node).color)), light(ground(node))].sort((a, b) => b - a);
+  least = Math.min(least, (one + 0.05) / (two + 0.05));
+  count += 1;
+}
+return [least, count];
+"""
+UNNAMED = """
+return [...document.querySelectorAll("button, input, select, svg")].filter((node) =>
+  !(node.getAttribute("aria-label") || (node.labels && node.labels.length) || node.textContent.trim())).length;
+"""
+
+
+@pytest_asyncio.fixture(name="browser", scope="module", loop_scope="module")
+async def _browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_page_shows_and_steers_a_gateway_under_load(browser: Browser) -> None:
+    async with busy_gateway(admin_key=KEY) as gateway:
+        await browser.open(f"{gateway.url}/concur/")
+        await browser.until("document.querySelector('#message').textContent.includes('admin_key')")
+        assert await browser.run("return document.querySelectorAll('#sessions tr').length") == 0
+        await browser.press("#key", "wrong key\ue007")
+        await browser.until("document.querySelector('#key').value === ''")
+        assert await browser.run("return document.querySelectorAll('#sessions tr').length") == 0
+        assert all("401" in complaint for complaint in await browser.complaints())
+
+        await browser.press("#key", f"{KEY}\ue007")  # the keyboard alone
+        await browser.until("document.querySelectorAll('#sessions tr').length === 6")
+        await browser.until("document.querySelector('#message').textContent === ''")
+        line = "document.querySelector('#chart-rate .first').getAttribute('points')"
+        await browser.until(f"{line}.split(' ').length > 2")
+        before = await browser.run(f"return {line}")
+        await browser.until(f"{line} !== {before!r}")
+        assert await browser.run("return document.querySelectorAll('#decisions li').length") > 0
+
+        await browser.press("button[aria-label='Pause session agent-1']", "\ue007")
+        await browser.until("document.querySelector(\"[aria-label='Resume session agent-1']\")")
+        session = next(gate.sessions.get("agent-1") for gate in gateway.app.store.gates.values())
+        assert session is not None
+        assert session.stopped
+        await gateway.until(lambda: session.in_flight == 0)
+        await browser.click("button[aria-label='Resume session agent-1']")
+        await gateway.until(lambda: not session.stopped)
+
+        await browser.press("#engines input", "4\ue007")
+        await gateway.until(lambda: gateway.snapshot().window == 4)
+        await browser.click("#engines article form button[type=button]")
+        await gateway.until(lambda: gateway.snapshot().window == 2)
+        await browser.run("document.querySelector('#engines select').value = 'off'")
+        await browser.click("#engines form:last-child button")
+        await gateway.until(lambda: gateway.snapshot().waiting == 0)
+        await browser.until("document.querySelector('#engines').textContent.includes('only observed')")
+        await browser.click("button[aria-label='End session agent-2']")
+        await browser.until("document.querySelector('#message').textContent.includes('agent-2')")
+        assert await browser.complaints() == []
+
+        for scheme in ("light", "dark"):
+            await browser.appear(width=1200, height=800, scheme=scheme)
+            least, count = await browser.run(CONTRAST)
+            assert count > 40
+            assert least >= 4.5, scheme
+        assert await browser.run(UNNAMED) == 0
+        await browser.appear(width=375, height=800, scheme="light")
+        assert await browser.run("return document.documentElement.scrollWidth") <= 375
+        await browser.open("about:blank")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_without_a_key_the_own_machine_needs_none(browser: Browser) -> None:
+    async with busy_gateway(agents=2) as gateway:
+        await browser.open("about:blank")
+        await browser.complaints()
+        await browser.open(f"{gateway.url}/concur/")
+        await browser.until("document.querySelectorAll('#sessions tr').length === 2")
+        assert await browser.complaints() == []
