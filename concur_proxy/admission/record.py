@@ -1,13 +1,12 @@
 """What must be kept of a session so that another process can go on with it."""
 
-from dataclasses import dataclass
+import msgspec
 
 from concur_proxy.admission.session import Session, SessionState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionRecord:
-    """A session without its requests, as it stood at one moment."""
+class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A session without its requests, as it stood at one moment; encoded without the names, as there are many."""
 
     key: str
     engine: str

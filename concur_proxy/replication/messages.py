@@ -146,4 +146,12 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 encode_batch = msgspec.msgpack.Encoder().encode
 decode_batch = msgspec.msgpack.Decoder(Batch).decode
 encode_record = msgspec.msgpack.Encoder().encode
-decode_record = msgspec.msgpack.Decoder(SessionRecord).decode
+
+_MSGPACK_ARRAY = b"\xdd"
+"""Of up to 2^32 values; their number follows in four bytes, and then they."""
+_decode_records = msgspec.msgpack.Decoder(list[SessionRecord]).decode
+
+
+def decode_records(number: int, encoded: bytes) -> list[SessionRecord]:
+    """So many encoded records, one behind the other."""
+    return _decode_records(_MSGPACK_ARRAY + number.to_bytes(4, "big") + encoded)

@@ -14,12 +14,12 @@ from concur_proxy.replication.messages import (
     Batch,
     Message,
     decode_batch,
-    decode_record,
+    decode_records,
     encode_batch,
     encode_record,
 )
 from concur_proxy.stores.redis.client import Client
-from concur_proxy.stores.redis.scripts import BEAT, KEEP, RESIGN
+from concur_proxy.stores.redis.scripts import BEAT, KEEP, KEPT, RESIGN
 
 LEASE_S = 2.0
 """A leader that is silent for so long leads no more."""
@@ -183,9 +183,11 @@ class RedisLink:
     async def kept(self) -> tuple[bytes | None, list[SessionRecord]]:
         """What the last leader has written down."""
         standing = await self._client.get(self._key("standing"))
-        records = []
-        async for _, record in self._client.hscan_iter(self._key("sessions"), count=RECORDS_AT_ONCE):
-            records.append(decode_record(record))
+        records: list[SessionRecord] = []
+        cursor: Any = 0
+        while cursor != b"0":
+            cursor, number, page = await self._run(KEPT, [self._key("sessions")], [cursor, RECORDS_AT_ONCE])
+            records += decode_records(number, page)
         return cast("bytes | None", standing), records
 
     async def close(self) -> None:

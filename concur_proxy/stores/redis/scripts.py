@@ -45,3 +45,14 @@ end
 return 1
 """
 """Write down what the next leader must know; refused, with 0, to one whose term is over: the term fences it off."""
+
+KEPT = """
+-- keys: sessions; arguments: cursor, how many at once
+local page = redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
+local records = {}
+for i = 2, #page[2], 2 do
+    records[#records + 1] = page[2][i]
+end
+return {page[1], #records, table.concat(records)}
+"""
+"""What has been written down, a page at a time, as one string: a client takes long to read a hundred thousand."""
