@@ -31,7 +31,7 @@ def finish(number: int) -> Finish:
 def test_a_request_that_ended_though_it_is_held_here_waits_no_more() -> None:
     # its replica acted upon what it was told before the two lost sight of each other
     leader = Leader(make_fleet(window=1.0))
-    leader.receive("r", Join(claims=()), now=0.0)
+    leader.receive("r", Join(join=1, claims=()), now=0.0)
     leader.receive("r", Arrive(claim=claim(1, "s")), now=0.0)
     leader.receive("r", Arrive(claim=claim(2, "t")), now=0.0)
     leader.receive("r", finish(2), now=1.0)

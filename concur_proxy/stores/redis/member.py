@@ -111,8 +111,12 @@ class Member:
 
     # -- roles
 
-    def lead(self, term: Term, standing: Standing | None, records: Sequence[SessionRecord]) -> None:
-        """Decide for all from now on, with what the last leader has written down."""
+    def lead(
+        self, term: Term, standing: Standing | None, records: Sequence[SessionRecord], *, before: str = ""
+    ) -> None:
+        """Decide for all from now on, with what the leader before, whose name is `before`, has written down. It is not
+        waited for: probably it is gone, and the places of its sessions are known.
+        """
         logger.info("leading in term %s, with %d sessions", term.name, len(records))
         now = self.now
         fleet = self.parts.make_fleet(term.number * RANKS_PER_TERM)
@@ -121,7 +125,7 @@ class Member:
         self.changes = set()
         fleet.note_changes(self.changes)
         self.standing = standing or self.standing
-        self.leader = Leader(fleet, expected=term.replicas, open_at=now + GRACE_S)
+        self.leader = Leader(fleet, expected=term.replicas - {before}, open_at=now + GRACE_S)
         self._begin(Role.LEADING, term.name)
 
     def follow(self, term: Term) -> None:

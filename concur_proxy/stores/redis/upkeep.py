@@ -94,11 +94,11 @@ class Upkeep:
         self._heard_at = asked_at
         before, self._term = self._term, term
         if term.leader == self._link.me:
-            await self._lead(term, is_new=member.role is not Role.LEADING or before.name != term.name)
+            await self._lead(term, before)
         elif member.role is not Role.FOLLOWING or before.name != term.name:
             member.follow(term)
 
-    async def _lead(self, term: Term, *, is_new: bool) -> None:
+    async def _lead(self, term: Term, before: Term) -> None:
         member = self._member
         if self.is_leaving:
             with suppress(*FAILURES):
@@ -106,12 +106,13 @@ class Upkeep:
                 await self._link.resign(term.name)
             member.follow(Term("", term.replicas))
             return
-        if is_new:
+        if member.role is not Role.LEADING or before.name != term.name:
             try:
                 standing, records = await self._link.kept()
             except FAILURES:
                 return  # the next beat tries again
-            member.lead(term, None if standing is None else _decode_standing(standing), records)
+            known = None if standing is None else _decode_standing(standing)
+            member.lead(term, known, records, before=before.leader)
         for replica in member.leader.replicas - term.replicas - {self._link.me}:
             member.lose(replica)
         member.hand_on(member.leader.open(now=member.now))
