@@ -4,7 +4,9 @@ from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
 
 TIMEOUT_S = 1.0
 """Redis answers in a millisecond; what takes longer is taken for gone, and admission goes on without it."""
@@ -24,7 +26,12 @@ def connect(url: str) -> Client:
     - `redis+sentinel://` and `rediss+sentinel://` with the sentinels' `host:port`, by commas, and the master's name as
       path: `redis+sentinel://user:password@a:26379,b:26379/mymaster?db=0`
     """
-    options: dict[str, Any] = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S, "protocol": 2}
+    options: dict[str, Any] = {
+        "socket_timeout": TIMEOUT_S,
+        "socket_connect_timeout": TIMEOUT_S,
+        "protocol": 2,
+        "retry": Retry(NoBackoff(), 1),  # redis-py's own waits for seconds, in which this process should go on alone
+    }
     scheme, _, rest = url.partition("://")
     transport, _, kind = scheme.partition("+")
     if kind == "cluster":
