@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from concur_proxy.emulation.cost import CostModel
+from concur_proxy.emulation.host_tier import HostTier
 from concur_proxy.emulation.prefix_cache import PrefixCache
 from concur_proxy.emulation.request import EngineRequest
 
@@ -21,11 +22,15 @@ class EngineShape:
     """Tokens computed in one step at most (vLLM: --max-num-batched-tokens)."""
     max_sequences: int = 256
     """Requests in the batch at most (vLLM: --max-num-seqs)."""
+    host_tokens: int = 0
+    """KV cache in host memory behind that, which keeps what is evicted; 0 for none."""
     cost: CostModel = CostModel()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
         if self.block_tokens < 1 or self.token_budget < 1 or self.max_sequences < 1:
             raise ValueError("block_tokens, token_budget and max_sequences must be 1 or more")
+        if self.host_tokens < 0:
+            raise ValueError("host_tokens must be 0 or more")
         if self.capacity_tokens < 2 * self.block_tokens:
             raise ValueError(f"capacity_tokens must be at least two blocks, {2 * self.block_tokens}")
 
@@ -47,6 +52,8 @@ class EngineCounters:
     """Prompt tokens looked up in the cache, counted when a request enters the batch for the first time."""
     prefix_hits: int = 0
     """Prompt tokens found there."""
+    loaded: int = 0
+    """Prompt tokens that came back from host memory."""
     prefilled: int = 0
     """Tokens computed by prefill, recomputation included."""
     generated: int = 0
@@ -68,6 +75,9 @@ class EngineModel:
         self.shape = shape
         self.cache = PrefixCache(shape.blocks)
         self.counters = EngineCounters()
+        self._host = HostTier(shape.host_tokens // shape.block_tokens) if shape.host_tokens else None
+        self._loaded = 0
+        """Tokens that the step under way waits for."""
         self._waiting: deque[EngineRequest] = deque()
         self._running: list[EngineRequest] = []
         self._planned: list[tuple[EngineRequest, int, bool]] = []
@@ -112,13 +122,15 @@ class EngineModel:
     def begin_step(self) -> float | None:
         """Plan the next step; returns the seconds that it takes, or None when there is nothing to compute."""
         preempted = self.counters.preemptions
+        self._loaded = 0
         budget = self._plan_running(self.shape.token_budget)
         if self.counters.preemptions == preempted:
             self._plan_waiting(budget)
         if not self._planned:
             return None
         prefill = [tokens for _, tokens, is_prefilling in self._planned if is_prefilling]
-        return self.shape.cost.duration_s(prefill_tokens=sum(prefill), decoding=len(self._planned) - len(prefill))
+        decoding = len(self._planned) - len(prefill)
+        return self.shape.cost.duration_s(prefill_tokens=sum(prefill), decoding=decoding, loaded_tokens=self._loaded)
 
     def end_step(self) -> Sequence[EngineRequest]:
         """The step is over: returns the requests that got a token; those finished have left the batch."""
@@ -170,18 +182,22 @@ class EngineModel:
         """
         block = self.shape.block_tokens
         # the last known token is always computed: its output is the next one
-        node, matched = self.cache.match(request.keys[: (request.known_tokens - 1) // block])
+        keys = request.keys[: (request.known_tokens - 1) // block]
+        node, matched = self.cache.match(keys)
         missing = -(-request.known_tokens // block) - matched
         if missing > self.cache.room_beside(node):
             return False
         self.cache.pin(node)
         self.cache.take(missing)
         request.node, request.pinned_blocks, request.private_blocks = node, matched, missing
-        request.computed = matched * block
+        loaded = 0 if self._host is None else max(0, self._host.find(keys) - matched) * block
+        self._loaded += loaded
+        self.counters.loaded += loaded
+        request.computed = matched * block + loaded
         if request.cached_tokens is None:
             request.cached_tokens = request.computed
             self.counters.prefix_queries += request.prompt_tokens
-            self.counters.prefix_hits += request.computed
+            self.counters.prefix_hits += matched * block
         return True
 
     def _hold_blocks(self, request: EngineRequest, tokens: int) -> bool:
@@ -219,6 +235,8 @@ class EngineModel:
     def _leave(self, request: EngineRequest) -> None:
         """Out of the batch: what is whole stays cached, the rest becomes free."""
         self._store(request)
+        if self._host is not None:
+            self._host.keep(request.keys[: request.pinned_blocks])
         self.cache.give_back(request.private_blocks)
         if request.node is not None:
             self.cache.unpin(request.node)

@@ -89,6 +89,12 @@ _ALL: tuple[Scenario, ...] = (
         ],
     ),
     Scenario(
+        name="host-tier",
+        summary="as base, with a million tokens of KV cache in host memory",
+        populations=[Population(agents=AGENTS)],
+        shape=EngineShape(host_tokens=1_000_000),
+    ),
+    Scenario(
         name="few-agents",
         summary="8 agents, far below the knee",
         populations=[Population(agents=8)],
