@@ -116,7 +116,7 @@ async def run_fleet(server: VllmServer, workload: Workload, arm: str) -> Run:
     """One arm on an empty prefix cache."""
     server.reset_prefix_cache()
     flags = ARMS[arm]
-    async with _way(server.url, flags) as url:
+    async with _way(server.url if server.ranks == 1 else f"{server.url}#dp={server.ranks}", flags) as url:
         fleet = Fleet(base_url=url, model=server.model, scripts=write_scripts(workload), time_scale=1.0)
         seen, stalls = Watch(), Stalls()
         gateway_url = None if flags is None else url
@@ -164,7 +164,7 @@ class Stalls:
 @asynccontextmanager
 async def _way(engine_url: str, flags: tuple[str, ...] | None) -> AsyncIterator[str]:
     if flags is None:
-        yield engine_url
+        yield engine_url.partition("#")[0]
         return
     async with servers.gateway(engine_url, "--log-level", "warning", *flags) as url:
         yield url

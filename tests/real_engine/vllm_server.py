@@ -76,7 +76,7 @@ class VllmServer:
             *("--dtype", fastest_dtype()),
             *flags,
         )
-        self._ranks = ranks
+        self.ranks = ranks
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -108,7 +108,7 @@ class VllmServer:
                 stderr=subprocess.STDOUT,
                 # from elsewhere, so that no file of this repository can stand in for an installed module
                 cwd=self.log.parent,
-                env={**os.environ, **ENVIRONMENT, "VLLM_CPU_OMP_THREADS_BIND": "|".join(map(str, range(self._ranks)))},
+                env={**os.environ, **ENVIRONMENT, "VLLM_CPU_OMP_THREADS_BIND": "|".join(map(str, range(self.ranks)))},
                 # a process group to end, but no session: where the kernel schedules by session (autogroup), vLLM's
                 # spinning on sched_yield starves all others on its cores for seconds (seen with Linux 6.18)
                 process_group=0,
