@@ -58,6 +58,8 @@ class Agents:
         self._endless = endless
         self._random = Random(seed)
         self._is_stopping = False
+        self.living = 0
+        """Agents that have not finished."""
 
     def stop(self) -> None:
         """Let each session end with its next turn."""
@@ -71,12 +73,14 @@ class Agents:
         return self.tally
 
     async def _live(self, script: Script) -> None:
+        self.living += 1
         number = 0
         while not self._is_stopping:
             await self._session(f"{script.name}-{number}", script)
             number += 1
             if not self._endless:
                 break
+        self.living -= 1
 
     async def _session(self, name: str, script: Script) -> None:
         messages = [{"role": "system", "content": script.system}]

@@ -49,7 +49,7 @@ class Cluster:
         launchers: Sequence[Sequence[str]] = (),
         redis_urls: Sequence[str] = (),
     ) -> None:
-        """`launchers` start the first replicas, which reach Redis at the first `redis_urls`, where these are given."""
+        """The first replicas are started by `launchers`, and reach Redis at `redis_urls`, as far as these go."""
         self.redis = redis or RedisServer()
         self.folder = Path(tempfile.mkdtemp(prefix="concur-replicas-"))
         self.engines = [self._server(f"engine-{number}", "engine", *engine_flags) for number in range(engines)]
@@ -87,7 +87,7 @@ class Cluster:
     def _end(self) -> None:
         for server in (*self.replicas, *self.engines):
             server.kill()
-        self.redis.kill()
+        self.redis.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     async def standings(self) -> dict[Server, Standing]:

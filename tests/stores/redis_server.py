@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -22,19 +23,22 @@ START_TIMEOUT_S = 20.0
 class RedisServer:
     """One server on a port of its own, in memory alone; with `keeps` it comes back with all that it knew."""
 
-    def __init__(self, *flags: str, keeps: bool = False) -> None:
+    def __init__(self, *flags: str, keeps: bool = False, host: str = "127.0.0.1", launcher: Sequence[str] = ()) -> None:
+        """`launcher` is a command that runs another one in a place where `host` is an address of its own."""
+        self.host = host
         self.port = free_port()
+        self._launcher = launcher
         self._flags = flags
         self._folder = Path(tempfile.mkdtemp(prefix="concur-redis-"))
         self._keeps = keeps
-        self.client = Redis(port=self.port, socket_timeout=5)
+        self.client = Redis(host=host, port=self.port, socket_timeout=5)
         """Sees what is in it."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """For redis-py, and for the gateway's `redis_url`."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{self.host}:{self.port}/0"
 
     def __enter__(self) -> Self:
         self.start()
@@ -43,14 +47,14 @@ class RedisServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.kill()
-        self.client.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self.close()
 
     def start(self) -> None:
         """Start, and return when it answers."""
+        self._folder.mkdir(exist_ok=True)
         command = (
-            *("redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)),
+            *self._launcher,
+            *("redis-server", "--port", str(self.port), "--bind", self.host, "--dir", str(self._folder)),
             *("--save", "", "--appendonly", "yes" if self._keeps else "no", "--appendfsync", "always"),
             *self._flags,
         )
@@ -70,6 +74,12 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def close(self) -> None:
+        """End it, with all that it has written."""
+        self.kill()
+        self.client.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def freeze(self) -> None:
         """Stop it in the middle of whatever it does."""

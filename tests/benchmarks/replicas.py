@@ -1,0 +1,112 @@
+"""Whether several gateways do what one does: `python -m tests.benchmarks.replicas`.
+
+The same agents before four emulated engines, each with a window of so many sessions, through 1, 2 and 4 gateways that
+share a Redis, each turn by any of them. Medians of the rounds, and the worst of all samples, five a second:
+- *sessions above the window*: by how much the active sessions of an engine exceeded its window, as the leader counts
+- *requests above the window*: by how much the requests at an engine did, as the engine itself counts. An agent has one
+  at a time, so that this can be above 0 only if sessions are active beyond the window.
+"""
+
+import argparse
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from statistics import median
+
+from concur_proxy.demo.workload import Workload, write_scripts
+from tests.replicas.agents import Agents
+from tests.replicas.cluster import Cluster, metrics
+
+REPLICAS = (1, 2, 4)
+ENGINES = 4
+WINDOW = 6
+ENGINE_FLAGS = ("--step-s", "0.04", "--decode-s", "0", "--prefill-tokens-s", "100000")
+GATEWAY_FLAGS = (
+    *("--law", "static", "--set", f"window={WINDOW}", "--no-work-conserving", "--fallback-window", str(WINDOW)),
+    *("--session-ttl-s", "15"),
+)
+SCRIPTS = write_scripts(
+    Workload(
+        agents=96, turns=10, shared_tokens=16, first_tokens=60, growth_tokens=20, answer_tokens=8, tool_s=(0.05, 0.35)
+    )
+)
+SAMPLE_S = 0.2
+LONGEST_S = 180.0
+LEAK_S = 30.0
+HEAD = """\
+| replicas | makespan, s | of one replica's | sessions above the window | requests above the window | errors | leaked |
+| ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """One fleet's course."""
+
+    makespan_s: float = 0.0
+    sessions_above: float = 0.0
+    requests_above: float = 0.0
+    errors: int = 0
+    leaked: int = 0
+
+
+async def run(replicas: int) -> Run:
+    """The fleet through so many replicas."""
+    result = Run()
+    async with Cluster(
+        replicas=replicas, engines=ENGINES, engine_flags=ENGINE_FLAGS, gateway_flags=GATEWAY_FLAGS
+    ) as cluster:
+        agents = Agents(cluster.replicas, SCRIPTS)
+        sampling = asyncio.create_task(_sample(cluster, result))
+        began = time.monotonic()
+        tally = await asyncio.wait_for(agents.run(), LONGEST_S)
+        result.makespan_s = time.monotonic() - began
+        sampling.cancel()
+        with suppress(asyncio.CancelledError):
+            await sampling
+        result.errors = len(tally.failures) + len(SCRIPTS) - tally.finished
+        result.leaked = await cluster.leaked(within_s=LEAK_S)
+    return result
+
+
+async def _sample(cluster: Cluster, result: Run) -> None:
+    while True:
+        for told in (await cluster.standings()).values():
+            if told.role == "leading":
+                above = max(told.actives[engine] - window for engine, window in told.windows.items())
+                result.sessions_above = max(result.sessions_above, above)
+        for engine in cluster.engines:
+            samples = await metrics(engine) or {}
+            wanted = {"vllm:num_requests_running", "vllm:num_requests_waiting"}
+            requests = sum(value for (name, _), value in samples.items() if name in wanted)
+            result.requests_above = max(result.requests_above, requests - WINDOW)
+        await asyncio.sleep(SAMPLE_S)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print a Markdown table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.replicas",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of which the median counts (default 3)")
+    given = parser.parse_args(arguments)
+    runs: dict[int, list[Run]] = {count: [] for count in REPLICAS}
+    for _ in range(given.rounds):
+        for count in REPLICAS:
+            runs[count].append(asyncio.run(run(count)))
+    print(HEAD)
+    one = median(each.makespan_s for each in runs[1])
+    for count, each in runs.items():
+        makespan = median(r.makespan_s for r in each)
+        print(
+            f"| {count} | {makespan:.1f} | {makespan / one - 1:+.1%} | {max(r.sessions_above for r in each):g}"
+            f" | {max(r.requests_above for r in each):g} | {sum(r.errors for r in each)}"
+            f" | {sum(r.leaked for r in each)} |".replace("%", " %")
+        )
+
+
+if __name__ == "__main__":
+    main()
