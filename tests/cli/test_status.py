@@ -1,0 +1,70 @@
+"""`concur-proxy status` and `top` against the real gateway."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+
+from tests.api.running_gateway import running_gateway
+from tests.api.scripted_engine import scripted_engine
+
+
+async def _run(*arguments: str, key: str | None = None) -> tuple[int, str, str]:
+    env = {**os.environ, "COLUMNS": "160", **({} if key is None else {"CONCUR_ADMIN_KEY": key})}
+    pipe = asyncio.subprocess.PIPE
+    command = [sys.executable, "-m", "concur_proxy", *arguments]
+    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=env)
+    out, err = await process.communicate()
+    return process.returncode or 0, out.decode(), err.decode()
+
+
+async def test_status_tells_a_person_and_a_script() -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url, admin_key="open sesame") as gateway:
+        await gateway.chat("agent-7")
+        status, out, _ = await _run("status", "--url", gateway.url, "--json", key="open sesame")
+        state = json.loads(out)
+        assert status == 0
+        assert [row["session_id"] for row in state["sessions"]] == ["agent-7"]
+        status, out, _ = await _run("status", "--url", gateway.url, "--admin-key", "open sesame")
+        assert status == 0
+        assert engine.url in out
+        status, _, err = await _run("status", "--url", gateway.url)
+        assert status == 1
+        assert err.startswith("concur-proxy status: error: Send the gateway's admin_key")
+        assert err.count("\n") == 1
+
+
+async def test_where_no_gateway_answers_it_is_one_line() -> None:
+    for command in ("status", "top"):
+        status, out, err = await _run(command, "--url", "http://127.0.0.1:9")
+        assert (status, out) == (1, "")
+        assert err.startswith(f"concur-proxy {command}: error: --url http://127.0.0.1:9: no gateway answers there")
+        assert err.count("\n") == 1
+
+
+async def test_another_server_is_no_gateway() -> None:
+    async with scripted_engine() as engine:
+        status, _, err = await _run("status", "--url", engine.url)
+        assert (status, err.count("\n")) == (1, 1)
+
+
+async def test_top_shows_sessions_until_it_is_interrupted() -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
+        await gateway.chat("agent-7")
+        command = [sys.executable, "-m", "concur_proxy", "top", "--url", gateway.url, "--interval", "0.1"]
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=pipe, stderr=pipe, env={**os.environ, "TTY_COMPATIBLE": "1"}
+        )
+        assert process.stdout is not None
+        shown = b""
+        async with asyncio.timeout(20):
+            while b"agent-7" not in shown:
+                part = await process.stdout.read(4096)
+                assert part, "it ended by itself"
+                shown += part
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+        assert process.returncode == 130
+        assert b"Traceback" not in err
