@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -10,8 +10,11 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from concur_proxy import plugins
+from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.flags import LAWS, PLACEMENTS, STORES, default_of, flag_of
+from concur_proxy.cli.secrets import redacted
 from concur_proxy.config_file import ConfigFileError, read_config_file
+from concur_proxy.config_lines import line_of
 from concur_proxy.settings import ENV_PREFIX, SDK_TIMEOUT_S, GatewaySettings
 
 _SERVICE_LINK = re.compile(r".+_SERVICE_(HOST|PORT(_.+)?)|.+_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
@@ -29,7 +32,7 @@ class SettingsError(Exception):
 
 def load_settings(flags: Mapping[str, object]) -> GatewaySettings:
     """The settings from `flags`, the environment and the configuration file; SettingsError when any is wrong."""
-    origins = _Origins(flags)
+    origins = Origins(flags)
     problems = list(_unknown_variables())
     try:
         settings = GatewaySettings(**flags)  # type: ignore[arg-type]
@@ -38,6 +41,8 @@ def load_settings(flags: Mapping[str, object]) -> GatewaySettings:
     except ValidationError as error:
         raise SettingsError([*problems, *_describe(error, origins)]) from error
     problems.extend(_plugin_problems(settings, origins))
+    if settings.record is not None and not is_writable(settings.record):
+        problems.append(f"{origins.tell('record')}: cannot be written")
     if problems:
         raise SettingsError(problems)
     return settings
@@ -58,7 +63,7 @@ def advise(settings: GatewaySettings) -> list[str]:
     return advice
 
 
-class _Origins:
+class Origins:
     """Where each setting's value came from."""
 
     def __init__(self, flags: Mapping[str, object]) -> None:
@@ -73,23 +78,39 @@ class _Origins:
         except ConfigFileError:
             return {}
 
-    def tell(self, name: str, value: object = None) -> str:
-        """A setting with its value (or the part of it that is `value`), as the operator wrote it."""
+    def tell(self, name: str, value: object = None, *, part: object = None) -> str:
+        """A setting with its value (or the part of it that is `value`), as the operator wrote it, without secrets.
+        `part` is the item or key in it that is meant, by default `value`.
+        """
         variable = ENV_PREFIX + name.upper()
         if name in self._flags:
-            return f"{flag_of(name)} {_short(self._flags[name] if value is None else value)}"
+            return f"{flag_of(name)} {_written(name, self._flags[name] if value is None else value)}"
         if variable in self._variables:
-            return f"{variable}={_short(self._variables[variable])}"
+            return f"{variable}={_written(name, self._variables[variable])}"
         file = self.file()
         if name in file:
-            return f"{name} = {_short(file[name] if value is None else value)} in {self._path}"
+            place = self._place(name, value if part is None else part)
+            return f"{name} = {_written(name, file[name] if value is None else value)} in {place}"
         default = default_of(GatewaySettings.model_fields[name])
         return f"{name} {default} (the default)"
 
+    def source(self, name: str) -> str:
+        """Where the value in force was set: a flag, a variable, a line of the file, or nowhere (`default`)."""
+        variable = ENV_PREFIX + name.upper()
+        if name in self._flags:
+            return flag_of(name)
+        if variable in self._variables:
+            return variable
+        return self._place(name) if name in self.file() else "default"
+
     def unknown(self, name: str) -> str:
         """A name that is no setting."""
-        place = f"in {self._path}" if name in self.file() else "among the flags"
+        place = f"in {self._place(name)}" if name in self.file() else "among the flags"
         return f"unknown setting {name!r} {place}: {_suggest(name, str)}"
+
+    def _place(self, name: str, part: object = None) -> str:
+        line = line_of(Path(str(self._path)), name, part)
+        return f"{self._path}" if line is None else f"{self._path} line {line}"
 
 
 def _unknown_variables() -> Iterator[str]:
@@ -107,7 +128,7 @@ def _suggest(name: str, write: Callable[[str], str]) -> str:
     return f"did you mean {write(near[0])}?" if near else "see concur-proxy serve --help for those that there are"
 
 
-def _describe(error: ValidationError, origins: _Origins) -> Iterator[str]:
+def _describe(error: ValidationError, origins: Origins) -> Iterator[str]:
     told: set[tuple[int | str, ...]] = set()
     for details in error.errors(include_url=False):
         place = details["loc"][:2]
@@ -118,7 +139,7 @@ def _describe(error: ValidationError, origins: _Origins) -> Iterator[str]:
         yield _line(details, origins)
 
 
-def _line(details: ErrorDetails, origins: _Origins) -> str:
+def _line(details: ErrorDetails, origins: Origins) -> str:
     kind, place, context = details["type"], details["loc"], details.get("ctx", {})
     if kind == "settings_disagree":
         first, second = origins.tell(context["first"]), origins.tell(context["second"])
@@ -129,7 +150,8 @@ def _line(details: ErrorDetails, origins: _Origins) -> str:
     if kind == "extra_forbidden":
         return origins.unknown(name)
     if name == "law_options":
-        return f'{origins.tell(name)}: must be names with values, such as {{"alpha": 2}}'
+        told = origins.tell(name, part=place[1] if len(place) > 1 else None)
+        return f'{told}: must be names with values, such as {{"alpha": 2}}'
     return f"{origins.tell(name, details['input'])}: {_complaint(details)}"
 
 
@@ -158,7 +180,7 @@ def _complaint(details: ErrorDetails) -> str:
     return details["msg"] if template is None else template.format(**context).replace("'", "")
 
 
-def _plugin_problems(settings: GatewaySettings, origins: _Origins) -> Iterator[str]:
+def _plugin_problems(settings: GatewaySettings, origins: Origins) -> Iterator[str]:
     for name, package in (("store", STORES), ("placement", PLACEMENTS)):
         try:
             plugins.load(package, getattr(settings, name))
@@ -172,7 +194,19 @@ def _plugin_problems(settings: GatewaySettings, origins: _Origins) -> Iterator[s
     try:
         law.build(settings.law_options)
     except ValueError as error:
-        yield f"{origins.tell('law_options')} with law {settings.law}: {error}"
+        named = _first_named(settings.law_options, str(error))
+        yield f"{origins.tell('law_options', part=named)} with law {settings.law}: {error}"
+
+
+def _first_named(keys: Iterable[str], message: str) -> str | None:
+    """The key that the message names first."""
+    found = {key: re.search(rf"\b{re.escape(key)}\b", message) for key in keys}
+    places = {key: match.start() for key, match in found.items() if match is not None}
+    return min(places, key=places.__getitem__, default=None)
+
+
+def _written(name: str, value: object) -> str:
+    return _short(redacted(name, value))
 
 
 def _short(value: object) -> str:

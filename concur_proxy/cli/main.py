@@ -25,6 +25,9 @@ COMMANDS = {
     "serve": Command(
         module="concur_proxy.cli.serve", summary="run the gateway before one or more vLLM or SGLang servers"
     ),
+    "check-config": Command(
+        module="concur_proxy.cli.check_config", summary="check settings as serve would, and tell where each comes from"
+    ),
     "engine": Command(
         module="concur_proxy.cli.engine", summary="run an emulated inference server, for trials without a GPU"
     ),

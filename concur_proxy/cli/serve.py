@@ -4,7 +4,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.flags import add_flags, read_flags
 from concur_proxy.cli.listen import listen_problem
 from concur_proxy.cli.load import SettingsError, advise, load_settings
@@ -40,8 +39,6 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{PROG}: warning: {line}", file=sys.stderr)
     if problem := listen_problem(settings.host, settings.port):
         return complain(PROG, problem)
-    if settings.record is not None and not is_writable(settings.record):
-        return complain(PROG, f"--record {settings.record}: cannot be written")
     from concur_proxy.api import serve  # noqa: PLC0415 - --help and wrong settings answer without the server's imports
 
     if settings.workers > 1:

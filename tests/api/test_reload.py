@@ -61,9 +61,9 @@ async def test_a_changed_file_changes_the_engines(tmp_path: Path, caplog: pytest
     ("text", "complaint"),
     [
         ('engine = ["{two}", "gpu:8000"]', "engine = gpu:8000 in"),
-        ('engine = ["{two}"]\nmax_hold_s = "long"', "max_hold_s = long in"),
+        ('engine = ["{two}"]\nmax_hold_s = "long"', "gateway.toml line 2: must be a number"),
         ('engine = ["{two}"]\nengines = 3', "unknown setting 'engines' in"),
-        ('engine = ["{two}"]\nlaw = "aimdd"', "law = aimdd in"),
+        ('engine = ["{two}"]\nlaw = "aimdd"', "gateway.toml line 2: there is no 'aimdd'"),
         ('engine = ["{two}"]\nport 7', "line 2, column"),
         ("", "no engine given"),
     ],

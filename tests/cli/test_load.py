@@ -84,16 +84,16 @@ def test_a_wrong_variable_is_one_line(variable: str, value: str, problem: str, m
     [
         (
             "max_wating_sessions = 9",
-            "unknown setting 'max_wating_sessions' in c.toml: did you mean max_waiting_sessions?",
+            "unknown setting 'max_wating_sessions' in c.toml line 1: did you mean max_waiting_sessions?",
         ),
-        ("port = 'x'", "port = x in c.toml: must be a whole number"),
-        ("port = true", "port = true in c.toml: must not be true or false"),
-        ("port = 80.5", "port = 80.5 in c.toml: must be a whole number"),
-        ("engine = [3]", "engine = 3 in c.toml: must be text"),
-        ("session_headers = 3", "session_headers = 3 in c.toml: must be a list"),
+        ("port = 'x'", "port = x in c.toml line 1: must be a whole number"),
+        ("port = true", "port = true in c.toml line 1: must not be true or false"),
+        ("port = 80.5", "port = 80.5 in c.toml line 1: must be a whole number"),
+        ("engine = [3]", "engine = 3 in c.toml line 1: must be text"),
+        ("session_headers = 3", "session_headers = 3 in c.toml line 1: must be a list"),
         (
             "[law_options]\nalpha = [1]",
-            'law_options = alpha=[1] in c.toml: must be names with values, such as {"alpha": 2}',
+            'law_options = alpha=[1] in c.toml line 2: must be names with values, such as {"alpha": 2}',
         ),
         ("engine = []", "no engine given: use --engine URL, CONCUR_ENGINE, or engine in the configuration file"),
         ("port = = 3", "c.toml: line 1, column 8: Invalid value"),
@@ -117,7 +117,7 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("CONCUR_MAX_HOLD_S", "-1")
     assert problems(ENGINE | {"config": "c.yaml", "port": "x"}) == (
         "unknown environment variable CONCUR_HSOT: did you mean CONCUR_HOST?",
-        "fallback_window = none in c.yaml: must be a whole number",
+        "fallback_window = none in c.yaml line 1: must be a whole number",
         "--port x: must be a whole number",
         "CONCUR_MAX_HOLD_S=-1: must be more than 0",
     )

@@ -1,0 +1,56 @@
+"""`concur-proxy check-config`: what `serve` would make of its settings, without serving."""
+
+import json
+import sys
+from collections.abc import Sequence
+
+from concur_proxy.cli.flags import SECTIONS, add_flags, read_flags
+from concur_proxy.cli.load import Origins, SettingsError, advise, load_settings
+from concur_proxy.cli.parser import CommandParser, complain
+from concur_proxy.cli.secrets import redacted
+from concur_proxy.settings import GatewaySettings
+
+PROG = "concur-proxy check-config"
+
+DESCRIPTION = """\
+Reads flags, environment and the file of --config as `serve` does, and says what is wrong, with its line; or, where all
+is right, shows each setting that is in force and where it was set. Whether the port is free is not asked: a gateway may
+serve there already. Exit status: 0, or 2 when serve would refuse to start."""
+
+EPILOG = """\
+examples:
+  concur-proxy check-config --config gateway.toml
+  concur-proxy check-config --config gateway.toml && kill -HUP "$(pidof -s concur-proxy)\""""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Check and show; returns the exit status."""
+    parser = CommandParser(PROG, usage="[--config FILE] [options]", description=DESCRIPTION, epilog=EPILOG)
+    add_flags(parser)
+    flags = read_flags(parser.read(arguments))
+    try:
+        settings = load_settings(flags)
+    except SettingsError as error:
+        return complain(PROG, *error.problems)
+    for line in advise(settings):
+        print(f"{PROG}: warning: {line}", file=sys.stderr)
+    for row in _rows(settings, Origins(flags)):
+        print(row)
+    return 0
+
+
+def _rows(settings: GatewaySettings, origins: Origins) -> list[str]:
+    names = [name for section in SECTIONS.values() for name in section]
+    shown = {name: _shown(name, getattr(settings, name)) for name in names}
+    width = max(map(len, names))
+    return [f"{name:{width}} = {shown[name]}  # {origins.source(name)}" for name in names]
+
+
+def _shown(name: str, value: object) -> str:
+    """A value as TOML and JSON both write it, which is what the file could hold; none as an empty text."""
+    if isinstance(value, tuple):
+        return json.dumps([redacted(name, item) for item in value], ensure_ascii=False)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {json.dumps(item)}" for key, item in value.items()) + "}"
+    hidden = redacted(name, "" if value is None else value)
+    return json.dumps(hidden if isinstance(hidden, bool | int | float) else str(hidden), ensure_ascii=False)
