@@ -28,6 +28,7 @@ COMMANDS = {
     "check-config": Command(
         module="concur_proxy.cli.check_config", summary="check settings as serve would, and tell where each comes from"
     ),
+    "doctor": Command(module="concur_proxy.cli.doctor", summary="reach engines and Redis, and tell what to switch on"),
     "engine": Command(
         module="concur_proxy.cli.engine", summary="run an emulated inference server, for trials without a GPU"
     ),

@@ -6,7 +6,7 @@ import pytest
 from concur_proxy.cli import main as command
 from concur_proxy.cli import serve
 
-COMMAND_NAMES = ", ".join(command.COMMANDS)
+COMMANDS = ", ".join(command.COMMANDS)
 
 
 def run(*arguments: str) -> int | str | None:
@@ -44,11 +44,8 @@ def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     ("word", "line"),
     [
         ("serv", "concur-proxy: error: unknown command serv: did you mean serve?\n"),
-        ("xyz", f"concur-proxy: error: unknown command xyz: it is one of {COMMAND_NAMES}\n"),
-        (
-            "--port",
-            f"concur-proxy: error: unknown command --port: it is one of {COMMAND_NAMES}\n",
-        ),
+        ("xyz", f"concur-proxy: error: unknown command xyz: it is one of {COMMANDS}\n"),
+        ("--port", f"concur-proxy: error: unknown command --port: it is one of {COMMANDS}\n"),
     ],
 )
 def test_an_unknown_command_is_one_line(word: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:

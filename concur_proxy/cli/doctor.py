@@ -1,0 +1,68 @@
+"""`concur-proxy doctor`: asks all that the settings name how it is."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import httpx
+
+from concur_proxy.cli.flags import add_flags, read_flags
+from concur_proxy.cli.load import SettingsError, advise, load_settings
+from concur_proxy.cli.parser import CommandParser, complain
+from concur_proxy.cli.secrets import redacted_url
+from concur_proxy.doctor.engine import EngineExamination
+from concur_proxy.doctor.finding import Finding, Severity
+from concur_proxy.doctor.redis import examine_redis
+from concur_proxy.settings import GatewaySettings
+
+PROG = "concur-proxy doctor"
+
+DESCRIPTION = """\
+Reaches each engine of the settings, and their Redis where `store` is redis: says what it is, which signals are missing
+and how to switch them on. Each engine gets two requests of one token, to see what its answers tell. Takes the flags of
+`serve`. Exit status: 0 when all is well, 1 for warnings, 2 for errors or wrong settings."""
+
+TIMEOUT_S = 10.0
+WORDS = {Severity.OK: "ok", Severity.WARNING: "warning", Severity.ERROR: "error"}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Examine and tell; returns the exit status."""
+    parser = CommandParser(PROG, usage="--engine URL [options]", description=DESCRIPTION)
+    add_flags(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object with all findings")
+    namespace = parser.read(arguments)
+    as_json = namespace.json
+    del namespace.json
+    try:
+        settings = load_settings(read_flags(namespace))
+    except SettingsError as error:
+        return complain(PROG, *error.problems)
+    findings = asyncio.run(examine(settings))
+    worst = max((finding.severity for finding in findings), default=Severity.OK)
+    if as_json:
+        rows = [{**asdict(finding), "severity": WORDS[finding.severity]} for finding in findings]
+        print(json.dumps({"status": WORDS[worst], "findings": rows}, indent=2, ensure_ascii=False))
+    else:
+        for finding in findings:
+            mend = f": {finding.mend}" if finding.mend else ""
+            print(f"{WORDS[finding.severity]:7}  {finding.subject}  {finding.message}{mend}")
+    return int(worst)
+
+
+async def examine(settings: GatewaySettings) -> list[Finding]:
+    """All findings: the settings', each engine's, and the store's."""
+    findings = [
+        Finding(subject="settings", severity=Severity.WARNING, code="advice", message=line) for line in advise(settings)
+    ]
+    servers = list(dict.fromkeys(text.partition("#")[0] for text in (*settings.engine, *settings.engine_dns)))
+    uses_tls = any(server.startswith("https:") for server in servers)
+    verify = ssl.create_default_context() if uses_tls else False
+    async with httpx.AsyncClient(trust_env=False, verify=verify, timeout=TIMEOUT_S) as client:
+        for found in await asyncio.gather(*(EngineExamination(server, client).run() for server in servers)):
+            findings += found
+    if settings.store == "redis":
+        findings += await examine_redis(settings.redis_url, redacted_url(settings.redis_url))
+    return findings

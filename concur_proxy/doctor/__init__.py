@@ -1,0 +1,1 @@
+"""Examines what a configuration names: each engine and Redis, as they answer now."""

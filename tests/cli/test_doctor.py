@@ -1,0 +1,32 @@
+import json
+
+import pytest
+
+from concur_proxy.cli import doctor
+from tests.stores.redis_server import RedisServer
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+def test_what_is_wrong_is_one_line_each(redis: RedisServer, capsys: pytest.CaptureFixture[str]) -> None:
+    url = redis.url.replace("://", "://nobody:hush@")
+    assert doctor.main(["--engine", NOWHERE, "--store", "redis", "--redis-url", url]) == 2
+    engine, store = capsys.readouterr().out.splitlines()
+    assert engine.startswith(f"error    {NOWHERE}  cannot be reached: ")
+    assert store.startswith(f"error    redis://nobody:***@127.0.0.1:{redis.port}/0  refuses the login: ")
+    assert store.endswith("mend redis_url's password")
+
+
+def test_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.main(["--json", "--engine", NOWHERE, "--max-hold-s", "700"]) == 2
+    told = json.loads(capsys.readouterr().out)
+    assert told["status"] == "error"
+    assert [(found["severity"], found["code"]) for found in told["findings"]] == [
+        ("warning", "advice"),
+        ("error", "unreachable"),
+    ]
+
+
+def test_wrong_settings_are_told_as_serve_does(capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.main(["--engine", NOWHERE, "--port", "x"]) == 2
+    assert capsys.readouterr().err == "concur-proxy doctor: error: --port x: must be a whole number\n"
