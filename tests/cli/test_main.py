@@ -42,8 +42,8 @@ def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     ("word", "line"),
     [
         ("serv", "concur-proxy: error: unknown command serv: did you mean serve?\n"),
-        ("xyz", "concur-proxy: error: unknown command xyz: it is one of serve, engine, simulate, demo\n"),
-        ("--port", "concur-proxy: error: unknown command --port: it is one of serve, engine, simulate, demo\n"),
+        ("xyz", "concur-proxy: error: unknown command xyz: it is one of serve, engine, simulate, demo, agents\n"),
+        ("--port", "concur-proxy: error: unknown command --port: it is one of serve, engine, simulate, demo, agents\n"),
     ],
 )
 def test_an_unknown_command_is_one_line(word: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
