@@ -61,8 +61,12 @@ def _installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return prefix
 
 
+HADOLINT = Path(sys.executable).with_name("hadolint")
+
+
+@pytest.mark.skipif(not HADOLINT.exists(), reason="hadolint comes for x86-64 alone")
 def test_hadolint_has_nothing_to_say() -> None:
-    command = [str(Path(sys.executable).with_name("hadolint")), "Dockerfile"]
+    command = [str(HADOLINT), "Dockerfile"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
