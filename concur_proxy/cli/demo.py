@@ -56,7 +56,7 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--engine",
         metavar="URL",
-        type=_url,
+        type=url,
         help="use this inference server in the place of an emulated one",
     )
     parser.add_argument(
@@ -97,7 +97,8 @@ def _law(name: str) -> str:
     return name
 
 
-def _url(text: str) -> str:
+def url(text: str) -> str:
+    """A server's URL, without a slash at the end; `ArgumentTypeError` for what is none."""
     if urlsplit(text).scheme not in {"http", "https"} or not urlsplit(text).hostname:
         raise argparse.ArgumentTypeError(f"must be a URL such as http://localhost:8000, not {text!r}")
     return text.rstrip("/")

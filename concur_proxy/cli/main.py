@@ -40,6 +40,7 @@ COMMANDS = {
     "demo": Command(
         module="concur_proxy.cli.demo", summary="run one fleet of agents without control, then through the gateway"
     ),
+    "agents": Command(module="concur_proxy.cli.agents", summary="keep a fleet of agents at work on a running server"),
 }
 
 HELP = """\

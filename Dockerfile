@@ -1,0 +1,22 @@
+# The gateway, and the emulated engine: concur-proxy with what requirements.lock pins, as a user without rights.
+FROM python:3.12-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /src
+RUN python -m venv /opt/concur-proxy
+COPY requirements.lock ./
+RUN /opt/concur-proxy/bin/python -m pip install --require-hashes --requirement requirements.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY concur_proxy ./concur_proxy
+RUN /opt/concur-proxy/bin/python -m pip install --no-deps --no-build-isolation . \
+    && /opt/concur-proxy/bin/python -m pip uninstall --yes editables hatchling pip
+
+FROM python:3.12-slim-bookworm
+COPY --from=build /opt/concur-proxy /opt/concur-proxy
+ENV PATH=/opt/concur-proxy/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 CONCUR_HOST=0.0.0.0
+USER 65532:65532
+EXPOSE 8300
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8300/healthz', timeout=2)"]
+ENTRYPOINT ["concur-proxy"]
+CMD ["serve"]

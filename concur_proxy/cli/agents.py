@@ -1,0 +1,45 @@
+"""`concur-proxy agents`: the demo's fleet, over and over, against a server that runs already."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from concur_proxy.cli.demo import url
+from concur_proxy.cli.parser import CommandParser, positive_number, whole_number
+from concur_proxy.demo.workload import Workload
+
+PROG = "concur-proxy agents"
+
+DESCRIPTION = """\
+Keeps a fleet of agents at work on an OpenAI-compatible server, until Ctrl-C: growing histories, tool calls, a new fleet
+when one has finished. A load to look at a gateway's dashboard by."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run until SIGTERM or Ctrl-C; returns only when `--fleets` are through."""
+    given = _parser().read(arguments)
+    from concur_proxy.demo.endless import keep_busy  # noqa: PLC0415 - --help answers without the demo's imports
+
+    workload = replace(Workload(), agents=given.agents, turns=given.turns)
+    asyncio.run(keep_busy(given.url, workload, time_scale=given.time_scale, fleets=given.fleets))
+    return 0
+
+
+def _parser() -> CommandParser:
+    default = Workload()
+    parser = CommandParser(PROG, usage="[options] URL", description=DESCRIPTION)
+    parser.add_argument("url", metavar="URL", type=url, help="the server, without /v1")
+    for name, text in (("agents", "agents of a fleet"), ("turns", "turns of each agent")):
+        value = getattr(default, name)
+        parser.add_argument(
+            f"--{name}", metavar="N", type=whole_number(1), default=value, help=f"{text} (default %(default)s)"
+        )
+    parser.add_argument(
+        "--time-scale",
+        metavar="N",
+        type=positive_number,
+        default=1.0,
+        help="how many times faster than life their tools run (default %(default)g)",
+    )
+    parser.add_argument("--fleets", metavar="N", type=whole_number(1), help="end after so many fleets (default: never)")
+    return parser

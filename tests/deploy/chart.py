@@ -1,0 +1,44 @@
+"""The Helm chart, rendered by Helm itself; as a program it prints the plain manifests of deploy/kubernetes.
+
+.venv/bin/python -m tests.deploy.chart > deploy/kubernetes/concur-proxy.yaml
+"""
+
+from pathlib import Path
+from typing import Any
+
+import helm_python
+import yaml
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+CHART = DEPLOY / "helm" / "concur-proxy"
+HEAD = "# Rendered from helm/concur-proxy with values.yaml beside this file: change those, then\n"
+COMMAND = "# .venv/bin/python -m tests.deploy.chart > deploy/kubernetes/concur-proxy.yaml\n"
+
+
+def render(values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """The manifests that Helm makes of the chart with these values; its own error where it refuses them."""
+    with helm_python.Chart.load(CHART) as chart:
+        files = chart.render(values or {}, name="concur-proxy", namespace="default")
+    documents = [document for name in sorted(files) for document in yaml.safe_load_all(files[name])]
+    return [document for document in documents if document]
+
+
+def plain_manifests() -> str:
+    """The text of `deploy/kubernetes/concur-proxy.yaml`."""
+    values = yaml.safe_load((DEPLOY / "kubernetes" / "values.yaml").read_text())
+    return HEAD + COMMAND + yaml.dump_all(render(values), Dumper=_Dumper, sort_keys=False, width=120)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Texts of several lines as people write them."""
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+if __name__ == "__main__":
+    print(plain_manifests(), end="")

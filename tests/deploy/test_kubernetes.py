@@ -1,0 +1,118 @@
+"""The Helm chart and the plain manifests, against the schemas that Kubernetes publishes."""
+
+from pathlib import Path
+from typing import Any
+
+import helm_python
+import kubernetes_validate
+import pytest
+import yaml
+
+from concur_proxy.cli.load import load_settings
+from tests.deploy.chart import CHART, DEPLOY, plain_manifests, render
+
+EVERYTHING: dict[str, Any] = {
+    "replicas": 3,
+    "redis": {"url": "redis://redis:6379/0"},
+    "adminKey": "long enough",
+    "autoscaling": {"enabled": True},
+    "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+    "networkPolicy": {"enabled": True, "from": [{"namespaceSelector": {"matchLabels": {"agents": "yes"}}}]},
+    "podAnnotations": {"a": "b"},
+    "nodeSelector": {"cpu": "yes"},
+    "tolerations": [{"key": "k", "operator": "Exists"}],
+    "image": {"pullSecrets": [{"name": "registry"}]},
+}
+VERSION = "1.30"
+INFO = 1
+"""Helm's severity of what may be: it would like an icon."""
+
+
+def validate(document: dict[str, Any]) -> None:
+    if document["kind"] != "ServiceMonitor":  # the operator's own kind, which Kubernetes has no schema for
+        kubernetes_validate.validate(document, VERSION, strict=True)
+
+
+def by_kind(values: dict[str, Any] | None = None) -> dict[str, dict[str, Any]]:
+    return {document["kind"]: document for document in render(values)}
+
+
+@pytest.mark.parametrize(
+    "values", [{}, EVERYTHING, {"existingSecret": "mine", "replicas": 2}], ids=["few", "all", "own"]
+)
+def test_what_the_chart_makes_is_valid(values: dict[str, Any]) -> None:
+    for document in render(values):
+        validate(document)
+
+
+def test_a_manifest_with_a_misspelt_field_is_not() -> None:
+    deployment = by_kind()["Deployment"]
+    deployment["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        validate(deployment)
+
+
+def test_helm_finds_nothing_wrong_with_the_chart() -> None:
+    findings = helm_python.lint(CHART)["messages"]
+    assert not [finding for finding in findings if finding["severity"] > INFO]
+
+
+def test_all_kinds_are_there_when_asked_for_and_not_else() -> None:
+    always = {"ConfigMap", "Deployment", "PodDisruptionBudget", "Service"}
+    assert set(by_kind()) == always
+    further = {"HorizontalPodAutoscaler", "NetworkPolicy", "Secret", "ServiceMonitor"}
+    assert set(by_kind(EVERYTHING)) == always | further
+
+
+@pytest.mark.parametrize("values", [{"replicas": 2}, {"autoscaling": {"enabled": True}}])
+def test_several_gateways_without_a_store_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(helm_python.HelmError, match=r"several gateways need one store: set redis\.url"):
+        render(values)
+
+
+def test_gateways_without_a_store_never_run_side_by_side() -> None:
+    assert by_kind()["Deployment"]["spec"]["strategy"]["type"] == "Recreate"
+    assert "strategy" not in by_kind(EVERYTHING)["Deployment"]["spec"]
+
+
+def test_the_settings_are_ones_that_the_gateway_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = by_kind(EVERYTHING)
+    (container,) = kinds["Deployment"]["spec"]["template"]["spec"]["containers"]
+    (file,) = kinds["ConfigMap"]["data"].items()
+    assert container["args"] == ["serve", "--config", f"/etc/concur-proxy/{file[0]}"]
+    written = tmp_path / file[0]
+    written.write_text(file[1])
+    secret = kinds["Secret"]["stringData"]
+    for variable in container["env"]:
+        reference = variable.get("valueFrom", {}).get("secretKeyRef", {})
+        monkeypatch.setenv(variable["name"], variable.get("value") or secret[reference["key"]])
+    settings = load_settings({"config": str(written)})
+    assert settings.store == "redis"
+    assert settings.redis_url == "redis://redis:6379/0"
+    assert settings.admin_key == "long enough"
+    assert settings.port == container["ports"][0]["containerPort"]
+
+
+def test_a_pod_is_given_the_time_to_drain() -> None:
+    for drain_s in (30, 300):
+        pod = by_kind({"settings": {"drain_timeout_s": drain_s}})["Deployment"]["spec"]["template"]["spec"]
+        assert pod["terminationGracePeriodSeconds"] > drain_s + 5
+
+
+def test_a_pod_has_no_rights_and_writes_nothing() -> None:
+    pod = by_kind()["Deployment"]["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"]
+    assert not pod["automountServiceAccountToken"]
+
+
+def test_the_plain_manifests_are_the_charts() -> None:
+    assert (DEPLOY / "kubernetes" / "concur-proxy.yaml").read_text() == plain_manifests()
+
+
+def test_the_plain_manifests_are_valid_and_find_their_redis() -> None:
+    documents = list(yaml.safe_load_all((DEPLOY / "kubernetes" / "redis.yaml").read_text()))
+    for document in documents:
+        validate(document)
+    name = next(document["metadata"]["name"] for document in documents if document["kind"] == "Service")
+    assert f"redis://{name}:6379/0" in plain_manifests()
