@@ -22,7 +22,7 @@ _PLUGIN = ("docker", "compose")
 
 
 def compose_client() -> tuple[str, ...] | None:
-    """The one that the tests' requirements bring for Python 3.11 on x86-64 Linux, else this machine's, if it has one."""
+    """The one that the tests' requirements bring for Python 3.11 on x86-64 Linux, else this machine's, if any."""
     if _OWN.exists():
         return (str(_OWN),)
     if shutil.which("docker") is None:
