@@ -24,10 +24,12 @@ def cpu_seconds(pid: int) -> float:
 
 
 @contextmanager
-def running(module: str, *arguments: str, port: int, core: int | None) -> Iterator[int]:
-    """`python -m module arguments...` until the block ends; yields its pid once `port` accepts connections."""
+def running(module: str, *arguments: str, port: int, core: int | None, folder: Path | None = None) -> Iterator[int]:
+    """`python -m module arguments...` until the block ends; yields its pid once `port` accepts connections. `folder`:
+    another checkout, whose module it is to be.
+    """
     # what it says of itself must not stand in a table on standard output
-    process = subprocess.Popen([sys.executable, "-m", module, *arguments], stdout=2)
+    process = subprocess.Popen([sys.executable, "-m", module, *arguments], stdout=2, cwd=folder)
     try:
         if core is not None:
             os.sched_setaffinity(process.pid, {core})

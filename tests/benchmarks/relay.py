@@ -1,4 +1,5 @@
-"""What the relay costs: `python -m tests.benchmarks.relay` compares the gateway with a direct connection, and with
+"""What the relay costs: `python -m tests.benchmarks.relay` compares the gateway with a direct connection, with
+`--redis` also gateways that share a Redis, with `--before DIR` also the gateway of another checkout, and with
 `--clients` the HTTP clients that it could have used (`httpx+aiohttp` needs `pip install httpx-aiohttp`).
 
 The measured process has core 0 for itself; load and engine share core 1. CPU time is the measured process' own, read
@@ -8,13 +9,15 @@ from the kernel, so the ratio between two rows holds although the machine is sha
 import argparse
 import asyncio
 import os
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.benchmarks.candidates import CANDIDATES
 from tests.benchmarks.load import Tally, chat_request, run_load
 from tests.benchmarks.process import cpu_seconds, free_port, running
+from tests.stores.redis_server import RedisServer
 
 CONNECTIONS = 64
 EVENTS = 200
@@ -92,19 +95,38 @@ def compare_clients(engine_port: int, seconds: float, names: Sequence[str]) -> N
             print(measure(name, port, pid, seconds).line(), flush=True)
 
 
-def compare_gateway(engine_port: int, seconds: float) -> None:
-    """Direct, and through the gateway."""
+def compare_gateway(engine_port: int, seconds: float, *, before: Path | None, shares: bool) -> None:
+    """Direct, and through the gateway; of another checkout as well, and by a shared Redis, where asked."""
     print(measure("direct", engine_port, None, seconds).line(), flush=True)
+    folders = {"through the gateway before": before} if before else {}
+    for name, folder in (folders | {"through the gateway": None}).items():
+        with _gateway(engine_port, core=RELAY_CORE, folder=folder) as (port, pid):
+            print(measure(name, port, pid, seconds).line(), flush=True)
+    if not shares:
+        return
+    with RedisServer() as redis:
+        shared = ("--store", "redis", "--redis-url", redis.url)
+        with _gateway(engine_port, *shared, core=RELAY_CORE) as (port, pid):
+            print(measure("through the one that leads", port, pid, seconds).line(), flush=True)
+            os.sched_setaffinity(pid, {LOAD_CORE})  # it goes on leading, and leaves its core to the next one
+            with _gateway(engine_port, *shared, core=RELAY_CORE) as (port_of_next, pid_of_next):
+                print(measure("through one that follows", port_of_next, pid_of_next, seconds).line(), flush=True)
+
+
+@contextmanager
+def _gateway(engine_port: int, *flags: str, core: int, folder: Path | None = None) -> Iterator[tuple[int, int]]:
     port = free_port()
-    arguments = ("serve", "--engine", f"http://127.0.0.1:{engine_port}", "--port", str(port), "--log-level", "error")
-    with running("concur_proxy", *arguments, port=port, core=RELAY_CORE) as pid:
-        print(measure("through the gateway", port, pid, seconds).line(), flush=True)
+    command = ("serve", "--engine", f"http://127.0.0.1:{engine_port}", "--port", str(port), "--log-level", "error")
+    with running("concur_proxy", *command, *flags, port=port, core=core, folder=folder) as pid:
+        yield port, pid
 
 
 def main() -> None:
     """Print a Markdown table."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.relay", description=__doc__)
     parser.add_argument("--clients", action="store_true", help="compare HTTP clients instead of the gateway")
+    parser.add_argument("--redis", action="store_true", help="compare gateways that share a Redis as well")
+    parser.add_argument("--before", type=Path, metavar="DIR", help="compare the gateway of this checkout as well")
     parser.add_argument("--only", choices=sorted(CANDIDATES), action="append", help="only this client; repeatable")
     parser.add_argument("--seconds", type=float, default=4.0, help="length of each measurement (default 4)")
     given = parser.parse_args()
@@ -117,7 +139,7 @@ def main() -> None:
         if given.clients:
             compare_clients(engine_port, given.seconds, given.only or sorted(CANDIDATES))
         else:
-            compare_gateway(engine_port, given.seconds)
+            compare_gateway(engine_port, given.seconds, before=given.before, shares=given.redis)
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ LEASE_S = 2.0
 """A leader that is silent for so long leads no more."""
 LIFE_S = 3.0
 """A replica that is silent for so long is taken for dead, and its requests with it."""
-STREAM_LENGTH = 20_000
-"""Batches kept of a stream: more than anybody falls behind in a lease."""
+STREAM_SPAN_MS = 10_000
+"""How long a message stays in its stream: longer than anybody falls behind in a lease."""
 STREAM_LIFE_S = 60
 MESSAGES_AT_ONCE = 500
 BLOCK_MS = 500
@@ -80,6 +80,8 @@ class RedisLink:
         self._term = ""
         self._outboxes: dict[str, _Outbox] = {}
         self._has_work = asyncio.Event()
+        self._sent_ms = 0
+        """When Redis last took a message, by its own clock."""
         self._has_sent_all = asyncio.Event()
         self._has_sent_all.set()
         self._read_to: dict[str, str] = {}
@@ -126,14 +128,18 @@ class RedisLink:
         self._has_work.clear()
         pipeline = self._client.pipeline(transaction=False)
         for stream, outbox in self._outboxes.items():
+            if not outbox.messages:
+                continue
             while outbox.messages:
                 some = [outbox.messages.popleft() for _ in range(min(MESSAGES_AT_ONCE, len(outbox.messages)))]
                 batch = Batch(sender=self.me, number=outbox.sent, messages=cast("Any", tuple(some)))
                 outbox.sent += 1
                 fields: Any = {"b": encode_batch(batch)}
-                pipeline.xadd(self._key(stream), fields, maxlen=STREAM_LENGTH, approximate=True)
+                pipeline.xadd(self._key(stream), fields, minid=str(max(0, self._sent_ms - STREAM_SPAN_MS)))
             pipeline.expire(self._key(stream), STREAM_LIFE_S)
-        await pipeline.execute()
+        answers = await pipeline.execute()
+        if answers:
+            self._sent_ms = int(_text(answers[0]).partition("-")[0])
         if not self._has_work.is_set():
             self._has_sent_all.set()
 
