@@ -7,12 +7,16 @@ from contextlib import asynccontextmanager, suppress
 from concur_proxy.demo import servers
 from tests.api.running_gateway import RunningGateway, running_gateway
 
+TASK = "Find the failing test. " * 40
+LONGEST = 8_000
+"""Characters of a history that is compacted then."""
+
 
 @asynccontextmanager
 async def busy_gateway(*, agents: int = 6, **settings: object) -> AsyncIterator[RunningGateway]:
     """A gateway with two places and so many agents, which work until the block ends."""
     values: dict[str, object] = {"law": "static", "law_options": {"window": 2}, "work_conserving": False, **settings}
-    async with servers.engine() as engine, running_gateway(engine, **values) as gateway:
+    async with servers.engine("--capacity-tokens", "8000") as engine, running_gateway(engine, **values) as gateway:
         working = [asyncio.create_task(_work(gateway, f"agent-{number}")) for number in range(1, agents + 1)]
         try:
             yield gateway
@@ -24,9 +28,13 @@ async def busy_gateway(*, agents: int = 6, **settings: object) -> AsyncIterator[
 
 
 async def _work(gateway: RunningGateway, name: str) -> None:
-    history = "Find the failing test. " * 40
+    history = TASK
     while True:
         with suppress(OSError):
-            await gateway.chat(name, messages=[{"role": "user", "content": history}], max_tokens=24)
-        history += f"It printed {len(history)}. "
+            messages = [{"role": "user", "content": history}]
+            answer = await gateway.chat(name, model="emulated", messages=messages, max_tokens=40)
+            assert answer.status_code in {200, 503}, answer.text
+        history += f"It printed {len(history)}. " * 10
+        if len(history) > LONGEST:
+            history = TASK
         await asyncio.sleep(0.1)

@@ -7,18 +7,20 @@ from tests.page.browser import chromium
 from tests.page.load import busy_gateway
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "screenshots"
-PICTURES = (("light", 1000, 760, "light"), ("dark", 1000, 760, "dark"), ("phone", 375, 760, "light"))
+PICTURES = (("light", 900, 640, "light"), ("dark", 900, 400, "dark"), ("phone", 375, 500, "light"))
 
 
 async def main() -> None:
-    """Take them after half a minute of load."""
+    """Take them after some time of load."""
     FOLDER.mkdir(exist_ok=True)
-    async with busy_gateway(agents=8) as gateway, chromium() as browser:
+    async with busy_gateway(agents=8, law="tokens", law_options={}) as gateway, chromium() as browser:
         await browser.open(f"{gateway.url}/concur/")
-        await asyncio.sleep(30)
+        await asyncio.sleep(25)
         for name, width, height, scheme in PICTURES:
             await browser.appear(width=width, height=height, scheme=scheme)
             await asyncio.sleep(1.5)
+            if name == "phone":
+                await browser.run("document.querySelector('#sessions').scrollIntoView()")
             (FOLDER / f"{name}.png").write_bytes(await browser.screenshot())
 
 

@@ -60,6 +60,9 @@ async def test_the_page_shows_and_steers_a_gateway_under_load(browser: Browser) 
         await browser.until(f"{line}.split(' ').length > 2")
         before = await browser.run(f"return {line}")
         await browser.until(f"{line} !== {before!r}")
+        for chart in ("window", "usage", "hits", "rate"):
+            shown = f"document.querySelector('#chart-{chart} strong').textContent"
+            await browser.until(f"Number({shown}[0]) > 0")
         assert await browser.run("return document.querySelectorAll('#decisions li').length") > 0
 
         await browser.press("button[aria-label='Pause session agent-1']", "\ue007")

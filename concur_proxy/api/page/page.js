@@ -2,12 +2,13 @@
 
 const POLL_MS = 1000;
 const POINTS = 300;
+const LEAST_POINTS = 60;
 const LAWS = ["tokens", "aimd", "vegas", "static", "off"];
 const CHARTS = [
-  { id: "window", title: "Window (dashed) and what is active" },
+  { id: "window", title: "Active, window dashed" },
   { id: "usage", title: "KV cache in use", share: true },
   { id: "hits", title: "Prefix hit rate", share: true },
-  { id: "rate", title: "Tokens answered a second" },
+  { id: "rate", title: "Tokens a second" },
 ];
 
 const $ = (id) => document.getElementById(id);
@@ -78,10 +79,11 @@ function draw({ id, title, share }, first, second, text) {
   const figure = $(`chart-${id}`);
   const present = [...first, ...second].filter((value) => value !== null);
   const top = share ? 1 : Math.max(1, ...present) * 1.05;
+  const width = Math.max(first.length, LEAST_POINTS);
   const points = (values) => values
-    .map((value, index) => (value === null ? null : [POINTS - values.length + index, 100 - (96 * value) / top - 2]))
+    .map((value, index) => (value === null ? null : [(300 * (width - values.length + index)) / (width - 1), 100 - (96 * value) / top - 2]))
     .filter((point) => point !== null)
-    .map(([x, y]) => `${x},${y.toFixed(1)}`)
+    .map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`)
     .join(" ");
   figure.querySelector(".first").setAttribute("points", points(first));
   figure.querySelector(".second").setAttribute("points", points(second));
@@ -125,14 +127,14 @@ function drawCharts() {
   const unit = inTokens ? "tokens" : "sessions";
   draw(CHARTS[0], active, window, `${number(active.at(-1))} of ${number(window.at(-1))} ${unit}`);
   draw(CHARTS[1], usage, [], percent(usage.at(-1)));
-  draw(CHARTS[2], hits, [], percent(hits.at(-1)));
+  draw(CHARTS[2], hits, [], percent(hits.findLast((value) => value !== null) ?? null));
   draw(CHARTS[3], rate, [], number(rate.at(-1)));
 }
 
 // -- engines
 
 function makeCard(engine) {
-  const sessions = make("input", { type: "number", min: 1, step: 1, required: true });
+  const sessions = make("input", { type: "number", min: 1, step: 1, required: true, placeholder: "sessions" });
   sessions.setAttribute("aria-label", `Window of ${engine} in sessions`);
   const law = make("select", {}, ...LAWS.map((name) => make("option", { textContent: name })));
   law.setAttribute("aria-label", `Law of ${engine}`);

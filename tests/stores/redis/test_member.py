@@ -9,6 +9,7 @@ from secrets import token_hex
 import pytest
 
 from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.steering import Steering
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 from concur_proxy.stores.backends.redis import RedisStore, build
@@ -116,6 +117,23 @@ async def test_a_follower_hears_its_place_in_the_line(gather: Gather) -> None:
     await two.arrive("t")
     last = await two.arrive("u")
     await until(lambda: two.store.expected_wait(last)[0] == 2)
+
+
+async def test_what_a_person_does_on_a_follower_reaches_the_leader_and_outlives_it(gather: Gather) -> None:
+    one, two, three = await gather(3, window=4.0)
+    assert (one.store.leader, two.store.leader) == ("", one.name)
+    two.finish(await two.admitted("s"))
+    assert two.store.steer("s", Steering.PAUSE)
+    gate = one.store.gates["a"]
+    await until(lambda: (session := gate.sessions.get("s")) is not None and session.stopped)
+    await asyncio.sleep(1.0)  # it is written down for the next leader
+    await one.vanish()
+    await until(lambda: two.store.role is Role.LEADING or three.store.role is Role.LEADING)
+    held = await two.arrive("s")
+    await asyncio.sleep(1.5)
+    assert held.is_held
+    three.store.steer("s", Steering.RESUME)
+    await until(lambda: held.outcome is Outcome.ADMITTED)
 
 
 async def test_a_hold_ends_on_a_follower_as_well(gather: Gather) -> None:
