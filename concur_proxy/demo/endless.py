@@ -22,7 +22,8 @@ async def keep_busy(base_url: str, workload: Workload, *, time_scale: float, fle
     for number in count() if fleets is None else range(fleets):
         written = write_scripts(replace(workload, seed=workload.seed + number))
         scripts = [replace(script, name=f"fleet-{number}-{script.name}") for script in written]
-        progress = await Fleet(base_url=base_url, model=model, scripts=scripts, time_scale=time_scale).run()
+        fleet = Fleet(base_url=base_url, model=model, scripts=scripts, time_scale=time_scale, streams=True)
+        progress = await fleet.run()
         logger.info("fleet %d: %d turns, %d failures", number, progress.turns, len(progress.failures))
         if not progress.turns:
             await asyncio.sleep(RETRY_S)

@@ -1,6 +1,7 @@
 """Agents as a framework runs them: each sends its history, waits for the answer, calls its tool, and comes back."""
 
 import asyncio
+import json
 import time
 from dataclasses import dataclass, field
 
@@ -32,10 +33,14 @@ class Progress:
 class Fleet:
     """Runs scripts against an OpenAI-compatible server, all agents at once."""
 
-    def __init__(self, *, base_url: str, model: str, scripts: list[Script], time_scale: float) -> None:
+    def __init__(
+        self, *, base_url: str, model: str, scripts: list[Script], time_scale: float, streams: bool = False
+    ) -> None:
+        """`streams`: whether the answers come token by token."""
         self._model = model
         self._scripts = scripts
         self._time_scale = time_scale
+        self._streams = streams
         self._client = httpx.AsyncClient(
             base_url=base_url,
             timeout=httpx.Timeout(600.0),
@@ -72,13 +77,28 @@ class Fleet:
             response = await self._client.post(
                 "/v1/chat/completions",
                 headers={"x-session-id": script.name},
-                json={"model": self._model, "messages": messages, "max_tokens": answer_tokens, "ignore_eos": True},
+                json={
+                    "model": self._model,
+                    "messages": messages,
+                    "max_tokens": answer_tokens,
+                    "ignore_eos": True,
+                    "stream": self._streams,
+                },
             )
             response.raise_for_status()
-            return str(response.json()["choices"][0]["message"]["content"])
-        except (httpx.HTTPError, KeyError, IndexError) as error:
+            return _streamed(response) if self._streams else str(response.json()["choices"][0]["message"]["content"])
+        except (httpx.HTTPError, KeyError, IndexError, ValueError) as error:
             self.progress.failures.append(f"{script.name}: {type(error).__name__}: {error}")
             return None
         finally:
             self.progress.waiting -= 1
             self.progress.latencies_s.append(time.monotonic() - began)
+
+
+def _streamed(response: httpx.Response) -> str:
+    """The text of a stream that has ended; `ValueError` for one that broke off."""
+    events = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
+    if not events or events.pop() != "[DONE]":
+        raise ValueError("the stream broke off")
+    choices = (choice for event in events for choice in json.loads(event).get("choices", ()))
+    return "".join(choice["delta"].get("content") or "" for choice in choices)

@@ -19,6 +19,7 @@ async def test_fleets_go_through_a_gateway_one_after_another() -> None:
         assert await asyncio.wait_for(process.wait(), 30) == 0
         labels = {"engine": engine, "model": "emulated"}
         assert await gateway.metric("concur_generation_duration_seconds_count", **labels) == 3 * 2 * 2
+        assert await gateway.metric("concur_time_to_first_token_seconds_count", **labels) == 3 * 2 * 2, "streamed"
         assert (
             await gateway.metric("concur_admissions_total", engine=engine, reason="window")
             + await gateway.metric("concur_admissions_total", engine=engine, reason="room")
