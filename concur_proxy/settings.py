@@ -227,6 +227,10 @@ class GatewaySettings(BaseSettings):
     ask_usage: bool = Field(
         default=True, description="Ask engines for a stream's token usage, and remove it where the client did not ask"
     )
+    tell_clients: bool = Field(
+        default=True,
+        description="Name requests by `x-request-id` and tell clients by `x-concur-*` headers what became of theirs",
+    )
     allow_paths: tuple[PathRule, ...] = Field(
         (), description="Further paths, as `POST /path` or `GET,POST /path/*`; after `generate:`, under admission"
     )

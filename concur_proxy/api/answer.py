@@ -21,16 +21,22 @@ _NOT_MODIFIED = 304
 class Answer:
     """What has been sent to the client of one request, and how to go on from there."""
 
-    __slots__ = ("_cut_off", "_end_with_trailers", "_send", "_shape", "status")
+    __slots__ = ("_added", "_cut_off", "_end_with_trailers", "_send", "_shape", "status")
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._send = send
+        self._added: Fields = []
         self._shape: ApiShape = shape_of_path(scope["path"])
         extensions = scope.get("extensions", {})
         self._end_with_trailers: Callable[[bytes, Fields], Awaitable[None]] | None = extensions.get(END_WITH_TRAILERS)
         self._cut_off: Callable[[], None] | None = extensions.get(CUT_OFF)
         self.status: int | None = None
         """The status sent; None while nothing has been."""
+
+    def tell(self, name: bytes, value: bytes) -> None:
+        """Give the answer this header, unless it has begun or whoever makes it has one of that name."""
+        self._added = [field for field in self._added if field[0] != name]
+        self._added.append((name, value))
 
     def can_take(self, response: UpstreamResponse) -> bool:
         """Whether the engine's answer can be handed on as it is: once a comment has begun an event stream, only events
@@ -102,4 +108,7 @@ class Answer:
 
     async def _start(self, status: int, headers: Fields) -> None:
         self.status = status
+        if self._added:
+            own = {name for name, _ in headers}
+            headers = [*headers, *(field for field in self._added if field[0] not in own)]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})

@@ -22,6 +22,9 @@ from concur_proxy.wire.request_head import BodyFault, RequestHead
 
 logger = logging.getLogger(__name__)
 
+QUEUE_WAIT_HEADER = b"x-concur-queue-wait-s"
+ENGINE_HEADER = b"x-concur-engine"
+
 HOLD_SHARE = 0.9
 """Part of a client's own time-out after which its hold ends, so that it gets an answer that it can act upon."""
 
@@ -138,6 +141,7 @@ class Exchange:
         )
         try:
             outcome = await self._hold(ticket, head)
+            self._tell(ticket)
             if outcome is Outcome.ADMITTED:
                 self._was_admitted = True
                 return ticket.engine, await self._hop.pass_counted(ticket.engine, body, head, key)
@@ -145,6 +149,13 @@ class Exchange:
             return ticket.engine, None
         finally:
             self._settle(ticket, head)
+
+    def _tell(self, ticket: Ticket) -> None:
+        """Tell the client what became of its request, in the answer's headers."""
+        if self._parts.options.tell_clients:
+            self._answer.tell(QUEUE_WAIT_HEADER, b"%.3f" % ticket.held_s)
+            if ticket.outcome is Outcome.ADMITTED:
+                self._answer.tell(ENGINE_HEADER, ticket.engine.encode("latin-1", "replace"))
 
     def _other_engine(self, engine: str, setback: Setback, head: RequestHead) -> str | None:
         """Another engine for a request that this one failed before it answered, if it may be sent to one."""

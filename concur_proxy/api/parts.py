@@ -27,6 +27,7 @@ class RelayOptions:
     max_header_bytes: int
     max_hold_s: float
     ask_usage: bool
+    tell_clients: bool
     keepalive_comments_s: float
     """Seconds between SSE comments to a held streaming request; 0 for none."""
 
@@ -38,6 +39,7 @@ class RelayOptions:
             max_header_bytes=settings.max_header_bytes,
             max_hold_s=settings.max_hold_s,
             ask_usage=settings.ask_usage,
+            tell_clients=settings.tell_clients,
             keepalive_comments_s=settings.keepalive_comments_s,
         )
 

@@ -11,6 +11,7 @@ from concur_proxy.api.messages import Receive, Scope, Send
 from concur_proxy.api.parts import GatewayParts, RelayOptions
 from concur_proxy.wire.endpoints import Refusal
 from concur_proxy.wire.fault import GatewayFault
+from concur_proxy.wire.request_id import REQUEST_ID, find_request_id
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,13 @@ class Relay:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request."""
         answer = Answer(scope, send)
+        if self._parts.options.tell_clients:
+            request_id = find_request_id(scope["headers"])
+            if request_id is None:
+                request_id = uuid4().hex.encode()
+                if all(name != REQUEST_ID for name, _ in scope["headers"]):
+                    scope = {**scope, "headers": [*scope["headers"], (REQUEST_ID, request_id)]}
+            answer.tell(REQUEST_ID, request_id)
         try:
             await self._serve(scope, receive, answer)
         except asyncio.CancelledError:

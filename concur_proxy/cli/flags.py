@@ -39,7 +39,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "redis_prefix",
     ),
     "waiting": ("max_waiting_sessions", "max_hold_s", "keepalive_comments_s"),
-    "relaying": ("ask_usage", "allow_paths", "max_body_bytes", "max_header_bytes"),
+    "relaying": ("ask_usage", "tell_clients", "allow_paths", "max_body_bytes", "max_header_bytes"),
     "running": ("config", "record", "log_level", "log_format"),
 }
 """Every setting, in the order of `--help`."""
