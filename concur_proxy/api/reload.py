@@ -11,7 +11,10 @@ logger = logging.getLogger(__name__)
 
 POLL_S = 1.0
 RELOADABLE = frozenset(
-    {"engine", "max_hold_s", "keepalive_comments_s", "ask_usage", "max_body_bytes", "max_header_bytes", "log_level"}
+    {
+        *("engine", "max_hold_s", "keepalive_comments_s", "ask_usage", "tell_clients"),
+        *("max_body_bytes", "max_header_bytes", "log_level"),
+    }
 )
 """What takes effect at once; everything else does at the next start."""
 
