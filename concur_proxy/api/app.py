@@ -61,6 +61,8 @@ class GatewayApp:
         self._upstream = Upstream(connect_timeout_s=settings.connect_timeout_s)
         self._recorder = None if settings.record is None else TraceRecorder(settings.record, clock)
         registry = CollectorRegistry()
+        generations = GenerationMetrics(registry)
+        pool.on_forgotten = generations.forget
         own = (FleetCollector(store, pool.monitors.values()), StoreCollector(store))
         for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, *own):
             registry.register(collector)
@@ -73,7 +75,7 @@ class GatewayApp:
                 monitors=pool.monitors,
                 upstream=self._upstream,
                 metrics=RequestMetrics(registry),
-                generations=GenerationMetrics(registry, pool.monitors),
+                generations=generations,
                 clock=clock,
                 recorder=self._recorder,
             )

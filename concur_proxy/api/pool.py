@@ -42,6 +42,8 @@ class EnginePool:
     def __init__(self, settings: GatewaySettings, clock: Callable[[], float]) -> None:
         self.monitors: dict[str, EngineMonitor] = {}
         """By engine; those included that are given up and still have answers in flight."""
+        self.on_forgotten: Callable[[str], None] = lambda _: None
+        """Called with each engine that is no more."""
         self._settings = settings
         self._clock = clock
         self._laws: dict[str, ControlLaw] = {}
@@ -180,6 +182,7 @@ class EnginePool:
             for engine in self.monitors.keys() - self._store.gates.keys():
                 del self.monitors[engine], self._laws[engine]
                 self._choices.pop(engine, None)
+                self.on_forgotten(engine)
                 logger.info("engine %s: forgotten", engine)
 
     def _monitor(self, engines: Sequence[EngineAddress], store: SessionStore) -> None:

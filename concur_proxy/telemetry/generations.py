@@ -30,16 +30,13 @@ class Generation:
 class GenerationMetrics:
     """Counters and histograms of answers, by engine and model."""
 
-    def __init__(self, registry: CollectorRegistry, engines: Container[str]) -> None:
-        """`engines`: those there are; the series of others go when a new one comes."""
-
+    def __init__(self, registry: CollectorRegistry) -> None:
         def histogram(name: str, text: str) -> Histogram:
             return Histogram(name, text, LABELS, buckets=DURATION_BUCKETS_S, registry=registry)
 
         def counter(name: str, text: str) -> Counter:
             return Counter(name, text, LABELS, registry=registry)
 
-        self._engines = engines
         self._total = histogram("concur_generation_duration_seconds", "Arrival to the answer's end, the wait included")
         self._engine = histogram(
             "concur_engine_generation_duration_seconds", "The like, from release: without the wait"
@@ -54,9 +51,7 @@ class GenerationMetrics:
     def generated(self, engine: str, model: str | None, listed: Container[str] | None, answer: Generation) -> None:
         """An answer has ended well. `model` is as the client named it, `listed` what the engine lists, if it does."""
         labels = (engine, model if model is not None and listed is not None and model in listed else UNLISTED)
-        if labels not in self._known:
-            self._forget_engines()
-            self._known.add(labels)
+        self._known.add(labels)
         self._total.labels(*labels).observe(answer.wait_s + answer.duration_s)
         self._engine.labels(*labels).observe(answer.duration_s)
         if answer.first_token_s is not None:
@@ -67,9 +62,9 @@ class GenerationMetrics:
             self._cached.labels(*labels).inc(answer.usage.cached_tokens or 0)
             self._completion.labels(*labels).inc(answer.usage.completion_tokens)
 
-    def _forget_engines(self) -> None:
-        """Pods come and go by address: without this their series would grow without bound."""
-        gone = {labels for labels in self._known if labels[0] not in self._engines}
+    def forget(self, engine: str) -> None:
+        """The engine is no more: pods come and go by address, and their series would grow without bound."""
+        gone = {labels for labels in self._known if labels[0] == engine}
         for family in (self._total, self._engine, self._first, self._engine_first):
             for labels in gone:
                 family.remove(*labels)
