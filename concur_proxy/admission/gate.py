@@ -121,6 +121,10 @@ class SessionGate(GateState):
                 self._lease.observe_break_even(load.capacity_tokens / self._prefill_tokens_s)
         return self._pump(now)
 
+    def begin_with_lease(self, seconds: float) -> None:
+        """Another process has found this lease to be right for the engine."""
+        self._lease.begin_with(seconds)
+
     def lose_cache(self) -> None:
         """The engine has started with an empty cache: nothing is promised that was in the one before."""
         self.accounts.cache += 1

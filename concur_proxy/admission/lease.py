@@ -27,6 +27,10 @@ class Lease(Protocol):
         """Learn after how many seconds it is cheaper to compute a cache again than to have held it."""
         ...
 
+    def begin_with(self, seconds: float) -> None:
+        """Take what another process has learnt, until enough is known here."""
+        ...
+
 
 class FixedLease:
     """A lease of a constant length."""
@@ -41,6 +45,9 @@ class FixedLease:
 
     def observe_break_even(self, seconds: float) -> None:
         """Nothing to learn."""
+
+    def begin_with(self, seconds: float) -> None:
+        """It stays as it is."""
 
 
 class LearnedLease:
@@ -114,6 +121,12 @@ class LearnedLease:
         self._break_even_s = seconds
         if len(self._recent) >= self.ENOUGH:
             self._judge()
+
+    def begin_with(self, seconds: float) -> None:
+        """Take this length until `ENOUGH` gaps are known."""
+        if len(self._recent) < self.ENOUGH:
+            self._duration_s = seconds
+            self._was_found_worthwhile = seconds > 0
 
     def _judge(self) -> None:
         self._unjudged = 0

@@ -128,6 +128,8 @@ class EngineStanding(msgspec.Struct, frozen=True, kw_only=True, array_like=True)
     budget: Budget | None
     is_up: bool
     models: tuple[str, ...] | None
+    lease_s: float | None = None
+    """What its idle sessions' places are kept for; None: not told."""
 
 
 class Standing(Message, frozen=True, kw_only=True):

@@ -89,3 +89,21 @@ def test_a_lease_does_not_come_and_go() -> None:
 def test_it_forgets_gaps_of_long_ago() -> None:
     lease = _learned(*[5.0] * LearnedLease.MEMORY, *[1.0] * LearnedLease.MEMORY)
     assert lease.duration_s == pytest.approx(just_over(1.0))
+
+
+def test_a_lease_begins_with_what_was_learnt_elsewhere_until_it_knows_enough_itself() -> None:
+    lease = LearnedLease()
+    lease.begin_with(0.7)
+    assert lease.duration_s == 0.7
+    lease.begin_with(0.0)
+    assert not lease.keeps_caches
+    for _ in range(LearnedLease.ENOUGH):
+        lease.observe_gap(1.0)
+    lease.begin_with(0.7)
+    assert lease.duration_s == pytest.approx(just_over(1.0))
+
+
+def test_a_fixed_lease_is_the_same_everywhere() -> None:
+    lease = FixedLease(7.0)
+    lease.begin_with(0.7)
+    assert lease.duration_s == 7.0

@@ -22,14 +22,14 @@ from tests.replicas.cluster import Cluster, metrics
 REPLICAS = (1, 2, 4)
 ENGINES = 4
 WINDOW = 6
-ENGINE_FLAGS = ("--step-s", "0.04", "--decode-s", "0", "--prefill-tokens-s", "100000")
+ENGINE_FLAGS = ("--step-s", "0.1", "--decode-s", "0", "--prefill-tokens-s", "100000")
 GATEWAY_FLAGS = (
     *("--law", "static", "--set", f"window={WINDOW}", "--no-work-conserving", "--fallback-window", str(WINDOW)),
     *("--session-ttl-s", "15"),
 )
 SCRIPTS = write_scripts(
     Workload(
-        agents=96, turns=10, shared_tokens=16, first_tokens=60, growth_tokens=20, answer_tokens=8, tool_s=(0.05, 0.35)
+        agents=72, turns=8, shared_tokens=16, first_tokens=60, growth_tokens=20, answer_tokens=8, tool_s=(0.1, 0.7)
     )
 )
 SAMPLE_S = 0.2

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
-from concur_proxy.admission.lease import FixedLease
+from concur_proxy.admission.lease import FixedLease, LearnedLease
 from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.state import GateOptions
 
@@ -13,14 +13,15 @@ def make_fleet(
     *,
     engines: Sequence[str] = ("a",),
     window: float = 1.0,
-    lease_s: float = 5.0,
+    lease_s: float | None = 5.0,
     max_waiting: int = 100,
     after: int = 0,
 ) -> Fleet:
-    """A fleet whose gates each have this window, and nothing beyond it."""
+    """A fleet whose gates each have this window, and nothing beyond it; without `lease_s` they learn their leases."""
 
     def make_gate(engine: str, numbers: Numbers) -> SessionGate:
         options = GateOptions(max_waiting_sessions=max_waiting, session_ttl_s=100.0)
-        return SessionGate(options=options, lease=FixedLease(lease_s), window=window, engine=engine, numbers=numbers)
+        lease = LearnedLease() if lease_s is None else FixedLease(lease_s)
+        return SessionGate(options=options, lease=lease, window=window, engine=engine, numbers=numbers)
 
     return Fleet(engines=engines, make_gate=make_gate, after=after)

@@ -160,12 +160,13 @@ class Member:
         """How the fleet stands, for the others and for the next leader."""
         engines = {}
         for engine, gate in self.fleet.gates.items():
-            window, models = gate.snapshot().window, self.fleet.models_of(engine)
+            snapshot, models = gate.snapshot(), self.fleet.models_of(engine)
             engines[engine] = EngineStanding(
-                window=None if window == float("inf") else window,
+                window=None if snapshot.window == float("inf") else snapshot.window,
                 budget=gate.budget,
                 is_up=engine not in self.fleet.down,
                 models=None if models is None else tuple(sorted(models)),
+                lease_s=snapshot.lease_s,
             )
         replicas = max(1, len(self.leader.replicas))
         return Standing(engines=engines, replicas=replicas, laws=self.parts.law_states())
@@ -183,6 +184,8 @@ class Member:
                 continue
             self.fleet.serve(engine, known.models)
             (self.fleet.mark_up if known.is_up else self.fleet.mark_down)(engine)
+            if known.lease_s is not None:
+                self.fleet.gates[engine].begin_with_lease(known.lease_s)
             window = float("inf") if known.window is None else max(1.0, known.window * share)
             budget = known.budget
             if budget is not None:

@@ -8,6 +8,7 @@ from secrets import token_hex
 
 import pytest
 
+from concur_proxy.admission.lease import LearnedLease
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.steering import Steering
 from concur_proxy.admission.ticket import Ticket
@@ -24,12 +25,14 @@ WAIT_S = 15.0
 class Member:
     """One replica, and what it has been told."""
 
-    def __init__(self, url: str, prefix: str, name: str, *, window: float, engines: tuple[str, ...]) -> None:
+    def __init__(
+        self, url: str, prefix: str, name: str, *, window: float, engines: tuple[str, ...], lease_s: float | None
+    ) -> None:
         self.name = name
         self.told: list[Ticket] = []
         self.laws: list[dict[str, dict[str, float]]] = []
         parts = StoreParts(
-            make_fleet=lambda after: make_fleet(engines=engines, window=window, lease_s=60.0, after=after),
+            make_fleet=lambda after: make_fleet(engines=engines, window=window, lease_s=lease_s, after=after),
             clock=time.monotonic,
             url=url,
             prefix=prefix,
@@ -71,11 +74,16 @@ async def _gather(redis: RedisServer) -> AsyncIterator[Gather]:
     members: list[Member] = []
 
     async def gather(
-        count: int, *, url: str = redis.url, window: float = 1.0, engines: tuple[str, ...] = ("a",)
+        count: int,
+        *,
+        url: str = redis.url,
+        window: float = 1.0,
+        engines: tuple[str, ...] = ("a",),
+        lease_s: float | None = 60.0,
     ) -> list[Member]:
         prefix = token_hex(4)
         for number in range(count):
-            members.append(Member(url, prefix, f"r{number}", window=window, engines=engines))
+            members.append(Member(url, prefix, f"r{number}", window=window, engines=engines, lease_s=lease_s))
             await members[-1].store.start()
         await until(lambda: len(leader_of(members).store.member.leader.replicas) == count)
         return members
@@ -169,6 +177,17 @@ async def test_when_the_leader_goes_another_leads_with_all_that_was_known(gather
     two.finish(busy)
     three.finish(held)
     await until(lambda: leader.store.gates["a"].snapshot().in_flight == 0)
+
+
+async def test_the_next_leader_begins_with_the_leases_that_were_learnt(gather: Gather) -> None:
+    one, two = await gather(2, lease_s=None)
+    for _ in range(LearnedLease.ENOUGH + 1):
+        one.finish(await one.admitted("s"))
+    learnt = one.store.gates["a"].snapshot().lease_s
+    assert learnt < LearnedLease.FIRST_S
+    await one.store.stop()
+    await until(lambda: two.store.role is Role.LEADING)
+    assert two.store.gates["a"].snapshot().lease_s == learnt
 
 
 async def test_a_crashed_leader_s_requests_give_their_places_up_within_a_bound(gather: Gather) -> None:
