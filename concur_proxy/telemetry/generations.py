@@ -46,29 +46,56 @@ class GenerationMetrics:
         self._prompt = counter("concur_prompt_tokens", "Prompt tokens of answers, cached ones included")
         self._cached = counter("concur_cached_tokens", "The part of them that the prefix cache held, as engines told")
         self._completion = counter("concur_completion_tokens", "Generated tokens")
-        self._known: set[tuple[str, str]] = set()
+        self._series: dict[tuple[str, str], _Series] = {}
 
     def generated(self, engine: str, model: str | None, listed: Container[str] | None, answer: Generation) -> None:
         """An answer has ended well. `model` is as the client named it, `listed` what the engine lists, if it does."""
         labels = (engine, model if model is not None and listed is not None and model in listed else UNLISTED)
-        self._known.add(labels)
-        self._total.labels(*labels).observe(answer.wait_s + answer.duration_s)
-        self._engine.labels(*labels).observe(answer.duration_s)
+        series = self._series.get(labels)
+        if series is None:
+            series = self._series[labels] = self._begin(labels)
+        series.total.observe(answer.wait_s + answer.duration_s)
+        series.engine.observe(answer.duration_s)
         if answer.first_token_s is not None:
-            self._first.labels(*labels).observe(answer.wait_s + answer.first_token_s)
-            self._engine_first.labels(*labels).observe(answer.first_token_s)
+            series.first.observe(answer.wait_s + answer.first_token_s)
+            series.engine_first.observe(answer.first_token_s)
         if answer.usage is not None:
-            self._prompt.labels(*labels).inc(answer.usage.prompt_tokens)
-            self._cached.labels(*labels).inc(answer.usage.cached_tokens or 0)
-            self._completion.labels(*labels).inc(answer.usage.completion_tokens)
+            series.prompt.inc(answer.usage.prompt_tokens)
+            series.cached.inc(answer.usage.cached_tokens or 0)
+            series.completion.inc(answer.usage.completion_tokens)
 
     def forget(self, engine: str) -> None:
         """The engine is no more: pods come and go by address, and their series would grow without bound."""
-        gone = {labels for labels in self._known if labels[0] == engine}
+        gone = {labels for labels in self._series if labels[0] == engine}
         for family in (self._total, self._engine, self._first, self._engine_first):
             for labels in gone:
                 family.remove(*labels)
         for tokens in (self._prompt, self._cached, self._completion):
             for labels in gone:
                 tokens.remove(*labels)
-        self._known -= gone
+        for labels in gone:
+            del self._series[labels]
+
+    def _begin(self, labels: tuple[str, str]) -> "_Series":
+        return _Series(
+            total=self._total.labels(*labels),
+            engine=self._engine.labels(*labels),
+            first=self._first.labels(*labels),
+            engine_first=self._engine_first.labels(*labels),
+            prompt=self._prompt.labels(*labels),
+            cached=self._cached.labels(*labels),
+            completion=self._completion.labels(*labels),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Series:
+    """The series of one engine and model: to look each up for every answer costs more than to count it."""
+
+    total: Histogram
+    engine: Histogram
+    first: Histogram
+    engine_first: Histogram
+    prompt: Counter
+    cached: Counter
+    completion: Counter
