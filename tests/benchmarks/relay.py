@@ -11,8 +11,9 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from statistics import median
 
 from tests.benchmarks.candidates import CANDIDATES
 from tests.benchmarks.load import Tally, chat_request, run_load
@@ -95,22 +96,38 @@ def compare_clients(engine_port: int, seconds: float, names: Sequence[str]) -> N
             print(measure(name, port, pid, seconds).line(), flush=True)
 
 
-def compare_gateway(engine_port: int, seconds: float, *, before: Path | None, shares: bool) -> None:
-    """Direct, and through the gateway; of another checkout as well, and by a shared Redis, where asked."""
-    print(measure("direct", engine_port, None, seconds).line(), flush=True)
+def compare_gateway(engine_port: int, seconds: float, *, rounds: int, before: Path | None, shares: bool) -> None:
+    """Direct, and through the gateway; of another checkout as well, and by a shared Redis, where asked. All in turn,
+    several times over: medians.
+    """
+    ways: dict[str, list[Row]] = {}
+    for _ in range(rounds):
+        for row in _gateway_rows(engine_port, seconds, before=before, shares=shares):
+            ways.setdefault(row.name, []).append(row)
+    for rows in ways.values():
+        print(_median(rows).line())
+
+
+def _gateway_rows(engine_port: int, seconds: float, *, before: Path | None, shares: bool) -> Iterator[Row]:
+    yield measure("direct", engine_port, None, seconds)
     folders = {"through the gateway before": before} if before else {}
     for name, folder in (folders | {"through the gateway": None}).items():
         with _gateway(engine_port, core=RELAY_CORE, folder=folder) as (port, pid):
-            print(measure(name, port, pid, seconds).line(), flush=True)
+            yield measure(name, port, pid, seconds)
     if not shares:
         return
     with RedisServer() as redis:
         shared = ("--store", "redis", "--redis-url", redis.url)
         with _gateway(engine_port, *shared, core=RELAY_CORE) as (port, pid):
-            print(measure("through the one that leads", port, pid, seconds).line(), flush=True)
+            yield measure("Redis: through the one that leads", port, pid, seconds)
             os.sched_setaffinity(pid, {LOAD_CORE})  # it goes on leading, and leaves its core to the next one
             with _gateway(engine_port, *shared, core=RELAY_CORE) as (port_of_next, pid_of_next):
-                print(measure("through one that follows", port_of_next, pid_of_next, seconds).line(), flush=True)
+                yield measure("Redis: through one that follows", port_of_next, pid_of_next, seconds)
+
+
+def _median(rows: Sequence[Row]) -> Row:
+    figures = [field.name for field in fields(Row) if field.name != "name"]
+    return Row(name=rows[0].name, **{figure: median(getattr(row, figure) for row in rows) for figure in figures})
 
 
 @contextmanager
@@ -125,6 +142,7 @@ def main() -> None:
     """Print a Markdown table."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.relay", description=__doc__)
     parser.add_argument("--clients", action="store_true", help="compare HTTP clients instead of the gateway")
+    parser.add_argument("--rounds", type=int, default=1, help="measurements of which the median counts (default 1)")
     parser.add_argument("--redis", action="store_true", help="compare gateways that share a Redis as well")
     parser.add_argument("--before", type=Path, metavar="DIR", help="compare the gateway of this checkout as well")
     parser.add_argument("--only", choices=sorted(CANDIDATES), action="append", help="only this client; repeatable")
@@ -139,7 +157,7 @@ def main() -> None:
         if given.clients:
             compare_clients(engine_port, given.seconds, given.only or sorted(CANDIDATES))
         else:
-            compare_gateway(engine_port, given.seconds, before=given.before, shares=given.redis)
+            compare_gateway(engine_port, given.seconds, rounds=given.rounds, before=given.before, shares=given.redis)
 
 
 if __name__ == "__main__":
