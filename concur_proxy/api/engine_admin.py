@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from concur_proxy.api.access import error, refusal
 from concur_proxy.api.messages import BodyTooLarge, ClientGone, read_body
 from concur_proxy.api.pool import EnginePool
-from concur_proxy.settings import engine_server
+from concur_proxy.setting_kinds import engine_server
 from concur_proxy.wire.request_head import BodyFault, RequestHeadReader
 
 ENGINES_PATH = "/concur/v1/engines"
