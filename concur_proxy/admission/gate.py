@@ -6,7 +6,7 @@ It is one object in layers, a file each, that know only those below them:
     gate_handover   gate_by_hand     sessions come from elsewhere and go there; a person stops or prefers them
     gate_scheduling                  who gets a place, and who gives one up
     gate_transitions                 what it takes to admit, pause or end a session, and to decide a request
-    state                            the parts, and the questions that can be put to them
+    gate_state                       the parts, and the questions that can be put to them
 """
 
 from concur_proxy.admission.gate_by_hand import GateByHand

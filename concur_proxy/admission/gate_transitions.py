@@ -1,8 +1,8 @@
 """The changes that a gate makes to sessions and requests, and what goes with each of them."""
 
+from concur_proxy.admission.gate_state import GateState
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import Session, SessionState
-from concur_proxy.admission.state import GateState
 from concur_proxy.admission.ticket import Ticket
 
 
