@@ -11,7 +11,8 @@ from concur_proxy.api.messages import Scope
 from concur_proxy.api.parts import GatewayParts
 from concur_proxy.api.response_id_tap import ResponseIdTap
 from concur_proxy.api.tap import NoTap, Tap, choose_tap
-from concur_proxy.runtime.upstream import EngineBroke, EngineUnreachable, UpstreamResponse
+from concur_proxy.runtime.engine_connection import EngineBroke, EngineUnreachable
+from concur_proxy.runtime.upstream import UpstreamResponse
 from concur_proxy.wire.api_shape import ApiShape
 from concur_proxy.wire.endpoints import Endpoint
 from concur_proxy.wire.fault import GatewayFault
