@@ -11,8 +11,9 @@ from concur_proxy.api.messages import Fields, Scope
 from concur_proxy.api.parts import GatewayParts
 from concur_proxy.api.response_id_tap import ResponseIdTap
 from concur_proxy.api.tap import NoTap, Tap, choose_tap
+from concur_proxy.runtime.engine_connection import EngineBroke, EngineUnreachable
 from concur_proxy.runtime.monitor import EngineMonitor
-from concur_proxy.runtime.upstream import EngineBroke, EngineUnreachable, UpstreamResponse
+from concur_proxy.runtime.upstream import UpstreamResponse
 from concur_proxy.telemetry.request_note import RequestNote
 from concur_proxy.telemetry.tracing import CONTEXT_HEADERS, RelaySpan
 from concur_proxy.wire.api_shape import ApiShape
