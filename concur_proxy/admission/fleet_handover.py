@@ -45,14 +45,15 @@ class FleetHandover(FleetState):
         if engine not in self._gates:
             raise ValueError(f"no engine {engine}")
         name = f"\0{next(self._numbers)}" if key is None else key
+        moved: list[Ticket] = []
         home, session = self._find(name)
         if home is not None and session is not None and home.engine != engine:
             if session.in_flight:
                 name = beside(name, engine)
             else:
                 self._moving.touched(home).part_with(session, "moved")
-                self._moving.touched(self._gates[engine]).adopt(session, now=now)
+                moved = self._moving.touched(self._gates[engine]).adopt(session, now=now)
         ticket, decided = self._moving.touched(self._gates[engine]).claim(
             name, rank=rank, now=now, body_bytes=body_bytes, one_shot=key is None, model=model
         )
-        return ticket, decided + self._settle(now)
+        return ticket, moved + decided + self._settle(now)

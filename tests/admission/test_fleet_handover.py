@@ -2,6 +2,7 @@
 
 import pytest
 
+from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.record import SessionRecord
 from tests.admission.fleets import FleetScene
 
@@ -55,6 +56,16 @@ def test_an_idle_session_comes_along_to_the_engine_where_its_request_is() -> Non
     ticket, _ = scene.fleet.claim("x", engine="b", rank=None, now=0.0)
     assert (ticket.is_in_flight, ticket.engine, scene.home("x")) == (True, "b", "b")
     assert scene.fleet.gates["a"].active == 0
+
+
+def test_who_waits_elsewhere_is_told_when_its_session_comes_along_to_a_free_place() -> None:
+    scene = FleetScene("a", "b")
+    scene.arrive("x")
+    scene.finish(scene.arrive("y"))
+    held = scene.arrive("z")
+    assert (held.is_held, scene.home("z")) == (True, "a")
+    _, decided = scene.fleet.claim("z", engine="b", rank=None, now=6.0)
+    assert (held.outcome, decided) == (Outcome.ADMITTED, [held])
 
 
 def test_a_session_with_requests_in_flight_elsewhere_stays_and_has_one_beside_it() -> None:
