@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 QUEUE_WAIT_HEADER = b"x-concur-queue-wait-s"
 
+SESSION_STATE_HEADER = b"x-concur-session-state"
+"""Where the session stood when its request came: `queued` (new), `active` (with its place) or `paused` (without)."""
+
 HOLD_SHARE = 0.9
 """Part of a client's own time-out after which its hold ends, so that it gets an answer that it can act upon."""
 
@@ -169,6 +172,8 @@ class Exchange:
         """Tell the client what became of its request, in the answer's headers."""
         if self._parts.options.tell_clients:
             self._answer.tell(QUEUE_WAIT_HEADER, b"%.3f" % ticket.held_s)
+            if not ticket.session.one_shot:
+                self._answer.tell(SESSION_STATE_HEADER, ticket.found.value.encode())
 
     def _other_engine(self, engine: str, setback: Setback, head: RequestHead) -> str | None:
         """Another engine for a request that this one failed before it answered, if it may be sent to one."""
