@@ -36,10 +36,9 @@ class Relay:
         if parts.options.tell_clients:
             scope, request_id = named(scope)
             answer.tell(REQUEST_ID, request_id)
-        with parts.tracing.request(scope["method"], scope["path"], scope["headers"]) as span:
-            note = RequestNote(
-                method=scope["method"], request_id=None if request_id is None else request_id.decode(), span=span
-            )
+        name = None if request_id is None else request_id.decode()
+        with parts.tracing.request(scope["method"], scope["path"], scope["headers"], name) as span:
+            note = RequestNote(method=scope["method"], request_id=name, span=span)
             token = NOTE.set(note)
             try:
                 await self._serve_or_tell(scope, receive, answer, note)

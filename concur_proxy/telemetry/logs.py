@@ -9,7 +9,7 @@ from concur_proxy.telemetry.request_note import NOTE
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people; one about a request ends with the request's id and session."""
+    """A line for people; one about a request ends with the request's id, session and trace."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s")
@@ -22,8 +22,8 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (UTC), level, logger, message, `request_id` and `session` where it is about a
-    request, what is known of one that is over, and the traceback where there is one.
+    """One JSON object a line: time (UTC), level, logger, message, `request_id`, `session` and `trace_id` where it is about
+    a request, what is known of one that is over, and the traceback where there is one.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -46,7 +46,7 @@ def _request() -> dict[str, str]:
     note = NOTE.get()
     if note is None:
         return {}
-    names = {"request_id": note.request_id, "session": note.session}
+    names = {"request_id": note.request_id, "session": note.session, "trace_id": note.span.trace_id}
     return {name: value for name, value in names.items() if value is not None}
 
 

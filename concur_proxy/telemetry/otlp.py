@@ -67,16 +67,17 @@ class OtlpTracing:
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("concur_proxy")
 
-    def request(self, method: str, path: str, headers: Fields) -> RequestSpan:
+    def request(self, method: str, path: str, headers: Fields, request_id: str | None) -> RequestSpan:
         """A request has come; it goes on with the trace that its headers name, where they do."""
         carrier = {name.decode(): value.decode("latin-1") for name, value in headers if name in CONTEXT_HEADERS}
         parent = _PROPAGATOR.extract(carrier, context=Context())
-        span = self._tracer.start_span(
-            method,
-            context=parent,
-            kind=SpanKind.SERVER,
-            attributes={"http.request.method": method, "url.path": path, "url.scheme": "http"},
-        )
+        attributes = {"http.request.method": method, "url.path": path, "url.scheme": "http"}
+        if request_id is not None:
+            attributes["concur.request_id"] = request_id
+        agent = next((value for name, value in headers if name == b"user-agent"), None)
+        if agent is not None:
+            attributes["user_agent.original"] = agent.decode("latin-1")
+        span = self._tracer.start_span(method, context=parent, kind=SpanKind.SERVER, attributes=attributes)
         return _Request(self._tracer, span, method)
 
     async def close(self) -> None:
@@ -126,6 +127,8 @@ class _Request(_Open):
         self._route = ""
         self._session: str | None = None
         self._context = trace.set_span_in_context(span, Context())
+        context = span.get_span_context()
+        self.trace_id = trace.format_trace_id(context.trace_id) if span.is_recording() else None
 
     def routed(self, route: str) -> None:
         self._route = route

@@ -59,6 +59,11 @@ class RelaySpan(Span, Protocol):
 class RequestSpan(Span, Protocol):
     """One request from its first byte here to the last byte of its answer."""
 
+    @property
+    def trace_id(self) -> str | None:
+        """By which log lines name the trace, 32 hexadecimal digits; None where nobody collects it."""
+        ...
+
     def routed(self, route: str) -> None:
         """It is for this entry of the endpoints' catalogue."""
         ...
@@ -83,7 +88,7 @@ class RequestSpan(Span, Protocol):
 class Tracing(Protocol):
     """Where the spans of all requests go."""
 
-    def request(self, method: str, path: str, headers: Fields) -> RequestSpan:
+    def request(self, method: str, path: str, headers: Fields, request_id: str | None) -> RequestSpan:
         """A request has come; it goes on with the trace that its headers name, where they do."""
         ...
 
@@ -96,6 +101,7 @@ class _NoSpan:
     """Hears nothing."""
 
     context: Fields = []  # noqa: RUF012 - never changed
+    trace_id = None
 
     def _begin(self, *_: object, **__: object) -> Self:
         return self

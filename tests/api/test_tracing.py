@@ -1,6 +1,8 @@
 """A request's spans, as they arrive at a collector."""
 
 import asyncio
+import json
+import logging
 import subprocess
 import sys
 import time
@@ -10,6 +12,7 @@ from hashlib import sha256
 import httpx
 import pytest
 
+from concur_proxy.telemetry.logs import JsonFormatter
 from tests.api.running_gateway import running_gateway
 from tests.api.scripted_engine import Exchange, Hold, answer, scripted_engine
 from tests.telemetry.otlp_receiver import OtlpReceiver
@@ -33,7 +36,7 @@ async def test_a_request_has_its_wait_and_its_relay_as_children(collector: OtlpR
         running_gateway(engine.url, otlp_endpoint=collector.url) as gateway,
     ):
         await gateway.until(lambda: gateway.app.monitors[0].dialect is not None)
-        await gateway.chat("agent-7")
+        got = await gateway.chat("agent-7")
     assert collector.paths == {"/v1/traces"}
     assert (collector.resource["service.name"], collector.resource["service.version"]) == ("our-gateway", "0.1.0")
     server, wait, relay = (collector.named(name) for name in (SERVER, "queue wait", RELAY))
@@ -47,6 +50,8 @@ async def test_a_request_has_its_wait_and_its_relay_as_children(collector: OtlpR
         "http.response.status_code": 200,
         "url.path": "/v1/chat/completions",
         "url.scheme": "http",
+        "user_agent.original": got.request.headers["user-agent"],
+        "concur.request_id": got.headers["x-request-id"],
         "gen_ai.conversation.id": "agent-7",
     }
     assert wait.attributes == {
@@ -176,6 +181,21 @@ async def test_an_engines_error_is_an_error_of_its_span(collector: OtlpReceiver)
     for name in (SERVER, RELAY):
         span = collector.named(name)
         assert (span.is_error, span.attributes["error.type"]) == (True, "500")
+
+
+async def test_log_lines_name_the_trace(collector: OtlpReceiver, caplog: pytest.LogCaptureFixture) -> None:
+    lines: list[str] = []
+    keep = logging.Handler()
+    keep.emit = lambda record: lines.append(JsonFormatter().format(record))  # type: ignore[method-assign]
+    logging.getLogger("concur_proxy.telemetry").addHandler(keep)
+    with caplog.at_level(logging.INFO):
+        async with (
+            scripted_engine() as engine,
+            running_gateway(engine.url, otlp_endpoint=collector.url, log_requests=True) as gateway,
+        ):
+            await gateway.chat("agent-7")
+    logging.getLogger("concur_proxy.telemetry").removeHandler(keep)
+    assert [json.loads(line)["trace_id"] for line in lines] == [collector.named(SERVER).trace_id]
 
 
 async def test_sessions_are_hashed_if_asked(collector: OtlpReceiver) -> None:
