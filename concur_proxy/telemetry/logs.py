@@ -22,8 +22,8 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (UTC), level, logger, message, `request_id`, `session` and `trace_id` where it is about
-    a request, what is known of one that is over, and the traceback where there is one.
+    """One JSON object a line: time (UTC), level, logger, message, and the traceback where there is one; about a request
+    also its `request_id`, `session` and `trace_id`, and what is known of it when it is over.
     """
 
     def format(self, record: logging.LogRecord) -> str:
