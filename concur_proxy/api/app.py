@@ -46,12 +46,13 @@ class GatewayApp:
         self._draining = False
         self._background: asyncio.Task[None] | None = None
         self._pool = pool = EnginePool(settings, clock)
+        replica = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         parts = StoreParts(
             make_fleet=pool.make_fleet,
             clock=clock,
             url=settings.redis_url,
             prefix=settings.redis_prefix,
-            replica=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}",
+            replica=replica,
             law_states=lambda: {monitor.engine: monitor.governor.save() for monitor in self.monitors},
         )
         store: SessionStore = plugins.load("concur_proxy.stores.backends", settings.store).build(parts)
@@ -61,7 +62,7 @@ class GatewayApp:
         self.store = store
         self._admitter = Admitter(store, clock)
         self._upstream = Upstream(connect_timeout_s=settings.connect_timeout_s)
-        self._tracing = _tracing(settings.otlp_endpoint)
+        self._tracing = _tracing(settings.otlp_endpoint, replica)
         self._recorder = None if settings.record is None else TraceRecorder(settings.record, clock)
         registry = CollectorRegistry()
         generations = GenerationMetrics(registry)
@@ -157,9 +158,9 @@ class GatewayApp:
                 group.create_task(self._reloader.run())
 
 
-def _tracing(endpoint: str | None) -> Tracing:
+def _tracing(endpoint: str | None, replica: str) -> Tracing:
     if endpoint is None:
         return NoTracing()
     from concur_proxy.telemetry.otlp import OtlpTracing  # noqa: PLC0415 - OpenTelemetry is an extra
 
-    return OtlpTracing(endpoint)
+    return OtlpTracing(endpoint, instance=replica)
