@@ -118,22 +118,3 @@ async def test_a_silent_leader_is_named(fleet: Fleet, monkeypatch: pytest.Monkey
     answer = await fleet.follower.client.get(f"{V1}/state")
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "leader_silent")
     assert fleet.follower.app.store.leader in answer.json()["error"]["message"]
-
-
-async def test_without_redis_a_gateway_tells_of_itself_and_says_so() -> None:
-    with RedisServer() as own:
-        async with (
-            scripted_engine() as engine,
-            running_gateway(engine.url, store="redis", redis_url=own.url, **STATIC) as gateway,
-        ):
-            await gateway.until(lambda: gateway.app.store.role is Role.LEADING)
-            await asyncio.sleep(0.4)  # it has been written down how the fleet stands
-            own.kill()
-            await gateway.until(lambda: gateway.app.store.role is Role.ALONE)
-            await gateway.chat("a")
-            state = (await gateway.client.get(f"{V1}/state")).json()
-            assert (state["role"], state["sessions_total"]) == ("alone", 1)
-            refused = await gateway.client.put(f"{V1}/window", json={"engine": engine.url, "sessions": 3})
-            assert (refused.status_code, refused.json()["error"]["code"]) == (409, "alone")
-            paused = await gateway.client.post(f"{V1}/sessions/pause", json={"session_id": "a"})
-            assert paused.status_code == 200
