@@ -5,146 +5,34 @@ named by `config`, then the defaults. `concur_proxy.cli.load` turns what pydanti
 that names its source.
 """
 
-import json
-import math
-import re
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_origin
-from urllib.parse import urlsplit
+from typing import Literal, Self, get_origin
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from concur_proxy.config_file import ConfigFileError, read_config_file
 from concur_proxy.engines.address import EngineAddress, addresses
-from concur_proxy.wire.endpoint_rule import EndpointKind, EndpointRule, parse_endpoint_rule
+from concur_proxy.setting_kinds import (
+    BodyField,
+    CollectorUrl,
+    EngineUrl,
+    HeaderName,
+    LeaseSeconds,
+    LogLevel,
+    NamedUrl,
+    OptionValue,
+    PathRule,
+    endpoint_rule,
+    split_list,
+)
+from concur_proxy.setting_sources import ENV_PREFIX, ConfigFile, Environment
+from concur_proxy.wire.endpoint_rule import EndpointRule
 from concur_proxy.wire.request_facts import DEFAULT_END_HEADERS
 from concur_proxy.wire.session_key import DEFAULT_SESSION_FIELDS, DEFAULT_SESSION_HEADERS
 
-ENV_PREFIX = "CONCUR_"
-
 SDK_TIMEOUT_S = 600.0
 """When the OpenAI and Anthropic SDKs give a request up by default (openai 3.57 and anthropic 2.13, `_constants.py`)."""
-
-_GENERATE = "generate:"
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2: token
-_ENGINE_URL = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?", re.ASCII)
-
-
-def split_list(name: str, text: str) -> list[str]:
-    """A list setting that is written as one text: separated by commas, or JSON.
-
-    `allow_paths` is separated by semicolons, as a rule has commas between its methods.
-    """
-    if text.lstrip().startswith("["):
-        try:
-            items = json.loads(text)
-        except ValueError:
-            items = None
-        if isinstance(items, list):
-            return items
-    separator = ";" if name == "allow_paths" else ","
-    return [item.strip() for item in text.split(separator) if item.strip()]
-
-
-class _Environment(EnvSettingsSource):
-    """`CONCUR_*` variables; what cannot be decoded is left to the validation, which says what is expected."""
-
-    def decode_complex_value(self, field_name: str, field: FieldInfo, value: str) -> object:  # noqa: ARG002
-        if field_name != "law_options":
-            return value
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-
-
-class _ConfigFile(PydanticBaseSettingsSource):
-    """The file that a stronger source names in `config`."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[object, str, bool]:  # noqa: ARG002
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, object]:
-        path = self.current_state.get("config")
-        if path is None:
-            return {}
-        values = read_config_file(Path(path))
-        if "config" in values:
-            raise ConfigFileError(f"config in {path}: a file cannot name another; use --config or {ENV_PREFIX}CONFIG")
-        return values
-
-
-def engine_server(text: str) -> str:
-    """An inference server as `engine` names it, without a slash at the end; `ValueError` for what is none."""
-    url, mark, ranks = text.partition("#")
-    if "://" not in url:
-        raise ValueError(f"must begin with http:// or https://, as in http://{url}")
-    try:
-        parts = urlsplit(url)
-        is_sound = _ENGINE_URL.fullmatch(url) is not None and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_sound = False
-    if not is_sound:
-        raise ValueError("must be http[s]://host[:port][/base/path], with no user or query, and #dp=N for ranks")
-    whole = url.rstrip("/") + mark + ranks
-    addresses(whole)
-    return whole
-
-
-def _header_name(name: str) -> str:
-    if not _HEADER_NAME.fullmatch(name):
-        raise ValueError("must be a header's name, such as x-session-id")
-    return name.lower()
-
-
-def _body_field(path: str) -> str:
-    if not all(step.strip() for step in path.split(".")):
-        raise ValueError("must be a dotted path into the body, such as metadata.session_id")
-    return path
-
-
-def _endpoint_rule(text: str) -> EndpointRule:
-    if text.startswith(_GENERATE):
-        return parse_endpoint_rule(text.removeprefix(_GENERATE), EndpointKind.GENERATE)
-    return parse_endpoint_rule(text, EndpointKind.PASS)
-
-
-def _path_rule(text: str) -> str:
-    _endpoint_rule(text)
-    return text
-
-
-def _lease(value: object) -> object:
-    if value == "auto":
-        return value
-    try:
-        seconds = float(str(value))
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise ValueError("must be auto, or seconds, 0 or more")
-    return seconds
-
-
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-def _named_server(text: str) -> str:
-    if not text.startswith("http://"):
-        raise ValueError("must begin with http://: the certificate of an address is no name's")
-    return engine_server(text)
-
-
-EngineUrl = Annotated[str, AfterValidator(engine_server)]
-NamedUrl = Annotated[str, AfterValidator(_named_server)]
-HeaderName = Annotated[str, AfterValidator(_header_name)]
-BodyField = Annotated[str, AfterValidator(_body_field)]
-PathRule = Annotated[str, AfterValidator(_path_rule)]
-OptionValue = bool | int | float | str
 
 
 class GatewaySettings(BaseSettings):
@@ -212,7 +100,7 @@ class GatewaySettings(BaseSettings):
         DEFAULT_END_HEADERS, description="Headers that are `true` on a session's last request"
     )
     session_ttl_s: float = Field(1800.0, gt=0, description="Silence after which a session is forgotten")
-    idle_lease: Annotated[Literal["auto"] | float, BeforeValidator(_lease)] = Field(
+    idle_lease: LeaseSeconds = Field(
         "auto", description="Seconds that a session in a tool call keeps its place; `auto` learns them"
     )
 
@@ -249,10 +137,15 @@ class GatewaySettings(BaseSettings):
         description="Redis 7 or Valkey: `redis://`, `rediss://`, `unix://`, `redis+sentinel://`, `redis+cluster://`",
     )
     redis_prefix: str = Field("concur", min_length=1, description="Begins every key; gateways that share it are one")
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
-        "info", description="Least level that is logged: debug, info, warning or error"
-    )
+    log_level: LogLevel = Field("info", description="Least level that is logged: debug, info, warning or error")
     log_format: Literal["text", "json"] = Field("text", description="Form of a log line: text or json")
+    log_requests: bool = Field(default=False, description="Log a line for each request when it is over")
+    hash_sessions: bool = Field(
+        default=False, description="Name sessions in logs and traces by the SHA-256 of their keys, 16 digits of it"
+    )
+    otlp_endpoint: CollectorUrl | None = Field(
+        None, description="OpenTelemetry collector that gets a trace of each request, as `http://collector:4318`"
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -264,7 +157,7 @@ class GatewaySettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - nothing here is secret
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, environment, file: the stronger first."""
-        return init_settings, _Environment(settings_cls), _ConfigFile(settings_cls)
+        return init_settings, Environment(settings_cls), ConfigFile(settings_cls)
 
     @property
     def addresses(self) -> tuple[EngineAddress, ...]:
@@ -274,7 +167,7 @@ class GatewaySettings(BaseSettings):
     @property
     def endpoint_rules(self) -> tuple[EndpointRule, ...]:
         """`allow_paths`, parsed."""
-        return tuple(_endpoint_rule(text) for text in self.allow_paths)
+        return tuple(endpoint_rule(text) for text in self.allow_paths)
 
     @field_validator("*", mode="before")
     @classmethod

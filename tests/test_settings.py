@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from concur_proxy.config_file import ConfigFileError
-from concur_proxy.settings import GatewaySettings, split_list
+from concur_proxy.setting_kinds import split_list
+from concur_proxy.settings import GatewaySettings
 from concur_proxy.wire.endpoint_rule import EndpointKind
 
 ENGINE = "http://gpu:8000"

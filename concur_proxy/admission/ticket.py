@@ -24,6 +24,7 @@ class Ticket:
         "engine",
         "finished",
         "first_token_at",
+        "found",
         "number",
         "outcome",
         "promised_tokens",
@@ -32,6 +33,8 @@ class Ticket:
 
     def __init__(self, *, session: "Session", number: int, now: float, deadline: float, body_bytes: int) -> None:
         self.session = session
+        self.found = session.state
+        """Where the session stood when the request came."""
         self.number = number
         """Arrival order over all tickets of a gate; breaks ties between equal deadlines."""
         self.arrived_at = now

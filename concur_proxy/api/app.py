@@ -17,6 +17,7 @@ from concur_proxy.api.by_hand import HandSettings
 from concur_proxy.api.engine_admin import EngineCalls
 from concur_proxy.api.live_page import add_page_routes
 from concur_proxy.api.messages import Receive, Scope, Send
+from concur_proxy.api.naming import serve_named
 from concur_proxy.api.operations import Operations
 from concur_proxy.api.parts import GatewayParts, RelayOptions, RequestReaders
 from concur_proxy.api.pool import EnginePool
@@ -34,6 +35,7 @@ from concur_proxy.telemetry.generations import GenerationMetrics
 from concur_proxy.telemetry.recorder import TraceRecorder
 from concur_proxy.telemetry.requests import RequestMetrics
 from concur_proxy.telemetry.store import StoreCollector
+from concur_proxy.telemetry.tracing import NoTracing, Tracing
 
 Clock = Callable[[], float]
 
@@ -63,6 +65,7 @@ class GatewayApp:
         self.store = store
         self._admitter = Admitter(store, clock)
         self._upstream = Upstream(connect_timeout_s=settings.connect_timeout_s)
+        self._tracing = _tracing(settings.otlp_endpoint)
         self._recorder = None if settings.record is None else TraceRecorder(settings.record, clock)
         registry = CollectorRegistry()
         generations = GenerationMetrics(registry)
@@ -80,6 +83,7 @@ class GatewayApp:
                 upstream=self._upstream,
                 metrics=RequestMetrics(registry),
                 generations=generations,
+                tracing=self._tracing,
                 clock=clock,
                 recorder=self._recorder,
             )
@@ -115,7 +119,7 @@ class GatewayApp:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["path"] in ADMIN_PATHS:
-            await self._admin(scope, receive, send)
+            await serve_named(self._admin, scope, receive, send)
         else:
             await self._relay(scope, receive, send)
 
@@ -155,6 +159,7 @@ class GatewayApp:
         await self.store.stop()
         self._admitter.close()
         await self._upstream.close()
+        await self._tracing.close()
         if self._recorder is not None:
             self._recorder.close()
         await send({"type": "lifespan.shutdown.complete"})
@@ -164,3 +169,11 @@ class GatewayApp:
             group.create_task(self._pool.run())
             if self._reloader is not None:
                 group.create_task(self._reloader.run())
+
+
+def _tracing(endpoint: str | None) -> Tracing:
+    if endpoint is None:
+        return NoTracing()
+    from concur_proxy.telemetry.otlp import OtlpTracing  # noqa: PLC0415 - OpenTelemetry is an extra
+
+    return OtlpTracing(endpoint)

@@ -14,6 +14,7 @@ from concur_proxy.api.messages import BodyTooLarge, ClientGone, Receive, Scope, 
 from concur_proxy.api.model_lists import merged_models
 from concur_proxy.api.parts import GatewayParts
 from concur_proxy.telemetry.generations import Generation
+from concur_proxy.telemetry.request_note import RequestNote, shown_session
 from concur_proxy.wire.endpoints import Endpoint
 from concur_proxy.wire.fault import GatewayFault
 from concur_proxy.wire.models import LIST_PATH
@@ -23,7 +24,9 @@ from concur_proxy.wire.request_head import BodyFault, RequestHead
 logger = logging.getLogger(__name__)
 
 QUEUE_WAIT_HEADER = b"x-concur-queue-wait-s"
-ENGINE_HEADER = b"x-concur-engine"
+
+SESSION_STATE_HEADER = b"x-concur-session-state"
+"""Where the session stood when its request came: `queued` (new), `active` (with its place) or `paused` (without)."""
 
 HOLD_SHARE = 0.9
 """Part of a client's own time-out after which its hold ends, so that it gets an answer that it can act upon."""
@@ -38,15 +41,24 @@ FAULTS = {
 class Exchange:
     """Admits, relays and accounts for one request; whatever happens, its place is given up exactly once."""
 
-    def __init__(self, parts: GatewayParts, endpoint: Endpoint, scope: Scope, receive: Receive, answer: Answer) -> None:
+    def __init__(
+        self,
+        parts: GatewayParts,
+        endpoint: Endpoint,
+        scope: Scope,
+        receive: Receive,
+        answer: Answer,
+        note: RequestNote,
+    ) -> None:
         self._parts = parts
         self._endpoint = endpoint
         self._scope = scope
         self._receive = receive
         self._answer = answer
+        self._note = note
         self._client_gone = False
         self._was_admitted = False
-        self._hop = Hop(parts, endpoint, scope, answer)
+        self._hop = Hop(parts, endpoint, scope, answer, note)
 
     async def run(self) -> None:
         """Serve the request; returns when the answer has ended, has broken off, or nobody listens any more."""
@@ -54,6 +66,7 @@ class Exchange:
         try:
             body = await read_body(self._receive, self._scope["headers"], limit=limit)
         except ClientGone:
+            self._note.failure = "client_gone"
             return
         except BodyTooLarge:
             await self._refuse(GatewayFault.BODY_TOO_LARGE, f"the limit is {limit} bytes")
@@ -78,6 +91,7 @@ class Exchange:
             if not self._client_gone:
                 raise
             task.uncancel()
+            self._note.failure = "client_gone"
             self._parts.metrics.failed("client_gone")
         finally:
             watcher.remove_done_callback(on_gone)
@@ -97,6 +111,7 @@ class Exchange:
             await self._end(await self._hop.pass_on(home, body))
             return
         head = parts.readers.passing_head(path, parts.readers.facts.read(self._scope["headers"]), body)
+        self._note.model = head.model
         engine = parts.store.candidates(head.model)[0]
         setback = await self._hop.pass_on(engine, body)
         if setback is not None and (other := self._other_engine(engine, setback, head)) is not None:
@@ -116,6 +131,9 @@ class Exchange:
             key = parts.response_homes.session_after(head.previous_response_id)
         if key is None:
             parts.metrics.unkeyed()
+        else:
+            self._note.of_session(shown_session(key, hashed=parts.options.hash_sessions))
+        self._note.model, self._note.is_stream = head.model, head.is_stream
         hold_s = parts.options.max_hold_s
         if facts.client_timeout_s is not None:
             hold_s = min(hold_s, facts.client_timeout_s * HOLD_SHARE)
@@ -154,8 +172,8 @@ class Exchange:
         """Tell the client what became of its request, in the answer's headers."""
         if self._parts.options.tell_clients:
             self._answer.tell(QUEUE_WAIT_HEADER, b"%.3f" % ticket.held_s)
-            if ticket.outcome is Outcome.ADMITTED:
-                self._answer.tell(ENGINE_HEADER, ticket.engine.encode("latin-1", "replace"))
+            if not ticket.session.one_shot:
+                self._answer.tell(SESSION_STATE_HEADER, ticket.found.value.encode())
 
     def _other_engine(self, engine: str, setback: Setback, head: RequestHead) -> str | None:
         """Another engine for a request that this one failed before it answered, if it may be sent to one."""
@@ -177,15 +195,21 @@ class Exchange:
     async def _hold(self, ticket: Ticket, head: RequestHead) -> Outcome:
         parts = self._parts
         interval_s = parts.options.keepalive_comments_s if head.is_stream else 0.0
-        try:
-            while (outcome := ticket.outcome) is None:
-                if not await parts.admitter.wait(ticket, timeout_s=interval_s or None):
-                    position, wait_s = parts.store.expected_wait(ticket)
-                    await self._answer.keep_alive(position=position, expected_wait_s=wait_s)
-            return outcome
-        finally:
-            if ticket.outcome is not None:
-                parts.metrics.waited(ticket.outcome, ticket.held_s)
+        with self._note.span.wait() as span:
+            try:
+                while (outcome := ticket.outcome) is None:
+                    if not await parts.admitter.wait(ticket, timeout_s=interval_s or None):
+                        position, wait_s = parts.store.expected_wait(ticket)
+                        await self._answer.keep_alive(position=position, expected_wait_s=wait_s)
+                return outcome
+            finally:
+                if ticket.outcome is not None:
+                    self._waited(ticket.outcome, ticket.held_s)
+                    span.decided(ticket.outcome.value, ticket.engine)
+
+    def _waited(self, outcome: Outcome, seconds: float) -> None:
+        self._parts.metrics.waited(outcome, seconds)
+        self._note.held(seconds)
 
     async def _refuse_held(self, ticket: Ticket, outcome: Outcome) -> None:
         position, wait_s = self._parts.store.expected_wait(ticket)
@@ -195,9 +219,12 @@ class Exchange:
 
     def _settle(self, ticket: Ticket, head: RequestHead) -> None:
         if ticket.is_held:
-            self._parts.metrics.waited(Outcome.CLIENT_GONE, self._parts.clock() - ticket.arrived_at)
+            self._waited(Outcome.CLIENT_GONE, self._parts.clock() - ticket.arrived_at)
         usage = self._hop.tap.usage
         ticket.first_token_at = self._hop.first_token_at
+        self._note.usage = usage
+        if head.is_stream and ticket.first_token_at is not None:
+            self._note.first_token_s = ticket.first_token_at - ticket.arrived_at
         self._parts.admitter.finish(
             ticket,
             prompt_tokens=None if usage is None else usage.prompt_tokens,
@@ -227,5 +254,6 @@ class Exchange:
         )
 
     async def _refuse(self, fault: GatewayFault, detail: str = "", *, retry_after_s: float | None = None) -> None:
+        self._note.failure = fault.code
         self._parts.metrics.failed(fault.code)
         await self._answer.refuse(fault, detail, retry_after_s=retry_after_s)

@@ -7,11 +7,15 @@ from functools import partial
 
 from concur_proxy.api.answer import Answer
 from concur_proxy.api.late_error import MAX_BODY_BYTES
-from concur_proxy.api.messages import Scope
+from concur_proxy.api.messages import Fields, Scope
 from concur_proxy.api.parts import GatewayParts
 from concur_proxy.api.response_id_tap import ResponseIdTap
 from concur_proxy.api.tap import NoTap, Tap, choose_tap
-from concur_proxy.runtime.upstream import EngineBroke, EngineUnreachable, UpstreamResponse
+from concur_proxy.runtime.engine_connection import EngineBroke, EngineUnreachable
+from concur_proxy.runtime.monitor import EngineMonitor
+from concur_proxy.runtime.upstream import UpstreamResponse
+from concur_proxy.telemetry.request_note import RequestNote
+from concur_proxy.telemetry.tracing import CONTEXT_HEADERS, RelaySpan
 from concur_proxy.wire.api_shape import ApiShape
 from concur_proxy.wire.endpoints import Endpoint
 from concur_proxy.wire.fault import GatewayFault
@@ -25,6 +29,7 @@ logger = logging.getLogger(__name__)
 OVERLOADED = frozenset({429, 503})
 """Statuses by which an engine says that it has no room."""
 
+ENGINE_HEADER = b"x-concur-engine"
 RANK_HEADER = b"x-data-parallel-rank"
 """Pins a request to the rank where its session's cache is: vLLM and SGLang."""
 
@@ -47,11 +52,16 @@ class Setback:
 class Hop:
     """Passes one request on, and its answer back; to a second engine where the first one failed."""
 
-    def __init__(self, parts: GatewayParts, endpoint: Endpoint, scope: Scope, answer: Answer) -> None:
+    def __init__(
+        self, parts: GatewayParts, endpoint: Endpoint, scope: Scope, answer: Answer, note: RequestNote
+    ) -> None:
         self._parts = parts
         self._endpoint = endpoint
         self._scope = scope
         self._answer = answer
+        self._note = note
+        self._context: Fields = []
+        """Headers by which the engine goes on with the request's trace."""
         self.tap: Tap = NoTap()
         """What reads the answer."""
         self.first_token_at: float | None = None
@@ -94,8 +104,30 @@ class Hop:
         if monitor is None:  # of several gateways, the one that leads knows an engine that this one does not yet
             detail = f"{engine} is no engine of this gateway"
             return Setback(fault=GatewayFault.ENGINE_UNREACHABLE, detail=detail, may_have_begun=False)
+        note = self._note
+        note.engine = engine
+        if self._parts.options.tell_clients:
+            self._answer.tell(ENGINE_HEADER, engine.encode("latin-1", "replace"))
+        with note.span.relay(
+            engine=engine,
+            url=monitor.address.url,
+            provider=monitor.dialect,
+            model=note.model,
+            is_stream=note.is_stream,
+        ) as span:
+            self._context, began = span.context, self._parts.clock()
+            setback = await self._exchange(monitor, body, tap, span)
+            if setback is not None:
+                span.failed(setback.fault.code)
+            first = self.first_token_at if note.is_stream else None
+            span.told(self.tap.usage, None if first is None else first - began)
+        return setback
+
+    async def _exchange(
+        self, monitor: EngineMonitor, body: bytes, tap: Callable[[UpstreamResponse], Tap], span: RelaySpan
+    ) -> Setback | None:
         try:
-            response = await self.send(engine, body)
+            response = await self.send(monitor.engine, body)
         except EngineUnreachable as error:
             monitor.on_unreachable(str(error))
             return Setback(fault=GatewayFault.ENGINE_UNREACHABLE, detail=str(error), may_have_begun=False)
@@ -103,14 +135,17 @@ class Hop:
             monitor.on_broken(str(error))
             return Setback(fault=GatewayFault.ENGINE_BROKE, detail=str(error), may_have_begun=True)
         try:
+            span.answered(response.status)
             monitor.on_answer(response.status)
             if response.status in OVERLOADED and self._endpoint.is_generating:
-                self._parts.store.overloaded(engine)
+                self._parts.store.overloaded(monitor.engine)
             self.tap = tap(response)
             await self._hand_on(response)
         except EngineBroke as error:
             logger.warning("%s %s: answer cut off: %s", self._scope["method"], self._endpoint.route, error)
             self._answer.cut_off()
+            self._note.failure = "engine_broke_midstream"
+            span.failed("engine_broke_midstream")
             self._parts.metrics.failed("engine_broke_midstream")
         finally:
             response.close()
@@ -132,6 +167,8 @@ class Hop:
         if address.rank is not None:
             headers = [field for field in headers if field[0] != RANK_HEADER]
             headers.append((RANK_HEADER, b"%d" % address.rank))
+        if self._context:
+            headers = [field for field in headers if field[0] not in CONTEXT_HEADERS] + self._context
         return await self._parts.upstream.send(
             address.url, scope["method"], target, headers, body if has_body else None
         )

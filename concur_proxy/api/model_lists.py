@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 
-from concur_proxy.runtime.upstream import EngineBroke, EngineUnreachable, UpstreamResponse
+from concur_proxy.runtime.engine_connection import EngineBroke, EngineUnreachable
+from concur_proxy.runtime.upstream import UpstreamResponse
 from concur_proxy.wire.models import merge_lists
 
 TIMEOUT_S = 5.0

@@ -12,6 +12,7 @@ from concur_proxy.stores.store import SessionStore
 from concur_proxy.telemetry.generations import GenerationMetrics
 from concur_proxy.telemetry.recorder import TraceRecorder
 from concur_proxy.telemetry.requests import RequestMetrics
+from concur_proxy.telemetry.tracing import Tracing
 from concur_proxy.wire.endpoints import EndpointCatalogue
 from concur_proxy.wire.models import model_in_form, model_in_path
 from concur_proxy.wire.request_facts import RequestFacts, RequestFactsReader
@@ -30,6 +31,8 @@ class RelayOptions:
     tell_clients: bool
     keepalive_comments_s: float
     """Seconds between SSE comments to a held streaming request; 0 for none."""
+    log_requests: bool
+    hash_sessions: bool
 
     @classmethod
     def of(cls, settings: GatewaySettings) -> "RelayOptions":
@@ -41,6 +44,8 @@ class RelayOptions:
             ask_usage=settings.ask_usage,
             tell_clients=settings.tell_clients,
             keepalive_comments_s=settings.keepalive_comments_s,
+            log_requests=settings.log_requests,
+            hash_sessions=settings.hash_sessions,
         )
 
 
@@ -85,6 +90,7 @@ class GatewayParts:
     upstream: Upstream
     metrics: RequestMetrics
     generations: GenerationMetrics
+    tracing: Tracing
     clock: Callable[[], float]
     recorder: TraceRecorder | None = None
     response_homes: ResponseHomes = field(default_factory=ResponseHomes)

@@ -10,9 +10,9 @@ import httpx
 from concur_proxy import plugins
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease, LearnedLease, Lease
 from concur_proxy.admission.numbers import Numbers
-from concur_proxy.admission.state import GateOptions
 from concur_proxy.control.governor import GovernorOptions, WindowGovernor
 from concur_proxy.control.law import ControlLaw
 from concur_proxy.control.options import OptionValue

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from concur_proxy.control.options import OptionValue
-from concur_proxy.settings import engine_server
+from concur_proxy.setting_kinds import engine_server
 
 
 class Question(BaseModel):

@@ -8,7 +8,9 @@ from uuid import uuid4
 from concur_proxy.api.answer import Answer
 from concur_proxy.api.exchange import Exchange
 from concur_proxy.api.messages import Receive, Scope, Send
+from concur_proxy.api.naming import named
 from concur_proxy.api.parts import GatewayParts, RelayOptions
+from concur_proxy.telemetry.request_note import NOTE, RequestNote, log_request
 from concur_proxy.wire.endpoints import Refusal
 from concur_proxy.wire.fault import GatewayFault
 from concur_proxy.wire.request_id import REQUEST_ID, find_request_id
@@ -28,43 +30,58 @@ class Relay:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request."""
-        answer = Answer(scope, send)
-        if self._parts.options.tell_clients:
-            request_id = find_request_id(scope["headers"])
-            if request_id is None:
-                request_id = uuid4().hex.encode()
-                if all(name != REQUEST_ID for name, _ in scope["headers"]):
-                    scope = {**scope, "headers": [*scope["headers"], (REQUEST_ID, request_id)]}
+        parts, answer = self._parts, Answer(scope, send)
+        began = parts.clock()
+        request_id = find_request_id(scope["headers"])
+        if parts.options.tell_clients:
+            scope, request_id = named(scope)
             answer.tell(REQUEST_ID, request_id)
+        name = None if request_id is None else request_id.decode()
+        with parts.tracing.request(scope["method"], scope["path"], scope["headers"], name) as span:
+            note = RequestNote(method=scope["method"], request_id=name, span=span)
+            token = NOTE.set(note)
+            try:
+                await self._serve_or_tell(scope, receive, answer, note)
+            finally:
+                note.ended(answer.status)
+                if parts.options.log_requests:
+                    log_request(note, status=answer.status, duration_s=parts.clock() - began)
+                NOTE.reset(token)
+
+    async def _serve_or_tell(self, scope: Scope, receive: Receive, answer: Answer, note: RequestNote) -> None:
+        """Serve; whatever goes wrong, the client is told of it where that is still possible."""
         try:
-            await self._serve(scope, receive, answer)
+            await self._serve(scope, receive, answer, note)
         except asyncio.CancelledError:
             # The server stops, and this answer has used up the time that answers in flight are given.
             if answer.status is None:
-                await self._refuse(answer, GatewayFault.DRAINING)
+                await self._refuse(answer, note, GatewayFault.DRAINING)
         except Exception:  # the outermost place where the client can still be told
             reference = uuid4().hex[:12]
             logger.exception("%s %r failed, reference %s", scope["method"], scope["path"][:200], reference)
             if answer.status is None:
-                await self._refuse(answer, GatewayFault.INTERNAL, f"reference {reference}")
+                await self._refuse(answer, note, GatewayFault.INTERNAL, f"reference {reference}")
             else:
+                note.failure = GatewayFault.INTERNAL.code
                 self._parts.metrics.failed(GatewayFault.INTERNAL.code)
                 answer.cut_off()
 
-    async def _serve(self, scope: Scope, receive: Receive, answer: Answer) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, answer: Answer, note: RequestNote) -> None:
         path: str = scope["path"]
         limit = self._parts.options.max_header_bytes
         if sum(len(name) + len(value) for name, value in scope["headers"]) > limit:
-            await self._refuse(answer, GatewayFault.HEADERS_TOO_LARGE, f"the limit is {limit} bytes")
+            await self._refuse(answer, note, GatewayFault.HEADERS_TOO_LARGE, f"the limit is {limit} bytes")
             return
         found = self._parts.readers.catalogue.find(scope["method"], path)
         if isinstance(found, Refusal):
-            await self._refuse(answer, found.fault, f"{scope['method']} {path[:200]}", allow=found.allow)
+            await self._refuse(answer, note, found.fault, f"{scope['method']} {path[:200]}", allow=found.allow)
             return
-        await Exchange(self._parts, found, scope, receive, answer).run()
+        note.routed(found.route)
+        await Exchange(self._parts, found, scope, receive, answer, note).run()
 
     async def _refuse(
-        self, answer: Answer, fault: GatewayFault, detail: str = "", *, allow: tuple[str, ...] = ()
+        self, answer: Answer, note: RequestNote, fault: GatewayFault, detail: str = "", *, allow: tuple[str, ...] = ()
     ) -> None:
+        note.failure = fault.code
         self._parts.metrics.failed(fault.code)
         await answer.refuse(fault, detail, allow=allow)

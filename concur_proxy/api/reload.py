@@ -13,7 +13,7 @@ POLL_S = 1.0
 RELOADABLE = frozenset(
     {
         *("engine", "max_hold_s", "keepalive_comments_s", "ask_usage", "tell_clients"),
-        *("max_body_bytes", "max_header_bytes", "log_level"),
+        *("max_body_bytes", "max_header_bytes", "log_level", "log_requests", "hash_sessions"),
     }
 )
 """What takes effect at once; everything else does at the next start."""

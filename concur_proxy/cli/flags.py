@@ -9,7 +9,8 @@ from pydantic.fields import FieldInfo
 
 from concur_proxy import plugins
 from concur_proxy.cli.parser import CommandParser
-from concur_proxy.settings import GatewaySettings, split_list
+from concur_proxy.setting_kinds import split_list
+from concur_proxy.settings import GatewaySettings
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "engines": (
@@ -40,7 +41,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     ),
     "waiting": ("max_waiting_sessions", "max_hold_s", "keepalive_comments_s"),
     "relaying": ("ask_usage", "tell_clients", "allow_paths", "max_body_bytes", "max_header_bytes"),
-    "running": ("config", "record", "log_level", "log_format"),
+    "running": ("config", "record", "log_level", "log_format", "log_requests", "hash_sessions", "otlp_endpoint"),
 }
 """Every setting, in the order of `--help`."""
 
@@ -72,6 +73,7 @@ _METAVARS = {
     "allow_paths": "RULE",
     "log_level": "LEVEL",
     "log_format": "FORMAT",
+    "otlp_endpoint": "URL",
 }
 
 

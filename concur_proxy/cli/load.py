@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -15,7 +16,8 @@ from concur_proxy.cli.flags import LAWS, PLACEMENTS, STORES, default_of, flag_of
 from concur_proxy.cli.secrets import redacted
 from concur_proxy.config_file import ConfigFileError, read_config_file
 from concur_proxy.config_lines import line_of
-from concur_proxy.settings import ENV_PREFIX, SDK_TIMEOUT_S, GatewaySettings
+from concur_proxy.setting_sources import ENV_PREFIX
+from concur_proxy.settings import SDK_TIMEOUT_S, GatewaySettings
 
 _SERVICE_LINK = re.compile(r".+_SERVICE_(HOST|PORT(_.+)?)|.+_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
 """Variables that Kubernetes gives each pod for the Services beside it; `concur-proxy` would make CONCUR_PROXY_PORT."""
@@ -43,6 +45,8 @@ def load_settings(flags: Mapping[str, object]) -> GatewaySettings:
     problems.extend(_plugin_problems(settings, origins))
     if settings.record is not None and not is_writable(settings.record):
         problems.append(f"{origins.tell('record')}: cannot be written")
+    if settings.otlp_endpoint is not None and not _can_trace():
+        problems.append(f"{origins.tell('otlp_endpoint')}: needs OpenTelemetry: pip install 'concur-proxy[otel]'")
     if problems:
         raise SettingsError(problems)
     return settings
@@ -61,6 +65,14 @@ def advise(settings: GatewaySettings) -> list[str]:
             "unless told otherwise, and then ask again"
         )
     return advice
+
+
+def _can_trace() -> bool:
+    try:
+        import_module("concur_proxy.telemetry.otlp")
+    except ImportError:
+        return False
+    return True
 
 
 class Origins:

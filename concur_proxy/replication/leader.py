@@ -225,6 +225,7 @@ class Leader:
             join=self._joins[replica],
             number=number,
             outcome=ticket.outcome.value,
+            found=ticket.found.value,
             engine=ticket.engine,
             rank=ticket.session.rank,
             position=position,

@@ -139,6 +139,8 @@ class Decided(Message, frozen=True, kw_only=True):
     rank: int
     position: int
     wait_s: float
+    found: str = "queued"
+    """A `SessionState`'s value: where the session stood when the request came. A leader of before does not tell."""
 
 
 class Rejoin(Message, frozen=True, kw_only=True):

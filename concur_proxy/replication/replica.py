@@ -7,7 +7,7 @@ from itertools import takewhile
 
 from concur_proxy.admission.holds import Holds
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.session import Session
+from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.replication.messages import Abandon, Arrive, Claim, Decided, Finish, Held, Join, ToReplica
 
@@ -144,6 +144,7 @@ class Replica:
                 ticket = entry.ticket
                 self._holds.remove(ticket)
                 ticket.outcome, ticket.engine, ticket.decided_at = Outcome(message.outcome), message.engine, now
+                ticket.found = SessionState(message.found)
                 if ticket.outcome is not Outcome.ADMITTED:
                     self._let_go(ticket)
                 decided.append(ticket)

@@ -6,11 +6,11 @@ from functools import partial
 from concur_proxy import plugins
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease, LearnedLease
 from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.snapshot import GateSnapshot
-from concur_proxy.admission.state import GateOptions
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.governor import GovernorOptions, WindowGovernor
 from concur_proxy.control.law import ControlLaw

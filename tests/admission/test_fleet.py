@@ -3,7 +3,6 @@ from collections.abc import Sequence
 import pytest
 
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.session import SessionState
 from concur_proxy.admission.ticket import Ticket
 from tests.admission.fleets import LEASE_S, FleetScene
 from tests.admission.gates import load
@@ -106,80 +105,6 @@ def test_a_line_whose_head_was_served_elsewhere_moves_on() -> None:
     assert (large.is_held, small.is_held) == (True, True)
     assert scene.finish(running) == [large, small]
     assert _engines([large, small]) == ["b", "a"]
-
-
-def test_new_sessions_avoid_an_engine_that_is_down() -> None:
-    scene = FleetScene("a", "b", windows={"b": 5.0})
-    scene.fleet.mark_down("a")
-    assert scene.fleet.down == {"a"}
-    assert _engines([scene.arrive(key) for key in "xyz"]) == ["b"] * 3
-    scene.fleet.mark_up("a")
-    assert scene.arrive("w").engine == "a"
-
-
-def test_an_idle_session_of_a_dead_engine_resumes_on_a_live_one_before_new_ones() -> None:
-    scene = FleetScene("a", "b")
-    scene.finish(scene.arrive("x"))
-    running = scene.arrive("y")
-    scene.fleet.mark_down("a")
-    new = scene.arrive("z")
-    back = scene.arrive("x")
-    assert (scene.home("x"), back.session.state) == ("b", SessionState.PAUSED)
-    scene.fleet.end("y", now=0.0)
-    assert scene.finish(running) == [back]
-    assert (back.engine, new.is_held) == ("b", True)
-
-
-def test_sessions_that_wait_for_a_dead_engine_move_to_a_live_one_with_the_next_event() -> None:
-    scene = FleetScene("a", "b", windows={"a": 2.0})
-    dying = scene.arrive("x")
-    running = scene.arrive("y")
-    scene.finish(scene.arrive("w"))
-    scene.fleet.resize("a", 1.0, now=0.0)
-    new, resuming = scene.arrive("z"), scene.arrive("w")
-    assert [scene.home(key) for key in "xywz"] == ["a", "b", "a", "a"]
-    extra = scene.arrive("v")
-    scene.fleet.mark_down("a")
-    # The request that found the engine dead ends: nobody who waits is sent after it.
-    assert scene.finish(dying) == []
-    assert {scene.home(key) for key in "wzv"} == {"b"}
-    assert [scene.fleet.expected_wait(ticket, now=0.0)[0] for ticket in (resuming, new, extra)] == [1, 2, 3]
-    scene.fleet.end("y", now=0.0)
-    assert scene.finish(running) == [resuming]
-
-
-def test_while_every_engine_is_down_sessions_wait_and_pass_as_ever() -> None:
-    scene = FleetScene("a", "b")
-    for engine in "ab":
-        scene.fleet.mark_down(engine)
-    tickets = [scene.arrive(None) for _ in range(3)]
-    assert [ticket.outcome for ticket in tickets] == [Outcome.ADMITTED, Outcome.ADMITTED, None]
-    assert scene.finish(tickets[0]) == [tickets[2]]
-
-
-def test_sessions_that_waited_while_every_engine_was_down_follow_the_first_that_is_back() -> None:
-    scene = FleetScene("a", "b", windows={"b": 9.0})
-    scene.fleet.mark_down("a")
-    for number in range(9):
-        scene.arrive(f"s{number}")
-    scene.fleet.mark_down("b")
-    scene.arrive("x")
-    held = [scene.arrive("y"), scene.arrive("z")]
-    assert {ticket.outcome for ticket in held} == {None}
-    scene.fleet.mark_up("b")
-    assert sorted(scene.fleet.resize("b", 12.0, now=0.0), key=lambda ticket: ticket.number) == held
-    assert _engines(held) == ["b", "b"]
-
-
-def test_an_answer_that_is_still_coming_from_a_dead_engine_may_end() -> None:
-    scene = FleetScene("a", "b")
-    answer = scene.arrive("x")
-    scene.fleet.mark_down("a")
-    parallel = scene.arrive("x")
-    assert parallel.engine == "a"
-    scene.finish(parallel)
-    scene.finish(answer)
-    assert scene.arrive("x").engine == "b"
 
 
 def test_finishing_what_is_not_in_flight_does_nothing() -> None:

@@ -1,7 +1,5 @@
 """Sessions that a person stops, lets go on, and puts first."""
 
-import pytest
-
 from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.record import SessionRecord
 from concur_proxy.admission.session import SessionState
@@ -123,12 +121,3 @@ def test_another_process_knows_of_a_stop_and_a_preference() -> None:
     assert released == [], "what is held of it waits on"
     other.finish(claimed)
     assert session.state is SessionState.PAUSED
-
-
-@pytest.mark.parametrize("again", [-1, -5])
-def test_numbers_below_0_stay_apart(again: int) -> None:
-    numbers = Numbers(after=100)
-    assert numbers.take(again) == again
-    assert numbers.take(again) == again - 1
-    assert numbers.take_least() == again - 2
-    assert next(numbers) == 101

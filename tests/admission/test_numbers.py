@@ -1,3 +1,5 @@
+import pytest
+
 from concur_proxy.admission.numbers import Numbers
 
 
@@ -18,3 +20,12 @@ def test_one_beyond_all_that_were_given_moves_these_on_and_one_among_them_is_not
     assert numbers.take(500) == 500
     assert numbers.take(400) == 501
     assert next(numbers) == 502
+
+
+@pytest.mark.parametrize("again", [-1, -5])
+def test_numbers_below_0_stay_apart(again: int) -> None:
+    numbers = Numbers(after=100)
+    assert numbers.take(again) == again
+    assert numbers.take(again) == again - 1
+    assert numbers.take_least() == again - 2
+    assert next(numbers) == 101

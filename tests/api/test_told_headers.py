@@ -5,7 +5,8 @@ import asyncio
 from tests.api.running_gateway import running_gateway
 from tests.api.scripted_engine import Exchange, Hold, answer, scripted_engine
 
-ALL = {"x-request-id", "x-concur-queue-wait-s", "x-concur-engine"}
+ALL = {"x-request-id", "x-concur-queue-wait-s", "x-concur-engine", "x-concur-session-state"}
+ONE_PLACE = {"law": "static", "law_options": {"window": 1}, "idle_lease": 0}
 
 
 async def test_a_request_is_named_for_engine_and_client() -> None:
@@ -42,6 +43,32 @@ async def test_the_wait_and_the_engine_are_told() -> None:
     waits = [float(got.headers["x-concur-queue-wait-s"]) for got in answers]
     assert waits[0] < 0.1 <= waits[1]
     assert {got.headers["x-concur-engine"] for got in answers} == {engine.url}
+
+
+async def test_it_is_told_whether_the_session_had_its_place() -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url, **ONE_PLACE) as gateway:
+        told = [(await gateway.chat(session)).headers["x-concur-session-state"] for session in "aabab"]
+    assert told == ["queued", "active", "queued", "paused", "paused"]
+
+
+async def test_a_request_without_a_session_has_no_state_of_one() -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
+        assert "x-concur-session-state" not in (await gateway.chat()).headers
+
+
+async def test_what_makes_no_tokens_tells_its_engine_too() -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
+        got = await gateway.client.post("/v1/embeddings", json={"model": "m", "input": "a"})
+    assert got.headers["x-concur-engine"] == engine.url
+    assert "x-concur-queue-wait-s" not in got.headers
+
+
+async def test_the_gateways_own_answers_are_named_too() -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
+        for path in ("/healthz", "/metrics", "/concur/", "/concur/v1/state", "/nowhere"):
+            assert len((await gateway.client.get(path)).headers["x-request-id"]) == 32
+            named = await gateway.client.get(path, headers={"x-request-id": "mine"})
+            assert named.headers.get_list("x-request-id") == ["mine"]
 
 
 async def test_a_refusal_tells_how_long_it_was_held() -> None:

@@ -15,8 +15,8 @@ from itertools import count
 from statistics import median
 
 from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import LearnedLease
-from concur_proxy.admission.state import GateOptions
 from concur_proxy.admission.ticket import Ticket
 
 SIZES = (100, 1_000, 10_000, 100_000)

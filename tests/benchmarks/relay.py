@@ -1,6 +1,7 @@
 """What the relay costs: `python -m tests.benchmarks.relay` compares the gateway with a direct connection, with
-`--redis` also gateways that share a Redis, with `--before DIR` also the gateway of another checkout, and with
-`--clients` the HTTP clients that it could have used (`httpx+aiohttp` needs `pip install httpx-aiohttp`).
+`--redis` also gateways that share a Redis, with `--observed` also one that traces and one that logs requests, with
+`--before DIR` also the gateway of another checkout, and with `--clients` the HTTP clients that it could have used
+(`httpx+aiohttp` needs `pip install httpx-aiohttp`).
 
 The measured process has core 0 for itself; load and engine share core 1. CPU time is the measured process' own, read
 from the kernel, so the ratio between two rows holds although the machine is shared.
@@ -19,6 +20,7 @@ from tests.benchmarks.candidates import CANDIDATES
 from tests.benchmarks.load import Tally, chat_request, run_load
 from tests.benchmarks.process import cpu_seconds, free_port, running
 from tests.stores.redis_server import RedisServer
+from tests.telemetry.otlp_receiver import OtlpReceiver
 
 CONNECTIONS = 64
 EVENTS = 200
@@ -96,26 +98,43 @@ def compare_clients(engine_port: int, seconds: float, names: Sequence[str]) -> N
             print(measure(name, port, pid, seconds).line(), flush=True)
 
 
-def compare_gateway(engine_port: int, seconds: float, *, rounds: int, before: Path | None, shares: bool) -> None:
-    """Direct, and through the gateway; of another checkout as well, and by a shared Redis, where asked. All in turn,
-    several times over: medians.
+def compare_gateway(
+    engine_port: int, seconds: float, *, rounds: int, before: Path | None, shares: bool, observed: bool
+) -> None:
+    """Direct, and through the gateway; of another checkout as well, observed, and by a shared Redis, where asked. All
+    in turn, several times over: medians.
     """
     ways: dict[str, list[Row]] = {}
     for _ in range(rounds):
-        for row in _gateway_rows(engine_port, seconds, before=before, shares=shares):
+        for row in _gateway_rows(engine_port, seconds, before=before, shares=shares, observed=observed):
             ways.setdefault(row.name, []).append(row)
     for rows in ways.values():
         print(_median(rows).line())
 
 
-def _gateway_rows(engine_port: int, seconds: float, *, before: Path | None, shares: bool) -> Iterator[Row]:
+def _gateway_rows(
+    engine_port: int, seconds: float, *, before: Path | None, shares: bool, observed: bool
+) -> Iterator[Row]:
     yield measure("direct", engine_port, None, seconds)
     folders = {"through the gateway before": before} if before else {}
     for name, folder in (folders | {"through the gateway": None}).items():
         with _gateway(engine_port, core=RELAY_CORE, folder=folder) as (port, pid):
             yield measure(name, port, pid, seconds)
-    if not shares:
-        return
+    if observed:
+        yield from _observed_rows(engine_port, seconds)
+    if shares:
+        yield from _shared_rows(engine_port, seconds)
+
+
+def _observed_rows(engine_port: int, seconds: float) -> Iterator[Row]:
+    lines = ("--log-requests", "--log-format", "json", "--log-level", "info")
+    with _gateway(engine_port, *lines, core=RELAY_CORE) as (port, pid):
+        yield measure("with a line for each request", port, pid, seconds)
+    with OtlpReceiver() as collector, _gateway(engine_port, "--otlp-endpoint", collector.url, core=RELAY_CORE) as own:
+        yield measure("with a trace for each request", *own, seconds)
+
+
+def _shared_rows(engine_port: int, seconds: float) -> Iterator[Row]:
     with RedisServer() as redis:
         shared = ("--store", "redis", "--redis-url", redis.url)
         with _gateway(engine_port, *shared, core=RELAY_CORE) as (port, pid):
@@ -133,8 +152,9 @@ def _median(rows: Sequence[Row]) -> Row:
 @contextmanager
 def _gateway(engine_port: int, *flags: str, core: int, folder: Path | None = None) -> Iterator[tuple[int, int]]:
     port = free_port()
-    command = ("serve", "--engine", f"http://127.0.0.1:{engine_port}", "--port", str(port), "--log-level", "error")
-    with running("concur_proxy", *command, *flags, port=port, core=core, folder=folder) as pid:
+    command = ("serve", "--engine", f"http://127.0.0.1:{engine_port}", "--port", str(port))
+    quiet = () if "--log-level" in flags else ("--log-level", "error")
+    with running("concur_proxy", *command, *quiet, *flags, port=port, core=core, folder=folder) as pid:
         yield port, pid
 
 
@@ -144,6 +164,7 @@ def main() -> None:
     parser.add_argument("--clients", action="store_true", help="compare HTTP clients instead of the gateway")
     parser.add_argument("--rounds", type=int, default=1, help="measurements of which the median counts (default 1)")
     parser.add_argument("--redis", action="store_true", help="compare gateways that share a Redis as well")
+    parser.add_argument("--observed", action="store_true", help="compare traces and request lines as well")
     parser.add_argument("--before", type=Path, metavar="DIR", help="compare the gateway of this checkout as well")
     parser.add_argument("--only", choices=sorted(CANDIDATES), action="append", help="only this client; repeatable")
     parser.add_argument("--seconds", type=float, default=4.0, help="length of each measurement (default 4)")
@@ -157,7 +178,14 @@ def main() -> None:
         if given.clients:
             compare_clients(engine_port, given.seconds, given.only or sorted(CANDIDATES))
         else:
-            compare_gateway(engine_port, given.seconds, rounds=given.rounds, before=given.before, shares=given.redis)
+            compare_gateway(
+                engine_port,
+                given.seconds,
+                rounds=given.rounds,
+                before=given.before,
+                shares=given.redis,
+                observed=given.observed,
+            )
 
 
 if __name__ == "__main__":

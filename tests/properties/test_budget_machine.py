@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import LearnedLease
 from concur_proxy.admission.room import EngineLoad
-from concur_proxy.admission.state import GateOptions
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 from tests.properties.ledger import Ledger

@@ -6,12 +6,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.session import Session, SessionState
-from concur_proxy.admission.state import GateOptions
 from concur_proxy.admission.steering import Steering
 from concur_proxy.admission.ticket import Ticket
 from tests.properties.ledger import Ledger, places

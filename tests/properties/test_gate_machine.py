@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.session import SessionState
-from concur_proxy.admission.state import GateOptions
 from concur_proxy.admission.ticket import Ticket
 from tests.properties.ledger import Ledger, places, precedence, waiting
 

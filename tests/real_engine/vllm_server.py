@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 import httpx
@@ -60,6 +60,7 @@ class VllmServer:
         venv: Path = DEFAULT_VENV,
         tells_cached: bool = True,
         ranks: int = 1,
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """`ranks`: data-parallel engines behind the one port, each with `kv_blocks` and a core of its own."""
         self.model = size
@@ -77,6 +78,7 @@ class VllmServer:
             *flags,
         )
         self.ranks = ranks
+        self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -108,7 +110,12 @@ class VllmServer:
                 stderr=subprocess.STDOUT,
                 # from elsewhere, so that no file of this repository can stand in for an installed module
                 cwd=self.log.parent,
-                env={**os.environ, **ENVIRONMENT, "VLLM_CPU_OMP_THREADS_BIND": "|".join(map(str, range(self.ranks)))},
+                env={
+                    **os.environ,
+                    **ENVIRONMENT,
+                    "VLLM_CPU_OMP_THREADS_BIND": "|".join(map(str, range(self.ranks))),
+                    **self._environment,
+                },
                 # a process group to end, but no session: where the kernel schedules by session (autogroup), vLLM's
                 # spinning on sched_yield starves all others on its cores for seconds (seen with Linux 6.18)
                 process_group=0,

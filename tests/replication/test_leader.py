@@ -1,5 +1,7 @@
+from concur_proxy.admission.session import SessionState
 from concur_proxy.replication.leader import Leader
 from concur_proxy.replication.messages import Arrive, Claim, Finish, Join
+from concur_proxy.replication.replica import Replica
 from tests.stores.fleets import make_fleet
 
 
@@ -38,3 +40,23 @@ def test_a_request_that_ended_though_it_is_held_here_waits_no_more() -> None:
     assert leader.fleet.gates["a"].snapshot().held == 0
     leader.receive("r", finish(1), now=2.0)
     assert leader.fleet.gates["a"].snapshot().in_flight == 0
+
+
+def test_a_replica_hears_where_its_session_stood_when_the_request_came() -> None:
+    leader, replica = Leader(make_fleet(window=1.0)), Replica()
+    leader.receive("r", replica.join(now=0.0), now=0.0)
+    found = []
+    for now, key in enumerate("aab"):
+        ticket, message = replica.arrive(key, now=now, deadline=60.0, body_bytes=400)
+        replica.receive([told for _, told in leader.receive("r", message, now=now)], now=now)
+        found.append((ticket.is_in_flight, ticket.found))
+        done = replica.finish(
+            ticket, prompt_tokens=None, completion_tokens=None, cached_tokens=None, client_gone=key == "a"
+        )
+        assert done is not None
+        leader.receive("r", done, now=now)
+    assert found == [
+        (True, SessionState.QUEUED),
+        (True, SessionState.PAUSED),
+        (True, SessionState.QUEUED),
+    ]

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from concur_proxy.telemetry.logs import configure_logging
+from concur_proxy.telemetry.request_note import NOTE, RequestNote
 
 
 @pytest.fixture(autouse=True)
@@ -83,3 +84,29 @@ def test_what_was_configured_before_is_replaced(capsys: pytest.CaptureFixture[st
         configure_logging(level="info", style="text")
     logging.getLogger("x").info("once")
     assert len(lines(capsys)) == 1
+
+
+@pytest.fixture(name="note")
+def _note() -> Iterator[RequestNote]:
+    note = RequestNote(method="POST", request_id="r-1")
+    token = NOTE.set(note)
+    yield note
+    NOTE.reset(token)
+
+
+def test_a_line_about_a_request_names_it(note: RequestNote, capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="info", style="json")
+    logging.getLogger("x").info("sent on")
+    note.of_session("agent-7")
+    logging.getLogger("x").info("cut off")
+    first, second = (json.loads(line) for line in lines(capsys))
+    assert (first["request_id"], "session" in first) == ("r-1", False)
+    assert (second["request_id"], second["session"]) == ("r-1", "agent-7")
+
+
+def test_people_find_the_request_at_the_end_of_its_line(note: RequestNote, capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="info", style="text")
+    note.of_session("agent-7")
+    logging.getLogger("x").warning("cut off")
+    (line,) = lines(capsys)
+    assert line.endswith(" WARNING cut off [request_id=r-1 session=agent-7]")

@@ -34,7 +34,7 @@ class GateOptions:
 
 
 class GateState:
-    """The parts of a gate; only the gate itself changes them."""
+    """The parts of a gate; only the layers above, up to `SessionGate`, change them."""
 
     def __init__(
         self,

@@ -1,0 +1,220 @@
+"""Connections to one engine over HTTP/1.1: a request's bytes go out, and its answer's come in."""
+
+import asyncio
+import re
+import socket
+from typing import cast
+from urllib.parse import urlsplit
+
+import httptools
+
+Headers = list[tuple[bytes, bytes]]
+"""Names and values as on the wire: order, case, duplicates and non-ASCII bytes kept."""
+
+KEEP_IDLE_S = 4.0
+"""Under the 5 s after which uvicorn, hence vLLM and SGLang, closes an idle connection."""
+LAST_STATUS = 599
+"""A server can pass no other on (RFC 9110, 15)."""
+BUFFERED_BYTES = 256 * 1024
+"""Reading from the engine pauses while more than this of an answer is untaken."""
+
+_ENGINE_URL = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?", re.ASCII)
+_FRAMING = frozenset({b"host", b"connection", b"content-length", b"transfer-encoding", b"expect"})
+"""Request headers about the client's own connection; what the engine needs of them is written anew."""
+_TCP_OPTIONS = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6), ("TCP_USER_TIMEOUT", 90_000))
+"""No time-out ends a long answer: a host that vanished without a FIN is the kernel's to notice, in 90 s (tcp(7))."""
+
+
+class EngineUnreachable(Exception):  # noqa: N818  # what happened, as an outcome is named
+    """No connection to the engine: refused, timed out, unknown host, TLS handshake failed."""
+
+
+class EngineBroke(Exception):  # noqa: N818
+    """The connection ended, or spoke no HTTP/1.1, before the answer was complete."""
+
+    def __init__(self, reason: str, *, answered: bool) -> None:
+        super().__init__(reason)
+        self.answered = answered
+        """Whether status and headers had come: a client that has them can only be cut off, else it gets an error."""
+
+
+class Origin:
+    """Where one engine listens, and the connections to it."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if not _ENGINE_URL.fullmatch(url) or not parts.hostname:
+            raise ValueError(f"engine URL {url!r} is not of the form http[s]://host[:port][/prefix]")
+        self.url = url
+        self.is_https = parts.scheme == "https"
+        self.host = parts.hostname
+        self.port = parts.port or (443 if self.is_https else 80)
+        self.prefix = parts.path.rstrip("/").encode("ascii")
+        self.host_line = b"host: " + parts.netloc.encode("ascii")
+        self.connections: set[Connection] = set()
+        self.idle: dict[Connection, float] = {}
+        """Since when, by the loop's clock, latest last."""
+
+    def request(self, method: str, target: bytes, headers: Headers, body: bytes | None) -> bytes:
+        """A request to this engine, as it goes over the wire; `ValueError` if none can be made of these."""
+        lines = [b"%b %b%b HTTP/1.1" % (method.encode("ascii"), self.prefix, target), self.host_line]
+        lines += [b"%b: %b" % header for header in headers if header[0].lower() not in _FRAMING]
+        if body is not None:
+            lines.append(b"content-length: %d" % len(body))
+        head = b"\r\n".join(lines)
+        if head.count(b"\r") != len(lines) - 1 or head.count(b"\n") != len(lines) - 1 or b" " in target:
+            raise ValueError("a space in the request target, or a line break in it or in a header")
+        return b"%b\r\n\r\n%b" % (head, body or b"")
+
+    def take_idle(self) -> "Connection | None":
+        """The connection that was used last, if it is fresh enough to be used again."""
+        while self.idle:
+            connection, since = self.idle.popitem()
+            if connection.loop.time() - since < KEEP_IDLE_S and not connection.transport.is_closing():
+                return connection
+            connection.transport.close()
+        return None
+
+    def keep_idle(self, connection: "Connection") -> None:
+        """The connection is free for the next request."""
+        now = self.idle[connection] = connection.loop.time()
+        oldest, since = next(iter(self.idle.items()))
+        if now - since >= KEEP_IDLE_S:  # one goes for one that comes: the engine closes what a pause in traffic leaves
+            del self.idle[oldest]
+            oldest.transport.close()
+
+
+class Connection(asyncio.Protocol):
+    """One connection: one request and its answer at a time."""
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self.loop = asyncio.get_running_loop()
+        self.parser = httptools.HttpResponseParser(self)
+        self.broke: EngineBroke | None = None
+        self.waiter: asyncio.Future[None] | None = None
+        self.paused = False
+        self.expect_answer(is_head=False)
+
+    def expect_answer(self, *, is_head: bool) -> None:
+        """Forget the last answer: another one is to come, without a body if it is to HEAD."""
+        self.is_head = is_head
+        self.status = 0
+        self.headers: Headers = []
+        self.trailers: Headers = []
+        self.parts: list[bytes] = []
+        self.untaken = 0
+        self.began = self.answered = self.complete = self.keep_alive = False
+
+    async def exchange(self, request: bytes, *, is_head: bool) -> None:
+        """Send the request; returns when status and headers of its answer are there."""
+        self.expect_answer(is_head=is_head)
+        self.transport.write(request)
+        try:
+            while not self.answered:
+                await self.arrival()
+        except BaseException:
+            self.transport.abort()
+            raise
+
+    async def receive(self) -> bytes:
+        """What of the body has come since the last call, once there is any; empty at its end."""
+        while not self.parts:
+            if self.complete:
+                return b""
+            await self.arrival()
+        data = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
+        self.parts.clear()
+        self.untaken = 0
+        if self.paused:
+            self.paused = False
+            self.transport.resume_reading()
+        return data
+
+    async def arrival(self) -> None:
+        """Wait until something comes; raises EngineBroke if nothing will."""
+        if self.broke is not None:
+            raise self.broke
+        self.waiter = self.loop.create_future()
+        await self.waiter
+
+    def release(self) -> None:
+        """The answer is not read on: keep the connection if it is complete, else abort it."""
+        # An answer can come before the engine took the whole request, whose rest would go before the next request.
+        is_clean = self.complete and self.keep_alive and not self.transport.get_write_buffer_size()
+        if is_clean and not self.transport.is_closing():
+            self.origin.keep_idle(self)
+        else:
+            self.transport.abort()
+
+    def fail(self, reason: str) -> None:
+        """Nothing more comes over this connection that could be used."""
+        if self.broke is None:
+            self.broke = EngineBroke(f"{self.origin.url}: {reason}", answered=self.answered)
+        self.wake()
+
+    def wake(self) -> None:
+        """Whoever waits looks again."""
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.origin.connections.add(self)
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _TCP_OPTIONS:
+            if hasattr(socket, name):
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+    def data_received(self, data: bytes) -> None:
+        if self.complete:
+            self.transport.abort()
+            return
+        self.began = True
+        self.untaken += len(data)
+        try:
+            self.parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self.fail(f"the answer is not HTTP/1.1: {error}")
+            self.transport.abort()
+        if self.untaken > BUFFERED_BYTES and not self.paused and not self.complete:
+            self.paused = True
+            self.transport.pause_reading()
+        self.wake()
+
+    def eof_received(self) -> None:
+        # RFC 9112 section 6.3: a body with neither of these headers ends where the connection does.
+        framing = {b"content-length", b"transfer-encoding"}
+        self.complete = self.complete or (self.answered and framing.isdisjoint(n.lower() for n, _ in self.headers))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.origin.connections.discard(self)
+        self.origin.idle.pop(self, None)
+        self.fail(f"connection lost: {exc or 'closed by the engine'}")
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            raise EngineBroke("an answer that nobody asked for", answered=True)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        (self.trailers if self.answered else self.headers).append((name, value))
+
+    def on_headers_complete(self) -> None:
+        status = self.parser.get_status_code()
+        if status > LAST_STATUS:
+            self.fail(f"the answer is not HTTP/1.1: status {status}")
+            self.transport.abort()
+        elif status >= 200:
+            self.status = status
+            self.answered = True
+            self.keep_alive = self.parser.should_keep_alive() and not self.is_head
+            self.complete = self.is_head
+
+    def on_body(self, body: bytes) -> None:
+        self.parts.append(body)
+
+    def on_message_complete(self) -> None:
+        self.complete = self.answered
+        if not self.answered:
+            self.headers.clear()  # a 1xx answer's: the real one is still to come
