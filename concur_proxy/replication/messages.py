@@ -166,8 +166,8 @@ class Standing(Message, frozen=True, kw_only=True):
     replicas: int
     laws: dict[str, dict[str, float]]
     """What each engine's control law has learnt."""
-    by_hand: ByHand = ByHand()
-    """What people have set."""
+    by_hand: ByHand | None = None
+    """What people have set; None: of a leader of before, which is not to be asked anything either."""
 
 
 ToLeader = Join | Arrive | Finish | Abandon | End | Reach | Overload | Ask

@@ -179,7 +179,7 @@ class Member:
 
     def _newest_by_hand(self, term: Term, standing: Standing | None) -> ByHand:
         """What holds when this replica begins to lead: what was written down, unless it knows of something later."""
-        if standing is None or standing.by_hand.revision <= self.by_hand.revision:
+        if standing is None or standing.by_hand is None or standing.by_hand.revision <= self.by_hand.revision:
             return self.by_hand
         is_new = self.standing is None and term.replicas <= {self.link.me}  # nobody is left who has known it
         return self.by_hand if is_new else standing.by_hand
@@ -211,7 +211,9 @@ class Member:
     def _learn(self, standing: Standing) -> None:
         self.standing = standing
         if self.role is Role.FOLLOWING:
-            self._take_by_hand(standing.by_hand)
+            if standing.by_hand is not None:
+                self._take_by_hand(standing.by_hand)
+                self.calls.open()
             self._take(standing)
 
     def _take(self, standing: Standing) -> None:

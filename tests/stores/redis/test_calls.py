@@ -14,6 +14,7 @@ DONE = Reply(status=200, body=b"{}")
 async def test_each_call_gets_its_own_answer_and_a_late_one_is_nobodys() -> None:
     sent: list[Ask] = []
     waiting = Calls(sent.append)
+    waiting.open()
     first, second = [asyncio.create_task(waiting.put(CALL, "r")) for _ in range(2)]
     await asyncio.sleep(0)
     waiting.told(Told(number=sent[1].number, reply=DONE))
@@ -22,6 +23,22 @@ async def test_each_call_gets_its_own_answer_and_a_late_one_is_nobodys() -> None
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
     waiting.told(Told(number=sent[0].number, reply=DONE))
+
+
+async def test_a_leader_is_asked_nothing_before_it_says_that_it_takes_calls() -> None:
+    sent: list[Ask] = []
+    waiting = Calls(sent.append)
+    early = asyncio.create_task(waiting.put(CALL, "r"))
+    await asyncio.sleep(0)
+    assert not sent
+    waiting.open()
+    waiting.told(Told(number=sent[0].number, reply=DONE))
+    assert await early == DONE
+    waiting.give_up()
+    late = asyncio.create_task(waiting.put(CALL, "s"))
+    await asyncio.sleep(0)
+    assert len(sent) == 1
+    late.cancel()
 
 
 async def test_a_silent_leader_is_named_after_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:

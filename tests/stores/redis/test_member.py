@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from secrets import token_hex
 
+import msgspec
 import pytest
 
 from concur_proxy.admission.lease import LearnedLease
@@ -172,6 +173,16 @@ async def test_while_nobody_leads_a_replica_tells_and_changes_nothing(gather: Ga
     assert (await one.store.call(WHO)).body == b"r0"
     with pytest.raises(LeaderSilent, match="No gateway leads"):
         await one.store.call(PAUSE)
+
+
+async def test_messages_of_another_version_are_passed_over(gather: Gather, redis: RedisServer) -> None:
+    one, two = await gather(2, window=4.0)
+    stream = f"{{{one.prefix}}}:in:{two.store.upkeep._term.name}"
+    redis.client.xadd(stream, {"b": msgspec.msgpack.encode([two.name, 1, [["Unheard", "of"]]])})
+    first = await two.admitted("s")
+    two.finish(first)
+    await two.admitted("t")
+    assert (await two.store.call(WHO)).body == one.name.encode()
 
 
 SET = (
