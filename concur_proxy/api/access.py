@@ -1,11 +1,16 @@
 """Who may use the admin API, and how it says no."""
 
 from hmac import compare_digest
+from http import HTTPStatus
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
+
+from concur_proxy.api.answers import ErrorAnswer, ErrorDetail
+
+_KINDS = {401: "authentication_error", 403: "permission_error"}
 
 
 def refusal(request: Request, admin_key: str | None) -> Response | None:
@@ -30,11 +35,16 @@ def refusal(request: Request, admin_key: str | None) -> Response | None:
     return error(403, "not_local", "Call from the gateway's own machine, or set an admin_key.")
 
 
-def error(status: int, code: str, message: str, *, param: str | None = None) -> Response:
+def error(status: int, code: str, message: str) -> Response:
     """An error in OpenAI's shape."""
-    kinds = {401: "authentication_error", 403: "permission_error"}
-    kind = kinds.get(status, "invalid_request_error")
-    return JSONResponse({"error": {"message": message, "type": kind, "param": param, "code": code}}, status)
+    return Response(error_body(status, code, message), status, media_type="application/json")
+
+
+def error_body(status: int, code: str, message: str, *, param: str | None = None) -> bytes:
+    """The same without HTTP around it."""
+    kind = _KINDS.get(status, "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error")
+    detail = ErrorDetail(message=message, type=kind, param=param, code=code)
+    return ErrorAnswer(error=detail).model_dump_json().encode()
 
 
 def _is_near(host: str) -> bool:

@@ -10,10 +10,9 @@ from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from concur_proxy.api.engine_admin import ENGINES_PATH
+from concur_proxy.api.admin_api import ADMIN_API_PATHS
 from concur_proxy.api.live_page import PAGE_PATHS
 from concur_proxy.api.messages import BodyTooLarge, ClientGone, read_body
-from concur_proxy.api.steer import STEER_PATHS
 from concur_proxy.runtime.admitter import Admitter
 from concur_proxy.runtime.monitor import EngineMonitor
 from concur_proxy.stores.store import SessionStore
@@ -76,8 +75,8 @@ def build_admin(
 
 
 ADMIN_PATHS = frozenset(
-    {"/healthz", "/readyz", "/metrics", "/concur/v1/sessions/release", "/programs/release", ENGINES_PATH}
-    | STEER_PATHS
+    {"/healthz", "/readyz", "/metrics", "/concur/v1/sessions/release", "/programs/release"}
+    | ADMIN_API_PATHS
     | PAGE_PATHS
 )
 """Paths answered by the gateway itself, never by an engine."""

@@ -12,15 +12,19 @@ from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTO
 
 from concur_proxy import plugins
 from concur_proxy.api.admin import ADMIN_PATHS, build_admin
-from concur_proxy.api.engine_admin import add_engine_routes
+from concur_proxy.api.admin_api import add_admin_routes
+from concur_proxy.api.by_hand import HandSettings
+from concur_proxy.api.engine_admin import EngineCalls
 from concur_proxy.api.live_page import add_page_routes
 from concur_proxy.api.messages import Receive, Scope, Send
 from concur_proxy.api.naming import serve_named
+from concur_proxy.api.operations import Operations
 from concur_proxy.api.parts import GatewayParts, RelayOptions, RequestReaders
 from concur_proxy.api.pool import EnginePool
 from concur_proxy.api.relay import Relay
 from concur_proxy.api.reload import Load, SettingsReloader
-from concur_proxy.api.steer import AdminApi
+from concur_proxy.api.state import StateReader
+from concur_proxy.api.steer import SteerCalls
 from concur_proxy.runtime.admitter import Admitter
 from concur_proxy.runtime.monitor import EngineMonitor
 from concur_proxy.runtime.upstream import Upstream
@@ -92,9 +96,18 @@ class GatewayApp:
             store=store,
             is_draining=lambda: self._draining,
         )
-        add_engine_routes(self._admin, pool, settings.admin_key)
         add_page_routes(self._admin)
-        AdminApi(pool, store, admin_key=settings.admin_key, clock=clock, mode=settings.mode).add_routes(self._admin)
+        hand = HandSettings(pool, store)
+        reader = StateReader(
+            pool=pool,
+            store=store,
+            clock=clock,
+            mode=settings.mode,
+            replica=parts.replica,
+            laws=plugins.available("concur_proxy.control.laws"),
+        )
+        calls = (*SteerCalls(reader, hand).operations(), *EngineCalls(pool, store, hand).operations())
+        add_admin_routes(self._admin, Operations(calls), store, settings.admin_key)
         self._reloader = None if load is None else SettingsReloader(settings, load, self._apply)
 
     @property
@@ -114,7 +127,8 @@ class GatewayApp:
     def _on_role(self, leads: bool, law_states: Mapping[str, Mapping[str, float]]) -> None:  # noqa: FBT001 - a callback
         if leads:
             for monitor in self.monitors:
-                monitor.resume(law_states.get(monitor.engine, {}))
+                if monitor.engine in self.store.gates:  # else it is given up
+                    monitor.resume(law_states.get(monitor.engine, {}))
 
     def _on_overload(self, engine: str) -> None:
         if (monitor := self._pool.monitors.get(engine)) is not None:

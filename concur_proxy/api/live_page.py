@@ -1,4 +1,4 @@
-"""The live page at `/concur/`: three files of this package, which hold no data and need no key."""
+"""The live page at `/concur/`: four files of this package, which hold no data and need no key."""
 
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
@@ -10,6 +10,7 @@ PAGE_PATH = "/concur/"
 _FILES = {
     PAGE_PATH: ("page.html", "text/html; charset=utf-8"),
     f"{PAGE_PATH}page.js": ("page.js", "text/javascript; charset=utf-8"),
+    f"{PAGE_PATH}charts.js": ("charts.js", "text/javascript; charset=utf-8"),
     f"{PAGE_PATH}page.css": ("page.css", "text/css; charset=utf-8"),
 }
 PAGE_PATHS = frozenset({"/concur", *_FILES})

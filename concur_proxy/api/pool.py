@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 import httpx
@@ -31,12 +31,14 @@ USER_AGENT = "concur-proxy"
 REAP_S = 0.2
 """How soon an engine is forgotten that has nothing in flight any more."""
 
+_HAND = "by hand"
+
 
 class EnginePool:
     """Each engine with its law, its monitor and what reads it.
 
-    Servers are named by one or more sources (the settings, a name's addresses, the admin API), and there are as long as
-    any of these names them.
+    Servers are named by one or more sources (the settings, a name's addresses, people), and there are as long as any of
+    these names them, unless a person has removed them.
     """
 
     def __init__(self, settings: GatewaySettings, clock: Callable[[], float]) -> None:
@@ -44,6 +46,8 @@ class EnginePool:
         """By engine; those included that are given up and still have answers in flight."""
         self.on_forgotten: Callable[[str], None] = lambda _: None
         """Called with each engine that is no more."""
+        self.on_named: Callable[[Collection[str]], None] = lambda _: None
+        """Called when the settings or a name's addresses name other servers, with those that these name no more."""
         self._settings = settings
         self._clock = clock
         self._laws: dict[str, ControlLaw] = {}
@@ -52,6 +56,8 @@ class EnginePool:
         self._sources: dict[str, tuple[str, ...]] = {"settings": settings.engine}
         for url in settings.engine_dns:
             self._sources[url] = (url,)  # one engine, until its addresses are known
+        self._removed: frozenset[str] = frozenset()
+        """What people have removed of these."""
         self._store: SessionStore | None = None
         self._group: asyncio.TaskGroup | None = None
         self._watches: dict[str, asyncio.Task[None]] = {}
@@ -60,12 +66,12 @@ class EnginePool:
     @property
     def servers(self) -> list[str]:
         """The servers that there are, as they were named."""
-        return list(dict.fromkeys(server for servers in self._sources.values() for server in servers))
+        return _wanted(self._sources, self._removed)
 
     @property
     def engines(self) -> list[str]:
         """Their engines, by name."""
-        return [address.name for server in self.servers for address in addresses(server)]
+        return _names(self.servers)
 
     def make_fleet(self, after: int) -> Fleet:
         """A fleet of these engines that knows nobody; seniority begins behind `after`."""
@@ -96,18 +102,44 @@ class EnginePool:
         for server in self.servers:
             self._monitor(addresses(server), store)
 
+    def is_named(self, server: str) -> bool:
+        """Whether anything but a person names this server."""
+        return any(server in servers for source, servers in self._sources.items() if source != _HAND)
+
+    @property
+    def homes(self) -> dict[str, str]:
+        """The server that each engine is of; those are missing which are given up."""
+        return {name: server for server in self.servers for name in _names([server])}
+
     def name_servers(self, source: str, servers: Sequence[str]) -> None:
         """From now on `source` names these. What nobody names is given up, and forgotten when nothing is in flight
         there. `ValueError`, and nothing changed, when none would be left, or for what is no server.
         """
-        changed = {**self._sources, source: tuple(servers)}
-        wanted = list(dict.fromkeys(server for named in changed.values() for server in named))
-        names = [address.name for server in wanted for address in addresses(server)]
+        before = self._sources.get(source, ())
+        self._change({**self._sources, source: tuple(servers)}, self._removed)
+        self.on_named([server for server in before if not self.is_named(server)])
+
+    def set_by_hand(self, added: Sequence[str], removed: Collection[str]) -> None:
+        """People have added and removed these; as above."""
+        if self._sources.get(_HAND, ()) != tuple(added) or self._removed != frozenset(removed):
+            self._change({**self._sources, _HAND: tuple(added)}, frozenset(removed))
+
+    def check_by_hand(self, added: Sequence[str], removed: Collection[str]) -> None:
+        """`ValueError` where that would be one."""
+        self._check(_wanted({**self._sources, _HAND: tuple(added)}, removed))
+
+    def _check(self, wanted: Sequence[str]) -> list[str]:
+        """The engines of these servers; `ValueError` where they cannot all be the fleet."""
         if not wanted:
             raise ValueError(f"{', '.join(self.servers)} is the last engine")
         if len({server.partition("#")[0] for server in wanted}) < len(wanted):
             raise ValueError("an engine is named twice, with different ranks")
-        before, self._sources = self.servers, changed
+        return _names(wanted)
+
+    def _change(self, sources: dict[str, tuple[str, ...]], removed: frozenset[str]) -> None:
+        wanted = _wanted(sources, removed)
+        names = self._check(wanted)
+        before, self._sources, self._removed = self.servers, sources, removed
         assert self._store is not None  # noqa: S101 - opened before anything changes
         for server in wanted:
             if server not in before:
@@ -116,30 +148,33 @@ class EnginePool:
             if server not in wanted:
                 self._retire(server, self._store, kept=names)
 
-    def add(self, server: str) -> None:
-        """The admin API names one more server."""
-        self.name_servers("api", (*self._sources.get("api", ()), server))
-
-    def remove(self, server: str) -> bool:
-        """Nobody names this server any more; False when nobody did. `ValueError` for the last one."""
-        if server not in self.servers:
-            return False
-        if len(self.servers) == 1:
-            raise ValueError(f"{server} is the last engine")
-        for source, servers in list(self._sources.items()):
-            if server in servers:
-                self.name_servers(source, [other for other in servers if other != server])
-        return True
-
     def law_of(self, engine: str) -> tuple[str, dict[str, OptionValue]]:
         """The name of the law that moves an engine's window, and the options that it was given."""
         return self._choices.get(engine, (self._settings.law, self._settings.law_options))
 
-    def set_law(self, engine: str, name: str, options: Mapping[str, OptionValue]) -> None:
-        """Let another law move the window of this engine; `ValueError` for what is no law, or no option of it."""
+    def make_law(self, name: str, options: Mapping[str, OptionValue]) -> ControlLaw:
+        """A control law; `ValueError` for what is none, or no option of it."""
         law: ControlLaw = plugins.load("concur_proxy.control.laws", name).build(options)
+        return law
+
+    def chosen_law(self, engine: str) -> tuple[str, dict[str, OptionValue]] | None:
+        """The law that a person chose for the engine, and its options; None where it is the settings' one."""
+        return self._choices.get(engine)
+
+    def set_law(self, engine: str, name: str, options: Mapping[str, OptionValue]) -> None:
+        """Let another law move the window of this engine; `ValueError` as above."""
+        self._laws[engine] = self.make_law(name, options)
+        self._choices[engine] = name, dict(options)
+        self._follow(engine, name)
+
+    def release_law(self, engine: str) -> None:
+        """Let the settings' law move the window of this engine again."""
+        del self._laws[engine], self._choices[engine]
+        self._follow(engine, self._settings.law)
+
+    def _follow(self, engine: str, name: str) -> None:
+        law = self._law(engine)
         assert self._store is not None  # noqa: S101 - opened before anything changes
-        self._laws[engine], self._choices[engine] = law, (name, dict(options))
         self.monitors[engine].follow(law)
         self._store.enforce(engine, enforcing=law.enforces and self._settings.mode == "enforce")
         logger.info("engine %s: law %s, by hand", engine, name)
@@ -178,8 +213,8 @@ class EnginePool:
         logger.info("engine %s: given up, forgotten when nothing is in flight there", server)
 
     def _reap(self) -> None:
-        if self._store is not None and len(self.monitors) > len(self._store.gates):
-            for engine in self.monitors.keys() - self._store.gates.keys():
+        for engine in list(self.monitors):
+            if self._store is not None and not self._store.needs(engine):
                 del self.monitors[engine], self._laws[engine]
                 self._choices.pop(engine, None)
                 self.on_forgotten(engine)
@@ -225,9 +260,17 @@ class EnginePool:
 
     def _law(self, engine: str) -> ControlLaw:
         if engine not in self._laws:
-            module = plugins.load("concur_proxy.control.laws", self._settings.law)
-            self._laws[engine] = module.build(self._settings.law_options)
+            self._laws[engine] = self.make_law(self._settings.law, self._settings.law_options)
         return self._laws[engine]
+
+
+def _wanted(sources: Mapping[str, Sequence[str]], removed: Collection[str]) -> list[str]:
+    named = dict.fromkeys(server for servers in sources.values() for server in servers)
+    return [server for server in named if server not in removed]
+
+
+def _names(servers: Sequence[str]) -> list[str]:
+    return [address.name for server in servers for address in addresses(server)]
 
 
 def _make_lease(settings: GatewaySettings) -> Lease:

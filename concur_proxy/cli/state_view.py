@@ -11,8 +11,8 @@ State = dict[str, Any]
 
 def state_view(state: State, *, sessions: int, decisions: int) -> RenderableType:
     """Engines, at most so many sessions, and the newest decisions."""
-    role = state["role"] + (f", led by {state['leader']}" if state["leader"] else "")
-    parts: list[RenderableType] = [f"{role}, {state['replicas']} gateway(s), mode {state['mode']}", _engines(state)]
+    who = f"{state['replica']}: {state['role']}, {state['replicas']} gateway(s), mode {state['mode']}"
+    parts: list[RenderableType] = [escape(who), _engines(state)]
     if sessions:
         parts.append(_sessions(state, sessions))
     for decision in state["decisions"][:decisions]:

@@ -38,6 +38,8 @@ def read_state(url: str, admin_key: str | None) -> dict[str, Any]:
         raise NoState(f"--url {url}: what answers there is no gateway of this version") from error
     if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
         raise NoState(f"{state['error']['message']} Use --admin-key or CONCUR_ADMIN_KEY.")
+    if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and "error" in state:
+        raise NoState(f"--url {url}: {state['error']['message']}")
     if answer.status_code != httpx.codes.OK or "engines" not in state:
         raise NoState(f"--url {url}: what answers there is no gateway of this version")
     return dict(state)

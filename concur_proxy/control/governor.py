@@ -66,10 +66,13 @@ class WindowGovernor:
         return self._law.save() if isinstance(self._law, ResumableLaw) else {}
 
     def resume(self, state: Mapping[str, float], *, window: float, budget: Budget | None, now: float) -> None:
-        """Go on where another process left off, with what its law had learnt and the windows that are in force."""
+        """Go on where another process left off, with what its law had learnt and the windows that are in force, unless
+        a person has set them.
+        """
         if isinstance(self._law, ResumableLaw):
             self._law.resume(state)
-        self._window, self._budget = window, budget
+        if not self._by_hand:
+            self._window, self._budget = window, budget
         self._heard_at = now
         self._has_heard = False
 

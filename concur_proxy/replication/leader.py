@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable
 
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.steering import Steering
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.replication.messages import (
     Abandon,
@@ -17,7 +16,6 @@ from concur_proxy.replication.messages import (
     Join,
     Reach,
     Rejoin,
-    Steer,
     ToLeader,
     ToReplica,
 )
@@ -68,8 +66,6 @@ class Leader:
                 post = self._abandon(replica, message.number, now)
             case End():
                 post = self.post(self.fleet.end(message.key, now=now), now=now)
-            case Steer():
-                post = self.post(self.fleet.steer(message.key, Steering(message.steering), now=now), now=now)
             case Reach():
                 post = self._reach(message, now)
         return post

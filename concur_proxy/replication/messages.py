@@ -4,6 +4,7 @@ import msgspec
 
 from concur_proxy.admission.record import SessionRecord
 from concur_proxy.control.law import Budget
+from concur_proxy.replication.by_hand import ByHand
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=True):
@@ -68,14 +69,6 @@ class End(Message, frozen=True, kw_only=True):
     key: str
 
 
-class Steer(Message, frozen=True, kw_only=True):
-    """A person does something to a session."""
-
-    key: str
-    steering: str
-    """A `Steering`'s value."""
-
-
 class Reach(Message, frozen=True, kw_only=True):
     """A replica could reach an engine, or could not."""
 
@@ -87,6 +80,38 @@ class Overload(Message, frozen=True, kw_only=True):
     """An engine refused a request for want of room."""
 
     engine: str
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What a person asks of the gateways, as an HTTP request puts it; whoever sends it on has let the person pass."""
+
+    method: str
+    path: str
+    query: str = ""
+    body: bytes = b""
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What is said to that, as an HTTP answer puts it."""
+
+    status: int
+    body: bytes
+    """JSON."""
+
+
+class Ask(Message, frozen=True, kw_only=True):
+    """A replica passes a call on."""
+
+    number: int
+    """Its own for it."""
+    call: Call
+
+
+class Told(Message, frozen=True, kw_only=True):
+    """The leader answers one."""
+
+    number: int
+    reply: Reply
 
 
 class Held(Message, frozen=True, kw_only=True):
@@ -141,10 +166,12 @@ class Standing(Message, frozen=True, kw_only=True):
     replicas: int
     laws: dict[str, dict[str, float]]
     """What each engine's control law has learnt."""
+    by_hand: ByHand | None = None
+    """What people have set; None: of a leader of before, which is not to be asked anything either."""
 
 
-ToLeader = Join | Arrive | Finish | Abandon | End | Steer | Reach | Overload
-ToReplica = Held | Decided | Rejoin | Standing
+ToLeader = Join | Arrive | Finish | Abandon | End | Reach | Overload | Ask
+ToReplica = Held | Decided | Rejoin | Standing | Told
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

@@ -87,6 +87,7 @@ class EngineMonitor:
         gate = self._store.gates[self.engine]
         now = self._clock()
         self.governor.resume(law_state, window=gate.snapshot().window, budget=gate.budget, now=now)
+        self._store.resize(self.engine, self.governor.window, self.governor.budget)
         self._signals = SignalMaker()
 
     @property

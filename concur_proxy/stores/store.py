@@ -10,6 +10,8 @@ from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.steering import Steering
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
+from concur_proxy.replication.by_hand import ByHand
+from concur_proxy.replication.messages import Call, Reply
 from concur_proxy.stores.role import Role
 
 OnRole = Callable[[bool, Mapping[str, Mapping[str, float]]], None]
@@ -19,6 +21,14 @@ control laws had learnt elsewhere.
 
 OnDecided = Callable[[list[Ticket]], None]
 """Called with every ticket whose wait has ended, each exactly once."""
+
+
+OnCall = Callable[[Call], Reply]
+"""Answers a call; it raises nothing."""
+
+
+class LeaderSilent(Exception):  # noqa: N818 - says what happened
+    """The process that decides has not answered; the text is for the person who asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +96,32 @@ class SessionStore(Protocol):
         """The engine refused a request for want of room."""
         ...
 
+    @property
+    def by_hand(self) -> ByHand:
+        """What people have set, as last heard."""
+        ...
+
+    def set_by_hand(self, by_hand: ByHand) -> None:
+        """People have set this, here where it is decided: every process that shares the store hears of it, before it
+        hears of anything that is decided thereby, and so does one that comes later. It is forgotten when all have
+        ended.
+        """
+        ...
+
+    def on_by_hand(self, callback: Callable[[ByHand], None]) -> None:
+        """Tell `callback` what people have set, whether or not it is new, and before `on_role`."""
+        ...
+
+    async def call(self, call: Call) -> Reply:
+        """What `on_call`'s callback answers in the process that decides, or here while there is none. `LeaderSilent`
+        when there is no answer in time; it may yet be done.
+        """
+        ...
+
+    def on_call(self, callback: OnCall) -> None:
+        """Let `callback` answer the calls that come here, or by any process while this one decides."""
+        ...
+
     def on_decided(self, callback: OnDecided) -> None:
         """Tell `callback` of every decision from now on."""
         ...
@@ -126,7 +162,7 @@ class SessionStore(Protocol):
         ...
 
     def steer(self, key: str, steering: Steering) -> bool:
-        """A person does something to a session; False when no such session is known."""
+        """A person does something to a session, here where it is decided; False when no such session is known."""
         ...
 
     def enforce(self, engine: str, *, enforcing: bool) -> None:
@@ -169,6 +205,10 @@ class SessionStore(Protocol):
         """Give an engine up: its sessions move, those with answers in flight when these have ended, and then it is
         forgotten: `gates` has it no more. `ValueError` for the last one, and for one that is not known.
         """
+        ...
+
+    def needs(self, engine: str) -> bool:
+        """Whether a request may be at the engine or be sent there, be it given up or not."""
         ...
 
     def expire(self) -> None:

@@ -71,10 +71,10 @@ async def test_ranks_come_and_go_together() -> None:
 @pytest.mark.parametrize(
     ("method", "body", "status", "code"),
     [
-        ("POST", b"{", 400, "no_engine"),
-        ("POST", b"{}", 400, "no_engine"),
-        ("POST", b'{"engine": 7}', 400, "no_engine"),
-        ("POST", b'{"engine": "gpu:8000"}', 400, "no_engine"),
+        ("POST", b"{", 400, "wrong_body"),
+        ("POST", b"{}", 400, "wrong_body"),
+        ("POST", b'{"engine": 7}', 400, "wrong_body"),
+        ("POST", b'{"engine": "gpu:8000"}', 400, "wrong_body"),
         ("POST", b'{"engine": "' + b"x" * 70_000 + b'"}', 413, "body_too_large"),
         ("DELETE", b'{"engine": "http://127.0.0.1:10"}', 404, "no_engine"),
         ("DELETE", b'{"engine": "http://127.0.0.1:9"}', 409, "last_engine"),

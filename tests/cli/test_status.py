@@ -6,6 +6,10 @@ import os
 import signal
 import sys
 
+import pytest
+import respx
+
+from concur_proxy.cli.watch import NoState, read_state
 from tests.api.running_gateway import running_gateway
 from tests.api.scripted_engine import scripted_engine
 
@@ -68,3 +72,11 @@ async def test_top_shows_sessions_until_it_is_interrupted() -> None:
         _, err = await process.communicate()
         assert process.returncode == 130
         assert b"Traceback" not in err
+
+
+@respx.mock
+def test_a_gateway_whose_leader_is_silent_says_so() -> None:
+    error = {"message": "The gateway that leads, r7, has not answered.", "code": "leader_silent"}
+    respx.get("http://gateway/concur/v1/state").respond(503, json={"error": error})
+    with pytest.raises(NoState, match=r"http://gateway: The gateway that leads, r7"):
+        read_state("http://gateway", None)

@@ -17,6 +17,8 @@ from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.replication.by_hand import ByHand, HandWindow
+from concur_proxy.replication.messages import Call, Reply
 from concur_proxy.stores.store import SessionStore, StoreParts
 from tests.contracts.added_plugin import added_plugin
 from tests.stores.fleets import make_fleet
@@ -259,6 +261,33 @@ async def test_engines_come_and_go(open_scene: OpenScene) -> None:
     for engine in "ab":
         with pytest.raises(ValueError, match="engine"):
             scene.store.retire_engine(engine)
+
+
+async def test_an_engine_is_needed_as_long_as_requests_may_be_there(open_scene: OpenScene) -> None:
+    scene = await open_scene(make_fleet(engines=("a", "b"), window=1.0))
+    ticket = await scene.arrive("s")
+    await scene.decided(ticket)
+    scene.store.retire_engine(ticket.engine)
+    assert scene.store.needs("a")
+    assert scene.store.needs("b")
+    scene.finish(ticket)
+    await scene.until(lambda: not scene.store.needs(ticket.engine))
+    assert not scene.store.needs("c")
+
+
+async def test_a_call_is_answered_where_it_is_decided(scene: Scene) -> None:
+    scene.store.on_call(lambda call: Reply(status=200, body=b"%s %s" % (call.method.encode(), call.body)))
+    assert await scene.store.call(Call(method="PUT", path="/", body=b"7")) == Reply(status=200, body=b"PUT 7")
+
+
+async def test_what_people_set_is_kept_and_told(scene: Scene) -> None:
+    told: list[ByHand] = []
+    scene.store.on_by_hand(told.append)
+    assert scene.store.by_hand == ByHand()
+    by_hand = ByHand().with_window("a", HandWindow(sessions=2.0, budget=None))
+    scene.store.set_by_hand(by_hand)
+    assert scene.store.by_hand == by_hand
+    assert told[-1] == by_hand
 
 
 async def test_a_session_stays_with_its_engine(open_scene: OpenScene) -> None:

@@ -126,3 +126,13 @@ def test_a_fixed_cap_stays_while_signals_come() -> None:
     for now in range(1, 100):
         governor.on_signal(_signal(float(now)))
     assert governor.window == 3.0
+
+
+def test_a_window_that_a_person_has_set_outlives_a_change_of_process() -> None:
+    governor = _governor()
+    governor.set_by_hand(5.0, None)
+    governor.resume({}, window=9.0, budget=None, now=1.0)
+    assert (governor.window, governor.is_by_hand) == (5.0, True)
+    governor.release()
+    governor.resume({}, window=9.0, budget=None, now=1.0)
+    assert governor.window == 9.0

@@ -5,8 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from concur_proxy.stores.role import Role
+from tests.api.running_gateway import running_gateway
 from tests.page.browser import Browser, chromium
 from tests.page.load import busy_gateway
+from tests.stores.redis_server import RedisServer
 
 KEY = "open sesame"
 
@@ -74,14 +77,35 @@ async def test_the_page_shows_and_steers_a_gateway_under_load(browser: Browser) 
         await browser.click("button[aria-label='Resume session agent-1']")
         await gateway.until(lambda: not session.stopped)
 
-        await browser.press("#engines input", "4\ue007")
+        url = gateway.app.monitors[0].engine
+        await browser.press(f"[aria-label='Window of {url}']", "4\ue007")
         await gateway.until(lambda: gateway.snapshot().window == 4)
-        await browser.click("#engines article form button[type=button]")
+        await browser.press(f"[aria-label='Unit of the window of {url}']", "tokens")
+        await browser.press(f"[aria-label='Window of {url}']", "000\ue007")
+        await gateway.until(lambda: gateway.snapshot().budget_tokens == 4000)
+        await browser.click(f"button[aria-label='Release the window of {url}']")
         await gateway.until(lambda: gateway.snapshot().window == 2)
-        await browser.run("document.querySelector('#engines select').value = 'off'")
-        await browser.click("#engines form:last-child button")
+        law = f"[aria-label='Law of {url}']"
+        laws = await browser.run(f"return [...document.querySelector(`{law}`).options].map((each) => each.text)")
+        assert laws == ["aimd", "off", "static", "tokens", "vegas"]
+        await browser.press(f"[aria-label='Options of the law of {url}']", "window=3\ue007")
+        await gateway.until(lambda: gateway.snapshot().window == 3)
+        await browser.until("document.querySelector('#engines').textContent.includes('static (window=3)')")
+        await browser.run(f"document.querySelector(`[aria-label='Options of the law of {url}']`).value = ''")
+        await browser.press(law, "off")
+        await browser.press(f"[aria-label='Options of the law of {url}']", "\ue007")
         await gateway.until(lambda: gateway.snapshot().waiting == 0)
         await browser.until("document.querySelector('#engines').textContent.includes('only observed')")
+
+        other = "http://127.0.0.1:9"
+        await browser.press("#engine", f"{other}\ue007")
+        await browser.until(f"document.querySelector(\"[aria-label='Give up {other}']\")")
+        await browser.click(f"button[aria-label='Give up {other}']")
+        await gateway.until(lambda: len(gateway.app.monitors) == 1)
+        await browser.until("document.querySelectorAll('#engines article').length === 1")
+        await browser.click(f"button[aria-label='Give up {url}']")
+        await browser.until("document.querySelector('#message').textContent.includes('last engine')")
+        assert all("409" in complaint for complaint in await browser.complaints())
         await browser.click("button[aria-label='End session agent-2']")
         await browser.until("document.querySelector('#message').textContent.includes('agent-2')")
         assert await browser.complaints() == []
@@ -105,3 +129,24 @@ async def test_without_a_key_the_own_machine_needs_none(browser: Browser) -> Non
         await browser.open(f"{gateway.url}/concur/")
         await browser.until("document.querySelectorAll('#sessions tr').length === 2")
         assert await browser.complaints() == []
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_follower_shows_and_steers_the_whole_fleet_and_alone_it_says_so(browser: Browser) -> None:
+    summary = "document.querySelector('#summary').textContent"
+    with RedisServer() as redis:
+        shared: dict[str, object] = {"store": "redis", "redis_url": redis.url}
+        async with (
+            busy_gateway(agents=2, **shared) as leader,
+            running_gateway(leader.app.monitors[0].engine, **shared) as follower,
+        ):
+            await follower.until(lambda: follower.app.store.role is Role.FOLLOWING and follower.app.store.replicas == 2)
+            await browser.open(f"{follower.url}/concur/")
+            await browser.until("document.querySelectorAll('#sessions tr').length === 2")
+            await browser.until(f"{summary}.endsWith('2 gateways, led by {follower.app.store.leader}')")
+            await browser.click("button[aria-label='Pause session agent-1']")
+            await browser.until("document.querySelector(\"[aria-label='Resume session agent-1']\")")
+            redis.kill()
+            await browser.until(f"{summary}.includes('cannot reach Redis')")
+            await browser.open("about:blank")
+            await browser.complaints()

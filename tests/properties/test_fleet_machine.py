@@ -12,12 +12,14 @@ from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.session import Session, SessionState
+from concur_proxy.admission.steering import Steering
 from concur_proxy.admission.ticket import Ticket
 from tests.properties.ledger import Ledger, places
 
 LONG, SHORT, TTL, LEASE = 10_000.0, 3.0, 50.0, 4.0
 NAMES = ["one", "two", "three"]
-KEYS = st.none() | st.sampled_from(["a", "b", "c", "d", "e", "f", "g"])
+KEYS_OF_SESSIONS = "abcdefg"
+KEYS = st.none() | st.sampled_from(KEYS_OF_SESSIONS)
 ENGINE = st.integers(0, 5)
 WINDOWS = st.sampled_from([1.0, 2.0, 2.5, 4.0])
 LOADS = st.none() | st.builds(
@@ -66,8 +68,10 @@ class FleetMachine(RuleBasedStateMachine):
         stays = home is not None and not self.fleet._roster.has_lost(home.engine, model)
         passes = session is not None and session.state is SessionState.ACTIVE and not session.pausing
         passes = passes and session is not None and session.model == model
+        is_stopped = session is not None and session.stopped and session.model == model
         ticket, decided = self.fleet.arrive(key, now=self.now, deadline=self.now + hold, body_bytes=size, model=model)
         self.ledger.arrived(ticket, decided)
+        assert not (is_stopped and ticket.outcome is Outcome.ADMITTED)
         if stays and passes and home is not None:
             assert (ticket.outcome, ticket.engine) == (Outcome.ADMITTED, home.engine)
 
@@ -91,9 +95,19 @@ class FleetMachine(RuleBasedStateMachine):
         ticket = _pick(self.ledger.held | self.ledger.closed, which)
         assert self.fleet.finish(ticket, now=self.now) == []
 
-    @rule(key=st.sampled_from(["a", "b", "c", "d", "e", "f", "g"]))
+    @rule(key=st.sampled_from(KEYS_OF_SESSIONS))
     def end(self, key: str) -> None:
         self.ledger.decided(self.fleet.end(key, now=self.now))
+
+    @rule(key=st.sampled_from(KEYS_OF_SESSIONS), steering=st.sampled_from(Steering))
+    def steer(self, key: str, steering: Steering) -> None:
+        self._steer(key, steering)
+        found = [session for gate in self.gates if (session := gate.sessions.get(key)) is not None]
+        assert all(session.stopped for session in found) or steering is not Steering.PAUSE
+        assert not any(session.stopped for session in found) or steering is not Steering.RESUME
+
+    def _steer(self, key: str, steering: Steering) -> None:
+        self.ledger.decided(self.fleet.steer(key, steering, now=self.now))
 
     @rule(engine=ENGINE, window=WINDOWS)
     def resize(self, engine: int, window: float) -> None:
@@ -166,7 +180,7 @@ class FleetMachine(RuleBasedStateMachine):
         times += [gate.next_lapse() for gate in self._takers() if self._heads_for(gate)]
         if self.move_after_s == math.inf:
             assert self.fleet.next_deadline() == min((time for time in times if time is not None), default=None)
-        for key in "abcdefg":
+        for key in KEYS_OF_SESSIONS:
             assert self.fleet.knows(key) == any(gate.sessions.get(key) is not None for gate in self.gates)
 
     def _takers(self) -> list[SessionGate]:
@@ -218,6 +232,9 @@ class FleetMachine(RuleBasedStateMachine):
         """When everything ends, everybody is served, and nothing is left."""
         if not hasattr(self, "fleet"):
             return
+        for gate in self.gates:
+            for session in list(gate.sessions):
+                self._steer(session.key, Steering.RESUME)
         patient = {ticket for ticket in self.ledger.held if ticket.deadline > self.now + LONG / 2}
         for _ in range(2 * len(self.ledger.held) + 2):
             while self.ledger.in_flight:

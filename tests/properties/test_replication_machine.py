@@ -13,6 +13,7 @@ from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.record import SessionRecord
+from concur_proxy.admission.steering import Steering
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.replication.leader import Leader, Post
 from concur_proxy.replication.messages import Rejoin, ToLeader, ToReplica
@@ -61,6 +62,15 @@ class ReplicationMachine(RuleBasedStateMachine):
         held = self.replicas[name].held
         if held:
             self._give_up(name, held[which % len(held)])
+
+    # -- what people do
+
+    @rule(key=st.sampled_from("abcdef"), steering=st.sampled_from(Steering))
+    def steer(self, key: str, steering: Steering) -> None:
+        self._steer(key, steering)
+
+    def _steer(self, key: str, steering: Steering) -> None:
+        self._carry(self.leader.post(self.leader.fleet.steer(key, steering, now=self.now), now=self.now))
 
     # -- what the network and time do
 
@@ -146,6 +156,8 @@ class ReplicationMachine(RuleBasedStateMachine):
         self._everybody_comes_to_an_end()
 
     def _everybody_comes_to_an_end(self) -> None:
+        for key in "abcdef":
+            self._steer(key, Steering.RESUME)
         for _ in range(1_000):
             if not any(len(replica) for replica in self.replicas.values()):
                 break

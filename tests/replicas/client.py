@@ -2,9 +2,11 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
+
+from tests.replicas.server import Server
 
 END_OF_STREAM = b"data: [DONE]\n\n\r\n0\r\n\r\n"
 END_OF_CHUNKS = b"0\r\n\r\n"
@@ -53,6 +55,11 @@ async def send(port: int, method: str, target: str, *, headers: str = "", body: 
     finally:
         writer.transport.abort()
     return _answer(bytes(received))
+
+
+async def ask(server: Server, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+    """An answer of a replica's admin API; `Failed` likewise."""
+    return msgspec.json.decode((await send(server.port, method, f"/concur/v1/{path}", body=body)).body)
 
 
 def _answer(received: bytes) -> Answer:

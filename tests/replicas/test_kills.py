@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from tests.replicas.client import Failed, ask
 from tests.replicas.cluster import Cluster
 from tests.replicas.under_load import agents_at_work, answers_come
 
@@ -27,4 +28,9 @@ async def test_kill_9_of_redis_with_all_its_data_is_not_seen_by_any_client(clust
         await asyncio.sleep(AWAY_S)
         assert {standing.role for standing in (await cluster.standings()).values()} == {"alone"}
         await answers_come(agents)
+        for replica in cluster.replicas:
+            state = await ask(replica, "GET", "state")
+            assert state["role"] == "alone", "it tells of itself, and says so"
+            with pytest.raises(Failed, match="409"):
+                await ask(replica, "PUT", "window", {"engine": cluster.engines[0].url, "sessions": 1})
         await asyncio.to_thread(cluster.redis.start)

@@ -1,21 +1,17 @@
 "use strict";
 
 const POLL_MS = 1000;
-const POINTS = 300;
-const LEAST_POINTS = 60;
-const LAWS = ["tokens", "aimd", "vegas", "static", "off"];
-const CHARTS = [
-  { id: "window", title: "Active, window dashed" },
-  { id: "usage", title: "KV cache in use", share: true },
-  { id: "hits", title: "Prefix hit rate", share: true },
-  { id: "rate", title: "Tokens a second" },
-];
+const ROLES = {
+  single: () => "",
+  leading: ({ replicas, replica }) => `, ${replicas} gateway${replicas > 1 ? "s" : ""}, led by ${replica}`,
+  following: () => "; no gateway leads at this moment",
+  alone: ({ replica }) => `; ${replica} cannot reach Redis: these are its own sessions, in its share of the windows`,
+};
 
 const $ = (id) => document.getElementById(id);
 const rows = new Map();
 const cards = new Map();
 let key = "";  // of this page only, gone when it is closed
-let history = [];
 let failed = false;
 
 function make(tag, properties = {}, ...children) {
@@ -57,121 +53,80 @@ async function act(method, path, body, done) {
   }
 }
 
-// -- charts
-
-function makeCharts() {
-  for (const { id, title } of CHARTS) {
-    const drawing = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    drawing.setAttribute("viewBox", "0 0 300 100");
-    drawing.setAttribute("preserveAspectRatio", "none");
-    drawing.setAttribute("role", "img");
-    for (const name of ["first", "second"]) {
-      const line = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
-      line.setAttribute("class", name);
-      drawing.append(line);
-    }
-    const caption = make("figcaption", {}, make("span", { textContent: title }), make("strong", { textContent: "–" }));
-    $("charts").append(make("figure", { id: `chart-${id}` }, caption, drawing));
-  }
-}
-
-function draw({ id, title, share }, first, second, text) {
-  const figure = $(`chart-${id}`);
-  const present = [...first, ...second].filter((value) => value !== null);
-  const top = share ? 1 : Math.max(1, ...present) * 1.05;
-  const width = Math.max(first.length, LEAST_POINTS);
-  const points = (values) => values
-    .map((value, index) => (value === null ? null : [(300 * (width - values.length + index)) / (width - 1), 100 - (96 * value) / top - 2]))
-    .filter((point) => point !== null)
-    .map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`)
-    .join(" ");
-  figure.querySelector(".first").setAttribute("points", points(first));
-  figure.querySelector(".second").setAttribute("points", points(second));
-  setText(figure.querySelector("strong"), text);
-  figure.querySelector("svg").setAttribute("aria-label", `${title}: ${text}`);
-}
-
-function sum(values) {
-  const known = values.filter((value) => value !== null && value !== undefined);
-  return known.length ? known.reduce((total, value) => total + value, 0) : null;
-}
-
-function mean(values) {
-  const known = values.filter((value) => value !== null && value !== undefined);
-  return known.length ? sum(known) / known.length : null;
-}
-
-function remember(engines) {
-  history.push({ at: performance.now(), engines });
-  history = history.slice(-POINTS);
-}
-
-function drawCharts() {
-  const shown = $("shown").value;
-  const chosen = history.map(({ at, engines }) => ({
-    at, engines: engines.filter(({ engine }) => !shown || engine === shown),
-  }));
-  const series = (read) => chosen.map(({ engines }) => read(engines));
-  const inTokens = chosen.at(-1).engines.some(({ window }) => window.tokens !== null);
-  const active = series((engines) => sum(engines.map((e) => (inTokens ? e.footprint_tokens : e.sessions.active))));
-  const window = series((engines) => sum(engines.map((e) => (inTokens ? e.window.tokens : e.window.sessions))));
-  const usage = series((engines) => mean(engines.map((e) => e.kv_usage)));
-  const hits = series((engines) => mean(engines.map((e) => e.hit_rate)));
-  const answered = series((engines) => sum(engines.map((e) => e.answered_tokens)));
-  const rate = answered.map((total, index) => {
-    const before = Math.max(0, index - 5);
-    const seconds = (chosen[index].at - chosen[before].at) / 1000;
-    return index && total !== null ? Math.max(0, total - answered[before]) / seconds : null;
-  });
-  const percent = (value) => (value === null ? "–" : `${Math.round(100 * value)} %`);
-  const unit = inTokens ? "tokens" : "sessions";
-  draw(CHARTS[0], active, window, `${number(active.at(-1))} of ${number(window.at(-1))} ${unit}`);
-  draw(CHARTS[1], usage, [], percent(usage.at(-1)));
-  draw(CHARTS[2], hits, [], percent(hits.findLast((value) => value !== null) ?? null));
-  draw(CHARTS[3], rate, [], number(rate.at(-1)));
-}
-
 // -- engines
 
-function makeCard(engine) {
-  const sessions = make("input", { type: "number", min: 1, step: 1, required: true, placeholder: "sessions" });
-  sessions.setAttribute("aria-label", `Window of ${engine} in sessions`);
-  const law = make("select", {}, ...LAWS.map((name) => make("option", { textContent: name })));
-  law.setAttribute("aria-label", `Law of ${engine}`);
-  const release = make("button", { type: "button", textContent: "Release" });
-  release.setAttribute("aria-label", `Release the window of ${engine}`);
-  const windowForm = make("form", {}, sessions, make("button", { textContent: "Set window" }), release);
-  const lawForm = make("form", {}, law, make("button", { textContent: "Switch law" }));
-  windowForm.addEventListener("submit", (event) => {
+function named(node, label) {
+  node.setAttribute("aria-label", label);
+  return node;
+}
+
+function makeForm(submit, ...children) {
+  const form = make("form", {}, ...children);
+  form.addEventListener("submit", (event) => {
     event.preventDefault();
-    act("PUT", "window", { engine, sessions: Number(sessions.value) }, `Window of ${engine} set by hand`);
+    submit();
   });
-  release.addEventListener("click", () => act("DELETE", "window", { engine }, `Window of ${engine} released`));
-  lawForm.addEventListener("submit", (event) => {
-    event.preventDefault();
-    act("PUT", "law", { engine, law: law.value }, `Law of ${engine} is now ${law.value}`);
+  return form;
+}
+
+function readOptions(text) {
+  const pairs = text.split(/[,\s]+/).filter(Boolean).map((pair) => pair.split(/=(.*)/s));
+  return Object.fromEntries(pairs.map(([name, value = ""]) => {
+    if (value === "true" || value === "false") return [name, value === "true"];
+    return [name, value === "" || Number.isNaN(Number(value)) ? value : Number(value)];
+  }));
+}
+
+function makeButton(text, label, act) {
+  const button = named(make("button", { type: "button", textContent: text }), label);
+  button.addEventListener("click", act);
+  return button;
+}
+
+function makeCard(engine, laws) {
+  const size = named(make("input", { type: "number", min: 1, step: "any", required: true }), `Window of ${engine}`);
+  const unit = named(make("select", {}, make("option", { textContent: "sessions" }), make("option", { textContent: "tokens" })),
+    `Unit of the window of ${engine}`);
+  const law = named(make("select", {}, ...laws.map((name) => make("option", { textContent: name }))), `Law of ${engine}`);
+  const options = named(make("input", { placeholder: "key=value", spellcheck: false }), `Options of the law of ${engine}`);
+  const windowForm = makeForm(
+    () => act("PUT", "window", { engine, [unit.value]: Number(size.value) }, `Window of ${engine} set by hand`),
+    size, unit, make("button", { textContent: "Set window" }),
+    makeButton("Release", `Release the window of ${engine}`, () => act("DELETE", "window", { engine }, `Window of ${engine} released`)),
+  );
+  const lawForm = makeForm(
+    () => act("PUT", "law", { engine, law: law.value, options: readOptions(options.value) }, `Law of ${engine} is now ${law.value}`),
+    law, options, make("button", { textContent: "Switch law" }),
+  );
+  const remove = makeButton("Give up", `Give up ${engine}`, () => {
+    const { server } = remove.dataset;
+    act("DELETE", "engines", { engine: server }, `${server} is given up: its sessions move`);
   });
   const lines = [make("p"), make("p"), make("p", { className: "bad" })];
-  const node = make("article", {}, make("h3", { textContent: engine }), ...lines, windowForm, lawForm);
+  const node = make("article", {}, make("h3", { textContent: engine }), ...lines, windowForm, lawForm, remove);
   $("engines").append(node);
   $("shown").append(make("option", { value: engine, textContent: engine }));
   law.value = "";
-  return { node, lines, law };
+  return { node, lines, law, remove };
 }
 
-function showEngines(engines) {
+function showEngines(engines, laws) {
   for (const engine of engines) {
-    if (!cards.has(engine.engine)) cards.set(engine.engine, makeCard(engine.engine));
-    const { lines, law } = cards.get(engine.engine);
+    if (!cards.has(engine.engine)) cards.set(engine.engine, makeCard(engine.engine, laws));
+    const { lines, law, remove } = cards.get(engine.engine);
     const { sessions, window } = engine;
     const how = window.by_hand ? ", set by hand" : "";
     const size = [window.tokens === null ? null : `${number(window.tokens)} tokens`,
       window.sessions === null ? null : `${number(window.sessions, 1)} sessions`].filter(Boolean).join(" and ");
-    setText(lines[0], `Law ${engine.law.name}${engine.law.enforced ? "" : " (only observed)"}, window ${size || "open"}${how}`);
+    const options = Object.entries(engine.law.options).map((pair) => pair.join("=")).join(", ");
+    setText(lines[0], `Law ${engine.law.name}${options && ` (${options})`}${engine.law.enforced ? "" : " (only observed)"}, window ${size || "open"}${how}`);
     setText(lines[1], `${sessions.active} active, ${sessions.waiting} waiting, ${sessions.paused} paused; `
       + `${engine.requests.in_flight} requests in flight, ${engine.requests.held} held`);
     setText(lines[2], engine.reachable ? engine.problem || "" : `Not reachable: ${engine.problem || engine.circuit}`);
     if (!law.value) law.value = engine.law.name;
+    remove.dataset.server = engine.server || "";
+    remove.disabled = engine.server === null;
+    setText(remove, engine.server === null ? "Being given up" : "Give up");
   }
   for (const [name, { node }] of cards) {
     if (!engines.some(({ engine }) => engine === name)) {
@@ -193,9 +148,8 @@ function makeRow(id) {
   const name = id.startsWith("\0") ? "(one request)" : id.replaceAll("\0", " · ");
   setText(cells[0], name);
   const button = (text, path, done) => {
-    const node = make("button", { type: "button", textContent: text });
-    node.setAttribute("aria-label", `${text} session ${name}`);
-    node.addEventListener("click", () => act("POST", `sessions/${node.dataset.path || path}`, { session_id: id }, done()));
+    const press = () => act("POST", `sessions/${node.dataset.path || path}`, { session_id: id }, done());
+    const node = makeButton(text, `${text} session ${name}`, press);
     return node;
   };
   const hold = button("Pause", "pause", () => `Session ${name}: ${hold.textContent.toLowerCase()}d`);
@@ -248,13 +202,12 @@ async function poll() {
     const state = await call("GET", "state");
     if (failed) say("");
     failed = false;
-    if (state.leader) say(`This replica follows ${state.leader}: sessions and windows are shown there.`);
     const waiting = state.engines.reduce((total, { sessions }) => total + sessions.waiting, 0);
     const active = state.engines.reduce((total, { sessions }) => total + sessions.active, 0);
-    setText($("summary"), `${active} active, ${waiting} waiting, ${state.replicas} gateway${state.replicas > 1 ? "s" : ""}, `
-      + `${state.role}${state.mode === "observe" ? ", only observing" : ""}`);
+    setText($("summary"), `${active} active, ${waiting} waiting${ROLES[state.role](state)}`
+      + `${state.mode === "observe" ? ", only observing" : ""}`);
     remember(state.engines);
-    showEngines(state.engines);
+    showEngines(state.engines, state.laws);
     drawCharts();
     showSessions(state.sessions, state.sessions_total);
     showDecisions(state.decisions);
@@ -274,6 +227,11 @@ $("key-form").addEventListener("submit", (event) => {
   key = $("key").value;
   $("key").value = "";
   poll();
+});
+$("engine-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const engine = $("engine").value;
+  act("POST", "engines", { engine }, `${engine} is added`);
 });
 $("shown").addEventListener("change", drawCharts);
 makeCharts();

@@ -8,8 +8,10 @@ from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.steering import Steering
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
+from concur_proxy.replication.by_hand import ByHand
+from concur_proxy.replication.messages import Call, Reply
 from concur_proxy.stores.role import Role
-from concur_proxy.stores.store import OnDecided, OnRole, StoreParts
+from concur_proxy.stores.store import OnCall, OnDecided, OnRole, StoreParts
 
 
 class MemoryStore:
@@ -20,6 +22,9 @@ class MemoryStore:
         self._clock = clock
         self._tell: OnDecided = lambda _: None
         self.overloaded: Callable[[str], None] = lambda _: None
+        self.by_hand = ByHand()
+        self._apply_by_hand: Callable[[ByHand], None] = lambda _: None
+        self._answer: OnCall = lambda _: Reply(status=404, body=b"{}")
 
     @property
     def gates(self) -> Mapping[str, SessionGate]:
@@ -48,6 +53,23 @@ class MemoryStore:
     def on_overload(self, callback: Callable[[str], None]) -> None:
         """Tell `callback` of the engines that `overloaded` names."""
         self.overloaded = callback
+
+    def set_by_hand(self, by_hand: ByHand) -> None:
+        """People have set this."""
+        self.by_hand = by_hand
+        self._apply_by_hand(by_hand)
+
+    def on_by_hand(self, callback: Callable[[ByHand], None]) -> None:
+        """Tell `callback` what people have set."""
+        self._apply_by_hand = callback
+
+    async def call(self, call: Call) -> Reply:
+        """What `on_call`'s callback answers."""
+        return self._answer(call)
+
+    def on_call(self, callback: OnCall) -> None:
+        """Let `callback` answer calls."""
+        self._answer = callback
 
     def on_decided(self, callback: OnDecided) -> None:
         """Tell `callback` of every decision from now on."""
@@ -146,6 +168,10 @@ class MemoryStore:
     def retire_engine(self, engine: str) -> None:
         """Give an engine up."""
         self._tell(self._fleet.retire_engine(engine, now=self._clock()))
+
+    def needs(self, engine: str) -> bool:
+        """Whether a request may be at the engine or be sent there."""
+        return engine in self._fleet.gates
 
     def expire(self) -> None:
         """Apply what the passing of time has decided."""

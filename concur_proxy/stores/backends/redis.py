@@ -13,13 +13,14 @@ from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.steering import Steering
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
-from concur_proxy.replication.messages import End, Overload, Reach, Steer
+from concur_proxy.replication.by_hand import ByHand
+from concur_proxy.replication.messages import Call, End, Overload, Reach, Reply
 from concur_proxy.stores.redis.client import connect
 from concur_proxy.stores.redis.link import RedisLink
 from concur_proxy.stores.redis.member import Member
 from concur_proxy.stores.redis.upkeep import Upkeep
 from concur_proxy.stores.role import Role
-from concur_proxy.stores.store import OnDecided, OnRole, StoreParts
+from concur_proxy.stores.store import LeaderSilent, OnCall, OnDecided, OnRole, StoreParts
 
 LATE_S = 2.0
 """A hold that ended so long ago without a word from the leader is ended here."""
@@ -72,6 +73,43 @@ class RedisStore:
     def on_overload(self, callback: Callable[[str], None]) -> None:
         """Tell `callback` of engines that refused a request of any replica, while this one leads."""
         self.upkeep.on_overload = callback
+
+    # -- what people do
+
+    @property
+    def by_hand(self) -> ByHand:
+        """What people have set, as last heard."""
+        return self.member.by_hand
+
+    def set_by_hand(self, by_hand: ByHand) -> None:
+        """People have set this, here where it is decided."""
+        self.member.set_by_hand(by_hand)
+        self.upkeep.hurry()
+
+    def on_by_hand(self, callback: Callable[[ByHand], None]) -> None:
+        """Tell `callback` what people have set here or elsewhere."""
+        self.member.on_by_hand = callback
+
+    async def call(self, call: Call) -> Reply:
+        """Whoever decides answers; this process, where nobody does."""
+        if self.leader:
+            return await self.member.calls.put(call, self.leader)
+        if self.role is Role.FOLLOWING and call.method != "GET":
+            raise LeaderSilent("No gateway leads at this moment. Ask again in a second.")
+        return self.upkeep.answer(call)
+
+    def on_call(self, callback: OnCall) -> None:
+        """Let `callback` answer what is asked here, or by any replica while this one leads."""
+        self.upkeep.answer = callback
+
+    def steer(self, key: str, steering: Steering) -> bool:
+        """A person does something to a session."""
+        member = self.member
+        if steering is Steering.END:
+            self._replica.forget(key)
+        is_known = member.fleet.knows(key)
+        member.apply(member.fleet.steer(key, steering, now=member.now))
+        return is_known
 
     # -- requests
 
@@ -130,14 +168,6 @@ class RedisStore:
     def expected_wait(self, ticket: Ticket) -> tuple[int, float]:
         """A ticket's place in the line and its seconds, as last heard."""
         return self._replica.expected_wait(ticket)
-
-    def steer(self, key: str, steering: Steering) -> bool:
-        """A person does something to a session; whether there is such a one, only the process that decides knows."""
-        if steering is Steering.END:
-            self._replica.forget(key)
-        is_known = self.role is Role.FOLLOWING or self.member.fleet.knows(key)
-        self.member.say(Steer(key=key, steering=steering.value))
-        return is_known
 
     # -- engines
 
@@ -198,6 +228,13 @@ class RedisStore:
     def retire_engine(self, engine: str) -> None:
         """An engine takes nobody new, and goes when nothing is in flight there; each replica must be told."""
         self.member.apply(self.member.fleet.retire_engine(engine, now=self.member.now))
+
+    def needs(self, engine: str) -> bool:
+        """Whether a request may be at the engine or be sent there, as far as the leader has told or this one knows."""
+        if engine in self.gates or any(ticket.engine == engine for ticket in self._replica.released):
+            return True
+        standing = self.member.standing
+        return self.role is Role.FOLLOWING and standing is not None and engine in standing.engines
 
     def candidates(self, model: str | None) -> Sequence[str]:
         """The engines to which a request outside of any session may go."""

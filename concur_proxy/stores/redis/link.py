@@ -1,12 +1,14 @@
 """The wire between replicas: messages by streams, the term by a key that expires."""
 
 import asyncio
+import logging
 import secrets
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import msgspec
 from redis.asyncio import Redis
 
 from concur_proxy.admission.record import SessionRecord
@@ -20,6 +22,8 @@ from concur_proxy.replication.messages import (
 )
 from concur_proxy.stores.redis.client import Client
 from concur_proxy.stores.redis.scripts import BEAT, KEEP, KEPT, RESIGN
+
+logger = logging.getLogger(__name__)
 
 LEASE_S = 2.0
 """A leader that is silent for so long leads no more."""
@@ -162,7 +166,10 @@ class RedisLink:
         for name, entries in answer or ():
             for entry, fields in entries:
                 self._read_to[_text(name)] = _text(entry)
-                batches.append(decode_batch(fields[b"b"]))
+                try:
+                    batches.append(decode_batch(fields[b"b"]))
+                except msgspec.DecodeError as error:  # its sender will be found to miss one
+                    logger.warning("messages of another version are passed over: %s", error)
         return batches
 
     def check(self, batch: Batch) -> None:

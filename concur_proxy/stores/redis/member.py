@@ -1,16 +1,18 @@
 """One replica among others: who decides on its requests, and what changes when somebody else does."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.record import SessionRecord
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
+from concur_proxy.replication.by_hand import ByHand
 from concur_proxy.replication.leader import Leader, Post
-from concur_proxy.replication.messages import EngineStanding, Rejoin, Standing, ToLeader, ToReplica
+from concur_proxy.replication.messages import EngineStanding, Rejoin, Standing, Told, ToLeader, ToReplica
 from concur_proxy.replication.replica import Replica
+from concur_proxy.stores.redis.calls import Calls
 from concur_proxy.stores.redis.link import RedisLink, Term
 from concur_proxy.stores.role import Role
 from concur_proxy.stores.store import OnDecided, OnRole, StoreParts
@@ -40,6 +42,10 @@ class Member:
         """Keys of the sessions that the next leader has to be told of, while this process leads."""
         self.tell: OnDecided = lambda _: None
         self.on_role: OnRole = lambda *_: None
+        self.by_hand = ByHand()
+        """What people have set, as last heard."""
+        self.on_by_hand: Callable[[ByHand], None] = lambda _: None
+        self.calls = Calls(link.send)
         self.leader = Leader(parts.make_fleet(0))
         self._join()
 
@@ -87,6 +93,8 @@ class Member:
         for message in messages:
             if isinstance(message, Standing):
                 self._learn(message)
+            elif isinstance(message, Told):
+                self.calls.told(message)
         if any(isinstance(message, Rejoin) for message in messages):
             self._join()
         self.tell(decided)
@@ -121,6 +129,7 @@ class Member:
         """
         logger.info("leading in term %s, with %d sessions", term.name, len(records))
         now = self.now
+        self._take_by_hand(self._newest_by_hand(term, standing))
         fleet = self.parts.make_fleet(term.number * RANKS_PER_TERM)
         for record in sorted(records, key=lambda record: -record.idle_s):
             fleet.restore(record, now=now)
@@ -145,6 +154,7 @@ class Member:
 
     def _begin(self, role: Role, term: str) -> None:
         self.role = role
+        self.calls.give_up()
         self.link.enter(term, leads=role is Role.LEADING)
         if self.standing is not None:
             self._take(self.standing)
@@ -154,7 +164,34 @@ class Member:
     def _join(self) -> None:
         self.say(self.replica.join(now=self.now))
 
+    # -- what people have set
+
+    def set_by_hand(self, by_hand: ByHand) -> None:
+        """They have, here. The others hear of it before anything that is decided thereby."""
+        self.by_hand = by_hand
+        if self.role is Role.LEADING:
+            self.publish()
+        self.on_by_hand(by_hand)
+
+    def _take_by_hand(self, by_hand: ByHand) -> None:
+        self.by_hand = by_hand
+        self.on_by_hand(by_hand)
+
+    def _newest_by_hand(self, term: Term, standing: Standing | None) -> ByHand:
+        """What holds when this replica begins to lead: what was written down, unless it knows of something later."""
+        if standing is None or standing.by_hand is None or standing.by_hand.revision <= self.by_hand.revision:
+            return self.by_hand
+        is_new = self.standing is None and term.replicas <= {self.link.me}  # nobody is left who has known it
+        return self.by_hand if is_new else standing.by_hand
+
     # -- engines
+
+    def publish(self) -> Standing:
+        """Tell the others how the fleet stands."""
+        self.standing = standing = self.stand()
+        for replica in self.leader.replicas - {self.link.me}:
+            self.link.send(standing, replica)
+        return standing
 
     def stand(self) -> Standing:
         """How the fleet stands, for the others and for the next leader."""
@@ -169,11 +206,14 @@ class Member:
                 lease_s=snapshot.lease_s,
             )
         replicas = max(1, len(self.leader.replicas))
-        return Standing(engines=engines, replicas=replicas, laws=self.parts.law_states())
+        return Standing(engines=engines, replicas=replicas, laws=self.parts.law_states(), by_hand=self.by_hand)
 
     def _learn(self, standing: Standing) -> None:
         self.standing = standing
         if self.role is Role.FOLLOWING:
+            if standing.by_hand is not None:
+                self._take_by_hand(standing.by_hand)
+                self.calls.open()
             self._take(standing)
 
     def _take(self, standing: Standing) -> None:

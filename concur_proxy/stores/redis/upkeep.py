@@ -9,10 +9,12 @@ from typing import get_args
 import msgspec
 from redis.exceptions import RedisError
 
-from concur_proxy.replication.messages import Batch, Overload, Standing, ToLeader, ToReplica
+from concur_proxy.replication.messages import Ask, Batch, Join, Overload, Reply, Standing, Told, ToLeader, ToReplica
+from concur_proxy.stores.redis.calls import fit
 from concur_proxy.stores.redis.link import LEASE_S, Gap, Term
 from concur_proxy.stores.redis.member import Member
 from concur_proxy.stores.role import Role
+from concur_proxy.stores.store import OnCall
 
 BEAT_S = 0.4
 KEEP_S = 0.25
@@ -35,6 +37,8 @@ class Upkeep:
 
     def __init__(self, member: Member) -> None:
         self.on_overload: Callable[[str], None] = lambda _: None
+        self.answer: OnCall = lambda _: Reply(status=404, body=b"{}")
+        """Answers what is asked of this process while it decides."""
         self.is_leaving = False
         """Whether this process shall not lead."""
         self._member = member
@@ -42,6 +46,8 @@ class Upkeep:
         self._term = Term("", frozenset())
         self._heard_at = time.monotonic()
         """When Redis last answered a beat."""
+        self._is_due = asyncio.Event()
+        """Whether something is to be written down at once."""
         self._tasks: list[asyncio.Task[None]] = []
         self._is_stopped = False
 
@@ -148,14 +154,25 @@ class Upkeep:
         for message in batch.messages:
             if isinstance(message, Overload):
                 self.on_overload(message.engine)
+            elif isinstance(message, Ask):
+                self._link.send(Told(number=message.number, reply=fit(self.answer(message.call))), batch.sender)
             elif isinstance(message, _TO_LEADER):
+                if isinstance(message, Join):  # it learns of engines that were added before it is sent to one
+                    self._link.send(member.stand(), batch.sender)
                 member.hand_on(member.leader.receive(batch.sender, message, now=member.now))
 
     # -- what the next leader must know
 
+    def hurry(self) -> None:
+        """Write down at once."""
+        self._is_due.set()
+
     async def _keep_keeping(self) -> None:
         while not self._is_stopped:
-            await asyncio.sleep(KEEP_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(KEEP_S):
+                    await self._is_due.wait()
+            self._is_due.clear()
             if self._member.role is Role.LEADING:
                 with suppress(*FAILURES):
                     await self._keep()
@@ -164,9 +181,7 @@ class Upkeep:
         member = self._member
         changed = [key for key in member.changes if not key.startswith("\0")]  # sessions of one request are not kept
         member.changes.clear()
-        member.standing = standing = member.stand()
-        for replica in member.leader.replicas - {self._link.me}:
-            self._link.send(standing, replica)
+        standing = member.publish()
         records = {key: member.fleet.record(key, now=member.now) for key in changed}
         try:
             await self._link.keep(self._term.name, _encode_standing(standing), records)

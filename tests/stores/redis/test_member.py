@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from secrets import token_hex
 
+import msgspec
 import pytest
 
 from concur_proxy.admission.lease import LearnedLease
@@ -13,13 +14,17 @@ from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.steering import Steering
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
+from concur_proxy.replication.by_hand import ByHand, HandLaw, HandWindow
+from concur_proxy.replication.messages import Call, Reply
 from concur_proxy.stores.backends.redis import RedisStore, build
 from concur_proxy.stores.role import Role
-from concur_proxy.stores.store import StoreParts
+from concur_proxy.stores.store import LeaderSilent, StoreParts
 from tests.stores.fleets import make_fleet
 from tests.stores.redis_server import RedisServer
 
 WAIT_S = 15.0
+WHO = Call(method="GET", path="who")
+PAUSE = Call(method="POST", path="pause", body=b"s")
 
 
 class Member:
@@ -29,8 +34,10 @@ class Member:
         self, url: str, prefix: str, name: str, *, window: float, engines: tuple[str, ...], lease_s: float | None
     ) -> None:
         self.name = name
+        self.prefix = prefix
         self.told: list[Ticket] = []
         self.laws: list[dict[str, dict[str, float]]] = []
+        self.by_hand: list[ByHand] = []
         parts = StoreParts(
             make_fleet=lambda after: make_fleet(engines=engines, window=window, lease_s=lease_s, after=after),
             clock=time.monotonic,
@@ -41,6 +48,8 @@ class Member:
         )
         self.store: RedisStore = build(parts)
         self.store.on_decided(self.told.extend)
+        self.store.on_by_hand(self.by_hand.append)
+        self.store.on_call(self._do)
         self.store.on_role(lambda _, states: self.laws.append({k: dict(v) for k, v in states.items()}))
 
     async def arrive(self, key: str | None, *, hold_s: float = 60.0) -> Ticket:
@@ -54,6 +63,13 @@ class Member:
 
     def finish(self, ticket: Ticket, *, client_gone: bool = False) -> None:
         self.store.finish(ticket, prompt_tokens=100, completion_tokens=10, client_gone=client_gone)
+
+    def _do(self, call: Call) -> Reply:
+        """A call's path says what is to be done to the session that its body names."""
+        if call.method == "GET":
+            return Reply(status=200, body=self.name.encode())
+        known = self.store.steer(call.body.decode(), Steering(call.path))
+        return Reply(status=200 if known else 404, body=b"{}")
 
     async def vanish(self) -> None:
         """As a crash would: nothing is handed over."""
@@ -80,11 +96,15 @@ async def _gather(redis: RedisServer) -> AsyncIterator[Gather]:
         window: float = 1.0,
         engines: tuple[str, ...] = ("a",),
         lease_s: float | None = 60.0,
+        also: Sequence[Member] = (),
     ) -> list[Member]:
-        prefix = token_hex(4)
-        for number in range(count):
+        """So many members, which join these others."""
+        prefix = also[0].prefix if also else token_hex(4)
+        for number in range(len(also), len(also) + count):
             members.append(Member(url, prefix, f"r{number}", window=window, engines=engines, lease_s=lease_s))
             await members[-1].store.start()
+        if also:
+            return members
         await until(lambda: len(leader_of(members).store.member.leader.replicas) == count)
         return members
 
@@ -130,18 +150,92 @@ async def test_a_follower_hears_its_place_in_the_line(gather: Gather) -> None:
 async def test_what_a_person_does_on_a_follower_reaches_the_leader_and_outlives_it(gather: Gather) -> None:
     one, two, three = await gather(3, window=4.0)
     assert (one.store.leader, two.store.leader) == ("", one.name)
+    assert (await two.store.call(PAUSE)).status == 404
     two.finish(await two.admitted("s"))
-    assert two.store.steer("s", Steering.PAUSE)
-    gate = one.store.gates["a"]
-    await until(lambda: (session := gate.sessions.get("s")) is not None and session.stopped)
+    assert (await two.store.call(PAUSE)).status == 200
+    session = one.store.gates["a"].sessions.get("s")
+    assert session is not None
+    assert session.stopped
     await asyncio.sleep(1.0)  # it is written down for the next leader
     await one.vanish()
     await until(lambda: two.store.role is Role.LEADING or three.store.role is Role.LEADING)
     held = await two.arrive("s")
     await asyncio.sleep(1.5)
     assert held.is_held
-    three.store.steer("s", Steering.RESUME)
+    await three.store.call(Call(method="POST", path="resume", body=b"s"))
     await until(lambda: held.outcome is Outcome.ADMITTED)
+
+
+async def test_while_nobody_leads_a_replica_tells_and_changes_nothing(gather: Gather) -> None:
+    (one,) = await gather(1)
+    one.store.drain()
+    await until(lambda: one.store.role is Role.FOLLOWING and not one.store.leader)
+    assert (await one.store.call(WHO)).body == b"r0"
+    with pytest.raises(LeaderSilent, match="No gateway leads"):
+        await one.store.call(PAUSE)
+
+
+async def test_messages_of_another_version_are_passed_over(gather: Gather, redis: RedisServer) -> None:
+    one, two = await gather(2, window=4.0)
+    stream = f"{{{one.prefix}}}:in:{two.store.upkeep._term.name}"
+    redis.client.xadd(stream, {"b": msgspec.msgpack.encode([two.name, 1, [["Unheard", "of"]]])})
+    first = await two.admitted("s")
+    two.finish(first)
+    await two.admitted("t")
+    assert (await two.store.call(WHO)).body == one.name.encode()
+
+
+SET = (
+    ByHand()
+    .with_server("http://b")
+    .with_window("a", HandWindow(sessions=None, budget=Budget(tokens=5.0)))
+    .with_law("a", HandLaw(name="static", options={"window": 3, "fast": True}))
+)
+
+
+async def test_whoever_leads_answers_for_all_and_what_people_set_is_every_replica_s(gather: Gather) -> None:
+    one, two = await gather(2)
+    one.store.set_by_hand(SET)
+    assert one.by_hand[-1] == SET
+    await until(lambda: two.by_hand[-1:] == [SET])
+    (three,) = [member for member in await gather(1, also=[one, two]) if member not in (one, two)]
+    await until(lambda: three.store.by_hand == SET)
+    for member in (one, two, three):
+        assert (await member.store.call(WHO)).body == b"r0"
+    await one.vanish()
+    with pytest.raises(LeaderSilent, match=r"r0|out of reach"):
+        await two.store.call(WHO)
+    await until(lambda: two.store.role is Role.LEADING or three.store.role is Role.LEADING)
+    leader = leader_of([two, three])
+    await until(lambda: {two.store.leader, three.store.leader} == {"", leader.name})
+    for member in (two, three):
+        assert (await member.store.call(WHO)).body == leader.name.encode()
+        assert member.store.by_hand == SET
+    leader.store.set_by_hand(SET.with_window("a", None))
+    await until(lambda: "a" not in two.store.by_hand.windows and "a" not in three.store.by_hand.windows)
+
+
+async def test_what_people_set_is_forgotten_with_the_last_replica(gather: Gather) -> None:
+    one, two = await gather(2)
+    one.store.set_by_hand(SET)
+    await one.store.stop()
+    await until(lambda: two.store.role is Role.LEADING)
+    assert two.store.by_hand == SET
+    await two.store.stop()
+    (three,) = [member for member in await gather(1, also=[one, two]) if member not in (one, two)]
+    assert three.store.role is Role.LEADING
+    assert three.store.by_hand == ByHand()
+
+
+async def test_an_engine_is_needed_until_the_leader_has_none_of_its_requests(gather: Gather) -> None:
+    one, two = await gather(2, window=4.0, engines=("a", "b"))
+    ticket = await two.admitted("s")
+    for member in (one, two):
+        member.store.retire_engine(ticket.engine)
+    assert ticket.engine not in two.store.gates
+    assert two.store.needs(ticket.engine)
+    two.finish(ticket)
+    await until(lambda: not one.store.needs(ticket.engine) and not two.store.needs(ticket.engine))
 
 
 async def test_a_hold_ends_on_a_follower_as_well(gather: Gather) -> None:
@@ -268,11 +362,14 @@ async def test_a_frozen_redis_is_as_good_as_none_and_places_are_counted_once_aft
         own.freeze()
         await until(lambda: one.store.role is two.store.role is Role.ALONE)
         two.finish(tickets[0])
+        for member in (one, two):
+            member.store.set_by_hand(SET)
         own.thaw()
         await until(lambda: {one.store.role, two.store.role} == {Role.LEADING, Role.FOLLOWING})
         leader = leader_of([one, two])
         await until(lambda: leader.store.member.leader.replicas == {"r0", "r1"})
         assert leader.store.gates["a"].snapshot().in_flight == 1
+        assert leader.by_hand[-1] == SET, "what the next leader set itself is later than what is written down"
 
 
 async def test_a_redis_without_memory_left_is_as_good_as_none(gather: Gather) -> None:
