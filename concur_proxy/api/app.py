@@ -102,11 +102,13 @@ class GatewayApp:
             pool=pool,
             store=store,
             clock=clock,
-            mode=settings.mode,
             replica=parts.replica,
             laws=plugins.available("concur_proxy.control.laws"),
         )
-        calls = (*SteerCalls(reader, hand).operations(), *EngineCalls(pool, store, hand).operations())
+        calls = (
+            *SteerCalls(reader, hand, shown=self._relay.shown).operations(),
+            *EngineCalls(pool, store, hand).operations(),
+        )
         add_admin_routes(self._admin, Operations(calls), store, settings.admin_key)
         self._reloader = None if load is None else SettingsReloader(settings, load, self._apply)
 
@@ -146,6 +148,7 @@ class GatewayApp:
 
     def _apply(self, settings: GatewaySettings) -> None:
         self._pool.name_servers("settings", settings.engine)
+        self._pool.reconfigure(settings)
         self._relay.reconfigure(RelayOptions.of(settings))
         logging.getLogger().setLevel(settings.log_level.upper())
 
