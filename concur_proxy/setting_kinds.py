@@ -85,6 +85,12 @@ def _lease(value: object) -> object:
     return seconds
 
 
+def _bearer(key: str) -> str:
+    if not (key.isascii() and key.isprintable() and key and " " not in key):
+        raise ValueError("must be printable ASCII without spaces")
+    return key
+
+
 def _collector(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
@@ -107,6 +113,7 @@ NamedUrl = Annotated[str, AfterValidator(_named_server)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 BodyField = Annotated[str, AfterValidator(_body_field)]
 PathRule = Annotated[str, AfterValidator(_path_rule)]
+BearerKey = Annotated[str, AfterValidator(_bearer)]
 CollectorUrl = Annotated[str, AfterValidator(_collector)]
 LeaseSeconds = Annotated[Literal["auto"] | float, BeforeValidator(_lease)]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]

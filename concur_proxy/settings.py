@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from concur_proxy.engines.address import EngineAddress, addresses
 from concur_proxy.setting_kinds import (
+    BearerKey,
     BodyField,
     CollectorUrl,
     EngineUrl,
@@ -65,6 +66,10 @@ class GatewaySettings(BaseSettings):
         8.0, ge=0, description="Wait for its own engine after which a paused session may resume on another"
     )
     connect_timeout_s: float = Field(5.0, gt=0, le=600, description="Time allowed to connect to an engine")
+
+    engine_api_key: BearerKey | None = Field(
+        None, description="Key for the gateway's own questions to engines that want one; clients send theirs"
+    )
 
     admin_key: str | None = Field(
         None,

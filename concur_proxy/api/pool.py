@@ -275,6 +275,8 @@ class EnginePool:
         uses_tls = server.startswith("https:")  # certificates take 0.1 s to read
         if uses_tls not in self._clients:
             headers = {"user-agent": USER_AGENT}
+            if self._settings.engine_api_key is not None:
+                headers["authorization"] = f"Bearer {self._settings.engine_api_key}"
             self._clients[uses_tls] = httpx.AsyncClient(trust_env=False, verify=uses_tls, headers=headers)
         return self._clients[uses_tls]
 

@@ -25,6 +25,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "placement",
         "move_after_s",
         "connect_timeout_s",
+        "engine_api_key",
         "admin_key",
     ),
     "listening": ("host", "port", "workers", "drain_timeout_s"),
@@ -54,6 +55,7 @@ _PACKAGES = {"law": LAWS, "placement": PLACEMENTS, "store": STORES}
 
 _METAVARS = {
     "admin_key": "KEY",
+    "engine_api_key": "KEY",
     "config": "FILE",
     "record": "FILE",
     "engine": "URL",

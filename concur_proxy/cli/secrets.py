@@ -4,7 +4,7 @@ import re
 
 HIDDEN = "***"
 
-_SECRET = frozenset({"admin_key"})
+_SECRET = frozenset({"admin_key", "engine_api_key"})
 _LOGIN = re.compile(r"(://[^:@/]*:)[^/]*@")
 _OPTION = re.compile(r"([?&]\w*password=)[^&\s]*")
 

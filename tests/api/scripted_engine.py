@@ -125,6 +125,8 @@ class ScriptedEngine:
     scrapes: int = 0
     models: Sequence[str] | None = None
     """What it tells the gateway that it serves; None: it has no such list."""
+    key: str | None = None
+    """Whoever wants to know its models must have this key."""
     health: str = "200 OK"
     """The status of its health check."""
     received: list[Received] = field(default_factory=list)
@@ -186,12 +188,17 @@ class ScriptedEngine:
 
     async def _tell(self, exchange: Exchange) -> None:
         """Answer a question of the gateway's own."""
-        if exchange.request.target == "/v1/models" and self.models is not None:
+        if exchange.request.target == "/v1/models" and self.key is not None and not self._has_key(exchange.request):
+            await exchange.json({"error": "Unauthorized"}, status="401 Unauthorized")
+        elif exchange.request.target == "/v1/models" and self.models is not None:
             await exchange.json(model_list(*self.models))
         elif exchange.request.target == "/health":
             await exchange.json({}, status=self.health)
         else:
             await exchange.json({"detail": "Not Found"}, status="404 Not Found")
+
+    def _has_key(self, request: Received) -> bool:
+        return request.header("authorization") == f"Bearer {self.key}"
 
     def metrics_text(self) -> str:
         """The exposition as it would be scraped now."""

@@ -126,3 +126,15 @@ async def test_a_list_is_read_anew_when_its_engine_is_back() -> None:
         await known(gateway, two)
         await gateway.chat(model="new")
         assert len(two.received) == 1
+
+
+async def test_engines_that_want_a_key_tell_their_models_to_who_has_it() -> None:
+    async with (
+        scripted_engine(models=["base"], key="sk-1") as one,
+        scripted_engine(models=["other"], key="sk-1") as two,
+    ):
+        async with running_gateway(one.url, two.url, engine_api_key="sk-1") as gateway:
+            await known(gateway, one, two)
+            assert (await gateway.chat("a", model="other")).status_code == 200
+        assert (len(one.received), len(two.received)) == (0, 1)
+        assert two.received[0].header("authorization") is None  # a client's request has the client's key, or none

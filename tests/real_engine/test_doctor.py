@@ -1,0 +1,34 @@
+"""What the doctor says of real vLLM servers."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from tests.real_engine.vllm_server import VllmServer
+
+KEY = "sk-tiny"
+
+
+def examined(url: str, *flags: str) -> tuple[str, Mapping[str, dict[str, Any]]]:
+    """The worst of what is found, and the findings by their codes."""
+    command = [sys.executable, "-m", "concur_proxy", "doctor", "--json", "--engine", url, *flags]
+    told = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+    return told["status"], {found["code"]: found for found in told["findings"]}
+
+
+def test_a_server_with_all_switched_on_is_well(engine: VllmServer) -> None:
+    status, found = examined(engine.url)
+    assert status == "ok"
+    assert found["kind"]["message"] == "vllm 0.32.0"
+    assert found["models"]["message"] == "serves tiny"
+
+
+def test_a_server_that_tells_no_cached_tokens_and_wants_a_key_is_told_how_to() -> None:
+    with VllmServer("tiny", "--api-key", KEY, tells_cached=False) as server:
+        _, without = examined(server.url)
+        _, found = examined(server.url, "--engine-api-key", KEY)
+    assert any("key" in finding["message"] for finding in without.values())
+    assert not any("wants a key" in finding["message"] for finding in found.values())
+    assert any("--enable-prompt-tokens-details" in finding["mend"] for finding in found.values())
