@@ -50,12 +50,13 @@ class GatewayApp:
         self._draining = False
         self._background: asyncio.Task[None] | None = None
         self._pool = pool = EnginePool(settings, clock)
+        replica = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         parts = StoreParts(
             make_fleet=pool.make_fleet,
             clock=clock,
             url=settings.redis_url,
             prefix=settings.redis_prefix,
-            replica=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}",
+            replica=replica,
             law_states=lambda: {monitor.engine: monitor.governor.save() for monitor in self.monitors},
         )
         store: SessionStore = plugins.load("concur_proxy.stores.backends", settings.store).build(parts)
@@ -65,7 +66,7 @@ class GatewayApp:
         self.store = store
         self._admitter = Admitter(store, clock)
         self._upstream = Upstream(connect_timeout_s=settings.connect_timeout_s)
-        self._tracing = _tracing(settings.otlp_endpoint)
+        self._tracing = _tracing(settings.otlp_endpoint, replica)
         self._recorder = None if settings.record is None else TraceRecorder(settings.record, clock)
         registry = CollectorRegistry()
         generations = GenerationMetrics(registry)
@@ -101,11 +102,13 @@ class GatewayApp:
             pool=pool,
             store=store,
             clock=clock,
-            mode=settings.mode,
             replica=parts.replica,
             laws=plugins.available("concur_proxy.control.laws"),
         )
-        calls = (*SteerCalls(reader, hand).operations(), *EngineCalls(pool, store, hand).operations())
+        calls = (
+            *SteerCalls(reader, hand, shown=self._relay.shown).operations(),
+            *EngineCalls(pool, store, hand).operations(),
+        )
         add_admin_routes(self._admin, Operations(calls), store, settings.admin_key)
         self._reloader = None if load is None else SettingsReloader(settings, load, self._apply)
 
@@ -145,6 +148,7 @@ class GatewayApp:
 
     def _apply(self, settings: GatewaySettings) -> None:
         self._pool.name_servers("settings", settings.engine)
+        self._pool.reconfigure(settings)
         self._relay.reconfigure(RelayOptions.of(settings))
         logging.getLogger().setLevel(settings.log_level.upper())
 
@@ -171,9 +175,9 @@ class GatewayApp:
                 group.create_task(self._reloader.run())
 
 
-def _tracing(endpoint: str | None) -> Tracing:
+def _tracing(endpoint: str | None, replica: str) -> Tracing:
     if endpoint is None:
         return NoTracing()
     from concur_proxy.telemetry.otlp import OtlpTracing  # noqa: PLC0415 - OpenTelemetry is an extra
 
-    return OtlpTracing(endpoint)
+    return OtlpTracing(endpoint, instance=replica)

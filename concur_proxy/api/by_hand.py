@@ -47,6 +47,10 @@ class HandSettings:
         self._pool.make_law(name, options)
         self._store.set_by_hand(self._store.by_hand.with_law(engine, HandLaw(name=name, options=dict(options))))
 
+    def release_law(self, engine: str) -> None:
+        """Let the settings' law move the window again."""
+        self._store.set_by_hand(self._store.by_hand.with_law(engine, None))
+
     def _set_servers(self, by_hand: ByHand) -> None:
         self._pool.check_by_hand(by_hand.added, by_hand.removed)
         self._store.set_by_hand(by_hand)

@@ -35,9 +35,6 @@ RANK_HEADER = b"x-data-parallel-rank"
 
 _BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 
-_COMMENT = b":"
-"""Begins an event stream's comment, with which an engine may keep a connection alive before its first token."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setback:
@@ -65,7 +62,7 @@ class Hop:
         self.tap: Tap = NoTap()
         """What reads the answer."""
         self.first_token_at: float | None = None
-        """When its body began, by the gateway's clock."""
+        """When its first token came, by the gateway's clock."""
         self.is_whole = False
         """Whether an engine's answer has been handed on to its end."""
         self._strips = False
@@ -180,11 +177,13 @@ class Hop:
             return
         await answer.begin(response, keep_length=not (self._strips and isinstance(tap, StreamTap)))
         async for chunk in response.chunks():
-            if self.first_token_at is None and not chunk.startswith(_COMMENT):
+            if self.first_token_at is None and tap.has_token(chunk):
                 self.first_token_at = self._parts.clock()
             passed = tap.feed(chunk)
             if passed:
                 await answer.go_on(passed)
+        if self.first_token_at is None:  # an answer without any: its end is as telling
+            self.first_token_at = self._parts.clock()
         await answer.end(tap.finish(), response.trailers)
         self.is_whole = True
 

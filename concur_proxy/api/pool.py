@@ -90,7 +90,7 @@ class EnginePool:
             max_waiting_sessions=settings.max_waiting_sessions,
             session_ttl_s=settings.session_ttl_s,
             work_conserving=settings.work_conserving,
-            enforcing=law.enforces and settings.mode == "enforce",
+            enforcing=law.enforces and self.mode == "enforce",
         )
         return SessionGate(
             options=options, lease=_make_lease(settings), window=law.window, engine=engine, numbers=numbers
@@ -173,12 +173,32 @@ class EnginePool:
         del self._laws[engine], self._choices[engine]
         self._follow(engine, self._settings.law)
 
+    @property
+    def mode(self) -> str:
+        """`enforce`, or `observe`: nobody is held, whatever the law."""
+        return self._settings.mode
+
+    def reconfigure(self, settings: GatewaySettings) -> None:
+        """From now on engines whose law nobody chose by hand follow this one, and all this mode."""
+        names = ("law", "law_options", "mode")
+        before, changes = self._settings, {name: getattr(settings, name) for name in names}
+        self._settings = before.model_copy(update=changes)
+        has_other_law = (settings.law, settings.law_options) != (before.law, before.law_options)
+        for engine in self.monitors:
+            if has_other_law and engine not in self._choices:
+                del self._laws[engine]
+                self._follow(engine, settings.law)
+            elif settings.mode != before.mode:
+                self._enforce(engine)
+
     def _follow(self, engine: str, name: str) -> None:
-        law = self._law(engine)
+        self.monitors[engine].follow(self._law(engine))
+        self._enforce(engine)
+        logger.info("engine %s: law %s from now on", engine, name)
+
+    def _enforce(self, engine: str) -> None:
         assert self._store is not None  # noqa: S101 - opened before anything changes
-        self.monitors[engine].follow(law)
-        self._store.enforce(engine, enforcing=law.enforces and self._settings.mode == "enforce")
-        logger.info("engine %s: law %s, by hand", engine, name)
+        self._store.enforce(engine, enforcing=self._law(engine).enforces and self.mode == "enforce")
 
     async def run(self) -> None:
         """Read all engines until cancelled."""

@@ -10,7 +10,7 @@ from concur_proxy.api.exchange import Exchange
 from concur_proxy.api.messages import Receive, Scope, Send
 from concur_proxy.api.naming import named
 from concur_proxy.api.parts import GatewayParts, RelayOptions
-from concur_proxy.telemetry.request_note import NOTE, RequestNote, log_request
+from concur_proxy.telemetry.request_note import NOTE, RequestNote, log_request, shown_session
 from concur_proxy.wire.endpoints import Refusal
 from concur_proxy.wire.fault import GatewayFault
 from concur_proxy.wire.request_id import REQUEST_ID, find_request_id
@@ -27,6 +27,10 @@ class Relay:
     def reconfigure(self, options: RelayOptions) -> None:
         """Requests that come from now on are treated by these options."""
         self._parts = dataclasses.replace(self._parts, options=options)
+
+    def shown(self, key: str) -> str:
+        """A session as log lines name it."""
+        return shown_session(key, hashed=self._parts.options.hash_sessions)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request."""

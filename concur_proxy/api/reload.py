@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 POLL_S = 1.0
 RELOADABLE = frozenset(
     {
-        *("engine", "max_hold_s", "keepalive_comments_s", "ask_usage", "tell_clients"),
+        *("engine", "law", "law_options", "mode", "max_hold_s", "keepalive_comments_s", "ask_usage", "tell_clients"),
         *("max_body_bytes", "max_header_bytes", "log_level", "log_requests", "hash_sessions"),
     }
 )

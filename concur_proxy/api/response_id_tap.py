@@ -25,6 +25,10 @@ class ResponseIdTap:
         """The inner tap's."""
         return self._inner.usage
 
+    def has_token(self, chunk: bytes) -> bool:
+        """As the inner tap says."""
+        return self._inner.has_token(chunk)
+
     def feed(self, chunk: bytes) -> bytes:
         """What the inner tap hands on."""
         if self._beginning is not None:

@@ -33,7 +33,6 @@ class StateReader:
     pool: EnginePool
     store: SessionStore
     clock: Callable[[], float]
-    mode: str
     replica: str
     """This gateway's name."""
     laws: list[str]
@@ -48,7 +47,7 @@ class StateReader:
             replica=self.replica,
             role=self.store.role.value,
             replicas=self.store.replicas,
-            mode=self.mode,
+            mode=self.pool.mode,
             laws=self.laws,
             engines=[self._engine(gate, monitor, homes) for gate, monitor in pairs],
             sessions_total=listed.total,

@@ -25,11 +25,13 @@ LAW_PATH = "/concur/v1/law"
 class SteerCalls:
     """Does them, in the process that decides."""
 
-    def __init__(self, reader: StateReader, hand: HandSettings) -> None:
+    def __init__(self, reader: StateReader, hand: HandSettings, *, shown: Callable[[str], str]) -> None:
+        """`shown`: how log lines name a session."""
         self._reader = reader
         self._pool = reader.pool
         self._store = reader.store
         self._hand = hand
+        self._shown = shown
 
     def operations(self) -> Iterator[Operation]:
         """All of them."""
@@ -87,6 +89,15 @@ class SteerCalls:
             do=self._set_law,
             refuses=(404, 409),
         )
+        yield Operation(
+            method="DELETE",
+            path=LAW_PATH,
+            summary="Let the settings' law move the window again",
+            takes=NamedEngine,
+            gives=EngineState,
+            do=self._release_law,
+            refuses=(404, 409),
+        )
 
     def _sessions(self, asked: MaybeSession) -> SessionList:
         if asked.session_id is None:
@@ -100,7 +111,7 @@ class SteerCalls:
         def steer(asked: NamedSession) -> SessionDone:
             if not self._store.steer(asked.session_id, steering):
                 raise _no_session(asked.session_id)
-            logger.info("session %r: %s, by hand", asked.session_id, steering.value)
+            logger.info("session %r: %s, by hand", self._shown(asked.session_id), steering.value)
             return SessionDone(session_id=asked.session_id, done=steering.value)
 
         return steer
@@ -129,6 +140,10 @@ class SteerCalls:
             self._hand.set_law(monitor.engine, asked.law, asked.options)
         except ValueError as problem:
             raise Refused(400, "wrong_law", f"{problem}.", param="law") from problem
+        return self._reader.engine(asked.engine)
+
+    def _release_law(self, asked: NamedEngine) -> EngineState:
+        self._hand.release_law(self._monitor(asked.engine).engine)
         return self._reader.engine(asked.engine)
 
     def _monitor(self, name: str) -> EngineMonitor:

@@ -16,6 +16,10 @@ class Tap(Protocol):
         """What the answer cost, once it has told."""
         ...
 
+    def has_token(self, chunk: bytes) -> bool:
+        """Whether a chunk of the answer's beginning brings a token; asked before `feed`, until one does."""
+        ...
+
     def feed(self, chunk: bytes) -> bytes:
         """The bytes to hand on; may be empty."""
         ...
@@ -29,6 +33,10 @@ class NoTap:
     """Hands everything on unread."""
 
     usage = None
+
+    def has_token(self, chunk: bytes) -> bool:
+        """Who cannot read takes anything for one, but for a comment."""
+        return not chunk.startswith(b":")
 
     def feed(self, chunk: bytes) -> bytes:
         """The chunk itself."""

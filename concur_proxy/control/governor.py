@@ -91,7 +91,7 @@ class WindowGovernor:
     def follow(self, law: ControlLaw) -> Decision:
         """Let another law move the window, from its first decision on."""
         self._law = law
-        return Decision(kind=DecisionKind.HOLD, window=self._window, reason="another law, by hand", budget=self._budget)
+        return Decision(kind=DecisionKind.HOLD, window=self._window, reason="another law", budget=self._budget)
 
     def on_signal(self, signal: CongestionSignal) -> Decision:
         """A signal has come. One without KV usage is as good as none: it tells nothing about the cache."""

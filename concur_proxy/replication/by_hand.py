@@ -67,9 +67,10 @@ class ByHand(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         others = {other: kept for other, kept in self.windows.items() if other != engine}
         return self._next(windows=others if window is None else others | {engine: window})
 
-    def with_law(self, engine: str, law: HandLaw) -> "ByHand":
-        """This law moves the window."""
-        return self._next(laws=self.laws | {engine: law})
+    def with_law(self, engine: str, law: HandLaw | None) -> "ByHand":
+        """This law moves the window; None: the settings' one."""
+        others = {other: kept for other, kept in self.laws.items() if other != engine}
+        return self._next(laws=others if law is None else others | {engine: law})
 
     def _next(self, **changes: object) -> "ByHand":
         return msgspec.structs.replace(self, revision=self.revision + 1, **changes)

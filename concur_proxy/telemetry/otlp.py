@@ -59,9 +59,14 @@ class OtlpTracing:
     log says so.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, *, instance: str) -> None:
+        """`instance`: this process' name among its replicas."""
         told = OTELResourceDetector().detect().attributes
-        own = {"service.name": "concur-proxy", "service.version": version("concur-proxy")}
+        own = {
+            "service.name": "concur-proxy",
+            "service.version": version("concur-proxy"),
+            "service.instance.id": instance,
+        }
         self._provider = TracerProvider(resource=Resource.create({**own, **told}), shutdown_on_exit=False)
         exporter = OTLPSpanExporter(endpoint=endpoint.rstrip("/") + TRACES_PATH)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))

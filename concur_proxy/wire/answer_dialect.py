@@ -33,6 +33,12 @@ class AnswerDialect(Protocol):
         """The quoted JSON key whose object alone tells the usage, for answers too large to parse."""
         ...
 
+    def has_token(self, events: bytes) -> bool:
+        """Whether this part of a stream's beginning brings a token: what an engine may say before it has computed the
+        prompt does not.
+        """
+        ...
+
     def read_event(self, data: bytes, before: Usage | None) -> EventReading | None:
         """One event's data; `before` is the usage read from earlier events of the same stream."""
         ...

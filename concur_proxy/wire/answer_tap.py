@@ -26,6 +26,10 @@ class AnswerTap:
         self.usage: Usage | None = None
         """Known after `finish`, where the answer told it."""
 
+    def has_token(self, chunk: bytes) -> bool:  # noqa: ARG002
+        """An answer that is whole brings them all at once."""
+        return True
+
     def feed(self, chunk: bytes) -> bytes:
         """`chunk` itself."""
         self._chunks.append(chunk)

@@ -15,6 +15,7 @@ MAX_READ_BYTES = 8 * 1024 * 1024
 
 _EVENT_ENDS = (b"\n\n", b"\n\r\n")
 _EVENT_END = re.compile(rb"\n\r?\n")
+_COMMENT = b":"
 _LINE_BREAKS = b"\r\n"
 # the bytes of an event's end that can stand at the end of what was searched: b"\n\r"
 _OVERLAP = 2
@@ -61,6 +62,10 @@ class StreamTap:
         self.usage: Usage | None = None
         """The usage read so far; None where the stream has not told it."""
         self._usage_is_unasked = False
+
+    def has_token(self, chunk: bytes) -> bool:
+        """Whether a chunk of the stream's beginning brings a token; comments keep the connection alive before it."""
+        return not chunk.startswith(_COMMENT) and self._dialect.has_token(chunk)
 
     def feed(self, chunk: bytes) -> bytes:
         """The bytes to send to the client in place of `chunk`; may be empty."""

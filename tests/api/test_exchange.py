@@ -5,6 +5,7 @@ import gzip
 import json
 
 import httpx
+import pytest
 
 from tests.api.running_gateway import running_gateway
 from tests.api.scripted_engine import Exchange, answer, answers, scripted_engine
@@ -85,21 +86,50 @@ async def test_a_stream_that_an_event_shall_be_taken_out_of_is_not_asked_for_in_
         assert untouched.content == ending + usage
 
 
-async def test_the_first_token_tells_how_fast_the_engine_prefills_and_a_comment_before_it_does_not() -> None:
+CHAT_END = {
+    "choices": [],
+    "usage": {"prompt_tokens": 900, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 0}},
+}
+RESPONSE_END = {
+    "type": "response.completed",
+    "response": {"usage": {"input_tokens": 900, "output_tokens": 1, "input_tokens_details": {"cached_tokens": 0}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "token", "end"),
+    [
+        (
+            "/v1/chat/completions",
+            b': queued\n\ndata: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n',
+            b'data: {"choices":[{"index":0,"delta":{"content":"one"}}]}\n\n',
+            CHAT_END,
+        ),
+        (
+            "/v1/responses",
+            b'event: response.created\ndata: {"type":"response.created","response":{"id":"resp_1"}}\n\n',
+            b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"one"}\n\n',
+            RESPONSE_END,
+        ),
+    ],
+)
+async def test_the_first_token_tells_how_fast_the_engine_prefills_and_what_comes_before_it_does_not(
+    path: str, before: bytes, token: bytes, end: object
+) -> None:
     delay_s, prompt_tokens = 0.3, 900
-    usage = {"prompt_tokens": prompt_tokens, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 0}}
 
     async def stream(exchange: Exchange) -> None:
         await exchange.start_stream()
-        await exchange.chunk(b": still queued\n\n")
+        await exchange.chunk(before)
         await asyncio.sleep(delay_s)
-        await exchange.chunk(b'data: {"choices":[{"index":0,"delta":{"content":"one"}}]}\n\n')
-        await exchange.chunk(b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n")
+        await exchange.chunk(token)
+        await exchange.chunk(b"data: " + json.dumps(end).encode() + b"\n\n")
         await exchange.chunk(b"")
 
     async with scripted_engine(script=stream) as engine, running_gateway(engine.url) as gateway:
         body = {"model": "m", "messages": [], "stream": True, "stream_options": {"include_usage": True}}
-        await gateway.client.post("/v1/chat/completions", json=body)
+        await gateway.client.post(path, json=body)
         speed = gateway.snapshot().prefill_tokens_s
         assert speed is not None
         assert 0 < speed <= prompt_tokens / delay_s
+        assert await gateway.metric("concur_time_to_first_token_seconds_sum", model="other") >= delay_s

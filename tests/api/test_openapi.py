@@ -60,6 +60,7 @@ async def test_what_is_answered_is_what_is_described() -> None:
             await api.call("PUT", "window", body)
             await api.call("DELETE", "window", {"engine": body["engine"]})
         await api.call("PUT", "law", {**named, "law": "static", "options": {"window": 3}})
+        await api.call("DELETE", "law", named)
         await api.call("PUT", "law", {**named, "law": "tokns"})
         await api.call("GET", "engines")
         await api.call("DELETE", "engines", {"engine": other})

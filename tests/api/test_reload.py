@@ -1,5 +1,6 @@
 """Settings read anew while the gateway runs."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +13,7 @@ from concur_proxy.api.app import GatewayApp
 from concur_proxy.cli.load import SettingsError, load_settings
 from concur_proxy.settings import GatewaySettings
 from tests.api.running_gateway import RunningGateway, running_app
-from tests.api.scripted_engine import scripted_engine, sessions
+from tests.api.scripted_engine import Hold, scripted_engine, sessions
 
 
 @asynccontextmanager
@@ -55,6 +56,33 @@ async def test_a_changed_file_changes_the_engines(tmp_path: Path, caplog: pytest
     text = caplog.text
     assert "settings reloaded: engine from now on" in text
     assert "settings reloaded: fallback_window changed, takes effect at the next start" in text
+
+
+async def test_another_law_holds_from_now_on_where_nobody_chose_one_by_hand(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    async with scripted_engine() as one, scripted_engine() as two:
+        engines = f'engine = ["{one.url}", "{two.url}"]\n'
+        async with configured(file, engines + 'law = "static"\nlaw_options = {window = 4}') as gateway:
+            chosen = {"engine": two.url, "law": "static", "options": {"window": 9}}
+            assert (await gateway.client.put("/concur/v1/law", json=chosen)).status_code == 200
+            await gateway.until(lambda: [gateway.snapshot(n).window for n in range(2)] == [4, 9])
+            file.write_text(engines + 'law = "static"\nlaw_options = {window = 2}')
+            await gateway.until(lambda: [gateway.snapshot(n).window for n in range(2)] == [2, 9])
+
+
+async def test_another_mode_holds_from_now_on(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    async with scripted_engine(script=Hold()) as engine:
+        text = f'engine = ["{engine.url}"]\nlaw = "static"\nlaw_options = {{window = 1}}\n'
+        async with configured(file, text) as gateway:
+            asked = [asyncio.create_task(gateway.chat(session)) for session in "ab"]
+            await gateway.until(lambda: gateway.snapshot().held == 1)
+            file.write_text(f'{text}mode = "observe"')
+            await gateway.until(lambda: gateway.snapshot().in_flight == 2)
+            assert (await gateway.client.get("/concur/v1/state")).json()["mode"] == "observe"
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,16 @@ async def test_a_law_is_switched_and_its_options_are_told() -> None:
         assert not gateway.app.store.gates[engine.url].is_enforcing
 
 
+async def test_the_settings_law_moves_the_window_again_when_the_other_one_is_released() -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url, **STATIC) as gateway:
+        named = {"engine": engine.url}
+        await gateway.client.put(f"{V1}/law", json={**named, "law": "static", "options": {"window": 3}})
+        await gateway.until(lambda: gateway.snapshot().window == 3)
+        answer = await gateway.client.request("DELETE", f"{V1}/law", json=named)
+        assert answer.json()["law"] == {"name": "static", "options": {"window": 1}, "enforced": True}
+        await gateway.until(lambda: gateway.snapshot().window == 1)
+
+
 async def test_who_only_observes_holds_nobody_under_any_law() -> None:
     hold = Hold()
     async with scripted_engine(script=hold) as engine, running_gateway(engine.url, mode="observe", **STATIC) as gateway:

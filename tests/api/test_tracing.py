@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -39,6 +40,7 @@ async def test_a_request_has_its_wait_and_its_relay_as_children(collector: OtlpR
         got = await gateway.chat("agent-7")
     assert collector.paths == {"/v1/traces"}
     assert (collector.resource["service.name"], collector.resource["service.version"]) == ("our-gateway", "0.1.0")
+    assert str(os.getpid()) in str(collector.resource["service.instance.id"])
     server, wait, relay = (collector.named(name) for name in (SERVER, "queue wait", RELAY))
     assert len(collector.spans) == 3
     assert (server.kind, wait.kind, relay.kind) == ("SERVER", "INTERNAL", "CLIENT")

@@ -95,8 +95,14 @@ def waiting(gate: SessionGate) -> list[Session]:
 
 
 def precedence(session: Session) -> tuple[bool, bool, int]:
-    """Those put first by hand, then resuming before new, each by seniority."""
-    return (not session.is_preferred, session.state is SessionState.QUEUED and not session.is_preferred, session.rank)
+    """Those put first by hand, then resuming before new, each by seniority; who lost its place by silence stands among
+    the new ones, as its request came.
+    """
+    if session.is_preferred:
+        return (False, False, session.rank)
+    if session.has_lapsed and session.held:
+        return (True, True, next(iter(session.held)).number)
+    return (True, session.state is SessionState.QUEUED, session.rank)
 
 
 def places(window: float) -> float:

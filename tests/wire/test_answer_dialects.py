@@ -41,6 +41,47 @@ def test_no_event_without_a_marker_changes_the_usage(shape: ApiShape, events: li
     assert usage is not None
 
 
+@pytest.mark.parametrize(
+    ("shape", "events", "first"),
+    [
+        (ApiShape.OPENAI, streams.VLLM_UNASKED, 1),
+        (ApiShape.OPENAI, streams.VLLM_FORCED, 1),
+        (ApiShape.OPENAI, streams.SGLANG_ASKED, 1),
+        (ApiShape.OPENAI, [b'data: {"choices":[{"index":0,"text":"a"}]}\n\n'], 0),
+        (ApiShape.RESPONSES, streams.RESPONSES, 1),
+        (ApiShape.ANTHROPIC, streams.ANTHROPIC, 2),
+        (ApiShape.SGLANG, streams.SGLANG_GENERATE, 0),
+    ],
+)
+def test_a_token_comes_with_the_first_event_that_brings_one(shape: ApiShape, events: list[bytes], first: int) -> None:
+    dialect = ANSWER_DIALECTS[shape]
+    assert [dialect.has_token(event) for event in events].index(True) == first
+    if first:
+        assert not dialect.has_token(b"".join(events[:first]))
+        assert dialect.has_token(b"".join(events[: first + 1]))
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"role": "assistant", "content": "a"},
+        {"reasoning_content": "a"},
+        {"reasoning": "a"},
+        {"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": ""}}]},
+        {"refusal": "no"},
+    ],
+)
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_whatever_a_model_can_say_is_a_token(delta: object, separators: tuple[str, str]) -> None:
+    event = json.dumps({"choices": [{"index": 0, "delta": delta}]}, separators=separators).encode()
+    assert ANSWER_DIALECTS[ApiShape.OPENAI].has_token(b"data: %b\n\n" % event)
+
+
+def test_a_text_that_repeats_an_event_is_none() -> None:
+    created = {"type": "response.created", "response": {"instructions": 'say "type":"response.output_text.delta"'}}
+    assert not ANSWER_DIALECTS[ApiShape.RESPONSES].has_token(b"data: %b\n\n" % json.dumps(created).encode())
+
+
 NAMES = st.sampled_from(
     [
         "usage",

@@ -5,6 +5,8 @@ cache_creation_input_tokens (Anthropic's documentation of prompt caching; vLLM 0
 likewise).
 """
 
+import re
+
 import msgspec
 
 from concur_proxy.wire.answer_dialect import EventReading
@@ -27,6 +29,8 @@ class _Event(msgspec.Struct):
     usage: _Counts | None = None
 
 
+_DELTA = re.compile(rb'(?:^event:\s*|"type"\s*:\s*")content_block_delta\b', re.MULTILINE)
+
 _EVENT_DECODER = msgspec.json.Decoder(_Event)
 _ANSWER_DECODER = msgspec.json.Decoder(_Message)
 
@@ -36,6 +40,10 @@ class AnthropicAnswers:
 
     markers = (b'"usage"', b'"usage"')
     tail_key = b'"usage"'
+
+    def has_token(self, events: bytes) -> bool:
+        """A delta of a content block: `message_start` and pings may come long before."""
+        return _DELTA.search(events) is not None
 
     def read_event(self, data: bytes, before: Usage | None) -> EventReading | None:
         """`message_start` or `message_delta`: a later event corrects what an earlier one said."""

@@ -4,6 +4,8 @@ vLLM 0.32 and SGLang 0.5.23 leave `usage` out of the other events or write null 
 (and vLLM's --enable-force-include-usage) every event has one.
 """
 
+import re
+
 import msgspec
 
 from concur_proxy.wire.answer_dialect import EventReading
@@ -30,6 +32,8 @@ class _Answer(msgspec.Struct):
     system_fingerprint: str | None = None
 
 
+_TEXT = re.compile(rb'"(?:content|reasoning_content|reasoning|refusal|text|name|arguments)"\s*:\s*"[^"]')
+
 _DECODER = msgspec.json.Decoder(_Answer)
 
 
@@ -38,6 +42,10 @@ class OpenAIAnswers:
 
     markers = (b'"usage"', b'"finish_reason":"')
     tail_key = b'"usage"'
+
+    def has_token(self, events: bytes) -> bool:
+        """All but a chunk that only names the role: its delta is empty."""
+        return b'"delta"' not in events or _TEXT.search(events) is not None
 
     def read_event(self, data: bytes, before: Usage | None) -> EventReading | None:
         """A chunk; a later usage replaces an earlier one."""

@@ -1,5 +1,7 @@
 """responses: the answer is a response with `usage`; a stream's last event holds the whole response."""
 
+import re
+
 import msgspec
 
 from concur_proxy.wire.answer_dialect import EventReading
@@ -28,6 +30,9 @@ class _Event(msgspec.Struct):
     response: _Response | None = None
 
 
+# as the event's name or its type, which a text that repeats it would have to escape
+_DELTA = re.compile(rb'(?:^event:\s*|"type"\s*:\s*")response\.[a-z_.]*delta\b', re.MULTILINE)
+
 _EVENT_DECODER = msgspec.json.Decoder(_Event)
 _ANSWER_DECODER = msgspec.json.Decoder(_Response)
 
@@ -37,6 +42,10 @@ class ResponsesAnswers:
 
     markers = (b'"usage"', b'"usage"')
     tail_key = b'"usage"'
+
+    def has_token(self, events: bytes) -> bool:
+        """A delta of any kind: `response.created` and what follows it come before the prompt is computed."""
+        return _DELTA.search(events) is not None
 
     def read_event(self, data: bytes, before: Usage | None) -> EventReading | None:
         """An event that holds a response; the one that ends the stream has its usage."""

@@ -30,6 +30,10 @@ class SGLangAnswers:
     markers = (b'"finish_reason":{', b'"finish_reason":{')
     tail_key = b'"meta_info"'
 
+    def has_token(self, events: bytes) -> bool:  # noqa: ARG002
+        """Every event does."""
+        return True
+
     def read_event(self, data: bytes, before: Usage | None) -> EventReading | None:
         """The last event of one answer; those of several answers add up."""
         usage = self.read_answer(data)
