@@ -30,7 +30,8 @@ class HandSettings:
     def add(self, server: str) -> None:
         """There is one more server; `ValueError` where it cannot be one."""
         if server not in self._pool.servers:
-            self._set_servers(self._store.by_hand.with_server(server))
+            is_named = self._pool.is_named(server)
+            self._set_servers(self._store.by_hand.with_server(server, is_named=is_named))
 
     def remove(self, server: str) -> None:
         """There is this server no more, until it is added again; `ValueError` for the last one."""

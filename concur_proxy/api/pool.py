@@ -47,7 +47,7 @@ class EnginePool:
         self.on_forgotten: Callable[[str], None] = lambda _: None
         """Called with each engine that is no more."""
         self.on_named: Callable[[Collection[str]], None] = lambda _: None
-        """Called when the settings or a name's addresses name other servers, with those that these name no more."""
+        """Called when the settings or a name's addresses name other servers, with those of before that nobody names."""
         self._settings = settings
         self._clock = clock
         self._laws: dict[str, ControlLaw] = {}
@@ -117,7 +117,8 @@ class EnginePool:
         """
         before = self._sources.get(source, ())
         self._change({**self._sources, source: tuple(servers)}, self._removed)
-        self.on_named([server for server in before if not self.is_named(server)])
+        named = {server for servers in self._sources.values() for server in servers}
+        self.on_named([server for server in before if server not in named])
 
     def set_by_hand(self, added: Sequence[str], removed: Collection[str]) -> None:
         """People have added and removed these; as above."""

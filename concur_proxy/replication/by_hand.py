@@ -37,10 +37,10 @@ class ByHand(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     laws: dict[str, HandLaw] = {}
     """By engine."""
 
-    def with_server(self, server: str) -> "ByHand":
-        """There is this server."""
-        added = (*(other for other in self.added if other != server), server)
-        return self._next(added=added, removed=_without(self.removed, [server]))
+    def with_server(self, server: str, *, is_named: bool = False) -> "ByHand":
+        """There is this server. `is_named`: the settings name it, and need only be followed again."""
+        added = _without(self.added, [server])
+        return self._next(added=added if is_named else (*added, server), removed=_without(self.removed, [server]))
 
     def without_server(self, server: str, engines: Collection[str], *, is_named: bool) -> "ByHand":
         """There is this server, whose engines these are, no more. `is_named`: the settings name it."""

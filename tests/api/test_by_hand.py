@@ -55,6 +55,15 @@ def test_an_address_that_comes_back_is_not_held_to_what_was_said_of_another_engi
     assert not scene.pool.monitors[THREE].governor.is_by_hand
 
 
+def test_an_engine_that_a_person_added_stays_when_no_name_has_it_any_more(scene: Scene) -> None:
+    scene.hand.add(THREE)
+    scene.hand.set_window(THREE, HandWindow(sessions=2.0, budget=None))
+    scene.pool.name_servers(DNS, [THREE])
+    scene.pool.name_servers(DNS, [])
+    assert THREE in scene.pool.servers
+    assert scene.pool.monitors[THREE].governor.is_by_hand
+
+
 def test_what_cannot_be_changes_nothing(scene: Scene) -> None:
     scene.hand.remove(ONE)
     with pytest.raises(ValueError, match="last engine"):

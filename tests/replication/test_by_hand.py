@@ -24,8 +24,9 @@ def test_each_change_is_a_later_one() -> None:
 def test_a_server_of_the_settings_stays_removed_until_it_is_added() -> None:
     now = ByHand().without_server(ONE, [ONE], is_named=True)
     assert (now.added, now.removed) == ((), (ONE,))
+    assert (now.with_server(ONE, is_named=True).added, now.with_server(ONE, is_named=True).removed) == ((), ())
     now = now.with_server(ONE).with_server(ONE)
-    assert (now.added, now.removed) == ((ONE,), ())
+    assert (now.added, now.removed) == ((ONE,), ()), "the settings have ceased to name it meanwhile"
 
 
 def test_a_server_that_only_a_person_named_is_forgotten_with_all_that_was_set_of_it() -> None:
