@@ -33,7 +33,7 @@ FRAMING = {b"connection", b"keep-alive", b"transfer-encoding", b"content-length"
 OF_THE_HOP = FRAMING | {b"host", b"expect", b"te", b"upgrade", b"proxy-authorization", b"proxy-connection"}
 """Of a request."""
 
-ADDED = {b"x-request-id", b"x-concur-queue-wait-s", b"x-concur-engine"}
+ADDED = {b"x-request-id", b"x-concur-queue-wait-s", b"x-concur-engine", b"x-concur-session-state"}
 """By `tell_clients`."""
 
 CHAT = b"/v1/chat/completions"
