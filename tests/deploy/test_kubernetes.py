@@ -15,6 +15,8 @@ EVERYTHING: dict[str, Any] = {
     "replicas": 3,
     "redis": {"url": "redis://redis:6379/0"},
     "adminKey": "long enough",
+    "settings": {"otlp_endpoint": "http://collector:4318"},
+    "env": [{"name": "OTEL_EXPORTER_OTLP_HEADERS", "valueFrom": {"secretKeyRef": {"name": "otel", "key": "headers"}}}],
     "autoscaling": {"enabled": True},
     "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
     "networkPolicy": {"enabled": True, "from": [{"namespaceSelector": {"matchLabels": {"agents": "yes"}}}]},
@@ -85,11 +87,14 @@ def test_the_settings_are_ones_that_the_gateway_takes(tmp_path: Path, monkeypatc
     secret = kinds["Secret"]["stringData"]
     for variable in container["env"]:
         reference = variable.get("valueFrom", {}).get("secretKeyRef", {})
-        monkeypatch.setenv(variable["name"], variable.get("value") or secret[reference["key"]])
+        if reference.get("name") != "otel":
+            monkeypatch.setenv(variable["name"], variable.get("value") or secret[reference["key"]])
     settings = load_settings({"config": str(written)})
     assert settings.store == "redis"
     assert settings.redis_url == "redis://redis:6379/0"
     assert settings.admin_key == "long enough"
+    assert settings.otlp_endpoint == "http://collector:4318"
+    assert EVERYTHING["env"][0] in container["env"]
     assert settings.port == container["ports"][0]["containerPort"]
 
 
