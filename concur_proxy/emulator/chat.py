@@ -48,7 +48,7 @@ class Chat:
         return {**self._head("chat.completion"), "choices": [choice], "usage": self._usage()}
 
     def first_event(self) -> dict[str, Any]:
-        """A stream's first event, before any token."""
+        """A stream's first event, without a token of its own."""
         return self._event({"role": "assistant", "content": ""}, None)
 
     def event(self, start: int, end: int) -> dict[str, Any]:

@@ -109,8 +109,11 @@ def _parse(body: bytes) -> object:
 
 
 async def _events(chat: Chat, clockwork: Clockwork) -> AsyncIterator[bytes]:
-    yield _event(chat.first_event())
     async for start, end in clockwork.generate(chat.request):
+        if (
+            start == 0
+        ):  # with the first token, as vLLM and SGLang do: sent at once it would tell of a prefill in no time
+            yield _event(chat.first_event())
         yield _event(chat.event(start, end))
     if chat.tells_usage:
         yield _event(chat.usage_event())
