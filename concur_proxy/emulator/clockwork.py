@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator
 from concur_proxy.emulation.engine import EngineModel
 from concur_proxy.emulation.request import EngineRequest
 
-MAX_LAG_S = 0.1
+MAX_LAG_S = 0.001
 """How far the steps may lag behind, to be caught up: a timer is late by up to a millisecond, and a step that short is
-not to take two.
+not to take two. More, on a busy machine, would let a prompt seem computed in no time.
 """
 
 
@@ -35,7 +35,7 @@ class Clockwork:
                 await self._has_work.wait()
                 ends_at = loop.time()
                 continue
-            ends_at = max(ends_at + duration_s / self._time_scale, loop.time() - MAX_LAG_S)
+            ends_at = max(ends_at, loop.time() - MAX_LAG_S) + duration_s / self._time_scale
             await asyncio.sleep(max(0.0, ends_at - loop.time()))
             for request in self.model.end_step():
                 if (progress := self._progress.get(request)) is not None:

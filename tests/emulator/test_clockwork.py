@@ -1,4 +1,5 @@
 import asyncio
+import time
 
 from concur_proxy.emulation.cost import CostModel
 from concur_proxy.emulation.engine import EngineModel, EngineShape
@@ -25,4 +26,18 @@ async def test_closing_early_aborts() -> None:
     await anext(tokens)
     await tokens.aclose()
     assert (model.running, model.counters.aborted) == (0, 1)
+    stepping.cancel()
+
+
+async def test_a_machine_that_was_busy_makes_no_later_step_shorter() -> None:
+    model = EngineModel(EngineShape(cost=CostModel(step_s=0.05)))
+    clockwork = Clockwork(model, time_scale=1.0)
+    stepping = asyncio.create_task(clockwork.run())
+    tokens = clockwork.generate(EngineRequest(keys=(), prompt_tokens=5, output_tokens=3))
+    await anext(tokens)
+    time.sleep(0.2)  # noqa: ASYNC251 - the whole process stands still
+    await anext(tokens)
+    began = time.monotonic()
+    await anext(tokens)
+    assert time.monotonic() - began > 0.045
     stepping.cancel()
