@@ -15,14 +15,16 @@ from concur_proxy.cli.secrets import redacted_url
 from concur_proxy.doctor.engine import EngineExamination
 from concur_proxy.doctor.finding import Finding, Severity
 from concur_proxy.doctor.redis import examine_redis
+from concur_proxy.engines.address import addresses
 from concur_proxy.settings import GatewaySettings
 
 PROG = "concur-proxy doctor"
 
 DESCRIPTION = """\
 Reaches each engine of the settings, and their Redis where `store` is redis: says what it is, which signals are missing
-and how to switch them on. Each engine gets two requests of one token, to see what its answers tell. Takes the flags of
-`serve`. Exit status: 0 when all is well, 1 for warnings, 2 for errors or wrong settings."""
+and how to switch them on, and whether `#dp=N` names the data-parallel ranks that there are. Each engine gets two
+requests of one token, to see what its answers tell. Takes the flags of `serve`, --engine-api-key among them for engines
+that want a key. Exit status: 0 when all is well, 1 for warnings, 2 for errors or wrong settings."""
 
 TIMEOUT_S = 10.0
 WORDS = {Severity.OK: "ok", Severity.WARNING: "warning", Severity.ERROR: "error"}
@@ -57,12 +59,19 @@ async def examine(settings: GatewaySettings) -> list[Finding]:
     findings = [
         Finding(subject="settings", severity=Severity.WARNING, code="advice", message=line) for line in advise(settings)
     ]
-    servers = list(dict.fromkeys(text.partition("#")[0] for text in (*settings.engine, *settings.engine_dns)))
+    servers = list(dict.fromkeys((*settings.engine, *settings.engine_dns)))
     uses_tls = any(server.startswith("https:") for server in servers)
     verify = ssl.create_default_context() if uses_tls else False
     async with httpx.AsyncClient(trust_env=False, verify=verify, timeout=TIMEOUT_S) as client:
-        for found in await asyncio.gather(*(EngineExamination(server, client).run() for server in servers)):
+        examinations = [_examination(server, client, settings.engine_api_key) for server in servers]
+        for found in await asyncio.gather(*(examination.run() for examination in examinations)):
             findings += found
     if settings.store == "redis":
         findings += await examine_redis(settings.redis_url, redacted_url(settings.redis_url))
     return findings
+
+
+def _examination(server: str, client: httpx.AsyncClient, api_key: str | None) -> EngineExamination:
+    named = addresses(server)
+    ranks = None if named[0].rank is None else len(named)
+    return EngineExamination(named[0].url, client, ranks=ranks, api_key=api_key)

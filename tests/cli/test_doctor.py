@@ -30,3 +30,13 @@ def test_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
 def test_wrong_settings_are_told_as_serve_does(capsys: pytest.CaptureFixture[str]) -> None:
     assert doctor.main(["--engine", NOWHERE, "--port", "x"]) == 2
     assert capsys.readouterr().err == "concur-proxy doctor: error: --port x: must be a whole number\n"
+
+
+def test_ranks_and_keys_are_the_settings_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CONCUR_ENGINE_API_KEY", "sk-hush")
+    assert doctor.main(["--engine", f"{NOWHERE}#dp=2"]) == 2
+    told = capsys.readouterr()
+    assert told.out.startswith(f"error    {NOWHERE}  cannot be reached")
+    assert "hush" not in told.out + told.err
