@@ -31,7 +31,7 @@ INFO = 1
 
 
 def validate(document: dict[str, Any]) -> None:
-    if document["kind"] != "ServiceMonitor":  # the operator's own kind, which Kubernetes has no schema for
+    if document["kind"] != "ServiceMonitor":  # the operator's own kind: see the test of its own
         kubernetes_validate.validate(document, VERSION, strict=True)
 
 
@@ -75,6 +75,28 @@ def test_several_gateways_without_a_store_are_refused(values: dict[str, Any]) ->
 def test_gateways_without_a_store_never_run_side_by_side() -> None:
     assert by_kind()["Deployment"]["spec"]["strategy"]["type"] == "Recreate"
     assert "strategy" not in by_kind(EVERYTHING)["Deployment"]["spec"]
+
+
+def test_the_service_monitor_finds_the_gateways_under_the_name_that_the_alerts_know() -> None:
+    """Its fields by name and meaning: Kubernetes has no schema of it, and the operator's own is not ours to copy."""
+    kinds = by_kind(EVERYTHING)
+    monitor, labels = kinds["ServiceMonitor"], kinds["Service"]["metadata"]["labels"]
+    assert monitor["apiVersion"] == "monitoring.coreos.com/v1"
+    assert monitor.keys() == {"apiVersion", "kind", "metadata", "spec"}
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    spec = monitor["spec"]
+    assert spec.keys() == {"selector", "jobLabel", "endpoints"}
+    assert spec["selector"].keys() == {"matchLabels"}
+    assert spec["selector"]["matchLabels"].items() <= labels.items()
+    assert labels[spec["jobLabel"]] == "concur-proxy"
+    (endpoint,) = spec["endpoints"]
+    assert endpoint == {"port": kinds["Service"]["spec"]["ports"][0]["name"], "path": "/metrics", "interval": "5s"}
+
+
+@pytest.mark.parametrize("wrong", [{"intervall": "5s"}, {"interval": 5}, {"interval": "soon"}, {"interval": "5"}])
+def test_a_service_monitor_that_the_operator_would_refuse_is_refused_before(wrong: dict[str, Any]) -> None:
+    with pytest.raises(helm_python.HelmError, match="serviceMonitor"):
+        render({"serviceMonitor": {"enabled": True, **wrong}})
 
 
 def test_the_settings_are_ones_that_the_gateway_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
