@@ -16,13 +16,22 @@ RETRY_S = 2.0
 logger = logging.getLogger(__name__)
 
 
-async def keep_busy(base_url: str, workload: Workload, *, time_scale: float, fleets: int | None = None) -> None:
-    """Run this many fleets, each with texts of its own; None: until cancelled. Waits while the server is away."""
-    model = await _model(base_url)
+async def keep_busy(
+    base_url: str, workload: Workload, *, time_scale: float, fleets: int | None = None, model: str | None = None
+) -> None:
+    """Run this many fleets, each with texts of its own; None: until cancelled. Waits while the server is away. Without
+    a `model` they ask for the first that the server lists.
+    """
+    model = model or await _model(base_url)
     for number in count() if fleets is None else range(fleets):
-        written = write_scripts(replace(workload, seed=workload.seed + number))
-        scripts = [replace(script, name=f"fleet-{number}-{script.name}") for script in written]
-        fleet = Fleet(base_url=base_url, model=model, scripts=scripts, time_scale=time_scale, streams=True)
+        seed = workload.seed + number
+        scripts = [
+            replace(script, name=f"fleet-{seed}-{script.name}")
+            for script in write_scripts(replace(workload, seed=seed))
+        ]
+        fleet = Fleet(
+            base_url=base_url, model=model, scripts=scripts, time_scale=time_scale, streams=True, says_end=True
+        )
         progress = await fleet.run()
         logger.info("fleet %d: %d turns, %d failures", number, progress.turns, len(progress.failures))
         if not progress.turns:

@@ -34,13 +34,23 @@ class Fleet:
     """Runs scripts against an OpenAI-compatible server, all agents at once."""
 
     def __init__(
-        self, *, base_url: str, model: str, scripts: list[Script], time_scale: float, streams: bool = False
+        self,
+        *,
+        base_url: str,
+        model: str,
+        scripts: list[Script],
+        time_scale: float,
+        streams: bool = False,
+        says_end: bool = False,
     ) -> None:
-        """`streams`: whether the answers come token by token."""
+        """`streams`: whether the answers come token by token. `says_end`: whether an agent's last request is said to be
+        its last.
+        """
         self._model = model
         self._scripts = scripts
         self._time_scale = time_scale
         self._streams = streams
+        self._says_end = says_end
         self._client = httpx.AsyncClient(
             base_url=base_url,
             timeout=httpx.Timeout(600.0),
@@ -62,7 +72,8 @@ class Fleet:
         messages = [{"role": "system", "content": script.system}]
         for turn in script.turns:
             messages.append({"role": "user", "content": turn.text})
-            answer = await self._ask(script, messages, turn.answer_tokens)
+            ending = {"x-session-end": "true"} if self._says_end and turn is script.turns[-1] else {}
+            answer = await self._ask(script, messages, turn.answer_tokens, ending)
             if answer is None:
                 return
             messages.append({"role": "assistant", "content": answer})
@@ -70,13 +81,15 @@ class Fleet:
             await asyncio.sleep(turn.tool_s / self._time_scale)
         self.progress.finished_agents += 1
 
-    async def _ask(self, script: Script, messages: list[dict[str, str]], answer_tokens: int) -> str | None:
+    async def _ask(
+        self, script: Script, messages: list[dict[str, str]], answer_tokens: int, ending: dict[str, str]
+    ) -> str | None:
         self.progress.waiting += 1
         began = time.monotonic()
         try:
             response = await self._client.post(
                 "/v1/chat/completions",
-                headers={"x-session-id": script.name},
+                headers={"x-session-id": script.name, **ending},
                 json={
                     "model": self._model,
                     "messages": messages,
