@@ -1,10 +1,11 @@
-"""A real Prometheus for tests, which scrapes one gateway often and evaluates the rules that are shipped."""
+"""A real Prometheus for tests, which scrapes gateways often and evaluates the rules that are shipped."""
 
 import asyncio
 import json
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,15 @@ import httpx
 from tests.benchmarks.process import free_port
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "prometheus"
-INTERVAL = "200ms"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """One series over a range."""
+
+    labels: dict[str, str]
+    points: list[tuple[float, float]]
+    """Times and values; a time without a value is left out."""
 
 
 class Prometheus:
@@ -26,6 +35,15 @@ class Prometheus:
         """The values of an instant query; fails on one that Prometheus does not take."""
         data = await self._get("query", query=expression)
         return [float(sample["value"][1]) for sample in data["result"]]
+
+    async def range(self, expression: str, *, start: float, end: float, step: float) -> list[Series]:
+        """What a range query finds."""
+        times = {"start": str(start), "end": str(end), "step": str(step)}
+        data = await self._get("query_range", query=expression, **times)
+        return [
+            Series(labels=found["metric"], points=[(float(at), float(value)) for at, value in found["values"]])
+            for found in data["result"]
+        ]
 
     async def label_values(self, series: str, label: str) -> list[str]:
         """A label's values, as Grafana asks for a variable's."""
@@ -44,14 +62,14 @@ class Prometheus:
 
 
 @asynccontextmanager
-async def prometheus(target: str) -> AsyncIterator[Prometheus]:
-    """Scrapes `target`, host and port, until the block ends."""
+async def prometheus(*targets: str, interval: str = "200ms") -> AsyncIterator[Prometheus]:
+    """Scrapes these, each host and port, until the block ends."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="concur-prometheus-") as folder:
         config = {
-            "global": {"scrape_interval": INTERVAL, "scrape_timeout": INTERVAL, "evaluation_interval": INTERVAL},
+            "global": dict.fromkeys(("scrape_interval", "scrape_timeout", "evaluation_interval"), interval),
             "rule_files": [str(SHIPPED / "recording.yml"), str(SHIPPED / "alerts.yml")],
-            "scrape_configs": [{"job_name": "concur-proxy", "static_configs": [{"targets": [target]}]}],
+            "scrape_configs": [{"job_name": "concur-proxy", "static_configs": [{"targets": list(targets)}]}],
         }
         file = Path(folder) / "prometheus.yml"
         file.write_text(json.dumps(config))  # JSON is YAML

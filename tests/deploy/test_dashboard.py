@@ -1,63 +1,31 @@
 """Every query of the dashboard, asked of a real Prometheus that scrapes a gateway under load."""
 
 import asyncio
-import json
 import math
 import re
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.api.running_gateway import RunningGateway, running_gateway
-from tests.benchmarks.process import free_port, running
+from tests.deploy.dashboard import ALL, Intervals, annotations, dashboard, panels, substituted
+from tests.deploy.dashboard_load import Engine
 from tests.deploy.prometheus_server import Prometheus, prometheus
 from tests.stores.redis_server import RedisServer
 
-DASHBOARD = Path(__file__).parents[2] / "deploy" / "grafana" / "dashboards" / "concur-proxy.json"
-VARIABLES = {"$engine": ".*", "$model": ".*", "$__rate_interval": "30s"}
+INTERVALS = Intervals(step="1s", rate="30s")
 AGENTS = 6
+IN_SESSIONS = "< +Inf"
+"""In the query for a window that only some laws set."""
 
 
-def dashboard() -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(DASHBOARD.read_text())
-    return loaded
-
-
-def queries() -> Iterator[tuple[str, str]]:
+def queries(engine: str) -> Iterator[tuple[str, str]]:
     """Where each query stands, and the query as Grafana would send it."""
-    for panel in dashboard()["panels"]:
-        for target in panel.get("targets", ()):
-            yield f"{panel['title']} {target['refId']}", substituted(target["expr"])
-    for annotation in dashboard()["annotations"]["list"]:
-        yield annotation["name"], substituted(annotation["expr"])
-
-
-def substituted(expression: str) -> str:
-    for name, value in VARIABLES.items():
-        expression = expression.replace(name, value)
-    assert "$" not in expression, f"a variable that the dashboard does not define: {expression}"
-    return expression
-
-
-class Engine:
-    """An emulated engine in a process of its own, on one port, which may start again."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self.port = free_port()
-        self._stack = stack
-        self._running: ExitStack | None = None
-
-    def start(self) -> None:
-        """Start, and start anew with an empty cache when it runs."""
-        if self._running is not None:
-            self._running.close()
-        arguments = ("--time-scale", "20", "--capacity-tokens", "6000", "--answer-tokens", "8")
-        self._running = self._stack.enter_context(ExitStack())
-        command = ("engine", "--port", str(self.port), *arguments)
-        self._running.enter_context(running("concur_proxy", *command, port=self.port, core=None))
+    for panel in panels([engine], INTERVALS):
+        for query, legend in panel.queries:
+            yield f"{panel.title}: {legend}", query
 
 
 async def agent(gateway: RunningGateway, name: str) -> None:
@@ -81,12 +49,14 @@ async def load(gateway: RunningGateway) -> AsyncIterator[None]:
         await asyncio.gather(*agents, return_exceptions=True)
 
 
-async def until_all_have_data(server: Prometheus) -> dict[str, str]:
-    """Queries that still have no data after 20 s, with where they stand."""
-    missing = dict(queries())
+async def until_all_have_data(server: Prometheus, missing: dict[str, str]) -> dict[str, str]:
+    """Queries that still have no data after 20 s, with where they stand. What cannot be drawn is no data."""
+    missing = dict(missing)
     for _ in range(40):
         for place, expression in list(missing.items()):
-            if any(not math.isnan(value) for value in await server.query(expression)):
+            values = await server.query(expression)
+            assert math.inf not in values, f"{place} cannot be drawn"
+            if any(map(math.isfinite, values)):
                 del missing[place]
         if not missing:
             break
@@ -94,24 +64,51 @@ async def until_all_have_data(server: Prometheus) -> dict[str, str]:
     return missing
 
 
+async def is_marked(server: Prometheus, query: str, began: float) -> bool:
+    """Whether an annotation stands anywhere since then, or comes within 10 s."""
+    for _ in range(20):
+        if await server.range(query, start=began, end=time.time(), step=1):
+            return True
+        await asyncio.sleep(0.5)
+    return False
+
+
 @pytest.mark.timeout(90)
 async def test_every_query_has_data_under_load(redis: RedisServer) -> None:
+    began = time.time()
     settings = {"store": "redis", "redis_url": redis.url, "redis_prefix": "dashboard", "health_interval_s": 0}
     with ExitStack() as stack:
-        engine = Engine(stack)
+        engine = Engine(stack, "--time-scale", "20", "--capacity-tokens", "6000", "--answer-tokens", "8")
         engine.start()
         async with (
-            running_gateway(f"http://127.0.0.1:{engine.port}", **settings) as gateway,
+            running_gateway(engine.url, **settings) as gateway,
             prometheus(gateway.url.removeprefix("http://")) as server,
             load(gateway),
         ):
+
+            async def follow(law: str, **options: float) -> None:
+                body = {"engine": engine.url, "law": law, "options": options}
+                assert (await gateway.client.put("/concur/v1/law", json=body)).is_success
+
             await gateway.until(lambda: gateway.snapshot().answered_tokens > 20_000, "agents at work")
             while not await server.query("concur_engine_restarts_total == 0"):
                 await asyncio.sleep(0.1)  # what happens before the first scrape is no increase
+            await asyncio.sleep(1)  # a mark compares with what was a step before
+            await follow("tokens")  # which begins anew: it may have cut as far as it can
             gateway.app.monitors[0].on_overload()  # as an engine's 429 would: the window is cut
             await asyncio.to_thread(engine.start)
-            missing = await until_all_have_data(server)
+            every = dict(queries(engine.url))
+            in_sessions = {place: query for place, query in every.items() if query.endswith(IN_SESSIONS)}
+            assert in_sessions
+            missing = await until_all_have_data(server, {name: every[name] for name in every.keys() - in_sessions})
             assert not missing, f"no data for {missing}"
+            for name, _, query in annotations(INTERVALS):
+                assert await is_marked(server, query, began), f"nothing is marked: {name}"
+            # `tokens` sets no window in sessions, and none is drawn; of a law that does, it is
+            for query in in_sessions.values():
+                assert not await server.query(query)
+            await follow("static", window=4)
+            assert not await until_all_have_data(server, in_sessions)
             for variable in dashboard()["templating"]["list"][1:]:
                 found = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"])
                 assert found is not None
@@ -133,3 +130,28 @@ def test_each_panel_tells_what_it_shows_and_no_two_overlap() -> None:
         assert panel["type"] == "row" or (panel["description"] and panel["targets"])
     identifiers = [panel["id"] for panel in dashboard()["panels"]]
     assert len(identifiers) == len(set(identifiers))
+
+
+def test_colours_are_meant_for_series_that_there_are() -> None:
+    """An override that names no legend changes nothing and tells nobody."""
+    for panel in panels(["http://a:8000"], INTERVALS):
+        legends = {legend for _, legend in panel.queries}
+        for override in panel.overrides:
+            name = override["matcher"]["options"]
+            assert name in legends or (name in {"active", "paused", "queued"} and "{{state}}" in legends), panel.title
+
+
+def test_a_number_has_thresholds_or_a_colour_of_its_own() -> None:
+    """Without them Grafana turns it red at 80."""
+    for panel in panels(["http://a:8000"], INTERVALS):
+        if panel.kind == "stat":
+            assert panel.defaults["color"]["mode"] == "fixed" or panel.defaults["thresholds"]["steps"], panel.title
+
+
+def test_a_variable_is_put_in_as_grafana_escapes_it() -> None:
+    (query,) = {
+        query for panel in panels(["http://a.b:1"], INTERVALS) for query, _ in panel.queries if "capacity" in query
+    }
+    assert query == r'max(concur_engine_capacity_tokens{engine=~"http://a\\.b:1"})'
+    with pytest.raises(AssertionError, match="does not define"):
+        substituted("up{pod=~'$pod'}", ALL, INTERVALS)
