@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from concur_proxy.api.admin import ADMIN_PATHS
+from concur_proxy.cli.main import COMMANDS
+from tests.deploy.dashboard import dashboard
 from tests.deploy.prometheus_server import SHIPPED
 
 RUNBOOK = SHIPPED.parent / "runbook.md"
@@ -45,3 +48,30 @@ def test_the_runbook_answers_each_alert_and_no_other() -> None:
     for rule in alerts():
         assert rule["annotations"]["runbook"] == f"deploy/runbook.md#{rule['alert'].lower()}"
         assert rule["annotations"]["summary"]
+
+
+def sections() -> dict[str, str]:
+    """The runbook's text for each alert."""
+    _, *parts = re.split(r"^## (\w+)$", RUNBOOK.read_text(), flags=re.MULTILINE)
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def test_each_section_tells_what_it_means_how_to_see_it_and_what_to_do() -> None:
+    for alert, text in sections().items():
+        assert re.findall(r"^\*\*(\w+)\*\*:", text, re.MULTILINE) == ["Means", "Look", "Do"], alert
+        look = text[text.index("**Look**") : text.index("**Do**")]
+        assert "`" in look or '"' in look, f"{alert} names neither a command nor a panel"
+        assert re.search(r"^1\. ", text, re.MULTILINE), alert
+
+
+def test_what_the_runbook_names_is_there() -> None:
+    text = RUNBOOK.read_text()
+    panels = {panel["title"].removesuffix(": $engine") for panel in dashboard()["panels"]}
+    named = set(re.findall(r'"([A-Z][a-z ]+)"', text))
+    assert named
+    assert named <= panels | {"URL", "ID"}
+    commands = set(re.findall(r"concur-proxy ([a-z][a-z-]+)", text))
+    assert {"doctor", "status"} <= commands <= COMMANDS.keys()
+    paths = set(re.findall(r"GATEWAY(/[a-z0-9/]+)", text))
+    assert len(paths) > 5
+    assert paths <= ADMIN_PATHS
