@@ -96,6 +96,8 @@ async def test_the_page_shows_and_steers_a_gateway_under_load(browser: Browser) 
         await browser.press(f"[aria-label='Options of the law of {url}']", "\ue007")
         await gateway.until(lambda: gateway.snapshot().waiting == 0)
         await browser.until("document.querySelector('#engines').textContent.includes('only observed')")
+        await browser.click(f"button[aria-label='Release the law of {url}']")
+        await browser.until("document.querySelector('#engines').textContent.includes('static (window=2)')")
 
         other = "http://127.0.0.1:9"
         await browser.press("#engine", f"{other}\ue007")

@@ -97,6 +97,7 @@ function makeCard(engine, laws) {
   const lawForm = makeForm(
     () => act("PUT", "law", { engine, law: law.value, options: readOptions(options.value) }, `Law of ${engine} is now ${law.value}`),
     law, options, make("button", { textContent: "Switch law" }),
+    makeButton("Release", `Release the law of ${engine}`, () => act("DELETE", "law", { engine }, `Law of ${engine} is the settings' again`)),
   );
   const remove = makeButton("Give up", `Give up ${engine}`, () => {
     const { server } = remove.dataset;
