@@ -15,6 +15,7 @@ from concur_proxy.api.admin import ADMIN_PATHS, build_admin
 from concur_proxy.api.admin_api import add_admin_routes
 from concur_proxy.api.by_hand import HandSettings
 from concur_proxy.api.engine_admin import EngineCalls
+from concur_proxy.api.engine_laws import LAWS
 from concur_proxy.api.live_page import add_page_routes
 from concur_proxy.api.messages import Receive, Scope, Send
 from concur_proxy.api.naming import serve_named
@@ -103,7 +104,7 @@ class GatewayApp:
             store=store,
             clock=clock,
             replica=parts.replica,
-            laws=plugins.available("concur_proxy.control.laws"),
+            laws=plugins.available(LAWS),
         )
         calls = (
             *SteerCalls(reader, hand, shown=self._relay.shown).operations(),

@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Collection, Mapping
 
+from concur_proxy.api.engine_laws import make_law
 from concur_proxy.api.pool import EnginePool
 from concur_proxy.control.options import OptionValue
 from concur_proxy.engines.address import addresses
@@ -44,7 +45,7 @@ class HandSettings:
 
     def set_law(self, engine: str, name: str, options: Mapping[str, OptionValue]) -> None:
         """Let this law move the window; `ValueError` for what is no law, or no option of it."""
-        self._pool.make_law(name, options)
+        make_law(name, options)
         self._store.set_by_hand(self._store.by_hand.with_law(engine, HandLaw(name=name, options=dict(options))))
 
     def release_law(self, engine: str) -> None:
@@ -79,7 +80,7 @@ class HandSettings:
         self._problem = problem
 
     def _follow_law(self, engine: str, law: HandLaw | None) -> None:
-        chosen = self._pool.chosen_law(engine)
+        chosen = self._pool.laws.chosen(engine)
         if law is None and chosen is not None:
             self._pool.release_law(engine)
         elif law is not None and chosen != (law.name, law.options):

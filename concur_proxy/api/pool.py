@@ -13,8 +13,8 @@ from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease, LearnedLease, Lease
 from concur_proxy.admission.numbers import Numbers
+from concur_proxy.api.engine_laws import EngineLaws
 from concur_proxy.control.governor import GovernorOptions, WindowGovernor
-from concur_proxy.control.law import ControlLaw
 from concur_proxy.control.options import OptionValue
 from concur_proxy.engines.address import EngineAddress, addresses
 from concur_proxy.runtime.monitor import EngineMonitor
@@ -50,9 +50,8 @@ class EnginePool:
         """Called when the settings or a name's addresses name other servers, with those of before that nobody names."""
         self._settings = settings
         self._clock = clock
-        self._laws: dict[str, ControlLaw] = {}
-        self._choices: dict[str, tuple[str, dict[str, OptionValue]]] = {}
-        """The laws that were chosen by hand, and their options."""
+        self.laws = EngineLaws(settings)
+        """Which control law moves each engine's window."""
         self._sources: dict[str, tuple[str, ...]] = {"settings": settings.engine}
         for url in settings.engine_dns:
             self._sources[url] = (url,)  # one engine, until its addresses are known
@@ -85,15 +84,19 @@ class EnginePool:
 
     def make_gate(self, engine: str, numbers: Numbers) -> SessionGate:
         """The gate of an engine, as the settings have it."""
-        settings, law = self._settings, self._law(engine)
+        settings = self._settings
         options = GateOptions(
             max_waiting_sessions=settings.max_waiting_sessions,
             session_ttl_s=settings.session_ttl_s,
             work_conserving=settings.work_conserving,
-            enforcing=law.enforces and self.mode == "enforce",
+            enforcing=self.laws.enforces(engine),
         )
         return SessionGate(
-            options=options, lease=_make_lease(settings), window=law.window, engine=engine, numbers=numbers
+            options=options,
+            lease=_make_lease(settings),
+            window=self.laws.of(engine).window,
+            engine=engine,
+            numbers=numbers,
         )
 
     def open(self, store: SessionStore) -> None:
@@ -149,56 +152,33 @@ class EnginePool:
             if server not in wanted:
                 self._retire(server, self._store, kept=names)
 
-    def law_of(self, engine: str) -> tuple[str, dict[str, OptionValue]]:
-        """The name of the law that moves an engine's window, and the options that it was given."""
-        return self._choices.get(engine, (self._settings.law, self._settings.law_options))
-
-    def make_law(self, name: str, options: Mapping[str, OptionValue]) -> ControlLaw:
-        """A control law; `ValueError` for what is none, or no option of it."""
-        law: ControlLaw = plugins.load("concur_proxy.control.laws", name).build(options)
-        return law
-
-    def chosen_law(self, engine: str) -> tuple[str, dict[str, OptionValue]] | None:
-        """The law that a person chose for the engine, and its options; None where it is the settings' one."""
-        return self._choices.get(engine)
-
     def set_law(self, engine: str, name: str, options: Mapping[str, OptionValue]) -> None:
-        """Let another law move the window of this engine; `ValueError` as above."""
-        self._laws[engine] = self.make_law(name, options)
-        self._choices[engine] = name, dict(options)
-        self._follow(engine, name)
+        """Let another law move the window of this engine; `ValueError` for what is none, or no option of it."""
+        self.laws.choose(engine, name, options)
+        self._follow_law(engine)
 
     def release_law(self, engine: str) -> None:
         """Let the settings' law move the window of this engine again."""
-        del self._laws[engine], self._choices[engine]
-        self._follow(engine, self._settings.law)
-
-    @property
-    def mode(self) -> str:
-        """`enforce`, or `observe`: nobody is held, whatever the law."""
-        return self._settings.mode
+        self.laws.release(engine)
+        self._follow_law(engine)
 
     def reconfigure(self, settings: GatewaySettings) -> None:
-        """From now on engines whose law nobody chose by hand follow this one, and all this mode."""
-        names = ("law", "law_options", "mode")
-        before, changes = self._settings, {name: getattr(settings, name) for name in names}
-        self._settings = before.model_copy(update=changes)
-        has_other_law = (settings.law, settings.law_options) != (before.law, before.law_options)
+        """From now on engines whose law nobody chose by hand follow the settings' one, and all their mode."""
+        followed = self.laws.reconfigure(settings)
         for engine in self.monitors:
-            if has_other_law and engine not in self._choices:
-                del self._laws[engine]
-                self._follow(engine, settings.law)
-            elif settings.mode != before.mode:
+            if engine in followed:
+                self._follow_law(engine)
+            else:
                 self._enforce(engine)
 
-    def _follow(self, engine: str, name: str) -> None:
-        self.monitors[engine].follow(self._law(engine))
+    def _follow_law(self, engine: str) -> None:
+        self.monitors[engine].follow(self.laws.of(engine))
         self._enforce(engine)
-        logger.info("engine %s: law %s from now on", engine, name)
+        logger.info("engine %s: law %s from now on", engine, self.laws.named(engine)[0])
 
     def _enforce(self, engine: str) -> None:
         assert self._store is not None  # noqa: S101 - opened before anything changes
-        self._store.enforce(engine, enforcing=self._law(engine).enforces and self.mode == "enforce")
+        self._store.enforce(engine, enforcing=self.laws.enforces(engine))
 
     async def run(self) -> None:
         """Read all engines until cancelled."""
@@ -236,8 +216,8 @@ class EnginePool:
     def _reap(self) -> None:
         for engine in list(self.monitors):
             if self._store is not None and not self._store.needs(engine):
-                del self.monitors[engine], self._laws[engine]
-                self._choices.pop(engine, None)
+                del self.monitors[engine]
+                self.laws.release(engine)
                 self.on_forgotten(engine)
                 logger.info("engine %s: forgotten", engine)
 
@@ -254,7 +234,7 @@ class EnginePool:
                     engine=address.name,
                     address=address,
                     store=store,
-                    governor=WindowGovernor(law=self._law(address.name), options=options, now=now),
+                    governor=WindowGovernor(law=self.laws.of(address.name), options=options, now=now),
                     clock=self._clock,
                 )
 
@@ -280,11 +260,6 @@ class EnginePool:
                 headers["authorization"] = f"Bearer {self._settings.engine_api_key}"
             self._clients[uses_tls] = httpx.AsyncClient(trust_env=False, verify=uses_tls, headers=headers)
         return self._clients[uses_tls]
-
-    def _law(self, engine: str) -> ControlLaw:
-        if engine not in self._laws:
-            self._laws[engine] = self.make_law(self._settings.law, self._settings.law_options)
-        return self._laws[engine]
 
 
 def _wanted(sources: Mapping[str, Sequence[str]], removed: Collection[str]) -> list[str]:

@@ -47,7 +47,7 @@ class StateReader:
             replica=self.replica,
             role=self.store.role.value,
             replicas=self.store.replicas,
-            mode=self.pool.mode,
+            mode=self.pool.laws.mode,
             laws=self.laws,
             engines=[self._engine(gate, monitor, homes) for gate, monitor in pairs],
             sessions_total=listed.total,
@@ -77,7 +77,7 @@ class StateReader:
 
     def _engine(self, gate: SessionGate, monitor: EngineMonitor, homes: Mapping[str, str]) -> EngineState:
         now, rates = gate.snapshot(), monitor.rates
-        law, options = self.pool.law_of(monitor.engine)
+        law, options = self.pool.laws.named(monitor.engine)
         return EngineState(
             engine=monitor.engine,
             server=homes.get(monitor.engine),

@@ -88,14 +88,14 @@ def test_windows_and_laws_are_followed_and_released(scene: Scene) -> None:
     assert (governor.window, governor.budget, governor.is_by_hand) == (math.inf, budget, True)
     assert scene.store.gates[ONE].snapshot().budget_tokens == 5_000.0
     assert not scene.store.gates[ONE].is_enforcing
-    assert scene.pool.law_of(TWO) == ("static", {"window": 3})
+    assert scene.pool.laws.named(TWO) == ("static", {"window": 3})
     decisions = sum(scene.pool.monitors[ONE].decisions.values())
     scene.store.set_by_hand(scene.store.by_hand)
     assert sum(scene.pool.monitors[ONE].decisions.values()) == decisions, "the same again is nothing new"
     scene.store.set_by_hand(ByHand())
     assert not governor.is_by_hand
     assert scene.store.gates[ONE].is_enforcing
-    assert scene.pool.law_of(TWO) == ("tokens", {})
+    assert scene.pool.laws.named(TWO) == ("tokens", {})
 
 
 def test_an_engine_that_is_named_later_gets_what_was_set_of_it(scene: Scene) -> None:
