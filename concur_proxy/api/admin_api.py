@@ -41,12 +41,17 @@ def add_admin_routes(app: FastAPI, operations: Operations, store: SessionStore, 
             summary=operation.summary,
             operation_id=f"{operation.method.lower()}_{operation.path.removeprefix('/concur/v1/').replace('/', '_')}",
             responses=_responses(operation),
-            openapi_extra=_takes(operation),
+            openapi_extra={**_takes(operation), "security": _SECURITY},
         )
 
     async def openapi(request: Request) -> Response:
         """This description."""
-        return refusal(request, admin_key) or JSONResponse(app.openapi())
+        refused = refusal(request, admin_key)
+        if refused is not None:
+            return refused
+        document = app.openapi()
+        document["components"]["securitySchemes"] = _SCHEMES
+        return JSONResponse(document)
 
     app.add_api_route(OPENAPI_PATH, openapi, methods=["GET"])
 
@@ -79,6 +84,10 @@ def _responses(operation: Operation) -> dict[int | str, dict[str, object]]:
     }
     return {200: {"model": operation.gives, "description": "Done, or told"}, **described}
 
+
+_SCHEMES = {"admin_key": {"type": "http", "scheme": "bearer", "description": "The gateway's `admin_key`"}}
+_SECURITY: list[dict[str, list[str]]] = [{"admin_key": []}, {}]
+"""The key, or none: a gateway without one serves callers on its own machine."""
 
 _MEANINGS = {
     400: "What is asked is not understood, or cannot be",

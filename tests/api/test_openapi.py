@@ -87,4 +87,6 @@ async def test_a_key_that_is_missing_is_described_as_well() -> None:
     async with running_gateway("http://127.0.0.1:9", admin_key="open sesame") as gateway:
         key = {"authorization": "Bearer open sesame"}
         document = (await gateway.client.get(f"{V1}/openapi.json", headers=key)).json()
+        assert document["components"]["securitySchemes"]["admin_key"]["scheme"] == "bearer"
+        assert document["paths"][f"{V1}/state"]["get"]["security"] == [{"admin_key": []}, {}]
         await Described(gateway, document).call("GET", "state")
