@@ -40,19 +40,20 @@ class SessionGate(GateHandover, GateByHand):
             session = Session(key=key, rank=self._numbers.take(rank), one_shot=one_shot, now=now, model=model)
         ticket = Ticket(session=session, number=next(self._numbers), now=now, deadline=deadline, body_bytes=body_bytes)
         estimate = self.accounts.footprint_with(session, body_bytes)
+        decided = self._pump(now) if self._is_full else []  # leases may have ended since the last event
         refusal = self._refusal(session, estimate, now)
         if refusal is not None:
-            return ticket, [self._decide(ticket, refusal, now)]
+            return ticket, [*decided, self._decide(ticket, refusal, now)]
         self._wake(session, now)
         self._set_footprint(session, estimate)
         if session.state is SessionState.ACTIVE and not session.pausing:
             self.accounts.promise(ticket)
-            return ticket, [self._decide(ticket, Outcome.ADMITTED, now)]
+            return ticket, [*decided, self._decide(ticket, Outcome.ADMITTED, now)]
         session.held[ticket] = None
         self._holds.add(ticket)
         if not session.pausing:
             self._wait(session)
-        return ticket, self._pump(now)
+        return ticket, decided + self._pump(now)
 
     def finish(
         self,
@@ -158,10 +159,16 @@ class SessionGate(GateHandover, GateByHand):
         if self._draining:
             return Outcome.DRAINING
         is_new = session.state is SessionState.QUEUED and not session.held
-        is_full = self.waiting >= self._options.max_waiting_sessions
-        if is_new and is_full and not self.make_room(footprint, now=now):
-            return Outcome.QUEUE_FULL
-        return None
+        if not is_new or not self._is_full:
+            return None
+        # Whoever stands before it is not admitted either, so room for it alone would only make the line longer.
+        is_next = self._line.position(session) == 1
+        return None if is_next and self.make_room(footprint, now=now) else Outcome.QUEUE_FULL
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether as many wait as may."""
+        return self.waiting >= self._options.max_waiting_sessions
 
     def _step_boundary(self, session: Session, now: float, *, client_gone: bool) -> None:
         """The session's last request in flight has ended: it ends, pauses or rests."""

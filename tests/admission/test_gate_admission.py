@@ -4,7 +4,7 @@ import pytest
 
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import SessionState
-from tests.admission.gates import Scene
+from tests.admission.gates import Scene, load
 
 
 def _outcomes(*tickets: object) -> list[Outcome | None]:
@@ -172,6 +172,15 @@ def test_a_full_line_refuses_nobody_while_a_lapsed_place_is_free_for_the_taking(
     scene.now = 5.0
     assert scene.arrive("b").outcome is Outcome.ADMITTED
     assert scene.session("a").state is SessionState.PAUSED
+
+
+def test_a_full_line_takes_no_session_that_there_would_be_room_for_were_it_the_first() -> None:
+    scene = Scene(window=1.0, max_waiting=1)
+    scene.arrive("a")
+    scene.gate.observe(load(running=1, waiting=0, kv_usage=0.0, capacity_tokens=100), now=0.0)
+    large = scene.arrive("b", tokens=1000.0)
+    assert large.is_held
+    assert scene.arrive("c").outcome is Outcome.QUEUE_FULL
 
 
 def test_requests_without_a_key_are_sessions_of_one_request_under_the_same_admission() -> None:
