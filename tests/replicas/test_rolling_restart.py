@@ -56,7 +56,7 @@ async def test_who_was_held_there_finds_its_place_in_the_line_elsewhere(cluster:
     await until_counted(cluster, in_flight=places, held=0)
     first = asyncio.create_task(ask(goes, f"first-{ending}"))
     await until_counted(cluster, in_flight=places, held=1)
-    later = [asyncio.create_task(ask(stays, f"later-{ending}-{number}", tokens=40)) for number in range(places)]
+    later = [asyncio.create_task(ask(stays, f"later-{ending}-{number}", tokens=75)) for number in range(places)]
     await until_counted(cluster, in_flight=places, held=1 + places)
     goes.terminate()
     with pytest.raises(Failed) as refused:
