@@ -72,7 +72,7 @@ def panels(engines: Sequence[str], intervals: Intervals) -> Iterator[Panel]:
 def annotations(intervals: Intervals) -> Iterator[tuple[str, str, str]]:
     """What is marked in every panel: its name, colour and query."""
     for annotation in dashboard()["annotations"]["list"]:
-        yield annotation["name"], annotation["iconColor"], substituted(annotation["expr"], ALL, intervals)
+        yield annotation["name"], annotation["iconColor"], substituted(annotation["target"]["expr"], ALL, intervals)
 
 
 def _panel(panel: Mapping[str, Any], title: str, variables: Mapping[str, str], intervals: Intervals) -> Panel:

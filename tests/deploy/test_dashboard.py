@@ -86,16 +86,16 @@ async def test_every_query_has_data_under_load(redis: RedisServer) -> None:
             load(gateway),
         ):
 
-            async def follow(law: str, **options: float) -> None:
-                body = {"engine": engine.url, "law": law, "options": options}
-                assert (await gateway.client.put("/concur/v1/law", json=body)).is_success
+            async def steer(method: str, path: str, **body: object) -> None:
+                answer = await gateway.client.request(method, f"/concur/v1/{path}", json={"engine": engine.url, **body})
+                assert answer.is_success, answer.text
 
             await gateway.until(lambda: gateway.snapshot().answered_tokens > 20_000, "agents at work")
             while not await server.query("concur_engine_restarts_total == 0"):
                 await asyncio.sleep(0.1)  # what happens before the first scrape is no increase
-            await asyncio.sleep(1)  # a mark compares with what was a step before
-            await follow("tokens")  # which begins anew: it may have cut as far as it can
-            gateway.app.monitors[0].on_overload()  # as an engine's 429 would: the window is cut
+            await steer("PUT", "window", tokens=5000)
+            await asyncio.sleep(2)  # a mark compares with what was a step before
+            await steer("PUT", "window", tokens=2500)
             await asyncio.to_thread(engine.start)
             every = dict(queries(engine.url))
             in_sessions = {place: query for place, query in every.items() if query.endswith(IN_SESSIONS)}
@@ -107,7 +107,8 @@ async def test_every_query_has_data_under_load(redis: RedisServer) -> None:
             # `tokens` sets no window in sessions, and none is drawn; of a law that does, it is
             for query in in_sessions.values():
                 assert not await server.query(query)
-            await follow("static", window=4)
+            await steer("DELETE", "window")
+            await steer("PUT", "law", law="static", options={"window": 4})
             assert not await until_all_have_data(server, in_sessions)
             for variable in dashboard()["templating"]["list"][1:]:
                 found = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"])
