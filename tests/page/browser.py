@@ -47,7 +47,7 @@ class Browser:
 
     async def until(self, expression: str) -> None:
         """Wait until this is true on the page; fails after 15 s."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while not await self.run(f"return Boolean({expression})"):
                 await asyncio.sleep(0.1)
 
