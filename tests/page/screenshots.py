@@ -7,7 +7,7 @@ from tests.page.browser import chromium
 from tests.page.load import busy_gateway
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "screenshots"
-PICTURES = (("light", 900, 640, "light"), ("dark", 900, 400, "dark"), ("phone", 375, 500, "light"))
+PICTURES = (("light", 900, 900, "light"), ("dark", 900, 400, "dark"), ("phone", 375, 500, "light"))
 
 
 async def main() -> None:

@@ -122,7 +122,7 @@ function showEngines(engines, laws) {
     const options = Object.entries(engine.law.options).map((pair) => pair.join("=")).join(", ");
     setText(lines[0], `Law ${engine.law.name}${options && ` (${options})`}${engine.law.enforced ? "" : " (only observed)"}, window ${size || "open"}${how}`);
     setText(lines[1], `${sessions.active} active, ${sessions.waiting} waiting, ${sessions.paused} paused; `
-      + `${engine.requests.in_flight} requests in flight, ${engine.requests.held} held`);
+      + `${engine.requests.in_flight} request${engine.requests.in_flight === 1 ? "" : "s"} in flight, ${engine.requests.held} held`);
     setText(lines[2], engine.reachable ? engine.problem || "" : `Not reachable: ${engine.problem || engine.circuit}`);
     if (!law.value) law.value = engine.law.name;
     remove.dataset.server = engine.server || "";
