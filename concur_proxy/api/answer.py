@@ -25,7 +25,7 @@ class Answer:
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._send = send
-        self._added: Fields = []
+        self._added: dict[bytes, bytes] = {}
         self._shape: ApiShape = shape_of_path(scope["path"])
         extensions = scope.get("extensions", {})
         self._end_with_trailers: Callable[[bytes, Fields], Awaitable[None]] | None = extensions.get(END_WITH_TRAILERS)
@@ -35,8 +35,7 @@ class Answer:
 
     def tell(self, name: bytes, value: bytes) -> None:
         """Give the answer this header, unless it has begun or whoever makes it has one of that name."""
-        self._added = [field for field in self._added if field[0] != name]
-        self._added.append((name, value))
+        self._added[name] = value
 
     def can_take(self, response: UpstreamResponse) -> bool:
         """Whether the engine's answer can be handed on as it is: once a comment has begun an event stream, only events
@@ -109,6 +108,8 @@ class Answer:
     async def _start(self, status: int, headers: Fields) -> None:
         self.status = status
         if self._added:
-            own = {name for name, _ in headers}
-            headers = [*headers, *(field for field in self._added if field[0] not in own)]
+            added = self._added
+            for name, _ in headers:
+                added.pop(name, None)
+            headers = [*headers, *added.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})

@@ -38,7 +38,7 @@ class Relay:
         began = parts.clock()
         request_id = find_request_id(scope["headers"])
         if parts.options.tell_clients:
-            scope, request_id = named(scope)
+            scope, request_id = named(scope, request_id)
             answer.tell(REQUEST_ID, request_id)
         name = None if request_id is None else request_id.decode()
         with parts.tracing.request(scope["method"], scope["path"], scope["headers"], name) as span:
@@ -73,7 +73,10 @@ class Relay:
     async def _serve(self, scope: Scope, receive: Receive, answer: Answer, note: RequestNote) -> None:
         path: str = scope["path"]
         limit = self._parts.options.max_header_bytes
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > limit:
+        size = 0
+        for name, value in scope["headers"]:
+            size += len(name) + len(value)
+        if size > limit:
             await self._refuse(answer, note, GatewayFault.HEADERS_TOO_LARGE, f"the limit is {limit} bytes")
             return
         found = self._parts.readers.catalogue.find(scope["method"], path)

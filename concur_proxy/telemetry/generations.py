@@ -3,6 +3,7 @@
 from collections.abc import Container
 from dataclasses import dataclass
 
+import msgspec
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from concur_proxy.telemetry.requests import DURATION_BUCKETS_S
@@ -13,9 +14,8 @@ UNLISTED = "other"
 """Label of a model that the engine does not list: clients must not make labels."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Generation:
-    """One whole answer."""
+class Generation(msgspec.Struct, frozen=True, kw_only=True):
+    """One whole answer. A msgspec.Struct, as it is made for every one."""
 
     wait_s: float
     """From the request's arrival to its release."""
@@ -61,7 +61,8 @@ class GenerationMetrics:
             series.engine_first.observe(answer.first_token_s)
         if answer.usage is not None:
             series.prompt.inc(answer.usage.prompt_tokens)
-            series.cached.inc(answer.usage.cached_tokens or 0)
+            if answer.usage.cached_tokens:
+                series.cached.inc(answer.usage.cached_tokens)
             series.completion.inc(answer.usage.completion_tokens)
 
     def forget(self, engine: str) -> None:

@@ -2,8 +2,9 @@
 
 import logging
 from contextvars import ContextVar
-from dataclasses import dataclass
 from hashlib import sha256
+
+import msgspec
 
 from concur_proxy.telemetry.tracing import NO_SPAN, RequestSpan
 from concur_proxy.wire.usage import Usage
@@ -13,9 +14,11 @@ logger = logging.getLogger(__name__)
 HASH_CHARS = 16
 
 
-@dataclass(slots=True, kw_only=True)
-class RequestNote:
-    """Facts of one request, as they become known; what is not known is None. Its trace is told of them at once."""
+class RequestNote(msgspec.Struct, kw_only=True):
+    """Facts of one request, as they become known; what is not known is None. Its trace is told of them at once.
+
+    A msgspec.Struct, as it is made for every request.
+    """
 
     method: str
     request_id: str | None = None
