@@ -144,7 +144,9 @@ async def find(victim: Victim, cluster: Cluster) -> Server:
 def all_faults(freeze_s: float, namespace: RedisNamespace) -> Sequence[Fault]:
     """In the order of the table."""
     later = ("unshare", "--time", "--monotonic", A_DAY_S, "--boottime", A_DAY_S, "--fork", "--kill-child")
-    earlier = ("env", "FAKETIME_DONT_FAKE_MONOTONIC=1", "faketime", "-f", "-1h")
+    # its library alone: the command `faketime` forks, and would be killed in the gateway's place
+    library = "LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1"
+    earlier = ("env", library, "FAKETIME=-1h", "FAKETIME_DONT_FAKE_MONOTONIC=1")
     return (
         KillReplica("follower"),
         KillReplica("leader"),
