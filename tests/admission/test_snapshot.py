@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+import pytest
+
 from tests.admission.gates import Scene, load
 
 
@@ -27,5 +29,6 @@ def test_the_prefill_rate_is_the_most_that_counters_or_answers_have_shown() -> N
     assert scene.gate.snapshot().prefill_tokens_s is None
     scene.gate.observe(replace(load(), prefill_tokens_s=100.0), now=0.0)
     assert scene.gate.snapshot().prefill_tokens_s == 100.0
-    scene.gate.accounts.prefill.observe(1_000, 1.0)
-    assert scene.gate.snapshot().prefill_tokens_s == 1_000.0
+    for _ in range(2):
+        scene.gate.accounts.prefill.observe(1_000, 1.0)
+    assert scene.gate.snapshot().prefill_tokens_s == pytest.approx(1_000.0, rel=0.01)

@@ -128,8 +128,9 @@ async def test_the_first_token_tells_how_fast_the_engine_prefills_and_what_comes
 
     async with scripted_engine(script=stream) as engine, running_gateway(engine.url) as gateway:
         body = {"model": "m", "messages": [], "stream": True, "stream_options": {"include_usage": True}}
-        await gateway.client.post(path, json=body)
+        for _ in range(2):
+            await gateway.client.post(path, json=body)
         speed = gateway.snapshot().prefill_tokens_s
         assert speed is not None
         assert 0 < speed <= prompt_tokens / delay_s
-        assert await gateway.metric("concur_time_to_first_token_seconds_sum", model="other") >= delay_s
+        assert await gateway.metric("concur_time_to_first_token_seconds_sum", model="other") >= 2 * delay_s
