@@ -11,21 +11,21 @@ from collections.abc import Callable, Mapping
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
 
 from concur_proxy import plugins
-from concur_proxy.api.admin import ADMIN_PATHS, build_admin
-from concur_proxy.api.admin_api import add_admin_routes
-from concur_proxy.api.by_hand import HandSettings
-from concur_proxy.api.engine_admin import EngineCalls
+from concur_proxy.api.admin.by_hand import HandSettings
+from concur_proxy.api.admin.engines import EngineCalls
+from concur_proxy.api.admin.live_page import add_page_routes
+from concur_proxy.api.admin.operations import Operations
+from concur_proxy.api.admin.own_paths import ADMIN_PATHS, build_admin
+from concur_proxy.api.admin.routes import add_admin_routes
+from concur_proxy.api.admin.state import StateReader
+from concur_proxy.api.admin.steer import SteerCalls
 from concur_proxy.api.engine_laws import LAWS
-from concur_proxy.api.live_page import add_page_routes
 from concur_proxy.api.messages import Receive, Scope, Send
 from concur_proxy.api.naming import serve_named
-from concur_proxy.api.operations import Operations
 from concur_proxy.api.parts import GatewayParts, RelayOptions, RequestReaders
 from concur_proxy.api.pool import EnginePool
 from concur_proxy.api.relay import Relay
 from concur_proxy.api.reload import Load, SettingsReloader
-from concur_proxy.api.state import StateReader
-from concur_proxy.api.steer import SteerCalls
 from concur_proxy.runtime.admitter import Admitter
 from concur_proxy.runtime.monitor import EngineMonitor
 from concur_proxy.runtime.upstream import Upstream

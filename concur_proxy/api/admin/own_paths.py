@@ -10,8 +10,8 @@ from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from concur_proxy.api.admin_api import ADMIN_API_PATHS
-from concur_proxy.api.live_page import PAGE_PATHS
+from concur_proxy.api.admin.live_page import PAGE_PATHS
+from concur_proxy.api.admin.routes import ADMIN_API_PATHS
 from concur_proxy.api.messages import BodyTooLarge, ClientGone, read_body
 from concur_proxy.runtime.admitter import Admitter
 from concur_proxy.runtime.monitor import EngineMonitor

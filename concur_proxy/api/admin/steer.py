@@ -4,11 +4,11 @@ import logging
 from collections.abc import Callable, Iterator
 
 from concur_proxy.admission.steering import Steering
-from concur_proxy.api.answers import EngineState, GatewayState, SessionDone, SessionList
-from concur_proxy.api.by_hand import HandSettings
-from concur_proxy.api.operations import Operation, Refused
-from concur_proxy.api.questions import Law, MaybeSession, NamedEngine, NamedSession, Nothing, Window
-from concur_proxy.api.state import StateReader
+from concur_proxy.api.admin.answers import EngineState, GatewayState, SessionDone, SessionList
+from concur_proxy.api.admin.by_hand import HandSettings
+from concur_proxy.api.admin.operations import Operation, Refused
+from concur_proxy.api.admin.questions import Law, MaybeSession, NamedEngine, NamedSession, Nothing, Window
+from concur_proxy.api.admin.state import StateReader
 from concur_proxy.control.law import Budget
 from concur_proxy.replication.by_hand import HandWindow
 from concur_proxy.runtime.monitor import EngineMonitor

@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from concur_proxy.admission.steering import Steering
-from concur_proxy.api.access import error, refusal
-from concur_proxy.api.answers import ErrorAnswer
-from concur_proxy.api.engine_admin import ENGINES_PATH
+from concur_proxy.api.admin.access import error, refusal
+from concur_proxy.api.admin.answers import ErrorAnswer
+from concur_proxy.api.admin.engines import ENGINES_PATH
+from concur_proxy.api.admin.operations import Operation, Operations
+from concur_proxy.api.admin.steer import LAW_PATH, SESSIONS_PATH, STATE_PATH, WINDOW_PATH
 from concur_proxy.api.messages import BodyTooLarge, ClientGone, read_body
-from concur_proxy.api.operations import Operation, Operations
-from concur_proxy.api.steer import LAW_PATH, SESSIONS_PATH, STATE_PATH, WINDOW_PATH
 from concur_proxy.replication.messages import Call
 from concur_proxy.stores.store import LeaderSilent, SessionStore
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.session import Session
-from concur_proxy.api.answers import (
+from concur_proxy.api.admin.answers import (
     DecisionMade,
     EngineState,
     GatewayState,

@@ -33,7 +33,7 @@ def add_page_routes(app: FastAPI) -> None:
 
     app.add_api_route("/concur", redirect, methods=["GET"], include_in_schema=False)
     for path, (name, content_type) in _FILES.items():
-        content = files("concur_proxy.api").joinpath("page", name).read_bytes()
+        content = files("concur_proxy.api.admin").joinpath("page", name).read_bytes()
         app.add_api_route(path, _serve(content, content_type), methods=["GET"], include_in_schema=False)
 
 

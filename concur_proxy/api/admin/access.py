@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from concur_proxy.api.answers import ErrorAnswer, ErrorDetail
+from concur_proxy.api.admin.answers import ErrorAnswer, ErrorDetail
 
 _KINDS = {401: "authentication_error", 403: "permission_error"}
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from starlette.requests import Request
 
-from concur_proxy.api.access import refusal
+from concur_proxy.api.admin.access import refusal
 from tests.api.running_gateway import running_gateway
 from tests.api.scripted_engine import Hold, scripted_engine, sessions
 

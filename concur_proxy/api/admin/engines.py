@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from concur_proxy.api.answers import ServerDone, ServerList
-from concur_proxy.api.by_hand import HandSettings
-from concur_proxy.api.operations import Operation, Refused
+from concur_proxy.api.admin.answers import ServerDone, ServerList
+from concur_proxy.api.admin.by_hand import HandSettings
+from concur_proxy.api.admin.operations import Operation, Refused
+from concur_proxy.api.admin.questions import NamedServer, Nothing
 from concur_proxy.api.pool import EnginePool
-from concur_proxy.api.questions import NamedServer, Nothing
 from concur_proxy.stores.store import SessionStore
 
 ENGINES_PATH = "/concur/v1/engines"

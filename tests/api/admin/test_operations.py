@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from concur_proxy.api.answers import Answer
-from concur_proxy.api.operations import Operation, Operations, Refused
-from concur_proxy.api.questions import MaybeSession, NamedSession, Question
+from concur_proxy.api.admin.answers import Answer
+from concur_proxy.api.admin.operations import Operation, Operations, Refused
+from concur_proxy.api.admin.questions import MaybeSession, NamedSession, Question
 from concur_proxy.replication.messages import Call
 
 

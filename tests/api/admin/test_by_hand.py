@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from concur_proxy.api.by_hand import HandSettings
+from concur_proxy.api.admin.by_hand import HandSettings
 from concur_proxy.api.pool import EnginePool
 from concur_proxy.control.law import Budget
 from concur_proxy.replication.by_hand import ByHand, HandLaw, HandWindow

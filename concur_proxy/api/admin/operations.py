@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl
 
 from pydantic import ValidationError
 
-from concur_proxy.api.access import error_body
-from concur_proxy.api.answers import Answer
-from concur_proxy.api.questions import Question
+from concur_proxy.api.admin.access import error_body
+from concur_proxy.api.admin.answers import Answer
+from concur_proxy.api.admin.questions import Question
 from concur_proxy.replication.messages import Call, Reply
 
 logger = logging.getLogger(__name__)
