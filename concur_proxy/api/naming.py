@@ -6,6 +6,9 @@ from concur_proxy.api.messages import Asgi, Message, Receive, Scope, Send
 from concur_proxy.telemetry.request_note import NOTE, RequestNote
 from concur_proxy.wire.request_id import REQUEST_ID, find_request_id
 
+ID_BYTES = 8
+"""As many as vLLM draws for an id of its own, in the place of which it puts this one: its answers keep their length."""
+
 
 def named(scope: Scope, found: bytes | None) -> tuple[Scope, bytes]:
     """The request with an id among its headers, and that id: `found` there, else a new one. A client's id that cannot
@@ -13,7 +16,7 @@ def named(scope: Scope, found: bytes | None) -> tuple[Scope, bytes]:
     """
     if found is not None:
         return scope, found
-    request_id = token_hex(16).encode()
+    request_id = token_hex(ID_BYTES).encode()
     headers = scope["headers"]
     if all(name != REQUEST_ID for name, _ in headers):
         scope = {**scope, "headers": [*headers, (REQUEST_ID, request_id)]}

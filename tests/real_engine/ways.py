@@ -23,6 +23,8 @@ TIMEOUT_S: Final = 60.0
 CHANGING_FIELDS: Final = frozenset({"id", "item_id", "call_id", "created", "created_at", "sequence_number"})
 """Ids, times and numbers that differ between two answers to the same request."""
 CHANGING_HEADERS: Final = frozenset({"date", "connection", "transfer-encoding"})
+TOLD_HEADERS: Final = frozenset({"x-request-id", "x-concur-engine", "x-concur-queue-wait-s", "x-concur-session-state"})
+"""What the gateway tells of a request unless it is told not to (`tell_clients`)."""
 TEXT_FIELDS: Final = frozenset({"content", "text", "delta", "arguments", "partial_json"})
 """Strings that an engine cuts into events as its scheduler happens to run."""
 
@@ -95,7 +97,7 @@ def _comparable_outcome(outcome: object) -> object:
 def comparable(answer: object) -> object:
     """An SDK's object, a list of its events, or a plain response, without what changes from answer to answer."""
     if isinstance(answer, (httpx.Response, httpx2.Response)):
-        headers = {name: value for name, value in answer.headers.items() if name not in CHANGING_HEADERS}
+        headers = {name: value for name, value in answer.headers.items() if name not in CHANGING_HEADERS | TOLD_HEADERS}
         if "event-stream" in headers.get("content-type", ""):
             return answer.status_code, headers, folded(sse_events(answer.text))
         is_json = "json" in headers.get("content-type", "")
