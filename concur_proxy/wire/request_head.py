@@ -121,14 +121,27 @@ def _head(wire: _Wire, session_fields: dict[str, Any], *, is_utf8: bool) -> Requ
         is_stream=wire.stream is True,
         stream_options=options,
         asks_usage=isinstance(options, dict) and bool(options.get("include_usage")),
-        model=wire.model if isinstance(wire.model, str) else None,
-        previous_response_id=wire.previous_response_id if isinstance(wire.previous_response_id, str) else None,
+        model=_text(wire.model),
+        previous_response_id=_text(wire.previous_response_id),
         needs_state=any((wire.previous_response_id, wire.conversation, wire.session_params)),
         stores=wire.store if isinstance(wire.store, bool) else None,
         is_background=wire.background is True,
         session_fields=session_fields,
         is_utf8=is_utf8,
     )
+
+
+def _text(value: object) -> str | None:
+    """A text that can be written down anywhere: one with half of a surrogate pair (`"\\ud800"`, which JSON allows) is
+    no UTF-8, so no engine has a model or a response of that name, and nothing that is told of it could be encoded.
+    """
+    if not isinstance(value, str):
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return None
+    return value
 
 
 def _json_kind(value: object) -> str:

@@ -50,6 +50,17 @@ async def test_sessions_are_read_paused_put_first_resumed_and_ended() -> None:
         assert missing.json()["error"]["code"] == "no_session"
 
 
+async def test_a_model_that_cannot_be_written_down_does_not_blind_the_page() -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
+        headers = {"x-session-id": "a", "content-type": "application/json"}
+        await gateway.client.post(
+            "/v1/chat/completions", content=b'{"model": "\\ud800", "messages": []}', headers=headers
+        )
+        answer = await gateway.client.get(f"{V1}/state")
+        assert answer.status_code == 200
+        assert [(row["session_id"], row["model"]) for row in answer.json()["sessions"]] == [("a", None)]
+
+
 async def test_a_window_that_is_set_stays_until_it_is_released() -> None:
     async with scripted_engine() as engine, running_gateway(engine.url, **STATIC) as gateway:
         await gateway.until(lambda: gateway.app.monitors[0].last_decision is not None)
