@@ -24,8 +24,8 @@ def refusal(request: Request, admin_key: str | None) -> Response | None:
     if origin is not None and urlsplit(origin).netloc != host:
         return error(403, "other_origin", f"Pages of {origin[:200]} may not call this.")
     if admin_key is not None:
-        given = request.headers.get("authorization", "").encode("latin-1", "replace")
-        if compare_digest(given, f"Bearer {admin_key}".encode("latin-1", "replace")):
+        given = request.headers.get("authorization", "").encode("latin-1")
+        if compare_digest(given, f"Bearer {admin_key}".encode()):
             return None
         return error(401, "wrong_key", "Send the gateway's admin_key as Authorization: Bearer.")
     caller = "" if request.client is None else request.client.host
