@@ -145,7 +145,16 @@ async def test_with_a_key_nothing_is_told_or_done_without_it() -> None:
                 assert answer.status_code == 401, (method, path)
 
 
-@pytest.mark.parametrize("headers", [{"origin": "http://evil.example"}, {"host": "evil.example"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://["},
+        {"host": "evil.example"},
+        {"host": "["},
+    ],
+)
 async def test_pages_of_others_in_a_browser_on_this_machine_may_not(headers: dict[str, str]) -> None:
     async with running_gateway("http://127.0.0.1:9") as gateway:
         assert (await gateway.client.get(f"{V1}/state", headers=headers)).status_code == 403
