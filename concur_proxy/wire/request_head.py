@@ -8,6 +8,9 @@ import msgspec
 
 from concur_proxy.wire.fault import GatewayFault
 
+MAX_NAME_CHARS = 4096
+"""No engine has a model of a longer name, which may be a path, nor a response."""
+
 
 class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
     """The few facts of one generating request. A field of an unexpected type reads as absent; judging it is the
@@ -132,10 +135,11 @@ def _head(wire: _Wire, session_fields: dict[str, Any], *, is_utf8: bool) -> Requ
 
 
 def _text(value: object) -> str | None:
-    """A text that can be written down anywhere: one with half of a surrogate pair (`"\\ud800"`, which JSON allows) is
-    no UTF-8, so no engine has a model or a response of that name, and nothing that is told of it could be encoded.
+    """A text that can be written down anywhere. One of megabytes would be kept with its session, sent to the leader and
+    to the collector, logged, and told with each state. One with half of a surrogate pair (`"\\ud800"`, which JSON
+    allows) is no UTF-8, and nothing that is told of it could be encoded. No engine has a model of such a name.
     """
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > MAX_NAME_CHARS:
         return None
     try:
         value.encode()

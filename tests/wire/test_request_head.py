@@ -163,6 +163,11 @@ def test_half_of_a_surrogate_pair_names_nothing(text: str, more: str) -> None:
     assert (answer.model, answer.previous_response_id) == (None, None)
 
 
+def test_what_is_too_long_names_nothing() -> None:
+    assert head({"model": "x" * 4096}).model == "x" * 4096
+    assert head({"model": "x" * 4097, "previous_response_id": "x" * 4097}) == RequestHead(needs_state=True)
+
+
 def test_a_whole_surrogate_pair_is_a_character() -> None:
     assert head(b'{"model": "\\ud83d\\ude00"}').model == "\N{GRINNING FACE}"
 
