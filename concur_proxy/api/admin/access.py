@@ -16,18 +16,19 @@ _KINDS = {401: "authentication_error", 403: "permission_error"}
 def refusal(request: Request, admin_key: str | None) -> Response | None:
     """Why the caller may not, or None: with a key its holder may, without one whoever calls from this machine.
 
-    A web page of somebody else, open in a browser on this machine, may not: its `Origin` is another one, or the name
-    by which it calls is no name of this machine.
+    Without a key, a web page of somebody else, open in a browser on this machine, may not: its `Origin` is another one,
+    or the name by which it calls is no name of this machine. No browser adds the key by itself, and a proxy on the way
+    may write a `Host` of its own, so with one it does not matter where the page came from.
     """
-    host = request.headers.get("host", "")
-    origin = request.headers.get("origin")
-    if origin is not None and _netloc(origin) != host:
-        return error(403, "other_origin", f"Pages of {origin[:200]} may not call this.")
     if admin_key is not None:
         given = request.headers.get("authorization", "").encode("latin-1")
         if compare_digest(given, f"Bearer {admin_key}".encode()):
             return None
         return error(401, "wrong_key", "Send the gateway's admin_key as Authorization: Bearer.")
+    host = request.headers.get("host", "")
+    origin = request.headers.get("origin")
+    if origin is not None and _netloc(origin) != host:
+        return error(403, "other_origin", f"Pages of {origin[:200]} may not call this.")
     caller = "" if request.client is None else request.client.host
     if _is_near(caller) and _names_near(host):
         return None

@@ -162,6 +162,14 @@ async def test_pages_of_others_in_a_browser_on_this_machine_may_not(headers: dic
         assert (await gateway.client.get(f"{V1}/state", headers=same)).status_code == 200
 
 
+async def test_the_key_is_enough_behind_a_proxy_that_writes_its_own_host() -> None:
+    async with running_gateway("http://127.0.0.1:9", admin_key="open sesame") as gateway:
+        headers = {"origin": "https://gateway.example", "authorization": "Bearer open sesame"}
+        assert (await gateway.client.get(f"{V1}/state", headers=headers)).status_code == 200
+        del headers["authorization"]
+        assert (await gateway.client.get(f"{V1}/state", headers=headers)).status_code == 401
+
+
 async def test_the_page_may_load_nothing_from_elsewhere() -> None:
     async with running_gateway("http://127.0.0.1:9") as gateway:
         for path in ("/concur/", "/concur/page.js", "/concur/charts.js", "/concur/page.css"):
