@@ -50,6 +50,23 @@ async def test_sessions_are_read_paused_put_first_resumed_and_ended() -> None:
         assert missing.json()["error"]["code"] == "no_session"
 
 
+async def test_an_engine_with_many_sessions_hides_no_other_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("concur_proxy.api.admin.state.MAX_SESSIONS", 5)
+    async with (
+        scripted_engine(models=["m"]) as one,
+        scripted_engine(models=["other"]) as two,
+        running_gateway(one.url, two.url) as gateway,
+    ):
+        await gateway.until(lambda: all(monitor.models is not None for monitor in gateway.app.monitors))
+        for number in range(6):
+            await gateway.chat(f"a{number}")
+        for number in range(2):
+            await gateway.chat(f"b{number}", model="other")
+        state = (await gateway.client.get(f"{V1}/state")).json()
+        assert [row["session_id"] for row in state["sessions"]] == ["a0", "a1", "a2", "b0", "b1"]
+        assert state["sessions_total"] == 8
+
+
 async def test_a_model_that_cannot_be_written_down_does_not_blind_the_page() -> None:
     async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
         headers = {"x-session-id": "a", "content-type": "application/json"}
