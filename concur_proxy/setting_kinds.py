@@ -42,11 +42,14 @@ def engine_server(text: str) -> str:
         raise ValueError(f"must begin with http:// or https://, as in http://{url}")
     try:
         parts = urlsplit(url)
-        is_sound = _ENGINE_URL.fullmatch(url) is not None and bool(parts.hostname) and parts.port != 0
+        is_sound = url.isascii() and url.isprintable() and _ENGINE_URL.fullmatch(url) is not None
+        is_sound = is_sound and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_sound = False
     if not is_sound:
-        raise ValueError("must be http[s]://host[:port][/base/path], with no user or query, and #dp=N for ranks")
+        raise ValueError(
+            "must be http[s]://host[:port][/base/path] in ASCII, with no user or query, and #dp=N for ranks"
+        )
     whole = url.rstrip("/") + mark + ranks
     addresses(whole)
     return whole
