@@ -11,6 +11,9 @@ from pydantic import AfterValidator, BeforeValidator
 from concur_proxy.engines.address import addresses
 from concur_proxy.wire.endpoint_rule import EndpointKind, EndpointRule, parse_endpoint_rule
 
+ADMIN_KEY_CHARS = 8
+"""A shorter key could be guessed."""
+
 _GENERATE = "generate:"
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2: token
 _ENGINE_URL = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?", re.ASCII)
@@ -39,11 +42,14 @@ def engine_server(text: str) -> str:
         raise ValueError(f"must begin with http:// or https://, as in http://{url}")
     try:
         parts = urlsplit(url)
-        is_sound = _ENGINE_URL.fullmatch(url) is not None and bool(parts.hostname) and parts.port != 0
+        is_sound = url.isascii() and url.isprintable() and _ENGINE_URL.fullmatch(url) is not None
+        is_sound = is_sound and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_sound = False
     if not is_sound:
-        raise ValueError("must be http[s]://host[:port][/base/path], with no user or query, and #dp=N for ranks")
+        raise ValueError(
+            "must be http[s]://host[:port][/base/path] in ASCII, with no user or query, and #dp=N for ranks"
+        )
     whole = url.rstrip("/") + mark + ranks
     addresses(whole)
     return whole
@@ -91,6 +97,13 @@ def _bearer(key: str) -> str:
     return key
 
 
+def _admin_key(key: str) -> str:
+    # a header cannot hold anything else, or each client writes it in its own way
+    if len(key) < ADMIN_KEY_CHARS or not (key.isascii() and key.isprintable() and key == key.strip()):
+        raise ValueError(f"must be {ADMIN_KEY_CHARS} or more characters of ASCII, with no space at either end")
+    return key
+
+
 def _collector(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
@@ -113,6 +126,7 @@ NamedUrl = Annotated[str, AfterValidator(_named_server)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 BodyField = Annotated[str, AfterValidator(_body_field)]
 PathRule = Annotated[str, AfterValidator(_path_rule)]
+AdminKey = Annotated[str, AfterValidator(_admin_key)]
 BearerKey = Annotated[str, AfterValidator(_bearer)]
 CollectorUrl = Annotated[str, AfterValidator(_collector)]
 LeaseSeconds = Annotated[Literal["auto"] | float, BeforeValidator(_lease)]

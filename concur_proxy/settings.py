@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from concur_proxy.engines.address import EngineAddress, addresses
 from concur_proxy.setting_kinds import (
+    AdminKey,
     BearerKey,
     BodyField,
     CollectorUrl,
@@ -71,9 +72,8 @@ class GatewaySettings(BaseSettings):
         None, description="Key for the gateway's own questions to engines that want one; clients send theirs"
     )
 
-    admin_key: str | None = Field(
+    admin_key: AdminKey | None = Field(
         None,
-        min_length=8,
         description="Key for `/concur/` and `/concur/v1/`; without one they are for callers on this machine",
     )
 

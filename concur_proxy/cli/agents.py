@@ -19,7 +19,9 @@ def main(arguments: Sequence[str]) -> int:
     """Run until SIGTERM or Ctrl-C; returns only when `--fleets` are through."""
     given = _parser().read(arguments)
     from concur_proxy.demo.endless import keep_busy  # noqa: PLC0415 - --help answers without the demo's imports
+    from concur_proxy.telemetry.logs import configure_logging  # noqa: PLC0415 - as above
 
+    configure_logging(level="info", style="text")
     workload = replace(Workload(), agents=given.agents, turns=given.turns)
     asyncio.run(keep_busy(given.url, workload, time_scale=given.time_scale, fleets=given.fleets))
     return 0

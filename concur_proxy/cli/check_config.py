@@ -52,5 +52,5 @@ def _shown(name: str, value: object) -> str:
         return json.dumps([redacted(name, item) for item in value], ensure_ascii=False)
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key} = {json.dumps(item)}" for key, item in value.items()) + "}"
-    hidden = redacted(name, "" if value is None else value)
+    hidden = "" if value is None else redacted(name, value)
     return json.dumps(hidden if isinstance(hidden, bool | int | float) else str(hidden), ensure_ascii=False)

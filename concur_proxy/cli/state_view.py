@@ -23,8 +23,9 @@ def state_view(state: State, *, sessions: int, decisions: int) -> RenderableType
 
 def _engines(state: State) -> Table:
     table = Table()
-    for name in ("engine", "signals", "law", "window", "active", "waiting", "paused", "KV", "hits"):
-        table.add_column(name, justify="left" if name in {"engine", "signals", "law"} else "right")
+    table.add_column("engine", overflow="fold")  # on a narrow terminal as well, one must be told from the next
+    for name in ("signals", "law", "window", "active", "waiting", "paused", "KV", "hits"):
+        table.add_column(name, justify="left" if name in {"signals", "law"} else "right")
     for engine in state["engines"]:
         sessions, by_hand = engine["sessions"], " by hand" if engine["window"]["by_hand"] else ""
         counts = (str(sessions[name]) for name in ("active", "waiting", "paused"))

@@ -34,17 +34,23 @@ async def keep_busy(
         )
         progress = await fleet.run()
         logger.info("fleet %d: %d turns, %d failures", number, progress.turns, len(progress.failures))
+        if progress.failures:
+            logger.warning("fleet %d: the last failure: %s", number, progress.failures[-1])
         if not progress.turns:
             await asyncio.sleep(RETRY_S)
 
 
 async def _model(base_url: str) -> str:
-    """The first model that the server lists."""
+    """The first model that the server lists, once it does."""
+    problem = ""
     async with httpx.AsyncClient(base_url=base_url, trust_env=False) as client:
         while True:
             try:
                 response = await client.get("/v1/models")
                 response.raise_for_status()
                 return str(response.json()["data"][0]["id"])
-            except (httpx.HTTPError, KeyError, IndexError, ValueError):
+            except (httpx.HTTPError, KeyError, IndexError, TypeError, ValueError) as error:
+                before, problem = problem, f"{type(error).__name__}: {error}"
+                if problem != before:
+                    logger.warning("%s lists no model yet, asked again each %g s: %s", base_url, RETRY_S, problem)
                 await asyncio.sleep(RETRY_S)

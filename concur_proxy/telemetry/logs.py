@@ -2,10 +2,14 @@
 
 import json
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 
 from concur_proxy.telemetry.request_note import NOTE
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""What would end a line or move a terminal's cursor: clients name models, and engines answer, with any text."""
 
 
 class TextFormatter(logging.Formatter):
@@ -17,7 +21,7 @@ class TextFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """The line, before the traceback."""
         about = " ".join(f"{name}={value}" for name, value in _request().items())
-        line = super().formatMessage(record)
+        line = _CONTROL.sub(lambda found: ascii(found[0])[1:-1], super().formatMessage(record).rstrip("\n"))
         return f"{line} [{about}]" if about else line
 
 

@@ -74,7 +74,11 @@ class OtlpTracing:
 
     def request(self, method: str, path: str, headers: Fields, request_id: str | None) -> RequestSpan:
         """A request has come; it goes on with the trace that its headers name, where they do."""
-        carrier = {name.decode(): value.decode("latin-1") for name, value in headers if name in CONTEXT_HEADERS}
+        carrier: dict[str, str] = {}
+        for name, value in headers:
+            if name in CONTEXT_HEADERS:  # several fields are one list; of two parents there is none
+                text, before = value.decode("latin-1"), carrier.get(name.decode())
+                carrier[name.decode()] = text if before is None else f"{before},{text}"
         parent = _PROPAGATOR.extract(carrier, context=Context())
         attributes = {"http.request.method": method, "url.path": path, "url.scheme": "http"}
         if request_id is not None:

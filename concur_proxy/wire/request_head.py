@@ -8,6 +8,9 @@ import msgspec
 
 from concur_proxy.wire.fault import GatewayFault
 
+MAX_NAME_CHARS = 4096
+"""No engine has a model of a longer name, which may be a path, nor a response."""
+
 
 class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
     """The few facts of one generating request. A field of an unexpected type reads as absent; judging it is the
@@ -121,14 +124,28 @@ def _head(wire: _Wire, session_fields: dict[str, Any], *, is_utf8: bool) -> Requ
         is_stream=wire.stream is True,
         stream_options=options,
         asks_usage=isinstance(options, dict) and bool(options.get("include_usage")),
-        model=wire.model if isinstance(wire.model, str) else None,
-        previous_response_id=wire.previous_response_id if isinstance(wire.previous_response_id, str) else None,
+        model=_text(wire.model),
+        previous_response_id=_text(wire.previous_response_id),
         needs_state=any((wire.previous_response_id, wire.conversation, wire.session_params)),
         stores=wire.store if isinstance(wire.store, bool) else None,
         is_background=wire.background is True,
         session_fields=session_fields,
         is_utf8=is_utf8,
     )
+
+
+def _text(value: object) -> str | None:
+    """A text that can be written down anywhere. One of megabytes would be kept with its session, sent to the leader and
+    to the collector, logged, and told with each state. One with half of a surrogate pair (`"\\ud800"`, which JSON
+    allows) is no UTF-8, and nothing that is told of it could be encoded. No engine has a model of such a name.
+    """
+    if not isinstance(value, str) or len(value) > MAX_NAME_CHARS:
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return None
+    return value
 
 
 def _json_kind(value: object) -> str:

@@ -65,7 +65,9 @@ class StreamTap:
 
     def has_token(self, chunk: bytes) -> bool:
         """Whether a chunk of the stream's beginning brings a token; comments keep the connection alive before it."""
-        return not chunk.startswith(_COMMENT) and self._dialect.has_token(chunk)
+        while chunk.startswith(_COMMENT):  # the token may stand behind it
+            chunk = chunk.partition(b"\n")[2].lstrip(_LINE_BREAKS)
+        return bool(chunk) and self._dialect.has_token(chunk)
 
     def feed(self, chunk: bytes) -> bytes:
         """The bytes to send to the client in place of `chunk`; may be empty."""

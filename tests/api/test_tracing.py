@@ -98,6 +98,18 @@ async def test_the_clients_trace_goes_on_through_to_the_engine(collector: OtlpRe
     assert got.header("baggage") == "user=alice"
 
 
+async def test_a_state_in_several_fields_is_one(collector: OtlpReceiver) -> None:
+    fields = [("traceparent", PARENT["traceparent"]), ("tracestate", "rojo=1"), ("tracestate", "congo=2")]
+    async with (
+        scripted_engine() as engine,
+        running_gateway(engine.url, otlp_endpoint=collector.url) as gateway,
+    ):
+        await gateway.client.get("/v1/models", headers=fields)
+        await gateway.client.get("/v1/models", headers=[*fields, fields[0]])
+    assert engine.received[0].header("tracestate") == "rojo=1,congo=2"
+    assert TRACE not in (engine.received[1].header("traceparent") or ""), "two parents are none"
+
+
 async def test_a_trace_that_is_not_sampled_is_passed_on_and_not_sent(collector: OtlpReceiver) -> None:
     async with (
         scripted_engine() as engine,

@@ -35,6 +35,7 @@ def test_each_setting_is_shown_with_where_it_was_set(
     assert rows["admin_key"] == '"***"  # CONCUR_ADMIN_KEY'
     assert rows["port"] == "80  # --port"
     assert rows["host"] == '"127.0.0.1"  # default'
+    assert rows["engine_api_key"] == '""  # default', "not hidden, as there is none"
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,9 @@ def test_each_setting_is_shown_with_where_it_was_set(
         ('engine = [\n "http://a",\n "b:1",\n]\n', "engine = b:1 in g.toml line 3: must begin with http://"),
         ("\n\nprot = 1\n", "unknown setting 'prot' in g.toml line 3: did you mean port?"),
         ("[law_options]\nstep = 1\nalhpa = 2\n", "g.toml line 3 with law tokens: the law has no option 'alhpa'"),
-        ('admin_key = "hush"\n', "admin_key = *** in g.toml line 1: "),
+        ('admin_key = "hush"\n', "admin_key = *** in g.toml line 1: must be 8 or more characters of ASCII"),
+        ('admin_key = "hush-hüsh"\n', "admin_key = *** in g.toml line 1: must be 8 or more characters of ASCII"),
+        ('admin_key = "hush hush "\n', "with no space at either end"),
         ("port = = 3\n", "g.toml: line 1, column 8"),
         ('record = "/nowhere/r.jsonl"\n', "record = /nowhere/r.jsonl in g.toml line 1: cannot be written"),
     ],

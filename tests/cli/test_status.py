@@ -14,8 +14,8 @@ from tests.api.running_gateway import running_gateway
 from tests.api.scripted_engine import scripted_engine
 
 
-async def _run(*arguments: str, key: str | None = None) -> tuple[int, str, str]:
-    env = {**os.environ, "COLUMNS": "160", **({} if key is None else {"CONCUR_ADMIN_KEY": key})}
+async def _run(*arguments: str, key: str | None = None, columns: int = 160) -> tuple[int, str, str]:
+    env = {**os.environ, "COLUMNS": str(columns), **({} if key is None else {"CONCUR_ADMIN_KEY": key})}
     pipe = asyncio.subprocess.PIPE
     command = [sys.executable, "-m", "concur_proxy", *arguments]
     process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=env)
@@ -37,6 +37,13 @@ async def test_status_tells_a_person_and_a_script() -> None:
         assert status == 1
         assert err.startswith("concur-proxy status: error: Send the gateway's admin_key")
         assert err.count("\n") == 1
+
+
+async def test_on_a_narrow_terminal_each_engine_is_named() -> None:
+    async with scripted_engine() as one, scripted_engine() as two, running_gateway(one.url, two.url) as gateway:
+        _, out, _ = await _run("status", "--url", gateway.url, columns=80)
+        cells = [line.split("│")[1].strip() for line in out.splitlines() if line.startswith("│")]
+        assert "".join(cells) == one.url + two.url
 
 
 async def test_where_no_gateway_answers_it_is_one_line() -> None:

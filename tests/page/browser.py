@@ -46,7 +46,7 @@ class Browser:
         return await self.command("POST", "execute/sync", {"script": script, "args": arguments})
 
     async def until(self, expression: str) -> None:
-        """Wait until this is true on the page; fails after 15 s."""
+        """Wait until this is true on the page; fails after 30 s."""
         async with asyncio.timeout(30):
             while not await self.run(f"return Boolean({expression})"):
                 await asyncio.sleep(0.1)

@@ -60,6 +60,13 @@ def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ", line)
 
 
+def test_a_text_of_others_makes_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="info", style="text")
+    logging.getLogger("x").info("model=%s", "a\n2026-01-01 00:00:00,000 ERROR   b\x1b[2J\u2028ü")
+    (line,) = lines(capsys)
+    assert line.endswith(r"model=a\n2026-01-01 00:00:00,000 ERROR   b\x1b[2J\u2028ü")
+
+
 @pytest.mark.parametrize("style", ["text", "json"])
 @pytest.mark.parametrize(("level", "number"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
 def test_only_what_is_grave_enough_is_logged(

@@ -156,6 +156,22 @@ def test_any_object_has_a_head(value: dict[str, object], ascii_only: bool) -> No
     assert answer.previous_response_id == (previous if isinstance(previous, str) else None)
 
 
+@pytest.mark.parametrize("text", ['"\\ud800"', '"a\\udfffb"', '"\\ude00\\ud83d"'])
+@pytest.mark.parametrize("more", ["1", "NaN"], ids=["strict", "lenient"])
+def test_half_of_a_surrogate_pair_names_nothing(text: str, more: str) -> None:
+    answer = head(b'{"model": %b, "previous_response_id": %b, "x": %b}' % (text.encode(), text.encode(), more.encode()))
+    assert (answer.model, answer.previous_response_id) == (None, None)
+
+
+def test_what_is_too_long_names_nothing() -> None:
+    assert head({"model": "x" * 4096}).model == "x" * 4096
+    assert head({"model": "x" * 4097, "previous_response_id": "x" * 4097}) == RequestHead(needs_state=True)
+
+
+def test_a_whole_surrogate_pair_is_a_character() -> None:
+    assert head(b'{"model": "\\ud83d\\ude00"}').model == "\N{GRINNING FACE}"
+
+
 @given(st.binary(max_size=60) | st.text(max_size=30).map(str.encode))
 def test_no_bytes_make_it_raise(body: bytes) -> None:
     READER.read(body)

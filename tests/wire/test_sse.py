@@ -230,3 +230,12 @@ WHOLE_EVENTS = st.sampled_from([*streams.VLLM_ASKED, *streams.SGLANG_ASKED, b": 
 def test_stripping_takes_the_usage_events_and_nothing_else(events: list[bytes], cuts: list[int]) -> None:
     kept = b"".join(event for event in events if b'"choices":[],"usage":{' not in event)
     assert Seen(ApiShape.OPENAI, pieces(b"".join(events), cuts), strip=True).output == kept
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n"])
+def test_a_comment_is_no_token_and_hides_none(end: bytes) -> None:
+    tap = StreamTap(ApiShape.OPENAI)
+    event = b'data: {"choices": [{"delta": {"content": "a"}}]}' + end
+    assert not tap.has_token(b": ping" + end)
+    assert not tap.has_token(b": ping" + end + b": ping")
+    assert tap.has_token(b": ping" + end + event)

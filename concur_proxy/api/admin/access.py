@@ -16,21 +16,21 @@ _KINDS = {401: "authentication_error", 403: "permission_error"}
 def refusal(request: Request, admin_key: str | None) -> Response | None:
     """Why the caller may not, or None: with a key its holder may, without one whoever calls from this machine.
 
-    A web page of somebody else, open in a browser on this machine, may not: its `Origin` is another one, or the name
-    by which it calls is no name of this machine.
+    Without a key, a web page of somebody else, open in a browser on this machine, may not: its `Origin` is another one,
+    or the name by which it calls is no name of this machine. No browser adds the key by itself, and a proxy on the way
+    may write a `Host` of its own, so with one it does not matter where the page came from.
     """
-    host = request.headers.get("host", "")
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != host:
-        return error(403, "other_origin", f"Pages of {origin[:200]} may not call this.")
     if admin_key is not None:
-        given = request.headers.get("authorization", "").encode("latin-1", "replace")
-        if compare_digest(given, f"Bearer {admin_key}".encode("latin-1", "replace")):
+        given = request.headers.get("authorization", "").encode("latin-1")
+        if compare_digest(given, f"Bearer {admin_key}".encode()):
             return None
         return error(401, "wrong_key", "Send the gateway's admin_key as Authorization: Bearer.")
+    host = request.headers.get("host", "")
+    origin = request.headers.get("origin")
+    if origin is not None and _netloc(origin) != host:
+        return error(403, "other_origin", f"Pages of {origin[:200]} may not call this.")
     caller = "" if request.client is None else request.client.host
-    name = urlsplit(f"//{host}").hostname or "localhost"
-    if _is_near(caller) and (name == "localhost" or _is_near(name)):
+    if _is_near(caller) and _names_near(host):
         return None
     return error(403, "not_local", "Call from the gateway's own machine, or set an admin_key.")
 
@@ -45,6 +45,22 @@ def error_body(status: int, code: str, message: str, *, param: str | None = None
     kind = _KINDS.get(status, "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error")
     detail = ErrorDetail(message=message, type=kind, param=param, code=code)
     return ErrorAnswer(error=detail).model_dump_json().encode()
+
+
+def _netloc(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
+
+
+def _names_near(host: str) -> bool:
+    """Whether a request's `Host` is a name of this machine; one without may come from no browser."""
+    try:
+        name = urlsplit(f"//{host}").hostname or "localhost"
+    except ValueError:
+        return False
+    return name == "localhost" or _is_near(name)
 
 
 def _is_near(host: str) -> bool:

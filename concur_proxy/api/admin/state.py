@@ -1,7 +1,7 @@
 """How the gateway stands, as one document: for the live page, `concur-proxy status` and `concur-proxy top`."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from concur_proxy.admission.gate import SessionGate
@@ -60,10 +60,16 @@ class StateReader:
         return self._engine(self.store.gates[name], self.pool.monitors[name], self.pool.homes)
 
     def sessions(self) -> SessionList:
-        """The first sessions of each engine, in all at most so many."""
+        """The first sessions of each engine, in all at most so many: an engine with many hides no other one's."""
         now, gates = self.clock(), [gate for gate, _ in self._pairs()]
-        rows = [_session(gate, session, now) for gate in gates for session in gate.first_sessions(MAX_SESSIONS)]
-        return SessionList(total=sum(len(gate.sessions) for gate in gates), sessions=rows[:MAX_SESSIONS])
+        first = [gate.first_sessions(MAX_SESSIONS) for gate in gates]
+        shares = _shares([len(sessions) for sessions in first], MAX_SESSIONS)
+        rows = [
+            _session(gate, session, now)
+            for gate, sessions, share in zip(gates, first, shares, strict=True)
+            for session in sessions[:share]
+        ]
+        return SessionList(total=sum(len(gate.sessions) for gate in gates), sessions=rows)
 
     def session(self, key: str) -> SessionList | None:
         """One session; None where there is none."""
@@ -103,6 +109,16 @@ class StateReader:
             hit_rate=None if rates is None else rates.hit_rate,
             lease_s=round(now.lease_s, 3),
         )
+
+
+def _shares(wanted: Sequence[int], total: int) -> list[int]:
+    """What each gets of the total: what it wants, or as much as any other."""
+    shares = [0] * len(wanted)
+    left = total
+    for done, at in enumerate(sorted(range(len(wanted)), key=wanted.__getitem__)):
+        shares[at] = min(wanted[at], left // (len(wanted) - done))
+        left -= shares[at]
+    return shares
 
 
 def _session(gate: SessionGate, session: Session, now: float) -> SessionState:

@@ -1,4 +1,4 @@
-"""What people set, in one gateway; what several make of it is in `tests/api/test_admin_replicas.py`."""
+"""What people set, in one gateway; what several make of it is in `tests/api/admin/test_replicas.py`."""
 
 import logging
 import math

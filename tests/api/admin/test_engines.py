@@ -75,6 +75,8 @@ async def test_ranks_come_and_go_together() -> None:
         ("POST", b"{}", 400, "wrong_body"),
         ("POST", b'{"engine": 7}', 400, "wrong_body"),
         ("POST", b'{"engine": "gpu:8000"}', 400, "wrong_body"),
+        ("POST", '{"engine": "http://gpü:8000"}'.encode(), 400, "wrong_body"),
+        ("POST", b'{"engine": "http://gpu\\u0001:8000"}', 400, "wrong_body"),
         ("POST", b'{"engine": "' + b"x" * 70_000 + b'"}', 413, "body_too_large"),
         ("DELETE", b'{"engine": "http://127.0.0.1:10"}', 404, "no_engine"),
         ("DELETE", b'{"engine": "http://127.0.0.1:9"}', 409, "last_engine"),

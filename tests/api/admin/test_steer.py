@@ -50,6 +50,34 @@ async def test_sessions_are_read_paused_put_first_resumed_and_ended() -> None:
         assert missing.json()["error"]["code"] == "no_session"
 
 
+async def test_an_engine_with_many_sessions_hides_no_other_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("concur_proxy.api.admin.state.MAX_SESSIONS", 5)
+    async with (
+        scripted_engine(models=["m"]) as one,
+        scripted_engine(models=["other"]) as two,
+        running_gateway(one.url, two.url) as gateway,
+    ):
+        await gateway.until(lambda: all(monitor.models is not None for monitor in gateway.app.monitors))
+        for number in range(6):
+            await gateway.chat(f"a{number}")
+        for number in range(2):
+            await gateway.chat(f"b{number}", model="other")
+        state = (await gateway.client.get(f"{V1}/state")).json()
+        assert [row["session_id"] for row in state["sessions"]] == ["a0", "a1", "a2", "b0", "b1"]
+        assert state["sessions_total"] == 8
+
+
+async def test_a_model_that_cannot_be_written_down_does_not_blind_the_page() -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
+        headers = {"x-session-id": "a", "content-type": "application/json"}
+        await gateway.client.post(
+            "/v1/chat/completions", content=b'{"model": "\\ud800", "messages": []}', headers=headers
+        )
+        answer = await gateway.client.get(f"{V1}/state")
+        assert answer.status_code == 200
+        assert [(row["session_id"], row["model"]) for row in answer.json()["sessions"]] == [("a", None)]
+
+
 async def test_a_window_that_is_set_stays_until_it_is_released() -> None:
     async with scripted_engine() as engine, running_gateway(engine.url, **STATIC) as gateway:
         await gateway.until(lambda: gateway.app.monitors[0].last_decision is not None)
@@ -134,12 +162,29 @@ async def test_with_a_key_nothing_is_told_or_done_without_it() -> None:
                 assert answer.status_code == 401, (method, path)
 
 
-@pytest.mark.parametrize("headers", [{"origin": "http://evil.example"}, {"host": "evil.example"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://["},
+        {"host": "evil.example"},
+        {"host": "["},
+    ],
+)
 async def test_pages_of_others_in_a_browser_on_this_machine_may_not(headers: dict[str, str]) -> None:
     async with running_gateway("http://127.0.0.1:9") as gateway:
         assert (await gateway.client.get(f"{V1}/state", headers=headers)).status_code == 403
         same = {"origin": gateway.url}
         assert (await gateway.client.get(f"{V1}/state", headers=same)).status_code == 200
+
+
+async def test_the_key_is_enough_behind_a_proxy_that_writes_its_own_host() -> None:
+    async with running_gateway("http://127.0.0.1:9", admin_key="open sesame") as gateway:
+        headers = {"origin": "https://gateway.example", "authorization": "Bearer open sesame"}
+        assert (await gateway.client.get(f"{V1}/state", headers=headers)).status_code == 200
+        del headers["authorization"]
+        assert (await gateway.client.get(f"{V1}/state", headers=headers)).status_code == 401
 
 
 async def test_the_page_may_load_nothing_from_elsewhere() -> None:

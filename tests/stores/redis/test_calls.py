@@ -47,6 +47,16 @@ async def test_a_silent_leader_is_named_after_a_moment(monkeypatch: pytest.Monke
         await Calls(lambda _: None).put(CALL, "r7")
 
 
+async def test_what_was_given_up_is_not_done_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "TOLD_S", 0.01)
+    sent: list[Ask] = []
+    waiting = Calls(sent.append)
+    with pytest.raises(LeaderSilent):
+        await waiting.put(Call(method="DELETE", path="/concur/v1/engines"), "r")
+    waiting.open()
+    assert sent == []
+
+
 async def test_who_leads_no_more_is_not_waited_for_and_not_too_many_wait() -> None:
     waiting = Calls(lambda _: None)
     tasks = [asyncio.create_task(waiting.put(CALL, "r")) for _ in range(MOST_AT_ONCE)]
