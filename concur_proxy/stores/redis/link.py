@@ -138,7 +138,12 @@ class RedisLink:
                 some = [outbox.messages.popleft() for _ in range(min(MESSAGES_AT_ONCE, len(outbox.messages)))]
                 batch = Batch(sender=self.me, number=outbox.sent, messages=cast("Any", tuple(some)))
                 outbox.sent += 1
-                fields: Any = {"b": encode_batch(batch)}
+                try:
+                    fields: Any = {"b": encode_batch(batch)}
+                except (ValueError, OverflowError, TypeError):
+                    # Its number is used up, so that whoever hears the next batch asks for what is in hand.
+                    logger.exception("messages that cannot be written are left out")
+                    continue
                 pipeline.xadd(self._key(stream), fields, minid=str(max(0, self._sent_ms - STREAM_SPAN_MS)))
             pipeline.expire(self._key(stream), STREAM_LIFE_S)
         answers = await pipeline.execute()

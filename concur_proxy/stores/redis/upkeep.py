@@ -1,8 +1,9 @@
 """What goes on in the background while replicas share a Redis: beats, messages, and what is written down."""
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import get_args
 
@@ -15,6 +16,8 @@ from concur_proxy.stores.redis.link import LEASE_S, Gap, Term
 from concur_proxy.stores.redis.member import Member
 from concur_proxy.stores.role import Role
 from concur_proxy.stores.store import OnCall
+
+logger = logging.getLogger(__name__)
 
 BEAT_S = 0.4
 KEEP_S = 0.25
@@ -57,7 +60,7 @@ class Upkeep:
         if self._member.role is Role.ALONE:
             self._member.go_alone("no answer yet")
         for work in (self._keep_beating, self._keep_hearing, self._keep_sending, self._keep_keeping):
-            self._tasks.append(asyncio.create_task(work()))
+            self._tasks.append(asyncio.create_task(self._keep_at(work)))
 
     async def stop(self) -> None:
         """Hand everything over: somebody else may lead at once."""
@@ -79,6 +82,15 @@ class Upkeep:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _keep_at(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Begin anew what a defect has ended: without any one of these a gateway would look well and serve nobody."""
+        while not self._is_stopped:
+            try:
+                await work()
+            except Exception:
+                logger.exception("unexpected error, which is a defect here; going on")
+                await asyncio.sleep(BEAT_S)
 
     # -- who leads
 
@@ -115,9 +127,12 @@ class Upkeep:
         if member.role is not Role.LEADING or before.name != term.name:
             try:
                 standing, records = await self._link.kept()
+                known = None if standing is None else _decode_standing(standing)
             except FAILURES:
                 return  # the next beat tries again
-            known = None if standing is None else _decode_standing(standing)
+            except msgspec.MsgspecError as error:
+                logger.warning("what the last leader wrote down cannot be read, maybe of another version: %s", error)
+                known, records = None, []
             member.lead(term, known, records, before=before.leader)
         for replica in member.leader.replicas - term.replicas - {self._link.me}:
             member.lose(replica)

@@ -7,11 +7,12 @@ from secrets import token_hex
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 from concur_proxy.stores.redis import calls
 from concur_proxy.stores.role import Role
 from tests.api.running_gateway import RunningGateway, running_gateway
-from tests.api.scripted_engine import ScriptedEngine, scripted_engine, sessions
+from tests.api.scripted_engine import Exchange, ScriptedEngine, scripted_engine, sessions
 from tests.stores.redis_server import RedisServer
 
 V1 = "/concur/v1"
@@ -67,6 +68,34 @@ async def test_a_follower_tells_and_does_what_the_leader_would(fleet: Fleet) -> 
     assert not gate.is_enforcing
     wrong = await asked.put(f"{V1}/law", json={"engine": fleet.engine.url, "law": "offf"})
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (400, "wrong_law")
+
+
+async def test_what_cannot_be_written_does_not_silence_a_gateway(
+    fleet: Fleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def absurd(exchange: Exchange) -> None:
+        usage = {"prompt_tokens": 10**30 if sessions(fleet.engine) == ["a"] else 10, "completion_tokens": 1}
+        await exchange.json({"choices": [], "usage": usage})
+
+    fleet.engine.script = absurd
+    assert (await fleet.follower.chat("a")).status_code == 200
+    async with asyncio.timeout(10):
+        assert (await fleet.follower.chat("b")).status_code == 200
+    assert "messages that cannot be written are left out" in caplog.text
+    await fleet.leader.until(lambda: fleet.leader.app.store.gates[fleet.engine.url].snapshot().in_flight == 0)
+
+
+async def test_a_leader_begins_with_nothing_where_it_cannot_read_what_was_written_down(redis: RedisServer) -> None:
+    prefix = token_hex(4)
+    client = Redis.from_url(redis.url)
+    await client.set(f"{{{prefix}}}:standing", b"of another version")
+    await client.aclose()
+    async with (
+        scripted_engine() as engine,
+        running_gateway(engine.url, store="redis", redis_url=redis.url, redis_prefix=prefix, **STATIC) as gateway,
+    ):
+        await gateway.until(lambda: gateway.app.store.role is Role.LEADING)
+        assert (await gateway.chat("a")).status_code == 200
 
 
 async def test_the_gateway_that_is_asked_lets_pass_or_not(fleet: Fleet) -> None:
