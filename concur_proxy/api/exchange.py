@@ -205,7 +205,7 @@ class Exchange:
             finally:
                 if ticket.outcome is not None:
                     self._waited(ticket.outcome, ticket.held_s)
-                    span.decided(ticket.outcome.value, ticket.engine)
+                span.decided((ticket.outcome or Outcome.CLIENT_GONE).value, ticket.engine)
 
     def _waited(self, outcome: Outcome, seconds: float) -> None:
         self._parts.metrics.waited(outcome, seconds)

@@ -5,7 +5,7 @@ import re
 HIDDEN = "***"
 
 _SECRET = frozenset({"admin_key", "engine_api_key"})
-_LOGIN = re.compile(r"(://[^:@/]*:)[^/]*@")
+_LOGIN = re.compile(r"(://[^:@/]*:).*@")  # to the last @: what is no URL by its slashes hides its password too
 _OPTION = re.compile(r"([?&]\w*password=)[^&\s]*")
 
 

@@ -45,7 +45,8 @@ def _sessions(state: State, limit: int) -> Table:
     table = Table(title=f"{state['sessions_total']} sessions")
     for name in ("session", "state", "place", "tokens", "turns", "waits"):
         table.add_column(name, justify="left" if name in {"session", "state"} else "right")
-    for session in state["sessions"][:limit]:
+    # whoever waits first: on a small terminal they would never be seen behind the active ones
+    for session in sorted(state["sessions"], key=lambda session: session["place"] is None)[:limit]:
         name = session["session_id"]
         table.add_row(
             "(one request)" if name.startswith("\0") else escape(name.replace("\0", " ")),

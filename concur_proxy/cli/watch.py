@@ -35,7 +35,8 @@ def read_state(url: str, admin_key: str | None) -> dict[str, Any]:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise NoState(f"--url {url}: no gateway answers there: {error}") from error
     except ValueError as error:
-        raise NoState(f"--url {url}: what answers there is no gateway of this version") from error
+        told = "its log tells why" if answer.is_server_error else "it is no gateway of this version"
+        raise NoState(f"--url {url}: the answer is HTTP {answer.status_code} and no state: {told}") from error
     if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
         raise NoState(f"{state['error']['message']} Use --admin-key or CONCUR_ADMIN_KEY.")
     if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and "error" in state:

@@ -119,7 +119,10 @@ class _Open:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if kind is not None and not self._is_told:
-            self._fail(kind.__name__)
+            if issubclass(kind, asyncio.CancelledError):  # the client has left, or the gateway stops: no error of ours
+                self._span.set_attribute("error.type", "client_gone")
+            else:
+                self._fail(kind.__name__)
         self._span.end()
 
     def _fail(self, reason: str) -> None:
@@ -189,7 +192,8 @@ class _Request(_Open):
 class _Wait(_Open):
     def decided(self, outcome: str, engine: str) -> None:
         self._span.set_attribute("concur.outcome", outcome)
-        self._span.set_attribute("concur.engine", engine)
+        if engine:
+            self._span.set_attribute("concur.engine", engine)
 
 
 class _Relay(_Open):

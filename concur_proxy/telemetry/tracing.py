@@ -31,7 +31,7 @@ class WaitSpan(Span, Protocol):
     """The wait for the session's place."""
 
     def decided(self, outcome: str, engine: str) -> None:
-        """How it ended, and whose place it was."""
+        """How it ended, and whose place it was; empty where nobody has decided that."""
         ...
 
 

@@ -13,6 +13,7 @@ from hashlib import sha256
 import httpx
 import pytest
 
+from concur_proxy.telemetry import otlp
 from concur_proxy.telemetry.logs import JsonFormatter
 from tests.api.running_gateway import running_gateway
 from tests.api.scripted_engine import Exchange, Hold, answer, scripted_engine
@@ -157,10 +158,28 @@ async def test_a_refused_request_was_never_relayed(collector: OtlpReceiver) -> N
     assert (refused.name, refused.attributes["error.type"], refused.is_error) == (SERVER, "hold_timeout", False)
     children = [span for span in collector.spans if span.parent_id == refused.span_id]
     assert [(span.name, span.attributes["concur.outcome"]) for span in children] == [("queue wait", "hold_timeout")]
-    (gone,) = [span for span in collector.spans if span.attributes.get("error.type") == "client_gone"]
-    assert gone.name == SERVER
+    gone = next(span for span in collector.spans if span.name == SERVER and span is not refused)
+    assert gone.attributes["error.type"] == "client_gone"
     relay = collector.named(RELAY)
-    assert (relay.parent_id, relay.is_error) == (gone.span_id, True)
+    assert (relay.parent_id, relay.is_error, relay.attributes["error.type"]) == (gone.span_id, False, "client_gone")
+
+
+async def test_who_leaves_while_held_is_no_error_of_ours(collector: OtlpReceiver) -> None:
+    async with (
+        scripted_engine(script=Hold()) as engine,
+        running_gateway(engine.url, otlp_endpoint=collector.url, **ONE_PLACE) as gateway,
+    ):
+        asked = [asyncio.create_task(gateway.chat(session)) for session in "ab"]
+        await gateway.until(lambda: gateway.snapshot().held == 1)
+        asked[1].cancel()
+        await gateway.until(lambda: gateway.snapshot().held == 0)
+        assert await gateway.metric("concur_queue_wait_seconds_count", outcome="client_gone") == 1
+        asked[0].cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+        await gateway.settled()
+    outcomes = [span.attributes["concur.outcome"] for span in collector.spans if span.name == "queue wait"]
+    assert sorted(map(str, outcomes)) == ["admitted", "client_gone"]
+    assert not any(span.is_error for span in collector.spans)
 
 
 async def test_a_request_that_was_sent_on_has_a_pair_of_spans_for_each_engine(collector: OtlpReceiver) -> None:
@@ -228,6 +247,15 @@ async def test_a_collector_that_is_gone_costs_no_request_and_no_stop() -> None:
             assert [(await gateway.chat("a")).status_code for _ in range(3)] == [200] * 3
             began = time.monotonic()
         assert time.monotonic() - began < 10
+
+
+async def test_a_collector_that_answers_nobody_keeps_no_gateway_from_stopping(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(otlp, "CLOSING_S", 0.5)  # the exporter itself waits for 10 s
+    async with scripted_engine() as engine, scripted_engine(script=Hold()) as collector:
+        async with running_gateway(engine.url, otlp_endpoint=collector.url) as gateway:
+            await gateway.chat("a")
+            began = time.monotonic()
+        assert time.monotonic() - began < 5
 
 
 async def test_without_a_collector_the_context_passes_as_it_came() -> None:

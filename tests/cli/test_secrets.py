@@ -8,6 +8,7 @@ from concur_proxy.cli.secrets import redacted, redacted_url
     [
         ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
         ("redis://:pw@h/0", "redis://:***@h/0"),
+        ("redis://:p/w@h/0", "redis://:***@h/0"),
         (
             "redis+sentinel://u:p@w@a:1,b:2/m?db=0&sentinel_password=s",
             "redis+sentinel://u:***@a:1,b:2/m?db=0&sentinel_password=***",

@@ -1,6 +1,7 @@
 """`concur-proxy status` and `top` against the real gateway."""
 
 import asyncio
+import io
 import json
 import os
 import signal
@@ -8,10 +9,12 @@ import sys
 
 import pytest
 import respx
+from rich.console import Console
 
+from concur_proxy.cli.state_view import state_view
 from concur_proxy.cli.watch import NoState, read_state
 from tests.api.running_gateway import running_gateway
-from tests.api.scripted_engine import scripted_engine
+from tests.api.scripted_engine import Hold, answers, scripted_engine
 
 
 async def _run(*arguments: str, key: str | None = None, columns: int = 160) -> tuple[int, str, str]:
@@ -58,6 +61,29 @@ async def test_another_server_is_no_gateway() -> None:
     async with scripted_engine() as engine:
         status, _, err = await _run("status", "--url", engine.url)
         assert (status, err.count("\n")) == (1, 1)
+
+
+async def test_a_gateway_that_fails_is_no_other_server() -> None:
+    async with scripted_engine(script=answers("500 Internal Server Error", b"oops")) as engine:
+        _, _, err = await _run("status", "--url", engine.url)
+        assert err.endswith("the answer is HTTP 500 and no state: its log tells why\n")
+
+
+async def test_who_waits_comes_first() -> None:
+    options = {"law": "static", "law_options": {"window": 1}}
+    async with scripted_engine(script=Hold()) as engine, running_gateway(engine.url, **options) as gateway:
+        asked = [asyncio.create_task(gateway.chat(session)) for session in ("agent-1", "agent-2")]
+        await gateway.until(lambda: gateway.snapshot().held == 1)
+        state = (await gateway.client.get("/concur/v1/state")).json()
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+    shown = io.StringIO()
+    Console(file=shown, width=160).print(state_view(state, sessions=1, decisions=0))
+    (waiting,) = [row["session_id"] for row in state["sessions"] if row["place"] is not None]
+    other = "agent-1" if waiting == "agent-2" else "agent-2"
+    assert waiting in shown.getvalue()
+    assert other not in shown.getvalue()
 
 
 async def test_top_shows_sessions_until_it_is_interrupted() -> None:

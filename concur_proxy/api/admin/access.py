@@ -10,6 +10,8 @@ from starlette.responses import Response
 
 from concur_proxy.api.admin.answers import ErrorAnswer, ErrorDetail
 
+_FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-real-ip"})
+"""A proxy on this machine writes one of them into the requests of others."""
 _KINDS = {401: "authentication_error", 403: "permission_error"}
 
 
@@ -21,8 +23,8 @@ def refusal(request: Request, admin_key: str | None) -> Response | None:
     may write a `Host` of its own, so with one it does not matter where the page came from.
     """
     if admin_key is not None:
-        given = request.headers.get("authorization", "").encode("latin-1")
-        if compare_digest(given, f"Bearer {admin_key}".encode()):
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and compare_digest(given.encode("latin-1"), admin_key.encode()):
             return None
         return error(401, "wrong_key", "Send the gateway's admin_key as Authorization: Bearer.")
     host = request.headers.get("host", "")
@@ -30,7 +32,8 @@ def refusal(request: Request, admin_key: str | None) -> Response | None:
     if origin is not None and _netloc(origin) != host:
         return error(403, "other_origin", f"Pages of {origin[:200]} may not call this.")
     caller = "" if request.client is None else request.client.host
-    if _is_near(caller) and _names_near(host):
+    is_passed_on = not _FORWARDED.isdisjoint(request.headers)
+    if _is_near(caller) and _names_near(host) and not is_passed_on:
         return None
     return error(403, "not_local", "Call from the gateway's own machine, or set an admin_key.")
 

@@ -109,6 +109,7 @@ class RedisStore:
             self._replica.forget(key)
         is_known = member.fleet.knows(key)
         member.apply(member.fleet.steer(key, steering, now=member.now))
+        self.upkeep.hurry()  # what a person was told is done must outlive this process
         return is_known
 
     # -- requests

@@ -169,6 +169,8 @@ async def test_with_a_key_nothing_is_told_or_done_without_it() -> None:
         {"origin": "null"},
         {"origin": "http://["},
         {"host": "evil.example"},
+        {"x-forwarded-for": "192.0.2.1"},
+        {"forwarded": "for=192.0.2.1"},
         {"host": "["},
     ],
 )
@@ -181,7 +183,7 @@ async def test_pages_of_others_in_a_browser_on_this_machine_may_not(headers: dic
 
 async def test_the_key_is_enough_behind_a_proxy_that_writes_its_own_host() -> None:
     async with running_gateway("http://127.0.0.1:9", admin_key="open sesame") as gateway:
-        headers = {"origin": "https://gateway.example", "authorization": "Bearer open sesame"}
+        headers = {"origin": "https://gateway.example", "authorization": "bearer open sesame", "x-real-ip": "192.0.2.1"}
         assert (await gateway.client.get(f"{V1}/state", headers=headers)).status_code == 200
         del headers["authorization"]
         assert (await gateway.client.get(f"{V1}/state", headers=headers)).status_code == 401
