@@ -7,6 +7,11 @@ from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
 
+LAWS = "concur_proxy.control.laws"
+PLACEMENTS = "concur_proxy.admission.placements"
+STORES = "concur_proxy.stores.backends"
+DIALECTS = "concur_proxy.engines.dialects"
+
 
 def available(package: str) -> list[str]:
     """The names that `package` offers, sorted."""

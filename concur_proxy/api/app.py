@@ -19,7 +19,6 @@ from concur_proxy.api.admin.own_paths import ADMIN_PATHS, build_admin
 from concur_proxy.api.admin.routes import add_admin_routes
 from concur_proxy.api.admin.state import StateReader
 from concur_proxy.api.admin.steer import SteerCalls
-from concur_proxy.api.engine_laws import LAWS
 from concur_proxy.api.messages import Receive, Scope, Send
 from concur_proxy.api.naming import serve_named
 from concur_proxy.api.parts import GatewayParts, RelayOptions, RequestReaders
@@ -60,7 +59,7 @@ class GatewayApp:
             replica=replica,
             law_states=lambda: {monitor.engine: monitor.governor.save() for monitor in self.monitors},
         )
-        store: SessionStore = plugins.load("concur_proxy.stores.backends", settings.store).build(parts)
+        store: SessionStore = plugins.load(plugins.STORES, settings.store).build(parts)
         store.on_role(self._on_role)
         store.on_overload(self._on_overload)
         pool.open(store)
@@ -104,7 +103,7 @@ class GatewayApp:
             store=store,
             clock=clock,
             replica=parts.replica,
-            laws=plugins.available(LAWS),
+            laws=plugins.available(plugins.LAWS),
         )
         calls = (
             *SteerCalls(reader, hand, shown=self._relay.shown).operations(),

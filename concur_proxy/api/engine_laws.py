@@ -7,15 +7,13 @@ from concur_proxy.control.law import ControlLaw
 from concur_proxy.control.options import OptionValue
 from concur_proxy.settings import GatewaySettings
 
-LAWS = "concur_proxy.control.laws"
-
 NamedLaw = tuple[str, dict[str, OptionValue]]
 """A law's name, and the options that it is given."""
 
 
 def make_law(name: str, options: Mapping[str, OptionValue]) -> ControlLaw:
     """A control law; `ValueError` for what is none, or no option of it."""
-    law: ControlLaw = plugins.load(LAWS, name).build(options)
+    law: ControlLaw = plugins.load(plugins.LAWS, name).build(options)
     return law
 
 

@@ -15,6 +15,7 @@ from concur_proxy.api.model_lists import merged_models
 from concur_proxy.api.parts import GatewayParts
 from concur_proxy.telemetry.generations import Generation
 from concur_proxy.telemetry.request_note import RequestNote, shown_session
+from concur_proxy.telemetry.tracing import WaitSpan
 from concur_proxy.wire.endpoints import Endpoint
 from concur_proxy.wire.fault import GatewayFault
 from concur_proxy.wire.models import LIST_PATH
@@ -91,8 +92,7 @@ class Exchange:
             if not self._client_gone:
                 raise
             task.uncancel()
-            self._note.failure = "client_gone"
-            self._parts.metrics.failed("client_gone")
+            self._parts.failed(self._note, "client_gone")
         finally:
             watcher.remove_done_callback(on_gone)
             watcher.cancel()
@@ -203,13 +203,15 @@ class Exchange:
                         await self._answer.keep_alive(position=position, expected_wait_s=wait_s)
                 return outcome
             finally:
-                if ticket.outcome is not None:
-                    self._waited(ticket.outcome, ticket.held_s)
-                span.decided((ticket.outcome or Outcome.CLIENT_GONE).value, ticket.engine)
+                self._waited(ticket, span)
 
-    def _waited(self, outcome: Outcome, seconds: float) -> None:
+    def _waited(self, ticket: Ticket, span: WaitSpan) -> None:
+        outcome, seconds = ticket.outcome, ticket.held_s
+        if outcome is None:  # nobody has decided: the client has left
+            outcome, seconds = Outcome.CLIENT_GONE, self._parts.clock() - ticket.arrived_at
         self._parts.metrics.waited(outcome, seconds)
         self._note.held(seconds)
+        span.decided(outcome.value, ticket.engine)
 
     async def _refuse_held(self, ticket: Ticket, outcome: Outcome) -> None:
         position, wait_s = self._parts.store.expected_wait(ticket)
@@ -218,8 +220,6 @@ class Exchange:
         await self._refuse(FAULTS[outcome], detail, retry_after_s=retry_after_s)
 
     def _settle(self, ticket: Ticket, head: RequestHead) -> None:
-        if ticket.is_held:
-            self._waited(Outcome.CLIENT_GONE, self._parts.clock() - ticket.arrived_at)
         usage = self._hop.tap.usage
         ticket.first_token_at = self._hop.first_token_at
         self._note.usage = usage
@@ -254,6 +254,5 @@ class Exchange:
         )
 
     async def _refuse(self, fault: GatewayFault, detail: str = "", *, retry_after_s: float | None = None) -> None:
-        self._note.failure = fault.code
-        self._parts.metrics.failed(fault.code)
+        self._parts.failed(self._note, fault.code)
         await self._answer.refuse(fault, detail, retry_after_s=retry_after_s)

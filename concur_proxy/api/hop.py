@@ -19,7 +19,7 @@ from concur_proxy.telemetry.tracing import CONTEXT_HEADERS, RelaySpan
 from concur_proxy.wire.api_shape import ApiShape
 from concur_proxy.wire.endpoints import Endpoint
 from concur_proxy.wire.fault import GatewayFault
-from concur_proxy.wire.headers import request_headers
+from concur_proxy.wire.headers import RANK_HEADER, request_headers
 from concur_proxy.wire.include_usage import inject_include_usage
 from concur_proxy.wire.request_head import RequestHead
 from concur_proxy.wire.sse import StreamTap
@@ -30,8 +30,6 @@ OVERLOADED = frozenset({429, 503})
 """Statuses by which an engine says that it has no room."""
 
 ENGINE_HEADER = b"x-concur-engine"
-RANK_HEADER = b"x-data-parallel-rank"
-"""Pins a request to the rank where its session's cache is: vLLM and SGLang."""
 
 _BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 
@@ -141,9 +139,8 @@ class Hop:
         except EngineBroke as error:
             logger.warning("%s %s: answer cut off: %s", self._scope["method"], self._endpoint.route, error)
             self._answer.cut_off()
-            self._note.failure = "engine_broke_midstream"
             span.failed("engine_broke_midstream")
-            self._parts.metrics.failed("engine_broke_midstream")
+            self._parts.failed(self._note, "engine_broke_midstream")
         finally:
             response.close()
         return None

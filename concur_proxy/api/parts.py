@@ -11,6 +11,7 @@ from concur_proxy.settings import GatewaySettings
 from concur_proxy.stores.store import SessionStore
 from concur_proxy.telemetry.generations import GenerationMetrics
 from concur_proxy.telemetry.recorder import TraceRecorder
+from concur_proxy.telemetry.request_note import RequestNote
 from concur_proxy.telemetry.requests import RequestMetrics
 from concur_proxy.telemetry.tracing import Tracing
 from concur_proxy.wire.endpoints import EndpointCatalogue
@@ -96,3 +97,8 @@ class GatewayParts:
     response_homes: ResponseHomes = field(default_factory=ResponseHomes)
     fingerprints: dict[str, bytes | None] = field(default_factory=dict)
     """The last `system_fingerprint` of each engine, see `StreamTap`; None for one that sends none."""
+
+    def failed(self, note: RequestNote, reason: str) -> None:
+        """The gateway itself answers with an error, or an answer has broken off: noted of the request, and counted."""
+        note.failure = reason
+        self.metrics.failed(reason)

@@ -66,8 +66,7 @@ class Relay:
             if answer.status is None:
                 await self._refuse(answer, note, GatewayFault.INTERNAL, f"reference {reference}")
             else:
-                note.failure = GatewayFault.INTERNAL.code
-                self._parts.metrics.failed(GatewayFault.INTERNAL.code)
+                self._parts.failed(note, GatewayFault.INTERNAL.code)
                 answer.cut_off()
 
     async def _serve(self, scope: Scope, receive: Receive, answer: Answer, note: RequestNote) -> None:
@@ -89,6 +88,5 @@ class Relay:
     async def _refuse(
         self, answer: Answer, note: RequestNote, fault: GatewayFault, detail: str = "", *, allow: tuple[str, ...] = ()
     ) -> None:
-        note.failure = fault.code
-        self._parts.metrics.failed(fault.code)
+        self._parts.failed(note, fault.code)
         await answer.refuse(fault, detail, allow=allow)

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from concur_proxy import plugins
 from concur_proxy.cli.files import is_writable
-from concur_proxy.cli.flags import LAWS
 from concur_proxy.cli.parser import CommandParser, complain, positive_number, whole_number
 from concur_proxy.demo.options import DemoOptions
 
@@ -64,7 +63,7 @@ def _parser() -> CommandParser:
         metavar="NAME",
         type=_law,
         default=default.law,
-        help=f"the gateway's control law: {', '.join(plugins.available(LAWS))} (default %(default)s)",
+        help=f"the gateway's control law: {', '.join(plugins.available(plugins.LAWS))} (default %(default)s)",
     )
     for name, text in (("agents", "agents, all started at once"), ("turns", "turns of each agent")):
         value = getattr(default.workload, name)
@@ -91,7 +90,7 @@ def _parser() -> CommandParser:
 
 def _law(name: str) -> str:
     try:
-        plugins.load(LAWS, name)
+        plugins.load(plugins.LAWS, name)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return name

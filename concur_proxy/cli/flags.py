@@ -46,11 +46,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 }
 """Every setting, in the order of `--help`."""
 
-LAWS = "concur_proxy.control.laws"
-STORES = "concur_proxy.stores.backends"
-PLACEMENTS = "concur_proxy.admission.placements"
-
-_PACKAGES = {"law": LAWS, "placement": PLACEMENTS, "store": STORES}
+_PACKAGES = {"law": plugins.LAWS, "placement": plugins.PLACEMENTS, "store": plugins.STORES}
 """Settings that name a module of a package."""
 
 _METAVARS = {

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from concur_proxy import plugins
 from concur_proxy.cli.files import is_writable
-from concur_proxy.cli.flags import LAWS, PLACEMENTS, STORES, default_of, flag_of
+from concur_proxy.cli.flags import default_of, flag_of
 from concur_proxy.cli.secrets import redacted
 from concur_proxy.config_file import ConfigFileError, read_config_file
 from concur_proxy.config_lines import line_of
@@ -193,13 +193,13 @@ def _complaint(details: ErrorDetails) -> str:
 
 
 def _plugin_problems(settings: GatewaySettings, origins: Origins) -> Iterator[str]:
-    for name, package in (("store", STORES), ("placement", PLACEMENTS)):
+    for name, package in (("store", plugins.STORES), ("placement", plugins.PLACEMENTS)):
         try:
             plugins.load(package, getattr(settings, name))
         except ValueError as error:
             yield f"{origins.tell(name)}: {error}"
     try:
-        law = plugins.load(LAWS, settings.law)
+        law = plugins.load(plugins.LAWS, settings.law)
     except ValueError as error:
         yield f"{origins.tell('law')}: {error}"
         return

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from concur_proxy import plugins
 from concur_proxy.cli.files import is_writable
-from concur_proxy.cli.flags import LAWS, read_option
+from concur_proxy.cli.flags import read_option
 from concur_proxy.cli.parser import CommandParser, complain, positive_number, whole_number
 from concur_proxy.simulation.chart import chart
 from concur_proxy.simulation.policy import BEST_STATIC, POLICIES, Policy
@@ -71,7 +71,7 @@ def _suite(given: argparse.Namespace) -> Suite:
         if not any(_knows(policy.law, key, value) for policy in policies):
             raise ValueError(f"--set {key}={value}: none of the laws has this option")
     for policy in policies:
-        plugins.load(LAWS, policy.law).build(policy.options)  # says what is wrong with its options
+        plugins.load(plugins.LAWS, policy.law).build(policy.options)  # says what is wrong with its options
     return Suite(
         scenarios=_scenarios(given),
         policies=policies,
@@ -101,7 +101,7 @@ def _policy(name: str, options: dict[str, str]) -> Policy:
     own_options = dict(read_option(text) for text in own)
     if base in POLICIES:
         policy = POLICIES[base]
-    elif base in plugins.available(LAWS):
+    elif base in plugins.available(plugins.LAWS):
         policy = Policy(name=base, law=base)
     else:
         choices = [*POLICIES, BEST_STATIC]
@@ -113,7 +113,7 @@ def _policy(name: str, options: dict[str, str]) -> Policy:
 
 def _knows(law: str, key: str, value: str) -> bool:
     try:
-        plugins.load(LAWS, law).build({key: value})
+        plugins.load(plugins.LAWS, law).build({key: value})
     except ValueError as error:
         return "no option" not in str(error)
     return True

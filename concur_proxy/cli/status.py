@@ -5,12 +5,11 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from concur_proxy.cli.parser import CommandParser
+from concur_proxy.cli.parser import CommandParser, complain
 from concur_proxy.cli.state_view import state_view
-from concur_proxy.cli.watch import NoState, add_gateway_flags, read_state
+from concur_proxy.cli.watch import EXIT_NO_ANSWER, NoState, add_gateway_flags, read_state
 
 PROG = "concur-proxy status"
-EXIT_NO_ANSWER = 1
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -22,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         state = read_state(options.url, options.admin_key)
     except NoState as problem:
-        Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(f"{PROG}: error: {problem}")
+        complain(PROG, str(problem))
         return EXIT_NO_ANSWER
     if options.json:
         print(json.dumps(state, indent=2))

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.live import Live
 
-from concur_proxy.cli.parser import CommandParser, positive_number
+from concur_proxy.cli.parser import CommandParser, complain, positive_number
 from concur_proxy.cli.state_view import state_view
-from concur_proxy.cli.watch import NoState, add_gateway_flags, read_state
+from concur_proxy.cli.watch import EXIT_NO_ANSWER, NoState, add_gateway_flags, read_state
 
 PROG = "concur-proxy top"
-EXIT_NO_ANSWER = 1
 OTHER_LINES = 18
 """Of a screen, beside the rows of sessions."""
 
@@ -28,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         state = read_state(options.url, options.admin_key)
     except NoState as problem:
-        Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(f"{PROG}: error: {problem}")
+        complain(PROG, str(problem))
         return EXIT_NO_ANSWER
     with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
         while True:

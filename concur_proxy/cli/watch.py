@@ -9,6 +9,8 @@ from concur_proxy.cli.parser import CommandParser
 
 DEFAULT_URL = "http://127.0.0.1:8300"
 TIMEOUT_S = 5.0
+EXIT_NO_ANSWER = 1
+"""Status of a command to which no gateway has told its state."""
 
 
 class NoState(Exception):  # noqa: N818 - says what happened

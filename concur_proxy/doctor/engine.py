@@ -7,16 +7,15 @@ from typing import Any
 
 import httpx
 
-from concur_proxy import plugins
 from concur_proxy.doctor.finding import Finding, Severity
 from concur_proxy.doctor.ranks import examine_ranks, exported_ranks
 from concur_proxy.engines.dialect import EngineDialect
-from concur_proxy.engines.exposition import Exposition, read_exposition
+from concur_proxy.engines.exposition import Exposition
 from concur_proxy.engines.sample import EngineSample
+from concur_proxy.runtime.dialects import KnownDialects
+from concur_proxy.wire.headers import RANK_HEADER
 from concur_proxy.wire.models import model_ids
 
-DIALECTS = "concur_proxy.engines.dialects"
-RANK_HEADER = "x-data-parallel-rank"
 SGLANG_INFO = ("/server_info", "/get_server_info")
 """The newer name first; both answer with the server's arguments, the version among them."""
 PROMPT = "The doctor asks the same question twice. " * 40
@@ -63,7 +62,7 @@ class EngineExamination:
         metrics = await self._get("/metrics")
         info, version = await self._identity()
         models = await self._get("/v1/models")
-        dialect, exposition = _read(metrics.text) if metrics.status_code == HTTPStatus.OK else (None, Exposition())
+        dialect, exposition = KnownDialects().read(metrics.text if metrics.status_code == HTTPStatus.OK else "")
         served = model_ids(models.content) if models.status_code == HTTPStatus.OK else None
         kind = dialect.name if dialect is not None else "sglang" if info else "vllm" if version else None
         if kind is None and served is None and models.status_code not in LOCKED:
@@ -80,7 +79,7 @@ class EngineExamination:
         self._findings.extend(self._settings(info))
         if served:
             # Asked twice, the same rank must answer twice: each has a cache of its own.
-            rank = {RANK_HEADER: str(exported[0])} if len(exported) > 1 else {}
+            rank = {RANK_HEADER.decode(): str(exported[0])} if len(exported) > 1 else {}
             await self._cached_tokens(kind, min(served), rank)
 
     async def _identity(self) -> tuple[dict[str, Any], str | None]:
@@ -181,12 +180,6 @@ class EngineExamination:
 
     def _finding(self, severity: Severity, code: str, message: str, mend: str) -> Finding:
         return Finding(subject=self._url, severity=severity, code=code, message=message, mend=mend)
-
-
-def _read(text: str) -> tuple[EngineDialect | None, Exposition]:
-    dialects: list[EngineDialect] = [plugins.load(DIALECTS, name).build() for name in plugins.available(DIALECTS)]
-    exposition = read_exposition(text, lambda name: any(dialect.wants(name) for dialect in dialects))
-    return next((dialect for dialect in dialects if dialect.recognises(exposition)), None), exposition
 
 
 def _samples(

@@ -9,11 +9,9 @@ from typing import Protocol
 
 import httpx
 
-from concur_proxy import plugins
-from concur_proxy.engines.dialect import EngineDialect
-from concur_proxy.engines.exposition import Exposition, read_exposition
 from concur_proxy.engines.rates import IntervalRates, SignalRates
 from concur_proxy.engines.sample import EngineSample
+from concur_proxy.runtime.dialects import KnownDialects
 from concur_proxy.runtime.loop_guard import LoopGuard
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -65,10 +63,7 @@ class EngineScraper:
         self._is_wanted = is_wanted
         self._clock = clock
         self._random = Random()  # noqa: S311 - jitter, no secret
-        self._dialects: list[EngineDialect] = [
-            plugins.load("concur_proxy.engines.dialects", name).build()
-            for name in plugins.available("concur_proxy.engines.dialects")
-        ]
+        self._dialects = KnownDialects()
         self._scraping = LoopGuard(f"reading {self._url}")
         self._telling = LoopGuard(f"telling that {self._url} could not be read")
 
@@ -122,8 +117,7 @@ class EngineScraper:
         self._on_failure(reason, reachable=reachable)
 
     def _read(self, text: str) -> None:
-        exposition = read_exposition(text, lambda name: any(dialect.wants(name) for dialect in self._dialects))
-        dialect = self._recognise(exposition)
+        dialect, exposition = self._dialects.read(text)
         if dialect is None:
             what = "malformed series" if exposition.malformed_lines else "no series of a known engine"
             self._on_failure(f"{self._url} answers, but exports {what}", reachable=True)
@@ -133,6 +127,3 @@ class EngineScraper:
             own = exposition if rank is None else exposition.of_rank(dialect.rank_label, rank)
             sample = dialect.read(own, at=at)
             on_sample(rates.advance(sample), sample)
-
-    def _recognise(self, exposition: Exposition) -> EngineDialect | None:
-        return next((dialect for dialect in self._dialects if dialect.recognises(exposition)), None)

@@ -17,6 +17,9 @@ HOP_BY_HOP = frozenset(
 )
 """Fields of one hop: RFC 9110, 7.6.1, and RFC 2616, 13.5.1 for the proxy's own two."""
 
+RANK_HEADER = b"x-data-parallel-rank"
+"""Pins a request to the rank where its session's cache is: vLLM and SGLang."""
+
 # the gateway writes its own host, and has the whole body before it sends any of it
 _NOT_SENT_ON = HOP_BY_HOP | {b"host", b"expect"}
 _NOT_SENT_BACK_NOR_LENGTH = HOP_BY_HOP | {b"content-length"}

@@ -10,8 +10,9 @@ from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from concur_proxy.api.admin.access import error_body
 from concur_proxy.api.admin.live_page import PAGE_PATHS
-from concur_proxy.api.admin.routes import ADMIN_API_PATHS
+from concur_proxy.api.admin.routes import ADMIN_API_PATHS, MAX_BODY_BYTES
 from concur_proxy.api.messages import BodyTooLarge, ClientGone, read_body
 from concur_proxy.runtime.admitter import Admitter
 from concur_proxy.runtime.monitor import EngineMonitor
@@ -21,9 +22,6 @@ from concur_proxy.wire.errors import error_answer
 from concur_proxy.wire.fault import GatewayFault
 from concur_proxy.wire.request_head import BodyFault, RequestHeadReader
 from concur_proxy.wire.session_key import session_key
-
-MAX_BODY_BYTES = 64 * 1024
-"""A release names one session."""
 
 _SESSION_NAMES = RequestHeadReader(("session_id", "program_id"))
 
@@ -95,8 +93,7 @@ async def _release(request: Request, admitter: Admitter) -> Response:
         if (key := session_key(value)) is not None:
             return JSONResponse({name: key, "released": admitter.end(key)})
     message = 'No session is named. Send {"session_id": "..."} or {"program_id": "..."}.'
-    error = {"message": message, "type": "invalid_request_error", "param": "session_id", "code": "no_session"}
-    return JSONResponse({"error": error}, 400)
+    return Response(error_body(400, "no_session", message, param="session_id"), 400, media_type="application/json")
 
 
 def _engine_detail(monitor: EngineMonitor) -> dict[str, object]:

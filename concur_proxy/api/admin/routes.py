@@ -26,6 +26,7 @@ ADMIN_API_PATHS = frozenset(
     }
 )
 MAX_BODY_BYTES = 64 * 1024
+"""A question names one session or engine."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
