@@ -9,7 +9,7 @@ from types import ModuleType
 
 LAWS = "concur_proxy.control.laws"
 PLACEMENTS = "concur_proxy.admission.placements"
-STORES = "concur_proxy.stores.backends"
+STORES = "concur_proxy.coordination.backends"
 DIALECTS = "concur_proxy.engines.dialects"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.stores.redis_server import RedisServer
+from tests.coordination.redis_server import RedisServer
 
 
 @pytest.fixture(name="redis", scope="session")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from concur_proxy.cli.demo import url
 from concur_proxy.cli.parser import CommandParser, positive_number, whole_number
-from concur_proxy.demo.workload import Workload
+from concur_proxy.lab.demo.workload import Workload
 
 PROG = "concur-proxy agents"
 
@@ -18,7 +18,7 @@ when one has finished. A load to look at a gateway's dashboard by."""
 def main(arguments: Sequence[str]) -> int:
     """Run until SIGTERM or Ctrl-C; returns only when `--fleets` are through."""
     given = _parser().read(arguments)
-    from concur_proxy.demo.endless import keep_busy  # noqa: PLC0415 - --help answers without the demo's imports
+    from concur_proxy.lab.demo.endless import keep_busy  # noqa: PLC0415 - --help answers without the demo's imports
     from concur_proxy.telemetry.logs import configure_logging  # noqa: PLC0415 - as above
 
     configure_logging(level="info", style="text")

@@ -8,7 +8,7 @@ from concur_proxy.cli.flags import SECTIONS, add_flags, read_flags
 from concur_proxy.cli.load import Origins, SettingsError, advise, load_settings
 from concur_proxy.cli.parser import CommandParser, complain
 from concur_proxy.cli.secrets import redacted
-from concur_proxy.settings import GatewaySettings
+from concur_proxy.settings.gateway import GatewaySettings
 
 PROG = "concur-proxy check-config"
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from concur_proxy import plugins
 from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.parser import CommandParser, complain, positive_number, whole_number
-from concur_proxy.demo.options import DemoOptions
+from concur_proxy.lab.demo.options import DemoOptions
 
 PROG = "concur-proxy demo"
 
@@ -26,8 +26,8 @@ def main(arguments: Sequence[str]) -> int:
         return complain(PROG, f"--json {file}: cannot be written")
     import httpx  # noqa: PLC0415 - --help answers without the demo's imports
 
-    from concur_proxy.demo import run  # noqa: PLC0415
-    from concur_proxy.demo.servers import ServerFailed  # noqa: PLC0415
+    from concur_proxy.lab.demo import run  # noqa: PLC0415
+    from concur_proxy.lab.demo.servers import ServerFailed  # noqa: PLC0415
 
     try:
         results = asyncio.run(run.run(options))

@@ -16,7 +16,7 @@ from concur_proxy.doctor.engine import EngineExamination
 from concur_proxy.doctor.finding import Finding, Severity
 from concur_proxy.doctor.redis import examine_redis
 from concur_proxy.engines.address import addresses
-from concur_proxy.settings import GatewaySettings
+from concur_proxy.settings.gateway import GatewaySettings
 
 PROG = "concur-proxy doctor"
 

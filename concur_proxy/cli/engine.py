@@ -8,7 +8,7 @@ from typing import Any, get_args, get_type_hints
 
 from concur_proxy.cli.listen import listen_problem
 from concur_proxy.cli.parser import CommandParser, complain, number, whole_number
-from concur_proxy.emulator.options import EmulatorOptions
+from concur_proxy.lab.server.options import EmulatorOptions
 
 PROG = "concur-proxy engine"
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
         return complain(PROG, str(error))
     if problem := listen_problem(host, port):
         return complain(PROG, problem)
-    from concur_proxy.emulator import server  # noqa: PLC0415 - --help answers without the server's imports
+    from concur_proxy.lab.server import server  # noqa: PLC0415 - --help answers without the server's imports
 
     asyncio.run(server.serve(options, host, port))
     return 0

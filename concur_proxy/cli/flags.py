@@ -9,8 +9,8 @@ from pydantic.fields import FieldInfo
 
 from concur_proxy import plugins
 from concur_proxy.cli.parser import CommandParser
-from concur_proxy.setting_kinds import split_list
-from concur_proxy.settings import GatewaySettings
+from concur_proxy.settings.gateway import GatewaySettings
+from concur_proxy.settings.kinds import split_list
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "engines": (

@@ -14,10 +14,10 @@ from concur_proxy import plugins
 from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.flags import default_of, flag_of
 from concur_proxy.cli.secrets import redacted
-from concur_proxy.config_file import ConfigFileError, read_config_file
-from concur_proxy.config_lines import line_of
-from concur_proxy.setting_sources import ENV_PREFIX
-from concur_proxy.settings import SDK_TIMEOUT_S, GatewaySettings
+from concur_proxy.settings.file import ConfigFileError, read_config_file
+from concur_proxy.settings.gateway import SDK_TIMEOUT_S, GatewaySettings
+from concur_proxy.settings.lines import line_of
+from concur_proxy.settings.sources import ENV_PREFIX
 
 _SERVICE_LINK = re.compile(r".+_SERVICE_(HOST|PORT(_.+)?)|.+_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
 """Variables that Kubernetes gives each pod for the Services beside it; `concur-proxy` would make CONCUR_PROXY_PORT."""

@@ -8,7 +8,7 @@ from concur_proxy.cli.flags import add_flags, read_flags
 from concur_proxy.cli.listen import listen_problem
 from concur_proxy.cli.load import SettingsError, advise, load_settings
 from concur_proxy.cli.parser import CommandParser, complain
-from concur_proxy.settings import GatewaySettings
+from concur_proxy.settings.gateway import GatewaySettings
 
 PROG = "concur-proxy serve"
 
@@ -39,10 +39,10 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{PROG}: warning: {line}", file=sys.stderr)
     if problem := listen_problem(settings.host, settings.port):
         return complain(PROG, problem)
-    from concur_proxy.api import serve  # noqa: PLC0415 - --help and wrong settings answer without the server's imports
+    from concur_proxy.server import serve  # noqa: PLC0415 - --help and wrong settings answer without the server's imports
 
     if settings.workers > 1:
-        from concur_proxy.api.workers import run_workers  # noqa: PLC0415 - as above
+        from concur_proxy.server.workers import run_workers  # noqa: PLC0415 - as above
 
         return run_workers(settings, partial(serve.run, settings, partial(_load, flags)))
     serve.run(settings, partial(_load, flags))

@@ -3,7 +3,7 @@
 from pydantic.fields import FieldInfo
 
 from concur_proxy.cli.flags import SECTIONS, default_of, flag_of
-from concur_proxy.settings import GatewaySettings
+from concur_proxy.settings.gateway import GatewaySettings
 
 HEADING = """\
 | Setting | Default | Meaning |

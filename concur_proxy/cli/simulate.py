@@ -16,13 +16,13 @@ from concur_proxy import plugins
 from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.flags import read_option
 from concur_proxy.cli.parser import CommandParser, complain, positive_number, whole_number
-from concur_proxy.simulation.chart import chart
-from concur_proxy.simulation.policy import BEST_STATIC, POLICIES, Policy
-from concur_proxy.simulation.result import Result
-from concur_proxy.simulation.scenario import Scenario
-from concur_proxy.simulation.scenarios import SCENARIOS
-from concur_proxy.simulation.suite import Row, Suite, summary, tabulate
-from concur_proxy.simulation.trace import TraceProblem, scenario_of
+from concur_proxy.lab.simulation.chart import chart
+from concur_proxy.lab.simulation.policy import BEST_STATIC, POLICIES, Policy
+from concur_proxy.lab.simulation.result import Result
+from concur_proxy.lab.simulation.scenario import Scenario
+from concur_proxy.lab.simulation.scenarios import SCENARIOS
+from concur_proxy.lab.simulation.suite import Row, Suite, summary, tabulate
+from concur_proxy.lab.simulation.trace import TraceProblem, scenario_of
 
 PROG = "concur-proxy simulate"
 

@@ -12,9 +12,9 @@ from concur_proxy.doctor.ranks import examine_ranks, exported_ranks
 from concur_proxy.engines.dialect import EngineDialect
 from concur_proxy.engines.exposition import Exposition
 from concur_proxy.engines.sample import EngineSample
-from concur_proxy.runtime.dialects import KnownDialects
-from concur_proxy.wire.headers import RANK_HEADER
-from concur_proxy.wire.models import model_ids
+from concur_proxy.monitoring.dialects import KnownDialects
+from concur_proxy.wire.request.headers import RANK_HEADER
+from concur_proxy.wire.request.models import model_ids
 
 SGLANG_INFO = ("/server_info", "/get_server_info")
 """The newer name first; both answer with the server's arguments, the version among them."""

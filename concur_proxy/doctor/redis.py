@@ -2,8 +2,8 @@
 
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
+from concur_proxy.coordination.redis.client import connect
 from concur_proxy.doctor.finding import Finding, Severity
-from concur_proxy.stores.redis.client import connect
 
 OLDEST = 7
 

@@ -8,9 +8,9 @@ from prometheus_client.registry import Collector
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.control.law import DecisionKind
-from concur_proxy.engines.circuit import CircuitState
-from concur_proxy.runtime.monitor import EngineMonitor
-from concur_proxy.stores.store import SessionStore
+from concur_proxy.coordination.store import SessionStore
+from concur_proxy.monitoring.circuit import CircuitState
+from concur_proxy.monitoring.monitor import EngineMonitor
 
 Reading = Callable[[SessionGate, EngineMonitor], float | None]
 

@@ -7,7 +7,7 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from concur_proxy.telemetry.requests import DURATION_BUCKETS_S
-from concur_proxy.wire.usage import Usage
+from concur_proxy.wire.answer.usage import Usage
 
 LABELS = ("engine", "model")
 UNLISTED = "other"

@@ -24,7 +24,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from concur_proxy.telemetry.tracing import CONTEXT_HEADERS, Fields, RelaySpan, RequestSpan, WaitSpan
-from concur_proxy.wire.usage import Usage
+from concur_proxy.wire.answer.usage import Usage
 
 TRACES_PATH = "/v1/traces"
 CLOSING_S = 5.0

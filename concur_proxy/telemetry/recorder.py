@@ -9,7 +9,7 @@ from secrets import token_bytes
 from typing import TextIO
 
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.wire.usage import Usage
+from concur_proxy.wire.answer.usage import Usage
 
 REMEMBERED_SESSIONS = 100_000
 """Of how many sessions the turns are counted; of an older one they begin anew."""

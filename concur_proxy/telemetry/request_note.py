@@ -7,7 +7,7 @@ from hashlib import sha256
 import msgspec
 
 from concur_proxy.telemetry.tracing import NO_SPAN, RequestSpan
-from concur_proxy.wire.usage import Usage
+from concur_proxy.wire.answer.usage import Usage
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.wire.fault import GatewayFault
+from concur_proxy.wire.answer.fault import GatewayFault
 
 QUEUE_WAIT_BUCKETS_S = (0.001, 0.01, 0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 240, 360, 480, 600)
 """From no wait to the SDKs' default time-out of 600 s."""

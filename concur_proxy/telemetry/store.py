@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from concur_proxy.stores.role import Role
-from concur_proxy.stores.store import SessionStore
+from concur_proxy.coordination.role import Role
+from concur_proxy.coordination.store import SessionStore
 
 
 class StoreCollector(Collector):

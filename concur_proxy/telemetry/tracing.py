@@ -3,7 +3,7 @@
 from types import TracebackType
 from typing import Protocol, Self
 
-from concur_proxy.wire.usage import Usage
+from concur_proxy.wire.answer.usage import Usage
 
 Fields = list[tuple[bytes, bytes]]
 """Header fields, names in lower case."""

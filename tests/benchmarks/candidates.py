@@ -151,8 +151,8 @@ def aiohttp_session(engine: str) -> Send:
 
 
 def own(engine: str) -> Send:
-    """`concur_proxy.runtime.upstream`: asyncio and httptools."""
-    from concur_proxy.runtime.upstream import Upstream
+    """`concur_proxy.upstream.client`: asyncio and httptools."""
+    from concur_proxy.upstream.client import Upstream
 
     upstream = Upstream()
 

@@ -21,7 +21,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-from concur_proxy.demo.workload import Workload, write_scripts
+from concur_proxy.lab.demo.workload import Workload, write_scripts
 from tests.replicas.agents import Agents
 from tests.replicas.cluster import Cluster
 from tests.replicas.faults import Fault, all_faults

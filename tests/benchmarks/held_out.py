@@ -14,12 +14,12 @@ from functools import partial
 from random import Random
 from statistics import geometric_mean
 
-from concur_proxy.emulation.cost import CostModel
-from concur_proxy.emulation.engine import EngineShape
-from concur_proxy.simulation.experiment import Experiment
-from concur_proxy.simulation.policy import POLICIES, static
-from concur_proxy.simulation.scenario import AtOnce, Poisson, Population, Scenario, Waves
-from concur_proxy.simulation.spread import HeavyTailed, Spread, Uniform
+from concur_proxy.lab.engine.cost import CostModel
+from concur_proxy.lab.engine.engine import EngineShape
+from concur_proxy.lab.simulation.experiment import Experiment
+from concur_proxy.lab.simulation.policy import POLICIES, static
+from concur_proxy.lab.simulation.scenario import AtOnce, Poisson, Population, Scenario, Waves
+from concur_proxy.lab.simulation.spread import HeavyTailed, Spread, Uniform
 
 CAPS = (4, 6, 8, 12, 16, 24, 32, 48)
 WORST_SHOWN = 5

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from statistics import fmean
 
-from concur_proxy.simulation.policy import BEST_STATIC, POLICIES
-from concur_proxy.simulation.result import Result
-from concur_proxy.simulation.scenarios import SCENARIOS
-from concur_proxy.simulation.suite import Row, Suite, summary, tabulate
+from concur_proxy.lab.simulation.policy import BEST_STATIC, POLICIES
+from concur_proxy.lab.simulation.result import Result
+from concur_proxy.lab.simulation.scenarios import SCENARIOS
+from concur_proxy.lab.simulation.suite import Row, Suite, summary, tabulate
 
 LAWS = ("off", "aimd", "aimd-leased", "vegas", "program-aware", "idle-ttl", "tokens", "tokens-untold", "infinite-cache")
 LATENCY_OF = ("off", BEST_STATIC, "aimd", "tokens")

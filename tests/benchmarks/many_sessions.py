@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from random import Random
 
-from concur_proxy.demo.workload import Workload, write_scripts
+from concur_proxy.lab.demo.workload import Workload, write_scripts
 from tests.replicas.agents import Agents
 from tests.replicas.cluster import Cluster, metrics
 

@@ -12,13 +12,13 @@ from typing import get_type_hints
 
 from rich.console import Console
 
-from concur_proxy.demo import run
-from concur_proxy.demo.options import SMALL_ENGINE, DemoOptions
-from concur_proxy.demo.workload import BYTES_PER_TOKEN
-from concur_proxy.emulation.engine import EngineShape
-from concur_proxy.emulator.options import EmulatorOptions
-from concur_proxy.simulation.experiment import Experiment
-from concur_proxy.simulation.policy import Policy
+from concur_proxy.lab.demo import run
+from concur_proxy.lab.demo.options import SMALL_ENGINE, DemoOptions
+from concur_proxy.lab.demo.workload import BYTES_PER_TOKEN
+from concur_proxy.lab.engine.engine import EngineShape
+from concur_proxy.lab.server.options import EmulatorOptions
+from concur_proxy.lab.simulation.experiment import Experiment
+from concur_proxy.lab.simulation.policy import Policy
 from tests.benchmarks.scripted import scripted_scenario
 
 HEAD = """\

@@ -19,7 +19,7 @@ from statistics import median
 from tests.benchmarks.candidates import CANDIDATES
 from tests.benchmarks.load import Tally, chat_request, run_load
 from tests.benchmarks.process import cpu_seconds, free_port, running
-from tests.stores.redis_server import RedisServer
+from tests.coordination.redis_server import RedisServer
 from tests.telemetry.otlp_receiver import OtlpReceiver
 
 CONNECTIONS = 64

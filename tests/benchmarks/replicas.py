@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 
-from concur_proxy.demo.workload import Workload, write_scripts
+from concur_proxy.lab.demo.workload import Workload, write_scripts
 from tests.replicas.agents import Agents
 from tests.replicas.cluster import Cluster, metrics
 

@@ -19,12 +19,12 @@ import uvloop
 
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.stores.backends import memory, redis
-from concur_proxy.stores.role import Role
-from concur_proxy.stores.store import SessionStore, StoreParts
+from concur_proxy.coordination.backends import memory, redis
+from concur_proxy.coordination.role import Role
+from concur_proxy.coordination.store import SessionStore, StoreParts
 from tests.benchmarks.process import cpu_seconds
-from tests.stores.fleets import make_fleet
-from tests.stores.redis_server import RedisServer
+from tests.coordination.fleets import make_fleet
+from tests.coordination.redis_server import RedisServer
 
 AT_ONCE = (1, 16, 64, 256, 1024)
 """Agents, each of which sends its next request when its last one has been admitted and has ended."""

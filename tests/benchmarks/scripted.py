@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from concur_proxy.demo.workload import Script, Workload, write_scripts
-from concur_proxy.emulation.engine import EngineShape
-from concur_proxy.simulation.plan import AgentPlan, Turn
-from concur_proxy.simulation.scenario import Scenario
-from concur_proxy.simulation.trace import TracePopulation
+from concur_proxy.lab.demo.workload import Script, Workload, write_scripts
+from concur_proxy.lab.engine.engine import EngineShape
+from concur_proxy.lab.simulation.plan import AgentPlan, Turn
+from concur_proxy.lab.simulation.scenario import Scenario
+from concur_proxy.lab.simulation.trace import TracePopulation
 
 
 def scripted_scenario(workload: Workload, shape: EngineShape, *, bytes_per_token: float) -> Scenario:

@@ -9,10 +9,10 @@ import resource
 import time
 from collections.abc import Sequence
 
-from concur_proxy.simulation.experiment import Experiment
-from concur_proxy.simulation.policy import POLICIES
-from concur_proxy.simulation.scenario import AtOnce, Poisson, Population, Scenario
-from concur_proxy.simulation.spread import Uniform
+from concur_proxy.lab.simulation.experiment import Experiment
+from concur_proxy.lab.simulation.policy import POLICIES
+from concur_proxy.lab.simulation.scenario import AtOnce, Poisson, Population, Scenario
+from concur_proxy.lab.simulation.spread import Uniform
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

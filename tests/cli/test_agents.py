@@ -4,9 +4,9 @@ import sys
 import pytest
 
 from concur_proxy.cli.agents import main
-from concur_proxy.emulator.options import EmulatorOptions
-from tests.api.running_gateway import running_gateway
-from tests.api.test_ranks import emulated_engine
+from concur_proxy.lab.server.options import EmulatorOptions
+from tests.http.running_gateway import running_gateway
+from tests.relay.test_ranks import emulated_engine
 
 
 async def test_fleets_go_through_a_gateway_one_after_another() -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from concur_proxy.cli import demo
-from concur_proxy.demo.options import DemoOptions
+from concur_proxy.lab.demo.options import DemoOptions
 
 
 @pytest.mark.parametrize(

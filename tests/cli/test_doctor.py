@@ -3,7 +3,7 @@ import json
 import pytest
 
 from concur_proxy.cli import doctor
-from tests.stores.redis_server import RedisServer
+from tests.coordination.redis_server import RedisServer
 
 NOWHERE = "http://127.0.0.1:9"
 

@@ -8,7 +8,7 @@ from dataclasses import fields
 import pytest
 
 from concur_proxy.cli import engine
-from concur_proxy.emulator.options import EmulatorOptions
+from concur_proxy.lab.server.options import EmulatorOptions
 
 
 def test_each_option_has_a_flag_with_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,7 @@ import pytest
 from concur_proxy.cli.flags import SECTIONS, add_flags, flag_of, read_flags
 from concur_proxy.cli.parser import CommandParser
 from concur_proxy.plugins import LAWS, available
-from concur_proxy.settings import GatewaySettings
+from concur_proxy.settings.gateway import GatewaySettings
 
 
 def parser() -> CommandParser:

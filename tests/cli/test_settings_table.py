@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from concur_proxy.cli.settings_table import settings_table
-from concur_proxy.settings import GatewaySettings
+from concur_proxy.settings.gateway import GatewaySettings
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from concur_proxy.cli.simulate import main
-from concur_proxy.simulation.policy import POLICIES
-from concur_proxy.simulation.scenarios import SCENARIOS
+from concur_proxy.lab.simulation.policy import POLICIES
+from concur_proxy.lab.simulation.scenarios import SCENARIOS
 
 QUICK = ["few-agents", "--jobs", "1"]
 

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from concur_proxy.cli.state_view import state_view
 from concur_proxy.cli.watch import NoState, read_state
-from tests.api.running_gateway import running_gateway
-from tests.api.scripted_engine import Hold, answers, scripted_engine
+from tests.http.running_gateway import running_gateway
+from tests.http.scripted_engine import Hold, answers, scripted_engine
 
 
 async def _run(*arguments: str, key: str | None = None, columns: int = 160) -> tuple[int, str, str]:

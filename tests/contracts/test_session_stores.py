@@ -17,14 +17,14 @@ from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.replication.by_hand import ByHand, HandWindow
-from concur_proxy.replication.messages import Call, Reply
-from concur_proxy.stores.store import SessionStore, StoreParts
+from concur_proxy.coordination.protocol.by_hand import ByHand, HandWindow
+from concur_proxy.coordination.protocol.messages import Call, Reply
+from concur_proxy.coordination.store import SessionStore, StoreParts
 from tests.contracts.added_plugin import added_plugin
-from tests.stores.fleets import make_fleet
-from tests.stores.redis_server import RedisServer
+from tests.coordination.fleets import make_fleet
+from tests.coordination.redis_server import RedisServer
 
-PACKAGE = "concur_proxy.stores.backends"
+PACKAGE = "concur_proxy.coordination.backends"
 ROOM = EngineLoad(running=0, waiting=0, kv_usage=0.0, capacity_tokens=100_000)
 
 
@@ -318,7 +318,7 @@ async def test_every_ticket_of_a_busy_day_is_told_at_most_once_and_none_is_forgo
 
 
 DISK = """
-from concur_proxy.stores.backends.memory import MemoryStore
+from concur_proxy.coordination.backends.memory import MemoryStore
 
 
 class DiskStore(MemoryStore):

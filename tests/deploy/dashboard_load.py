@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from concur_proxy.demo import servers
-from concur_proxy.demo.endless import keep_busy
-from concur_proxy.demo.options import SMALL_ENGINE
-from concur_proxy.demo.workload import Workload
+from concur_proxy.lab.demo import servers
+from concur_proxy.lab.demo.endless import keep_busy
+from concur_proxy.lab.demo.options import SMALL_ENGINE
+from concur_proxy.lab.demo.workload import Workload
 from tests.benchmarks.process import free_port, running
+from tests.coordination.redis_server import RedisServer
 from tests.deploy.prometheus_server import Prometheus, prometheus
-from tests.stores.redis_server import RedisServer
 
 SCALE = 4.0
 """How many times faster than life."""

@@ -9,11 +9,11 @@ from contextlib import ExitStack, asynccontextmanager
 
 import pytest
 
-from tests.api.running_gateway import RunningGateway, running_gateway
+from tests.coordination.redis_server import RedisServer
 from tests.deploy.dashboard import ALL, Intervals, annotations, dashboard, panels, substituted
 from tests.deploy.dashboard_load import Engine
 from tests.deploy.prometheus_server import Prometheus, prometheus
-from tests.stores.redis_server import RedisServer
+from tests.http.running_gateway import RunningGateway, running_gateway
 
 INTERVALS = Intervals(step="1s", rate="30s")
 AGENTS = 6

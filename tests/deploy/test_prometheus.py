@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from concur_proxy.api.admin.own_paths import ADMIN_PATHS
+from concur_proxy.admin.own_paths import ADMIN_PATHS
 from concur_proxy.cli.main import COMMANDS
 from tests.deploy.dashboard import dashboard
 from tests.deploy.prometheus_server import SHIPPED

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from concur_proxy.settings import GatewaySettings
+from concur_proxy.settings.gateway import GatewaySettings
 
 UNIT = Path(__file__).parents[2] / "deploy" / "systemd" / "concur-proxy.service"
 PROGRAM = "/opt/concur-proxy/bin/concur-proxy"

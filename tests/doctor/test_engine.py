@@ -5,8 +5,8 @@ import pytest
 
 from concur_proxy.doctor.engine import EngineExamination
 from concur_proxy.doctor.finding import Finding, Severity
-from tests.api.scripted_engine import Exchange, Script, answer, model_list, scripted_engine
-from tests.emulator.test_server import running
+from tests.http.scripted_engine import Exchange, Script, answer, model_list, scripted_engine
+from tests.lab.server.test_server import running
 
 
 async def examined(url: str, timeout_s: float = 10.0) -> dict[str, Finding]:

@@ -5,8 +5,8 @@ import pytest
 
 from concur_proxy.doctor.engine import EngineExamination
 from concur_proxy.doctor.finding import Finding, Severity
-from tests.api.scripted_engine import Exchange, Script, answer, model_list, scripted_engine
 from tests.captures import capture
+from tests.http.scripted_engine import Exchange, Script, answer, model_list, scripted_engine
 
 KEY = "sk-hush"
 

@@ -5,9 +5,9 @@ import pytest
 
 from concur_proxy.doctor.engine import EngineExamination
 from concur_proxy.doctor.finding import Finding, Severity
-from tests.api.scripted_engine import scripted_engine
 from tests.captures import capture
-from tests.emulator.test_server import running
+from tests.http.scripted_engine import scripted_engine
+from tests.lab.server.test_server import running
 
 FLAVOURS = ("vllm", "sglang")
 

@@ -1,7 +1,7 @@
 from concur_proxy.doctor.finding import Severity
 from concur_proxy.doctor.redis import examine_redis
 from tests.benchmarks.process import free_port
-from tests.stores.redis_server import RedisServer
+from tests.coordination.redis_server import RedisServer
 
 
 async def code(url: str) -> tuple[str, Severity]:

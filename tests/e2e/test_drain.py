@@ -5,9 +5,9 @@ import asyncio
 import httpx
 import pytest
 
-from tests.api.scripted_engine import ScriptedEngine, answer, scripted_engine
-from tests.api.staged_answer import COMPLETE, StagedAnswer
 from tests.e2e.gateway_process import gateway_process
+from tests.http.scripted_engine import ScriptedEngine, answer, scripted_engine
+from tests.http.staged_answer import COMPLETE, StagedAnswer
 
 
 def one_place(engine: ScriptedEngine, *, drain_timeout_s: int) -> list[str]:

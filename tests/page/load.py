@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from concur_proxy.demo import servers
-from tests.api.running_gateway import RunningGateway, running_gateway
+from concur_proxy.lab.demo import servers
+from tests.http.running_gateway import RunningGateway, running_gateway
 
 TASK = "Find the failing test. " * 40
 LONGEST = 8_000

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from concur_proxy.stores.role import Role
-from tests.api.running_gateway import running_gateway
+from concur_proxy.coordination.role import Role
+from tests.coordination.redis_server import RedisServer
+from tests.http.running_gateway import running_gateway
 from tests.page.browser import Browser, chromium
 from tests.page.load import busy_gateway
-from tests.stores.redis_server import RedisServer
 
 KEY = "open sesame"
 

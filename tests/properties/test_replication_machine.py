@@ -15,9 +15,9 @@ from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.record import SessionRecord
 from concur_proxy.admission.steering import Steering
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.replication.leader import Leader, Post
-from concur_proxy.replication.messages import Rejoin, ToLeader, ToReplica
-from concur_proxy.replication.replica import Replica
+from concur_proxy.coordination.protocol.leader import Leader, Post
+from concur_proxy.coordination.protocol.messages import Rejoin, ToLeader, ToReplica
+from concur_proxy.coordination.protocol.replica import Replica
 from tests.properties.ledger import recount
 
 LEASE_S, TTL_S, GRACE_S = 4.0, 50.0, 1.0

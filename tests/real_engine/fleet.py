@@ -17,10 +17,10 @@ from statistics import median, quantiles
 
 import httpx
 
-from concur_proxy.demo import servers
-from concur_proxy.demo.fleet import Fleet
-from concur_proxy.demo.watch import Watch, watch
-from concur_proxy.demo.workload import BYTES_PER_TOKEN, Workload, write_scripts
+from concur_proxy.lab.demo import servers
+from concur_proxy.lab.demo.fleet import Fleet
+from concur_proxy.lab.demo.watch import Watch, watch
+from concur_proxy.lab.demo.workload import BYTES_PER_TOKEN, Workload, write_scripts
 from tests.real_engine.install import DEFAULT_VENV, VLLM
 from tests.real_engine.vllm_server import BLOCK_TOKENS, VllmServer, fastest_dtype
 

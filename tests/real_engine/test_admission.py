@@ -5,8 +5,8 @@ from contextlib import closing
 import httpx
 import pytest
 
-from concur_proxy.demo.fleet import Fleet
-from concur_proxy.demo.workload import Workload, write_scripts
+from concur_proxy.lab.demo.fleet import Fleet
+from concur_proxy.lab.demo.workload import Workload, write_scripts
 from tests.real_engine.gateway import gateway
 from tests.real_engine.vllm_server import VllmServer
 from tests.real_engine.ways import Way, until

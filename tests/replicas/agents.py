@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from concur_proxy.demo.workload import Script, Turn
+from concur_proxy.lab.demo.workload import Script, Turn
 from tests.replicas.client import Failed, Kind, send
 from tests.replicas.server import Server
 

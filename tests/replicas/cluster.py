@@ -12,9 +12,9 @@ from typing import Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.coordination.redis_server import RedisServer
 from tests.replicas.client import Failed, send
 from tests.replicas.server import Server
-from tests.stores.redis_server import RedisServer
 
 ASK_TIMEOUT_S = 2.0
 

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
+from tests.coordination.redis_server import RedisServer
 from tests.replicas.agents import Failure
 from tests.replicas.cluster import Cluster
 from tests.replicas.namespace import RedisNamespace
 from tests.replicas.server import Server
-from tests.stores.redis_server import RedisServer
 
 AWAY_S = 5.0
 """How long an engine or Redis that was killed stays away."""

@@ -5,7 +5,7 @@ import subprocess
 from types import TracebackType
 from typing import Self
 
-from tests.stores.redis_server import RedisServer
+from tests.coordination.redis_server import RedisServer
 
 NETWORK = "10.213.77"
 """Addresses of the cables' ends; nothing but this machine reaches them."""

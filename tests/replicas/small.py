@@ -1,6 +1,6 @@
 """A small fleet for tests: engines that take a moment over each answer, and agents that outnumber the places."""
 
-from concur_proxy.demo.workload import Workload, write_scripts
+from concur_proxy.lab.demo.workload import Workload, write_scripts
 
 WINDOW = 3
 ENGINE_FLAGS = ("--step-s", "0.04", "--decode-s", "0", "--prefill-tokens-s", "100000")

@@ -12,12 +12,12 @@ from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.governor import GovernorOptions, WindowGovernor
 from concur_proxy.control.law import DecisionKind
 from concur_proxy.control.laws import aimd
+from concur_proxy.coordination.backends.memory import MemoryStore
 from concur_proxy.engines.rates import IntervalRates
 from concur_proxy.engines.sample import EngineSample
-from concur_proxy.runtime.monitor import EngineMonitor
-from concur_proxy.stores.backends.memory import MemoryStore
+from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.telemetry.fleet import EVENTS, GAUGES, FleetCollector
-from tests.stores.fleets import make_fleet
+from tests.coordination.fleets import make_fleet
 
 ENGINES = ("http://a:8000", "http://b:8000")
 UNITS = ("_seconds", "_tokens", "_ratio", "_sessions", "_requests", "_bytes")

@@ -2,7 +2,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from concur_proxy.telemetry.generations import Generation, GenerationMetrics
-from concur_proxy.wire.usage import Usage
+from concur_proxy.wire.answer.usage import Usage
 
 USAGE = Usage(prompt_tokens=100, completion_tokens=20, cached_tokens=60)
 STREAMED = Generation(wait_s=3.0, duration_s=2.0, first_token_s=0.5, usage=USAGE)

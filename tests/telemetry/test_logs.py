@@ -30,11 +30,11 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
 def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(level="info", style="json")
     before = datetime.now(UTC)
-    logging.getLogger("concur_proxy.runtime").warning('engine %s: "%s"\nand more', "a", "größe")
+    logging.getLogger("concur_proxy.monitoring").warning('engine %s: "%s"\nand more', "a", "größe")
     (line,) = lines(capsys)
     entry = json.loads(line)
     assert list(entry) == ["time", "level", "logger", "message"]
-    assert (entry["level"], entry["logger"]) == ("warning", "concur_proxy.runtime")
+    assert (entry["level"], entry["logger"]) == ("warning", "concur_proxy.monitoring")
     assert entry["message"] == 'engine a: "größe"\nand more'
     assert abs(datetime.fromisoformat(entry["time"]) - before) < timedelta(minutes=1)
     assert datetime.fromisoformat(entry["time"]).utcoffset() == timedelta(0)

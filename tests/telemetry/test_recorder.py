@@ -1,9 +1,9 @@
 import json
 from pathlib import Path
 
-from concur_proxy.simulation.trace import scenario_of
+from concur_proxy.lab.simulation.trace import scenario_of
 from concur_proxy.telemetry.recorder import TraceRecorder
-from concur_proxy.wire.usage import Usage
+from concur_proxy.wire.answer.usage import Usage
 from tests.admission.gates import Scene
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from concur_proxy.telemetry.logs import JsonFormatter
 from concur_proxy.telemetry.request_note import RequestNote, log_request, shown_session
-from concur_proxy.wire.usage import Usage
+from concur_proxy.wire.answer.usage import Usage
 
 
 def test_a_session_is_shown_as_it_is_or_by_a_hash_that_a_shell_can_make() -> None:

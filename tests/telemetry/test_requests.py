@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.telemetry.requests import BROKEN, DURATION_BUCKETS_S, QUEUE_WAIT_BUCKETS_S, RequestMetrics
-from concur_proxy.wire.fault import GatewayFault
+from concur_proxy.wire.answer.fault import GatewayFault
 
 PATH = "/v1/chat/completions"
 

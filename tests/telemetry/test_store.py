@@ -1,6 +1,6 @@
-from concur_proxy.stores.backends.memory import MemoryStore
+from concur_proxy.coordination.backends.memory import MemoryStore
 from concur_proxy.telemetry.store import StoreCollector
-from tests.stores.fleets import make_fleet
+from tests.coordination.fleets import make_fleet
 
 
 def test_a_store_in_memory_is_a_single_gateway_s() -> None:

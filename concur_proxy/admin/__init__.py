@@ -1,0 +1,1 @@
+"""The gateway's own paths: health, metrics, admin API and live page."""

@@ -1,0 +1,102 @@
+"""What people set of engines, windows and laws: told to all gateways that are one, and brought about in each."""
+
+import logging
+import math
+from collections.abc import Collection, Mapping
+
+from concur_proxy.control.options import OptionValue
+from concur_proxy.coordination.protocol.by_hand import ByHand, HandLaw, HandWindow
+from concur_proxy.coordination.store import SessionStore
+from concur_proxy.engines.address import addresses
+from concur_proxy.monitoring.engine_laws import make_law
+from concur_proxy.monitoring.monitor import EngineMonitor
+from concur_proxy.monitoring.pool import EnginePool
+
+logger = logging.getLogger(__name__)
+
+
+class HandSettings:
+    """Changes what the store keeps of it, where it is decided, and follows that everywhere.
+
+    A gateway that leads one day has followed all along: it takes nothing over but the lead.
+    """
+
+    def __init__(self, pool: EnginePool, store: SessionStore) -> None:
+        self._pool = pool
+        self._store = store
+        self._problem = ""
+        store.on_by_hand(self._follow)
+        pool.on_named = self._on_named
+
+    def add(self, server: str) -> None:
+        """There is one more server; `ValueError` where it cannot be one."""
+        if server not in self._pool.servers:
+            is_named = self._pool.is_named(server)
+            self._set_servers(self._store.by_hand.with_server(server, is_named=is_named))
+
+    def remove(self, server: str) -> None:
+        """There is this server no more, until it is added again; `ValueError` for the last one."""
+        is_named = self._pool.is_named(server)
+        self._set_servers(self._store.by_hand.without_server(server, _engines([server]), is_named=is_named))
+
+    def set_window(self, engine: str, window: HandWindow | None) -> None:
+        """Keep this window; None: let the law move it again."""
+        self._store.set_by_hand(self._store.by_hand.with_window(engine, window))
+
+    def set_law(self, engine: str, name: str, options: Mapping[str, OptionValue]) -> None:
+        """Let this law move the window; `ValueError` for what is no law, or no option of it."""
+        make_law(name, options)
+        self._store.set_by_hand(self._store.by_hand.with_law(engine, HandLaw(name=name, options=dict(options))))
+
+    def release_law(self, engine: str) -> None:
+        """Let the settings' law move the window again."""
+        self._store.set_by_hand(self._store.by_hand.with_law(engine, None))
+
+    def _set_servers(self, by_hand: ByHand) -> None:
+        self._pool.check_by_hand(by_hand.added, by_hand.removed)
+        self._store.set_by_hand(by_hand)
+
+    def _on_named(self, gone: Collection[str]) -> None:
+        by_hand, engines = self._store.by_hand, _engines(gone)
+        if self._store.leads and by_hand.mentions(gone, engines):  # an address that comes back may be another engine
+            self._store.set_by_hand(by_hand.forget(gone, engines))
+        else:
+            self._follow(by_hand)  # there may be engines now of which it says something
+
+    def _follow(self, by_hand: ByHand) -> None:
+        problem = ""
+        try:
+            self._pool.set_by_hand(by_hand.added, by_hand.removed)
+        except ValueError as error:  # its own settings name other engines than the leader's
+            problem = f"engines that were added or given up by hand are not followed: {error}"
+        for engine, monitor in self._pool.monitors.items():
+            try:
+                self._follow_law(engine, by_hand.laws.get(engine))
+            except ValueError as error:  # a plug-in that only the leader has
+                problem = f"engine {engine}: a law that was set by hand is not followed: {error}"
+            _follow_window(monitor, by_hand.windows.get(engine))
+        if problem and problem != self._problem:
+            logger.error(problem)
+        self._problem = problem
+
+    def _follow_law(self, engine: str, law: HandLaw | None) -> None:
+        chosen = self._pool.laws.chosen(engine)
+        if law is None and chosen is not None:
+            self._pool.release_law(engine)
+        elif law is not None and chosen != (law.name, law.options):
+            self._pool.set_law(engine, law.name, law.options)
+
+
+def _follow_window(monitor: EngineMonitor, window: HandWindow | None) -> None:
+    governor = monitor.governor
+    if window is None:
+        if governor.is_by_hand:
+            monitor.release_window()
+        return
+    sessions = math.inf if window.sessions is None else window.sessions
+    if not governor.is_by_hand or (governor.window, governor.budget) != (sessions, window.budget):
+        monitor.set_window(sessions, window.budget)
+
+
+def _engines(servers: Collection[str]) -> list[str]:
+    return [address.name for server in servers for address in addresses(server)]

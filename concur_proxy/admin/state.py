@@ -1,0 +1,150 @@
+"""How the gateway stands, as one document: for the live page, `concur-proxy status` and `concur-proxy top`."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from concur_proxy.admin.answers import (
+    DecisionMade,
+    EngineState,
+    GatewayState,
+    LawInForce,
+    RequestCounts,
+    SessionCounts,
+    SessionList,
+    SessionState,
+    WindowInForce,
+)
+from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.session import Session
+from concur_proxy.control.law import Decision
+from concur_proxy.coordination.store import SessionStore
+from concur_proxy.monitoring.monitor import EngineMonitor
+from concur_proxy.monitoring.pool import EnginePool
+
+MAX_SESSIONS = 200
+MAX_DECISIONS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateReader:
+    """Reads everything from its owners at the moment of a question."""
+
+    pool: EnginePool
+    store: SessionStore
+    clock: Callable[[], float]
+    replica: str
+    """This gateway's name."""
+    laws: list[str]
+    """Those that there are."""
+
+    def state(self) -> GatewayState:
+        """Everything, with at most so many sessions and the newest decisions."""
+        now, pairs, listed, homes = self.clock(), self._pairs(), self.sessions(), self.pool.homes
+        recent = [(at, monitor, decision) for _, monitor in pairs for at, decision in reversed(monitor.recent)]
+        recent.sort(key=lambda entry: -entry[0])
+        return GatewayState(
+            replica=self.replica,
+            role=self.store.role.value,
+            replicas=self.store.replicas,
+            mode=self.pool.laws.mode,
+            laws=self.laws,
+            engines=[self._engine(gate, monitor, homes) for gate, monitor in pairs],
+            sessions_total=listed.total,
+            sessions=listed.sessions,
+            decisions=[_decision(monitor, at, decision, now) for at, monitor, decision in recent[:MAX_DECISIONS]],
+        )
+
+    def engine(self, name: str) -> EngineState:
+        """One engine; `KeyError` for one that there is not."""
+        return self._engine(self.store.gates[name], self.pool.monitors[name], self.pool.homes)
+
+    def sessions(self) -> SessionList:
+        """The first sessions of each engine, in all at most so many: an engine with many hides no other one's."""
+        now, gates = self.clock(), [gate for gate, _ in self._pairs()]
+        first = [gate.first_sessions(MAX_SESSIONS) for gate in gates]
+        shares = _shares([len(sessions) for sessions in first], MAX_SESSIONS)
+        rows = [
+            _session(gate, session, now)
+            for gate, sessions, share in zip(gates, first, shares, strict=True)
+            for session in sessions[:share]
+        ]
+        return SessionList(total=sum(len(gate.sessions) for gate in gates), sessions=rows)
+
+    def session(self, key: str) -> SessionList | None:
+        """One session; None where there is none."""
+        now, gates = self.clock(), [gate for gate, _ in self._pairs()]
+        rows = [_session(gate, session, now) for gate in gates if (session := gate.sessions.get(key)) is not None]
+        return SessionList(total=sum(len(gate.sessions) for gate in gates), sessions=rows) if rows else None
+
+    def _pairs(self) -> list[tuple[SessionGate, EngineMonitor]]:
+        gates = self.store.gates
+        return [(gates[name], monitor) for name, monitor in self.pool.monitors.items() if name in gates]
+
+    def _engine(self, gate: SessionGate, monitor: EngineMonitor, homes: Mapping[str, str]) -> EngineState:
+        now, rates = gate.snapshot(), monitor.rates
+        law, options = self.pool.laws.named(monitor.engine)
+        return EngineState(
+            engine=monitor.engine,
+            server=homes.get(monitor.engine),
+            reachable=monitor.is_up and monitor.has_answered,
+            circuit=monitor.circuit.state.value,
+            kind=monitor.dialect,
+            models=None if monitor.models is None else sorted(monitor.models),
+            signals="stale" if monitor.is_stale else "fresh",
+            signal_age_s=round(monitor.signal_age_s, 3),
+            problem=monitor.failure,
+            law=LawInForce(name=law, options=options, enforced=gate.is_enforcing),
+            window=WindowInForce(
+                sessions=None if math.isinf(now.window) else now.window,
+                tokens=now.budget_tokens,
+                by_hand=monitor.governor.is_by_hand,
+            ),
+            sessions=SessionCounts(active=now.active, paused=now.paused, queued=now.queued, waiting=now.waiting),
+            requests=RequestCounts(held=now.held, in_flight=now.in_flight),
+            footprint_tokens=round(now.footprint_tokens),
+            answered_tokens=now.answered_tokens,
+            capacity_tokens=None if rates is None else rates.capacity_tokens,
+            kv_usage=None if rates is None else rates.kv_usage,
+            hit_rate=None if rates is None else rates.hit_rate,
+            lease_s=round(now.lease_s, 3),
+        )
+
+
+def _shares(wanted: Sequence[int], total: int) -> list[int]:
+    """What each gets of the total: what it wants, or as much as any other."""
+    shares = [0] * len(wanted)
+    left = total
+    for done, at in enumerate(sorted(range(len(wanted)), key=wanted.__getitem__)):
+        shares[at] = min(wanted[at], left // (len(wanted) - done))
+        left -= shares[at]
+    return shares
+
+
+def _session(gate: SessionGate, session: Session, now: float) -> SessionState:
+    first = next(iter(session.held), None)
+    return SessionState(
+        session_id=session.key,
+        engine=gate.engine,
+        state=session.state.value,
+        by_hand=session.stopped,
+        preferred=session.is_preferred,
+        place=gate.place_of(session) if gate.is_waiting(session) else None,
+        footprint_tokens=round(session.footprint),
+        turns=session.turns,
+        wait_s=0.0 if first is None else round(now - first.arrived_at, 1),
+        in_flight=session.in_flight,
+        idle_s=round(now - session.idle_since, 1) if session.is_dormant else 0.0,
+        model=session.model,
+    )
+
+
+def _decision(monitor: EngineMonitor, at: float, decision: Decision, now: float) -> DecisionMade:
+    return DecisionMade(
+        engine=monitor.engine,
+        ago_s=round(now - at, 1),
+        kind=decision.kind.value,
+        reason=decision.reason,
+        sessions=None if math.isinf(decision.window) else decision.window,
+        tokens=None if decision.budget is None else decision.budget.tokens,
+    )

@@ -1,0 +1,1 @@
+"""Who decides on admission: this process alone, or one of several gateways that share a Redis."""

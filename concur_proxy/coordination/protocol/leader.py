@@ -1,0 +1,242 @@
+"""The process that decides: a fleet, and whose its tickets are."""
+
+from collections.abc import Collection, Iterable
+
+from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.ticket import Ticket
+from concur_proxy.coordination.protocol.messages import (
+    Abandon,
+    Arrive,
+    Claim,
+    Decided,
+    End,
+    Finish,
+    Held,
+    Join,
+    Reach,
+    Rejoin,
+    ToLeader,
+    ToReplica,
+)
+
+Post = list[tuple[str, ToReplica]]
+"""Messages with the replica that each is for."""
+
+
+class Leader:
+    """Applies what replicas say to the fleet, and says what the fleet has decided.
+
+    A new leader knows of no request. Until the replicas that are expected have joined it decides on nothing new, so
+    that no place is given away which a request in flight holds; but not for longer than `open_at`.
+    """
+
+    def __init__(self, fleet: Fleet, *, expected: Collection[str] = (), open_at: float = 0.0) -> None:
+        self.fleet = fleet
+        self._owners: dict[Ticket, tuple[str, int]] = {}
+        self._tickets: dict[str, dict[int, Ticket]] = {}
+        """By replica and its number; those of the replicas that have joined."""
+        self._joins: dict[str, int] = {}
+        self._expected = set(expected)
+        self._open_at = open_at
+        self._early: list[tuple[str, Claim, float]] = []
+
+    @property
+    def replicas(self) -> frozenset[str]:
+        """Those that have joined."""
+        return frozenset(self._tickets)
+
+    def tickets_of(self, replica: str) -> Collection[Ticket]:
+        """What a replica has in hand, as far as the leader knows."""
+        return self._tickets.get(replica, {}).values()
+
+    def receive(self, replica: str, message: ToLeader, *, now: float) -> Post:
+        """A replica says something."""
+        if isinstance(message, Join):
+            return self._join(replica, message, now) + self.open(now=now)
+        if replica not in self._tickets:
+            return [(replica, Rejoin())]
+        post: Post = []
+        match message:
+            case Arrive():
+                post = self._arrive(replica, message.claim, now)
+            case Finish():
+                post = self._finish(replica, message, now)
+            case Abandon():
+                post = self._abandon(replica, message.number, now)
+            case End():
+                post = self.post(self.fleet.end(message.key, now=now), now=now)
+            case Reach():
+                post = self._reach(message, now)
+        return post
+
+    def open(self, *, now: float) -> Post:
+        """Decide on what came early, if the time has come."""
+        if self._expected and now < self._open_at:
+            return []
+        self._expected.clear()
+        early, self._early = self._early, []
+        # by seniority, then those who have waited for longest: their replicas joined in any order
+        early.sort(key=lambda item: (item[1].rank is None, item[1].rank or 0, -item[1].waited_s))
+        post: Post = []
+        for replica, claim, came_at in early:
+            if replica in self._tickets:
+                post += self._hold(replica, claim, now, waited_s=now - came_at)
+        return post
+
+    def next_deadline(self) -> float | None:
+        """When time alone makes something happen, or None."""
+        times = [self.fleet.next_deadline(), self._open_at if self._early else None]
+        return min((time for time in times if time is not None), default=None)
+
+    def lose(self, replica: str, *, now: float) -> Post:
+        """A replica is gone, and its requests with it; their sessions keep their places for as long as their leases."""
+        self._expected.discard(replica)
+        decided: list[Ticket] = []
+        self._joins.pop(replica, None)
+        for ticket in self._tickets.pop(replica, {}).values():
+            decided += self._drop(ticket, now)
+        return self.post(decided, now=now) + self.open(now=now)
+
+    def post(self, decided: Iterable[Ticket], *, now: float) -> Post:
+        """What is to be said of tickets that the fleet has decided on."""
+        post: Post = []
+        for ticket in decided:
+            owner = self._owners.get(ticket)
+            if owner is None:
+                continue
+            replica, number = owner
+            if ticket.outcome is not Outcome.ADMITTED:
+                self._forget(ticket)
+            post.append((replica, self._decision(ticket, replica, number, now)))
+        return post
+
+    def _reach(self, message: Reach, now: float) -> Post:
+        if message.engine in self.fleet.gates:
+            (self.fleet.mark_up if message.is_up else self.fleet.mark_down)(message.engine)
+        return self.post(self.fleet.expire(now=now), now=now)
+
+    def _arrive(self, replica: str, claim: Claim, now: float) -> Post:
+        if self._expected and now < self._open_at:
+            self._early.append((replica, claim, now))
+            return []
+        return self.open(now=now) + self._hold(replica, claim, now)
+
+    def _hold(self, replica: str, claim: Claim, now: float, *, waited_s: float = 0.0) -> Post:
+        ticket, decided = self.fleet.arrive(
+            claim.key,
+            now=now,
+            deadline=now + claim.hold_s - waited_s,
+            body_bytes=claim.body_bytes,
+            model=claim.model,
+            avoid=claim.avoid,
+            rank=claim.rank,
+        )
+        self._own(ticket, replica, claim.number)
+        post = self.post(decided, now=now)
+        if ticket.is_held:
+            position, wait_s = self.fleet.expected_wait(ticket, now=now)
+            held = Held(
+                join=self._joins[replica],
+                number=claim.number,
+                rank=ticket.session.rank,
+                position=position,
+                wait_s=wait_s,
+            )
+            post.append((replica, held))
+        return post
+
+    def _finish(self, replica: str, message: Finish, now: float) -> Post:
+        ticket = self._tickets[replica].get(message.number)
+        if ticket is None:
+            return []
+        self._forget(ticket)
+        if ticket.is_held:  # released by a decider before this one
+            return self.post(self.fleet.abandon(ticket, now=now), now=now)
+        if message.first_token_s is not None and ticket.decided_at is not None:
+            ticket.first_token_at = ticket.decided_at + message.first_token_s
+        decided = self.fleet.finish(
+            ticket,
+            now=now,
+            prompt_tokens=message.prompt_tokens,
+            completion_tokens=message.completion_tokens,
+            cached_tokens=message.cached_tokens,
+            client_gone=message.client_gone,
+        )
+        return self.post(decided, now=now)
+
+    def _abandon(self, replica: str, number: int, now: float) -> Post:
+        self._early = [item for item in self._early if (item[0], item[1].number) != (replica, number)]
+        ticket = self._tickets[replica].get(number)
+        if ticket is None:
+            return []
+        self._forget(ticket)
+        return self.post(self.fleet.abandon(ticket, now=now), now=now)
+
+    def _join(self, replica: str, message: Join, now: float) -> Post:
+        self._expected.discard(replica)
+        self._joins[replica] = message.join
+        self._early = [item for item in self._early if item[0] != replica]
+        known = self._tickets.get(replica, {})
+        claimed = {claim.number: claim for claim in message.claims}
+        decided: list[Ticket] = []
+        for number, ticket in list(known.items()):
+            claim = claimed.get(number)
+            if claim is None or (claim.engine and not (ticket.is_in_flight and ticket.engine == claim.engine)):
+                self._forget(ticket)
+                decided += self._drop(ticket, now)
+        known = self._tickets.setdefault(replica, known)
+        post: Post = []
+        for claim in claimed.values():
+            same = known.get(claim.number)
+            if same is not None:
+                if same.is_in_flight and not claim.engine:
+                    post.append((replica, self._decision(same, replica, claim.number, now)))  # it has not been heard
+            elif claim.engine:
+                decided += self._claim(replica, claim, now)
+            else:
+                self._early.append((replica, claim, now))
+        return self.post(decided, now=now) + post
+
+    def _claim(self, replica: str, claim: Claim, now: float) -> list[Ticket]:
+        if claim.engine not in self.fleet.gates:
+            return []  # an engine that this leader does not have: its end is awaited by nobody
+        ticket, decided = self.fleet.claim(
+            claim.key,
+            engine=claim.engine,
+            rank=claim.rank,
+            now=now,
+            body_bytes=claim.body_bytes,
+            model=claim.model,
+        )
+        self._own(ticket, replica, claim.number)
+        return decided
+
+    def _drop(self, ticket: Ticket, now: float) -> list[Ticket]:
+        self._owners.pop(ticket, None)
+        return self.fleet.abandon(ticket, now=now) if ticket.is_held else self.fleet.finish(ticket, now=now)
+
+    def _decision(self, ticket: Ticket, replica: str, number: int, now: float) -> Decided:
+        position, wait_s = (1, 0.0)
+        if ticket.outcome is not Outcome.ADMITTED:
+            position, wait_s = self.fleet.expected_wait(ticket, now=now)
+        assert ticket.outcome is not None  # noqa: S101 - it is decided
+        return Decided(
+            join=self._joins[replica],
+            number=number,
+            outcome=ticket.outcome.value,
+            found=ticket.found.value,
+            engine=ticket.engine,
+            rank=ticket.session.rank,
+            position=position,
+            wait_s=wait_s,
+        )
+
+    def _own(self, ticket: Ticket, replica: str, number: int) -> None:
+        self._owners[ticket] = (replica, number)
+        self._tickets[replica][number] = ticket
+
+    def _forget(self, ticket: Ticket) -> None:
+        owner = self._owners.pop(ticket, None)
+        if owner is not None:
+            self._tickets.get(owner[0], {}).pop(owner[1], None)

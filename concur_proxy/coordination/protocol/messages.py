@@ -1,0 +1,196 @@
+"""What replicas and their leader tell each other. No message holds a time of day: clocks need not agree."""
+
+import msgspec
+
+from concur_proxy.admission.record import SessionRecord
+from concur_proxy.control.law import Budget
+from concur_proxy.coordination.protocol.by_hand import ByHand
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=True):
+    """Any of these."""
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A request that a replica has in hand, by the replica's own number for it."""
+
+    number: int
+    key: str | None
+    """Its session's; None: it is a session of its own."""
+    body_bytes: int
+    model: str | None
+    avoid: str | None
+    """An engine that could not serve it before."""
+    rank: int | None
+    """Its session's seniority as far as the replica has been told; None: not yet."""
+    engine: str
+    """Where it is in flight; empty while it is held."""
+    hold_s: float
+    """How long it may be held from now on."""
+    waited_s: float
+    """How long it has been held."""
+
+
+class Join(Message, frozen=True, kw_only=True):
+    """A replica has all of these in hand, and nothing else."""
+
+    join: int
+    """Its number among the replica's joins."""
+    claims: tuple[Claim, ...]
+
+
+class Arrive(Message, frozen=True, kw_only=True):
+    """A request has come to a replica."""
+
+    claim: Claim
+
+
+class Finish(Message, frozen=True, kw_only=True):
+    """A released request is over, well or badly."""
+
+    number: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cached_tokens: int | None
+    first_token_s: float | None
+    """Seconds from its release to its first token."""
+    client_gone: bool
+
+
+class Abandon(Message, frozen=True, kw_only=True):
+    """A held request's client has gone."""
+
+    number: int
+
+
+class End(Message, frozen=True, kw_only=True):
+    """A session is over."""
+
+    key: str
+
+
+class Reach(Message, frozen=True, kw_only=True):
+    """A replica could reach an engine, or could not."""
+
+    engine: str
+    is_up: bool
+
+
+class Overload(Message, frozen=True, kw_only=True):
+    """An engine refused a request for want of room."""
+
+    engine: str
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What a person asks of the gateways, as an HTTP request puts it; whoever sends it on has let the person pass."""
+
+    method: str
+    path: str
+    query: str = ""
+    body: bytes = b""
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What is said to that, as an HTTP answer puts it."""
+
+    status: int
+    body: bytes
+    """JSON."""
+
+
+class Ask(Message, frozen=True, kw_only=True):
+    """A replica passes a call on."""
+
+    number: int
+    """Its own for it."""
+    call: Call
+
+
+class Told(Message, frozen=True, kw_only=True):
+    """The leader answers one."""
+
+    number: int
+    reply: Reply
+
+
+class Held(Message, frozen=True, kw_only=True):
+    """The leader holds a request."""
+
+    join: int
+    """The replica's last join that the leader has heard: what was decided before it counts no more."""
+    number: int
+    rank: int
+    position: int
+    """Place in the line, from 1."""
+    wait_s: float
+    """What this place will probably take."""
+
+
+class Decided(Message, frozen=True, kw_only=True):
+    """The leader has decided on a request."""
+
+    join: int
+    """As above."""
+    number: int
+    outcome: str
+    """An `Outcome`'s value."""
+    engine: str
+    rank: int
+    position: int
+    wait_s: float
+    found: str = "queued"
+    """A `SessionState`'s value: where the session stood when the request came. A leader of before does not tell."""
+
+
+class Rejoin(Message, frozen=True, kw_only=True):
+    """The leader has lost sight of a replica: it shall join anew."""
+
+
+class EngineStanding(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What a replica must know of an engine to go on alone."""
+
+    window: float | None
+    """None: any number of sessions."""
+    budget: Budget | None
+    is_up: bool
+    models: tuple[str, ...] | None
+    lease_s: float | None = None
+    """What its idle sessions' places are kept for; None: not told."""
+
+
+class Standing(Message, frozen=True, kw_only=True):
+    """How the fleet stands, told by the leader now and then."""
+
+    engines: dict[str, EngineStanding]
+    replicas: int
+    laws: dict[str, dict[str, float]]
+    """What each engine's control law has learnt."""
+    by_hand: ByHand | None = None
+    """What people have set; None: of a leader of before, which is not to be asked anything either."""
+
+
+ToLeader = Join | Arrive | Finish | Abandon | End | Reach | Overload | Ask
+ToReplica = Held | Decided | Rejoin | Standing | Told
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """Messages from one sender, numbered without a gap from 0."""
+
+    sender: str
+    number: int
+    messages: tuple[ToLeader | ToReplica, ...]
+
+
+encode_batch = msgspec.msgpack.Encoder().encode
+decode_batch = msgspec.msgpack.Decoder(Batch).decode
+encode_record = msgspec.msgpack.Encoder().encode
+
+_MSGPACK_ARRAY = b"\xdd"
+"""Of up to 2^32 values; their number follows in four bytes, and then they."""
+_decode_records = msgspec.msgpack.Decoder(list[SessionRecord]).decode
+
+
+def decode_records(number: int, encoded: bytes) -> list[SessionRecord]:
+    """So many encoded records, one behind the other."""
+    return _decode_records(_MSGPACK_ARRAY + number.to_bytes(4, "big") + encoded)

@@ -1,0 +1,182 @@
+"""One gateway's own requests, whoever decides on them."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import takewhile
+
+from concur_proxy.admission.holds import Holds
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.session import Session, SessionState
+from concur_proxy.admission.ticket import Ticket
+from concur_proxy.coordination.protocol.messages import Abandon, Arrive, Claim, Decided, Finish, Held, Join, ToReplica
+
+REMEMBERED_SESSIONS = 20_000
+"""Sessions whose seniority a replica remembers for a leader that does not know them."""
+REMEMBERED_REFUSALS = 1_000
+"""Refused tickets whose expected wait can still be asked for."""
+
+
+@dataclass(slots=True)
+class _InHand:
+    """A request, and what it was and is."""
+
+    ticket: Ticket
+    key: str | None
+    model: str | None
+    avoid: str | None
+    wait: tuple[int, float] = (1, 0.0)
+    """Place in the line and seconds, as last heard."""
+
+
+class Replica:
+    """The requests that this process has in hand, and what it last heard of them. Its tickets' numbers are its own."""
+
+    def __init__(self) -> None:
+        self._in_hand: dict[int, _InHand] = {}
+        self._ranks: OrderedDict[str, int] = OrderedDict()
+        self._refused: OrderedDict[Ticket, tuple[int, float]] = OrderedDict()
+        self._holds = Holds()
+        self._last = self._joins = 0
+
+    def __len__(self) -> int:
+        return len(self._in_hand)
+
+    @property
+    def held(self) -> list[Ticket]:
+        """Its requests that wait."""
+        return list(self._holds)
+
+    @property
+    def released(self) -> list[Ticket]:
+        """Its requests that are at an engine."""
+        return [entry.ticket for entry in self._in_hand.values() if entry.ticket.is_in_flight]
+
+    def knows(self, key: str) -> bool:
+        """Whether it has seen this session, and not its end."""
+        return key in self._ranks
+
+    def forget(self, key: str) -> None:
+        """The session is over."""
+        self._ranks.pop(key, None)
+
+    def arrive(
+        self,
+        key: str | None,
+        *,
+        now: float,
+        deadline: float,
+        body_bytes: int,
+        model: str | None = None,
+        avoid: str | None = None,
+    ) -> tuple[Ticket, Arrive]:
+        """A request has come."""
+        self._last += 1
+        rank = 0 if key is None else self._ranks.get(key, 0)
+        session = Session(key=key or "", rank=rank, one_shot=key is None, now=now, model=model)
+        ticket = Ticket(session=session, number=self._last, now=now, deadline=deadline, body_bytes=body_bytes)
+        self._holds.add(ticket)
+        entry = self._in_hand[ticket.number] = _InHand(ticket, key, model, avoid)
+        return ticket, Arrive(claim=_claim(entry, now))
+
+    def finish(
+        self,
+        ticket: Ticket,
+        *,
+        prompt_tokens: int | None,
+        completion_tokens: int | None,
+        cached_tokens: int | None,
+        client_gone: bool,
+    ) -> Finish | None:
+        """A released request is over; None when that has been said."""
+        if self._in_hand.pop(ticket.number, None) is None:
+            return None
+        ticket.finished = True
+        first_token_s = None
+        if ticket.first_token_at is not None and ticket.decided_at is not None:
+            first_token_s = ticket.first_token_at - ticket.decided_at
+        return Finish(
+            number=ticket.number,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
+            cached_tokens=cached_tokens,
+            first_token_s=first_token_s,
+            client_gone=client_gone,
+        )
+
+    def refuse(self, ticket: Ticket, outcome: Outcome, *, now: float) -> Abandon | None:
+        """A held request waits no more, whatever the leader thinks of it; None when it does not wait."""
+        if not ticket.is_held or ticket.number not in self._in_hand:
+            return None
+        self._holds.remove(ticket)
+        ticket.outcome, ticket.decided_at = outcome, now
+        self._let_go(ticket)
+        return Abandon(number=ticket.number)
+
+    def next_deadline(self) -> float | None:
+        """When the first of its holds ends, or None."""
+        first = self._holds.first()
+        return None if first is None else first.deadline
+
+    def overdue(self, *, now: float) -> list[Ticket]:
+        """Held requests past their deadline: whoever should have said so is silent."""
+        return list(takewhile(lambda ticket: ticket.deadline <= now, self._holds))
+
+    def join(self, *, now: float) -> Join:
+        """All that it has in hand, for a leader that does not know."""
+        self._joins += 1
+        return Join(join=self._joins, claims=tuple(_claim(entry, now) for entry in self._in_hand.values()))
+
+    def receive(self, messages: Iterable[ToReplica], *, now: float) -> list[Ticket]:
+        """The leader says something of requests; returns those that are thereby decided."""
+        decided = []
+        for message in messages:
+            if not isinstance(message, Held | Decided) or message.join != self._joins:
+                continue
+            entry = self._in_hand.get(message.number)
+            if entry is None or not entry.ticket.is_held:
+                continue
+            entry.ticket.session.rank = message.rank
+            entry.wait = (message.position, message.wait_s)
+            if entry.key is not None:
+                self._remember(entry.key, message.rank)
+            if isinstance(message, Decided):
+                ticket = entry.ticket
+                self._holds.remove(ticket)
+                ticket.outcome, ticket.engine, ticket.decided_at = Outcome(message.outcome), message.engine, now
+                ticket.found = SessionState(message.found)
+                if ticket.outcome is not Outcome.ADMITTED:
+                    self._let_go(ticket)
+                decided.append(ticket)
+        return decided
+
+    def expected_wait(self, ticket: Ticket) -> tuple[int, float]:
+        """A held or refused ticket's place in the line and the seconds that it will take, as last heard."""
+        entry = self._in_hand.get(ticket.number)
+        return self._refused.get(ticket, (1, 0.0)) if entry is None else entry.wait
+
+    def _let_go(self, ticket: Ticket) -> None:
+        self._refused[ticket] = self._in_hand.pop(ticket.number).wait
+        if len(self._refused) > REMEMBERED_REFUSALS:
+            self._refused.popitem(last=False)
+
+    def _remember(self, key: str, rank: int) -> None:
+        self._ranks[key] = rank
+        self._ranks.move_to_end(key)
+        if len(self._ranks) > REMEMBERED_SESSIONS:
+            self._ranks.popitem(last=False)
+
+
+def _claim(entry: _InHand, now: float) -> Claim:
+    ticket = entry.ticket
+    return Claim(
+        number=ticket.number,
+        key=entry.key,
+        body_bytes=ticket.body_bytes,
+        model=entry.model,
+        avoid=entry.avoid,
+        rank=ticket.session.rank or None,
+        engine=ticket.engine if ticket.is_in_flight else "",
+        hold_s=ticket.deadline - now,
+        waited_s=now - ticket.arrived_at,
+    )

@@ -1,0 +1,86 @@
+"""What people ask of a replica that follows: it is put to the leader, and answered or given up in a moment."""
+
+import asyncio
+from collections.abc import Callable
+
+from concur_proxy.coordination.protocol.messages import Ask, Call, Reply, Told
+from concur_proxy.coordination.store import LeaderSilent
+
+TOLD_S = 2.0
+"""The leader answers in milliseconds, or has lost its term by then."""
+MOST_AT_ONCE = 64
+MOST_BYTES = 4 << 20
+"""Of an answer; a state of 200 sessions has a hundredth of it. A stream keeps what is sent for 10 s."""
+
+
+class Calls:
+    """Those that this replica has put to the leader and waits for."""
+
+    def __init__(self, send: Callable[[Ask], None]) -> None:
+        self._send = send
+        self._waiting: dict[int, asyncio.Future[Reply]] = {}
+        self._unsent: list[Ask] = []
+        self._is_open = False
+        """Whether the leader takes calls: one of a version before breaks on them."""
+        self._last = 0
+
+    async def put(self, call: Call, leader: str) -> Reply:
+        """The leader's answer, or `LeaderSilent`."""
+        if len(self._waiting) >= MOST_AT_ONCE:
+            raise LeaderSilent(
+                f"{MOST_AT_ONCE} calls wait for the gateway that leads, {leader}. Ask again in a moment."
+            )
+        self._last += 1
+        number = self._last
+        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
+        self._unsent.append(Ask(number=number, call=call))
+        if self._is_open:
+            self.open()
+        try:
+            async with asyncio.timeout(TOLD_S):
+                return await answer
+        except TimeoutError:
+            raise LeaderSilent(
+                f"The gateway that leads, {leader}, has not answered in {TOLD_S:g} s. If it is gone, another leads "
+                f"within 3 s: ask again, and see whether a change was made."
+            ) from None
+        finally:
+            del self._waiting[number]
+            self._unsent = [ask for ask in self._unsent if ask.number != number]
+
+    def open(self) -> None:
+        """The leader takes calls."""
+        self._is_open = True
+        unsent, self._unsent = self._unsent, []
+        for ask in unsent:
+            self._send(ask)
+
+    def told(self, message: Told) -> None:
+        """The leader answers one; of one that is given up, nothing."""
+        answer = self._waiting.get(message.number)
+        if answer is not None and not answer.done():
+            answer.set_result(message.reply)
+
+    def give_up(self) -> None:
+        """Whoever was asked leads no more, or cannot be reached; the next one has to say that it takes calls."""
+        self._is_open = False
+        self._unsent.clear()
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(
+                    LeaderSilent(
+                        "The gateway that led is gone or out of reach. Ask again, and see whether a change was made."
+                    )
+                )
+
+
+def fit(reply: Reply) -> Reply:
+    """An answer that can be sent: what is too large is refused instead."""
+    if len(reply.body) <= MOST_BYTES:
+        return reply
+    body = (
+        b'{"error":{"message":"The answer is too large to be passed on. Ask the gateway that leads itself.",'
+        b'"type":"invalid_request_error","param":null,"code":"answer_too_large"}}'
+    )
+    return Reply(status=502, body=body)

@@ -1,0 +1,223 @@
+"""The wire between replicas: messages by streams, the term by a key that expires."""
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import msgspec
+from redis.asyncio import Redis
+
+from concur_proxy.admission.record import SessionRecord
+from concur_proxy.coordination.protocol.messages import (
+    Batch,
+    Message,
+    decode_batch,
+    decode_records,
+    encode_batch,
+    encode_record,
+)
+from concur_proxy.coordination.redis.client import Client
+from concur_proxy.coordination.redis.scripts import BEAT, KEEP, KEPT, RESIGN
+
+logger = logging.getLogger(__name__)
+
+LEASE_S = 2.0
+"""A leader that is silent for so long leads no more."""
+LIFE_S = 3.0
+"""A replica that is silent for so long is taken for dead, and its requests with it."""
+STREAM_SPAN_MS = 10_000
+"""How long a message stays in its stream: longer than anybody falls behind in a lease."""
+STREAM_LIFE_S = 60
+MESSAGES_AT_ONCE = 500
+BLOCK_MS = 500
+"""How long a read waits for something new: less than a time-out."""
+RECORDS_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Who leads."""
+
+    name: str
+    """Unlike any other's; empty while nobody leads."""
+    replicas: frozenset[str]
+    """Who is alive."""
+
+    @property
+    def number(self) -> int:
+        """Rises from term to term for as long as Redis remembers."""
+        return int(self.name.partition(":")[0] or 0)
+
+    @property
+    def leader(self) -> str:
+        """The leader's name."""
+        return self.name.rpartition(":")[2]
+
+
+@dataclass(slots=True)
+class _Outbox:
+    """What is to be sent in one direction."""
+
+    messages: deque[Message] = field(default_factory=deque)
+    sent: int = 0
+
+
+class Gap(Exception):  # noqa: N818 - says what happened
+    """Messages of this sender are missing."""
+
+    def __init__(self, sender: str) -> None:
+        super().__init__(sender)
+        self.sender = sender
+
+
+class RedisLink:
+    """Sends, hears and keeps, in one term at a time. Every method raises redis-py's errors, or `OSError`."""
+
+    def __init__(self, client: Client, *, prefix: str, me: str) -> None:
+        self.me = me
+        self._client = cast("Redis", client)
+        self._prefix = f"{{{prefix}}}:"
+        self._term = ""
+        self._outboxes: dict[str, _Outbox] = {}
+        self._has_work = asyncio.Event()
+        self._sent_ms = 0
+        """When Redis last took a message, by its own clock."""
+        self._has_sent_all = asyncio.Event()
+        self._has_sent_all.set()
+        self._read_to: dict[str, str] = {}
+        self._heard: dict[str, int] = {}
+
+    # -- terms
+
+    async def beat(self, *, may_lead: bool) -> Term:
+        """Say that this replica lives; who leads is the answer."""
+        answer = await self._run(
+            BEAT,
+            [self._key("term"), self._key("number"), self._key("replicas")],
+            [self.me, int(LEASE_S * 1000), int(LIFE_S * 1000), secrets.token_hex(4), int(may_lead)],
+        )
+        name, replicas = answer
+        return Term(_text(name), frozenset(_text(replica) for replica in replicas))
+
+    async def resign(self, term: str) -> None:
+        """Say that this replica goes, and leads no more."""
+        await self._run(RESIGN, [self._key("term"), self._key("replicas")], [self.me, term])
+
+    def enter(self, term: str, *, leads: bool) -> None:
+        """Send and hear in this term from now on; what was not sent in the last one is forgotten."""
+        self._term = term
+        self._outboxes.clear()
+        self._has_sent_all.set()
+        self._heard.clear()
+        own = [f"out:{term}:{self.me}"] + ([f"in:{term}"] if leads else [])
+        self._read_to = {self._key(name): "0-0" for name in own} if term else {}
+
+    # -- messages
+
+    def send(self, message: Message, to: str | None = None) -> None:
+        """Send to the leader, or as the leader to a replica, soon."""
+        if self._term:
+            stream = f"in:{self._term}" if to is None else f"out:{self._term}:{to}"
+            self._outboxes.setdefault(stream, _Outbox()).messages.append(message)
+            self._has_work.set()
+            self._has_sent_all.clear()
+
+    async def flush(self) -> None:
+        """Wait until there is something to send, and send it."""
+        await self._has_work.wait()
+        self._has_work.clear()
+        pipeline = self._client.pipeline(transaction=False)
+        for stream, outbox in self._outboxes.items():
+            if not outbox.messages:
+                continue
+            while outbox.messages:
+                some = [outbox.messages.popleft() for _ in range(min(MESSAGES_AT_ONCE, len(outbox.messages)))]
+                batch = Batch(sender=self.me, number=outbox.sent, messages=cast("Any", tuple(some)))
+                outbox.sent += 1
+                try:
+                    fields: Any = {"b": encode_batch(batch)}
+                except (ValueError, OverflowError, TypeError):
+                    # Its number is used up, so that whoever hears the next batch asks for what is in hand.
+                    logger.exception("messages that cannot be written are left out")
+                    continue
+                pipeline.xadd(self._key(stream), fields, minid=str(max(0, self._sent_ms - STREAM_SPAN_MS)))
+            pipeline.expire(self._key(stream), STREAM_LIFE_S)
+        answers = await pipeline.execute()
+        if answers:
+            self._sent_ms = int(_text(answers[0]).partition("-")[0])
+        if not self._has_work.is_set():
+            self._has_sent_all.set()
+
+    async def sent_all(self) -> None:
+        """Wait until `flush` has left nothing to be sent."""
+        await self._has_sent_all.wait()
+
+    async def hear(self) -> list[Batch]:
+        """The next batches that others have sent in this term, or none after a while. `Gap` when some are missing; the
+        next call goes on behind it.
+        """
+        if not self._read_to:
+            await asyncio.sleep(BLOCK_MS / 1000 / 10)
+            return []
+        term, streams = self._term, dict(self._read_to)
+        answer: Any = await self._client.xread(cast("Any", streams), count=MESSAGES_AT_ONCE, block=BLOCK_MS)
+        if term != self._term:
+            return []  # another one has begun meanwhile
+        batches = []
+        for name, entries in answer or ():
+            for entry, fields in entries:
+                self._read_to[_text(name)] = _text(entry)
+                try:
+                    batches.append(decode_batch(fields[b"b"]))
+                except msgspec.DecodeError as error:  # its sender will be found to miss one
+                    logger.warning("messages of another version are passed over: %s", error)
+        return batches
+
+    def check(self, batch: Batch) -> None:
+        """Count a batch; `Gap` when those before it are missing."""
+        expected = self._heard.get(batch.sender, 0)
+        self._heard[batch.sender] = batch.number + 1
+        if batch.number != expected:
+            raise Gap(batch.sender)
+
+    # -- what is kept
+
+    async def keep(self, term: str, standing: bytes, records: Mapping[str, SessionRecord | None]) -> bool:
+        """Write sessions down for the next leader; False when this term is over."""
+        items = list(records.items())
+        keys = [self._key("term"), self._key("sessions"), self._key("standing")]
+        is_kept = True
+        for begin in range(0, max(1, len(items)), RECORDS_AT_ONCE):
+            arguments: list[Any] = [term, standing]
+            for key, record in items[begin : begin + RECORDS_AT_ONCE]:
+                arguments += [key, b"" if record is None else encode_record(record)]
+            is_kept = bool(await self._run(KEEP, keys, arguments)) and is_kept
+        return is_kept
+
+    async def kept(self) -> tuple[bytes | None, list[SessionRecord]]:
+        """What the last leader has written down."""
+        standing = await self._client.get(self._key("standing"))
+        records: list[SessionRecord] = []
+        cursor: Any = 0
+        while cursor != b"0":
+            cursor, number, page = await self._run(KEPT, [self._key("sessions")], [cursor, RECORDS_AT_ONCE])
+            records += decode_records(number, page)
+        return cast("bytes | None", standing), records
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._client.aclose()
+
+    async def _run(self, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:  # noqa: ANN401 - Redis'
+        return await cast("Any", self._client.eval(script, len(keys), *keys, *arguments))
+
+    def _key(self, name: str) -> str:
+        return self._prefix + name
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,215 @@
+"""What goes on in the background while replicas share a Redis: beats, messages, and what is written down."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import get_args
+
+import msgspec
+from redis.exceptions import RedisError
+
+from concur_proxy.coordination.protocol.messages import (
+    Ask,
+    Batch,
+    Join,
+    Overload,
+    Reply,
+    Standing,
+    Told,
+    ToLeader,
+    ToReplica,
+)
+from concur_proxy.coordination.redis.calls import fit
+from concur_proxy.coordination.redis.link import LEASE_S, Gap, Term
+from concur_proxy.coordination.redis.member import Member
+from concur_proxy.coordination.role import Role
+from concur_proxy.coordination.store import OnCall
+
+logger = logging.getLogger(__name__)
+
+BEAT_S = 0.4
+KEEP_S = 0.25
+"""Time between two writings of what the next leader must know."""
+ALONE_AFTER_S = 1.5
+"""Silence of Redis after which a replica goes on alone: less than a leader's lease."""
+FAREWELL_S = 1.0
+"""How long a replica that stops tries to say what it has not said yet."""
+FAILURES = (RedisError, OSError)
+"""`OSError` has time-outs in it."""
+
+_encode_standing = msgspec.msgpack.Encoder().encode
+_decode_standing = msgspec.msgpack.Decoder(Standing).decode
+_TO_LEADER = get_args(ToLeader)
+_TO_REPLICA = get_args(ToReplica)
+
+
+class Upkeep:
+    """Keeps a member in touch with the others, or notices that it is not."""
+
+    def __init__(self, member: Member) -> None:
+        self.on_overload: Callable[[str], None] = lambda _: None
+        self.answer: OnCall = lambda _: Reply(status=404, body=b"{}")
+        """Answers what is asked of this process while it decides."""
+        self.is_leaving = False
+        """Whether this process shall not lead."""
+        self._member = member
+        self._link = member.link
+        self._term = Term("", frozenset())
+        self._heard_at = time.monotonic()
+        """When Redis last answered a beat."""
+        self._is_due = asyncio.Event()
+        """Whether something is to be written down at once."""
+        self._tasks: list[asyncio.Task[None]] = []
+        self._is_stopped = False
+
+    async def start(self) -> None:
+        """Find out who leads, as far as Redis can be reached, and keep at it."""
+        await self._beat()
+        if self._member.role is Role.ALONE:
+            self._member.go_alone("no answer yet")
+        for work in (self._keep_beating, self._keep_hearing, self._keep_sending, self._keep_keeping):
+            self._tasks.append(asyncio.create_task(self._keep_at(work)))
+
+    async def stop(self) -> None:
+        """Hand everything over: somebody else may lead at once."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_S):
+                await self._link.sent_all()  # the last answers' ends: places wait for them
+        await self.vanish()
+        with suppress(*FAILURES):
+            leads = self._member.role is Role.LEADING
+            if leads:
+                await self._keep()
+            await self._link.resign(self._term.name if leads else "")
+        with suppress(*FAILURES):
+            await self._link.close()
+
+    async def vanish(self) -> None:
+        """Cease without a word."""
+        self._is_stopped = True  # redis-py swallows a cancellation now and then
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _keep_at(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Begin anew what a defect has ended: without any one of these a gateway would look well and serve nobody."""
+        while not self._is_stopped:
+            try:
+                await work()
+            except Exception:
+                logger.exception("unexpected error, which is a defect here; going on")
+                await asyncio.sleep(BEAT_S)
+
+    # -- who leads
+
+    async def _keep_beating(self) -> None:
+        while not self._is_stopped:
+            await asyncio.sleep(BEAT_S)
+            await self._beat()
+
+    async def _beat(self) -> None:
+        member, asked_at = self._member, time.monotonic()
+        if member.role is Role.LEADING and asked_at - self._heard_at > LEASE_S:
+            member.go_alone("the term has run out unnoticed")  # this process was stopped for a while
+        try:
+            term = await self._link.beat(may_lead=not self.is_leaving)
+        except FAILURES as error:
+            if member.role is not Role.ALONE and time.monotonic() - self._heard_at > ALONE_AFTER_S:
+                member.go_alone(str(error) or type(error).__name__)
+            return
+        self._heard_at = asked_at
+        before, self._term = self._term, term
+        if term.leader == self._link.me:
+            await self._lead(term, before)
+        elif member.role is not Role.FOLLOWING or before.name != term.name:
+            member.follow(term)
+
+    async def _lead(self, term: Term, before: Term) -> None:
+        member = self._member
+        if self.is_leaving:
+            with suppress(*FAILURES):
+                await self._keep()
+                await self._link.resign(term.name)
+            member.follow(Term("", term.replicas))
+            return
+        if member.role is not Role.LEADING or before.name != term.name:
+            try:
+                standing, records = await self._link.kept()
+                known = None if standing is None else _decode_standing(standing)
+            except FAILURES:
+                return  # the next beat tries again
+            except msgspec.MsgspecError as error:
+                logger.warning("what the last leader wrote down cannot be read, maybe of another version: %s", error)
+                known, records = None, []
+            member.lead(term, known, records, before=before.leader)
+        for replica in member.leader.replicas - term.replicas - {self._link.me}:
+            member.lose(replica)
+        member.hand_on(member.leader.open(now=member.now))
+
+    # -- messages
+
+    async def _keep_sending(self) -> None:
+        while not self._is_stopped:
+            try:
+                await self._link.flush()
+            except FAILURES:
+                await asyncio.sleep(BEAT_S)  # the beat will tell; what was lost shows as a gap
+
+    async def _keep_hearing(self) -> None:
+        while not self._is_stopped:
+            try:
+                batches = await self._link.hear()
+            except FAILURES:
+                await asyncio.sleep(BEAT_S)
+                continue
+            for batch in batches:
+                self._take(batch)
+
+    def _take(self, batch: Batch) -> None:
+        member = self._member
+        try:
+            self._link.check(batch)
+        except Gap as gap:
+            member.rejoin(gap.sender)
+        if member.role is not Role.LEADING:
+            member.hear([message for message in batch.messages if isinstance(message, _TO_REPLICA)])
+            return
+        for message in batch.messages:
+            if isinstance(message, Overload):
+                self.on_overload(message.engine)
+            elif isinstance(message, Ask):
+                self._link.send(Told(number=message.number, reply=fit(self.answer(message.call))), batch.sender)
+            elif isinstance(message, _TO_LEADER):
+                if isinstance(message, Join):  # it learns of engines that were added before it is sent to one
+                    self._link.send(member.stand(), batch.sender)
+                member.hand_on(member.leader.receive(batch.sender, message, now=member.now))
+
+    # -- what the next leader must know
+
+    def hurry(self) -> None:
+        """Write down at once."""
+        self._is_due.set()
+
+    async def _keep_keeping(self) -> None:
+        while not self._is_stopped:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(KEEP_S):
+                    await self._is_due.wait()
+            self._is_due.clear()
+            if self._member.role is Role.LEADING:
+                with suppress(*FAILURES):
+                    await self._keep()
+
+    async def _keep(self) -> None:
+        member = self._member
+        changed = [key for key in member.changes if not key.startswith("\0")]  # sessions of one request are not kept
+        member.changes.clear()
+        standing = member.publish()
+        records = {key: member.fleet.record(key, now=member.now) for key in changed}
+        try:
+            await self._link.keep(self._term.name, _encode_standing(standing), records)
+        except FAILURES:
+            member.changes.update(changed)
+            raise

@@ -1,0 +1,76 @@
+"""Samples an engine, and the gateway before it, while a fleet runs."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from concur_proxy.engines.rates import IntervalRates
+from concur_proxy.engines.sample import EngineSample
+from concur_proxy.monitoring.scraper import EngineScraper
+
+
+@dataclass(slots=True, kw_only=True)
+class Watch:
+    """What was seen of one run: hit rate and preemptions over the whole of it, the newest values for the display."""
+
+    usage: list[float] = field(default_factory=list)
+    active: list[float] = field(default_factory=list)
+    """The gateway's active sessions over time."""
+    first: EngineSample | None = None
+    last: EngineSample | None = None
+    rates: IntervalRates | None = None
+    gateway: dict[str, float] = field(default_factory=dict)
+    """The gateway's newest `concur_sessions` by state."""
+
+    @property
+    def hit_rate(self) -> float | None:
+        """Share of looked-up prompt tokens that the prefix cache held; None when the engine does not tell."""
+        queries = self._over_run("prefix_queries")
+        hits = self._over_run("prefix_hits")
+        return hits / queries if queries and hits is not None else None
+
+    @property
+    def preemptions(self) -> float | None:
+        """Requests that the engine preempted."""
+        return self._over_run("preemptions")
+
+    def _over_run(self, name: str) -> float | None:
+        first, last = (getattr(sample, name, None) for sample in (self.first, self.last))
+        return None if first is None or last is None else float(last - first)
+
+    def on_sample(self, rates: IntervalRates, sample: EngineSample) -> None:
+        """The engine's next sample."""
+        self.first = self.first or sample
+        self.last, self.rates = sample, rates
+        if rates.kv_usage is not None:
+            self.usage.append(rates.kv_usage)
+
+
+async def watch(watch: Watch, *, engine_url: str, gateway_url: str | None, interval_s: float) -> None:
+    """Fill `watch` until cancelled."""
+    async with httpx.AsyncClient(trust_env=False) as client, asyncio.TaskGroup() as group:
+        scraper = EngineScraper(
+            engine_url,
+            client,
+            interval_s=interval_s,
+            timeout_s=5.0,
+            on_samples={None: watch.on_sample},
+            on_failure=lambda *_, **__: None,
+        )
+        group.create_task(scraper.run())
+        if gateway_url is not None:
+            group.create_task(_watch_gateway(watch, client, gateway_url, interval_s))
+
+
+async def _watch_gateway(watch: Watch, client: httpx.AsyncClient, url: str, interval_s: float) -> None:
+    while True:
+        began = time.monotonic()
+        text = (await client.get(f"{url}/metrics")).text
+        for family in text_string_to_metric_families(text):
+            if family.name == "concur_sessions":
+                watch.gateway.update({sample.labels["state"]: sample.value for sample in family.samples})
+                watch.active.append(watch.gateway["active"])
+        await asyncio.sleep(max(0.0, interval_s - (time.monotonic() - began)))

@@ -1,0 +1,55 @@
+"""One request inside the engine."""
+
+from concur_proxy.lab.engine.prefix_cache import BlockKeys, CacheNode
+
+
+class EngineRequest:
+    """A prompt, the answer that it will get, and how far the engine has come. Only the engine writes to it."""
+
+    __slots__ = (
+        "cached_tokens",
+        "computed",
+        "generated",
+        "keys",
+        "node",
+        "output_tokens",
+        "pinned_blocks",
+        "private_blocks",
+        "prompt_tokens",
+    )
+
+    def __init__(self, *, keys: BlockKeys, prompt_tokens: int, output_tokens: int) -> None:
+        """`keys` names the content of every whole block of prompt and answer together, so that the answer can be found
+        in the cache by the next turn.
+        """
+        if prompt_tokens < 1 or output_tokens < 1:
+            raise ValueError("a request needs at least one prompt token and one token to generate")
+        self.keys = keys
+        self.prompt_tokens = prompt_tokens
+        self.output_tokens = output_tokens
+        """Tokens of the answer."""
+        self.generated = 0
+        """Tokens of the answer that exist; kept over a preemption."""
+        self.computed = 0
+        """Tokens whose keys and values are in the cache."""
+        self.cached_tokens: int | None = None
+        """Prompt tokens found in the cache at the first admission to the batch; None before."""
+        self.node: CacheNode | None = None
+        """The end of its sequence in the tree while it is in the batch."""
+        self.pinned_blocks = 0
+        self.private_blocks = 0
+
+    @property
+    def known_tokens(self) -> int:
+        """Prompt and generated tokens."""
+        return self.prompt_tokens + self.generated
+
+    @property
+    def is_prefilling(self) -> bool:
+        """Whether more than the newest token is still to be computed."""
+        return self.computed < self.known_tokens - 1 or self.generated == 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the answer is complete."""
+        return self.generated == self.output_tokens

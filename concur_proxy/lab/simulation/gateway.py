@@ -1,0 +1,203 @@
+"""The gateway in virtual time: the same gates, governors and laws, with calls where HTTP is."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from concur_proxy import plugins
+from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.gate_state import GateOptions
+from concur_proxy.admission.lease import FixedLease, LearnedLease
+from concur_proxy.admission.numbers import Numbers
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.snapshot import GateSnapshot
+from concur_proxy.admission.ticket import Ticket
+from concur_proxy.control.governor import GovernorOptions, WindowGovernor
+from concur_proxy.control.law import ControlLaw
+from concur_proxy.control.signal import CongestionSignal
+from concur_proxy.engines.rates import IntervalRates, SignalRates
+from concur_proxy.lab.engine.request import EngineRequest
+from concur_proxy.lab.simulation.content import block_keys
+from concur_proxy.lab.simulation.course import CoursePoint
+from concur_proxy.lab.simulation.engine import SimulatedEngine
+from concur_proxy.lab.simulation.policy import Policy
+from concur_proxy.lab.simulation.replicas import SimulatedReplicas
+from concur_proxy.lab.simulation.request import Request
+from concur_proxy.lab.simulation.timeline import Alarm, Timeline
+from concur_proxy.monitoring.signals import SignalMaker, engine_load
+from concur_proxy.wire.answer.errors import MAX_RETRY_AFTER_S
+
+BYTES_PER_TOKEN = 4
+"""Of a request's body."""
+SCRAPE_INTERVAL_S = 1.0
+
+
+class ControlLoop:
+    """What one engine's signals have led to; keeps its course where a report is to show it."""
+
+    def __init__(self, engine: SimulatedEngine, governor: WindowGovernor, *, keeps_course: bool) -> None:
+        self.engine = engine
+        self.governor = governor
+        self.course: list[CoursePoint] = []
+        self._keeps_course = keeps_course
+        self._rates = SignalRates()
+        self._signals = SignalMaker()
+
+    def read(self, gate: GateSnapshot) -> tuple[IntervalRates, CongestionSignal]:
+        """Scrape the engine."""
+        sample = self.engine.sample()
+        rates = self._rates.advance(sample)
+        if self._keeps_course:
+            counters = self.engine.model.counters
+            self.course.append(
+                CoursePoint(
+                    at=sample.at,
+                    window=gate.window,
+                    active=gate.active,
+                    waiting=gate.waiting,
+                    kv_usage=rates.kv_usage or 0.0,
+                    hit_rate=rates.hit_rate,
+                    generated=counters.generated,
+                    prefilled=counters.prefilled,
+                )
+            )
+        return rates, self._signals.advance(rates, gate)
+
+    def decide(self, signal: CongestionSignal) -> float:
+        """The window from now on."""
+        decision = self.governor.on_signal(signal)
+        if self._keeps_course:
+            last = self.course[-1]
+            last.kind, last.reason = decision.kind, decision.reason
+        return self.governor.window
+
+
+class SimulatedGateway:
+    """Admits requests to engines, scrapes these and moves their windows."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        engines: Sequence[SimulatedEngine],
+        timeline: Timeline,
+        on_done: Callable[[Request], None],
+        *,
+        replicas: int = 1,
+        seed: int = 0,
+        keeps_courses: bool = True,
+    ) -> None:
+        """`on_done` hears of every request whose answer has ended, before its agent does; `seed` decides which of the
+        `replicas` a request comes to.
+        """
+        self.policy = policy
+        self.engines = {engine.name: engine for engine in engines}
+        self._timeline = timeline
+        self._on_done = on_done
+        self._laws: dict[str, ControlLaw] = {
+            name: plugins.load(plugins.LAWS, policy.law).build(policy.options) for name in self.engines
+        }
+        self.fleet = Fleet(engines=list(self.engines), make_gate=self._make_gate, move_after_s=policy.move_after_s)
+        self._door: Fleet | SimulatedReplicas = self.fleet
+        if replicas > 1:
+            self._door = SimulatedReplicas(self.fleet, timeline, self._apply, count=replicas, seed=seed)
+        self.loops = [
+            ControlLoop(
+                engine,
+                WindowGovernor(law=self._laws[engine.name], options=GovernorOptions(), now=0.0),
+                keeps_course=keeps_courses,
+            )
+            for engine in engines
+        ]
+        self._requests: dict[Ticket, Request] = {}
+        self._expiry: Alarm | None = None
+        self._expires_at = float("inf")
+        for loop in self.loops:
+            timeline.at(0.0, partial(self._scrape, loop))  # a gateway has read its engines before agents come
+
+    def send(self, request: Request) -> None:
+        """A request has come from an agent."""
+        now = self._timeline.now
+        key = request.plan.name if self.policy.knows_sessions else None
+        ticket, decided = self._door.arrive(
+            key, now=now, deadline=now + self.policy.max_hold_s, body_bytes=request.prompt_tokens * BYTES_PER_TOKEN
+        )
+        self._requests[ticket] = request
+        self._apply(decided)
+
+    def _apply(self, decided: list[Ticket]) -> None:
+        for ticket in decided:
+            request = self._requests[ticket]
+            if ticket.outcome is Outcome.ADMITTED:
+                self._forward(ticket, request)
+            else:
+                del self._requests[ticket]
+                self._refuse(ticket, request)
+        deadline = self._door.next_deadline()
+        if deadline is not None and deadline < self._expires_at:
+            if self._expiry is not None:
+                self._expiry.cancel()
+            self._expires_at = deadline
+            self._expiry = self._timeline.at(deadline, self._expire)
+
+    def _forward(self, ticket: Ticket, request: Request) -> None:
+        request.admitted_at = self._timeline.now
+        engine = self.engines[ticket.engine]
+        keys = block_keys(
+            request.plan,
+            request.prompt_tokens + request.answer_tokens,
+            engine.model.shape.block_tokens,
+            side=request.side,
+            side_from=request.history_tokens,
+        )
+        sent = EngineRequest(keys=keys, prompt_tokens=request.prompt_tokens, output_tokens=request.answer_tokens)
+        engine.send(sent, partial(self._progress, ticket, request))
+
+    def _progress(self, ticket: Ticket, request: Request, sent: EngineRequest) -> None:
+        now = self._timeline.now
+        if request.first_at is None:
+            request.first_at = ticket.first_token_at = now
+        if not sent.is_finished:
+            return
+        request.cached_tokens = sent.cached_tokens or 0
+        del self._requests[ticket]
+        key = request.plan.name
+        decided = self._door.finish(
+            ticket,
+            now=now,
+            prompt_tokens=request.prompt_tokens,
+            completion_tokens=request.answer_tokens,
+            cached_tokens=request.cached_tokens if self.policy.tells_cached else None,
+        )
+        is_told = request.plan.says_end or self.policy.hears_ends
+        if request.is_last and is_told and self.policy.knows_sessions:
+            decided += self._door.end(key, now=now)
+        self._apply(decided)
+        self._on_done(request)
+        request.on_done(request)
+
+    def _refuse(self, ticket: Ticket, request: Request) -> None:
+        request.refusals += 1
+        _, wait_s = self._door.expected_wait(ticket, now=self._timeline.now)
+        self._timeline.after(min(max(wait_s, 1.0), MAX_RETRY_AFTER_S), partial(self.send, request))
+
+    def _expire(self) -> None:
+        self._expiry, self._expires_at = None, float("inf")
+        self._apply(self._door.expire(now=self._timeline.now))
+
+    def _scrape(self, loop: ControlLoop) -> None:
+        now = self._timeline.now
+        rates, signal = loop.read(self.fleet.gates[loop.engine.name].snapshot())
+        self._apply(self._door.observe(loop.engine.name, engine_load(rates), now=now))
+        window = loop.decide(signal)
+        self._apply(self._door.resize(loop.engine.name, window, now=now, budget=loop.governor.budget))
+        self._timeline.after(SCRAPE_INTERVAL_S, partial(self._scrape, loop))
+
+    def _make_gate(self, engine: str, numbers: Numbers) -> SessionGate:
+        law, lease_s = self._laws[engine], self.policy.idle_lease_s
+        return SessionGate(
+            options=GateOptions(enforcing=law.enforces, work_conserving=self.policy.work_conserving),
+            lease=LearnedLease() if lease_s is None else FixedLease(lease_s),
+            window=law.window,
+            engine=engine,
+            numbers=numbers,
+        )

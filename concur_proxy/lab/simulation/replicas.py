@@ -1,0 +1,130 @@
+"""Several gateways in virtual time: the replicas and the leader of `replication`, with a delay where Redis is."""
+
+from collections.abc import Callable
+from functools import partial
+from random import Random
+
+from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.room import EngineLoad
+from concur_proxy.admission.ticket import Ticket
+from concur_proxy.control.law import Budget
+from concur_proxy.coordination.protocol.leader import Leader, Post
+from concur_proxy.coordination.protocol.messages import End, ToLeader, ToReplica
+from concur_proxy.coordination.protocol.replica import Replica
+from concur_proxy.lab.simulation.timeline import Timeline
+
+HOP_S = 0.0005
+"""From a replica through Redis to the leader, or back."""
+
+
+class SimulatedReplicas:
+    """Stands where one gateway has its fleet: a request comes to any replica, as through a load balancer, and the first
+    one leads. Nothing is decided within a call: whoever has a decided request hears of it later.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        timeline: Timeline,
+        on_decided: Callable[[list[Ticket]], None],
+        *,
+        count: int,
+        seed: int,
+        hop_s: float = HOP_S,
+    ) -> None:
+        """`on_decided` is also called, with nothing, when the leader has heard something: its deadlines may differ."""
+        self._timeline = timeline
+        self._on_decided = on_decided
+        self._hop_s = hop_s
+        self._random = Random(seed)  # noqa: S311 - a reproducible balancer, not a secret
+        self._leader = Leader(fleet)
+        self._replicas = {f"replica-{number}": Replica() for number in range(count)}
+        self._names = list(self._replicas)
+        self._homes: dict[Ticket, str] = {}
+        """The replica that has each request, until it is over."""
+        for name, replica in self._replicas.items():
+            self._leader.receive(name, replica.join(now=timeline.now), now=timeline.now)
+
+    def arrive(self, key: str | None, *, now: float, deadline: float, body_bytes: int) -> tuple[Ticket, list[Ticket]]:
+        """A request has come, see `Fleet.arrive`."""
+        name = self._random.choice(self._names)
+        ticket, message = self._replicas[name].arrive(key, now=now, deadline=deadline, body_bytes=body_bytes)
+        self._homes[ticket] = name
+        self._say(name, message)
+        return ticket, []
+
+    def finish(
+        self,
+        ticket: Ticket,
+        *,
+        now: float,  # noqa: ARG002 - the leader's when it hears of it
+        prompt_tokens: int | None,
+        completion_tokens: int | None,
+        cached_tokens: int | None,
+    ) -> list[Ticket]:
+        """A released request is over, see `Fleet.finish`."""
+        name = self._homes.pop(ticket)
+        message = self._replicas[name].finish(
+            ticket,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
+            cached_tokens=cached_tokens,
+            client_gone=False,
+        )
+        if message is not None:
+            self._say(name, message)
+        return []
+
+    def end(self, key: str, *, now: float) -> list[Ticket]:  # noqa: ARG002 - as above
+        """The session is over, see `Fleet.end`."""
+        name = self._random.choice(self._names)
+        self._replicas[name].forget(key)
+        self._say(name, End(key=key))
+        return []
+
+    def resize(self, engine: str, window: float, *, now: float, budget: Budget | None = None) -> list[Ticket]:
+        """Set the window of one engine, as the leader."""
+        return self._decide(self._leader.fleet.resize(engine, window, now=now, budget=budget))
+
+    def observe(self, engine: str, load: EngineLoad | None, *, now: float) -> list[Ticket]:
+        """The newest reading of one engine, as the leader."""
+        return self._decide(self._leader.fleet.observe(engine, load, now=now))
+
+    def expire(self, *, now: float) -> list[Ticket]:
+        """Time has passed for the leader."""
+        return self._decide(self._leader.fleet.expire(now=now))
+
+    def next_deadline(self) -> float | None:
+        """When `expire` has something to do, or None."""
+        return self._leader.next_deadline()
+
+    def expected_wait(self, ticket: Ticket, *, now: float) -> tuple[int, float]:  # noqa: ARG002 - `Fleet`'s argument
+        """A held or just refused ticket's place in the line and the seconds that it will take, as its replica heard."""
+        return self._replicas[self._homes[ticket]].expected_wait(ticket)
+
+    def _say(self, name: str, message: ToLeader) -> None:
+        self._timeline.after(self._hop_from(name), partial(self._reach_leader, name, message))
+
+    def _reach_leader(self, name: str, message: ToLeader) -> None:
+        self._post(self._leader.receive(name, message, now=self._timeline.now))
+        self._on_decided([])
+
+    def _decide(self, decided: list[Ticket]) -> list[Ticket]:
+        self._post(self._leader.post(decided, now=self._timeline.now))
+        return []
+
+    def _post(self, post: Post) -> None:
+        for name, message in post:
+            self._timeline.after(self._hop_from(name), partial(self._reach_replica, name, message))
+
+    def _reach_replica(self, name: str, message: ToReplica) -> None:
+        decided = self._replicas[name].receive((message,), now=self._timeline.now)
+        if not decided:
+            return
+        self._on_decided(decided)
+        for ticket in decided:
+            if not ticket.is_in_flight:
+                self._homes.pop(ticket, None)
+
+    def _hop_from(self, name: str) -> float:
+        return 0.0 if name == self._names[0] else self._hop_s

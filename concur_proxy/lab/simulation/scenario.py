@@ -1,0 +1,140 @@
+"""A workload and the engines that it meets."""
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from random import Random
+from typing import Protocol
+
+from concur_proxy.lab.engine.engine import EngineShape
+from concur_proxy.lab.simulation.plan import AgentPlan, Arrivals, Turn
+from concur_proxy.lab.simulation.spread import Spread, Uniform
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtOnce:
+    """All agents start together, as a batch job does."""
+
+    def times(self, random: Random) -> Iterator[float]:  # noqa: ARG002 - the interface's argument
+        """When each starts."""
+        while True:
+            yield 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poisson:
+    """Agents start independently of each other."""
+
+    per_s: float
+
+    def times(self, random: Random) -> Iterator[float]:
+        """When each starts."""
+        now = 0.0
+        while True:
+            now += random.expovariate(self.per_s)
+            yield now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waves:
+    """`size` agents start together, again and again."""
+
+    size: int
+    every_s: float
+
+    def times(self, random: Random) -> Iterator[float]:  # noqa: ARG002 - the interface's argument
+        """When each starts."""
+        for number in count():
+            yield (number // self.size) * self.every_s
+
+
+class Agents(Protocol):
+    """Some of a scenario's agents."""
+
+    @property
+    def agents(self) -> int:
+        """How many they are."""
+        ...
+
+    def plans(self, random: Random, *, kind: int, numbers: Iterator[int], most_tokens: int) -> Arrivals:
+        """Their plans in the order of their start; `kind` is their own among the scenario's populations."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Population:
+    """Agents of one kind."""
+
+    agents: int
+    turns: Spread = Uniform(10, 14)  # noqa: RUF009
+    shared_tokens: int = 1000
+    first_tokens: Spread = Uniform(1000, 2000)  # noqa: RUF009
+    growth_tokens: Spread = Uniform(500, 1500)  # noqa: RUF009
+    """Of a turn: what its tool returned."""
+    answer_tokens: Spread = Uniform(80, 220)  # noqa: RUF009
+    gap_s: Spread = Uniform(0.5, 8.0)  # noqa: RUF009
+    """Tool calls."""
+    side_requests: int = 0
+    """Sub-agents of every third turn."""
+    arrivals: AtOnce | Poisson | Waves = AtOnce()
+    tenant: str = ""
+    says_end: bool = False
+
+    def plans(self, random: Random, *, kind: int, numbers: Iterator[int], most_tokens: int) -> Arrivals:
+        """The agents, one after the other; no context grows beyond `most_tokens`, as no agent lets it."""
+        times = self.arrivals.times(random)
+        for _ in range(self.agents):
+            number = next(numbers)
+            turns: list[Turn] = []
+            context = self.shared_tokens
+            for turn in range(max(1, round(self.turns.draw(random)))):
+                new = max(1, round((self.growth_tokens if turns else self.first_tokens).draw(random)))
+                answer = max(1, round(self.answer_tokens.draw(random)))
+                context += new + answer
+                if context > most_tokens and turns:
+                    break
+                side = self.side_requests if turn % 3 == 2 else 0
+                gap_s = self.gap_s.draw(random)
+                turns.append(Turn(new_tokens=new, answer_tokens=answer, gap_s=gap_s, side_requests=side))
+            yield AgentPlan(
+                name=f"agent-{number}",
+                number=number,
+                start_s=next(times),
+                turns=tuple(turns),
+                shared_tokens=self.shared_tokens,
+                shared_id=kind,
+                tenant=self.tenant,
+                says_end=self.says_end,
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """Populations that meet engines; the same for every policy and every run with the same seed."""
+
+    name: str
+    summary: str
+    populations: Sequence[Agents]
+    shape: EngineShape = field(default_factory=EngineShape)
+    engines: int = 1
+    replicas: int = 1
+    """Gateways before them, which decide as one."""
+
+    def plans(self, random: Random) -> Arrivals:
+        """All agents in the order of their start."""
+        numbers = count()
+        streams = [
+            population.plans(
+                Random(random.getrandbits(64)),  # noqa: S311 - as above
+                kind=kind,
+                numbers=numbers,
+                most_tokens=self.shape.capacity_tokens // 2,
+            )
+            for kind, population in enumerate(self.populations)
+        ]
+        return heapq.merge(*streams, key=_start)
+
+
+def _start(plan: AgentPlan) -> float:
+    return plan.start_s

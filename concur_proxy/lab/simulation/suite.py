@@ -1,0 +1,102 @@
+"""Many runs, in parallel processes: scenarios by policies by seeds."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from statistics import fmean, geometric_mean
+
+from concur_proxy.lab.simulation.experiment import Experiment
+from concur_proxy.lab.simulation.policy import BEST_STATIC, CAPS, Policy, static
+from concur_proxy.lab.simulation.result import Result
+from concur_proxy.lab.simulation.scenario import Scenario
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """What is to be run."""
+
+    scenarios: Sequence[Scenario]
+    policies: Sequence[Policy]
+    seeds: Sequence[int]
+    sweeps: bool = False
+    """Whether to look for the best static cap as well."""
+
+    @property
+    def runs(self) -> list[tuple[Scenario, Policy, int]]:
+        """All of it, the longest first, so that no process is left alone with one at the end."""
+        policies = [*self.policies, *(static(cap) for cap in CAPS)] if self.sweeps else self.policies
+        runs = [(scenario, policy, seed) for scenario in self.scenarios for policy in policies for seed in self.seeds]
+        return sorted(runs, key=lambda run: -sum(population.agents for population in run[0].populations))
+
+    def results(self, processes: int) -> Iterator[Result]:
+        """Every run's result, as it ends."""
+        if processes == 1:
+            yield from map(_run, self.runs)
+            return
+        with ProcessPoolExecutor(processes) as pool:
+            yield from pool.map(_run, self.runs, chunksize=1)
+
+
+def _run(run: tuple[Scenario, Policy, int]) -> Result:
+    scenario, policy, seed = run
+    return Experiment(scenario, policy, seed).run()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A policy in a scenario: means over the seeds."""
+
+    scenario: str
+    policy: str
+    makespan_s: float
+    relative: float
+    """To the best static cap, or no control where that is better; without the sweep, to the scenario's first policy."""
+    results: tuple[Result, ...]
+
+    def mean(self, name: str) -> float:
+        """The mean of one of `Result`'s numbers."""
+        return fmean(getattr(result, name) for result in self.results)
+
+    def worst(self, name: str) -> float:
+        """The largest of one of `Result`'s numbers."""
+        return float(max(getattr(result, name) for result in self.results))
+
+
+def tabulate(suite: Suite, results: Sequence[Result]) -> list[Row]:
+    """A row for each scenario and policy, in the suite's order; of the swept caps only the best."""
+    grouped: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        grouped.setdefault((result.scenario, result.policy), []).append(result)
+    rows = []
+    for scenario in suite.scenarios:
+        groups = {name: grouped[scenario.name, name] for name in (policy.name for policy in suite.policies)}
+        if suite.sweeps:
+            groups[BEST_STATIC] = min((grouped[scenario.name, static(cap).name] for cap in CAPS), key=_makespan)
+        yardstick = _makespan(next(iter(groups.values())))
+        if suite.sweeps:
+            rivals = [group for name, group in groups.items() if name in {BEST_STATIC, "off"}]
+            yardstick = min(map(_makespan, rivals))
+        for name, group in groups.items():
+            makespan_s = _makespan(group)
+            rows.append(
+                Row(
+                    scenario=scenario.name,
+                    policy=name,
+                    makespan_s=makespan_s,
+                    relative=makespan_s / yardstick,
+                    results=tuple(group),
+                )
+            )
+    return rows
+
+
+def _makespan(results: Sequence[Result]) -> float:
+    return fmean(result.makespan_s for result in results)
+
+
+def summary(rows: Sequence[Row]) -> dict[str, tuple[float, float]]:
+    """Each policy's geometric mean and worst of `relative` over the scenarios."""
+    relatives: dict[str, list[float]] = {}
+    for row in rows:
+        relatives.setdefault(row.policy, []).append(row.relative)
+    return {policy: (geometric_mean(values), max(values)) for policy, values in relatives.items()}

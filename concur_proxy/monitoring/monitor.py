@@ -1,0 +1,229 @@
+"""One engine's control loop: what its scraper hears goes to the governor, and the resulting window to the store."""
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Protocol
+
+from concur_proxy.control.governor import WindowGovernor
+from concur_proxy.control.law import Budget, ControlLaw, Decision, DecisionKind
+from concur_proxy.coordination.store import SessionStore
+from concur_proxy.engines.address import EngineAddress
+from concur_proxy.engines.rates import IntervalRates
+from concur_proxy.engines.sample import EngineSample
+from concur_proxy.monitoring.circuit import Circuit, CircuitState
+from concur_proxy.monitoring.signals import SignalMaker, engine_load
+from concur_proxy.wire.request.models import model_ids
+
+logger = logging.getLogger(__name__)
+
+RECENT_DECISIONS = 64
+
+FAILED = frozenset({500, 502, 504})
+"""Statuses by which an engine, or what stands before it, says that it cannot serve; 429 and 503 only say not now."""
+
+
+class CircuitEvent(Protocol):
+    """One of the circuit's events."""
+
+    def __call__(self, *, now: float) -> None:
+        """It has happened."""
+        ...
+
+
+class EngineMonitor:
+    """Keeps what is known of one engine, and moves its window."""
+
+    def __init__(
+        self,
+        *,
+        engine: str,
+        store: SessionStore,
+        governor: WindowGovernor,
+        clock: Callable[[], float],
+        address: EngineAddress | None = None,
+    ) -> None:
+        """`address` is where it is; by default its name is the URL."""
+        self.engine = engine
+        self.address = address or EngineAddress(name=engine, url=engine)
+        self.governor = governor
+        self.decisions: Counter[DecisionKind] = Counter()
+        self.restarts = 0
+        self.preemptions = 0.0
+        self.scrape_failures = 0
+        self.rates: IntervalRates | None = None
+        """The newest interval as the controller saw it; None before the first, and kept while signals are missing."""
+        self.dialect: str | None = None
+        self.last_decision: Decision | None = None
+        self.recent: deque[tuple[float, Decision]] = deque(maxlen=RECENT_DECISIONS)
+        """The decisions that moved the window or changed what becomes of it, and when, by the clock; latest last."""
+        self.has_answered = False
+        """Whether the engine has ever answered anything."""
+        self.failure: str | None = "not reached yet"
+        """Why there is no signal at present, or None while there is."""
+        self.models: frozenset[str] | None = None
+        """The models that it lists, LoRA adapters among them; None while that is not known."""
+        self.on_up: Callable[[], None] = lambda: None
+        """Called when it answers for the first time, or again."""
+        self.circuit = Circuit()
+        self._has_fallen_open = False
+        self._signals = SignalMaker()
+        self._store = store
+        self._clock = clock
+
+    @property
+    def is_up(self) -> bool:
+        """False while the engine cannot be reached."""
+        return self.engine not in self._store.down
+
+    @property
+    def is_read(self) -> bool:
+        """Whether its metrics are read by this process; of several replicas, one reads them."""
+        return self._store.leads
+
+    def resume(self, law_state: Mapping[str, float]) -> None:
+        """This process moves its window from now on, where another one left off."""
+        gate = self._store.gates[self.engine]
+        now = self._clock()
+        self.governor.resume(law_state, window=gate.snapshot().window, budget=gate.budget, now=now)
+        self._store.resize(self.engine, self.governor.window, self.governor.budget)
+        self._signals = SignalMaker()
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the engine's signals are too old to be acted upon; never where another replica reads them."""
+        return self.is_read and self.governor.is_stale(now=self._clock())
+
+    @property
+    def signal_age_s(self) -> float:
+        """Seconds since the newest usable signal, or since the start when there was none."""
+        return self.governor.signal_age_s(now=self._clock())
+
+    def on_sample(self, rates: IntervalRates, sample: EngineSample) -> None:
+        """A scrape was read: decide on the window, then let the room that it shows be used."""
+        self.rates, self.dialect = rates, sample.dialect
+        self._note(None if rates.kv_usage is not None else "the engine exports no KV usage")
+        self.restarts += rates.restarted
+        self.preemptions += rates.preemptions or 0.0
+        self._on_contact(self.circuit.heard, "it answers scrapes")
+        if rates.restarted:
+            self._store.lose_cache(self.engine)
+        # Seen before the load: what that releases belongs to the next interval.
+        signal = self._signals.advance(rates, self._store.gates[self.engine].snapshot())
+        self._store.observe(self.engine, engine_load(rates))
+        decision = self.governor.on_signal(signal)
+        self._apply(decision)
+        if decision.kind is not DecisionKind.FALLBACK and self.failure is None:
+            self._has_fallen_open = False
+
+    def on_failure(self, reason: str, *, reachable: bool | None) -> None:
+        """A scrape failed: freeze or fall open by the age of what was last heard. `reachable` as the scraper says."""
+        self.scrape_failures += 1
+        self._note(reason)
+        if reachable:
+            self._on_contact(self.circuit.heard, "it answers scrapes")
+        elif reachable is False:
+            self.on_unreachable(reason)
+        else:
+            self._move(self.circuit.missed, reason)
+        now = self._clock()
+        if self.governor.is_stale(now=now):
+            self._store.observe(self.engine, None)
+        self._apply(self.governor.on_silence(now=now, reason=reason))
+
+    def on_models(self, status: int, body: bytes) -> None:
+        """Its answer to `GET /v1/models`; one that is no list leaves unknown what it serves."""
+        models = model_ids(body) if status == HTTPStatus.OK else None
+        if models != self.models:
+            self.models = models
+            listed = "unknown" if models is None else ", ".join(sorted(models))[:500] or "none"
+            logger.info("engine %s: models: %s", self.engine, listed)
+        self._store.serve(self.engine, models)
+
+    def on_overload(self) -> None:
+        """The engine refused a request with 429 or 503."""
+        self._apply(self.governor.on_overload(now=self._clock()))
+
+    def set_window(self, window: float, budget: Budget | None) -> None:
+        """A person sets the window, until `release_window`."""
+        self._apply(self.governor.set_by_hand(window, budget))
+
+    def release_window(self) -> None:
+        """The law moves the window again."""
+        self._apply(self.governor.release())
+
+    def follow(self, law: ControlLaw) -> None:
+        """Another law moves the window from now on."""
+        self._apply(self.governor.follow(law))
+
+    def on_answer(self, status: int) -> None:
+        """A client's request was answered, with this status."""
+        if status in FAILED:
+            self.has_answered = True
+            self._move(self.circuit.failed, f"it answers requests with {status}")
+        else:
+            self._on_contact(self.circuit.answered, "it answers requests")
+
+    def on_broken(self, reason: str) -> None:
+        """It broke a request off before it answered."""
+        self._move(self.circuit.failed, reason)
+
+    def on_unreachable(self, reason: str) -> None:
+        """A connection to the engine failed."""
+        self._move(self.circuit.refused, f"unreachable: {reason}")
+
+    def on_health(self, status: int, _: bytes) -> None:
+        """Its answer to `GET /health`; a server without that path says nothing by it."""
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._move(self.circuit.unhealthy, f"its health check answers {status}")
+        else:
+            self._on_contact(self.circuit.healthy, "its health check is answered")
+
+    def on_health_silence(self, reason: str) -> None:
+        """It did not answer that in time."""
+        self._move(self.circuit.missed, reason)
+
+    def _on_contact(self, event: CircuitEvent, reason: str) -> None:
+        was_up = self.has_answered and self.is_up
+        self.has_answered = True
+        self._move(event, reason)
+        if not was_up and self.is_up:
+            self.on_up()
+
+    def _move(self, event: CircuitEvent, reason: str) -> None:
+        """Tell the circuit, and the store and the log what becomes of it."""
+        before = self.circuit.state
+        event(now=self._clock())
+        state = self.circuit.state
+        if state is before:
+            return
+        if state is CircuitState.OPEN:
+            logger.warning("engine %s: circuit open, no work while another can take it: %s", self.engine, reason)
+            self._store.mark_down(self.engine)
+        elif state is CircuitState.HALF_OPEN:
+            logger.info("engine %s: circuit half open, given work again: %s", self.engine, reason)
+            self._store.mark_up(self.engine)
+        else:
+            logger.info("engine %s: circuit closed: %s", self.engine, reason)
+
+    def _note(self, failure: str | None) -> None:
+        if failure is None and self.failure is not None:
+            logger.info("engine %s: signals are read, in %s's names", self.engine, self.dialect)
+        elif failure != self.failure:
+            logger.warning("engine %s: no signals: %s", self.engine, failure)
+        self.failure = failure
+
+    def _apply(self, decision: Decision) -> None:
+        self.decisions[decision.kind] += 1
+        moved = decision.kind in {DecisionKind.INCREASE, DecisionKind.DECREASE}
+        if moved or not self.recent or self.recent[-1][1].kind is not decision.kind:
+            self.recent.append((self._clock(), decision))
+        self.last_decision = decision
+        if moved:
+            tokens = "" if decision.budget is None else f", {decision.budget.tokens:.0f} tokens"
+            logger.info("engine %s: window %g%s: %s", self.engine, decision.window, tokens, decision.reason)
+        elif decision.kind is DecisionKind.FALLBACK and not self._has_fallen_open:
+            self._has_fallen_open = True
+            logger.warning("engine %s: fixed window of %g: %s", self.engine, decision.window, decision.reason)
+        self._store.resize(self.engine, self.governor.window, self.governor.budget)

@@ -1,0 +1,275 @@
+"""The engines that the gateway knows; they come and go while it runs."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+
+import httpx
+
+from concur_proxy import plugins
+from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.gate_state import GateOptions
+from concur_proxy.admission.lease import FixedLease, LearnedLease, Lease
+from concur_proxy.admission.numbers import Numbers
+from concur_proxy.control.governor import GovernorOptions, WindowGovernor
+from concur_proxy.control.options import OptionValue
+from concur_proxy.coordination.store import SessionStore
+from concur_proxy.engines.address import EngineAddress, addresses
+from concur_proxy.monitoring.engine_laws import EngineLaws
+from concur_proxy.monitoring.monitor import EngineMonitor
+from concur_proxy.monitoring.name_watch import NameWatch
+from concur_proxy.monitoring.watch import ServerWatch
+from concur_proxy.settings.gateway import GatewaySettings
+
+logger = logging.getLogger(__name__)
+
+USER_AGENT = "concur-proxy"
+"""By which engines' logs tell the gateway's own questions from its clients'."""
+
+REAP_S = 0.2
+"""How soon an engine is forgotten that has nothing in flight any more."""
+
+_HAND = "by hand"
+
+
+class EnginePool:
+    """Each engine with its law, its monitor and what reads it.
+
+    Servers are named by one or more sources (the settings, a name's addresses, people), and there are as long as any of
+    these names them, unless a person has removed them.
+    """
+
+    def __init__(self, settings: GatewaySettings, clock: Callable[[], float]) -> None:
+        self.monitors: dict[str, EngineMonitor] = {}
+        """By engine; those included that are given up and still have answers in flight."""
+        self.on_forgotten: Callable[[str], None] = lambda _: None
+        """Called with each engine that is no more."""
+        self.on_named: Callable[[Collection[str]], None] = lambda _: None
+        """Called when the settings or a name's addresses name other servers, with those of before that nobody names."""
+        self._settings = settings
+        self._clock = clock
+        self.laws = EngineLaws(settings)
+        """Which control law moves each engine's window."""
+        self._sources: dict[str, tuple[str, ...]] = {"settings": settings.engine}
+        for url in settings.engine_dns:
+            self._sources[url] = (url,)  # one engine, until its addresses are known
+        self._removed: frozenset[str] = frozenset()
+        """What people have removed of these."""
+        self._store: SessionStore | None = None
+        self._group: asyncio.TaskGroup | None = None
+        self._watches: dict[str, asyncio.Task[None]] = {}
+        self._clients: dict[bool, httpx.AsyncClient] = {}
+
+    @property
+    def servers(self) -> list[str]:
+        """The servers that there are, as they were named."""
+        return _wanted(self._sources, self._removed)
+
+    @property
+    def engines(self) -> list[str]:
+        """Their engines, by name."""
+        return _names(self.servers)
+
+    def make_fleet(self, after: int) -> Fleet:
+        """A fleet of these engines that knows nobody; seniority begins behind `after`."""
+        return Fleet(
+            engines=self.engines,
+            make_gate=self.make_gate,
+            placement=plugins.load(plugins.PLACEMENTS, self._settings.placement).build(),
+            move_after_s=self._settings.move_after_s,
+            after=after,
+        )
+
+    def make_gate(self, engine: str, numbers: Numbers) -> SessionGate:
+        """The gate of an engine, as the settings have it."""
+        settings = self._settings
+        options = GateOptions(
+            max_waiting_sessions=settings.max_waiting_sessions,
+            session_ttl_s=settings.session_ttl_s,
+            work_conserving=settings.work_conserving,
+            enforcing=self.laws.enforces(engine),
+        )
+        return SessionGate(
+            options=options,
+            lease=_make_lease(settings),
+            window=self.laws.of(engine).window,
+            engine=engine,
+            numbers=numbers,
+        )
+
+    def open(self, store: SessionStore) -> None:
+        """Monitor the engines of `store`, whose gates were made here."""
+        self._store = store
+        for server in self.servers:
+            self._monitor(addresses(server), store)
+
+    def is_named(self, server: str) -> bool:
+        """Whether anything but a person names this server."""
+        return any(server in servers for source, servers in self._sources.items() if source != _HAND)
+
+    @property
+    def homes(self) -> dict[str, str]:
+        """The server that each engine is of; those are missing which are given up."""
+        return {name: server for server in self.servers for name in _names([server])}
+
+    def name_servers(self, source: str, servers: Sequence[str]) -> None:
+        """From now on `source` names these. What nobody names is given up, and forgotten when nothing is in flight
+        there. `ValueError`, and nothing changed, when none would be left, or for what is no server.
+        """
+        before = self._sources.get(source, ())
+        self._change({**self._sources, source: tuple(servers)}, self._removed)
+        named = {server for servers in self._sources.values() for server in servers}
+        self.on_named([server for server in before if server not in named])
+
+    def set_by_hand(self, added: Sequence[str], removed: Collection[str]) -> None:
+        """People have added and removed these; as above."""
+        if self._sources.get(_HAND, ()) != tuple(added) or self._removed != frozenset(removed):
+            self._change({**self._sources, _HAND: tuple(added)}, frozenset(removed))
+
+    def check_by_hand(self, added: Sequence[str], removed: Collection[str]) -> None:
+        """`ValueError` where that would be one."""
+        self._check(_wanted({**self._sources, _HAND: tuple(added)}, removed))
+
+    def _check(self, wanted: Sequence[str]) -> list[str]:
+        """The engines of these servers; `ValueError` where they cannot all be the fleet."""
+        if not wanted:
+            raise ValueError(f"{', '.join(self.servers)} is the last engine")
+        if len({server.partition("#")[0] for server in wanted}) < len(wanted):
+            raise ValueError("an engine is named twice, with different ranks")
+        return _names(wanted)
+
+    def _change(self, sources: dict[str, tuple[str, ...]], removed: frozenset[str]) -> None:
+        wanted = _wanted(sources, removed)
+        names = self._check(wanted)
+        before, self._sources, self._removed = self.servers, sources, removed
+        assert self._store is not None  # noqa: S101 - opened before anything changes
+        for server in wanted:
+            if server not in before:
+                self._add(server, self._store)
+        for server in before:
+            if server not in wanted:
+                self._retire(server, self._store, kept=names)
+
+    def set_law(self, engine: str, name: str, options: Mapping[str, OptionValue]) -> None:
+        """Let another law move the window of this engine; `ValueError` for what is none, or no option of it."""
+        self.laws.choose(engine, name, options)
+        self._follow_law(engine)
+
+    def release_law(self, engine: str) -> None:
+        """Let the settings' law move the window of this engine again."""
+        self.laws.release(engine)
+        self._follow_law(engine)
+
+    def reconfigure(self, settings: GatewaySettings) -> None:
+        """From now on engines whose law nobody chose by hand follow the settings' one, and all their mode."""
+        followed = self.laws.reconfigure(settings)
+        for engine in self.monitors:
+            if engine in followed:
+                self._follow_law(engine)
+            else:
+                self._enforce(engine)
+
+    def _follow_law(self, engine: str) -> None:
+        self.monitors[engine].follow(self.laws.of(engine))
+        self._enforce(engine)
+        logger.info("engine %s: law %s from now on", engine, self.laws.named(engine)[0])
+
+    def _enforce(self, engine: str) -> None:
+        assert self._store is not None  # noqa: S101 - opened before anything changes
+        self._store.enforce(engine, enforcing=self.laws.enforces(engine))
+
+    async def run(self) -> None:
+        """Read all engines until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                for server in self.servers:
+                    self._watch(server)
+                for url in self._settings.engine_dns:
+                    self._group.create_task(NameWatch(url, partial(self.name_servers, url)).run())
+                while True:
+                    await asyncio.sleep(REAP_S)
+                    self._reap()
+        finally:
+            self._group = None
+            for client in self._clients.values():
+                await client.aclose()
+
+    def _add(self, server: str, store: SessionStore) -> None:
+        engines = addresses(server)
+        for address in engines:
+            store.add_engine(address.name)
+        self._monitor(engines, store)
+        self._watch(server)
+        logger.info("engine %s: added", server)
+
+    def _retire(self, server: str, store: SessionStore, *, kept: Sequence[str]) -> None:
+        watch = self._watches.pop(server, None)
+        if watch is not None:
+            watch.cancel()
+        for address in addresses(server):
+            if address.name not in kept:
+                store.retire_engine(address.name)
+        logger.info("engine %s: given up, forgotten when nothing is in flight there", server)
+
+    def _reap(self) -> None:
+        for engine in list(self.monitors):
+            if self._store is not None and not self._store.needs(engine):
+                del self.monitors[engine]
+                self.laws.release(engine)
+                self.on_forgotten(engine)
+                logger.info("engine %s: forgotten", engine)
+
+    def _monitor(self, engines: Sequence[EngineAddress], store: SessionStore) -> None:
+        settings, now = self._settings, self._clock()
+        options = GovernorOptions(
+            stale_after_s=settings.stale_after_s,
+            fail_open_after_s=settings.fail_open_after_s,
+            fallback_window=settings.fallback_window,
+        )
+        for address in engines:
+            if address.name not in self.monitors:
+                self.monitors[address.name] = EngineMonitor(
+                    engine=address.name,
+                    address=address,
+                    store=store,
+                    governor=WindowGovernor(law=self.laws.of(address.name), options=options, now=now),
+                    clock=self._clock,
+                )
+
+    def _watch(self, server: str) -> None:
+        if self._group is None:
+            return  # `run` will
+        settings = self._settings
+        watch = ServerWatch(
+            [self.monitors[address.name] for address in addresses(server)],
+            self._client(server),
+            scrape_interval_s=settings.scrape_interval_s,
+            scrape_timeout_s=settings.scrape_timeout_s,
+            health_interval_s=settings.health_interval_s,
+            clock=self._clock,
+        )
+        self._watches[server] = self._group.create_task(watch.run())
+
+    def _client(self, server: str) -> httpx.AsyncClient:
+        uses_tls = server.startswith("https:")  # certificates take 0.1 s to read
+        if uses_tls not in self._clients:
+            headers = {"user-agent": USER_AGENT}
+            if self._settings.engine_api_key is not None:
+                headers["authorization"] = f"Bearer {self._settings.engine_api_key}"
+            self._clients[uses_tls] = httpx.AsyncClient(trust_env=False, verify=uses_tls, headers=headers)
+        return self._clients[uses_tls]
+
+
+def _wanted(sources: Mapping[str, Sequence[str]], removed: Collection[str]) -> list[str]:
+    named = dict.fromkeys(server for servers in sources.values() for server in servers)
+    return [server for server in named if server not in removed]
+
+
+def _names(servers: Sequence[str]) -> list[str]:
+    return [address.name for server in servers for address in addresses(server)]
+
+
+def _make_lease(settings: GatewaySettings) -> Lease:
+    return LearnedLease() if settings.idle_lease == "auto" else FixedLease(float(settings.idle_lease))

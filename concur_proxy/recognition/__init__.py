@@ -1,0 +1,1 @@
+"""Which session a request belongs to. Pure: no I/O, no clock."""

@@ -1,0 +1,1 @@
+"""One request from the client's socket to the engine's and back."""

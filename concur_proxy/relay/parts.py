@@ -1,0 +1,104 @@
+"""What every exchange needs, made once."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from concur_proxy.coordination.admitter import Admitter
+from concur_proxy.coordination.store import SessionStore
+from concur_proxy.monitoring.monitor import EngineMonitor
+from concur_proxy.recognition.session_key import SessionKeyReader
+from concur_proxy.relay.response_homes import ResponseHomes
+from concur_proxy.settings.gateway import GatewaySettings
+from concur_proxy.telemetry.generations import GenerationMetrics
+from concur_proxy.telemetry.recorder import TraceRecorder
+from concur_proxy.telemetry.request_note import RequestNote
+from concur_proxy.telemetry.requests import RequestMetrics
+from concur_proxy.telemetry.tracing import Tracing
+from concur_proxy.upstream.client import Upstream
+from concur_proxy.wire.request.endpoints import EndpointCatalogue
+from concur_proxy.wire.request.facts import RequestFacts, RequestFactsReader
+from concur_proxy.wire.request.head import RequestHead, RequestHeadReader
+from concur_proxy.wire.request.models import model_in_form, model_in_path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayOptions:
+    """The relay's settings."""
+
+    max_body_bytes: int
+    max_header_bytes: int
+    max_hold_s: float
+    ask_usage: bool
+    tell_clients: bool
+    keepalive_comments_s: float
+    """Seconds between SSE comments to a held streaming request; 0 for none."""
+    log_requests: bool
+    hash_sessions: bool
+
+    @classmethod
+    def of(cls, settings: GatewaySettings) -> "RelayOptions":
+        """The relay's part of the settings."""
+        return cls(
+            max_body_bytes=settings.max_body_bytes,
+            max_header_bytes=settings.max_header_bytes,
+            max_hold_s=settings.max_hold_s,
+            ask_usage=settings.ask_usage,
+            tell_clients=settings.tell_clients,
+            keepalive_comments_s=settings.keepalive_comments_s,
+            log_requests=settings.log_requests,
+            hash_sessions=settings.hash_sessions,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestReaders:
+    """How requests are read: the configured paths, headers and fields."""
+
+    catalogue: EndpointCatalogue
+    facts: RequestFactsReader
+    heads: RequestHeadReader
+    keys: SessionKeyReader
+
+    @classmethod
+    def of(cls, settings: GatewaySettings) -> "RequestReaders":
+        """The readers for the settings."""
+        return cls(
+            catalogue=EndpointCatalogue(settings.endpoint_rules),
+            facts=RequestFactsReader(settings.session_headers, settings.session_end_headers),
+            heads=RequestHeadReader(settings.session_body_fields),
+            keys=SessionKeyReader(settings.session_body_fields),
+        )
+
+    def passing_head(self, path: str, facts: RequestFacts, body: bytes) -> RequestHead:
+        """What a request that makes no tokens tells of itself; judging its body is the engine's business."""
+        if not body:
+            return RequestHead(model=model_in_path(path))
+        if facts.content_type is not None and facts.content_type.lower().startswith(b"multipart/form-data"):
+            return RequestHead(model=model_in_form(body))
+        head = self.heads.read(body) if facts.is_json else None
+        return head if isinstance(head, RequestHead) else RequestHead()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayParts:
+    """The parts that exchanges share."""
+
+    options: RelayOptions
+    readers: RequestReaders
+    admitter: Admitter
+    store: SessionStore
+    monitors: Mapping[str, EngineMonitor]
+    upstream: Upstream
+    metrics: RequestMetrics
+    generations: GenerationMetrics
+    tracing: Tracing
+    clock: Callable[[], float]
+    recorder: TraceRecorder | None = None
+    response_homes: ResponseHomes = field(default_factory=ResponseHomes)
+    fingerprints: dict[str, bytes | None] = field(default_factory=dict)
+    """The last `system_fingerprint` of each engine, see `StreamTap`; None for one that sends none."""
+
+    def failed(self, note: RequestNote, reason: str) -> None:
+        """The gateway itself answers with an error, or an answer has broken off: noted of the request, and counted."""
+        note.failure = reason
+        self.metrics.failed(reason)

@@ -1,0 +1,1 @@
+"""The gateway as a process: composition root, HTTP server, workers, reload."""

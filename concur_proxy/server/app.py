@@ -1,0 +1,183 @@
+"""The composition root: builds every part from the settings, and is the ASGI application."""
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Mapping
+
+from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
+
+from concur_proxy import plugins
+from concur_proxy.admin.by_hand import HandSettings
+from concur_proxy.admin.engines import EngineCalls
+from concur_proxy.admin.live_page import add_page_routes
+from concur_proxy.admin.operations import Operations
+from concur_proxy.admin.own_paths import ADMIN_PATHS, build_admin
+from concur_proxy.admin.routes import add_admin_routes
+from concur_proxy.admin.state import StateReader
+from concur_proxy.admin.steer import SteerCalls
+from concur_proxy.coordination.admitter import Admitter
+from concur_proxy.coordination.store import SessionStore, StoreParts
+from concur_proxy.monitoring.monitor import EngineMonitor
+from concur_proxy.monitoring.pool import EnginePool
+from concur_proxy.relay.messages import Receive, Scope, Send
+from concur_proxy.relay.naming import serve_named
+from concur_proxy.relay.parts import GatewayParts, RelayOptions, RequestReaders
+from concur_proxy.relay.relay import Relay
+from concur_proxy.server.reload import Load, SettingsReloader
+from concur_proxy.settings.gateway import GatewaySettings
+from concur_proxy.telemetry.fleet import FleetCollector
+from concur_proxy.telemetry.generations import GenerationMetrics
+from concur_proxy.telemetry.recorder import TraceRecorder
+from concur_proxy.telemetry.requests import RequestMetrics
+from concur_proxy.telemetry.store import StoreCollector
+from concur_proxy.telemetry.tracing import NoTracing, Tracing
+from concur_proxy.upstream.client import Upstream
+
+Clock = Callable[[], float]
+
+
+class GatewayApp:
+    """One gateway. The ASGI server calls it for every request and for its lifespan."""
+
+    def __init__(self, settings: GatewaySettings, clock: Clock = time.monotonic, load: Load | None = None) -> None:
+        """`load` reads the settings anew; without it they stay as they are."""
+        self.settings = settings
+        self._clock = clock
+        self._draining = False
+        self._background: asyncio.Task[None] | None = None
+        self._pool = pool = EnginePool(settings, clock)
+        replica = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        parts = StoreParts(
+            make_fleet=pool.make_fleet,
+            clock=clock,
+            url=settings.redis_url,
+            prefix=settings.redis_prefix,
+            replica=replica,
+            law_states=lambda: {monitor.engine: monitor.governor.save() for monitor in self.monitors},
+        )
+        store: SessionStore = plugins.load(plugins.STORES, settings.store).build(parts)
+        store.on_role(self._on_role)
+        store.on_overload(self._on_overload)
+        pool.open(store)
+        self.store = store
+        self._admitter = Admitter(store, clock)
+        self._upstream = Upstream(connect_timeout_s=settings.connect_timeout_s)
+        self._tracing = _tracing(settings.otlp_endpoint, replica)
+        self._recorder = None if settings.record is None else TraceRecorder(settings.record, clock)
+        registry = CollectorRegistry()
+        generations = GenerationMetrics(registry)
+        pool.on_forgotten = generations.forget
+        own = (FleetCollector(store, pool.monitors.values()), StoreCollector(store))
+        for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, *own):
+            registry.register(collector)
+        self._relay = Relay(
+            GatewayParts(
+                options=RelayOptions.of(settings),
+                readers=RequestReaders.of(settings),
+                admitter=self._admitter,
+                store=store,
+                monitors=pool.monitors,
+                upstream=self._upstream,
+                metrics=RequestMetrics(registry),
+                generations=generations,
+                tracing=self._tracing,
+                clock=clock,
+                recorder=self._recorder,
+            )
+        )
+        self._admin = build_admin(
+            admitter=self._admitter,
+            monitors=pool.monitors.values(),
+            registry=registry,
+            store=store,
+            is_draining=lambda: self._draining,
+        )
+        add_page_routes(self._admin)
+        hand = HandSettings(pool, store)
+        reader = StateReader(
+            pool=pool,
+            store=store,
+            clock=clock,
+            replica=parts.replica,
+            laws=plugins.available(plugins.LAWS),
+        )
+        calls = (
+            *SteerCalls(reader, hand, shown=self._relay.shown).operations(),
+            *EngineCalls(pool, store, hand).operations(),
+        )
+        add_admin_routes(self._admin, Operations(calls), store, settings.admin_key)
+        self._reloader = None if load is None else SettingsReloader(settings, load, self._apply)
+
+    @property
+    def monitors(self) -> list[EngineMonitor]:
+        """The engines' monitors."""
+        return list(self._pool.monitors.values())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or the lifespan."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["path"] in ADMIN_PATHS:
+            await serve_named(self._admin, scope, receive, send)
+        else:
+            await self._relay(scope, receive, send)
+
+    def _on_role(self, leads: bool, law_states: Mapping[str, Mapping[str, float]]) -> None:  # noqa: FBT001 - a callback
+        if leads:
+            for monitor in self.monitors:
+                if monitor.engine in self.store.gates:  # else it is given up
+                    monitor.resume(law_states.get(monitor.engine, {}))
+
+    def _on_overload(self, engine: str) -> None:
+        if (monitor := self._pool.monitors.get(engine)) is not None:
+            monitor.on_overload()
+
+    def drain(self) -> None:
+        """Refuse what is held and what comes; what is in flight goes on."""
+        self._draining = True
+        self.store.drain()
+
+    def reload(self) -> None:
+        """Read the settings anew, and apply what can change while it runs."""
+        if self._reloader is not None:
+            self._reloader.reload()
+
+    def _apply(self, settings: GatewaySettings) -> None:
+        self._pool.name_servers("settings", settings.engine)
+        self._pool.reconfigure(settings)
+        self._relay.reconfigure(RelayOptions.of(settings))
+        logging.getLogger().setLevel(settings.log_level.upper())
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self.store.start()
+        self._background = asyncio.create_task(self._watch())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._background.cancel()
+        await asyncio.gather(self._background, return_exceptions=True)
+        await self.store.stop()
+        self._admitter.close()
+        await self._upstream.close()
+        await self._tracing.close()
+        if self._recorder is not None:
+            self._recorder.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _watch(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._pool.run())
+            if self._reloader is not None:
+                group.create_task(self._reloader.run())
+
+
+def _tracing(endpoint: str | None, replica: str) -> Tracing:
+    if endpoint is None:
+        return NoTracing()
+    from concur_proxy.telemetry.otlp import OtlpTracing  # noqa: PLC0415 - OpenTelemetry is an extra
+
+    return OtlpTracing(endpoint, instance=replica)

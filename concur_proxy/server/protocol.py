@@ -1,0 +1,127 @@
+"""uvicorn's HTTP/1.1 server with what it lacks: trailers, offers of another protocol that do not cost the body, bounds
+and clear errors for what is no request, and noticing that a client which pipelines has gone.
+"""
+
+import logging
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from concur_proxy.relay.messages import CUT_OFF, END_WITH_TRAILERS, Fields
+from concur_proxy.wire.answer.errors import error_answer
+from concur_proxy.wire.answer.fault import GatewayFault
+from concur_proxy.wire.api_shape import shape_of_path
+
+logger = logging.getLogger(__name__)
+
+MAX_HEAD_BYTES = 1024 * 1024
+"""A request line and headers that have not ended by then never will; the relay's own limit judges shorter ones."""
+MAX_TARGET_BYTES = 65_535
+"""More than this no parser of URLs here takes."""
+
+
+class GatewayProtocol(HttpToolsProtocol):
+    """One client's connection."""
+
+    _ahead: list[RequestResponseCycle] = []  # noqa: RUF012 - never changed, only replaced
+    """Requests before the last one whose answers had not ended when it came."""
+    url = b""
+    _head_bytes: int | None = 0
+    """What has come of a head that is not complete; None while a body comes."""
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come from the client."""
+        self._unset_keepalive_if_required()
+        if self._head_bytes is not None:
+            self._head_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            if len(self.url) > MAX_TARGET_BYTES:
+                self._refuse(GatewayFault.TARGET_TOO_LONG, f"the limit is {MAX_TARGET_BYTES} bytes")
+            else:
+                self._refuse(GatewayFault.BAD_HTTP, str(error))
+        else:
+            if self._head_bytes is not None and self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(GatewayFault.HEADERS_TOO_LARGE, f"they exceed {MAX_HEAD_BYTES} bytes")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header field has come, or a trailer, which is no header and which no engine reads."""
+        if self._head_bytes is not None:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """A request's head has come."""
+        self._head_bytes = None
+        if self.parser.should_upgrade():
+            return
+        before: RequestResponseCycle | None = self.cycle
+        super().on_headers_complete()
+        extensions: dict[str, Any] = {
+            END_WITH_TRAILERS: partial(_end_with_trailers, self.cycle),
+            CUT_OFF: partial(_cut_off, self.cycle),
+        }
+        self.cycle.scope["extensions"] = extensions
+        self._ahead = [] if before is None or before.response_complete else [*self._ahead, before]
+
+    def on_message_complete(self) -> None:
+        """A request has come whole."""
+        self._head_bytes = 0
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has gone: uvicorn tells only the last of its requests, and with pipelining that one waits."""
+        for cycle in self._ahead:
+            cycle.disconnected = cycle.disconnected or not cycle.response_complete
+            cycle.message_event.set()
+        super().connection_lost(exc)
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Serve a request that offers another protocol, as Java's client does with h2c, as if it had not.
+
+        The parser takes what follows such a head for the other protocol, so it reads the head anew without the offer.
+        """
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        if method == b"CONNECT":
+            self._refuse(GatewayFault.BAD_HTTP, "the gateway is no proxy for CONNECT")
+            return
+        kept = [field for field in self.headers if field[0] != b"upgrade"]
+        lines = [b"%b %b HTTP/%b" % (method, self.url, version.encode()), *(b"%b: %b" % field for field in kept)]
+        self.parser = httptools.HttpRequestParser(self)
+        self._head_bytes = 0
+        self.data_received(b"\r\n".join([*lines, b"", rest]))
+
+    def _refuse(self, fault: GatewayFault, detail: str) -> None:
+        """Answer what is no request that an application could be asked about, and close: nothing after it can be
+        understood.
+        """
+        logger.info("client %s: %s: %s", self.client, fault.code, detail)
+        last: RequestResponseCycle | None = self.cycle
+        nothing_sent = last is None or last.response_complete or not last.response_started
+        if nothing_sent and all(cycle.response_complete for cycle in self._ahead):
+            path = self.url.partition(b"?")[0].decode("latin-1")
+            error = error_answer(fault, shape_of_path(path), detail=detail)
+            lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}".encode(), b"connection: close"]
+            lines += [b"%b: %b" % field for field in error.headers]
+            self.transport.write(b"\r\n".join([*lines, b"", error.body]))
+        self.transport.close()
+
+
+async def _end_with_trailers(cycle: RequestResponseCycle, body: bytes, trailers: Fields) -> None:
+    if body:
+        await cycle.send({"type": "http.response.body", "body": body, "more_body": True})
+    if cycle.chunked_encoding and not cycle.disconnected:
+        cycle.transport.write(b"0\r\n%b\r\n" % b"".join(b"%b: %b\r\n" % field for field in trailers))
+        cycle.chunked_encoding = False  # the body's end has been written: the cycle must not write another
+    await cycle.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _cut_off(cycle: RequestResponseCycle) -> None:
+    cycle.transport.close()
+    cycle.disconnected = True  # uvicorn would call an unfinished answer the application's error

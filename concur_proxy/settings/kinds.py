@@ -1,0 +1,134 @@
+"""The kinds of value that settings take, as an operator writes them; a wrong one is a `ValueError` with the mend."""
+
+import json
+import math
+import re
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator
+
+from concur_proxy.engines.address import addresses
+from concur_proxy.wire.request.endpoint_rule import EndpointKind, EndpointRule, parse_endpoint_rule
+
+ADMIN_KEY_CHARS = 8
+"""A shorter key could be guessed."""
+
+_GENERATE = "generate:"
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2: token
+_ENGINE_URL = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?", re.ASCII)
+
+
+def split_list(name: str, text: str) -> list[str]:
+    """A list setting that is written as one text: separated by commas, or JSON.
+
+    `allow_paths` is separated by semicolons, as a rule has commas between its methods.
+    """
+    if text.lstrip().startswith("["):
+        try:
+            items = json.loads(text)
+        except ValueError:
+            items = None
+        if isinstance(items, list):
+            return items
+    separator = ";" if name == "allow_paths" else ","
+    return [item.strip() for item in text.split(separator) if item.strip()]
+
+
+def engine_server(text: str) -> str:
+    """An inference server as `engine` names it, without a slash at the end; `ValueError` for what is none."""
+    url, mark, ranks = text.partition("#")
+    if "://" not in url:
+        raise ValueError(f"must begin with http:// or https://, as in http://{url}")
+    try:
+        parts = urlsplit(url)
+        is_sound = url.isascii() and url.isprintable() and _ENGINE_URL.fullmatch(url) is not None
+        is_sound = is_sound and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_sound = False
+    if not is_sound:
+        raise ValueError(
+            "must be http[s]://host[:port][/base/path] in ASCII, with no user or query, and #dp=N for ranks"
+        )
+    whole = url.rstrip("/") + mark + ranks
+    addresses(whole)
+    return whole
+
+
+def _header_name(name: str) -> str:
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError("must be a header's name, such as x-session-id")
+    return name.lower()
+
+
+def _body_field(path: str) -> str:
+    if not all(step.strip() for step in path.split(".")):
+        raise ValueError("must be a dotted path into the body, such as metadata.session_id")
+    return path
+
+
+def endpoint_rule(text: str) -> EndpointRule:
+    """A line of `allow_paths`; `ValueError` for what is none."""
+    if text.startswith(_GENERATE):
+        return parse_endpoint_rule(text.removeprefix(_GENERATE), EndpointKind.GENERATE)
+    return parse_endpoint_rule(text, EndpointKind.PASS)
+
+
+def _path_rule(text: str) -> str:
+    endpoint_rule(text)
+    return text
+
+
+def _lease(value: object) -> object:
+    if value == "auto":
+        return value
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise ValueError("must be auto, or seconds, 0 or more")
+    return seconds
+
+
+def _bearer(key: str) -> str:
+    if not (key.isascii() and key.isprintable() and key and " " not in key):
+        raise ValueError("must be printable ASCII without spaces")
+    return key
+
+
+def _admin_key(key: str) -> str:
+    # a header cannot hold anything else, or each client writes it in its own way
+    if len(key) < ADMIN_KEY_CHARS or not (key.isascii() and key.isprintable() and key == key.strip()):
+        raise ValueError(f"must be {ADMIN_KEY_CHARS} or more characters of ASCII, with no space at either end")
+    return key
+
+
+def _collector(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be the base URL of a collector that takes OTLP over HTTP, such as http://collector:4318")
+    return text.rstrip("/").removesuffix("/v1/traces")
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _named_server(text: str) -> str:
+    if not text.startswith("http://"):
+        raise ValueError("must begin with http://: the certificate of an address is no name's")
+    return engine_server(text)
+
+
+EngineUrl = Annotated[str, AfterValidator(engine_server)]
+NamedUrl = Annotated[str, AfterValidator(_named_server)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+BodyField = Annotated[str, AfterValidator(_body_field)]
+PathRule = Annotated[str, AfterValidator(_path_rule)]
+AdminKey = Annotated[str, AfterValidator(_admin_key)]
+BearerKey = Annotated[str, AfterValidator(_bearer)]
+CollectorUrl = Annotated[str, AfterValidator(_collector)]
+LeaseSeconds = Annotated[Literal["auto"] | float, BeforeValidator(_lease)]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]
+OptionValue = bool | int | float | str

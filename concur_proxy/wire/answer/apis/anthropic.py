@@ -1,0 +1,95 @@
+"""messages: `usage` in the answer; in a stream, the prompt's part in `message_start` and the rest in `message_delta`.
+
+`input_tokens` leaves out what the cache gave and took: the prompt is input_tokens + cache_read_input_tokens +
+cache_creation_input_tokens (Anthropic's documentation of prompt caching; vLLM 0.32 and SGLang 0.5.23 subtract
+likewise).
+"""
+
+import re
+
+import msgspec
+
+from concur_proxy.wire.answer.dialect import EventReading
+from concur_proxy.wire.answer.usage import Usage
+
+
+class _Counts(msgspec.Struct):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+
+
+class _Message(msgspec.Struct):
+    usage: _Counts | None = None
+
+
+class _Event(msgspec.Struct):
+    message: _Message | None = None
+    usage: _Counts | None = None
+
+
+_DELTA = re.compile(rb'(?:^event:\s*|"type"\s*:\s*")content_block_delta\b', re.MULTILINE)
+
+_EVENT_DECODER = msgspec.json.Decoder(_Event)
+_ANSWER_DECODER = msgspec.json.Decoder(_Message)
+
+
+class AnthropicAnswers:
+    """Reads Anthropic's shape."""
+
+    markers = (b'"usage"', b'"usage"')
+    tail_key = b'"usage"'
+
+    def has_token(self, events: bytes) -> bool:
+        """A delta of a content block: `message_start` and pings may come long before."""
+        return _DELTA.search(events) is not None
+
+    def read_event(self, data: bytes, before: Usage | None) -> EventReading | None:
+        """`message_start` or `message_delta`: a later event corrects what an earlier one said."""
+        try:
+            event = _EVENT_DECODER.decode(data)
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        if event.message is not None:
+            usage = _usage(event.message.usage)
+            return EventReading(usage=usage or before)
+        return EventReading(usage=_corrected(before, event.usage))
+
+    def read_answer(self, body: bytes) -> Usage | None:
+        """The message's `usage`."""
+        try:
+            message = _ANSWER_DECODER.decode(body)
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        return _usage(message.usage)
+
+
+def _usage(counts: _Counts | None) -> Usage | None:
+    if counts is None or counts.input_tokens is None:
+        return None
+    return Usage(
+        prompt_tokens=_prompt(counts),
+        completion_tokens=counts.output_tokens or 0,
+        cached_tokens=counts.cache_read_input_tokens,
+    )
+
+
+def _corrected(before: Usage | None, counts: _Counts | None) -> Usage | None:
+    if counts is None:
+        return before
+    # an event that repeats the prompt's part does so whole: its input_tokens and cache fields belong together
+    repeats_prompt = _prompt(counts) > 0
+    if before is None:
+        return None if not repeats_prompt else _usage(counts)
+    return Usage(
+        prompt_tokens=_prompt(counts) if repeats_prompt else before.prompt_tokens,
+        completion_tokens=before.completion_tokens if counts.output_tokens is None else counts.output_tokens,
+        cached_tokens=counts.cache_read_input_tokens if repeats_prompt else before.cached_tokens,
+    )
+
+
+def _prompt(counts: _Counts) -> int:
+    return (
+        (counts.input_tokens or 0) + (counts.cache_read_input_tokens or 0) + (counts.cache_creation_input_tokens or 0)
+    )

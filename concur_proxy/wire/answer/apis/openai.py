@@ -1,0 +1,85 @@
+"""chat/completions and completions: `usage` in the answer; in a stream, if asked for, in a last event without choices.
+
+vLLM 0.32 and SGLang 0.5.23 leave `usage` out of the other events or write null there; with `continuous_usage_stats`
+(and vLLM's --enable-force-include-usage) every event has one.
+"""
+
+import re
+
+import msgspec
+
+from concur_proxy.wire.answer.dialect import EventReading
+from concur_proxy.wire.answer.usage import Usage
+
+
+class _Details(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
+class _Counts(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+
+
+class _Choice(msgspec.Struct):
+    finish_reason: str | None = None
+
+
+class _Answer(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: _Counts | None = None
+    system_fingerprint: str | None = None
+
+
+_TEXT = re.compile(rb'"(?:content|reasoning_content|reasoning|refusal|text|name|arguments)"\s*:\s*"[^"]')
+
+_DECODER = msgspec.json.Decoder(_Answer)
+
+
+class OpenAIAnswers:
+    """Reads OpenAI's shape."""
+
+    markers = (b'"usage"', b'"finish_reason":"')
+    tail_key = b'"usage"'
+
+    def has_token(self, events: bytes) -> bool:
+        """All but a chunk that only names the role: its delta is empty."""
+        return b'"delta"' not in events or _TEXT.search(events) is not None
+
+    def read_event(self, data: bytes, before: Usage | None) -> EventReading | None:
+        """A chunk; a later usage replaces an earlier one."""
+        answer = _decode(data)
+        if answer is None:
+            return None
+        fingerprint = answer.system_fingerprint
+        return EventReading(
+            usage=_usage(answer) or before,
+            choices=None if answer.choices is None else len(answer.choices),
+            ends_choice=any(choice.finish_reason is not None for choice in answer.choices or ()),
+            fingerprint=None if fingerprint is None else msgspec.json.encode(fingerprint),
+        )
+
+    def read_answer(self, body: bytes) -> Usage | None:
+        """The answer's `usage`."""
+        answer = _decode(body)
+        return None if answer is None else _usage(answer)
+
+
+def _decode(data: bytes) -> _Answer | None:
+    try:
+        return _DECODER.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _usage(answer: _Answer) -> Usage | None:
+    counts = answer.usage
+    if counts is None or counts.prompt_tokens is None:
+        return None
+    details = counts.prompt_tokens_details
+    return Usage(
+        prompt_tokens=counts.prompt_tokens,
+        completion_tokens=counts.completion_tokens or 0,
+        cached_tokens=None if details is None else details.cached_tokens,
+    )

@@ -1,0 +1,77 @@
+"""SGLang's /generate: counts in every event's `meta_info`; a `finish_reason` that is an object ends one answer.
+
+A request for several answers or prompts gets a list (or events of several ids); their counts are summed.
+"""
+
+from dataclasses import replace
+
+import msgspec
+
+from concur_proxy.wire.answer.dialect import EventReading
+from concur_proxy.wire.answer.usage import Usage
+
+
+class _MetaInfo(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+
+
+class _Answer(msgspec.Struct):
+    meta_info: _MetaInfo | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Answer | list[_Answer])
+
+
+class SGLangAnswers:
+    """Reads SGLang's own shape."""
+
+    markers = (b'"finish_reason":{', b'"finish_reason":{')
+    tail_key = b'"meta_info"'
+
+    def has_token(self, events: bytes) -> bool:  # noqa: ARG002
+        """Every event does."""
+        return True
+
+    def read_event(self, data: bytes, before: Usage | None) -> EventReading | None:
+        """The last event of one answer; those of several answers add up."""
+        usage = self.read_answer(data)
+        if usage is None:
+            return None
+        return EventReading(usage=_added(before, usage))
+
+    def read_answer(self, body: bytes) -> Usage | None:
+        """The answer's `meta_info`, summed over a list of answers."""
+        try:
+            decoded = _DECODER.decode(body)
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        total: Usage | None = None
+        for answer in decoded if isinstance(decoded, list) else [decoded]:
+            usage = None if answer.meta_info is None else _usage(answer.meta_info)
+            if usage is not None:
+                total = _added(total, usage)
+        return total
+
+
+def _usage(meta: _MetaInfo) -> Usage | None:
+    if meta.prompt_tokens is None:
+        return None
+    return Usage(
+        prompt_tokens=meta.prompt_tokens,
+        completion_tokens=meta.completion_tokens or 0,
+        cached_tokens=meta.cached_tokens,
+    )
+
+
+def _added(total: Usage | None, usage: Usage) -> Usage:
+    if total is None:
+        return usage
+    cached = total.cached_tokens
+    return replace(
+        usage,
+        prompt_tokens=total.prompt_tokens + usage.prompt_tokens,
+        completion_tokens=total.completion_tokens + usage.completion_tokens,
+        cached_tokens=None if cached is None or usage.cached_tokens is None else cached + usage.cached_tokens,
+    )

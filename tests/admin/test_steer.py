@@ -1,0 +1,201 @@
+"""The admin API against the real gateway."""
+
+import asyncio
+
+import pytest
+
+from tests.http.running_gateway import running_gateway
+from tests.http.scripted_engine import Hold, scripted_engine
+
+V1 = "/concur/v1"
+STATIC = {"law": "static", "law_options": {"window": 1}, "work_conserving": False}
+
+
+async def test_sessions_are_read_paused_put_first_resumed_and_ended() -> None:
+    hold = Hold()
+    async with scripted_engine(script=hold) as engine, running_gateway(engine.url, **STATIC) as gateway:
+        tasks = []
+        for number, key in enumerate("abc"):
+            tasks.append(asyncio.create_task(gateway.chat(key)))
+            await gateway.until(lambda number=number: gateway.snapshot().waiting == number)  # type: ignore[misc]
+            await gateway.until(lambda: gateway.snapshot().in_flight == 1)
+
+        async def steer(how: str, key: str) -> int:
+            answer = await gateway.client.post(f"{V1}/sessions/{how}", json={"session_id": key})
+            return answer.status_code
+
+        listed = (await gateway.client.get(f"{V1}/sessions")).json()
+        assert listed["total"] == 3
+        assert [(row["session_id"], row["state"], row["place"]) for row in listed["sessions"]] == [
+            ("a", "active", None),
+            ("b", "queued", 1),
+            ("c", "queued", 2),
+        ]
+        assert await steer("prioritise", "c") == 200
+        one = (await gateway.client.get(f"{V1}/sessions", params={"session_id": "c"})).json()["sessions"]
+        assert (one[0]["place"], one[0]["preferred"]) == (1, True)
+        assert await steer("pause", "c") == await steer("pause", "b") == 200
+        assert await steer("end", "a") == 200
+        hold.open.set()
+        assert (await tasks[0]).status_code == 200
+        await gateway.until(lambda: gateway.snapshot().in_flight == 0)
+        assert not tasks[1].done()
+        assert not tasks[2].done()
+        assert await steer("resume", "b") == 200
+        assert (await tasks[1]).status_code == 200
+        assert await steer("end", "b") == await steer("resume", "c") == 200
+        assert (await tasks[2]).status_code == 200
+        assert await steer("pause", "nobody") == 404
+        missing = await gateway.client.get(f"{V1}/sessions", params={"session_id": "nobody"})
+        assert missing.json()["error"]["code"] == "no_session"
+
+
+async def test_an_engine_with_many_sessions_hides_no_other_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("concur_proxy.admin.state.MAX_SESSIONS", 5)
+    async with (
+        scripted_engine(models=["m"]) as one,
+        scripted_engine(models=["other"]) as two,
+        running_gateway(one.url, two.url) as gateway,
+    ):
+        await gateway.until(lambda: all(monitor.models is not None for monitor in gateway.app.monitors))
+        for number in range(6):
+            await gateway.chat(f"a{number}")
+        for number in range(2):
+            await gateway.chat(f"b{number}", model="other")
+        state = (await gateway.client.get(f"{V1}/state")).json()
+        assert [row["session_id"] for row in state["sessions"]] == ["a0", "a1", "a2", "b0", "b1"]
+        assert state["sessions_total"] == 8
+
+
+async def test_a_model_that_cannot_be_written_down_does_not_blind_the_page() -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
+        headers = {"x-session-id": "a", "content-type": "application/json"}
+        await gateway.client.post(
+            "/v1/chat/completions", content=b'{"model": "\\ud800", "messages": []}', headers=headers
+        )
+        answer = await gateway.client.get(f"{V1}/state")
+        assert answer.status_code == 200
+        assert [(row["session_id"], row["model"]) for row in answer.json()["sessions"]] == [("a", None)]
+
+
+async def test_a_window_that_is_set_stays_until_it_is_released() -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url, **STATIC) as gateway:
+        await gateway.until(lambda: gateway.app.monitors[0].last_decision is not None)
+        body = {"engine": engine.url, "sessions": 7}
+        answer = await gateway.client.put(f"{V1}/window", json=body)
+        assert answer.json()["window"] == {"sessions": 7, "tokens": None, "by_hand": True}
+        scrapes = engine.scrapes
+        await gateway.until(lambda: engine.scrapes > scrapes + 2)
+        assert gateway.snapshot().window == 7
+        frozen = await gateway.client.put(f"{V1}/window", json={"engine": engine.url})
+        assert frozen.json()["window"]["sessions"] == 7
+        tokens = await gateway.client.put(f"{V1}/window", json={"engine": engine.url, "tokens": 5000})
+        assert tokens.json()["window"] == {"sessions": None, "tokens": 5000, "by_hand": True}
+        decisions = (await gateway.client.get(f"{V1}/state")).json()["decisions"]
+        assert decisions[0]["kind"] == "freeze"
+        assert decisions[0]["reason"] == "set by hand"
+        await gateway.client.request("DELETE", f"{V1}/window", json={"engine": engine.url})
+        await gateway.until(lambda: gateway.snapshot().window == 1)
+
+
+async def test_a_law_is_switched_and_its_options_are_told() -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url, **STATIC) as gateway:
+        body = {"engine": engine.url, "law": "static", "options": {"window": 3}}
+        answer = await gateway.client.put(f"{V1}/law", json=body)
+        assert answer.json()["law"] == {"name": "static", "options": {"window": 3}, "enforced": True}
+        await gateway.until(lambda: gateway.snapshot().window == 3)
+        await gateway.client.put(f"{V1}/law", json={"engine": engine.url, "law": "off"})
+        assert not gateway.app.store.gates[engine.url].is_enforcing
+
+
+async def test_the_settings_law_moves_the_window_again_when_the_other_one_is_released() -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url, **STATIC) as gateway:
+        named = {"engine": engine.url}
+        await gateway.client.put(f"{V1}/law", json={**named, "law": "static", "options": {"window": 3}})
+        await gateway.until(lambda: gateway.snapshot().window == 3)
+        answer = await gateway.client.request("DELETE", f"{V1}/law", json=named)
+        assert answer.json()["law"] == {"name": "static", "options": {"window": 1}, "enforced": True}
+        await gateway.until(lambda: gateway.snapshot().window == 1)
+
+
+async def test_who_only_observes_holds_nobody_under_any_law() -> None:
+    hold = Hold()
+    async with scripted_engine(script=hold) as engine, running_gateway(engine.url, mode="observe", **STATIC) as gateway:
+        tasks = [asyncio.create_task(gateway.chat(key)) for key in "abc"]
+        await gateway.until(lambda: gateway.snapshot().in_flight == 3)
+        assert await gateway.metric("concur_would_hold_total") >= 1
+        await gateway.client.put(f"{V1}/law", json={"engine": engine.url, "law": "aimd"})
+        assert not gateway.app.store.gates[engine.url].is_enforcing
+        hold.open.set()
+        await asyncio.gather(*tasks)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code"),
+    [
+        ("PUT", "window", {"engine": "http://127.0.0.1:9", "sessions": 0}, 400, "wrong_body"),
+        ("PUT", "window", {"engine": "http://127.0.0.1:9", "session": 3}, 400, "wrong_body"),
+        ("PUT", "window", {"engine": "http://127.0.0.1:10", "sessions": 3}, 404, "no_engine"),
+        ("DELETE", "window", {}, 400, "wrong_body"),
+        ("PUT", "law", {"engine": "http://127.0.0.1:9", "law": "tokns"}, 400, "wrong_law"),
+        ("PUT", "law", {"engine": "http://127.0.0.1:9", "law": "static", "options": {"window": 0}}, 400, "wrong_law"),
+        ("POST", "sessions/pause", {"session_id": 7}, 400, "wrong_body"),
+        ("POST", "sessions/pause", {"session_id": "x" * 70_000}, 413, "body_too_large"),
+    ],
+)
+async def test_what_cannot_be_done_is_said(
+    method: str, path: str, body: dict[str, object], status: int, code: str
+) -> None:
+    async with running_gateway("http://127.0.0.1:9") as gateway:
+        answer = await gateway.client.request(method, f"{V1}/{path}", json=body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+
+
+async def test_with_a_key_nothing_is_told_or_done_without_it() -> None:
+    async with running_gateway("http://127.0.0.1:9", admin_key="open sesame") as gateway:
+        described = await gateway.client.get(f"{V1}/openapi.json", headers={"authorization": "Bearer open sesame"})
+        paths = described.json()["paths"]
+        assert {f"{V1}/state", f"{V1}/window", f"{V1}/law", f"{V1}/sessions/prioritise"} <= set(paths)
+        for path, methods in paths.items():
+            for method in methods if path.startswith(V1) and not path.endswith("release") else ():
+                answer = await gateway.client.request(method, path)
+                assert answer.status_code == 401, (method, path)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://["},
+        {"host": "evil.example"},
+        {"x-forwarded-for": "192.0.2.1"},
+        {"forwarded": "for=192.0.2.1"},
+        {"host": "["},
+    ],
+)
+async def test_pages_of_others_in_a_browser_on_this_machine_may_not(headers: dict[str, str]) -> None:
+    async with running_gateway("http://127.0.0.1:9") as gateway:
+        assert (await gateway.client.get(f"{V1}/state", headers=headers)).status_code == 403
+        same = {"origin": gateway.url}
+        assert (await gateway.client.get(f"{V1}/state", headers=same)).status_code == 200
+
+
+async def test_the_key_is_enough_behind_a_proxy_that_writes_its_own_host() -> None:
+    async with running_gateway("http://127.0.0.1:9", admin_key="open sesame") as gateway:
+        headers = {"origin": "https://gateway.example", "authorization": "bearer open sesame", "x-real-ip": "192.0.2.1"}
+        assert (await gateway.client.get(f"{V1}/state", headers=headers)).status_code == 200
+        del headers["authorization"]
+        assert (await gateway.client.get(f"{V1}/state", headers=headers)).status_code == 401
+
+
+async def test_the_page_may_load_nothing_from_elsewhere() -> None:
+    async with running_gateway("http://127.0.0.1:9") as gateway:
+        for path in ("/concur/", "/concur/page.js", "/concur/charts.js", "/concur/page.css"):
+            answer = await gateway.client.get(path)
+            assert answer.status_code == 200
+            assert answer.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
+            assert "http" not in answer.text.replace("http://www.w3.org/2000/svg", "").replace(
+                "http://host", ""
+            ).replace("HTTP", "")
+        assert (await gateway.client.get("/concur")).headers["location"] == "/concur/"

@@ -1,0 +1,62 @@
+from concur_proxy.admission.session import SessionState
+from concur_proxy.coordination.protocol.leader import Leader
+from concur_proxy.coordination.protocol.messages import Arrive, Claim, Finish, Join
+from concur_proxy.coordination.protocol.replica import Replica
+from tests.coordination.fleets import make_fleet
+
+
+def claim(number: int, key: str) -> Claim:
+    return Claim(
+        number=number,
+        key=key,
+        body_bytes=400,
+        model=None,
+        avoid=None,
+        rank=None,
+        engine="",
+        hold_s=60.0,
+        waited_s=0.0,
+    )
+
+
+def finish(number: int) -> Finish:
+    return Finish(
+        number=number,
+        prompt_tokens=None,
+        completion_tokens=None,
+        cached_tokens=None,
+        first_token_s=None,
+        client_gone=False,
+    )
+
+
+def test_a_request_that_ended_though_it_is_held_here_waits_no_more() -> None:
+    # its replica acted upon what it was told before the two lost sight of each other
+    leader = Leader(make_fleet(window=1.0))
+    leader.receive("r", Join(join=1, claims=()), now=0.0)
+    leader.receive("r", Arrive(claim=claim(1, "s")), now=0.0)
+    leader.receive("r", Arrive(claim=claim(2, "t")), now=0.0)
+    leader.receive("r", finish(2), now=1.0)
+    assert leader.fleet.gates["a"].snapshot().held == 0
+    leader.receive("r", finish(1), now=2.0)
+    assert leader.fleet.gates["a"].snapshot().in_flight == 0
+
+
+def test_a_replica_hears_where_its_session_stood_when_the_request_came() -> None:
+    leader, replica = Leader(make_fleet(window=1.0)), Replica()
+    leader.receive("r", replica.join(now=0.0), now=0.0)
+    found = []
+    for now, key in enumerate("aab"):
+        ticket, message = replica.arrive(key, now=now, deadline=60.0, body_bytes=400)
+        replica.receive([told for _, told in leader.receive("r", message, now=now)], now=now)
+        found.append((ticket.is_in_flight, ticket.found))
+        done = replica.finish(
+            ticket, prompt_tokens=None, completion_tokens=None, cached_tokens=None, client_gone=key == "a"
+        )
+        assert done is not None
+        leader.receive("r", done, now=now)
+    assert found == [
+        (True, SessionState.QUEUED),
+        (True, SessionState.PAUSED),
+        (True, SessionState.QUEUED),
+    ]

@@ -1,0 +1,251 @@
+import asyncio
+
+import pytest
+
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.coordination.admitter import Admitter
+from concur_proxy.coordination.backends.memory import MemoryStore
+from tests.coordination.fleets import make_fleet
+from tests.coordination.virtual_time import in_virtual_time, virtual_loop
+
+
+class CountingStore(MemoryStore):
+    """Counts how often time was let pass."""
+
+    expiries = 0
+
+    def expire(self) -> None:
+        """As the store does, and one more."""
+        self.expiries += 1
+        super().expire()
+
+
+class Scene:
+    """An admitter over one gate with one place, in the loop's time."""
+
+    def __init__(self, *, lease_s: float = 1000.0) -> None:
+        self.clock = virtual_loop().time
+        self.store = CountingStore(make_fleet(window=1.0, lease_s=lease_s), self.clock)
+        self.admitter = Admitter(self.store, self.clock)
+        self.began = self.clock()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return self.clock() - self.began
+
+
+@in_virtual_time
+async def test_a_request_with_a_place_does_not_wait() -> None:
+    scene = Scene()
+    ticket = await scene.admitter.arrive("s", hold_s=10, body_bytes=0)
+    assert ticket.outcome is Outcome.ADMITTED
+    assert await scene.admitter.wait(ticket)
+    assert scene.admitter.parked == 0
+    assert scene.elapsed == 0
+
+
+@in_virtual_time
+async def test_a_held_request_sleeps_until_a_place_is_free() -> None:
+    scene = Scene()
+    first = await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
+    second = await scene.admitter.arrive("t", hold_s=50, body_bytes=0)
+    waiting = asyncio.create_task(scene.admitter.wait(second))
+    await asyncio.sleep(7)
+    assert not waiting.done()
+    assert scene.admitter.parked == 1
+    scene.admitter.finish(first, client_gone=True)
+    assert await waiting
+    assert second.outcome is Outcome.ADMITTED
+    assert second.held_s == 7
+    assert scene.admitter.parked == 0
+
+
+@in_virtual_time
+async def test_a_hold_ends_at_its_deadline_to_the_second() -> None:
+    scene = Scene()
+    await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
+    held = await scene.admitter.arrive("t", hold_s=12.5, body_bytes=0)
+    assert await scene.admitter.wait(held)
+    assert held.outcome is Outcome.HOLD_TIMEOUT
+    assert scene.elapsed == pytest.approx(12.5)
+
+
+@in_virtual_time
+async def test_an_earlier_deadline_re_arms_the_timer_and_a_later_one_waits_for_its_turn() -> None:
+    scene = Scene()
+    await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
+    ends: dict[str, float] = {}
+
+    async def hold(key: str, hold_s: float) -> None:
+        ticket = await scene.admitter.arrive(key, hold_s=hold_s, body_bytes=0)
+        await scene.admitter.wait(ticket)
+        ends[key] = scene.elapsed
+
+    await asyncio.gather(hold("late", 30.0), hold("early", 10.0), hold("later", 40.0), hold("next", 20.0))
+    assert ends == pytest.approx({"early": 10.0, "next": 20.0, "late": 30.0, "later": 40.0})
+
+
+@in_virtual_time
+async def test_nothing_happens_between_two_deadlines() -> None:
+    scene = Scene()
+    await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
+    held = [await scene.admitter.arrive(f"t{n}", hold_s=30.0 * (n + 1), body_bytes=0) for n in range(3)]
+    slept = virtual_loop().waits
+    await asyncio.gather(*(scene.admitter.wait(ticket) for ticket in held))
+    assert scene.elapsed == pytest.approx(90)
+    assert scene.store.expiries == 3
+    assert virtual_loop().waits - slept == 3
+
+
+@in_virtual_time
+async def test_a_deadline_whose_ticket_is_gone_costs_one_look_and_the_next_is_kept() -> None:
+    scene = Scene()
+    await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
+    gone = await scene.admitter.arrive("t", hold_s=10, body_bytes=0)
+    held = await scene.admitter.arrive("u", hold_s=20, body_bytes=0)
+    scene.admitter.finish(gone)
+    assert gone.outcome is Outcome.CLIENT_GONE
+    assert await scene.admitter.wait(held)
+    assert scene.elapsed == pytest.approx(20)
+    assert scene.store.expiries == 2
+
+
+@in_virtual_time
+async def test_the_timer_goes_on_with_a_store_that_tells_nothing_when_nothing_is_decided() -> None:
+    class Taciturn(MemoryStore):
+        def expire(self) -> None:
+            decided = self._fleet.expire(now=self._clock())
+            if decided:
+                self._tell(decided)
+
+    clock = virtual_loop().time
+    admitter = Admitter(Taciturn(make_fleet(), clock), clock)
+    await admitter.arrive("s", hold_s=50, body_bytes=0)
+    gone = await admitter.arrive("t", hold_s=10, body_bytes=0)
+    held = await admitter.arrive("u", hold_s=20, body_bytes=0)
+    admitter.finish(gone)
+    assert await admitter.wait(held)
+    assert held.outcome is Outcome.HOLD_TIMEOUT
+
+
+@in_virtual_time
+async def test_a_lapsed_lease_hands_the_place_on_without_any_event() -> None:
+    scene = Scene(lease_s=3.0)
+    first = await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
+    scene.admitter.finish(first)
+    second = await scene.admitter.arrive("t", hold_s=50, body_bytes=0)
+    assert await scene.admitter.wait(second)
+    assert second.outcome is Outcome.ADMITTED
+    assert scene.elapsed == pytest.approx(3.0)
+
+
+@in_virtual_time
+async def test_a_deadline_in_the_past_ends_the_hold_at_once_and_does_not_spin() -> None:
+    scene = Scene()
+    await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
+    late = await scene.admitter.arrive("t", hold_s=-5, body_bytes=0)
+    assert await scene.admitter.wait(late)
+    assert late.outcome is Outcome.HOLD_TIMEOUT
+    await asyncio.sleep(1)
+    assert scene.store.expiries == 1
+
+
+@in_virtual_time
+async def test_a_wait_with_a_time_out_can_be_taken_up_again() -> None:
+    scene = Scene()
+    first = await scene.admitter.arrive("s", hold_s=500, body_bytes=0)
+    held = await scene.admitter.arrive("t", hold_s=500, body_bytes=0)
+    assert not await scene.admitter.wait(held, timeout_s=15)
+    assert not await scene.admitter.wait(held, timeout_s=15)
+    assert scene.elapsed == pytest.approx(30)
+    assert scene.admitter.parked == 1
+    scene.admitter.finish(first, client_gone=True)
+    assert await scene.admitter.wait(held, timeout_s=15)
+    assert scene.elapsed == pytest.approx(30)
+    assert scene.admitter.parked == 0
+
+
+@in_virtual_time
+async def test_a_cancelled_wait_leaves_a_ticket_that_can_be_abandoned() -> None:
+    scene = Scene()
+    first = await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
+    gone = await scene.admitter.arrive("t", hold_s=50, body_bytes=0)
+    held = await scene.admitter.arrive("u", hold_s=50, body_bytes=0)
+    waiting = asyncio.create_task(scene.admitter.wait(gone))
+    await asyncio.sleep(1)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert gone.is_held
+    assert scene.admitter.parked == 0
+    scene.admitter.finish(gone)
+    assert gone.outcome is Outcome.CLIENT_GONE
+    scene.admitter.finish(first, client_gone=True)
+    assert held.outcome is Outcome.ADMITTED
+
+
+@in_virtual_time
+async def test_a_client_that_goes_between_two_waits_leaves_nothing_parked() -> None:
+    scene = Scene()
+    await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
+    held = await scene.admitter.arrive("t", hold_s=50, body_bytes=0)
+    assert not await scene.admitter.wait(held, timeout_s=1)
+    scene.admitter.finish(held)
+    assert scene.admitter.parked == 0
+
+
+@in_virtual_time
+async def test_a_decision_in_the_moment_of_a_cancellation_is_not_lost() -> None:
+    scene = Scene()
+    first = await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
+    held = await scene.admitter.arrive("t", hold_s=50, body_bytes=0)
+    waiting = asyncio.create_task(scene.admitter.wait(held))
+    await asyncio.sleep(1)
+    scene.admitter.finish(first, client_gone=True)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert held.is_in_flight
+    scene.admitter.finish(held, client_gone=True)
+    assert not held.is_in_flight
+    assert scene.store.gates["a"].snapshot().in_flight == 0
+
+
+@in_virtual_time
+async def test_a_drain_wakes_everybody_at_once() -> None:
+    scene = Scene()
+    await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
+    held = [await scene.admitter.arrive(f"t{n}", hold_s=50, body_bytes=0) for n in range(100)]
+    waiting = [asyncio.create_task(scene.admitter.wait(ticket)) for ticket in held]
+    await asyncio.sleep(1)
+    scene.store.drain()
+    assert await asyncio.gather(*waiting) == [True] * 100
+    assert {ticket.outcome for ticket in held} == {Outcome.DRAINING}
+    assert scene.admitter.parked == 0
+    assert scene.elapsed == pytest.approx(1)
+
+
+@in_virtual_time
+async def test_the_end_of_a_session_frees_its_place() -> None:
+    scene = Scene()
+    first = await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
+    scene.admitter.finish(first)
+    held = await scene.admitter.arrive("t", hold_s=50, body_bytes=0)
+    assert not scene.admitter.end("nobody")
+    assert scene.admitter.end("s")
+    assert held.outcome is Outcome.ADMITTED
+
+
+@in_virtual_time
+async def test_after_close_no_time_passes_whatever_happens() -> None:
+    scene = Scene()
+    await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
+    held = await scene.admitter.arrive("t", hold_s=10, body_bytes=0)
+    scene.admitter.close()
+    scene.admitter.close()
+    later = await scene.admitter.arrive("u", hold_s=5, body_bytes=0)
+    await asyncio.sleep(100)
+    assert held.is_held
+    assert later.is_held
+    assert scene.store.expiries == 0

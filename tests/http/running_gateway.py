@@ -1,0 +1,101 @@
+"""The real gateway under the real server, in the test's event loop."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import httpx
+import uvicorn
+
+from concur_proxy.admission.snapshot import GateSnapshot
+from concur_proxy.server.app import GatewayApp
+from concur_proxy.server.serve import server_config
+from concur_proxy.settings.gateway import GatewaySettings
+
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Without certificates, which take 0.1 s to read."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which stops when it is told to and not at a tick: half a minute over all tests."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.stop = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.stop.wait()
+
+
+class RunningGateway:
+    """A gateway that listens, and what a test may look at."""
+
+    def __init__(self, app: GatewayApp, url: str) -> None:
+        self.app = app
+        self.url = url
+        self.client = httpx.AsyncClient(base_url=url, timeout=60, trust_env=False, verify=_NO_TLS)
+
+    def snapshot(self, number: int = 0) -> GateSnapshot:
+        """The gate of the n-th engine."""
+        monitor = self.app.monitors[number]
+        return self.app.store.gates[monitor.engine].snapshot()
+
+    async def until(self, condition: Callable[[], bool], what: str = "condition") -> None:
+        """Wait for what an event will bring about; fails after 30 s."""
+        async with asyncio.timeout(30):
+            while not condition():
+                await asyncio.sleep(0.005)
+        assert condition(), what
+
+    async def settled(self, number: int = 0) -> None:
+        """Wait until nothing is held or in flight at the n-th engine; fails after 30 s."""
+
+        def is_settled() -> bool:
+            now = self.snapshot(number)
+            return now.in_flight == now.held == now.waiting == 0
+
+        await self.until(is_settled, "nothing held or in flight")
+
+    async def chat(self, session: str | None = None, **extra: object) -> httpx.Response:
+        """A chat completion of this session."""
+        headers = {} if session is None else {"x-session-id": session}
+        body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], **extra}
+        return await self.client.post("/v1/chat/completions", json=body, headers=headers)
+
+    async def metric(self, name: str, **labels: str) -> float:
+        """The value of one series of the gateway's own metrics; 0 when it is absent."""
+        wanted = set(labels.items())
+        for line in (await self.client.get("/metrics")).text.splitlines():
+            series, _, value = line.rpartition(" ")
+            if series.partition("{")[0] == name and all(f'{key}="{text}"' in series for key, text in wanted):
+                return float(value)
+        return 0.0
+
+
+@asynccontextmanager
+async def running_gateway(*engines: str, **settings: object) -> AsyncIterator[RunningGateway]:
+    """A gateway before these engines; scrapes often, so that tests are quick."""
+    values: dict[str, object] = {"scrape_interval_s": 0.05, "stale_after_s": 5.0, **settings}
+    app = GatewayApp(GatewaySettings(engine=engines, port=0, **values))  # type: ignore[arg-type]
+    async with running_app(app) as gateway:
+        yield gateway
+
+
+@asynccontextmanager
+async def running_app(app: GatewayApp) -> AsyncIterator[RunningGateway]:
+    """This gateway under the real server."""
+    server = _Server(server_config(app, app.settings))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        assert not serving.done(), "the gateway did not start"
+        await asyncio.sleep(0.005)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    gateway = RunningGateway(app, f"http://127.0.0.1:{port}")
+    try:
+        yield gateway
+    finally:
+        await gateway.client.aclose()
+        server.stop.set()
+        await serving

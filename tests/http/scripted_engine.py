@@ -1,0 +1,261 @@
+"""A real HTTP server on loopback that answers as a test scripts it, down to dying in the middle of a byte stream."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from concur_proxy.monitoring.pool import USER_AGENT
+
+METRICS = """\
+# TYPE vllm:kv_cache_usage_perc gauge
+vllm:kv_cache_usage_perc{{engine="0",model_name="m"}} {usage}
+# TYPE vllm:num_requests_running gauge
+vllm:num_requests_running{{engine="0",model_name="m"}} {running}
+# TYPE vllm:num_requests_waiting gauge
+vllm:num_requests_waiting{{engine="0",model_name="m"}} {waiting}
+# TYPE vllm:prefix_cache_queries_total counter
+vllm:prefix_cache_queries_total{{engine="0",model_name="m"}} {queries}
+# TYPE vllm:prefix_cache_hits_total counter
+vllm:prefix_cache_hits_total{{engine="0",model_name="m"}} {hits}
+# TYPE vllm:num_preemptions_total counter
+vllm:num_preemptions_total{{engine="0",model_name="m"}} 0
+# TYPE vllm:cache_config_info gauge
+vllm:cache_config_info{{block_size="16",engine="0",num_gpu_blocks="{blocks}"}} 1
+"""
+
+
+@dataclass(slots=True, kw_only=True)
+class Received:
+    """A request as it arrived."""
+
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """The first header of this name, in any case."""
+        return next((value for key, value in self.headers if key.lower() == name), None)
+
+
+class Exchange:
+    """The engine's side of one request."""
+
+    def __init__(self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.request = request
+        self._reader = reader
+        self._writer = writer
+
+    async def send(self, data: bytes) -> None:
+        """Raw bytes."""
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def json(self, value: object, *, status: str = "200 OK", headers: str = "") -> None:
+        """A whole JSON answer."""
+        body = json.dumps(value).encode()
+        head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n{headers}\r\n"
+        await self.send(head.encode() + body)
+
+    async def start_stream(self) -> None:
+        """The head of a chunked event stream."""
+        await self.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+
+    async def chunk(self, data: bytes) -> None:
+        """One HTTP chunk; empty ends the body."""
+        await self.send(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def die(self) -> None:
+        """Reset the connection."""
+        self._writer.transport.abort()
+
+    async def client_left(self) -> None:
+        """Wait until the other side closes."""
+        while await self._reader.read(65536):
+            pass
+
+
+Script = Callable[[Exchange], Awaitable[None]]
+
+
+def answer(text: str = "hello", *, prompt_tokens: int = 10, completion_tokens: int = 5) -> dict[str, object]:
+    """A chat completion."""
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "model": "m",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+        "usage": {
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": completion_tokens,
+            "total_tokens": prompt_tokens + completion_tokens,
+        },
+    }
+
+
+def model_list(*names: str) -> dict[str, object]:
+    """An answer to GET /v1/models."""
+    return {"object": "list", "data": [{"id": name, "object": "model", "owned_by": "test"} for name in names]}
+
+
+async def answer_at_once(exchange: Exchange) -> None:
+    """The default script."""
+    await exchange.json(answer())
+
+
+@dataclass(slots=True, kw_only=True)
+class ScriptedEngine:
+    """What the engine does, changeable while it runs, and what it has seen."""
+
+    script: Script = answer_at_once
+    usage: float = 0.1
+    running: int = 0
+    waiting: int = 1
+    """One by default, so that the work-conserving rule admits nobody unasked."""
+    queries: int = 0
+    hits: int = 0
+    blocks: str = "1000"
+    metrics: str | None = None
+    """The whole of `/metrics`, in the place of the values above."""
+    metrics_status: str = "200 OK"
+    metrics_script: Script | None = None
+    """Answers scrapes, in the place of all of the above."""
+    scrapes: int = 0
+    models: Sequence[str] | None = None
+    """What it tells the gateway that it serves; None: it has no such list."""
+    key: str | None = None
+    """Whoever wants to know its models must have this key."""
+    health: str = "200 OK"
+    """The status of its health check."""
+    received: list[Received] = field(default_factory=list)
+    """Requests other than the gateway's own."""
+    in_flight: int = 0
+    most_in_flight: int = 0
+    url: str = ""
+    _server: asyncio.Server | None = None
+    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    async def start(self, port: int = 0) -> None:
+        """Listen on `port`."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def stop(self) -> None:
+        """Close the port and every connection."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+            for writer in list(self._writers):
+                writer.transport.abort()
+            await server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None:  # accepted just before the stop
+            writer.transport.abort()
+            return
+        self._writers.add(writer)
+        try:
+            while (request := await _read_request(reader)) is not None:
+                await self._answer(Exchange(request, reader, writer))
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self._writers.discard(writer)
+            writer.transport.abort()
+
+    async def _answer(self, exchange: Exchange) -> None:
+        if exchange.request.target == "/metrics":
+            self.scrapes += 1
+            if self.metrics_script is not None:
+                await self.metrics_script(exchange)
+                return
+            body = self.metrics_text().encode()
+            head = f"HTTP/1.1 {self.metrics_status}\r\ncontent-type: text/plain\r\ncontent-length: {len(body)}\r\n\r\n"
+            await exchange.send(head.encode() + body)
+            return
+        if exchange.request.header("user-agent") == USER_AGENT:
+            await self._tell(exchange)
+            return
+        self.received.append(exchange.request)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await self.script(exchange)
+        finally:
+            self.in_flight -= 1
+
+    async def _tell(self, exchange: Exchange) -> None:
+        """Answer a question of the gateway's own."""
+        if exchange.request.target == "/v1/models" and self.key is not None and not self._has_key(exchange.request):
+            await exchange.json({"error": "Unauthorized"}, status="401 Unauthorized")
+        elif exchange.request.target == "/v1/models" and self.models is not None:
+            await exchange.json(model_list(*self.models))
+        elif exchange.request.target == "/health":
+            await exchange.json({}, status=self.health)
+        else:
+            await exchange.json({"detail": "Not Found"}, status="404 Not Found")
+
+    def _has_key(self, request: Received) -> bool:
+        return request.header("authorization") == f"Bearer {self.key}"
+
+    def metrics_text(self) -> str:
+        """The exposition as it would be scraped now."""
+        if self.metrics is not None:
+            return self.metrics
+        return METRICS.format(
+            usage=self.usage,
+            running=self.running,
+            waiting=self.waiting,
+            queries=self.queries,
+            hits=self.hits,
+            blocks=self.blocks,
+        )
+
+
+async def _read_request(reader: asyncio.StreamReader) -> Received | None:
+    head = await reader.readuntil(b"\r\n\r\n") if not reader.at_eof() else b""
+    if not head:
+        return None
+    first, *lines = head.decode("latin-1").split("\r\n")[:-2]
+    method, target, _ = first.split(" ")
+    headers = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+    length = next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
+    body = await reader.readexactly(length)
+    return Received(method=method, target=target, headers=headers, body=body)
+
+
+class Hold:
+    """A script that answers nobody until it is opened."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+
+    async def __call__(self, exchange: Exchange) -> None:
+        await self.open.wait()
+        await exchange.json(answer())
+
+
+def sessions(engine: ScriptedEngine) -> list[str | None]:
+    """Whose requests it has got, in order."""
+    return [request.header("x-session-id") for request in engine.received]
+
+
+def answers(status: str, body: bytes, headers: bytes = b"") -> Script:
+    async def script(exchange: Exchange) -> None:
+        head = b"HTTP/1.1 %b\r\ncontent-length: %d\r\n%b\r\n" % (status.encode(), len(body), headers)
+        await exchange.send(head + body)
+
+    return script
+
+
+@asynccontextmanager
+async def scripted_engine(**values: object) -> AsyncIterator[ScriptedEngine]:
+    """A running engine."""
+    engine = ScriptedEngine(**values)  # type: ignore[arg-type]
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.stop()

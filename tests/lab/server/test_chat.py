@@ -1,0 +1,81 @@
+import pytest
+
+from concur_proxy.lab.server.chat import BadRequest, read_chat
+from concur_proxy.lab.server.options import EmulatorOptions
+
+OPTIONS = EmulatorOptions(capacity_tokens=1024, block_tokens=4)
+MESSAGES = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hello"}]
+
+
+def ask(**body: object) -> dict[str, object]:
+    return {"model": "emulated", "messages": MESSAGES, **body}
+
+
+def test_an_answer_taken_into_the_history_is_where_the_cache_has_it() -> None:
+    first = read_chat(ask(max_tokens=8), OPTIONS)
+    history = [*MESSAGES, {"role": "assistant", "content": first.text}, {"role": "user", "content": "and now?"}]
+    second = read_chat(ask(messages=history), OPTIONS)
+    assert second.request.keys[: len(first.request.keys)] == first.request.keys
+
+
+def test_a_whole_answer_has_its_usage() -> None:
+    chat = read_chat(ask(max_tokens=3), OPTIONS)
+    chat.request.generated, chat.request.cached_tokens = 3, 4
+    answer = chat.answer()
+    assert answer["choices"][0]["message"] == {"role": "assistant", "content": chat.text}
+    assert answer["choices"][0]["finish_reason"] == "length"
+    prompt = chat.request.prompt_tokens
+    assert answer["usage"] == {
+        "prompt_tokens": prompt,
+        "completion_tokens": 3,
+        "total_tokens": prompt + 3,
+        "prompt_tokens_details": {"cached_tokens": 4},
+    }
+
+
+def test_what_the_cache_held_is_told_only_where_switched_on() -> None:
+    chat = read_chat(ask(), EmulatorOptions(cached_tokens=False))
+    assert chat.answer()["usage"]["prompt_tokens_details"] is None
+
+
+def test_the_events_together_are_the_answer() -> None:
+    chat = read_chat(ask(max_tokens=5, stream=True), OPTIONS)
+    events = [chat.first_event(), chat.event(0, 2), chat.event(2, 5)]
+    deltas = [event["choices"][0]["delta"].get("content", "") for event in events]
+    assert "".join(deltas) == chat.text
+    assert [event["choices"][0]["finish_reason"] for event in events] == [None, None, "length"]
+    assert chat.usage_event()["choices"] == []
+
+
+def test_length_and_usage_are_as_asked() -> None:
+    assert read_chat(ask(max_completion_tokens=7, max_tokens=9), OPTIONS).request.output_tokens == 7
+    unlimited = read_chat(ask(), OPTIONS)
+    assert (unlimited.request.output_tokens, unlimited.finish_reason) == (OPTIONS.answer_tokens, "stop")
+    assert not read_chat(ask(stream=True), OPTIONS).tells_usage
+    assert read_chat(ask(stream=True, stream_options={"include_usage": True}), OPTIONS).tells_usage
+
+
+def test_parts_and_tool_calls_count_as_content() -> None:
+    parts = [{"role": "user", "content": [{"type": "text", "text": "hello"}]}]
+    plain = [{"role": "user", "content": "hello"}]
+    calls = [{"role": "user", "content": "hello", "tool_calls": [{"id": "1"}]}]
+    keys = [read_chat(ask(messages=messages), OPTIONS).request.keys for messages in (parts, plain, calls)]
+    assert keys[0] == keys[1] != keys[2]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        ([], 400, "must be a JSON object"),
+        (ask(model="other"), 404, "`other` does not exist"),
+        ({"messages": []}, 400, "at least one message"),
+        ({"messages": ["hi"]}, 400, "an object with a role"),
+        (ask(max_tokens=True), 400, "max_tokens must be at least 1"),
+        (ask(max_tokens=-1), 400, "max_tokens must be at least 1"),
+        (ask(max_tokens=2000), 400, "maximum context length is 1024"),
+    ],
+)
+def test_what_an_engine_would_refuse_is_refused(body: object, status: int, message: str) -> None:
+    with pytest.raises(BadRequest, match=message) as caught:
+        read_chat(body, OPTIONS)
+    assert caught.value.body()["error"]["code"] == status

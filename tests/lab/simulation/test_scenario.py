@@ -1,0 +1,36 @@
+from itertools import islice
+from random import Random
+
+from concur_proxy.lab.simulation.scenario import AtOnce, Poisson, Population, Scenario, Waves
+from concur_proxy.lab.simulation.scenarios import SCENARIOS
+from tests.lab.simulation.small import small
+
+
+def test_the_same_seed_is_the_same_load_and_another_is_another() -> None:
+    scenario = small()
+    assert list(scenario.plans(Random(1))) == list(scenario.plans(Random(1)))
+    assert list(scenario.plans(Random(1))) != list(scenario.plans(Random(2)))
+
+
+def test_arrivals_are_as_they_are_called() -> None:
+    random = Random(1)
+    assert list(islice(AtOnce().times(random), 3)) == [0.0, 0.0, 0.0]
+    assert list(islice(Waves(size=2, every_s=10).times(random), 5)) == [0.0, 0.0, 10.0, 10.0, 20.0]
+    times = list(islice(Poisson(per_s=2.0).times(random), 2_000))
+    assert times == sorted(times)
+    assert 900 < times[-1] < 1_100
+
+
+def test_populations_are_mixed_in_the_order_of_their_start_and_share_no_tokens() -> None:
+    populations = [Population(agents=5), Population(agents=5, arrivals=Poisson(per_s=1.0), tenant="chat")]
+    plans = list(Scenario(name="x", summary="", populations=populations).plans(Random(1)))
+    assert [plan.start_s for plan in plans] == sorted(plan.start_s for plan in plans)
+    assert len({plan.number for plan in plans}) == len(plans) == 10
+    assert {plan.shared_id for plan in plans if plan.tenant == "chat"} == {1}
+
+
+def test_no_context_of_the_suite_outgrows_half_the_cache() -> None:
+    for scenario in SCENARIOS.values():
+        for plan in islice(scenario.plans(Random(1)), 200):
+            assert plan.turns
+            assert plan.context_tokens <= scenario.shape.capacity_tokens // 2

@@ -1,0 +1,26 @@
+import pytest
+
+from concur_proxy.lab.simulation.policy import BEST_STATIC, CAPS, POLICIES
+from concur_proxy.lab.simulation.suite import Suite, summary, tabulate
+from tests.lab.simulation.small import small
+
+
+def test_it_runs_every_policy_in_every_scenario_with_every_seed() -> None:
+    suite = Suite(scenarios=[small(agents=6)], policies=[POLICIES["off"], POLICIES["tokens"]], seeds=[1, 2])
+    results = list(suite.results(processes=2))
+    assert {(result.policy, result.seed) for result in results} == {(p, s) for p in ("off", "tokens") for s in (1, 2)}
+    rows = tabulate(suite, results)
+    assert [row.policy for row in rows] == ["off", "tokens"]
+    assert rows[0].relative == 1.0
+
+
+def test_the_best_cap_is_the_yardstick_or_none_where_that_is_better() -> None:
+    suite = Suite(scenarios=[small(agents=30)], policies=[POLICIES["off"], POLICIES["tokens"]], seeds=[1], sweeps=True)
+    results = list(suite.results(processes=1))
+    assert len(results) == 2 + len(CAPS)
+    rows = {row.policy: row for row in tabulate(suite, results)}
+    caps = [result.makespan_s for result in results if result.policy.startswith("static-")]
+    assert rows[BEST_STATIC].makespan_s == min(caps)
+    assert min(rows[BEST_STATIC].relative, rows["off"].relative) == pytest.approx(1.0)
+    mean, worst = summary(list(rows.values()))["tokens"]
+    assert mean == pytest.approx(worst) == pytest.approx(rows["tokens"].relative)

@@ -1,0 +1,64 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from concur_proxy.lab.simulation.experiment import Experiment
+from concur_proxy.lab.simulation.policy import POLICIES
+from concur_proxy.lab.simulation.trace import TraceProblem, scenario_of
+
+
+def _line(session: str, at: float, prompt: int, completion: int, duration: float = 2.0) -> str:
+    return json.dumps(
+        {
+            "session": session,
+            "turn": 0,
+            "at": at,
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "cached_tokens": None,
+            "held_s": 0.0,
+            "duration_s": duration,
+        }
+    )
+
+
+def test_a_trace_becomes_agents(tmp_path: Path) -> None:
+    path = tmp_path / "load.jsonl"
+    lines = [_line("b", 4.0, 50, 10), _line("a", 1.0, 100, 20), _line("a", 6.5, 180, 30), _line("a", 9.0, 190, 5)]
+    path.write_text("\n".join(lines) + "\n")
+    scenario = scenario_of(path)
+    (population,) = scenario.populations
+    first, second = population.plans(None, kind=0, numbers=iter(()), most_tokens=0)  # type: ignore[arg-type]
+    assert (first.start_s, second.start_s) == (1.0, 4.0)
+    turns = [(turn.new_tokens, turn.answer_tokens, turn.gap_s) for turn in first.turns]
+    # the third prompt was shorter than the history: it had been compacted
+    assert turns == [(100, 20, 3.5), (60, 30, 0.5), (1, 5, 0.0)]
+    assert Experiment(scenario, POLICIES["tokens"], 1).run().requests == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "no request"),
+        ("{}\n", "line 1 is no request"),
+        (_line("a", 0.0, 1, 1) + "\nnonsense\n", "line 2 is no request"),
+        ('{"session": "a", "at": "soon"}', "line 1"),
+        ("[1]", "line 1"),
+    ],
+)
+def test_what_is_no_trace_is_told_in_a_line(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text(text)
+    with pytest.raises(TraceProblem, match=says) as problem:
+        scenario_of(path)
+    assert "\n" not in str(problem.value)
+
+
+def test_a_missing_file_and_a_session_too_large_are_told(tmp_path: Path) -> None:
+    with pytest.raises(TraceProblem, match="cannot be read"):
+        scenario_of(tmp_path / "none")
+    path = tmp_path / "x.jsonl"
+    path.write_text(_line("a", 0.0, 5_000, 10))
+    with pytest.raises(TraceProblem, match="larger --capacity-tokens"):
+        scenario_of(path, capacity_tokens=2_000)

@@ -1,0 +1,434 @@
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import pytest
+
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.ticket import Ticket
+from concur_proxy.control.governor import GovernorOptions, WindowGovernor
+from concur_proxy.control.law import ControlLaw, Decision, DecisionKind
+from concur_proxy.control.laws import aimd
+from concur_proxy.control.options import OptionValue
+from concur_proxy.control.signal import CongestionSignal
+from concur_proxy.coordination.backends.memory import MemoryStore
+from concur_proxy.engines.rates import SignalRates
+from concur_proxy.engines.sample import EngineSample
+from concur_proxy.monitoring.circuit import CircuitState
+from concur_proxy.monitoring.monitor import EngineMonitor
+from tests.coordination.fleets import make_fleet
+
+REFUSED = "http://a/metrics: connection refused"
+
+
+class Scene:
+    """A monitor of engine `a` with the paper's law over a real gate, and a clock that the test moves."""
+
+    def __init__(
+        self, law: ControlLaw | None = None, *, engines: tuple[str, ...] = ("a",), **options: OptionValue
+    ) -> None:
+        self.now = 100.0
+        settings: Mapping[str, OptionValue] = {"initial": 8.0, **options}
+        self.law = law or aimd.build(settings)
+        self.store = MemoryStore(make_fleet(engines=engines, window=self.law.window), lambda: self.now)
+        governor = WindowGovernor(
+            law=self.law,
+            options=GovernorOptions(stale_after_s=5.0, fail_open_after_s=15.0, fallback_window=64.0),
+            now=self.now,
+        )
+        self.monitor = EngineMonitor(engine="a", store=self.store, governor=governor, clock=lambda: self.now)
+        self._rates = SignalRates()
+        self._sample = EngineSample(
+            at=self.now,
+            dialect="vllm",
+            kv_usage=0.3,
+            running=1,
+            waiting=1,
+            capacity_tokens=8192,
+            prefix_queries=1000.0,
+            prefix_hits=500.0,
+            preemptions=0.0,
+            started_at=1.0,
+        )
+
+    @property
+    def window(self) -> float:
+        """The gate's window."""
+        return self.store.gates["a"].snapshot().window
+
+    def sample(
+        self,
+        *,
+        after_s: float = 1.0,
+        kv_usage: float | None = 0.3,
+        waiting: int | None = 1,
+        queried: float = 0.0,
+        hit: float = 0.0,
+        preempted: float = 0.0,
+        started_at: float = 1.0,
+    ) -> None:
+        """A reading, so much later than the last."""
+        self.now += after_s
+        last = self._sample
+        assert last.prefix_queries is not None
+        assert last.prefix_hits is not None
+        assert last.preemptions is not None
+        self._sample = replace(
+            last,
+            at=self.now,
+            kv_usage=kv_usage,
+            waiting=waiting,
+            prefix_queries=last.prefix_queries + queried,
+            prefix_hits=last.prefix_hits + hit,
+            preemptions=last.preemptions + preempted,
+            started_at=started_at,
+        )
+        self.monitor.on_sample(self._rates.advance(self._sample), self._sample)
+
+    def thrash(self) -> None:
+        """A reading of congestion by the paper's rule."""
+        self.sample(kv_usage=0.9, queried=1000.0, hit=50.0)
+
+    def fail(self, *, after_s: float = 1.0, reason: str = REFUSED, reachable: bool | None = None) -> None:
+        """A scrape without an answer."""
+        self.now += after_s
+        self.monitor.on_failure(reason, reachable=reachable)
+
+    async def arrive(self, key: str) -> Ticket:
+        """A request."""
+        return await self.store.arrive(key, deadline=self.now + 500, body_bytes=400)
+
+
+async def test_the_law_sees_the_signals_and_the_gate_and_its_window_is_the_gates() -> None:
+    seen: list[CongestionSignal] = []
+
+    class Spy(aimd.Aimd):
+        def on_signal(self, signal: CongestionSignal) -> Decision:
+            seen.append(signal)
+            return super().on_signal(signal)
+
+    scene = Scene(Spy(aimd.AimdOptions(initial=2.0)))
+    for key in "stu":
+        await scene.arrive(key)
+    scene.sample()
+    scene.sample(kv_usage=0.1, queried=200.0, hit=150.0, preempted=2.0, waiting=3)
+    assert seen[-1] == CongestionSignal(
+        now=102.0,
+        kv_usage=0.1,
+        hit_rate=0.75,
+        preemptions=2.0,
+        running=1,
+        waiting=3,
+        capacity_tokens=8192,
+        prefilled_tokens=50.0,
+        hit_tokens=150.0,
+        footprint_tokens=2 * 400 * 0.4,
+        active_sessions=2,
+        queued_sessions=1,
+    )
+    assert scene.window == scene.law.window == 4.0
+    assert scene.monitor.last_decision is not None
+    assert scene.monitor.last_decision.kind is DecisionKind.INCREASE
+
+
+async def test_a_cut_narrows_the_gate_and_growth_admits_who_waits() -> None:
+    scene = Scene(initial=4.0)
+    for key in "stuv":
+        await scene.arrive(key)
+    held = await scene.arrive("w")
+    scene.sample()
+    scene.thrash()
+    assert scene.window == 2.0
+    assert scene.monitor.decisions == {DecisionKind.HOLD: 1, DecisionKind.DECREASE: 1}
+    for _ in range(2):
+        scene.sample(kv_usage=0.1)
+    assert scene.window == 6.0
+    assert held.outcome is Outcome.ADMITTED
+
+
+async def test_room_that_a_reading_shows_is_used_at_once() -> None:
+    scene = Scene(initial=1.0)
+    await scene.arrive("s")
+    held = await scene.arrive("t")
+    scene.sample(waiting=0)
+    assert held.outcome is Outcome.ADMITTED
+    assert scene.window == 1.0
+
+
+def test_what_was_read_is_there_to_be_told() -> None:
+    scene = Scene()
+    assert scene.monitor.rates is None
+    assert scene.monitor.dialect is None
+    assert scene.monitor.failure == "not reached yet"
+    assert scene.monitor.is_stale
+    scene.sample()
+    scene.sample(queried=100.0, hit=25.0, preempted=3.0)
+    assert scene.monitor.rates is not None
+    assert scene.monitor.rates.hit_rate == 0.25
+    assert scene.monitor.dialect == "vllm"
+    assert scene.monitor.failure is None
+    assert scene.monitor.preemptions == 3.0
+    assert scene.monitor.signal_age_s == 0.0
+    assert not scene.monitor.is_stale
+    scene.now += 5.5
+    assert scene.monitor.signal_age_s == 5.5
+    assert scene.monitor.is_stale
+
+
+def test_restarts_are_counted_and_preemptions_go_on() -> None:
+    scene = Scene()
+    scene.sample()
+    scene.sample(preempted=3.0)
+    scene.sample(started_at=2.0)
+    scene.sample(preempted=4.0, started_at=2.0)
+    assert scene.monitor.restarts == 1
+    assert scene.monitor.preemptions == 7.0
+
+
+def test_silence_holds_then_freezes_then_falls_open_and_heals() -> None:
+    scene = Scene()
+    scene.sample()
+    scene.thrash()
+    assert scene.window == 4.0
+    kinds = []
+    for _ in range(17):
+        scene.fail()
+        assert scene.monitor.last_decision is not None
+        kinds.append(scene.monitor.last_decision.kind)
+        assert scene.window == (64.0 if kinds[-1] is DecisionKind.FALLBACK else 4.0)
+    assert kinds == [DecisionKind.HOLD] * 5 + [DecisionKind.FREEZE] * 10 + [DecisionKind.FALLBACK] * 2
+    assert scene.monitor.scrape_failures == 17
+    scene.sample()
+    assert scene.window == 4.0, "the law goes on where it was"
+    assert not scene.monitor.is_stale
+    assert scene.monitor.failure is None
+
+
+async def test_without_any_signal_ever_it_serves_and_falls_open_by_the_same_ages() -> None:
+    scene = Scene(initial=1.0)
+    served = await scene.arrive("s")
+    held = await scene.arrive("t")
+    assert served.outcome is Outcome.ADMITTED
+    for _ in range(15):
+        scene.fail()
+    assert scene.monitor.is_stale
+    assert scene.monitor.decisions == {DecisionKind.HOLD: 5, DecisionKind.FREEZE: 10}
+    assert held.is_held
+    scene.fail()
+    assert held.outcome is Outcome.ADMITTED
+    assert scene.window == 64.0
+
+
+async def test_stale_room_is_not_used() -> None:
+    scene = Scene(initial=1.0)
+    first = await scene.arrive("s")
+    scene.sample(waiting=0)
+    for _ in range(6):
+        scene.fail()
+    held = await scene.arrive("t")
+    assert held.is_held
+    scene.store.finish(first, prompt_tokens=10, completion_tokens=1, client_gone=True)
+    assert held.outcome is Outcome.ADMITTED
+
+
+def test_an_engine_without_kv_usage_is_as_one_without_signals_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    scene = Scene()
+    for _ in range(16):
+        scene.sample(kv_usage=None)
+    assert scene.window == 64.0
+    assert scene.monitor.is_stale
+    assert scene.monitor.failure == "the engine exports no KV usage"
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert warnings == [
+        "engine a: no signals: the engine exports no KV usage",
+        "engine a: fixed window of 64: no signal for 16 s (the engine exports no KV usage)",
+    ]
+    scene.sample()
+    assert scene.window == 8.0
+    assert scene.monitor.failure is None
+
+
+def test_each_episode_is_logged_once_and_its_end_too(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    scene = Scene()
+    for _ in range(2):
+        scene.sample()
+        for _ in range(30):
+            scene.fail()
+    scene.sample()
+    episode = [
+        "engine a: signals are read, in vllm's names",
+        f"engine a: no signals: {REFUSED}",
+        f"engine a: circuit open, no work while another can take it: {REFUSED}",
+        f"engine a: fixed window of 64: no signal for 16 s ({REFUSED})",
+    ]
+    back = [episode[0], "engine a: circuit half open, given work again: it answers scrapes"]
+    assert [record.getMessage() for record in caplog.records] == [*episode, *back, *episode[1:], *back]
+    levels = [record.levelno for record in caplog.records]
+    lost = [logging.WARNING] * 3
+    assert levels == [logging.INFO, *lost, logging.INFO, logging.INFO, *lost, logging.INFO, logging.INFO]
+
+
+def test_another_reason_for_the_same_silence_is_logged_and_shown(caplog: pytest.LogCaptureFixture) -> None:
+    scene = Scene()
+    for reason in ("refused", "refused", "answers 500", "answers 500"):
+        scene.fail(reason=reason)
+    assert [record.getMessage() for record in caplog.records] == [
+        "engine a: no signals: refused",
+        "engine a: no signals: answers 500",
+    ]
+    assert scene.monitor.failure == "answers 500"
+
+
+def test_the_fallback_is_announced_once_an_episode_though_the_engine_refuses_meanwhile(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scene = Scene()
+    for _ in range(20):
+        scene.fail()
+        scene.monitor.on_overload()
+    fallbacks = [record for record in caplog.records if "fixed window" in record.getMessage()]
+    assert len(fallbacks) == 1
+
+
+def test_a_refusal_by_the_engine_cuts_once_a_burst() -> None:
+    scene = Scene()
+    scene.sample()
+    for _ in range(10):
+        scene.monitor.on_overload()
+    assert scene.window == 4.0
+    assert scene.monitor.decisions[DecisionKind.DECREASE] == 1
+    scene.now += 5.0
+    scene.monitor.on_overload()
+    assert scene.window == 2.0
+
+
+async def test_a_cut_takes_no_place_from_an_answer_in_flight() -> None:
+    scene = Scene(initial=2.0)
+    tickets = [await scene.arrive(key) for key in "st"]
+    scene.monitor.on_overload()
+    assert scene.window == 1.0
+    assert all(ticket.is_in_flight for ticket in tickets)
+
+
+def test_down_and_up_are_marked_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    scene = Scene(engines=("a", "b"))
+    assert scene.monitor.is_up
+    assert not scene.monitor.has_answered
+    for _ in range(3):
+        scene.monitor.on_unreachable("connection refused")
+    assert not scene.monitor.is_up
+    assert scene.store.down == {"a"}
+    for _ in range(3):
+        scene.monitor.on_answer(200)
+    assert scene.monitor.is_up
+    assert scene.monitor.has_answered
+    assert [record.getMessage() for record in caplog.records] == [
+        "engine a: circuit open, no work while another can take it: unreachable: connection refused",
+        "engine a: circuit half open, given work again: it answers requests",
+        "engine a: circuit closed: it answers requests",
+    ]
+
+
+def test_a_scrape_that_is_refused_marks_the_engine_down_and_any_answer_marks_it_up() -> None:
+    scene = Scene()
+    scene.fail(reachable=None)
+    assert scene.monitor.is_up, "one that is late may only be busy"
+    scene.fail(reachable=False)
+    assert not scene.monitor.is_up
+    scene.fail(reachable=None)
+    assert not scene.monitor.is_up
+    scene.fail(reachable=True, reason="answers 404")
+    assert scene.monitor.is_up
+    scene.fail(reachable=False)
+    scene.sample()
+    assert not scene.monitor.is_up, "it comes and goes"
+    scene.sample()
+    assert scene.monitor.is_up
+
+
+def test_failures_of_any_kind_open_the_circuit_and_what_works_closes_it() -> None:
+    scene = Scene(engines=("a", "b"))
+    ways: list[Callable[[], None]] = [
+        lambda: scene.monitor.on_answer(500),
+        lambda: scene.monitor.on_broken("reset"),
+        lambda: scene.monitor.on_health_silence("no answer"),
+        lambda: scene.monitor.on_health(503, b""),
+        scene.fail,
+    ]
+    states: list[CircuitState] = []
+    for break_it in ways:
+        for _ in range(5):
+            break_it()
+        states.append(scene.monitor.circuit.state)
+        assert scene.store.down == {"a"}
+        scene.now += 60.0
+        scene.monitor.on_health(200, b"")
+        states.append(scene.monitor.circuit.state)
+        scene.monitor.on_answer(429)
+        states.append(scene.monitor.circuit.state)
+        assert scene.store.down == frozenset()
+    assert states == [CircuitState.OPEN, CircuitState.HALF_OPEN, CircuitState.CLOSED] * len(ways)
+    for _ in range(20):
+        scene.monitor.on_answer(503)
+        scene.monitor.on_health(404, b"")
+    assert scene.monitor.is_up, "neither a busy engine nor one without a health check is broken"
+
+
+async def test_what_an_engines_restart_has_emptied_counts_as_no_loss() -> None:
+    scene = Scene()
+    scene.sample()
+    for cached in (None, 0):
+        ticket = await scene.arrive("s")
+        scene.store.finish(ticket, prompt_tokens=90, completion_tokens=10, cached_tokens=cached, client_gone=False)
+        scene.sample(started_at=2.0)
+    snapshot = scene.store.gates["a"].snapshot()
+    assert (scene.monitor.restarts, snapshot.promised_tokens, snapshot.lost_tokens) == (1, 0, 0)
+
+
+async def test_new_sessions_avoid_an_engine_whose_scrape_was_refused() -> None:
+    scene = Scene(engines=("a", "b"))
+    scene.fail(reachable=False)
+    assert {(await scene.arrive(key)).engine for key in "stuv"} == {"b"}
+
+
+def test_a_law_that_raises_leaves_the_fixed_window_and_says_why(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(aimd.Aimd):
+        def on_signal(self, signal: CongestionSignal) -> Decision:
+            raise ZeroDivisionError(f"{signal.active_sessions} sessions")
+
+    scene = Scene(Broken(aimd.AimdOptions()))
+    for _ in range(5):
+        scene.sample()
+    assert scene.window == 64.0
+    assert scene.monitor.decisions == {DecisionKind.FALLBACK: 5}
+    fallbacks = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert fallbacks == ["engine a: fixed window of 64: the law raised ZeroDivisionError: 0 sessions"]
+
+
+def test_its_models_are_told_to_the_store_and_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    scene = Scene(engines=("a", "b"))
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            scene.monitor.on_models(200, b'{"data":[{"id":"base"},{"id":"adapter"}]}')
+        assert scene.store.candidates("adapter") == ["a", "b"], "nobody knows what b serves"
+        scene.store.serve("b", ["base"])
+        assert (scene.store.candidates("adapter"), scene.store.candidates("base")) == (["a"], ["a", "b"])
+        scene.monitor.on_models(401, b"")
+    assert [record.getMessage() for record in caplog.records] == [
+        "engine a: models: adapter, base",
+        "engine a: models: unknown",
+    ]
+    assert scene.store.candidates("adapter") == ["a"], "b is known not to serve it"
+
+
+def test_whoever_wants_to_know_hears_when_it_comes_up() -> None:
+    scene = Scene(engines=("a", "b"))
+    told: list[str] = []
+    scene.monitor.on_up = lambda: told.append("up")
+    for _ in range(2):
+        scene.monitor.on_answer(200)
+    scene.monitor.on_unreachable(REFUSED)
+    scene.monitor.on_answer(404)
+    assert told == ["up", "up"]

@@ -1,0 +1,30 @@
+from dataclasses import replace
+
+from concur_proxy.engines.rates import IntervalRates
+from concur_proxy.monitoring.signals import SignalMaker, engine_load
+from tests.admission.gates import Scene
+
+RATES = IntervalRates(now=5.0, kv_usage=0.5, running=2, waiting=1, capacity_tokens=100, prefill_tokens_s=50.0)
+
+
+def test_counts_are_the_intervals() -> None:
+    scene, maker = Scene(window=2.0), SignalMaker()
+    scene.finish(scene.arrive("a"), prompt=100, completion=20)
+    first = maker.advance(RATES, scene.gate.snapshot())
+    assert (first.promised_tokens, first.told_tokens) == (0, 0)
+    scene.gate.finish(scene.arrive("a"), now=0.0, prompt_tokens=200, completion_tokens=10, cached_tokens=90)
+    second = maker.advance(replace(RATES, now=6.0), scene.gate.snapshot())
+    assert (second.promised_tokens, second.told_tokens, second.lost_tokens) == (120, 120, 30)
+    third = maker.advance(replace(RATES, now=7.0), scene.gate.snapshot())
+    assert (third.promised_tokens, third.lost_tokens, third.answer_s) == (0, 0, None)
+
+
+def test_the_gate_hears_of_the_moment() -> None:
+    load = engine_load(RATES)
+    assert (load.running, load.waiting, load.kv_usage, load.capacity_tokens, load.prefill_tokens_s) == (
+        2,
+        1,
+        0.5,
+        100,
+        50,
+    )

@@ -1,0 +1,177 @@
+import json
+from collections.abc import Mapping
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from concur_proxy.recognition.session_key import DEFAULT_SESSION_FIELDS
+from concur_proxy.wire.answer.fault import GatewayFault
+from concur_proxy.wire.request.head import BodyFault, RequestHead, RequestHeadReader
+
+READER = RequestHeadReader(DEFAULT_SESSION_FIELDS)
+
+
+def head(body: bytes | Mapping[str, object], reader: RequestHeadReader = READER) -> RequestHead:
+    answer = reader.read(body if isinstance(body, bytes) else json.dumps(body).encode())
+    assert isinstance(answer, RequestHead), answer
+    return answer
+
+
+def fault(body: bytes) -> BodyFault:
+    answer = READER.read(body)
+    assert isinstance(answer, BodyFault), answer
+    return answer
+
+
+def test_a_chat_request() -> None:
+    answer = head(
+        {
+            "model": "Qwen/Qwen3-8B",
+            "messages": [{"role": "user", "content": "x" * 1000}],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "metadata": {"session_id": "s"},
+            "program_id": 7,
+        }
+    )
+    assert answer.is_stream
+    assert answer.asks_usage
+    assert answer.session_fields == {"metadata": {"session_id": "s"}, "program_id": 7}
+    assert answer.is_utf8
+
+
+def test_what_is_absent() -> None:
+    answer = head(b" {} ")
+    assert answer == RequestHead()
+    assert answer.stream_options is msgspec.UNSET
+    assert not answer.is_stream
+
+
+def test_a_responses_request() -> None:
+    assert head({"model": "m", "previous_response_id": "resp_1"}).previous_response_id == "resp_1"
+    assert head({"model": "m", "previous_response_id": 7}).previous_response_id is None
+
+
+@pytest.mark.parametrize("value", ["yes", 1, "true", None, [], {}])
+def test_only_true_is_a_stream(value: object) -> None:
+    assert not head({"stream": value}).is_stream
+
+
+@pytest.mark.parametrize("value", [None, "x", 1, [], {"include_usage": False}, {"include_usage": None}])
+def test_usage_not_asked_for(value: object) -> None:
+    answer = head({"stream": True, "stream_options": value})
+    assert not answer.asks_usage
+    assert answer.stream_options == value
+
+
+def test_only_configured_session_fields_are_built() -> None:
+    body = {"program_id": "p", "metadata": {"session_id": "s"}, "prompt_cache_key": "k", "other": {"a": 1}}
+    assert head(body, RequestHeadReader()).session_fields == {}
+    assert head(body, RequestHeadReader(["other.a", "other.b"])).session_fields == {"other": {"a": 1}}
+    assert head({"model": "m"}, RequestHeadReader(["model"])).session_fields == {"model": "m"}
+    assert head(b'{"stream_options": NaN}', RequestHeadReader(["stream_options"])).session_fields
+    assert head(b"{}", RequestHeadReader(["stream_options"])).session_fields == {}
+
+
+def test_the_last_of_equal_keys_counts_as_in_the_engines() -> None:
+    assert (
+        head(b'{"stream": false, "stream": true, "program_id": 1, "program_id": 2}').session_fields["program_id"] == 2
+    )
+    assert not head(b'{"stream": true, "stream": false}').is_stream
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model": "m", "temperature": NaN, "program_id": "p"}',
+        b'{"model": "m", "temperature": -Infinity, "program_id": "p"}',
+        b'{"model": "m", "program_id": "p", "x": 1e999}',
+        '{"model": "m", "program_id": "p"}'.encode("utf-16"),
+        b'\xef\xbb\xbf{"model": "m", "program_id": "p"}',
+        b'{"model": "m", "program_id": "p", "x": "\\ud800"}',
+        b'{"model": "m", "program_id": "p", "x": "\xed\xa0\x80"}',
+    ],
+)
+def test_what_pythons_json_takes_is_read(body: bytes) -> None:
+    json.loads(body)
+    answer = head(body)
+    assert answer.session_fields == {"program_id": "p"}
+
+
+def test_bytes_can_be_put_into_plain_utf8_only() -> None:
+    assert head(b'{"x": NaN}').is_utf8
+    assert head('{"x": "é"}'.encode()).is_utf8
+    assert not head('{"x": 1}'.encode("utf-16")).is_utf8
+    assert not head('{"x": 1}'.encode("utf-16-le")).is_utf8
+    assert not head(b'\xef\xbb\xbf{"x": 1}').is_utf8
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b"", "line 1, column 1"),
+        (b"hello", "line 1, column 1"),
+        (b'{"model": "m"', "line 1, column 14"),
+        (b'{"model":\n  m}', "line 2, column 3"),
+        (b'{"a": 1} trailing', "line 1, column 10"),
+        (b'{"model": "\xff\xfe"} x', "not UTF-8"),
+        (b'{"messages": [{"content": "\xff\xfe"}]}', "not UTF-8"),
+        (b'{"program_id": "\xe2\x82"}', "not UTF-8"),
+        (b"[" * 100_000, "recursion"),
+        (b'{"a":' * 100_000, "recursion"),
+        (b'{"a": ' + b"9" * 5000 + b"} x", ""),
+    ],
+)
+def test_what_is_no_json_is_told_where(body: bytes, detail: str) -> None:
+    answer = fault(body)
+    assert answer.fault is GatewayFault.BAD_JSON
+    assert detail in answer.detail
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [(b"[1]", "an array"), (b'"x"', "a string"), (b"null", "null"), (b"true", "a boolean"), (b"1.5", "a number")],
+)
+def test_what_is_no_object_is_named(body: bytes, kind: str) -> None:
+    answer = fault(body)
+    assert answer.fault is GatewayFault.BODY_NOT_OBJECT
+    assert kind in answer.detail
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+KEYS = st.sampled_from(["model", "stream", "stream_options", "metadata", "program_id", "previous_response_id"])
+
+
+@given(st.dictionaries(KEYS | st.text(max_size=5), JSON, max_size=8), st.booleans())
+def test_any_object_has_a_head(value: dict[str, object], ascii_only: bool) -> None:  # noqa: FBT001
+    answer = head(json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass"))
+    assert answer.is_stream == (value.get("stream") is True)
+    previous = value.get("previous_response_id")
+    assert answer.previous_response_id == (previous if isinstance(previous, str) else None)
+
+
+@pytest.mark.parametrize("text", ['"\\ud800"', '"a\\udfffb"', '"\\ude00\\ud83d"'])
+@pytest.mark.parametrize("more", ["1", "NaN"], ids=["strict", "lenient"])
+def test_half_of_a_surrogate_pair_names_nothing(text: str, more: str) -> None:
+    answer = head(b'{"model": %b, "previous_response_id": %b, "x": %b}' % (text.encode(), text.encode(), more.encode()))
+    assert (answer.model, answer.previous_response_id) == (None, None)
+
+
+def test_what_is_too_long_names_nothing() -> None:
+    assert head({"model": "x" * 4096}).model == "x" * 4096
+    assert head({"model": "x" * 4097, "previous_response_id": "x" * 4097}) == RequestHead(needs_state=True)
+
+
+def test_a_whole_surrogate_pair_is_a_character() -> None:
+    assert head(b'{"model": "\\ud83d\\ude00"}').model == "\N{GRINNING FACE}"
+
+
+@given(st.binary(max_size=60) | st.text(max_size=30).map(str.encode))
+def test_no_bytes_make_it_raise(body: bytes) -> None:
+    READER.read(body)
