@@ -9,6 +9,8 @@ It is one object in layers, a file each, that know only those below them:
     gate_state                       the parts, and the questions that can be put to them
 """
 
+from dataclasses import replace
+
 from concur_proxy.admission.gate_by_hand import GateByHand
 from concur_proxy.admission.gate_handover import GateHandover
 from concur_proxy.admission.outcome import Outcome
@@ -76,6 +78,7 @@ class SessionGate(GateHandover, GateByHand):
         session.turns += 1
         session.in_flight -= 1
         self._in_flight -= 1
+        self._lasting -= ticket.reading < self._readings
         if prompt_tokens is not None:
             footprint = self.accounts.settle(
                 ticket,
@@ -120,8 +123,15 @@ class SessionGate(GateHandover, GateByHand):
         return self._pump(now)
 
     def observe(self, load: EngineLoad | None, *, now: float) -> list[Ticket]:
-        """The engine's newest reading, or None when there is none to be trusted."""
-        self._limits.observe(load)
+        """Take the newest reading of the engine, or None if there is no reading that can be trusted.
+
+        Gauges that do not show all requests that have been in flight since the last reading are late: by them the
+        engine looks emptier than it is. They admit nobody beyond the window.
+        """
+        is_late = load is not None and load.is_late(self._lasting)
+        self._limits.observe(replace(load, waiting=None) if load is not None and is_late else load)
+        self._readings += 1
+        self._lasting = self._in_flight
         if load is not None:
             self._seen_prefill_tokens_s = load.prefill_tokens_s
             if load.capacity_tokens and self._prefill_tokens_s:

@@ -66,6 +66,10 @@ class GateState:
         self._drain_rate = DrainRate()
         self._holds = Holds()
         self._in_flight = 0
+        self._readings = 0
+        """How often the engine's gauges have been read."""
+        self._lasting = 0
+        """Requests in flight that were already in flight at the last reading."""
         self._draining = False
         self._seen_prefill_tokens_s: float | None = None
 
@@ -143,6 +147,7 @@ class GateState:
             waiting=self.waiting,
             held=len(self._holds),
             in_flight=self._in_flight,
+            lasting=self._lasting,
             footprint_tokens=self._places.footprint_tokens,
             answered_tokens=self.accounts.answered_tokens,
             answering_s=self.accounts.answering_s,

@@ -50,6 +50,7 @@ class GateTransitions(GateState):
         if outcome is Outcome.ADMITTED:
             ticket.session.in_flight += 1
             self._in_flight += 1
+            ticket.reading = self._readings
         else:
             self.counters["refuse", outcome.value] += 1
         return ticket

@@ -16,6 +16,12 @@ class EngineLoad:
     prefill_tokens_s: float | None = None
     """Prompt tokens that it was seen to compute in a second at most."""
 
+    def is_late(self, lasting: int) -> bool:
+        """Whether these gauges miss requests: the gateway has had `lasting` requests at the engine since the reading
+        before this one. SGLang's gauges refresh at the end of a prefill batch, so a first prompt shows only then.
+        """
+        return self.running is not None and self.waiting is not None and self.running + self.waiting < lasting
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:

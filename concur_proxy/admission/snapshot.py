@@ -23,6 +23,8 @@ class GateSnapshot:
     """Requests that wait."""
     in_flight: int
     """Requests at the engine."""
+    lasting: int
+    """Requests that were at the engine when its gauges were last read, and still are."""
     footprint_tokens: float
     """KV cache that the active sessions need, in tokens."""
     answered_tokens: int

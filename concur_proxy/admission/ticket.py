@@ -28,6 +28,7 @@ class Ticket:
         "number",
         "outcome",
         "promised_tokens",
+        "reading",
         "session",
     )
 
@@ -49,6 +50,8 @@ class Ticket:
         self.first_token_at: float | None = None
         """When the answer's first token came, where whoever relayed it has seen that."""
         self.finished = False
+        self.reading = 0
+        """How often the engine's gauges had been read when this request was released."""
         self.cache: int | None = None
         """Which of the gate's caches was there when they were promised."""
         self.promised_tokens = 0

@@ -15,6 +15,12 @@ class CongestionSignal:
     """Prefix-hit rate of this interval alone, 0 to 1 (H in the paper); None when nothing was looked up."""
     preemptions: float | None = None
     """Requests preempted in this interval."""
+    in_flight: int = 0
+    """Requests that this gateway has at the engine. An engine is idle only if this is 0, whatever its gauges say."""
+    gauges_are_late: bool = False
+    """Whether the engine's gauges miss requests that this gateway has had there since the last interval. Such gauges
+    (`kv_usage`, `running`, `waiting`) show less load than there is: they must not raise a window.
+    """
     running: int | None = None
     waiting: int | None = None
     capacity_tokens: int | None = None

@@ -18,6 +18,8 @@ class SignalMaker:
         return CongestionSignal(
             now=rates.now,
             kv_usage=rates.kv_usage,
+            in_flight=gate.in_flight,
+            gauges_are_late=engine_load(rates).is_late(gate.lasting),
             hit_rate=rates.hit_rate,
             preemptions=rates.preemptions,
             running=rates.running,

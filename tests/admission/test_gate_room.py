@@ -72,6 +72,45 @@ def test_the_head_of_the_line_is_not_overtaken_by_a_smaller_session() -> None:
     assert scene.gate.observe(load(capacity_tokens=1_000, kv_usage=0.4), now=0.0) == [small]
 
 
+def test_gauges_that_miss_requests_in_flight_admit_nobody() -> None:
+    # SGLang's gauges read 0 until its first prefill batch is done, however long that takes.
+    scene = Scene(window=2.0)
+    scene.gate.observe(load(capacity_tokens=10_000), now=0.0)
+    busy = [scene.arrive(f"s{number}", tokens=10) for number in range(2)]
+    held = scene.arrive("late", tokens=10)
+    assert held.outcome is Outcome.ADMITTED  # by the room that the idle engine has shown
+    for now in (1.0, 2.0):
+        scene.gate.observe(load(capacity_tokens=10_000), now=now)
+    waiting = scene.arrive("waiting", tokens=10)
+    assert waiting.is_held
+    assert scene.gate.observe(load(capacity_tokens=10_000, running=1, waiting=1), now=3.0) == []  # one is missing
+    scene.finish(busy[0])
+    assert scene.gate.observe(load(capacity_tokens=10_000, running=2), now=4.0) == [waiting]
+
+
+def test_a_request_released_after_the_last_reading_need_not_show_in_the_next() -> None:
+    scene = Scene(window=1.0)
+    scene.arrive("a", tokens=10)
+    held = scene.arrive("b", tokens=10)
+    assert scene.gate.observe(load(capacity_tokens=1_000), now=0.0) == [held]
+    assert scene.gate.snapshot().lasting == 1
+    scene.finish(scene.arrive("a", tokens=10))
+    assert scene.gate.snapshot().lasting == 1
+    assert scene.gate.observe(load(capacity_tokens=1_000, running=1), now=1.0) == []
+    assert scene.arrive("c", tokens=10).outcome is Outcome.ADMITTED
+
+
+def test_late_gauges_are_no_reason_to_pause_a_session_that_fits() -> None:
+    scene = Scene(window=2.0)
+    for name in "ab":
+        scene.arrive(name, tokens=10)
+    for now in (0.0, 1.0):
+        scene.gate.observe(load(capacity_tokens=1_000), now=now)
+    scene.gate.resize(1.0, now=2.0)
+    assert scene.gate.active == 2
+    assert not scene.session("b").pausing
+
+
 @pytest.mark.parametrize("reading", [None, load(waiting=1), load(waiting=None), load(kv_usage=1.0)])
 def test_without_room_that_is_demonstrated_the_window_holds(reading: object) -> None:
     scene = Scene(window=1.0)

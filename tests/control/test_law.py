@@ -118,3 +118,33 @@ def test_one_more_file_is_one_more_law(tmp_path: Path) -> None:
         decision = law.on_signal(CongestionSignal(now=0.0, capacity_tokens=50_000))
         assert (law.window, decision.window) == (5.0, 5.0)
     assert plugins.available(LAWS) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(usage=st.floats(0.0, 1.0), queued=st.integers(0, 100), in_flight=st.integers(1, 100), rounds=st.integers(1, 30))
+def test_gauges_that_miss_requests_in_flight_raise_no_window(
+    name: str, usage: float, queued: int, in_flight: int, rounds: int
+) -> None:
+    law = _law(name)
+    tokens: float | None = None
+    for now in range(rounds):
+        before = law.window
+        decision = law.on_signal(
+            CongestionSignal(
+                now=float(now),
+                kv_usage=usage,
+                running=0,
+                waiting=0,
+                in_flight=in_flight,
+                gauges_are_late=True,
+                capacity_tokens=10_000,
+                prefill_tokens_s=1_000.0,
+                active_sessions=round(min(before, 1_000.0)),
+                queued_sessions=queued,
+            )
+        )
+        assert decision.kind is not DecisionKind.INCREASE
+        assert law.window <= before
+        if decision.budget is not None:
+            assert tokens is None or decision.budget.tokens <= tokens
+            tokens = decision.budget.tokens

@@ -119,6 +119,7 @@ async def test_the_law_sees_the_signals_and_the_gate_and_its_window_is_the_gates
         preemptions=2.0,
         running=1,
         waiting=3,
+        in_flight=2,
         capacity_tokens=8192,
         prefilled_tokens=50.0,
         hit_tokens=150.0,
@@ -141,7 +142,7 @@ async def test_a_cut_narrows_the_gate_and_growth_admits_who_waits() -> None:
     assert scene.window == 2.0
     assert scene.monitor.decisions == {DecisionKind.HOLD: 1, DecisionKind.DECREASE: 1}
     for _ in range(2):
-        scene.sample(kv_usage=0.1)
+        scene.sample(kv_usage=0.1, waiting=3)  # with the one that runs, all that are in flight
     assert scene.window == 6.0
     assert held.outcome is Outcome.ADMITTED
 

@@ -28,3 +28,17 @@ def test_the_gate_hears_of_the_moment() -> None:
         100,
         50,
     )
+
+
+def test_gauges_that_miss_requests_in_flight_are_late() -> None:
+    scene, maker = Scene(window=9.0), SignalMaker()
+    tickets = [scene.arrive(name) for name in "abcd"]
+    scene.gate.observe(None, now=0.0)
+    late = maker.advance(RATES, scene.gate.snapshot())
+    assert (late.in_flight, late.gauges_are_late) == (4, True)
+    scene.finish(tickets[0])
+    scene.arrive("e")  # not there at the last reading: it may be on its way still
+    timely = maker.advance(RATES, scene.gate.snapshot())
+    assert (timely.in_flight, timely.gauges_are_late) == (4, False)
+    unknown = maker.advance(replace(RATES, waiting=None), scene.gate.snapshot())
+    assert not unknown.gauges_are_late

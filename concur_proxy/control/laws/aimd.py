@@ -86,6 +86,8 @@ class Aimd:
             return self._window.hold(
                 f"usage {usage:.2f}, hit rate {'unknown' if hits is None else format(hits, '.2f')}"
             )
+        if signal.gauges_are_late:
+            return self._window.hold(f"usage {usage:.2f} does not include all requests in flight yet")
         if signal.active_sessions + 1 <= self._window.sessions:
             return self._window.hold(f"usage {usage:.2f} < {o.u_low:g}, but the window is not full")
         return self._window.move(self._window.sessions + o.alpha, f"usage {usage:.2f} < {o.u_low:g}")

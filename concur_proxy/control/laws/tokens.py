@@ -18,7 +18,8 @@ promised or prefilled: each active session has come back once, or the cache was 
     q < loss_low (1 - p) and sessions wait     f <- min(f + step, maximum)
     otherwise                                  f
 
-and, whenever the engine has nothing at all to do while sessions wait, f <- min(f + step, IDLE_MAXIMUM).
+and, whenever the engine has nothing at all to do while sessions wait, f <- min(f + step, IDLE_MAXIMUM). An engine has
+nothing to do if its gauges say so and the gateway itself has no request in flight there.
 
 Where the engine does not tell its capacity, C is sought first, from `probe_tokens` on: it is what the active sessions
 fill, times 1.1 an interval as long as sessions wait and nothing is lost, until the first loss.
@@ -198,7 +199,8 @@ class _Round:
         passed = 0.0 if self._last is None else signal.now - self._last
         self._last = signal.now
         self._seconds += passed
-        self.is_idle_now = signal.running == 0 and signal.waiting == 0
+        # Gauges can be late, so the gateway's own count decides: what it has in flight is being computed.
+        self.is_idle_now = signal.running == 0 and signal.waiting == 0 and signal.in_flight == 0
         self._idle_s += passed if self.is_idle_now else 0.0
         self.prefilled += signal.prefilled_tokens or 0.0
         self._told += signal.told_tokens

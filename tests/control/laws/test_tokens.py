@@ -32,12 +32,14 @@ class _Engine:
         queued: int = 1,
         footprint: float = 0.0,
         running: int = 1,
+        in_flight: int | None = None,
     ) -> CongestionSignal:
         self.now += seconds
         return CongestionSignal(
             now=self.now,
             kv_usage=0.5,
             running=running,
+            in_flight=running if in_flight is None else in_flight,
             waiting=0,
             capacity_tokens=capacity,
             prefill_tokens_s=rate,
@@ -213,3 +215,13 @@ def test_a_refusal_by_the_engine_cuts_once_in_a_while(engine: _Engine) -> None:
 def test_options_that_make_no_sense_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="option"):
         build(options)
+
+
+def test_an_engine_that_has_our_requests_is_not_idle_whatever_its_gauges_say() -> None:
+    law, engine = build({}), _Engine()
+    started = law.on_signal(engine.signal(running=0, in_flight=4))
+    for _ in range(20):
+        decision = law.on_signal(engine.signal(running=0, in_flight=4))
+        assert decision.kind is DecisionKind.HOLD
+        assert decision.budget == started.budget
+    assert law.on_signal(engine.signal(running=0, in_flight=0)).kind is DecisionKind.INCREASE
