@@ -1,5 +1,6 @@
 """What sessions have and need in the cache, as far as bytes, answers and the engine's counts tell."""
 
+from concur_proxy.admission.arrival import Answered
 from concur_proxy.admission.footprint import FootprintEstimator
 from concur_proxy.admission.prefill import PrefillSpeed
 from concur_proxy.admission.session import Session
@@ -43,12 +44,13 @@ class TokenAccounts:
         ticket.promised_tokens = session.context_tokens or 0 if session.cache == self.cache else 0
         self.promised_tokens += ticket.promised_tokens
 
-    def settle(
-        self, ticket: Ticket, *, now: float, prompt_tokens: int, completion_tokens: int, cached_tokens: int | None
-    ) -> float:
-        """The engine's counts of an answer have come; returns the session's footprint from now on."""
-        session = ticket.session
-        self.answered_tokens += prompt_tokens + completion_tokens
+    def settle(self, ticket: Ticket, answered: Answered, *, now: float) -> float | None:
+        """Count an answer; returns the session's footprint from now on, or None if the engine did not count tokens."""
+        session, prompt_tokens, cached_tokens = ticket.session, answered.prompt_tokens, answered.cached_tokens
+        if prompt_tokens is None:
+            return None
+        tokens = prompt_tokens + (answered.completion_tokens or 0)
+        self.answered_tokens += tokens
         released_at = ticket.arrived_at if ticket.decided_at is None else ticket.decided_at
         self.answering_s += now - released_at
         if cached_tokens is not None:
@@ -56,11 +58,11 @@ class TokenAccounts:
             promised = min(kept, prompt_tokens)  # a compacted history needs less than was there
             self.told_tokens += promised
             self.lost_tokens += max(0, promised - cached_tokens)
-            if ticket.first_token_at is not None:
-                self.prefill.observe(prompt_tokens - cached_tokens, ticket.first_token_at - released_at)
+            if answered.first_token_s is not None:
+                self.prefill.observe(prompt_tokens - cached_tokens, answered.first_token_s)
         session.cache = self.cache
-        self.estimator.learn(body_bytes=ticket.body_bytes, prompt_tokens=prompt_tokens)
-        session.round_tokens = max(session.round_tokens, prompt_tokens + completion_tokens)
+        self.estimator.learn(body_bytes=ticket.arrival.body_bytes, prompt_tokens=prompt_tokens)
+        session.round_tokens = max(session.round_tokens, tokens)
         if session.in_flight:
             return max(session.footprint, float(session.round_tokens))
         before, session.context_tokens = session.context_tokens, session.round_tokens

@@ -7,6 +7,7 @@ Like a gate, it is one object in layers, a file each, that know only those below
     fleet_state                      the gates, and the questions that can be put to all of them
 """
 
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.fleet_engines import FleetEngines
 from concur_proxy.admission.fleet_handover import FleetHandover
 from concur_proxy.admission.fleet_state import beside
@@ -20,64 +21,35 @@ from concur_proxy.control.law import Budget
 class Fleet(FleetEngines, FleetHandover):
     """Places sessions on engines and passes every event on to the gate concerned."""
 
-    def arrive(
-        self,
-        key: str | None,
-        *,
-        now: float,
-        deadline: float,
-        body_bytes: int = 0,
-        model: str | None = None,
-        avoid: str | None = None,
-        rank: int | None = None,
-    ) -> tuple[Ticket, list[Ticket]]:
-        """A request of session `key` has come, or of none (then it is a session of its own, ended with its answer).
+    def arrive(self, arrival: Arrival, *, now: float, rank: int | None = None) -> tuple[Ticket, list[Ticket]]:
+        """A request arrives. Returns its ticket and every ticket that this decided.
 
-        It goes to an engine that serves `model`, and to another one than `avoid` if any can take it. A session's
-        request for a model that other engines serve than those that serve the session's own is of a session beside
-        that one: it has another cache. `rank` is the seniority that a session which is not known here was given
-        elsewhere.
+        It goes to an engine that serves its model. A request for a model that is served by different engines starts a
+        separate session, because it uses another cache. `rank` is the seniority that another process gave a session
+        that is new here.
         """
-        one_shot = key is None
-        name = f"\0{next(self._numbers)}" if key is None else key
+        model, avoid = arrival.model, arrival.avoid
+        name = self._name(arrival)
         decided = self._moving.evacuate(now)
         gate, session = self._find(name)
         if session is not None and not self._roster.are_alike(session.model, model):
             name = beside(name, model)
             gate, session = self._find(name)
         if gate is None or session is None:
-            gate = self._place(name, body_bytes, model, avoid)
+            gate = self._place(name, arrival)
         elif not session.in_flight and self._roster.has_lost(gate.engine, session.model, avoid):
             # Its cache is lost with the engine; what is in flight there must end first.
             gate, more = self._moving.move(session, gate, now)
             decided += more
-        ticket, more = self._moving.touched(gate).arrive(
-            name, now=now, deadline=deadline, body_bytes=body_bytes, one_shot=one_shot, model=model, rank=rank
-        )
+        ticket, more = self._moving.touched(gate).arrive(name, arrival, now=now, rank=rank)
         return ticket, decided + more + self._settle(now)
 
-    def finish(
-        self,
-        ticket: Ticket,
-        *,
-        now: float,
-        prompt_tokens: int | None = None,
-        completion_tokens: int | None = None,
-        cached_tokens: int | None = None,
-        client_gone: bool = False,
-    ) -> list[Ticket]:
+    def finish(self, ticket: Ticket, answered: Answered, *, now: float) -> list[Ticket]:
         """An admitted request's answer has ended, see `SessionGate.finish`."""
         if not ticket.is_in_flight:
             return []
         decided = self._moving.evacuate(now)
-        decided += self._moving.touched(self._gates[ticket.engine]).finish(
-            ticket,
-            now=now,
-            prompt_tokens=prompt_tokens,
-            completion_tokens=completion_tokens,
-            cached_tokens=cached_tokens,
-            client_gone=client_gone,
-        )
+        decided += self._moving.touched(self._gates[ticket.engine]).finish(ticket, answered, now=now)
         return decided + self._settle(now)
 
     def abandon(self, ticket: Ticket, *, now: float) -> list[Ticket]:
@@ -146,9 +118,10 @@ class Fleet(FleetEngines, FleetHandover):
         self._is_draining = True
         return [ticket for gate in self._gates.values() for ticket in self._moving.touched(gate).drain(now=now)]
 
-    def _place(self, key: str, body_bytes: int, model: str | None, avoid: str | None) -> SessionGate:
+    def _place(self, name: str, arrival: Arrival) -> SessionGate:
         """The gate for a session that has none."""
         first = next(iter(self._gates.values()))
         if len(self._gates) == 1:
             return first
-        return self._moving.choose(key, first.accounts.estimator.estimate(body_bytes), model, avoid)
+        tokens = first.accounts.estimator.estimate(arrival.body_bytes)
+        return self._moving.choose(name, tokens, arrival.model, arrival.avoid)

@@ -1,5 +1,6 @@
 """What one process tells another of a fleet's sessions, and how that one goes on with them."""
 
+from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.fleet_state import FleetState, beside
 from concur_proxy.admission.record import SessionRecord
 from concur_proxy.admission.ticket import Ticket
@@ -29,22 +30,13 @@ class FleetHandover(FleetState):
                 record.session(rank=self._numbers.take(record.rank), now=now)
             )
 
-    def claim(
-        self,
-        key: str | None,
-        *,
-        engine: str,
-        rank: int | None,
-        now: float,
-        body_bytes: int = 0,
-        model: str | None = None,
-    ) -> tuple[Ticket, list[Ticket]]:
+    def claim(self, arrival: Arrival, *, engine: str, rank: int | None, now: float) -> tuple[Ticket, list[Ticket]]:
         """A request that another process released is at `engine`: its session holds a place there, whatever the window
         says. A session that is known elsewhere comes along; `ValueError` for an engine that there is not.
         """
         if engine not in self._gates:
             raise ValueError(f"no engine {engine}")
-        name = f"\0{next(self._numbers)}" if key is None else key
+        name = self._name(arrival)
         moved: list[Ticket] = []
         home, session = self._find(name)
         if home is not None and session is not None and home.engine != engine:
@@ -53,7 +45,5 @@ class FleetHandover(FleetState):
             else:
                 self._moving.touched(home).part_with(session, "moved")
                 moved = self._moving.touched(self._gates[engine]).adopt(session, now=now)
-        ticket, decided = self._moving.touched(self._gates[engine]).claim(
-            name, rank=rank, now=now, body_bytes=body_bytes, one_shot=key is None, model=model
-        )
+        ticket, decided = self._moving.touched(self._gates[engine]).claim(name, arrival, rank=rank, now=now)
         return ticket, moved + decided + self._settle(now)

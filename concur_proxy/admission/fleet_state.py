@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.moving import Moving
 from concur_proxy.admission.numbers import Numbers
@@ -81,6 +82,10 @@ class FleetState:
             return 1, 0.0
         position = gate.position(ticket)
         return position, gate.expected_wait_s(position, now=now)
+
+    def _name(self, arrival: Arrival) -> str:
+        """What the request's session is called here; one without a key gets a name that no key can be."""
+        return f"\0{next(self._numbers)}" if arrival.key is None else arrival.key
 
     def _home(self, key: str) -> SessionGate | None:
         """The gate that knows the session, or None."""

@@ -11,6 +11,7 @@ It is one object in layers, a file each, that know only those below them:
 
 from dataclasses import replace
 
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.gate_by_hand import GateByHand
 from concur_proxy.admission.gate_handover import GateHandover
 from concur_proxy.admission.outcome import Outcome
@@ -24,24 +25,14 @@ class SessionGate(GateHandover, GateByHand):
     """Admits whole sessions to one engine under a window; an admitted session's requests pass at once."""
 
     def arrive(
-        self,
-        key: str,
-        *,
-        now: float,
-        deadline: float,
-        body_bytes: int = 0,
-        one_shot: bool = False,
-        model: str | None = None,
-        rank: int | None = None,
+        self, name: str, arrival: Arrival, *, now: float, rank: int | None = None
     ) -> tuple[Ticket, list[Ticket]]:
-        """A request of session `key` has come; returns its ticket, and every ticket that this decided (maybe its own
-        among them). `rank` is a new session's seniority where it was given one elsewhere.
+        """A request of the session of this name arrives. Returns its ticket and every ticket that this decided, its own
+        included. `rank` is the seniority that another process gave a session that is new here.
         """
-        session = self.sessions.get(key)
-        if session is None:
-            session = Session(key=key, rank=self._numbers.take(rank), one_shot=one_shot, now=now, model=model)
-        ticket = Ticket(session=session, number=next(self._numbers), now=now, deadline=deadline, body_bytes=body_bytes)
-        estimate = self.accounts.footprint_with(session, body_bytes)
+        session = self.sessions.get(name) or self._newcomer(name, arrival, rank, now)
+        ticket = Ticket(session=session, number=next(self._numbers), arrival=arrival, now=now)
+        estimate = self.accounts.footprint_with(session, arrival.body_bytes)
         decided = self._pump(now) if self._is_full else []  # leases may have ended since the last event
         refusal = self._refusal(session, estimate, now)
         if refusal is not None:
@@ -57,20 +48,8 @@ class SessionGate(GateHandover, GateByHand):
             self._wait(session)
         return ticket, decided + self._pump(now)
 
-    def finish(
-        self,
-        ticket: Ticket,
-        *,
-        now: float,
-        prompt_tokens: int | None = None,
-        completion_tokens: int | None = None,
-        cached_tokens: int | None = None,
-        client_gone: bool = False,
-    ) -> list[Ticket]:
-        """A released request's answer has ended, well or badly; finishing twice is the same as once.
-
-        Token counts are the engine's, where it told them. `client_gone` gives the session's place up at once.
-        """
+    def finish(self, ticket: Ticket, answered: Answered, *, now: float) -> list[Ticket]:
+        """An admitted request's answer has ended, well or badly. Finishing a ticket twice changes nothing."""
         if not ticket.is_in_flight:
             return []
         ticket.finished = True
@@ -79,17 +58,11 @@ class SessionGate(GateHandover, GateByHand):
         session.in_flight -= 1
         self._in_flight -= 1
         self._lasting -= ticket.reading < self._readings
-        if prompt_tokens is not None:
-            footprint = self.accounts.settle(
-                ticket,
-                now=now,
-                prompt_tokens=prompt_tokens,
-                completion_tokens=completion_tokens or 0,
-                cached_tokens=cached_tokens,
-            )
+        footprint = self.accounts.settle(ticket, answered, now=now)
+        if footprint is not None:
             self._set_footprint(session, footprint)
         if session.in_flight == 0:
-            self._step_boundary(session, now, client_gone=client_gone)
+            self._step_boundary(session, now, client_gone=answered.client_gone)
         if self._options.enforcing:
             self._pause_excess(now)
         return self._pump(now)
@@ -97,7 +70,7 @@ class SessionGate(GateHandover, GateByHand):
     def abandon(self, ticket: Ticket, *, now: float) -> list[Ticket]:
         """The client of this ticket has gone: held, it leaves the line; in flight, its place is given up."""
         if ticket.is_in_flight:
-            return self.finish(ticket, now=now, client_gone=True)
+            return self.finish(ticket, Answered(client_gone=True), now=now)
         if not ticket.is_held:
             return []
         self._withdraw(ticket, Outcome.CLIENT_GONE, now)

@@ -1,5 +1,6 @@
 """Sessions that come from another gate or another process, and those that are handed over to one."""
 
+from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.gate_scheduling import GateScheduling
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import Session, SessionState
@@ -43,24 +44,13 @@ class GateHandover(GateScheduling):
             self._places.rest(session)
         self.sessions.sleep(session)
 
-    def claim(
-        self,
-        key: str,
-        *,
-        rank: int | None,
-        now: float,
-        body_bytes: int = 0,
-        one_shot: bool = False,
-        model: str | None = None,
-    ) -> tuple[Ticket, list[Ticket]]:
+    def claim(self, name: str, arrival: Arrival, *, rank: int | None, now: float) -> tuple[Ticket, list[Ticket]]:
         """A request that another process released is in flight: its session holds a place, whatever the window says.
         Returns the request's ticket, and those of the session that waited here.
         """
-        session = self.sessions.get(key)
-        if session is None:
-            session = Session(key=key, rank=self._numbers.take(rank), one_shot=one_shot, now=now, model=model)
-        ticket = Ticket(session=session, number=next(self._numbers), now=now, deadline=now, body_bytes=body_bytes)
-        estimate = self.accounts.footprint_with(session, body_bytes)
+        session = self.sessions.get(name) or self._newcomer(name, arrival, rank, now)
+        ticket = Ticket(session=session, number=next(self._numbers), arrival=arrival, now=now)
+        estimate = self.accounts.footprint_with(session, arrival.body_bytes)
         self._wake(session, now)
         self._set_footprint(session, estimate)
         self._decide(ticket, Outcome.ADMITTED, now)

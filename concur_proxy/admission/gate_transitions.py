@@ -1,5 +1,6 @@
 """The changes that a gate makes to sessions and requests, and what goes with each of them."""
 
+from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.gate_state import GateState
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import Session, SessionState
@@ -8,6 +9,12 @@ from concur_proxy.admission.ticket import Ticket
 
 class GateTransitions(GateState):
     """Carries out what others decide: nothing here asks whether there is room."""
+
+    def _newcomer(self, name: str, arrival: Arrival, rank: int | None, now: float) -> Session:
+        """A session that is not known yet; it is from its `_wake` on."""
+        return Session(
+            key=name, rank=self._numbers.take(rank), one_shot=arrival.key is None, now=now, model=arrival.model
+        )
 
     def _wake(self, session: Session, now: float) -> None:
         """A request of the session has come: it is known from now on, and no longer idle."""

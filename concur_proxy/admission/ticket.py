@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -16,14 +17,13 @@ class Ticket:
     """
 
     __slots__ = (
+        "arrival",
         "arrived_at",
-        "body_bytes",
         "cache",
         "deadline",
         "decided_at",
         "engine",
         "finished",
-        "first_token_at",
         "found",
         "number",
         "outcome",
@@ -32,23 +32,20 @@ class Ticket:
         "session",
     )
 
-    def __init__(self, *, session: "Session", number: int, now: float, deadline: float, body_bytes: int) -> None:
+    def __init__(self, *, session: "Session", number: int, arrival: Arrival, now: float) -> None:
         self.session = session
         self.found = session.state
         """Where the session stood when the request came."""
         self.number = number
         """Arrival order over all tickets of a gate; breaks ties between equal deadlines."""
+        self.arrival = arrival
         self.arrived_at = now
-        self.deadline = deadline
+        self.deadline = now + arrival.hold_s
         """When the hold ends with `HOLD_TIMEOUT`, in the caller's monotonic seconds."""
-        self.body_bytes = body_bytes
-        """Size of the request body: the footprint's estimate until the engine has counted its tokens."""
         self.outcome: Outcome | None = None
         self.decided_at: float | None = None
         self.engine = ""
         """The engine whose gate decided, by name."""
-        self.first_token_at: float | None = None
-        """When the answer's first token came, where whoever relayed it has seen that."""
         self.finished = False
         self.reading = 0
         """How often the engine's gauges had been read when this request was released."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.coordination.store import SessionStore
 
@@ -24,12 +25,9 @@ class Admitter:
         """Requests that sleep here."""
         return len(self._parked)
 
-    async def arrive(
-        self, key: str | None, *, hold_s: float, body_bytes: int, model: str | None = None, avoid: str | None = None
-    ) -> Ticket:
-        """The ticket of a new request, decided or held for `hold_s` seconds at most."""
-        deadline = self._clock() + hold_s
-        return await self._store.arrive(key, deadline=deadline, body_bytes=body_bytes, model=model, avoid=avoid)
+    def arrive(self, arrival: Arrival) -> Ticket:
+        """The ticket of a new request. It is decided already, or within `arrival.hold_s` seconds."""
+        return self._store.arrive(arrival)
 
     async def wait(self, ticket: Ticket, *, timeout_s: float | None = None) -> bool:
         """Sleep until the ticket is decided, or for `timeout_s`; whether it is decided.
@@ -48,27 +46,13 @@ class Admitter:
             raise
         return future.done()
 
-    def finish(
-        self,
-        ticket: Ticket,
-        *,
-        prompt_tokens: int | None = None,
-        completion_tokens: int | None = None,
-        cached_tokens: int | None = None,
-        client_gone: bool = False,
-    ) -> None:
-        """The request is over: gives its place up however it stands, held or in flight."""
+    def finish(self, ticket: Ticket, answered: Answered) -> None:
+        """The request is over, whether it was waiting or in flight."""
         if ticket.is_held:
             self._parked.pop(ticket, None)  # left there by a `wait` that timed out
             self._store.abandon(ticket)
         else:
-            self._store.finish(
-                ticket,
-                prompt_tokens=prompt_tokens,
-                completion_tokens=completion_tokens,
-                cached_tokens=cached_tokens,
-                client_gone=client_gone,
-            )
+            self._store.finish(ticket, answered)
 
     def end(self, key: str) -> bool:
         """The session is over; False when it is unknown."""

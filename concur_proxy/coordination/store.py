@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.room import EngineLoad
@@ -52,8 +53,8 @@ class StoreParts:
 class SessionStore(Protocol):
     """Keeps the fleet's admission state and applies events to it, one after the other.
 
-    Only `arrive` may wait for the store: what happens after an answer must not delay a client. The other events are
-    applied in the order of the calls.
+    None of the events waits: what happens after an answer must not delay a client. They are applied in the order of
+    the calls.
     """
 
     async def start(self) -> None:
@@ -126,31 +127,12 @@ class SessionStore(Protocol):
         """Tell `callback` of every decision from now on."""
         ...
 
-    async def arrive(
-        self,
-        key: str | None,
-        *,
-        deadline: float,
-        body_bytes: int,
-        model: str | None = None,
-        avoid: str | None = None,
-    ) -> Ticket:
-        """A request of session `key` (None: a session of one request) for `model` (None: any), which is to go to
-        another engine than `avoid` where one can take it; `deadline` in the store's clock. The ticket may be decided.
-        Cancelled, it leaves no ticket behind.
-        """
+    def arrive(self, arrival: Arrival) -> Ticket:
+        """A request arrives. The ticket may be decided already."""
         ...
 
-    def finish(
-        self,
-        ticket: Ticket,
-        *,
-        prompt_tokens: int | None,
-        completion_tokens: int | None,
-        cached_tokens: int | None = None,
-        client_gone: bool,
-    ) -> None:
-        """An admitted request's answer has ended; token counts where the engine told them."""
+    def finish(self, ticket: Ticket, answered: Answered) -> None:
+        """An admitted request's answer has ended."""
         ...
 
     def abandon(self, ticket: Ticket) -> None:

@@ -6,6 +6,9 @@ from functools import partial
 from http import HTTPStatus
 from typing import cast
 
+from msgspec.structs import replace
+
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.relay.answer import Answer
@@ -138,31 +141,28 @@ class Exchange:
         if facts.client_timeout_s is not None:
             hold_s = min(hold_s, facts.client_timeout_s * HOLD_SHARE)
         until = parts.clock() + hold_s
+        arrival = Arrival(key=key, model=head.model, body_bytes=len(body), hold_s=hold_s)
         try:
-            engine, setback = await self._attempt(key, body, head, hold_s=hold_s)
+            engine, setback = await self._attempt(arrival, body, head)
             if setback is not None and self._other_engine(engine, setback, head) is not None:
                 hold_s = max(0.0, until - parts.clock())
-                _, setback = await self._attempt(key, body, head, hold_s=hold_s, avoid=engine)
+                _, setback = await self._attempt(replace(arrival, hold_s=hold_s, avoid=engine), body, head)
             await self._end(setback)
         finally:
             if facts.ends_session and key is not None and self._was_admitted:
                 parts.admitter.end(key)
 
-    async def _attempt(
-        self, key: str | None, body: bytes, head: RequestHead, *, hold_s: float, avoid: str | None = None
-    ) -> tuple[str, Setback | None]:
+    async def _attempt(self, arrival: Arrival, body: bytes, head: RequestHead) -> tuple[str, Setback | None]:
         """Wait for the session's place, and pass the request on; returns to which engine, and what went wrong before
         it answered.
         """
-        ticket = await self._parts.admitter.arrive(
-            key, hold_s=hold_s, body_bytes=len(body), model=head.model, avoid=avoid
-        )
+        ticket = self._parts.admitter.arrive(arrival)
         try:
             outcome = await self._hold(ticket, head)
             self._tell(ticket)
             if outcome is Outcome.ADMITTED:
                 self._was_admitted = True
-                return ticket.engine, await self._hop.pass_counted(ticket.engine, body, head, key)
+                return ticket.engine, await self._hop.pass_counted(ticket.engine, body, head, arrival.key)
             await self._refuse_held(ticket, outcome)
             return ticket.engine, None
         finally:
@@ -220,18 +220,18 @@ class Exchange:
         await self._refuse(FAULTS[outcome], detail, retry_after_s=retry_after_s)
 
     def _settle(self, ticket: Ticket, head: RequestHead) -> None:
-        usage = self._hop.tap.usage
-        ticket.first_token_at = self._hop.first_token_at
+        usage, first, released_at = self._hop.tap.usage, self._hop.first_token_at, ticket.decided_at
         self._note.usage = usage
-        if head.is_stream and ticket.first_token_at is not None:
-            self._note.first_token_s = ticket.first_token_at - ticket.arrived_at
-        self._parts.admitter.finish(
-            ticket,
+        if head.is_stream and first is not None:
+            self._note.first_token_s = first - ticket.arrived_at
+        answered = Answered(
             prompt_tokens=None if usage is None else usage.prompt_tokens,
             completion_tokens=None if usage is None else usage.completion_tokens,
             cached_tokens=None if usage is None else usage.cached_tokens,
+            first_token_s=None if first is None or released_at is None else first - released_at,
             client_gone=self._client_gone,
         )
+        self._parts.admitter.finish(ticket, answered)
         self._count_answer(ticket, head)
         if self._parts.recorder is not None and usage is not None:
             self._parts.recorder.record(ticket, usage)

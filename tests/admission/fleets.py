@@ -2,6 +2,7 @@
 
 import math
 
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
@@ -33,14 +34,13 @@ class FleetScene:
 
     def arrive(self, key: str | None, *, tokens: int = 0, hold_s: float = HOLD_S, model: str | None = None) -> Ticket:
         """A request of the session, or of none."""
-        ticket, self.decided = self.fleet.arrive(
-            key, now=self.now, deadline=self.now + hold_s, body_bytes=body_of(tokens), model=model
-        )
+        arrival = Arrival(key=key, body_bytes=body_of(tokens), hold_s=hold_s, model=model)
+        ticket, self.decided = self.fleet.arrive(arrival, now=self.now)
         return ticket
 
     def finish(self, ticket: Ticket) -> list[Ticket]:
         """The ticket's answer has ended."""
-        return self.fleet.finish(ticket, now=self.now)
+        return self.fleet.finish(ticket, Answered(), now=self.now)
 
     def pass_time(self, seconds: float) -> list[Ticket]:
         """Move the clock and tell the fleet."""

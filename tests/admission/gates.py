@@ -1,5 +1,6 @@
 """A gate with a clock and a diary, for tests that tell a story of events."""
 
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.footprint import FootprintEstimator
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
@@ -58,18 +59,16 @@ class Scene:
 
     def arrive(self, key: str, *, tokens: float = 0.0, hold_s: float = HOLD_S, one_shot: bool = False) -> Ticket:
         """A request of the session, with a body that is taken for so many tokens while no engine has counted any."""
-        ticket, self.decided = self.gate.arrive(
-            key, now=self.now, deadline=self.now + hold_s, body_bytes=body_of(tokens), one_shot=one_shot
-        )
+        arrival = Arrival(key=None if one_shot else key, body_bytes=body_of(tokens), hold_s=hold_s)
+        ticket, self.decided = self.gate.arrive(key, arrival, now=self.now)
         return ticket
 
     def finish(
         self, ticket: Ticket, *, prompt: int | None = None, completion: int | None = None, gone: bool = False
     ) -> list[Ticket]:
         """The ticket's answer has ended."""
-        self.decided = self.gate.finish(
-            ticket, now=self.now, prompt_tokens=prompt, completion_tokens=completion, client_gone=gone
-        )
+        answered = Answered(prompt_tokens=prompt, completion_tokens=completion, client_gone=gone)
+        self.decided = self.gate.finish(ticket, answered, now=self.now)
         return self.decided
 
     def idle(self, *keys: str) -> None:

@@ -1,6 +1,7 @@
 import pytest
 
 from concur_proxy.admission.accounts import TokenAccounts
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.session import Session
 from concur_proxy.admission.ticket import Ticket
 from tests.admission.gates import body_of
@@ -14,8 +15,12 @@ def _session(context: int | None = None) -> Session:
     return session
 
 
-def _ticket(session: Session, *, body_bytes: int = 0) -> Ticket:
-    return Ticket(session=session, number=1, now=10.0, deadline=99.0, body_bytes=body_bytes)
+def _ticket(session: Session) -> Ticket:
+    return Ticket(session=session, number=1, arrival=Arrival(key="s", hold_s=89.0), now=10.0)
+
+
+def _counts(prompt: int, completion: int, cached: int | None) -> Answered:
+    return Answered(prompt_tokens=prompt, completion_tokens=completion, cached_tokens=cached)
 
 
 def test_a_request_alone_needs_what_its_body_says_but_no_less_than_was_there() -> None:
@@ -38,7 +43,7 @@ def test_what_a_kept_place_promised_and_the_engine_lost_is_counted() -> None:
     for cached in (300, 0, None):
         ticket = _ticket(session)
         accounts.promise(ticket)
-        accounts.settle(ticket, now=11.0, prompt_tokens=400, completion_tokens=0, cached_tokens=cached)
+        accounts.settle(ticket, _counts(400, 0, cached), now=11.0)
         session.context_tokens = 300
     assert accounts.promised_tokens == 900
     assert (accounts.told_tokens, accounts.lost_tokens) == (600, 300)
@@ -48,7 +53,7 @@ def test_a_history_that_was_compacted_has_lost_nothing() -> None:
     accounts, session = TokenAccounts(), _session(300)
     ticket = _ticket(session)
     accounts.promise(ticket)
-    accounts.settle(ticket, now=11.0, prompt_tokens=50, completion_tokens=10, cached_tokens=48)
+    accounts.settle(ticket, _counts(50, 10, 48), now=11.0)
     assert (accounts.told_tokens, accounts.lost_tokens) == (50, 2)
     assert session.context_tokens == 60
 
@@ -57,11 +62,9 @@ def test_of_requests_that_were_together_the_largest_context_stays() -> None:
     accounts, session = TokenAccounts(), _session(300)
     session.footprint = 700.0
     session.in_flight = 1  # another one is still there
-    assert (
-        accounts.settle(_ticket(session), now=11.0, prompt_tokens=500, completion_tokens=20, cached_tokens=0) == 700.0
-    )
+    assert accounts.settle(_ticket(session), _counts(500, 20, 0), now=11.0) == 700.0
     session.in_flight = 0
-    assert accounts.settle(_ticket(session), now=12.0, prompt_tokens=100, completion_tokens=5, cached_tokens=0) == 520.0
+    assert accounts.settle(_ticket(session), _counts(100, 5, 0), now=12.0) == 520.0
     assert session.context_tokens == 520
     assert accounts.estimator.growth_tokens(0.0) == 220.0
 
@@ -70,16 +73,15 @@ def test_answers_are_timed_from_their_release() -> None:
     accounts, session = TokenAccounts(), _session()
     ticket = _ticket(session)
     ticket.decided_at = 14.0
-    accounts.settle(ticket, now=17.0, prompt_tokens=90, completion_tokens=10, cached_tokens=None)
+    accounts.settle(ticket, _counts(90, 10, None), now=17.0)
     assert (accounts.answered_tokens, accounts.answering_s) == (100, 3.0)
 
 
 def test_an_answer_s_first_token_tells_how_fast_prompts_are_computed() -> None:
     accounts, session = TokenAccounts(), _session(300)
-    for cached, first_token_at in ((300, 12.0), (None, 10.1), (300, None), (300, 12.0)):
-        ticket = _ticket(session)  # released at 10
-        ticket.first_token_at = first_token_at
-        accounts.settle(ticket, now=15.0, prompt_tokens=1_300, completion_tokens=0, cached_tokens=cached)
+    for cached, first_token_s in ((300, 2.0), (None, 0.1), (300, None), (300, 2.0)):
+        answered = Answered(prompt_tokens=1_300, cached_tokens=cached, first_token_s=first_token_s)
+        accounts.settle(_ticket(session), answered, now=15.0)
     assert accounts.prefill.tokens_s == pytest.approx(500.0, rel=0.01)
 
 
@@ -88,12 +90,12 @@ def test_what_went_with_the_engines_last_cache_is_promised_to_nobody_and_no_loss
     before = _ticket(back)
     accounts.promise(before)
     accounts.cache += 1
-    accounts.settle(before, now=11.0, prompt_tokens=400, completion_tokens=0, cached_tokens=0)
+    accounts.settle(before, _counts(400, 0, 0), now=11.0)
     after = _ticket(away)
     accounts.promise(after)
-    accounts.settle(after, now=11.0, prompt_tokens=400, completion_tokens=0, cached_tokens=0)
+    accounts.settle(after, _counts(400, 0, 0), now=11.0)
     assert (accounts.promised_tokens, accounts.told_tokens, accounts.lost_tokens) == (300, 0, 0)
     again = _ticket(away)
     accounts.promise(again)
-    accounts.settle(again, now=12.0, prompt_tokens=500, completion_tokens=0, cached_tokens=100)
+    accounts.settle(again, _counts(500, 0, 100), now=12.0)
     assert (accounts.told_tokens, accounts.lost_tokens) == (400, 300), "it has a cache there again"

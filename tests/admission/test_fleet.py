@@ -2,6 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from tests.admission.fleets import LEASE_S, FleetScene
@@ -162,7 +163,7 @@ def test_the_expected_wait_is_of_the_line_that_the_ticket_stands_in() -> None:
 def test_a_ticket_of_a_session_that_is_gone_waits_for_nothing() -> None:
     scene = FleetScene("a")
     ticket = scene.arrive("x")
-    stranger = Ticket(session=ticket.session, number=99, now=0.0, deadline=1.0, body_bytes=0)
+    stranger = Ticket(session=ticket.session, number=99, arrival=Arrival(), now=0.0)
     scene.fleet.end("x", now=0.0)
     scene.finish(ticket)
     assert scene.fleet.expected_wait(stranger, now=0.0) == (1, 0.0)

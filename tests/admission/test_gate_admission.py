@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from concur_proxy.admission.arrival import Answered
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import SessionState
 from tests.admission.gates import Scene, load
@@ -136,7 +137,7 @@ def test_giving_up_twice_is_the_same_as_once() -> None:
     running, held = scene.arrive("a"), scene.arrive("b")
     scene.gate.abandon(held, now=0.0)
     assert scene.gate.abandon(held, now=0.0) == []
-    assert scene.gate.finish(held, now=0.0) == []
+    assert scene.gate.finish(held, Answered(), now=0.0) == []
     scene.finish(running)
     assert scene.finish(running) == []
     assert (scene.gate.snapshot().in_flight, scene.gate.snapshot().held) == (0, 0)

@@ -1,5 +1,6 @@
 """Sessions that a person stops, lets go on, and puts first."""
 
+from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.record import SessionRecord
 from concur_proxy.admission.session import SessionState
@@ -116,7 +117,7 @@ def test_another_process_knows_of_a_stop_and_a_preference() -> None:
     assert session.is_preferred
     assert session.state is SessionState.PAUSED
     assert other.arrive("a").is_held
-    claimed, released = other.gate.claim("a", rank=None, now=0.0)
+    claimed, released = other.gate.claim("a", Arrival(key="a"), rank=None, now=0.0)
     assert claimed.is_in_flight
     assert released == [], "what is held of it waits on"
     other.finish(claimed)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.record import SessionRecord
@@ -116,7 +117,7 @@ def test_a_session_that_lost_its_place_is_still_without_one_and_knows_its_senior
 def test_a_request_in_flight_is_claimed_whatever_the_window_says() -> None:
     scene = Scene(window=1.0)
     scene.arrive("a")
-    ticket, decided = scene.gate.claim("b", rank=None, now=0.0)
+    ticket, decided = scene.gate.claim("b", Arrival(key="b"), rank=None, now=0.0)
     assert (ticket.outcome, decided) == (Outcome.ADMITTED, [])
     assert (scene.gate.active, scene.gate.snapshot().in_flight) == (2, 2)
     scene.finish(ticket)
@@ -127,7 +128,7 @@ def test_a_claim_releases_what_its_session_holds_here() -> None:
     scene = Scene(window=1.0)
     scene.arrive("a")
     held = scene.arrive("b")
-    _, decided = scene.gate.claim("b", rank=None, now=0.0)
+    _, decided = scene.gate.claim("b", Arrival(key="b"), rank=None, now=0.0)
     assert decided == [held]
     assert held.outcome is Outcome.ADMITTED
 

@@ -1,3 +1,4 @@
+from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.holds import Holds
 from concur_proxy.admission.session import Session
 from concur_proxy.admission.ticket import Ticket
@@ -5,7 +6,7 @@ from concur_proxy.admission.ticket import Ticket
 
 def _ticket(number: int, deadline: float) -> Ticket:
     session = Session(key=f"s{number}", rank=number, one_shot=False, now=0.0)
-    return Ticket(session=session, number=number, now=0.0, deadline=deadline, body_bytes=0)
+    return Ticket(session=session, number=number, arrival=Arrival(hold_s=deadline), now=0.0)
 
 
 def test_the_first_is_the_one_whose_hold_ends_first() -> None:

@@ -1,3 +1,4 @@
+from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.line import WaitingLine
 from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
@@ -33,7 +34,7 @@ def test_sessions_that_were_silent_too_long_queue_with_new_ones_as_their_request
     line = WaitingLine()
     lapsed = _session(1, SessionState.PAUSED)
     lapsed.has_lapsed = True
-    lapsed.held[Ticket(session=lapsed, number=5, now=0.0, deadline=1.0, body_bytes=0)] = None
+    lapsed.held[Ticket(session=lapsed, number=5, arrival=Arrival(), now=0.0)] = None
     for session in (_session(6), lapsed, _session(4), _session(2, SessionState.PAUSED)):
         line.join(session)
     assert line.position(lapsed) == 3

@@ -2,6 +2,7 @@ from itertools import product
 
 import pytest
 
+from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.session import TRANSITIONS, Session, SessionState
 from concur_proxy.admission.ticket import Ticket
 
@@ -49,7 +50,7 @@ def test_an_illegal_change_of_state_raises_and_changes_nothing(before: SessionSt
 def test_a_session_is_dormant_while_none_of_its_requests_is_held_or_in_flight() -> None:
     session = _session()
     assert session.is_dormant
-    session.held[Ticket(session=session, number=2, now=0.0, deadline=1.0, body_bytes=0)] = None
+    session.held[Ticket(session=session, number=2, arrival=Arrival(), now=0.0)] = None
     assert not session.is_dormant
     session.held.clear()
     session.in_flight = 1

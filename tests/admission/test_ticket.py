@@ -1,3 +1,4 @@
+from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import Session
 from concur_proxy.admission.ticket import Ticket
@@ -5,7 +6,7 @@ from concur_proxy.admission.ticket import Ticket
 
 def _ticket() -> Ticket:
     session = Session(key="a", rank=1, one_shot=False, now=3.0)
-    return Ticket(session=session, number=2, now=3.0, deadline=9.0, body_bytes=10)
+    return Ticket(session=session, number=2, arrival=Arrival(key="s", body_bytes=10, hold_s=6.0), now=3.0)
 
 
 def test_an_undecided_ticket_is_held_and_has_waited_for_nothing_yet() -> None:

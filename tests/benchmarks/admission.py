@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from itertools import count
 from statistics import median
 
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import LearnedLease
@@ -45,17 +46,14 @@ class Crowd:
         """One more session; a whole key, as clients send them."""
         self._now += 0.001
         key = f"agent-{next(self._names):032d}"
-        _, decided = self.gate.arrive(
-            key, now=self._now, deadline=self._now + HOLD_S, body_bytes=BODY_BYTES, one_shot=True
-        )
+        _, decided = self.gate.arrive(key, Arrival(body_bytes=BODY_BYTES, hold_s=HOLD_S), now=self._now)
         self.running.extend(decided)
 
     def turn_over(self) -> None:
         """One comes, the first one ends, the next in line passes."""
         self.come()
-        decided = self.gate.finish(
-            self.running.popleft(), now=self._now, prompt_tokens=BODY_BYTES // 4, completion_tokens=200
-        )
+        answered = Answered(prompt_tokens=BODY_BYTES // 4, completion_tokens=200)
+        decided = self.gate.finish(self.running.popleft(), answered, now=self._now)
         self.running.extend(decided)
 
     def check(self, queued: int) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from statistics import median
 
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
@@ -59,15 +60,14 @@ class Crowd:
 
     def _send(self, key: str) -> None:
         self._now += 0.001
-        _, decided = self.fleet.arrive(key, now=self._now, deadline=self._now + 1e6, body_bytes=BODY_BYTES)
+        _, decided = self.fleet.arrive(Arrival(key=key, body_bytes=BODY_BYTES, hold_s=1e6), now=self._now)
         self.running.extend(decided)
         self.fleet.next_deadline()
 
     def _finish(self, ticket: Ticket) -> None:
         tokens = BODY_BYTES // 4
-        self.running.extend(
-            self.fleet.finish(ticket, now=self._now, prompt_tokens=tokens, completion_tokens=200, cached_tokens=tokens)
-        )
+        answered = Answered(prompt_tokens=tokens, completion_tokens=200, cached_tokens=tokens)
+        self.running.extend(self.fleet.finish(ticket, answered, now=self._now))
         self.fleet.next_deadline()
 
 

@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import uvloop
 
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.coordination.backends import memory, redis
@@ -53,12 +54,12 @@ class Load:
     async def request(self, key: str) -> float:
         """Seconds from a request's arrival to its decision; it ends at once."""
         began = time.perf_counter()
-        ticket = await self._store.arrive(key, deadline=time.monotonic() + 60, body_bytes=BODY_BYTES)
+        ticket = self._store.arrive(Arrival(key=key, body_bytes=BODY_BYTES, hold_s=60))
         if ticket.is_held:
             self._decided[ticket] = asyncio.get_running_loop().create_future()
             await self._decided[ticket]
         took = time.perf_counter() - began
-        self._store.finish(ticket, prompt_tokens=BODY_BYTES // 4, completion_tokens=200, client_gone=False)
+        self._store.finish(ticket, Answered(prompt_tokens=BODY_BYTES // 4, completion_tokens=200))
         return took
 
     async def run(self, agents: int, seconds: float, *, pause_s: float = 0.0) -> list[float]:

@@ -25,8 +25,9 @@ def test_it_chooses_one_of_the_gates_and_the_same_while_nothing_changes(placemen
 
 
 def test_of_one_gate_it_chooses_that(placement: Placement) -> None:
-    gate = Scene(window=1.0).gate
-    gate.arrive("other", now=0.0, deadline=1.0)
+    scene = Scene(window=1.0)
+    scene.arrive("other")
+    gate = scene.gate
     assert placement.choose([gate], key="x", tokens=1.0) is gate
 
 

@@ -13,6 +13,7 @@ from secrets import token_hex
 import pytest
 
 from concur_proxy import plugins
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.room import EngineLoad
@@ -25,7 +26,7 @@ from tests.coordination.fleets import make_fleet
 from tests.coordination.redis_server import RedisServer
 
 PACKAGE = "concur_proxy.coordination.backends"
-ROOM = EngineLoad(running=0, waiting=0, kv_usage=0.0, capacity_tokens=100_000)
+ROOM = EngineLoad(running=1, waiting=0, kv_usage=0.0, capacity_tokens=100_000)
 
 
 class Scene:
@@ -39,13 +40,13 @@ class Scene:
         self.told: list[Ticket] = []
         self.store.on_decided(self.told.extend)
 
-    async def arrive(self, key: str | None, *, hold_s: float = 60.0) -> Ticket:
+    def arrive(self, key: str | None, *, hold_s: float = 60.0) -> Ticket:
         """A request of this session."""
-        return await self.store.arrive(key, deadline=self.now + hold_s, body_bytes=400)
+        return self.store.arrive(Arrival(key=key, body_bytes=400, hold_s=hold_s))
 
     def finish(self, ticket: Ticket, *, client_gone: bool = False) -> None:
         """Its answer has ended."""
-        self.store.finish(ticket, prompt_tokens=100, completion_tokens=10, client_gone=client_gone)
+        self.store.finish(ticket, Answered(prompt_tokens=100, completion_tokens=10, client_gone=client_gone))
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Let the store come to it."""
@@ -88,7 +89,7 @@ async def scene(open_scene: OpenScene) -> Scene:
 
 
 async def test_a_session_is_admitted_under_the_window_and_told_once(scene: Scene) -> None:
-    ticket = await scene.arrive("s")
+    ticket = scene.arrive("s")
     assert await scene.decided(ticket) is Outcome.ADMITTED
     assert ticket.engine == "a"
     assert scene.told == [ticket]
@@ -96,8 +97,8 @@ async def test_a_session_is_admitted_under_the_window_and_told_once(scene: Scene
 
 
 async def test_beyond_the_window_a_session_waits_until_a_place_is_free(scene: Scene) -> None:
-    first = await scene.arrive("s")
-    second = await scene.arrive("t")
+    first = scene.arrive("s")
+    second = scene.arrive("t")
     assert second.is_held
     scene.finish(first, client_gone=True)
     assert await scene.decided(second) is Outcome.ADMITTED
@@ -105,15 +106,15 @@ async def test_beyond_the_window_a_session_waits_until_a_place_is_free(scene: Sc
 
 
 async def test_a_session_with_a_place_passes_at_once_with_all_its_requests(scene: Scene) -> None:
-    tickets = [await scene.arrive("s") for _ in range(3)]
+    tickets = [scene.arrive("s") for _ in range(3)]
     assert [await scene.decided(ticket) for ticket in tickets] == [Outcome.ADMITTED] * 3
     snapshot = scene.store.gates["a"].snapshot()
     assert (snapshot.active, snapshot.in_flight) == (1, 3)
 
 
 async def test_requests_without_a_key_are_sessions_of_their_own(scene: Scene) -> None:
-    first = await scene.arrive(None)
-    second = await scene.arrive(None)
+    first = scene.arrive(None)
+    second = scene.arrive(None)
     assert first.session is not second.session
     assert second.is_held
     scene.finish(first)
@@ -121,7 +122,7 @@ async def test_requests_without_a_key_are_sessions_of_their_own(scene: Scene) ->
 
 
 async def test_an_abandoned_request_gives_its_claim_up(scene: Scene) -> None:
-    first, gone, held = [await scene.arrive(key) for key in "stu"]
+    first, gone, held = [scene.arrive(key) for key in "stu"]
     scene.store.abandon(gone)
     await scene.until(lambda: gone.outcome is Outcome.CLIENT_GONE)
     scene.finish(first, client_gone=True)
@@ -130,7 +131,7 @@ async def test_an_abandoned_request_gives_its_claim_up(scene: Scene) -> None:
 
 
 async def test_finishing_and_abandoning_twice_is_the_same_as_once(scene: Scene) -> None:
-    ticket = await scene.arrive("s")
+    ticket = scene.arrive("s")
     for _ in range(2):
         scene.finish(ticket)
         scene.store.abandon(ticket)
@@ -139,9 +140,9 @@ async def test_finishing_and_abandoning_twice_is_the_same_as_once(scene: Scene) 
 
 
 async def test_the_end_of_a_session_frees_its_place_and_an_unknown_one_is_said_to_be_unknown(scene: Scene) -> None:
-    first = await scene.arrive("s")
+    first = scene.arrive("s")
     scene.finish(first)
-    held = await scene.arrive("t")
+    held = scene.arrive("t")
     assert scene.store.end("nobody") is False
     assert scene.store.end("s") is True
     assert await scene.decided(held) is Outcome.ADMITTED
@@ -149,8 +150,8 @@ async def test_the_end_of_a_session_frees_its_place_and_an_unknown_one_is_said_t
 
 
 async def test_a_wider_window_admits_at_once(scene: Scene) -> None:
-    await scene.arrive("s")
-    held = [await scene.arrive(key) for key in "tuv"]
+    scene.arrive("s")
+    held = [scene.arrive(key) for key in "tuv"]
     scene.store.resize("a", 3.0)
     assert [await scene.decided(ticket) for ticket in held[:2]] == [Outcome.ADMITTED] * 2
     assert held[2].is_held
@@ -158,8 +159,8 @@ async def test_a_wider_window_admits_at_once(scene: Scene) -> None:
 
 
 async def test_room_at_the_engine_admits_beyond_the_window(scene: Scene) -> None:
-    await scene.arrive("s")
-    held = await scene.arrive("t")
+    scene.arrive("s")
+    held = scene.arrive("t")
     scene.store.observe("a", None)
     assert held.is_held
     scene.store.observe("a", ROOM)
@@ -167,8 +168,8 @@ async def test_room_at_the_engine_admits_beyond_the_window(scene: Scene) -> None
 
 
 async def test_time_alone_ends_a_hold_and_only_its_own(scene: Scene) -> None:
-    await scene.arrive("s")
-    short, long = await scene.arrive("t", hold_s=10.0), await scene.arrive("u", hold_s=20.0)
+    scene.arrive("s")
+    short, long = scene.arrive("t", hold_s=10.0), scene.arrive("u", hold_s=20.0)
     assert scene.store.next_deadline() == 1010.0
     scene.now = 1009.9
     scene.store.expire()
@@ -181,10 +182,10 @@ async def test_time_alone_ends_a_hold_and_only_its_own(scene: Scene) -> None:
 
 
 async def test_time_alone_hands_a_lapsed_lease_on(scene: Scene) -> None:
-    first = await scene.arrive("s")
+    first = scene.arrive("s")
     scene.now = 1001.0
     scene.finish(first)
-    held = await scene.arrive("t", hold_s=500.0)
+    held = scene.arrive("t", hold_s=500.0)
     assert scene.store.next_deadline() == 1006.0
     scene.now = 1006.0
     scene.store.expire()
@@ -193,30 +194,30 @@ async def test_time_alone_hands_a_lapsed_lease_on(scene: Scene) -> None:
 
 async def test_with_nothing_to_wait_for_there_is_no_deadline(scene: Scene) -> None:
     assert scene.store.next_deadline() is None
-    await scene.arrive("s")
+    scene.arrive("s")
     assert scene.store.next_deadline() is None
 
 
 async def test_a_full_line_refuses_at_once(open_scene: OpenScene) -> None:
     scene = await open_scene(make_fleet(max_waiting=1))
-    await scene.arrive("s")
-    held, refused = await scene.arrive("t"), await scene.arrive("u")
+    scene.arrive("s")
+    held, refused = scene.arrive("t"), scene.arrive("u")
     assert await scene.decided(refused) is Outcome.QUEUE_FULL
     assert held.is_held
 
 
 async def test_a_drain_refuses_what_is_held_and_what_comes_but_not_what_is_in_flight(scene: Scene) -> None:
-    first = await scene.arrive("s")
-    held = await scene.arrive("t")
+    first = scene.arrive("s")
+    held = scene.arrive("t")
     scene.store.drain()
     assert await scene.decided(held) is Outcome.DRAINING
-    assert await scene.decided(await scene.arrive("u")) is Outcome.DRAINING
+    assert await scene.decided(scene.arrive("u")) is Outcome.DRAINING
     assert first.is_in_flight
 
 
 async def test_a_place_in_the_line_and_its_wait_are_told(scene: Scene) -> None:
-    await scene.arrive("s")
-    held = [await scene.arrive(key) for key in "tuv"]
+    scene.arrive("s")
+    held = [scene.arrive(key) for key in "tuv"]
     told = [scene.store.expected_wait(ticket) for ticket in held]
     assert [position for position, _ in told] == [1, 2, 3]
     waits = [seconds for _, seconds in told]
@@ -229,10 +230,10 @@ async def test_an_engine_that_is_down_gets_no_new_session_while_another_is_up(op
     assert scene.store.down == frozenset()
     scene.store.mark_down("a")
     await scene.until(lambda: scene.store.down == {"a"})
-    assert {(await scene.arrive(key)).engine for key in "stuv"} == {"b"}
+    assert {(scene.arrive(key)).engine for key in "stuv"} == {"b"}
     scene.store.mark_up("a")
     await scene.until(lambda: scene.store.down == frozenset())
-    assert (await scene.arrive("w")).engine == "a"
+    assert (scene.arrive("w")).engine == "a"
 
 
 async def test_a_request_goes_only_to_an_engine_that_serves_its_model(open_scene: OpenScene) -> None:
@@ -241,7 +242,7 @@ async def test_a_request_goes_only_to_an_engine_that_serves_its_model(open_scene
     scene.store.serve("a", ["other"])
     scene.store.serve("b", ["m", "other"])
     await scene.until(lambda: list(scene.store.candidates("m")) == ["b"])
-    tickets = [await scene.store.arrive(key, deadline=2000.0, body_bytes=0, model="m") for key in "stu"]
+    tickets = [scene.store.arrive(Arrival(key=key, hold_s=1000.0, model="m")) for key in "stu"]
     assert {ticket.engine for ticket in tickets} == {"b"}
     scene.store.serve("a", None)
     await scene.until(lambda: list(scene.store.candidates("m")) == ["a", "b"])
@@ -249,7 +250,7 @@ async def test_a_request_goes_only_to_an_engine_that_serves_its_model(open_scene
 
 async def test_engines_come_and_go(open_scene: OpenScene) -> None:
     scene = await open_scene(make_fleet(engines=("a",), window=1.0))
-    running, held = await scene.arrive("s"), await scene.arrive("t")
+    running, held = scene.arrive("s"), scene.arrive("t")
     scene.store.add_engine("b")
     scene.store.expire()
     assert await scene.decided(held) is Outcome.ADMITTED
@@ -265,7 +266,7 @@ async def test_engines_come_and_go(open_scene: OpenScene) -> None:
 
 async def test_an_engine_is_needed_as_long_as_requests_may_be_there(open_scene: OpenScene) -> None:
     scene = await open_scene(make_fleet(engines=("a", "b"), window=1.0))
-    ticket = await scene.arrive("s")
+    ticket = scene.arrive("s")
     await scene.decided(ticket)
     scene.store.retire_engine(ticket.engine)
     assert scene.store.needs("a")
@@ -292,13 +293,13 @@ async def test_what_people_set_is_kept_and_told(scene: Scene) -> None:
 
 async def test_a_session_stays_with_its_engine(open_scene: OpenScene) -> None:
     scene = await open_scene(make_fleet(engines=("a", "b"), window=10.0))
-    homes = {key: (await scene.arrive(key)).engine for key in "stuv"}
+    homes = {key: (scene.arrive(key)).engine for key in "stuv"}
     assert set(homes.values()) == {"a", "b"}
-    assert {key: (await scene.arrive(key)).engine for key in "stuv"} == homes
+    assert {key: (scene.arrive(key)).engine for key in "stuv"} == homes
 
 
 async def test_every_ticket_of_a_busy_day_is_told_at_most_once_and_none_is_forgotten(scene: Scene) -> None:
-    tickets = [await scene.arrive(f"s{n % 7}", hold_s=float(n)) for n in range(50)]
+    tickets = [scene.arrive(f"s{n % 7}", hold_s=float(n)) for n in range(50)]
     given_up = tickets[10::9]
     for ticket in given_up:
         scene.store.abandon(ticket)
@@ -335,4 +336,4 @@ async def test_a_new_store_is_one_new_file(tmp_path: Path) -> None:
         assert "disk" in plugins.available(PACKAGE)
         scene = Scene("disk", make_fleet())
     assert type(scene.store).__name__ == "DiskStore"
-    assert await scene.decided(await scene.arrive("s")) is Outcome.ADMITTED
+    assert await scene.decided(scene.arrive("s")) is Outcome.ADMITTED

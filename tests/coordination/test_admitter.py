@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.coordination.admitter import Admitter
 from concur_proxy.coordination.backends.memory import MemoryStore
@@ -38,7 +39,7 @@ class Scene:
 @in_virtual_time
 async def test_a_request_with_a_place_does_not_wait() -> None:
     scene = Scene()
-    ticket = await scene.admitter.arrive("s", hold_s=10, body_bytes=0)
+    ticket = scene.admitter.arrive(Arrival(key="s", hold_s=10))
     assert ticket.outcome is Outcome.ADMITTED
     assert await scene.admitter.wait(ticket)
     assert scene.admitter.parked == 0
@@ -48,13 +49,13 @@ async def test_a_request_with_a_place_does_not_wait() -> None:
 @in_virtual_time
 async def test_a_held_request_sleeps_until_a_place_is_free() -> None:
     scene = Scene()
-    first = await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
-    second = await scene.admitter.arrive("t", hold_s=50, body_bytes=0)
+    first = scene.admitter.arrive(Arrival(key="s", hold_s=50))
+    second = scene.admitter.arrive(Arrival(key="t", hold_s=50))
     waiting = asyncio.create_task(scene.admitter.wait(second))
     await asyncio.sleep(7)
     assert not waiting.done()
     assert scene.admitter.parked == 1
-    scene.admitter.finish(first, client_gone=True)
+    scene.admitter.finish(first, Answered(client_gone=True))
     assert await waiting
     assert second.outcome is Outcome.ADMITTED
     assert second.held_s == 7
@@ -64,8 +65,8 @@ async def test_a_held_request_sleeps_until_a_place_is_free() -> None:
 @in_virtual_time
 async def test_a_hold_ends_at_its_deadline_to_the_second() -> None:
     scene = Scene()
-    await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
-    held = await scene.admitter.arrive("t", hold_s=12.5, body_bytes=0)
+    scene.admitter.arrive(Arrival(key="s", hold_s=50))
+    held = scene.admitter.arrive(Arrival(key="t", hold_s=12.5))
     assert await scene.admitter.wait(held)
     assert held.outcome is Outcome.HOLD_TIMEOUT
     assert scene.elapsed == pytest.approx(12.5)
@@ -74,11 +75,11 @@ async def test_a_hold_ends_at_its_deadline_to_the_second() -> None:
 @in_virtual_time
 async def test_an_earlier_deadline_re_arms_the_timer_and_a_later_one_waits_for_its_turn() -> None:
     scene = Scene()
-    await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
+    scene.admitter.arrive(Arrival(key="s", hold_s=50))
     ends: dict[str, float] = {}
 
     async def hold(key: str, hold_s: float) -> None:
-        ticket = await scene.admitter.arrive(key, hold_s=hold_s, body_bytes=0)
+        ticket = scene.admitter.arrive(Arrival(key=key, hold_s=hold_s))
         await scene.admitter.wait(ticket)
         ends[key] = scene.elapsed
 
@@ -89,8 +90,8 @@ async def test_an_earlier_deadline_re_arms_the_timer_and_a_later_one_waits_for_i
 @in_virtual_time
 async def test_nothing_happens_between_two_deadlines() -> None:
     scene = Scene()
-    await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
-    held = [await scene.admitter.arrive(f"t{n}", hold_s=30.0 * (n + 1), body_bytes=0) for n in range(3)]
+    scene.admitter.arrive(Arrival(key="s", hold_s=50))
+    held = [scene.admitter.arrive(Arrival(key=f"t{n}", hold_s=30.0 * (n + 1))) for n in range(3)]
     slept = virtual_loop().waits
     await asyncio.gather(*(scene.admitter.wait(ticket) for ticket in held))
     assert scene.elapsed == pytest.approx(90)
@@ -101,10 +102,10 @@ async def test_nothing_happens_between_two_deadlines() -> None:
 @in_virtual_time
 async def test_a_deadline_whose_ticket_is_gone_costs_one_look_and_the_next_is_kept() -> None:
     scene = Scene()
-    await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
-    gone = await scene.admitter.arrive("t", hold_s=10, body_bytes=0)
-    held = await scene.admitter.arrive("u", hold_s=20, body_bytes=0)
-    scene.admitter.finish(gone)
+    scene.admitter.arrive(Arrival(key="s", hold_s=50))
+    gone = scene.admitter.arrive(Arrival(key="t", hold_s=10))
+    held = scene.admitter.arrive(Arrival(key="u", hold_s=20))
+    scene.admitter.finish(gone, Answered())
     assert gone.outcome is Outcome.CLIENT_GONE
     assert await scene.admitter.wait(held)
     assert scene.elapsed == pytest.approx(20)
@@ -121,10 +122,10 @@ async def test_the_timer_goes_on_with_a_store_that_tells_nothing_when_nothing_is
 
     clock = virtual_loop().time
     admitter = Admitter(Taciturn(make_fleet(), clock), clock)
-    await admitter.arrive("s", hold_s=50, body_bytes=0)
-    gone = await admitter.arrive("t", hold_s=10, body_bytes=0)
-    held = await admitter.arrive("u", hold_s=20, body_bytes=0)
-    admitter.finish(gone)
+    admitter.arrive(Arrival(key="s", hold_s=50))
+    gone = admitter.arrive(Arrival(key="t", hold_s=10))
+    held = admitter.arrive(Arrival(key="u", hold_s=20))
+    admitter.finish(gone, Answered())
     assert await admitter.wait(held)
     assert held.outcome is Outcome.HOLD_TIMEOUT
 
@@ -132,9 +133,9 @@ async def test_the_timer_goes_on_with_a_store_that_tells_nothing_when_nothing_is
 @in_virtual_time
 async def test_a_lapsed_lease_hands_the_place_on_without_any_event() -> None:
     scene = Scene(lease_s=3.0)
-    first = await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
-    scene.admitter.finish(first)
-    second = await scene.admitter.arrive("t", hold_s=50, body_bytes=0)
+    first = scene.admitter.arrive(Arrival(key="s", hold_s=50))
+    scene.admitter.finish(first, Answered())
+    second = scene.admitter.arrive(Arrival(key="t", hold_s=50))
     assert await scene.admitter.wait(second)
     assert second.outcome is Outcome.ADMITTED
     assert scene.elapsed == pytest.approx(3.0)
@@ -143,8 +144,8 @@ async def test_a_lapsed_lease_hands_the_place_on_without_any_event() -> None:
 @in_virtual_time
 async def test_a_deadline_in_the_past_ends_the_hold_at_once_and_does_not_spin() -> None:
     scene = Scene()
-    await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
-    late = await scene.admitter.arrive("t", hold_s=-5, body_bytes=0)
+    scene.admitter.arrive(Arrival(key="s", hold_s=50))
+    late = scene.admitter.arrive(Arrival(key="t", hold_s=-5))
     assert await scene.admitter.wait(late)
     assert late.outcome is Outcome.HOLD_TIMEOUT
     await asyncio.sleep(1)
@@ -154,13 +155,13 @@ async def test_a_deadline_in_the_past_ends_the_hold_at_once_and_does_not_spin() 
 @in_virtual_time
 async def test_a_wait_with_a_time_out_can_be_taken_up_again() -> None:
     scene = Scene()
-    first = await scene.admitter.arrive("s", hold_s=500, body_bytes=0)
-    held = await scene.admitter.arrive("t", hold_s=500, body_bytes=0)
+    first = scene.admitter.arrive(Arrival(key="s", hold_s=500))
+    held = scene.admitter.arrive(Arrival(key="t", hold_s=500))
     assert not await scene.admitter.wait(held, timeout_s=15)
     assert not await scene.admitter.wait(held, timeout_s=15)
     assert scene.elapsed == pytest.approx(30)
     assert scene.admitter.parked == 1
-    scene.admitter.finish(first, client_gone=True)
+    scene.admitter.finish(first, Answered(client_gone=True))
     assert await scene.admitter.wait(held, timeout_s=15)
     assert scene.elapsed == pytest.approx(30)
     assert scene.admitter.parked == 0
@@ -169,9 +170,9 @@ async def test_a_wait_with_a_time_out_can_be_taken_up_again() -> None:
 @in_virtual_time
 async def test_a_cancelled_wait_leaves_a_ticket_that_can_be_abandoned() -> None:
     scene = Scene()
-    first = await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
-    gone = await scene.admitter.arrive("t", hold_s=50, body_bytes=0)
-    held = await scene.admitter.arrive("u", hold_s=50, body_bytes=0)
+    first = scene.admitter.arrive(Arrival(key="s", hold_s=50))
+    gone = scene.admitter.arrive(Arrival(key="t", hold_s=50))
+    held = scene.admitter.arrive(Arrival(key="u", hold_s=50))
     waiting = asyncio.create_task(scene.admitter.wait(gone))
     await asyncio.sleep(1)
     waiting.cancel()
@@ -179,35 +180,35 @@ async def test_a_cancelled_wait_leaves_a_ticket_that_can_be_abandoned() -> None:
         await waiting
     assert gone.is_held
     assert scene.admitter.parked == 0
-    scene.admitter.finish(gone)
+    scene.admitter.finish(gone, Answered())
     assert gone.outcome is Outcome.CLIENT_GONE
-    scene.admitter.finish(first, client_gone=True)
+    scene.admitter.finish(first, Answered(client_gone=True))
     assert held.outcome is Outcome.ADMITTED
 
 
 @in_virtual_time
 async def test_a_client_that_goes_between_two_waits_leaves_nothing_parked() -> None:
     scene = Scene()
-    await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
-    held = await scene.admitter.arrive("t", hold_s=50, body_bytes=0)
+    scene.admitter.arrive(Arrival(key="s", hold_s=50))
+    held = scene.admitter.arrive(Arrival(key="t", hold_s=50))
     assert not await scene.admitter.wait(held, timeout_s=1)
-    scene.admitter.finish(held)
+    scene.admitter.finish(held, Answered())
     assert scene.admitter.parked == 0
 
 
 @in_virtual_time
 async def test_a_decision_in_the_moment_of_a_cancellation_is_not_lost() -> None:
     scene = Scene()
-    first = await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
-    held = await scene.admitter.arrive("t", hold_s=50, body_bytes=0)
+    first = scene.admitter.arrive(Arrival(key="s", hold_s=50))
+    held = scene.admitter.arrive(Arrival(key="t", hold_s=50))
     waiting = asyncio.create_task(scene.admitter.wait(held))
     await asyncio.sleep(1)
-    scene.admitter.finish(first, client_gone=True)
+    scene.admitter.finish(first, Answered(client_gone=True))
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert held.is_in_flight
-    scene.admitter.finish(held, client_gone=True)
+    scene.admitter.finish(held, Answered(client_gone=True))
     assert not held.is_in_flight
     assert scene.store.gates["a"].snapshot().in_flight == 0
 
@@ -215,8 +216,8 @@ async def test_a_decision_in_the_moment_of_a_cancellation_is_not_lost() -> None:
 @in_virtual_time
 async def test_a_drain_wakes_everybody_at_once() -> None:
     scene = Scene()
-    await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
-    held = [await scene.admitter.arrive(f"t{n}", hold_s=50, body_bytes=0) for n in range(100)]
+    scene.admitter.arrive(Arrival(key="s", hold_s=50))
+    held = [scene.admitter.arrive(Arrival(key=f"t{n}", hold_s=50)) for n in range(100)]
     waiting = [asyncio.create_task(scene.admitter.wait(ticket)) for ticket in held]
     await asyncio.sleep(1)
     scene.store.drain()
@@ -229,9 +230,9 @@ async def test_a_drain_wakes_everybody_at_once() -> None:
 @in_virtual_time
 async def test_the_end_of_a_session_frees_its_place() -> None:
     scene = Scene()
-    first = await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
-    scene.admitter.finish(first)
-    held = await scene.admitter.arrive("t", hold_s=50, body_bytes=0)
+    first = scene.admitter.arrive(Arrival(key="s", hold_s=50))
+    scene.admitter.finish(first, Answered())
+    held = scene.admitter.arrive(Arrival(key="t", hold_s=50))
     assert not scene.admitter.end("nobody")
     assert scene.admitter.end("s")
     assert held.outcome is Outcome.ADMITTED
@@ -240,11 +241,11 @@ async def test_the_end_of_a_session_frees_its_place() -> None:
 @in_virtual_time
 async def test_after_close_no_time_passes_whatever_happens() -> None:
     scene = Scene()
-    await scene.admitter.arrive("s", hold_s=50, body_bytes=0)
-    held = await scene.admitter.arrive("t", hold_s=10, body_bytes=0)
+    scene.admitter.arrive(Arrival(key="s", hold_s=50))
+    held = scene.admitter.arrive(Arrival(key="t", hold_s=10))
     scene.admitter.close()
     scene.admitter.close()
-    later = await scene.admitter.arrive("u", hold_s=5, body_bytes=0)
+    later = scene.admitter.arrive(Arrival(key="u", hold_s=5))
     await asyncio.sleep(100)
     assert held.is_held
     assert later.is_held

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.governor import GovernorOptions, WindowGovernor
@@ -94,9 +95,9 @@ class Scene:
         self.now += after_s
         self.monitor.on_failure(reason, reachable=reachable)
 
-    async def arrive(self, key: str) -> Ticket:
+    def arrive(self, key: str) -> Ticket:
         """A request."""
-        return await self.store.arrive(key, deadline=self.now + 500, body_bytes=400)
+        return self.store.arrive(Arrival(key=key, body_bytes=400, hold_s=500))
 
 
 async def test_the_law_sees_the_signals_and_the_gate_and_its_window_is_the_gates() -> None:
@@ -109,7 +110,7 @@ async def test_the_law_sees_the_signals_and_the_gate_and_its_window_is_the_gates
 
     scene = Scene(Spy(aimd.AimdOptions(initial=2.0)))
     for key in "stu":
-        await scene.arrive(key)
+        scene.arrive(key)
     scene.sample()
     scene.sample(kv_usage=0.1, queried=200.0, hit=150.0, preempted=2.0, waiting=3)
     assert seen[-1] == CongestionSignal(
@@ -135,8 +136,8 @@ async def test_the_law_sees_the_signals_and_the_gate_and_its_window_is_the_gates
 async def test_a_cut_narrows_the_gate_and_growth_admits_who_waits() -> None:
     scene = Scene(initial=4.0)
     for key in "stuv":
-        await scene.arrive(key)
-    held = await scene.arrive("w")
+        scene.arrive(key)
+    held = scene.arrive("w")
     scene.sample()
     scene.thrash()
     assert scene.window == 2.0
@@ -149,8 +150,8 @@ async def test_a_cut_narrows_the_gate_and_growth_admits_who_waits() -> None:
 
 async def test_room_that_a_reading_shows_is_used_at_once() -> None:
     scene = Scene(initial=1.0)
-    await scene.arrive("s")
-    held = await scene.arrive("t")
+    scene.arrive("s")
+    held = scene.arrive("t")
     scene.sample(waiting=0)
     assert held.outcome is Outcome.ADMITTED
     assert scene.window == 1.0
@@ -207,8 +208,8 @@ def test_silence_holds_then_freezes_then_falls_open_and_heals() -> None:
 
 async def test_without_any_signal_ever_it_serves_and_falls_open_by_the_same_ages() -> None:
     scene = Scene(initial=1.0)
-    served = await scene.arrive("s")
-    held = await scene.arrive("t")
+    served = scene.arrive("s")
+    held = scene.arrive("t")
     assert served.outcome is Outcome.ADMITTED
     for _ in range(15):
         scene.fail()
@@ -222,13 +223,13 @@ async def test_without_any_signal_ever_it_serves_and_falls_open_by_the_same_ages
 
 async def test_stale_room_is_not_used() -> None:
     scene = Scene(initial=1.0)
-    first = await scene.arrive("s")
+    first = scene.arrive("s")
     scene.sample(waiting=0)
     for _ in range(6):
         scene.fail()
-    held = await scene.arrive("t")
+    held = scene.arrive("t")
     assert held.is_held
-    scene.store.finish(first, prompt_tokens=10, completion_tokens=1, client_gone=True)
+    scene.store.finish(first, Answered(prompt_tokens=10, completion_tokens=1, client_gone=True))
     assert held.outcome is Outcome.ADMITTED
 
 
@@ -306,7 +307,7 @@ def test_a_refusal_by_the_engine_cuts_once_a_burst() -> None:
 
 async def test_a_cut_takes_no_place_from_an_answer_in_flight() -> None:
     scene = Scene(initial=2.0)
-    tickets = [await scene.arrive(key) for key in "st"]
+    tickets = [scene.arrive(key) for key in "st"]
     scene.monitor.on_overload()
     assert scene.window == 1.0
     assert all(ticket.is_in_flight for ticket in tickets)
@@ -381,8 +382,8 @@ async def test_what_an_engines_restart_has_emptied_counts_as_no_loss() -> None:
     scene = Scene()
     scene.sample()
     for cached in (None, 0):
-        ticket = await scene.arrive("s")
-        scene.store.finish(ticket, prompt_tokens=90, completion_tokens=10, cached_tokens=cached, client_gone=False)
+        ticket = scene.arrive("s")
+        scene.store.finish(ticket, Answered(prompt_tokens=90, completion_tokens=10, cached_tokens=cached))
         scene.sample(started_at=2.0)
     snapshot = scene.store.gates["a"].snapshot()
     assert (scene.monitor.restarts, snapshot.promised_tokens, snapshot.lost_tokens) == (1, 0, 0)
@@ -391,7 +392,7 @@ async def test_what_an_engines_restart_has_emptied_counts_as_no_loss() -> None:
 async def test_new_sessions_avoid_an_engine_whose_scrape_was_refused() -> None:
     scene = Scene(engines=("a", "b"))
     scene.fail(reachable=False)
-    assert {(await scene.arrive(key)).engine for key in "stuv"} == {"b"}
+    assert {scene.arrive(key).engine for key in "stuv"} == {"b"}
 
 
 def test_a_law_that_raises_leaves_the_fixed_window_and_says_why(caplog: pytest.LogCaptureFixture) -> None:

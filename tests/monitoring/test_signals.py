@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+from concur_proxy.admission.arrival import Answered
 from concur_proxy.engines.rates import IntervalRates
 from concur_proxy.monitoring.signals import SignalMaker, engine_load
 from tests.admission.gates import Scene
@@ -12,7 +13,7 @@ def test_counts_are_the_intervals() -> None:
     scene.finish(scene.arrive("a"), prompt=100, completion=20)
     first = maker.advance(RATES, scene.gate.snapshot())
     assert (first.promised_tokens, first.told_tokens) == (0, 0)
-    scene.gate.finish(scene.arrive("a"), now=0.0, prompt_tokens=200, completion_tokens=10, cached_tokens=90)
+    scene.gate.finish(scene.arrive("a"), Answered(prompt_tokens=200, completion_tokens=10, cached_tokens=90), now=0.0)
     second = maker.advance(replace(RATES, now=6.0), scene.gate.snapshot())
     assert (second.promised_tokens, second.told_tokens, second.lost_tokens) == (120, 120, 30)
     third = maker.advance(replace(RATES, now=7.0), scene.gate.snapshot())

@@ -4,6 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import LearnedLease
@@ -44,21 +45,15 @@ class BudgetMachine(RuleBasedStateMachine):
 
     @rule(key=KEYS, size=st.sampled_from([40, 4_000, 40_000]))
     def arrive(self, key: str, size: int) -> None:
-        ticket, decided = self.gate.arrive(key, now=self.now, deadline=math.inf, body_bytes=size)
+        ticket, decided = self.gate.arrive(key, Arrival(key=key, body_bytes=size, hold_s=math.inf), now=self.now)
         self.ledger.arrived(ticket, decided)
 
     @precondition(lambda self: self.ledger.in_flight)
     @rule(which=WHICH, prompt=st.none() | TOKENS, completion=TOKENS, cached=st.none() | TOKENS, gone=st.booleans())
     def finish(self, which: int, prompt: int | None, completion: int, cached: int | None, *, gone: bool) -> None:
         ticket = _pick(self.ledger.in_flight, which)
-        decided = self.gate.finish(
-            ticket,
-            now=self.now,
-            prompt_tokens=prompt,
-            completion_tokens=completion,
-            cached_tokens=cached,
-            client_gone=gone,
-        )
+        answered = Answered(prompt_tokens=prompt, completion_tokens=completion, cached_tokens=cached, client_gone=gone)
+        decided = self.gate.finish(ticket, answered, now=self.now)
         self.ledger.finished(ticket, decided)
 
     @precondition(lambda self: self.ledger.held)
@@ -101,7 +96,7 @@ class BudgetMachine(RuleBasedStateMachine):
             if not self.ledger.held:
                 break
             for ticket in list(self.ledger.in_flight):
-                self.ledger.finished(ticket, self.gate.finish(ticket, now=self.now, prompt_tokens=10))
+                self.ledger.finished(ticket, self.gate.finish(ticket, Answered(prompt_tokens=10), now=self.now))
             deadline = self.gate.next_deadline()
             if deadline is not None and self.ledger.held:
                 self.now = max(self.now, deadline)

@@ -4,6 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
@@ -69,7 +70,8 @@ class FleetMachine(RuleBasedStateMachine):
         passes = session is not None and session.state is SessionState.ACTIVE and not session.pausing
         passes = passes and session is not None and session.model == model
         is_stopped = session is not None and session.stopped and session.model == model
-        ticket, decided = self.fleet.arrive(key, now=self.now, deadline=self.now + hold, body_bytes=size, model=model)
+        arrival = Arrival(key=key, body_bytes=size, hold_s=hold, model=model)
+        ticket, decided = self.fleet.arrive(arrival, now=self.now)
         self.ledger.arrived(ticket, decided)
         assert not (is_stopped and ticket.outcome is Outcome.ADMITTED)
         if stays and passes and home is not None:
@@ -79,7 +81,7 @@ class FleetMachine(RuleBasedStateMachine):
     @rule(which=WHICH, tokens=st.none() | st.integers(0, 3_000), gone=st.booleans())
     def finish(self, which: int, tokens: int | None, *, gone: bool) -> None:
         ticket = _pick(self.ledger.in_flight, which)
-        decided = self.fleet.finish(ticket, now=self.now, prompt_tokens=tokens, client_gone=gone)
+        decided = self.fleet.finish(ticket, Answered(prompt_tokens=tokens, client_gone=gone), now=self.now)
         self.ledger.finished(ticket, decided)
 
     @precondition(lambda self: self.ledger.held | self.ledger.in_flight)
@@ -93,7 +95,7 @@ class FleetMachine(RuleBasedStateMachine):
     @rule(which=WHICH)
     def finish_what_is_not_in_flight(self, which: int) -> None:
         ticket = _pick(self.ledger.held | self.ledger.closed, which)
-        assert self.fleet.finish(ticket, now=self.now) == []
+        assert self.fleet.finish(ticket, Answered(), now=self.now) == []
 
     @rule(key=st.sampled_from(KEYS_OF_SESSIONS))
     def end(self, key: str) -> None:
@@ -239,7 +241,7 @@ class FleetMachine(RuleBasedStateMachine):
         for _ in range(2 * len(self.ledger.held) + 2):
             while self.ledger.in_flight:
                 ticket = _pick(self.ledger.in_flight, 0)
-                self.ledger.finished(ticket, self.fleet.finish(ticket, now=self.now))
+                self.ledger.finished(ticket, self.fleet.finish(ticket, Answered(), now=self.now))
             deadline = self.fleet.next_deadline()
             if self.ledger.held and deadline is not None:
                 self._let_time_pass(max(0.0, deadline - self.now))

@@ -5,6 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease
@@ -74,9 +75,8 @@ class GateMachine(RuleBasedStateMachine):
         is_new = session is None or (session.state is SessionState.QUEUED and not session.held)
         line = len(waiting(self.gate))
         with self._step():
-            ticket, decided = self.gate.arrive(
-                key, now=self.now, deadline=self.now + hold, body_bytes=size, one_shot=one_shot
-            )
+            arrival = Arrival(key=None if one_shot else key, body_bytes=size, hold_s=hold)
+            ticket, decided = self.gate.arrive(key, arrival, now=self.now)
             self.ledger.arrived(ticket, decided)
         assert not passes or self.draining or ticket.outcome is Outcome.ADMITTED
         assert self.enforcing or self.draining or ticket.outcome is Outcome.ADMITTED
@@ -93,9 +93,8 @@ class GateMachine(RuleBasedStateMachine):
     def finish(self, which: int, prompt: int | None, completion: int | None, *, gone: bool) -> None:
         ticket = _pick(self.ledger.in_flight, which)
         with self._step():
-            decided = self.gate.finish(
-                ticket, now=self.now, prompt_tokens=prompt, completion_tokens=completion, client_gone=gone
-            )
+            answered = Answered(prompt_tokens=prompt, completion_tokens=completion, client_gone=gone)
+            decided = self.gate.finish(ticket, answered, now=self.now)
             self.ledger.finished(ticket, decided)
 
     @precondition(lambda self: self.ledger.in_flight)
@@ -116,7 +115,7 @@ class GateMachine(RuleBasedStateMachine):
     @rule(which=TICKET)
     def finish_and_abandon_what_is_over(self, which: int) -> None:
         ticket = _pick(self.ledger.closed, which)
-        assert self.gate.finish(ticket, now=self.now) == []
+        assert self.gate.finish(ticket, Answered(), now=self.now) == []
         assert self.gate.abandon(ticket, now=self.now) == []
 
     @rule(key=KEYS)
@@ -267,7 +266,7 @@ class GateMachine(RuleBasedStateMachine):
         for _ in range(2 * len(self.ledger.held) + 2):
             while self.ledger.in_flight:
                 ticket = _pick(self.ledger.in_flight, 0)
-                self.ledger.finished(ticket, self.gate.finish(ticket, now=self.now))
+                self.ledger.finished(ticket, self.gate.finish(ticket, Answered(), now=self.now))
             deadline = self.gate.next_deadline()
             if self.ledger.held and deadline is not None:
                 self.now = max(self.now, deadline)

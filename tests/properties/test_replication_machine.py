@@ -6,6 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
@@ -45,8 +46,7 @@ class ReplicationMachine(RuleBasedStateMachine):
     @rule(which=WHICH, key=KEYS, hold=st.sampled_from([3.0, 10_000.0]))
     def arrive(self, which: int, key: str | None, hold: float) -> None:
         name = self._name(which)
-        deadline = self.now + hold
-        _, message = self.replicas[name].arrive(key, now=self.now, deadline=deadline, body_bytes=40, model=None)
+        _, message = self.replicas[name].arrive(Arrival(key=key, body_bytes=40, hold_s=hold), now=self.now)
         self._say(name, message)
 
     @rule(which=WHICH, whose=WHICH, gone=st.booleans())
@@ -229,10 +229,8 @@ class ReplicationMachine(RuleBasedStateMachine):
             assert not ticket.is_held
 
     def _finish(self, name: str, ticket: Ticket, *, gone: bool) -> None:
-        message = self.replicas[name].finish(
-            ticket, prompt_tokens=100, completion_tokens=10, cached_tokens=None, client_gone=gone
-        )
-        self._say(name, message)
+        answered = Answered(prompt_tokens=100, completion_tokens=10, client_gone=gone)
+        self._say(name, self.replicas[name].finish(ticket, answered))
 
     def _give_up(self, name: str, ticket: Ticket, outcome: Outcome = Outcome.CLIENT_GONE) -> None:
         self._say(name, self.replicas[name].refuse(ticket, outcome, now=self.now))

@@ -7,6 +7,7 @@ from prometheus_client.openmetrics import exposition, parser
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.governor import GovernorOptions, WindowGovernor
@@ -43,9 +44,9 @@ class Scene:
         self.registry = CollectorRegistry()
         self.registry.register(FleetCollector(self.store, self.monitors))
 
-    async def arrive(self, key: str | None) -> Ticket:
+    def arrive(self, key: str | None) -> Ticket:
         """A request of 400 bytes."""
-        return await self.store.arrive(key, deadline=self.now + 60, body_bytes=400)
+        return self.store.arrive(Arrival(key=key, body_bytes=400, hold_s=60))
 
     def samples(self) -> Iterator[Sample]:
         """Everything, as a Prometheus server would read it."""
@@ -68,10 +69,10 @@ def scene() -> Scene:
 async def test_sessions_requests_and_the_window_follow_the_gate(scene: Scene) -> None:
     scene.store.mark_down(ENGINES[1])
     assert scene.value("concur_window_sessions") == 2
-    first = await scene.arrive("s")
-    await scene.arrive("s")
-    await scene.arrive("t")
-    held = await scene.arrive("u")
+    first = scene.arrive("s")
+    scene.arrive("s")
+    scene.arrive("t")
+    held = scene.arrive("u")
     assert scene.value("concur_sessions", state="active") == 2
     assert scene.value("concur_sessions", state="queued") == 1
     assert scene.value("concur_sessions", state="paused") == 0
@@ -83,27 +84,27 @@ async def test_sessions_requests_and_the_window_follow_the_gate(scene: Scene) ->
     assert scene.value("concur_footprint_tokens") == snapshot.footprint_tokens > 0
     assert scene.value("concur_lease_seconds") == 5
     scene.store.abandon(held)
-    scene.store.finish(first, prompt_tokens=50, completion_tokens=5, client_gone=False)
+    scene.store.finish(first, Answered(prompt_tokens=50, completion_tokens=5))
     assert scene.value("concur_in_flight_requests") == 2
     assert scene.value("concur_held_requests") == 0
 
 
 async def test_events_are_counted_by_reason(scene: Scene) -> None:
     scene.store.mark_down(ENGINES[1])
-    first = await scene.arrive("s")
-    await scene.arrive("t")
-    gone, late = await scene.arrive("u"), await scene.arrive("v")
+    first = scene.arrive("s")
+    scene.arrive("t")
+    gone, late = scene.arrive("u"), scene.arrive("v")
     scene.store.abandon(gone)
-    scene.store.finish(first, prompt_tokens=50, completion_tokens=5, client_gone=True)
+    scene.store.finish(first, Answered(prompt_tokens=50, completion_tokens=5, client_gone=True))
     assert late.outcome is Outcome.ADMITTED
-    await scene.arrive("w")
-    back = await scene.arrive("s")
+    scene.arrive("w")
+    back = scene.arrive("s")
     scene.store.resize(ENGINES[0], 3.0)
     assert back.outcome is Outcome.ADMITTED
     scene.now += 61
     scene.store.expire()
     scene.store.drain()
-    await scene.arrive("x")
+    scene.arrive("x")
     assert scene.value("concur_admissions_total", reason="window") == 3
     assert scene.value("concur_resumes_total", reason="window") == 1
     assert scene.value("concur_pauses_total", reason="client_gone") == 1
@@ -115,13 +116,13 @@ async def test_events_are_counted_by_reason(scene: Scene) -> None:
 
 async def test_the_ends_of_sessions_are_counted_by_reason(scene: Scene) -> None:
     scene.store.mark_down(ENGINES[1])
-    once = await scene.arrive(None)
-    scene.store.finish(once, prompt_tokens=1, completion_tokens=1, client_gone=False)
-    said = await scene.arrive("s")
-    scene.store.finish(said, prompt_tokens=1, completion_tokens=1, client_gone=False)
+    once = scene.arrive(None)
+    scene.store.finish(once, Answered(prompt_tokens=1, completion_tokens=1))
+    said = scene.arrive("s")
+    scene.store.finish(said, Answered(prompt_tokens=1, completion_tokens=1))
     scene.store.end("s")
-    silent = await scene.arrive("t")
-    scene.store.finish(silent, prompt_tokens=1, completion_tokens=1, client_gone=False)
+    silent = scene.arrive("t")
+    scene.store.finish(silent, Answered(prompt_tokens=1, completion_tokens=1))
     scene.now += 101
     scene.store.expire()
     reasons = ("answered", "said", "idle")
@@ -230,7 +231,7 @@ async def test_no_label_grows_with_the_sessions(scene: Scene) -> None:
     before = {(sample.name, *sorted(sample.labels)) for sample in scene.samples()}
     number = sum(1 for _ in scene.samples())
     for session in range(50):
-        await scene.arrive(f"session-{session}")
+        scene.arrive(f"session-{session}")
     assert {(sample.name, *sorted(sample.labels)) for sample in scene.samples()} == before
     assert sum(1 for _ in scene.samples()) == number
     assert "session-" not in generate_latest(scene.registry).decode()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.room import EngineLoad
@@ -75,42 +76,15 @@ class MemoryStore:
         """Tell `callback` of every decision from now on."""
         self._tell = callback
 
-    async def arrive(
-        self,
-        key: str | None,
-        *,
-        deadline: float,
-        body_bytes: int,
-        model: str | None = None,
-        avoid: str | None = None,
-    ) -> Ticket:
-        """A request has come; decided at once unless it must wait."""
-        ticket, decided = self._fleet.arrive(
-            key, now=self._clock(), deadline=deadline, body_bytes=body_bytes, model=model, avoid=avoid
-        )
+    def arrive(self, arrival: Arrival) -> Ticket:
+        """A request arrives."""
+        ticket, decided = self._fleet.arrive(arrival, now=self._clock())
         self._tell(decided)
         return ticket
 
-    def finish(
-        self,
-        ticket: Ticket,
-        *,
-        prompt_tokens: int | None,
-        completion_tokens: int | None,
-        cached_tokens: int | None = None,
-        client_gone: bool,
-    ) -> None:
+    def finish(self, ticket: Ticket, answered: Answered) -> None:
         """An admitted request's answer has ended."""
-        self._tell(
-            self._fleet.finish(
-                ticket,
-                now=self._clock(),
-                prompt_tokens=prompt_tokens,
-                completion_tokens=completion_tokens,
-                cached_tokens=cached_tokens,
-                client_gone=client_gone,
-            )
-        )
+        self._tell(self._fleet.finish(ticket, answered, now=self._clock()))
 
     def abandon(self, ticket: Ticket) -> None:
         """The client of a held request has gone."""

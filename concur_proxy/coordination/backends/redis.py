@@ -7,6 +7,7 @@ any replica. So one process decides for all, as it would alone, and costs a requ
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.room import EngineLoad
@@ -114,42 +115,18 @@ class RedisStore:
 
     # -- requests
 
-    async def arrive(
-        self,
-        key: str | None,
-        *,
-        deadline: float,
-        body_bytes: int,
-        model: str | None = None,
-        avoid: str | None = None,
-    ) -> Ticket:
-        """A request has come; whoever decides is asked."""
-        ticket, message = self._replica.arrive(
-            key, now=self.member.now, deadline=deadline, body_bytes=body_bytes, model=model, avoid=avoid
-        )
+    def arrive(self, arrival: Arrival) -> Ticket:
+        """A request arrives. The leader is asked."""
+        ticket, message = self._replica.arrive(arrival, now=self.member.now)
         if self.upkeep.is_leaving:
             self.member.refuse(ticket, Outcome.DRAINING)
         else:
             self.member.say(message)
         return ticket
 
-    def finish(
-        self,
-        ticket: Ticket,
-        *,
-        prompt_tokens: int | None,
-        completion_tokens: int | None,
-        cached_tokens: int | None = None,
-        client_gone: bool,
-    ) -> None:
-        """A released request is over."""
-        message = self._replica.finish(
-            ticket,
-            prompt_tokens=prompt_tokens,
-            completion_tokens=completion_tokens,
-            cached_tokens=cached_tokens,
-            client_gone=client_gone,
-        )
+    def finish(self, ticket: Ticket, answered: Answered) -> None:
+        """An admitted request's answer has ended."""
+        message = self._replica.finish(ticket, answered)
         if message is not None:
             self.member.say(message)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
+from concur_proxy.admission.arrival import Answered
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
@@ -123,15 +124,8 @@ class Leader:
         return self.open(now=now) + self._hold(replica, claim, now)
 
     def _hold(self, replica: str, claim: Claim, now: float, *, waited_s: float = 0.0) -> Post:
-        ticket, decided = self.fleet.arrive(
-            claim.key,
-            now=now,
-            deadline=now + claim.hold_s - waited_s,
-            body_bytes=claim.body_bytes,
-            model=claim.model,
-            avoid=claim.avoid,
-            rank=claim.rank,
-        )
+        arrival = claim.arrival.after(claim.waited_s + waited_s)
+        ticket, decided = self.fleet.arrive(arrival, now=now, rank=claim.rank)
         self._own(ticket, replica, claim.number)
         post = self.post(decided, now=now)
         if ticket.is_held:
@@ -153,17 +147,7 @@ class Leader:
         self._forget(ticket)
         if ticket.is_held:  # released by a decider before this one
             return self.post(self.fleet.abandon(ticket, now=now), now=now)
-        if message.first_token_s is not None and ticket.decided_at is not None:
-            ticket.first_token_at = ticket.decided_at + message.first_token_s
-        decided = self.fleet.finish(
-            ticket,
-            now=now,
-            prompt_tokens=message.prompt_tokens,
-            completion_tokens=message.completion_tokens,
-            cached_tokens=message.cached_tokens,
-            client_gone=message.client_gone,
-        )
-        return self.post(decided, now=now)
+        return self.post(self.fleet.finish(ticket, message.answered, now=now), now=now)
 
     def _abandon(self, replica: str, number: int, now: float) -> Post:
         self._early = [item for item in self._early if (item[0], item[1].number) != (replica, number)]
@@ -201,20 +185,13 @@ class Leader:
     def _claim(self, replica: str, claim: Claim, now: float) -> list[Ticket]:
         if claim.engine not in self.fleet.gates:
             return []  # an engine that this leader does not have: its end is awaited by nobody
-        ticket, decided = self.fleet.claim(
-            claim.key,
-            engine=claim.engine,
-            rank=claim.rank,
-            now=now,
-            body_bytes=claim.body_bytes,
-            model=claim.model,
-        )
+        ticket, decided = self.fleet.claim(claim.arrival, engine=claim.engine, rank=claim.rank, now=now)
         self._own(ticket, replica, claim.number)
         return decided
 
     def _drop(self, ticket: Ticket, now: float) -> list[Ticket]:
         self._owners.pop(ticket, None)
-        return self.fleet.abandon(ticket, now=now) if ticket.is_held else self.fleet.finish(ticket, now=now)
+        return self.fleet.abandon(ticket, now=now) if ticket.is_held else self.fleet.finish(ticket, Answered(), now=now)
 
     def _decision(self, ticket: Ticket, replica: str, number: int, now: float) -> Decided:
         position, wait_s = (1, 0.0)

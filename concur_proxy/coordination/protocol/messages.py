@@ -2,6 +2,7 @@
 
 import msgspec
 
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.record import SessionRecord
 from concur_proxy.control.law import Budget
 from concur_proxy.coordination.protocol.by_hand import ByHand
@@ -15,20 +16,14 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """A request that a replica has in hand, by the replica's own number for it."""
 
     number: int
-    key: str | None
-    """Its session's; None: it is a session of its own."""
-    body_bytes: int
-    model: str | None
-    avoid: str | None
-    """An engine that could not serve it before."""
+    arrival: Arrival
+    """As it came to the replica."""
     rank: int | None
     """Its session's seniority as far as the replica has been told; None: not yet."""
     engine: str
     """Where it is in flight; empty while it is held."""
-    hold_s: float
-    """How long it may be held from now on."""
     waited_s: float
-    """How long it has been held."""
+    """Seconds since it came."""
 
 
 class Join(Message, frozen=True, kw_only=True):
@@ -49,12 +44,7 @@ class Finish(Message, frozen=True, kw_only=True):
     """A released request is over, well or badly."""
 
     number: int
-    prompt_tokens: int | None
-    completion_tokens: int | None
-    cached_tokens: int | None
-    first_token_s: float | None
-    """Seconds from its release to its first token."""
-    client_gone: bool
+    answered: Answered
 
 
 class Abandon(Message, frozen=True, kw_only=True):

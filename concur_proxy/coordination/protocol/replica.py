@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import takewhile
 
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.holds import Holds
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import Session, SessionState
@@ -19,12 +20,7 @@ REMEMBERED_REFUSALS = 1_000
 
 @dataclass(slots=True)
 class _InHand:
-    """A request, and what it was and is."""
-
     ticket: Ticket
-    key: str | None
-    model: str | None
-    avoid: str | None
     wait: tuple[int, float] = (1, 0.0)
     """Place in the line and seconds, as last heard."""
 
@@ -60,49 +56,23 @@ class Replica:
         """The session is over."""
         self._ranks.pop(key, None)
 
-    def arrive(
-        self,
-        key: str | None,
-        *,
-        now: float,
-        deadline: float,
-        body_bytes: int,
-        model: str | None = None,
-        avoid: str | None = None,
-    ) -> tuple[Ticket, Arrive]:
-        """A request has come."""
+    def arrive(self, arrival: Arrival, *, now: float) -> tuple[Ticket, Arrive]:
+        """A request arrives. Returns its ticket and what the leader must hear."""
         self._last += 1
+        key = arrival.key
         rank = 0 if key is None else self._ranks.get(key, 0)
-        session = Session(key=key or "", rank=rank, one_shot=key is None, now=now, model=model)
-        ticket = Ticket(session=session, number=self._last, now=now, deadline=deadline, body_bytes=body_bytes)
+        session = Session(key=key or "", rank=rank, one_shot=key is None, now=now, model=arrival.model)
+        ticket = Ticket(session=session, number=self._last, arrival=arrival, now=now)
         self._holds.add(ticket)
-        entry = self._in_hand[ticket.number] = _InHand(ticket, key, model, avoid)
+        entry = self._in_hand[ticket.number] = _InHand(ticket)
         return ticket, Arrive(claim=_claim(entry, now))
 
-    def finish(
-        self,
-        ticket: Ticket,
-        *,
-        prompt_tokens: int | None,
-        completion_tokens: int | None,
-        cached_tokens: int | None,
-        client_gone: bool,
-    ) -> Finish | None:
+    def finish(self, ticket: Ticket, answered: Answered) -> Finish | None:
         """A released request is over; None when that has been said."""
         if self._in_hand.pop(ticket.number, None) is None:
             return None
         ticket.finished = True
-        first_token_s = None
-        if ticket.first_token_at is not None and ticket.decided_at is not None:
-            first_token_s = ticket.first_token_at - ticket.decided_at
-        return Finish(
-            number=ticket.number,
-            prompt_tokens=prompt_tokens,
-            completion_tokens=completion_tokens,
-            cached_tokens=cached_tokens,
-            first_token_s=first_token_s,
-            client_gone=client_gone,
-        )
+        return Finish(number=ticket.number, answered=answered)
 
     def refuse(self, ticket: Ticket, outcome: Outcome, *, now: float) -> Abandon | None:
         """A held request waits no more, whatever the leader thinks of it; None when it does not wait."""
@@ -138,8 +108,9 @@ class Replica:
                 continue
             entry.ticket.session.rank = message.rank
             entry.wait = (message.position, message.wait_s)
-            if entry.key is not None:
-                self._remember(entry.key, message.rank)
+            key = entry.ticket.arrival.key
+            if key is not None:
+                self._remember(key, message.rank)
             if isinstance(message, Decided):
                 ticket = entry.ticket
                 self._holds.remove(ticket)
@@ -171,12 +142,8 @@ def _claim(entry: _InHand, now: float) -> Claim:
     ticket = entry.ticket
     return Claim(
         number=ticket.number,
-        key=entry.key,
-        body_bytes=ticket.body_bytes,
-        model=entry.model,
-        avoid=entry.avoid,
+        arrival=ticket.arrival,
         rank=ticket.session.rank or None,
         engine=ticket.engine if ticket.is_in_flight else "",
-        hold_s=ticket.deadline - now,
         waited_s=now - ticket.arrived_at,
     )

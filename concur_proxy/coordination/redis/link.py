@@ -25,6 +25,10 @@ from concur_proxy.coordination.redis.scripts import BEAT, KEEP, KEPT, RESIGN
 
 logger = logging.getLogger(__name__)
 
+PROTOCOL = 2
+"""Version of what gateways send and keep. It is part of every key, so that gateways of two versions never read each
+other's messages. Raise it with any change that an older gateway would misread.
+"""
 LEASE_S = 2.0
 """A leader that is silent for so long leads no more."""
 LIFE_S = 3.0
@@ -80,7 +84,7 @@ class RedisLink:
     def __init__(self, client: Client, *, prefix: str, me: str) -> None:
         self.me = me
         self._client = cast("Redis", client)
-        self._prefix = f"{{{prefix}}}:"
+        self._prefix = f"{{{prefix}}}:{PROTOCOL}:"
         self._term = ""
         self._outboxes: dict[str, _Outbox] = {}
         self._has_work = asyncio.Event()

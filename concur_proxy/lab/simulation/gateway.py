@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from concur_proxy import plugins
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
@@ -116,11 +117,12 @@ class SimulatedGateway:
 
     def send(self, request: Request) -> None:
         """A request has come from an agent."""
-        now = self._timeline.now
-        key = request.plan.name if self.policy.knows_sessions else None
-        ticket, decided = self._door.arrive(
-            key, now=now, deadline=now + self.policy.max_hold_s, body_bytes=request.prompt_tokens * BYTES_PER_TOKEN
+        arrival = Arrival(
+            key=request.plan.name if self.policy.knows_sessions else None,
+            body_bytes=request.prompt_tokens * BYTES_PER_TOKEN,
+            hold_s=self.policy.max_hold_s,
         )
+        ticket, decided = self._door.arrive(arrival, now=self._timeline.now)
         self._requests[ticket] = request
         self._apply(decided)
 
@@ -155,19 +157,19 @@ class SimulatedGateway:
     def _progress(self, ticket: Ticket, request: Request, sent: EngineRequest) -> None:
         now = self._timeline.now
         if request.first_at is None:
-            request.first_at = ticket.first_token_at = now
+            request.first_at = now
         if not sent.is_finished:
             return
         request.cached_tokens = sent.cached_tokens or 0
         del self._requests[ticket]
         key = request.plan.name
-        decided = self._door.finish(
-            ticket,
-            now=now,
+        answered = Answered(
             prompt_tokens=request.prompt_tokens,
             completion_tokens=request.answer_tokens,
             cached_tokens=request.cached_tokens if self.policy.tells_cached else None,
+            first_token_s=request.first_at - (ticket.decided_at or 0.0),
         )
+        decided = self._door.finish(ticket, answered, now=now)
         is_told = request.plan.says_end or self.policy.hears_ends
         if request.is_last and is_told and self.policy.knows_sessions:
             decided += self._door.end(key, now=now)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from random import Random
 
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.ticket import Ticket
@@ -45,32 +46,18 @@ class SimulatedReplicas:
         for name, replica in self._replicas.items():
             self._leader.receive(name, replica.join(now=timeline.now), now=timeline.now)
 
-    def arrive(self, key: str | None, *, now: float, deadline: float, body_bytes: int) -> tuple[Ticket, list[Ticket]]:
+    def arrive(self, arrival: Arrival, *, now: float) -> tuple[Ticket, list[Ticket]]:
         """A request has come, see `Fleet.arrive`."""
         name = self._random.choice(self._names)
-        ticket, message = self._replicas[name].arrive(key, now=now, deadline=deadline, body_bytes=body_bytes)
+        ticket, message = self._replicas[name].arrive(arrival, now=now)
         self._homes[ticket] = name
         self._say(name, message)
         return ticket, []
 
-    def finish(
-        self,
-        ticket: Ticket,
-        *,
-        now: float,  # noqa: ARG002 - the leader's when it hears of it
-        prompt_tokens: int | None,
-        completion_tokens: int | None,
-        cached_tokens: int | None,
-    ) -> list[Ticket]:
+    def finish(self, ticket: Ticket, answered: Answered, *, now: float) -> list[Ticket]:  # noqa: ARG002 - the leader's
         """A released request is over, see `Fleet.finish`."""
         name = self._homes.pop(ticket)
-        message = self._replicas[name].finish(
-            ticket,
-            prompt_tokens=prompt_tokens,
-            completion_tokens=completion_tokens,
-            cached_tokens=cached_tokens,
-            client_gone=False,
-        )
+        message = self._replicas[name].finish(ticket, answered)
         if message is not None:
             self._say(name, message)
         return []

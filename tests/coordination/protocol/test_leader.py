@@ -1,3 +1,4 @@
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.session import SessionState
 from concur_proxy.coordination.protocol.leader import Leader
 from concur_proxy.coordination.protocol.messages import Arrive, Claim, Finish, Join
@@ -8,26 +9,15 @@ from tests.coordination.fleets import make_fleet
 def claim(number: int, key: str) -> Claim:
     return Claim(
         number=number,
-        key=key,
-        body_bytes=400,
-        model=None,
-        avoid=None,
+        arrival=Arrival(key=key, body_bytes=400, hold_s=60.0),
         rank=None,
         engine="",
-        hold_s=60.0,
         waited_s=0.0,
     )
 
 
 def finish(number: int) -> Finish:
-    return Finish(
-        number=number,
-        prompt_tokens=None,
-        completion_tokens=None,
-        cached_tokens=None,
-        first_token_s=None,
-        client_gone=False,
-    )
+    return Finish(number=number, answered=Answered())
 
 
 def test_a_request_that_ended_though_it_is_held_here_waits_no_more() -> None:
@@ -47,12 +37,10 @@ def test_a_replica_hears_where_its_session_stood_when_the_request_came() -> None
     leader.receive("r", replica.join(now=0.0), now=0.0)
     found = []
     for now, key in enumerate("aab"):
-        ticket, message = replica.arrive(key, now=now, deadline=60.0, body_bytes=400)
+        ticket, message = replica.arrive(Arrival(key=key, body_bytes=400, hold_s=60.0), now=now)
         replica.receive([told for _, told in leader.receive("r", message, now=now)], now=now)
         found.append((ticket.is_in_flight, ticket.found))
-        done = replica.finish(
-            ticket, prompt_tokens=None, completion_tokens=None, cached_tokens=None, client_gone=key == "a"
-        )
+        done = replica.finish(ticket, Answered(client_gone=key == "a"))
         assert done is not None
         leader.receive("r", done, now=now)
     assert found == [

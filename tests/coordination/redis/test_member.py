@@ -9,6 +9,7 @@ from secrets import token_hex
 import msgspec
 import pytest
 
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.lease import LearnedLease
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.steering import Steering
@@ -52,17 +53,17 @@ class Member:
         self.store.on_call(self._do)
         self.store.on_role(lambda _, states: self.laws.append({k: dict(v) for k, v in states.items()}))
 
-    async def arrive(self, key: str | None, *, hold_s: float = 60.0) -> Ticket:
-        return await self.store.arrive(key, deadline=time.monotonic() + hold_s, body_bytes=400)
+    def arrive(self, key: str | None, *, hold_s: float = 60.0) -> Ticket:
+        return self.store.arrive(Arrival(key=key, body_bytes=400, hold_s=hold_s))
 
     async def admitted(self, key: str | None) -> Ticket:
-        ticket = await self.arrive(key)
+        ticket = self.arrive(key)
         await until(lambda: not ticket.is_held)
         assert ticket.outcome is Outcome.ADMITTED
         return ticket
 
     def finish(self, ticket: Ticket, *, client_gone: bool = False) -> None:
-        self.store.finish(ticket, prompt_tokens=100, completion_tokens=10, client_gone=client_gone)
+        self.store.finish(ticket, Answered(prompt_tokens=100, completion_tokens=10, client_gone=client_gone))
 
     def _do(self, call: Call) -> Reply:
         """A call's path says what is to be done to the session that its body names."""
@@ -121,7 +122,7 @@ async def test_one_leads_and_the_window_is_one_for_all(gather: Gather) -> None:
     one, two, three = await gather(3, window=2.0)
     assert [member.store.role for member in (one, two, three)] == [Role.LEADING, Role.FOLLOWING, Role.FOLLOWING]
     first, second = await two.admitted("s"), await three.admitted("t")
-    held = await one.arrive("u")
+    held = one.arrive("u")
     await asyncio.sleep(0.1)
     assert held.is_held
     assert one.store.gates["a"].snapshot().in_flight == 2
@@ -142,8 +143,8 @@ async def test_any_replica_takes_any_request_of_a_session(gather: Gather) -> Non
 async def test_a_follower_hears_its_place_in_the_line(gather: Gather) -> None:
     _, two = await gather(2, window=1.0)
     await two.admitted("s")
-    await two.arrive("t")
-    last = await two.arrive("u")
+    two.arrive("t")
+    last = two.arrive("u")
     await until(lambda: two.store.expected_wait(last)[0] == 2)
 
 
@@ -159,7 +160,7 @@ async def test_what_a_person_does_on_a_follower_reaches_the_leader_and_outlives_
     await asyncio.sleep(1.0)  # it is written down for the next leader
     await one.vanish()
     await until(lambda: two.store.role is Role.LEADING or three.store.role is Role.LEADING)
-    held = await two.arrive("s")
+    held = two.arrive("s")
     await asyncio.sleep(1.5)
     assert held.is_held
     await three.store.call(Call(method="POST", path="resume", body=b"s"))
@@ -241,7 +242,7 @@ async def test_an_engine_is_needed_until_the_leader_has_none_of_its_requests(gat
 async def test_a_hold_ends_on_a_follower_as_well(gather: Gather) -> None:
     one, two = await gather(2, window=1.0)
     await two.admitted("s")
-    late = await two.arrive("t", hold_s=0.2)
+    late = two.arrive("t", hold_s=0.2)
 
     def is_over() -> bool:
         one.store.expire()
@@ -255,7 +256,7 @@ async def test_when_the_leader_goes_another_leads_with_all_that_was_known(gather
     idle = await one.admitted("idle")
     one.finish(idle)
     busy = await two.admitted("busy")
-    held = await three.arrive("held")
+    held = three.arrive("held")
     one.store.resize("a", 2.0, Budget(tokens=5_000.0))
     await asyncio.sleep(0.4)  # written down
     await one.store.stop()
@@ -287,7 +288,7 @@ async def test_the_next_leader_begins_with_the_leases_that_were_learnt(gather: G
 async def test_a_crashed_leader_s_requests_give_their_places_up_within_a_bound(gather: Gather) -> None:
     one, two, three = await gather(3, window=1.0)
     await one.admitted(None)  # a request of no session: nothing holds its place once it is gone
-    held = await two.arrive("t")
+    held = two.arrive("t")
     await one.vanish()
     await until(lambda: held.outcome is Outcome.ADMITTED)
     leader = leader_of([two, three])
@@ -297,7 +298,7 @@ async def test_a_crashed_leader_s_requests_give_their_places_up_within_a_bound(g
 async def test_a_crashed_follower_s_requests_give_their_places_up_within_a_bound(gather: Gather) -> None:
     one, two = await gather(2, window=1.0)
     await two.admitted(None)
-    held = await one.arrive("t")
+    held = one.arrive("t")
     await two.vanish()
     await until(lambda: held.outcome is Outcome.ADMITTED)
 
@@ -305,13 +306,13 @@ async def test_a_crashed_follower_s_requests_give_their_places_up_within_a_bound
 async def test_a_draining_leader_hands_over_and_its_answers_in_flight_end_well(gather: Gather) -> None:
     one, two = await gather(2, window=1.0)
     busy = await one.admitted("s")
-    held = await one.arrive("t")
+    held = one.arrive("t")
     one.store.drain()
     assert held.outcome is Outcome.DRAINING
-    assert (await one.arrive("u")).outcome is Outcome.DRAINING
+    assert (one.arrive("u")).outcome is Outcome.DRAINING
     await until(lambda: two.store.role is Role.LEADING)
     await until(lambda: two.store.gates["a"].snapshot().in_flight == 1)
-    again = await two.arrive("t")
+    again = two.arrive("t")
     one.finish(busy, client_gone=True)
     await until(lambda: again.outcome is Outcome.ADMITTED)
 
@@ -343,7 +344,7 @@ async def test_without_redis_each_goes_on_in_its_share_and_afterwards_all_are_on
         assert two.store.gates["a"].snapshot().window == 2.0
         assert two.store.gates["a"].snapshot().in_flight == 1
         await two.admitted("t")
-        held = await two.arrive("u")
+        held = two.arrive("u")
         assert held.is_held
         own.start()  # and knows nothing any more
         await until(lambda: {one.store.role, two.store.role} == {Role.LEADING, Role.FOLLOWING})

@@ -3,6 +3,7 @@ from statistics import fmean
 
 import pytest
 
+from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.lab.simulation.experiment import Experiment
@@ -35,7 +36,9 @@ def test_a_decision_comes_a_hop_after_the_leader_has_heard_the_request() -> None
         seed=1,
         hop_s=HOP_S,
     )
-    tickets = [replicas.arrive(f"s{number}", now=0.0, deadline=60.0, body_bytes=400)[0] for number in range(8)]
+    tickets = [
+        replicas.arrive(Arrival(key=f"s{number}", body_bytes=400, hold_s=60.0), now=0.0)[0] for number in range(8)
+    ]
     _pass_time(timeline, 1.0)
     assert len(told) == 2
     assert {at for at, _ in told} <= {0.0, 2 * HOP_S}
@@ -54,9 +57,9 @@ def test_a_hold_ends_at_the_leader_and_its_replica_tells_the_expected_wait() -> 
         count=REPLICAS,
         seed=1,
     )
-    replicas.arrive("s", now=0.0, deadline=60.0, body_bytes=400)
+    replicas.arrive(Arrival(key="s", body_bytes=400, hold_s=60.0), now=0.0)
     _pass_time(timeline, 1.0)
-    replicas.arrive("t", now=1.0, deadline=2.0, body_bytes=400)
+    replicas.arrive(Arrival(key="t", body_bytes=400, hold_s=1.0), now=1.0)
     _pass_time(timeline, 0.5)
     assert replicas.next_deadline() == pytest.approx(2.0)
     _pass_time(timeline, 1.0)

@@ -1,0 +1,40 @@
+"""Everything that is known of a request: `Arrival` when it arrives, `Answered` when its answer has ended.
+
+The HTTP side makes them, and every layer down to the gate passes them on unchanged, over Redis too. So a new fact is
+one field here, with a default, and its reader.
+"""
+
+import msgspec
+
+
+class Arrival(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A request as it arrives."""
+
+    key: str | None = None
+    """The session's key. None: the request is a session of its own."""
+    model: str | None = None
+    """The model that it names. None: any engine can serve it."""
+    body_bytes: int = 0
+    """Size of the body, from which its tokens are estimated."""
+    hold_s: float = 0.0
+    """How long it may wait for admission, seconds from its arrival."""
+    avoid: str | None = None
+    """An engine that has just failed it: it goes there only if no other engine can serve it."""
+
+    def after(self, seconds: float) -> "Arrival":
+        """The same request after it has waited for `seconds`: it may wait that much less."""
+        return msgspec.structs.replace(self, hold_s=self.hold_s - seconds) if seconds else self
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """How an admitted request ended."""
+
+    prompt_tokens: int | None = None
+    """As the engine counted them; None: it did not."""
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    """The part of the prompt that was in the engine's cache."""
+    first_token_s: float | None = None
+    """Seconds from the release to the first token of the answer; None: nobody saw it."""
+    client_gone: bool = False
+    """The client left before the end. Its session loses its place at once."""
