@@ -1,28 +1,135 @@
-"""Parts chosen by name: a plug-in is one module in a package, and its name is the module's, with hyphens for its
-underscores.
+"""Plug-ins: parts of the gateway that a setting chooses by name. A user can add one without changing this package.
+
+A name is looked up in three places:
+
+1. In this package: each kind has a folder, and each module in it is one plug-in (`consistent-hash` is
+   `admission/placements/consistent_hash.py`).
+2. In the entry points of the installed packages: `my-law = "my_package.my_law:build"` in the kind's group.
+3. As an import path, `my_package.my_law:build`, if the name has a colon.
+
+The plug-in is always one callable, by convention a function named `build`. What it takes and returns depends on the
+kind and is stated in its `signature`.
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from pkgutil import iter_modules
-from types import ModuleType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-LAWS = "concur_proxy.control.laws"
-PLACEMENTS = "concur_proxy.admission.placements"
-STORES = "concur_proxy.coordination.backends"
-DIALECTS = "concur_proxy.engines.dialects"
+if TYPE_CHECKING:  # a plug-in's types are imported by the room that uses them
+    from concur_proxy.admission.placement import Placement
+    from concur_proxy.control.law import ControlLaw
+    from concur_proxy.control.options import OptionValue
+    from concur_proxy.coordination.store import SessionStore, StoreParts
+    from concur_proxy.engines.dialect import EngineDialect
+
+Build = TypeVar("Build", bound=Callable[..., Any])
 
 
-def available(package: str) -> list[str]:
-    """The names that `package` offers, sorted."""
-    return sorted(module.name.replace("_", "-") for module in iter_modules(import_module(package).__path__))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginKind(Generic[Build]):
+    """One kind of plug-in."""
+
+    title: str
+    """What to call it in an error message."""
+    package: str
+    """The folder of this package with one module per plug-in."""
+    signature: str
+    """The callable as a plug-in's author writes it."""
+    group: str | None = None
+    """The entry-point group; None: other packages cannot add plug-ins of this kind by entry point."""
+    attribute: str = "build"
+    """The name of the callable in a module of `package`."""
 
 
-def load(package: str, name: str) -> ModuleType:
-    """The module `name` of `package`; `ValueError` with the choices when there is none."""
-    names = available(package)
-    if name not in names:
-        near = get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(names)}"
-        raise ValueError(f"there is no {name!r}: {hint}")
-    return import_module(f"{package}.{name.replace('-', '_')}")
+LAWS: "PluginKind[Callable[[Mapping[str, OptionValue]], ControlLaw]]" = PluginKind(
+    title="control law",
+    package="concur_proxy.control.laws",
+    group="concur_proxy.laws",
+    signature="build(options: Mapping[str, OptionValue]) -> ControlLaw",
+)
+RECOGNISERS: PluginKind[Callable[..., Any]] = PluginKind(
+    title="recogniser",
+    package="concur_proxy.recognition.recognisers",
+    group="concur_proxy.recognisers",
+    signature="build(...) -> Recogniser",
+)
+ORDERS: PluginKind[Callable[..., Any]] = PluginKind(
+    title="queue order",
+    package="concur_proxy.admission.orders",
+    group="concur_proxy.orders",
+    signature="build(...) -> Order",
+)
+PLACEMENTS: "PluginKind[Callable[[], Placement]]" = PluginKind(
+    title="placement",
+    package="concur_proxy.admission.placements",
+    group="concur_proxy.placements",
+    signature="build() -> Placement",
+)
+ENGINE_KINDS: "PluginKind[Callable[[], EngineDialect]]" = PluginKind(
+    title="engine kind",
+    package="concur_proxy.engines.dialects",
+    group="concur_proxy.engine_kinds",
+    signature="build() -> EngineDialect",
+)
+STORES: "PluginKind[Callable[[StoreParts], SessionStore]]" = PluginKind(
+    title="store",
+    package="concur_proxy.coordination.backends",
+    signature="build(parts: StoreParts) -> SessionStore",
+)
+
+
+def available(kind: PluginKind[Any]) -> list[str]:
+    """The names of this package's plug-ins and of those that installed packages add by entry point, sorted."""
+    return sorted({*_own(kind), *installed(kind.group)})
+
+
+def load(kind: PluginKind[Build], name: str) -> Build:
+    """The callable of the plug-in `name`. `ValueError`: one line that says what is wrong and how to fix it."""
+    path = _path(kind, name)
+    module_name, _, attribute = path.partition(":")
+    shown = f"{kind.title} {name!r}" if path == name else f"{kind.title} {name!r} ({path})"
+    try:
+        found: Any = import_module(module_name)
+    except ModuleNotFoundError as error:
+        hint = "install its package or add its folder to PYTHONPATH"
+        raise ValueError(f"{shown}: there is no module {error.name!r}: {hint}") from error
+    except Exception as error:  # a plug-in's module can raise anything when it is imported
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{shown}: its module cannot be imported: {type(error).__name__}: {reason}") from error
+    for part in attribute.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        raise ValueError(f"{shown}: {attribute!r} is not a function there: define {kind.signature}")  # noqa: TRY004 - a wrong setting
+    return cast("Build", found)
+
+
+@cache
+def installed(group: str | None) -> Mapping[str, str]:
+    """The plug-ins that installed packages add to `group`: names and import paths. Looked up once in a process."""
+    return {} if group is None else {point.name: f"{point.module}:{point.attr}" for point in entry_points(group=group)}
+
+
+def _own(kind: PluginKind[Any]) -> list[str]:
+    return [module.name.replace("_", "-") for module in iter_modules(import_module(kind.package).__path__)]
+
+
+def _path(kind: PluginKind[Any], name: str) -> str:
+    """Where the plug-in is, as `module:attribute`."""
+    if ":" in name:
+        module, _, attribute = name.partition(":")
+        if not all(part.isidentifier() for part in (*module.split("."), *attribute.split("."))):
+            raise ValueError(f"{name!r} is not an import path: write it as my_package.my_module:build")
+        return name
+    if name in _own(kind):
+        return f"{kind.package}.{name.replace('-', '_')}:{kind.attribute}"
+    if name in installed(kind.group):
+        return installed(kind.group)[name]
+    names = available(kind)
+    near = get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(names)}"
+    raise ValueError(f"there is no {kind.title} {name!r}: {hint}")

@@ -8,7 +8,6 @@ from concur_proxy.control.options import OptionValue
 from concur_proxy.coordination.protocol.by_hand import ByHand, HandLaw, HandWindow
 from concur_proxy.coordination.store import SessionStore
 from concur_proxy.engines.address import addresses
-from concur_proxy.monitoring.engine_laws import make_law
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.monitoring.pool import EnginePool
 
@@ -45,7 +44,7 @@ class HandSettings:
 
     def set_law(self, engine: str, name: str, options: Mapping[str, OptionValue]) -> None:
         """Let this law move the window; `ValueError` for what is no law, or no option of it."""
-        make_law(name, options)
+        self._pool.laws.check(name, options)
         self._store.set_by_hand(self._store.by_hand.with_law(engine, HandLaw(name=name, options=dict(options))))
 
     def release_law(self, engine: str) -> None:

@@ -3,7 +3,7 @@
 import argparse
 import re
 from collections.abc import Mapping
-from typing import get_origin
+from typing import Any, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -46,8 +46,12 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 }
 """Every setting, in the order of `--help`."""
 
-_PACKAGES = {"law": plugins.LAWS, "placement": plugins.PLACEMENTS, "store": plugins.STORES}
-"""Settings that name a module of a package."""
+_PLUGINS: Mapping[str, plugins.PluginKind[Any]] = {
+    "law": plugins.LAWS,
+    "placement": plugins.PLACEMENTS,
+    "store": plugins.STORES,
+}
+"""Settings that name a plug-in, and its kind."""
 
 _METAVARS = {
     "admin_key": "KEY",
@@ -116,8 +120,8 @@ def read_flags(namespace: argparse.Namespace) -> dict[str, object]:
 def _add_flag(group: "argparse._ArgumentGroup", name: str, field: FieldInfo) -> None:
     default = default_of(field)
     text = _as_help(field.description or "").replace("%", "%%")
-    if name in _PACKAGES:
-        text += f": {', '.join(plugins.available(_PACKAGES[name]))}"
+    if name in _PLUGINS:
+        text += f": {', '.join(plugins.available(_PLUGINS[name]))}"
     if default is not None:
         text += f" (default {default})"
     if field.annotation is bool:

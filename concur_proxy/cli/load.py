@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -193,9 +194,10 @@ def _complaint(details: ErrorDetails) -> str:
 
 
 def _plugin_problems(settings: GatewaySettings, origins: Origins) -> Iterator[str]:
-    for name, package in (("store", plugins.STORES), ("placement", plugins.PLACEMENTS)):
+    kinds: dict[str, plugins.PluginKind[Any]] = {"store": plugins.STORES, "placement": plugins.PLACEMENTS}
+    for name, kind in kinds.items():
         try:
-            plugins.load(package, getattr(settings, name))
+            plugins.load(kind, getattr(settings, name))
         except ValueError as error:
             yield f"{origins.tell(name)}: {error}"
     try:
@@ -204,7 +206,7 @@ def _plugin_problems(settings: GatewaySettings, origins: Origins) -> Iterator[st
         yield f"{origins.tell('law')}: {error}"
         return
     try:
-        law.build(settings.law_options)
+        law(settings.law_options)
     except ValueError as error:
         named = _first_named(settings.law_options, str(error))
         yield f"{origins.tell('law_options', part=named)} with law {settings.law}: {error}"

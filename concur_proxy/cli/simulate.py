@@ -71,7 +71,7 @@ def _suite(given: argparse.Namespace) -> Suite:
         if not any(_knows(policy.law, key, value) for policy in policies):
             raise ValueError(f"--set {key}={value}: none of the laws has this option")
     for policy in policies:
-        plugins.load(plugins.LAWS, policy.law).build(policy.options)  # says what is wrong with its options
+        plugins.load(plugins.LAWS, policy.law)(policy.options)  # says what is wrong with its options
     return Suite(
         scenarios=_scenarios(given),
         policies=policies,
@@ -97,11 +97,12 @@ def _scenarios(given: argparse.Namespace) -> list[Scenario]:
 
 
 def _policy(name: str, options: dict[str, str]) -> Policy:
-    base, *own = name.split(":")
-    own_options = dict(read_option(text) for text in own)
+    parts = name.split(":")
+    own_options = dict(read_option(text) for text in parts if "=" in text)
+    base = ":".join(text for text in parts if "=" not in text)
     if base in POLICIES:
         policy = POLICIES[base]
-    elif base in plugins.available(plugins.LAWS):
+    elif base in plugins.available(plugins.LAWS) or ":" in base:
         policy = Policy(name=base, law=base)
     else:
         choices = [*POLICIES, BEST_STATIC]
@@ -113,7 +114,7 @@ def _policy(name: str, options: dict[str, str]) -> Policy:
 
 def _knows(law: str, key: str, value: str) -> bool:
     try:
-        plugins.load(plugins.LAWS, law).build({key: value})
+        plugins.load(plugins.LAWS, law)({key: value})
     except ValueError as error:
         return "no option" not in str(error)
     return True

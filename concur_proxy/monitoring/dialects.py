@@ -10,7 +10,7 @@ class KnownDialects:
 
     def __init__(self) -> None:
         self._all: list[EngineDialect] = [
-            plugins.load(plugins.DIALECTS, name).build() for name in plugins.available(plugins.DIALECTS)
+            plugins.load(plugins.ENGINE_KINDS, name)() for name in plugins.available(plugins.ENGINE_KINDS)
         ]
 
     def read(self, text: str) -> tuple[EngineDialect | None, Exposition]:

@@ -11,12 +11,6 @@ NamedLaw = tuple[str, dict[str, OptionValue]]
 """A law's name, and the options that it is given."""
 
 
-def make_law(name: str, options: Mapping[str, OptionValue]) -> ControlLaw:
-    """A control law; `ValueError` for what is none, or no option of it."""
-    law: ControlLaw = plugins.load(plugins.LAWS, name).build(options)
-    return law
-
-
 class EngineLaws:
     """Each engine has a law of its own, made when it is first asked for."""
 
@@ -30,7 +24,7 @@ class EngineLaws:
     def of(self, engine: str) -> ControlLaw:
         """The law that moves the engine's window."""
         if engine not in self._laws:
-            self._laws[engine] = make_law(*self.named(engine))
+            self._laws[engine] = _make(*self.named(engine))
         return self._laws[engine]
 
     def enforces(self, engine: str) -> bool:
@@ -46,9 +40,19 @@ class EngineLaws:
         return self._chosen.get(engine)
 
     def choose(self, engine: str, name: str, options: Mapping[str, OptionValue]) -> None:
-        """A person chooses; `ValueError`, and nothing changed, for what is no law, or no option of it."""
-        self._laws[engine] = make_law(name, options)
+        """An operator chooses a law for this engine. `ValueError` if `check` raises one; then nothing has changed."""
+        self._laws[engine] = self.check(name, options)
         self._chosen[engine] = name, dict(options)
+
+    def check(self, name: str, options: Mapping[str, OptionValue]) -> ControlLaw:
+        """A law that the admin API may choose. `ValueError` for an unknown law or a wrong option.
+
+        The admin API cannot choose a law by import path, because that would let its callers run any importable code.
+        It can choose the law of the settings, however it is named there.
+        """
+        if ":" in name and name != self._usual[0]:
+            raise ValueError(f"law {name!r}: an import path can be used in the settings only")
+        return _make(name, options)
 
     def release(self, engine: str) -> None:
         """What was chosen is forgotten: it is the settings' one again, made anew."""
@@ -66,3 +70,7 @@ class EngineLaws:
         for engine in others:
             del self._laws[engine]
         return others
+
+
+def _make(name: str, options: Mapping[str, OptionValue]) -> ControlLaw:
+    return plugins.load(plugins.LAWS, name)(options)

@@ -77,7 +77,7 @@ class EnginePool:
         return Fleet(
             engines=self.engines,
             make_gate=self.make_gate,
-            placement=plugins.load(plugins.PLACEMENTS, self._settings.placement).build(),
+            placement=plugins.load(plugins.PLACEMENTS, self._settings.placement)(),
             move_after_s=self._settings.move_after_s,
             after=after,
         )

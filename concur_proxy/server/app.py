@@ -59,7 +59,7 @@ class GatewayApp:
             replica=replica,
             law_states=lambda: {monitor.engine: monitor.governor.save() for monitor in self.monitors},
         )
-        store: SessionStore = plugins.load(plugins.STORES, settings.store).build(parts)
+        store: SessionStore = plugins.load(plugins.STORES, settings.store)(parts)
         store.on_role(self._on_role)
         store.on_overload(self._on_overload)
         pool.open(store)

@@ -138,6 +138,7 @@ async def test_who_only_observes_holds_nobody_under_any_law() -> None:
         ("PUT", "window", {"engine": "http://127.0.0.1:10", "sessions": 3}, 404, "no_engine"),
         ("DELETE", "window", {}, 400, "wrong_body"),
         ("PUT", "law", {"engine": "http://127.0.0.1:9", "law": "tokns"}, 400, "wrong_law"),
+        ("PUT", "law", {"engine": "http://127.0.0.1:9", "law": "os:getcwd"}, 400, "wrong_law"),
         ("PUT", "law", {"engine": "http://127.0.0.1:9", "law": "static", "options": {"window": 0}}, 400, "wrong_law"),
         ("POST", "sessions/pause", {"session_id": 7}, 400, "wrong_body"),
         ("POST", "sessions/pause", {"session_id": "x" * 70_000}, 413, "body_too_large"),

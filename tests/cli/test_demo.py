@@ -13,7 +13,7 @@ from concur_proxy.lab.demo.options import DemoOptions
         (["--turns", "many"], "--turns: must be a whole number, 1 or more, not 'many'"),
         (["--time-scale", "0"], "--time-scale: must be more than 0, not 0"),
         (["--engine", "gpu"], "--engine: must be a URL such as http://localhost:8000, not 'gpu'"),
-        (["--law", "aimed"], "--law: there is no 'aimed': did you mean aimd?"),
+        (["--law", "aimed"], "--law: there is no control law 'aimed': did you mean aimd?"),
         (["--agent", "3"], "unknown argument --agent: did you mean --agents?"),
     ],
 )

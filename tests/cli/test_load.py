@@ -30,12 +30,12 @@ def problems(flags: dict[str, object]) -> tuple[str, ...]:
             {"engine": ["http://a", "gpu:8000"]},
             "--engine gpu:8000: must begin with http:// or https://, as in http://gpu:8000",
         ),
-        ({"law": "aimed"}, "--law aimed: there is no 'aimed': did you mean aimd?"),
+        ({"law": "aimed"}, "--law aimed: there is no control law 'aimed': did you mean aimd?"),
         (
             {"placement": "consistent-hsh"},
-            "--placement consistent-hsh: there is no 'consistent-hsh': did you mean consistent-hash?",
+            "--placement consistent-hsh: there is no placement 'consistent-hsh': did you mean consistent-hash?",
         ),
-        ({"store": "disk"}, "--store disk: there is no 'disk': did you mean redis?"),
+        ({"store": "disk"}, "--store disk: there is no store 'disk': did you mean redis?"),
         (
             {"law": "aimd", "law_options": {"alhpa": "1"}},
             "--set alhpa=1 with law aimd: the law has no option 'alhpa': did you mean alpha?",

@@ -14,14 +14,13 @@ from concur_proxy.engines.sample import EngineSample
 from tests.captures import capture
 from tests.contracts.added_plugin import added_plugin
 
-PACKAGE = "concur_proxy.engines.dialects"
-NAMES = plugins.available(PACKAGE)
+KINDS = plugins.ENGINE_KINDS
+NAMES = plugins.available(KINDS)
 SIGNALS = ("kv_usage", "running", "waiting", "capacity_tokens", "prefix_queries", "prefix_hits", "preemptions")
 
 
 def load(name: str) -> EngineDialect:
-    dialect: EngineDialect = plugins.load(PACKAGE, name).build()
-    return dialect
+    return plugins.load(KINDS, name)()
 
 
 @pytest.fixture(params=NAMES)
@@ -141,8 +140,8 @@ def build() -> Tgi:
 
 
 def test_a_new_engine_kind_is_one_new_file(tmp_path: Path) -> None:
-    with added_plugin(PACKAGE, "tgi", TGI, tmp_path):
-        assert "tgi" in plugins.available(PACKAGE)
+    with added_plugin(KINDS.package, "tgi", TGI, tmp_path):
+        assert "tgi" in plugins.available(KINDS)
         dialect = load("tgi")
         sample = dialect.read(exposition(dialect, "tgi_queue_size 4"), at=1.0)
     assert (sample.dialect, sample.waiting, sample.running) == ("tgi", 4, None)

@@ -6,13 +6,10 @@ from concur_proxy import plugins
 from concur_proxy.admission.placement import Placement
 from tests.admission.gates import Scene
 
-PACKAGE = "concur_proxy.admission.placements"
 
-
-@pytest.fixture(params=plugins.available(PACKAGE))
+@pytest.fixture(params=plugins.available(plugins.PLACEMENTS))
 def placement(request: pytest.FixtureRequest) -> Placement:
-    built: Placement = plugins.load(PACKAGE, str(request.param)).build()
-    return built
+    return plugins.load(plugins.PLACEMENTS, str(request.param))()
 
 
 def test_it_chooses_one_of_the_gates_and_the_same_while_nothing_changes(placement: Placement) -> None:

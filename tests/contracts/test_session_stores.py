@@ -25,7 +25,7 @@ from tests.contracts.added_plugin import added_plugin
 from tests.coordination.fleets import make_fleet
 from tests.coordination.redis_server import RedisServer
 
-PACKAGE = "concur_proxy.coordination.backends"
+STORES = plugins.STORES
 ROOM = EngineLoad(running=1, waiting=0, kv_usage=0.0, capacity_tokens=100_000)
 
 
@@ -34,7 +34,7 @@ class Scene:
 
     def __init__(self, name: str, fleet: Fleet, url: str = "") -> None:
         self.now = 1000.0
-        self.store: SessionStore = plugins.load(PACKAGE, name).build(
+        self.store: SessionStore = plugins.load(STORES, name)(
             StoreParts(make_fleet=lambda _: fleet, clock=lambda: self.now, url=url, prefix=token_hex(4), replica="r")
         )
         self.told: list[Ticket] = []
@@ -61,7 +61,7 @@ class Scene:
         return ticket.outcome
 
 
-@pytest.fixture(params=plugins.available(PACKAGE))
+@pytest.fixture(params=plugins.available(STORES))
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -332,8 +332,8 @@ def build(parts):
 
 
 async def test_a_new_store_is_one_new_file(tmp_path: Path) -> None:
-    with added_plugin(PACKAGE, "disk", DISK, tmp_path):
-        assert "disk" in plugins.available(PACKAGE)
+    with added_plugin(STORES.package, "disk", DISK, tmp_path):
+        assert "disk" in plugins.available(STORES)
         scene = Scene("disk", make_fleet())
     assert type(scene.store).__name__ == "DiskStore"
     assert await scene.decided(scene.arrive("s")) is Outcome.ADMITTED

@@ -1,6 +1,5 @@
 import math
 from pathlib import Path
-from typing import cast
 
 import pytest
 from hypothesis import given
@@ -11,7 +10,7 @@ from concur_proxy.control.law import ControlLaw, DecisionKind
 from concur_proxy.control.signal import CongestionSignal
 from tests.contracts.added_plugin import added_plugin
 
-LAWS = "concur_proxy.control.laws"
+LAWS = plugins.LAWS
 NAMES = plugins.available(LAWS)
 
 share = st.none() | st.floats(0.0, 1.0)
@@ -42,7 +41,7 @@ signals = st.lists(
 
 
 def _law(name: str) -> ControlLaw:
-    return cast("ControlLaw", plugins.load(LAWS, name).build({}))
+    return plugins.load(LAWS, name)({})
 
 
 def test_the_laws_of_the_first_release_are_there() -> None:
@@ -78,7 +77,7 @@ def test_a_law_says_whether_it_enforces(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_an_unknown_option_is_an_error(name: str) -> None:
     with pytest.raises(ValueError, match="the law has no option 'no_such_option'"):
-        plugins.load(LAWS, name).build({"no_such_option": 1})
+        plugins.load(LAWS, name)({"no_such_option": 1})
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -112,7 +111,7 @@ def build(options):
 
 
 def test_one_more_file_is_one_more_law(tmp_path: Path) -> None:
-    with added_plugin(LAWS, "by_capacity", NEW_LAW, tmp_path):
+    with added_plugin(LAWS.package, "by_capacity", NEW_LAW, tmp_path):
         assert plugins.available(LAWS) == sorted([*NAMES, "by-capacity"])
         law = _law("by-capacity")
         decision = law.on_signal(CongestionSignal(now=0.0, capacity_tokens=50_000))

@@ -48,3 +48,13 @@ def test_who_only_observes_enforces_no_law() -> None:
     assert [laws.enforces(engine) for engine in (A, B)] == [True, False]
     laws.reconfigure(settings(law="static", mode="observe"))
     assert not laws.enforces(A)
+
+
+def test_only_the_settings_choose_a_law_by_import_path() -> None:
+    path = "concur_proxy.control.laws.static:build"
+    laws = EngineLaws(settings(law="static"))
+    with pytest.raises(ValueError, match="an import path can be used in the settings only"):
+        laws.choose(A, path, {"window": 2})
+    laws.reconfigure(settings(law=path, law_options={"window": 3}))
+    laws.choose(A, path, {"window": 2})
+    assert [laws.of(engine).window for engine in (A, B)] == [2, 3]

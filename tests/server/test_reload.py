@@ -91,7 +91,7 @@ async def test_another_mode_holds_from_now_on(tmp_path: Path) -> None:
         ('engine = ["{two}", "gpu:8000"]', "engine = gpu:8000 in"),
         ('engine = ["{two}"]\nmax_hold_s = "long"', "gateway.toml line 2: must be a number"),
         ('engine = ["{two}"]\nengines = 3', "unknown setting 'engines' in"),
-        ('engine = ["{two}"]\nlaw = "aimdd"', "gateway.toml line 2: there is no 'aimdd'"),
+        ('engine = ["{two}"]\nlaw = "aimdd"', "gateway.toml line 2: there is no control law 'aimdd'"),
         ('engine = ["{two}"]\nport 7', "line 2, column"),
         ("", "no engine given"),
     ],

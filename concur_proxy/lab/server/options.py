@@ -1,12 +1,20 @@
 """What an emulated engine can be told."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+
+from prometheus_client.core import Metric
 
 from concur_proxy import plugins
 from concur_proxy.lab.engine.cost import CostModel
-from concur_proxy.lab.engine.engine import EngineShape
+from concur_proxy.lab.engine.engine import EngineModel, EngineShape
 
-FLAVOURS = "concur_proxy.lab.server.flavours"
+FLAVOURS: "plugins.PluginKind[Callable[[EngineModel, EmulatorOptions, int], Iterator[Metric]]]" = plugins.PluginKind(
+    title="flavour",
+    package="concur_proxy.lab.server.flavours",
+    signature="collect(model: EngineModel, options: EmulatorOptions, rank: int) -> Iterator[Metric]",
+    attribute="collect",
+)
 
 _COST = CostModel()
 _SHAPE = EngineShape()

@@ -27,7 +27,7 @@ CLIENT_CLOSED = 499
 
 class _EngineCollector(Collector):
     def __init__(self, models: Sequence[EngineModel], options: EmulatorOptions) -> None:
-        self._flavour = plugins.load(FLAVOURS, options.flavour)
+        self._collect = plugins.load(FLAVOURS, options.flavour)
         self._models = models
         self._options = options
 
@@ -37,7 +37,7 @@ class _EngineCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         families: dict[str, Metric] = {}
         for rank, model in enumerate(self._models):
-            for family in self._flavour.collect(model, self._options, rank):
+            for family in self._collect(model, self._options, rank):
                 known = families.setdefault(family.name, family)
                 if known is not family:
                     known.samples += family.samples

@@ -31,7 +31,7 @@ def worked(options: EmulatorOptions) -> EngineModel:
 def expose(flavour: str, model: EngineModel, options: EmulatorOptions) -> str:
     class One(Collector):
         def collect(self) -> object:  # type: ignore[override]
-            return plugins.load(FLAVOURS, flavour).collect(model, options)
+            return plugins.load(FLAVOURS, flavour)(model, options, 0)
 
     registry = CollectorRegistry()
     registry.register(One())
@@ -42,7 +42,7 @@ def expose(flavour: str, model: EngineModel, options: EmulatorOptions) -> str:
 def test_the_gateway_reads_what_the_engine_is(flavour: str) -> None:
     options = EmulatorOptions(flavour=flavour, capacity_tokens=160)
     model = worked(options)
-    dialect = plugins.load("concur_proxy.engines.dialects", flavour).build()
+    dialect = plugins.load(plugins.ENGINE_KINDS, flavour)()
     exposition = read_exposition(expose(flavour, model, options), dialect.wants)
     assert dialect.recognises(exposition)
     sample = dialect.read(exposition, at=1.0)

@@ -8,7 +8,7 @@ from concur_proxy.lab.simulation.policy import POLICIES, Policy, static
 from concur_proxy.lab.simulation.scenario import Poisson, Scenario, Waves
 from tests.lab.simulation.small import small
 
-LAWS = plugins.available("concur_proxy.control.laws")
+LAWS = plugins.available(plugins.LAWS)
 SCENARIOS = {
     "at once": small(),
     "waves": small(arrivals=Waves(size=6, every_s=5.0)),
