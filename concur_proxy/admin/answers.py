@@ -91,6 +91,7 @@ class DecisionMade(Answer):
     ago_s: float
     kind: str = Field(description="increase, decrease, hold, freeze or fallback")
     reason: str
+    text: str = Field(description="The decision and its reason as one sentence")
     sessions: float | None
     tokens: float | None
 

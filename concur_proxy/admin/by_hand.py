@@ -89,11 +89,11 @@ class HandSettings:
 def _follow_window(monitor: EngineMonitor, window: HandWindow | None) -> None:
     governor = monitor.governor
     if window is None:
-        if governor.is_by_hand:
+        if governor.is_manual:
             monitor.release_window()
         return
     sessions = math.inf if window.sessions is None else window.sessions
-    if not governor.is_by_hand or (governor.window, governor.budget) != (sessions, window.budget):
+    if not governor.is_manual or (governor.window, governor.budget) != (sessions, window.budget):
         monitor.set_window(sessions, window.budget)
 
 

@@ -18,6 +18,7 @@ from concur_proxy.admin.answers import (
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.session import Session
 from concur_proxy.control.law import Decision
+from concur_proxy.control.phrasing import describe
 from concur_proxy.coordination.store import SessionStore
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.monitoring.pool import EnginePool
@@ -98,7 +99,7 @@ class StateReader:
             window=WindowInForce(
                 sessions=None if math.isinf(now.window) else now.window,
                 tokens=now.budget_tokens,
-                by_hand=monitor.governor.is_by_hand,
+                by_hand=monitor.governor.is_manual,
             ),
             sessions=SessionCounts(active=now.active, paused=now.paused, queued=now.queued, waiting=now.waiting),
             requests=RequestCounts(held=now.held, in_flight=now.in_flight),
@@ -145,6 +146,7 @@ def _decision(monitor: EngineMonitor, at: float, decision: Decision, now: float)
         ago_s=round(now - at, 1),
         kind=decision.kind.value,
         reason=decision.reason,
+        text=describe(decision, None if monitor.rates is None else monitor.rates.capacity_tokens),
         sessions=None if math.isinf(decision.window) else decision.window,
         tokens=None if decision.budget is None else decision.budget.tokens,
     )

@@ -185,7 +185,7 @@ def _explain(console: Console, results: Sequence[Result]) -> None:
                 if point.kind.value not in {"hold", "freeze"}:
                     where = f"{result.scenario}, {result.policy}, seed {result.seed}, engine {number}"
                     console.print(
-                        f"{where}: {point.at:.0f} s: {point.kind.value}: {point.reason}; "
+                        f"{where}: {point.at:.0f} s: {point.reason}; "
                         f"{point.active} active, {point.waiting} waiting, usage {point.kv_usage:.2f}",
                         highlight=False,
                     )

@@ -15,10 +15,9 @@ def state_view(state: State, *, sessions: int, decisions: int) -> RenderableType
     parts: list[RenderableType] = [escape(who), _engines(state)]
     if sessions:
         parts.append(_sessions(state, sessions))
-    for decision in state["decisions"][:decisions]:
-        size = _window(decision)
-        parts.append(escape(f"{decision['ago_s']:.0f} s ago  {decision['kind']} to {size}: {decision['reason']}"))
-    return Group(*parts)
+    newest = state["decisions"][:decisions]
+    texts = (f"{decision['ago_s']:.0f} s ago  {decision['engine']}: {decision['text']}" for decision in newest)
+    return Group(*parts, *map(escape, texts))
 
 
 def _engines(state: State) -> Table:

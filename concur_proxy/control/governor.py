@@ -1,28 +1,32 @@
-"""Which window is in force: the law's, a frozen one, or the fallback, by the age of the signals and the law's
-sanity.
+"""Decides which window is in force: the law's, the one that an operator set, or the fallback.
+
+The law's window is in force while signals are fresh. While signals are stale, the window stays unchanged. When no
+signal has come for too long, or the law fails, a fixed fallback window takes over, so that a gateway without metrics
+still serves requests. A window that an operator set stays in force, with or without signals, until it is released.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from concur_proxy.control.law import Budget, ControlLaw, Decision, DecisionKind, ResumableLaw
+from concur_proxy.control.phrasing import duration
 from concur_proxy.control.signal import CongestionSignal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GovernorOptions:
-    """When signals are too old to be acted upon."""
+    """Limits on the age of the newest signal, in seconds."""
 
     stale_after_s: float = 5.0
-    """Age of the newest signal at which it is stale: the window stays as it is."""
+    """Above this age the signal is stale, and the window stays unchanged."""
     fail_open_after_s: float = 15.0
-    """Age at which the fixed window below takes over."""
+    """Above this age the fallback window takes over."""
     fallback_window: float = 256.0
-    """Sessions that may be active without signals."""
+    """Sessions that may be active while the fallback window is in force."""
 
 
 class WindowGovernor:
-    """Guards the gate against a law without signals, and against a law that fails."""
+    """Applies a law's decisions to the window of one engine, unless the law fails or signals are missing."""
 
     def __init__(self, *, law: ControlLaw, options: GovernorOptions, now: float) -> None:
         self._law = law
@@ -31,114 +35,123 @@ class WindowGovernor:
         self._has_heard = False
         self._window = law.window
         self._budget: Budget | None = None
-        self._by_hand = False
+        self._manual = False
 
     @property
-    def is_by_hand(self) -> bool:
-        """Whether a person has set the window: it stays, whatever signals come or do not."""
-        return self._by_hand
+    def is_manual(self) -> bool:
+        """Whether an operator set the window. It stays unchanged until `release`."""
+        return self._manual
 
     @property
     def window(self) -> float:
-        """The window in force."""
+        """The window in force, in sessions."""
         return self._window
 
     @property
     def budget(self) -> Budget | None:
-        """The window in tokens in force, if there is one."""
+        """The token budget in force, if any."""
         return self._budget
 
     @property
     def has_heard(self) -> bool:
-        """Whether any signal has come since the start."""
+        """Whether any usable signal has come since the start."""
         return self._has_heard
 
     def signal_age_s(self, *, now: float) -> float:
-        """Seconds since the newest usable signal, or since the start when there was none."""
+        """Seconds since the newest usable signal, or since the start if there was none."""
         return now - self._heard_at
 
     def is_stale(self, *, now: float) -> bool:
-        """Whether the newest signal is too old to be acted upon."""
+        """Whether the newest signal is too old for a decision."""
         return not self._has_heard or self.signal_age_s(now=now) > self._options.stale_after_s
 
     def save(self) -> dict[str, float]:
-        """What the law has learnt, if it can tell."""
+        """What the law has learnt; empty if the law cannot save its state."""
         return self._law.save() if isinstance(self._law, ResumableLaw) else {}
 
     def resume(self, state: Mapping[str, float], *, window: float, budget: Budget | None, now: float) -> None:
-        """Go on where another process left off, with what its law had learnt and the windows that are in force, unless
-        a person has set them.
+        """Continue for another process: take over what its law had learnt and its windows.
+
+        A window that an operator set here stays in force.
         """
         if isinstance(self._law, ResumableLaw):
             self._law.resume(state)
-        if not self._by_hand:
+        if not self._manual:
             self._window, self._budget = window, budget
         self._heard_at = now
         self._has_heard = False
 
-    def set_by_hand(self, window: float, budget: Budget | None) -> Decision:
-        """Keep this window until `release`; the law does not see what comes meanwhile. `ValueError` below 1."""
+    def set_manual(self, window: float, budget: Budget | None) -> Decision:
+        """Keep this window until `release`. Until then the law sees no signals.
+
+        Raises `ValueError` for a window below 1.
+        """
         if not window >= 1:  # true of NaN as well
             raise ValueError(f"a window must be 1 or more, not {window:g}")
-        self._by_hand, self._window, self._budget = True, window, budget
-        return self._kept_by_hand()
+        self._manual, self._window, self._budget = True, window, budget
+        return self._keep_manual()
 
     def release(self) -> Decision:
         """Let the law move the window again, from its next decision on."""
-        self._by_hand = False
-        return Decision(kind=DecisionKind.HOLD, window=self._window, reason="released by hand", budget=self._budget)
+        self._manual = False
+        return self._keep(DecisionKind.HOLD, "back to automatic control")
 
     def follow(self, law: ControlLaw) -> Decision:
-        """Let another law move the window, from its first decision on."""
+        """Replace the law. The window stays unchanged until the new law's first decision."""
         self._law = law
-        return Decision(kind=DecisionKind.HOLD, window=self._window, reason="another law", budget=self._budget)
+        return self._keep(DecisionKind.HOLD, "another control law takes over")
 
     def on_signal(self, signal: CongestionSignal) -> Decision:
-        """A signal has come. One without KV usage is as good as none: it tells nothing about the cache."""
+        """Decide on a new signal. A signal without KV usage counts as missing: it says nothing about the cache."""
         if signal.kv_usage is None:
-            return self.on_silence(now=signal.now, reason="the engine exports no KV usage")
+            return self._without_signal(signal.now, "the engine's metrics have no KV cache usage")
         self._heard_at = signal.now
         self._has_heard = True
-        if self._by_hand:
-            return self._kept_by_hand()
+        if self._manual:
+            return self._keep_manual()
         try:
             decision = self._law.on_signal(signal)
-        except Exception as error:  # noqa: BLE001 - a law, maybe a plug-in, must never take the gateway down
-            return self._fall_back(f"the law raised {type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - a law, possibly a plug-in, must never stop the gateway
+            return self._fall_back(f"the control law failed ({type(error).__name__}: {error})")
         return self._take(decision)
 
     def on_overload(self, *, now: float) -> Decision:
-        """The engine answered 429 or 503."""
-        if self._by_hand:
-            return self._kept_by_hand()
+        """Decide after the engine refused a request with 429 or 503."""
+        if self._manual:
+            return self._keep_manual()
         try:
             decision = self._law.on_overload(now=now)
-        except Exception as error:  # noqa: BLE001 - as above
-            return self._fall_back(f"the law raised {type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - see on_signal
+            return self._fall_back(f"the control law failed ({type(error).__name__}: {error})")
         if self._is_open(now):
-            # The law has taken note, but without signals its window would be undone at the next silent interval.
-            return self._fall_back(f"{decision.reason}, without signals")
+            # The law remembers the refusal. Its window cannot be used now: the next missing signal would undo it.
+            return self._fall_back(f"{decision.reason}, but its metrics cannot be read")
         return self._take(decision)
 
     def on_silence(self, *, now: float, reason: str) -> Decision:
-        """No usable signal in this interval: act on the age of the last one."""
-        if self._by_hand:
-            return self._kept_by_hand()
+        """Decide when the metrics could not be read in this interval; `reason` says what went wrong."""
+        return self._without_signal(now, f"cannot read metrics ({reason})")
+
+    def _without_signal(self, now: float, reason: str) -> Decision:
+        if self._manual:
+            return self._keep_manual()
         age = self.signal_age_s(now=now)
         if self._is_open(now):
-            return self._fall_back(f"no signal for {age:.0f} s ({reason})")
-        kind = DecisionKind.FREEZE if age > self._options.stale_after_s else DecisionKind.HOLD
-        return Decision(kind=kind, window=self._window, reason=reason)
+            return self._fall_back(f"{reason}; no signal for {duration(age)}")
+        return self._keep(DecisionKind.FREEZE if age > self._options.stale_after_s else DecisionKind.HOLD, reason)
 
-    def _kept_by_hand(self) -> Decision:
-        return Decision(kind=DecisionKind.FREEZE, window=self._window, reason="set by hand", budget=self._budget)
+    def _keep_manual(self) -> Decision:
+        return self._keep(DecisionKind.FREEZE, "set manually")
+
+    def _keep(self, kind: DecisionKind, reason: str) -> Decision:
+        return Decision(kind=kind, window=self._window, reason=reason, budget=self._budget)
 
     def _is_open(self, now: float) -> bool:
         return self.signal_age_s(now=now) > self._options.fail_open_after_s
 
     def _take(self, decision: Decision) -> Decision:
         if not decision.window >= 1:  # true of NaN as well
-            return self._fall_back(f"the law's window was {decision.window}")
+            return self._fall_back(f"the control law returned a window of {decision.window:g}, which is below 1")
         self._window, self._budget = decision.window, decision.budget
         return decision
 

@@ -1,4 +1,4 @@
-"""The interface of a control law."""
+"""The interface of a control law, and what it decides."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,69 +9,75 @@ from concur_proxy.control.signal import CongestionSignal
 
 
 class DecisionKind(Enum):
-    """What became of the window; the value is the metric label."""
+    """What happened to the window. The value is the label of the decision metric."""
 
     INCREASE = "increase"
     DECREASE = "decrease"
     HOLD = "hold"
+    """The law left the window unchanged."""
     FREEZE = "freeze"
+    """The law had no say: an operator set the window, or the signals are stale."""
     FALLBACK = "fallback"
+    """The fixed fallback window is in force: the law failed, or signals have been missing for too long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """A window in tokens of KV cache beside the one in sessions."""
+    """A window in tokens of KV cache."""
 
     tokens: float
-    """What the active sessions' caches may fill."""
+    """Tokens of cache that all active sessions together may use."""
     reserve_turns: float = 1.0
-    """Of how many turns the growth is charged beside each session's footprint before another one is admitted."""
+    """Room to grow, in turns per session. A new session is admitted only if the budget also has room for the growth
+    of every active session over this many turns.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """One control decision with its reason in words, for metrics, logs and people."""
+    """A control decision and the reason for it."""
 
     kind: DecisionKind
     window: float
-    """The window after the decision, in sessions."""
+    """Sessions that may be active after the decision; infinity means that sessions are not counted."""
     reason: str
+    """Why, in words for an operator, without the size of the window: "the engine was idle while sessions waited".
+    `phrasing.describe` makes a whole sentence of it.
+    """
     budget: Budget | None = None
-    """A window in tokens beside it; None: sessions alone count."""
+    """Also limits the tokens of the active sessions; None means that only sessions are counted."""
 
 
 @runtime_checkable
 class ResumableLaw(Protocol):
-    """A law that another process can go on with where this one left off."""
+    """A law whose knowledge can move to another process, for example when another replica becomes the leader."""
 
     def save(self) -> dict[str, float]:
-        """What it has learnt."""
+        """What the law has learnt."""
         ...
 
     def resume(self, state: Mapping[str, float]) -> None:
-        """Go on from what `save` told; a value that is missing or out of bounds stays as it is."""
+        """Take over what `save` returned. A value that is missing or out of bounds is ignored."""
         ...
 
 
 class ControlLaw(Protocol):
-    """Turns congestion signals into a window. One instance an engine; its file is `laws/<name>.py` with a
-    `build(options)`.
-    """
+    """Turns congestion signals into a window. Each engine has its own instance, made by `build(options)`."""
 
     @property
     def window(self) -> float:
-        """How many sessions may be active, 1 or more."""
+        """Sessions that may be active, at least 1."""
         ...
 
     @property
     def enforces(self) -> bool:
-        """False when the window is only reported and holds nobody."""
+        """False if the window is only reported and no session ever waits for it."""
         ...
 
     def on_signal(self, signal: CongestionSignal) -> Decision:
-        """One control interval has passed."""
+        """Decide at the end of a control interval."""
         ...
 
     def on_overload(self, *, now: float) -> Decision:
-        """The engine refused a request for want of room (HTTP 429 or 503)."""
+        """Decide after the engine refused a request because it was full (HTTP 429 or 503)."""
         ...

@@ -1,4 +1,4 @@
-"""Reading a law's options, as they come from flags, environment or file."""
+"""Reads the options of a law, which come from flags, environment variables or a settings file."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
@@ -10,15 +10,16 @@ T = TypeVar("T")
 
 
 def read_options(kind: type[T], options: Mapping[str, OptionValue]) -> T:
-    """The options dataclass `kind` with `options` set; an unknown name or a wrong value is a `ValueError` that tells
-    the mend.
+    """An instance of the dataclass `kind` with these options; text is converted to numbers and booleans.
+
+    Raises `ValueError` for an unknown name or an invalid value. The message says how to correct it.
     """
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     values: dict[str, object] = {}
     for name, value in options.items():
         if name not in known:
             near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known) or 'none'}"
+            hint = f"did you mean {near[0]}?" if near else f"it knows {', '.join(known) or 'none'}"
             raise ValueError(f"the law has no option {name!r}: {hint}")
         default = known[name].default
         values[name] = value if default is MISSING else _coerce(name, value, default)
@@ -26,7 +27,7 @@ def read_options(kind: type[T], options: Mapping[str, OptionValue]) -> T:
 
 
 def require(rules: Mapping[str, bool]) -> None:
-    """`ValueError` with the first rule that does not hold."""
+    """Raises `ValueError` with the first rule that is not met."""
     for rule, holds in rules.items():
         if not holds:
             raise ValueError(rule)

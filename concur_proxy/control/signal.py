@@ -1,20 +1,22 @@
-"""What a control law sees: one engine over one control interval."""
+"""What a control law sees: one engine during one control interval."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CongestionSignal:
-    """One observation of one engine; what is not known is None, never 0."""
+    """Measurements of one engine. A value that is not known is None, never 0."""
 
     now: float
-    """Seconds, monotonic."""
+    """End of the interval, in seconds of a monotonic clock."""
     kv_usage: float | None = None
-    """Share of KV blocks held by requests in flight, 0 to 1 (U in the paper)."""
+    """Share of the KV cache that requests in flight use, 0 to 1 (U in the CONCUR paper)."""
     hit_rate: float | None = None
-    """Prefix-hit rate of this interval alone, 0 to 1 (H in the paper); None when nothing was looked up."""
+    """Share of prompt tokens found in the cache during this interval, 0 to 1 (H in the CONCUR paper). None if the
+    engine looked nothing up.
+    """
     preemptions: float | None = None
-    """Requests preempted in this interval."""
+    """Requests that the engine preempted in this interval."""
     in_flight: int = 0
     """Requests that this gateway has at the engine. An engine is idle only if this is 0, whatever its gauges say."""
     gauges_are_late: bool = False
@@ -22,29 +24,30 @@ class CongestionSignal:
     (`kv_usage`, `running`, `waiting`) show less load than there is: they must not raise a window.
     """
     running: int | None = None
+    """Requests that the engine is computing."""
     waiting: int | None = None
+    """Requests that wait inside the engine."""
     capacity_tokens: int | None = None
+    """Size of the KV cache, in tokens."""
     prefilled_tokens: float | None = None
     """Prompt tokens computed in this interval."""
     prefill_tokens_s: float | None = None
-    """Prompt tokens that the engine can compute in a second, as far as it has shown."""
+    """Prompt tokens that the engine can compute per second, estimated from what it has shown so far."""
     hit_tokens: float | None = None
     """Prompt tokens found in the cache in this interval."""
     promised_tokens: int = 0
-    """Context that sessions came back to in this interval, which had kept their places since they had it: it should be
-    in the cache.
+    """Context that should be in the cache: the context of sessions that came back in this interval and had kept their
+    place in the window since their last turn.
     """
     told_tokens: int = 0
-    """The like of requests whose answers, ended in this interval, told what was cached."""
+    """The same for requests that ended in this interval and whose answers report their cached tokens."""
     lost_tokens: int = 0
-    """The part of these that was computed again."""
+    """The part of `told_tokens` that was not in the cache and had to be recomputed."""
     answer_s: float | None = None
-    """Mean time of the answers that ended in this interval, from release to end, per token read or written; None when
-    none did.
-    """
+    """Mean service time per token read or written, over the answers that ended in this interval. None if none ended."""
     footprint_tokens: float = 0.0
-    """KV cache that the active sessions need."""
+    """Cache that the active sessions need, in tokens."""
     active_sessions: int = 0
-    """Sessions that hold a place in the window."""
+    """Sessions that have a place in the window."""
     queued_sessions: int = 0
-    """Sessions that wait for one."""
+    """Sessions that wait for a place in the window."""

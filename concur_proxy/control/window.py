@@ -1,10 +1,10 @@
-"""A window in sessions, as the laws that count them move it."""
+"""A window in sessions, for the laws that count sessions."""
 
 from concur_proxy.control.law import Decision, DecisionKind
 
 
 class SessionWindow:
-    """How many sessions may be active, within bounds; every change is a decision with its reason."""
+    """The number of sessions that may be active, kept within bounds."""
 
     def __init__(self, sessions: float, *, minimum: float, maximum: float) -> None:
         self.sessions = sessions
@@ -12,13 +12,14 @@ class SessionWindow:
         self._maximum = maximum
 
     def move(self, sessions: float, reason: str) -> Decision:
-        """Set the window as near to `sessions` as its bounds allow."""
+        """Set the window to `sessions`, or to the bound that is nearest."""
         before, self.sessions = self.sessions, min(max(sessions, self._minimum), self._maximum)
         if self.sessions == before:
-            return self.hold(f"{reason}: at its bound")
+            bound = "maximum" if sessions > before else "minimum"
+            return self.hold(f"{reason}; the window is already at its {bound}")
         kind = DecisionKind.INCREASE if self.sessions > before else DecisionKind.DECREASE
         return Decision(kind=kind, window=self.sessions, reason=reason)
 
     def hold(self, reason: str) -> Decision:
-        """Leave it as it is."""
+        """Leave the window unchanged."""
         return Decision(kind=DecisionKind.HOLD, window=self.sessions, reason=reason)

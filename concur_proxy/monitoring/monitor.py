@@ -8,6 +8,7 @@ from typing import Protocol
 
 from concur_proxy.control.governor import WindowGovernor
 from concur_proxy.control.law import Budget, ControlLaw, Decision, DecisionKind
+from concur_proxy.control.phrasing import describe
 from concur_proxy.coordination.store import SessionStore
 from concur_proxy.engines.address import EngineAddress
 from concur_proxy.engines.rates import IntervalRates
@@ -147,7 +148,7 @@ class EngineMonitor:
 
     def set_window(self, window: float, budget: Budget | None) -> None:
         """A person sets the window, until `release_window`."""
-        self._apply(self.governor.set_by_hand(window, budget))
+        self._apply(self.governor.set_manual(window, budget))
 
     def release_window(self) -> None:
         """The law moves the window again."""
@@ -220,10 +221,10 @@ class EngineMonitor:
         if moved or not self.recent or self.recent[-1][1].kind is not decision.kind:
             self.recent.append((self._clock(), decision))
         self.last_decision = decision
+        text = describe(decision, None if self.rates is None else self.rates.capacity_tokens)
         if moved:
-            tokens = "" if decision.budget is None else f", {decision.budget.tokens:.0f} tokens"
-            logger.info("engine %s: window %g%s: %s", self.engine, decision.window, tokens, decision.reason)
+            logger.info("engine %s: %s", self.engine, text)
         elif decision.kind is DecisionKind.FALLBACK and not self._has_fallen_open:
             self._has_fallen_open = True
-            logger.warning("engine %s: fixed window of %g: %s", self.engine, decision.window, decision.reason)
+            logger.warning("engine %s: %s", self.engine, text)
         self._store.resize(self.engine, self.governor.window, self.governor.budget)

@@ -52,7 +52,7 @@ def test_an_address_that_comes_back_is_not_held_to_what_was_said_of_another_engi
     assert scene.store.by_hand.removed == ()
     scene.pool.name_servers(DNS, [THREE])
     assert THREE in scene.pool.servers
-    assert not scene.pool.monitors[THREE].governor.is_by_hand
+    assert not scene.pool.monitors[THREE].governor.is_manual
 
 
 def test_an_engine_that_a_person_added_stays_when_no_name_has_it_any_more(scene: Scene) -> None:
@@ -61,7 +61,7 @@ def test_an_engine_that_a_person_added_stays_when_no_name_has_it_any_more(scene:
     scene.pool.name_servers(DNS, [THREE])
     scene.pool.name_servers(DNS, [])
     assert THREE in scene.pool.servers
-    assert scene.pool.monitors[THREE].governor.is_by_hand
+    assert scene.pool.monitors[THREE].governor.is_manual
 
 
 def test_what_cannot_be_changes_nothing(scene: Scene) -> None:
@@ -85,7 +85,7 @@ def test_windows_and_laws_are_followed_and_released(scene: Scene) -> None:
         .with_law(TWO, HandLaw(name="static", options={"window": 3}))
     )
     governor = scene.pool.monitors[ONE].governor
-    assert (governor.window, governor.budget, governor.is_by_hand) == (math.inf, budget, True)
+    assert (governor.window, governor.budget, governor.is_manual) == (math.inf, budget, True)
     assert scene.store.gates[ONE].snapshot().budget_tokens == 5_000.0
     assert not scene.store.gates[ONE].is_enforcing
     assert scene.pool.laws.named(TWO) == ("static", {"window": 3})
@@ -93,7 +93,7 @@ def test_windows_and_laws_are_followed_and_released(scene: Scene) -> None:
     scene.store.set_by_hand(scene.store.by_hand)
     assert sum(scene.pool.monitors[ONE].decisions.values()) == decisions, "the same again is nothing new"
     scene.store.set_by_hand(ByHand())
-    assert not governor.is_by_hand
+    assert not governor.is_manual
     assert scene.store.gates[ONE].is_enforcing
     assert scene.pool.laws.named(TWO) == ("tokens", {})
 

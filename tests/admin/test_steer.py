@@ -93,7 +93,8 @@ async def test_a_window_that_is_set_stays_until_it_is_released() -> None:
         assert tokens.json()["window"] == {"sessions": None, "tokens": 5000, "by_hand": True}
         decisions = (await gateway.client.get(f"{V1}/state")).json()["decisions"]
         assert decisions[0]["kind"] == "freeze"
-        assert decisions[0]["reason"] == "set by hand"
+        assert decisions[0]["reason"] == "set manually"
+        assert decisions[0]["text"] == "window unchanged (7 sessions): set manually"
         await gateway.client.request("DELETE", f"{V1}/window", json={"engine": engine.url})
         await gateway.until(lambda: gateway.snapshot().window == 1)
 

@@ -36,6 +36,7 @@ async def test_status_tells_a_person_and_a_script() -> None:
         status, out, _ = await _run("status", "--url", gateway.url, "--admin-key", "open sesame")
         assert status == 0
         assert engine.url in out
+        assert state["decisions"][0]["text"] in " ".join(out.split())
         status, _, err = await _run("status", "--url", gateway.url)
         assert status == 1
         assert err.startswith("concur-proxy status: error: Send the gateway's admin_key")

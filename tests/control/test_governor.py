@@ -4,7 +4,8 @@ import pytest
 
 from concur_proxy.control.governor import GovernorOptions, WindowGovernor
 from concur_proxy.control.law import ControlLaw, Decision, DecisionKind
-from concur_proxy.control.laws import aimd, static
+from concur_proxy.control.laws import aimd, static, tokens
+from concur_proxy.control.phrasing import describe
 from concur_proxy.control.signal import CongestionSignal
 
 OPTIONS = GovernorOptions(stale_after_s=5.0, fail_open_after_s=15.0, fallback_window=100.0)
@@ -78,7 +79,7 @@ def test_a_signal_without_usage_is_as_good_as_none() -> None:
     governor.on_signal(_signal(1.0))
     decision = governor.on_signal(_signal(20.0, u=None))
     assert decision.kind is DecisionKind.FALLBACK
-    assert "the engine exports no KV usage" in decision.reason
+    assert "the engine's metrics have no KV cache usage" in decision.reason
     assert governor.signal_age_s(now=20.0) == 19.0
 
 
@@ -101,7 +102,7 @@ def test_an_overload_without_signals_does_not_undo_the_fixed_window() -> None:
     governor.on_silence(now=20.0, reason="gone")
     decision = governor.on_overload(now=20.5)
     assert (decision.kind, governor.window) == (DecisionKind.FALLBACK, 100.0)
-    assert "engine refused a request" in decision.reason
+    assert "the engine refused a request" in decision.reason
     # The law has taken note: its window is half of what it was when signals are back.
     governor.on_signal(_signal(21.0, u=0.3))
     assert governor.window == 4.0
@@ -110,7 +111,7 @@ def test_an_overload_without_signals_does_not_undo_the_fixed_window() -> None:
 def test_a_law_that_raises_costs_the_fixed_window_and_nothing_else() -> None:
     for decision in (_governor(BadLaw()).on_signal(_signal(1.0)), _governor(BadLaw()).on_overload(now=1.0)):
         assert (decision.kind, decision.window) == (DecisionKind.FALLBACK, 100.0)
-        assert decision.reason == "the law raised ZeroDivisionError: float division by zero"
+        assert decision.reason == "the control law failed (ZeroDivisionError: float division by zero)"
 
 
 @pytest.mark.parametrize("window", [0.0, 0.9, -5.0, math.nan])
@@ -130,9 +131,17 @@ def test_a_fixed_cap_stays_while_signals_come() -> None:
 
 def test_a_window_that_a_person_has_set_outlives_a_change_of_process() -> None:
     governor = _governor()
-    governor.set_by_hand(5.0, None)
+    governor.set_manual(5.0, None)
     governor.resume({}, window=9.0, budget=None, now=1.0)
-    assert (governor.window, governor.is_by_hand) == (5.0, True)
+    assert (governor.window, governor.is_manual) == (5.0, True)
     governor.release()
     governor.resume({}, window=9.0, budget=None, now=1.0)
     assert governor.window == 9.0
+
+
+def test_a_token_budget_stays_in_force_and_is_reported_while_signals_are_missing() -> None:
+    governor = _governor(tokens.build({"factor": 0.5}))
+    governor.on_signal(CongestionSignal(now=1.0, kv_usage=0.1, capacity_tokens=1_000))
+    decision = governor.on_silence(now=7.0, reason="timed out")
+    assert (decision.kind, decision.budget) == (DecisionKind.FREEZE, governor.budget)
+    assert describe(decision, 1_000) == "window unchanged (500 of 1k cache tokens): cannot read metrics (timed out)"

@@ -44,7 +44,7 @@ def test_what_is_no_truth_is_an_error(value: OptionValue) -> None:
 def test_a_misspelt_option_is_an_error_that_tells_the_mend() -> None:
     with pytest.raises(ValueError, match=r"the law has no option 'windov': did you mean window\?"):
         read_options(SomeOptions, {"windov": 4})
-    with pytest.raises(ValueError, match="the law has no option 'x': it has window, strict"):
+    with pytest.raises(ValueError, match="the law has no option 'x': it knows window, strict"):
         read_options(SomeOptions, {"x": 4})
 
 

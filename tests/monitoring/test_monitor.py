@@ -243,7 +243,7 @@ def test_an_engine_without_kv_usage_is_as_one_without_signals_and_says_so(caplog
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert warnings == [
         "engine a: no signals: the engine exports no KV usage",
-        "engine a: fixed window of 64: no signal for 16 s (the engine exports no KV usage)",
+        "engine a: fallback window of 64 sessions: the engine's metrics have no KV cache usage; no signal for 16 s",
     ]
     scene.sample()
     assert scene.window == 8.0
@@ -262,7 +262,7 @@ def test_each_episode_is_logged_once_and_its_end_too(caplog: pytest.LogCaptureFi
         "engine a: signals are read, in vllm's names",
         f"engine a: no signals: {REFUSED}",
         f"engine a: circuit open, no work while another can take it: {REFUSED}",
-        f"engine a: fixed window of 64: no signal for 16 s ({REFUSED})",
+        f"engine a: fallback window of 64 sessions: cannot read metrics ({REFUSED}); no signal for 16 s",
     ]
     back = [episode[0], "engine a: circuit half open, given work again: it answers scrapes"]
     assert [record.getMessage() for record in caplog.records] == [*episode, *back, *episode[1:], *back]
@@ -289,7 +289,7 @@ def test_the_fallback_is_announced_once_an_episode_though_the_engine_refuses_mea
     for _ in range(20):
         scene.fail()
         scene.monitor.on_overload()
-    fallbacks = [record for record in caplog.records if "fixed window" in record.getMessage()]
+    fallbacks = [record for record in caplog.records if "fallback window" in record.getMessage()]
     assert len(fallbacks) == 1
 
 
@@ -406,7 +406,9 @@ def test_a_law_that_raises_leaves_the_fixed_window_and_says_why(caplog: pytest.L
     assert scene.window == 64.0
     assert scene.monitor.decisions == {DecisionKind.FALLBACK: 5}
     fallbacks = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert fallbacks == ["engine a: fixed window of 64: the law raised ZeroDivisionError: 0 sessions"]
+    assert fallbacks == [
+        "engine a: fallback window of 64 sessions: the control law failed (ZeroDivisionError: 0 sessions)"
+    ]
 
 
 def test_its_models_are_told_to_the_store_and_to_the_log(caplog: pytest.LogCaptureFixture) -> None:

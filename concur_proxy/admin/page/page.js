@@ -189,10 +189,9 @@ function showSessions(sessions, total) {
 }
 
 function showDecisions(decisions) {
-  $("decisions").replaceChildren(...decisions.map(({ engine, ago_s, kind, reason, sessions, tokens }) => {
-    const size = tokens === null ? `${number(sessions, 1)} sessions` : `${number(tokens)} tokens`;
+  $("decisions").replaceChildren(...decisions.map(({ engine, ago_s, text }) => {
     const when = make("span", { className: "soft", textContent: `${Math.round(ago_s)} s ago, ${engine}: ` });
-    return make("li", {}, when, make("strong", { textContent: kind }), ` to ${size}: ${reason}`);
+    return make("li", {}, when, text);
   }));
 }
 

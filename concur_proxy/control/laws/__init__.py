@@ -1,3 +1,4 @@
-"""One control law a file. Each has `build(options)`, which takes the law's options by name and raises `ValueError`
-for a wrong one.
+"""The control laws, one per file.
+
+Each file has `build(options)`, which returns the law and raises `ValueError` for an unknown or invalid option.
 """

@@ -1,14 +1,15 @@
-"""CONCUR's cache-aware AIMD over active agents (arXiv 2601.22705).
+"""CONCUR's cache-aware AIMD: additive increase, multiplicative decrease of the number of active sessions.
 
-With U the KV usage and H the prefix-hit rate of the interval:
+The rule is from the CONCUR paper (arXiv 2601.22705). W is the window in sessions, U the share of the KV cache in use
+(0 to 1) and H the prefix-hit rate of the interval (0 to 1):
 
-    U < u_low                     W <- W + alpha     cache to spare
-    U > u_high and H < h_thresh   W <- W * beta      the working set no longer fits
-    otherwise                     W                  hold
+    U < u_low                     W <- W + alpha     the cache has room to spare
+    U > u_high and H < h_thresh   W <- W * beta      the active sessions no longer fit
+    otherwise                     W                  unchanged
 
-W stays within [minimum, maximum]. Two rules are TCP's, not the paper's: a window that nobody fills does not grow (an
-application-limited sender proves nothing about the path), and at most one cut is made per congestion episode when
-`once_per_episode` is set.
+W stays within [minimum, maximum]. Two rules come from TCP and are not in the paper. A window that the sessions do not
+fill does not grow: a sender that is limited by the application proves nothing about the network. With
+`once_per_episode`, the window is lowered at most once until congestion has ended.
 """
 
 import math
@@ -17,32 +18,33 @@ from dataclasses import dataclass
 
 from concur_proxy.control.law import Decision
 from concur_proxy.control.options import OptionValue, read_options, require
+from concur_proxy.control.phrasing import percent
 from concur_proxy.control.signal import CongestionSignal
 from concur_proxy.control.window import SessionWindow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AimdOptions:
-    """Options of `aimd`. `u_low` and `u_high` are the paper's best; alpha, beta and h_thresh are ours, see README."""
+    """Options of `aimd`. `u_low` and `u_high` are the best values of the paper; the other defaults are our own."""
 
     alpha: float = 2.0
-    """Sessions added in an interval with cache to spare."""
+    """Sessions added per interval while the cache has room to spare."""
     beta: float = 0.5
-    """Factor of a cut, between 0 and 1."""
+    """The window is multiplied by this when it is lowered, between 0 and 1."""
     u_low: float = 0.2
-    """KV usage under which the window grows."""
+    """The window grows while KV usage is below this, 0 to 1."""
     u_high: float = 0.5
-    """KV usage over which it may be cut."""
+    """The window is lowered only while KV usage is above this, 0 to 1."""
     h_thresh: float = 0.2
-    """Prefix-hit rate under which it is cut."""
+    """The window is lowered only while the prefix-hit rate is below this, 0 to 1."""
     initial: float = 8.0
-    """Window before the first signal."""
+    """Window before the first signal, in sessions."""
     minimum: float = 1.0
     maximum: float = 1024.0
     once_per_episode: bool = False
-    """At most one cut between two intervals without congestion."""
+    """Lower the window at most once between two intervals without congestion."""
     overload_pause_s: float = 5.0
-    """At most one cut in this time for refusals by the engine, which come in bursts: one episode."""
+    """Seconds in which refusals by the engine lower the window at most once, because refusals come in bursts."""
 
     def __post_init__(self) -> None:
         rules = {
@@ -58,7 +60,7 @@ class AimdOptions:
 
 
 class Aimd:
-    """Additive increase, multiplicative decrease on KV usage and hit rate."""
+    """Raises the window by a constant, and lowers it by a factor."""
 
     enforces = True
 
@@ -70,50 +72,49 @@ class Aimd:
 
     @property
     def window(self) -> float:
-        """Sessions that may be active."""
         return self._window.sessions
 
     def on_signal(self, signal: CongestionSignal) -> Decision:
-        """Apply the rule above to one interval; what is unknown neither grows nor cuts."""
+        """Apply the rule above to one interval. An unknown value moves nothing."""
         o, usage, hits = self._options, signal.kv_usage, signal.hit_rate
-        congested = usage is not None and hits is not None and usage > o.u_high and hits < o.h_thresh
         if usage is None:
-            return self._window.hold("KV usage unknown")
-        if congested:
-            return self._cut(f"usage {usage:.2f} > {o.u_high:g} and hit rate {hits:.2f} < {o.h_thresh:g}")
+            return self._window.hold("KV cache usage is unknown")
+        if hits is not None and usage > o.u_high and hits < o.h_thresh:
+            return self._cut(
+                f"KV cache usage of {percent(usage)} is above {percent(o.u_high)}, "
+                f"and the prefix-hit rate of {percent(hits)} is below {percent(o.h_thresh)}"
+            )
         self._in_episode = False
         if usage >= o.u_low:
-            return self._window.hold(
-                f"usage {usage:.2f}, hit rate {'unknown' if hits is None else format(hits, '.2f')}"
-            )
+            found = "is unknown" if hits is None else f"is {percent(hits)}"
+            return self._window.hold(f"KV cache usage is {percent(usage)}, and the prefix-hit rate {found}")
         if signal.gauges_are_late:
-            return self._window.hold(f"usage {usage:.2f} does not include all requests in flight yet")
+            return self._window.hold(f"KV cache usage of {percent(usage)} does not include all requests in flight yet")
+        reason = f"KV cache usage of {percent(usage)} is below {percent(o.u_low)}"
         if signal.active_sessions + 1 <= self._window.sessions:
-            return self._window.hold(f"usage {usage:.2f} < {o.u_low:g}, but the window is not full")
-        return self._window.move(self._window.sessions + o.alpha, f"usage {usage:.2f} < {o.u_low:g}")
+            return self._window.hold(f"{reason}, but the sessions do not fill the window")
+        return self._window.move(self._window.sessions + o.alpha, reason)
 
     def on_overload(self, *, now: float) -> Decision:
-        """The engine refused a request: cut, once in `overload_pause_s`."""
+        """Lower the window because the engine refused a request, once per `overload_pause_s`."""
         if self._last_overload is not None and now - self._last_overload < self._options.overload_pause_s:
-            return self._window.hold("engine refused, already answered by a cut")
+            return self._window.hold("the engine refused a request just after the window was lowered for another one")
         self._last_overload = now
-        return self._window.move(self._window.sessions * self._options.beta, "engine refused a request")
+        return self._window.move(self._window.sessions * self._options.beta, "the engine refused a request")
 
     def _cut(self, reason: str) -> Decision:
         if self._in_episode and self._options.once_per_episode:
-            return self._window.hold(f"{reason}: already cut in this episode")
+            return self._window.hold(f"{reason}; the window was already lowered for this")
         self._in_episode = True
         return self._window.move(self._window.sessions * self._options.beta, reason)
 
     def save(self) -> dict[str, float]:
-        """The window."""
         return {"window": self._window.sessions}
 
     def resume(self, state: Mapping[str, float]) -> None:
-        """Go on from there."""
         self._window.move(state.get("window", self._window.sessions), "resumed")
 
 
 def build(options: Mapping[str, OptionValue]) -> Aimd:
-    """The law with `options`, see `AimdOptions`."""
+    """The law; its options are those of `AimdOptions`."""
     return Aimd(read_options(AimdOptions, options))

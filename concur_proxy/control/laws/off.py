@@ -1,4 +1,4 @@
-"""Observe only: everything passes, while the default law runs and reports what it would have done."""
+"""Observe only: every request passes, while the default law runs and reports what it would have done."""
 
 from collections.abc import Mapping
 
@@ -7,11 +7,11 @@ from concur_proxy.control.options import OptionValue, read_options
 
 
 class Off(tokens.Tokens):
-    """`tokens` whose window holds nobody."""
+    """The law `tokens`, but no session waits for its window."""
 
     enforces = False
 
 
 def build(options: Mapping[str, OptionValue]) -> Off:
-    """The law with the options of `tokens`."""
+    """The law; its options are those of `tokens`."""
     return Off(read_options(tokens.TokensOptions, options))

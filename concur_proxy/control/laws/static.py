@@ -1,4 +1,4 @@
-"""A fixed cap on active sessions: the baseline that needs to know the workload beforehand."""
+"""A fixed number of active sessions. It works well only if you know the workload in advance; here it is a baseline."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class StaticOptions:
     """Options of `static`."""
 
     window: float = 8.0
-    """Sessions that may be active, 1 or more."""
+    """Sessions that may be active, at least 1."""
 
     def __post_init__(self) -> None:
         if not self.window >= 1:  # true of NaN as well
@@ -29,17 +29,15 @@ class Static:
         self.window = options.window
 
     def on_signal(self, signal: CongestionSignal) -> Decision:  # noqa: ARG002 - the interface's argument
-        """Hold, whatever the signal."""
         return self._hold()
 
     def on_overload(self, *, now: float) -> Decision:  # noqa: ARG002 - the interface's argument
-        """Hold: a fixed cap is fixed."""
         return self._hold()
 
     def _hold(self) -> Decision:
-        return Decision(kind=DecisionKind.HOLD, window=self.window, reason="fixed cap")
+        return Decision(kind=DecisionKind.HOLD, window=self.window, reason="the law has a fixed window")
 
 
 def build(options: Mapping[str, OptionValue]) -> Static:
-    """The law with `options`: `window`."""
+    """The law; its options are those of `StaticOptions`."""
     return Static(read_options(StaticOptions, options))

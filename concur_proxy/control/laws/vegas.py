@@ -1,16 +1,18 @@
-"""A window by latency, as TCP Vegas has it (Brakmo and Peterson 1995) and Netflix' concurrency-limits after it.
+"""A window by latency, after TCP Vegas (Brakmo and Peterson 1995) and Netflix' concurrency-limits.
 
-With T the mean service time of this interval's answers, per token that they read or wrote, and T0 the least so far,
+W is the window in sessions, T the mean service time per token read or written in this interval, and T0 the smallest T
+so far, both in seconds. The estimate
 
     queue = W (1 - T0 / T)
 
-estimates how many of the W active sessions only wait for each other:
+is the number of active sessions that only wait for each other inside the engine:
 
     queue < alpha    W <- W + 1
     queue > beta     W <- W - 1
-    otherwise        W
+    otherwise        W unchanged
 
-A baseline: a busy engine is slower without any harm done, so latency says less of the cache than what was lost does.
+This law is a baseline. A busy engine answers more slowly even when nothing is wrong, so latency says less about the
+cache than the amount of recomputation does.
 """
 
 from collections.abc import Mapping
@@ -27,9 +29,11 @@ class VegasOptions:
     """Options of `vegas`."""
 
     alpha: float = 3.0
-    """Sessions that may queue without stopping growth."""
+    """The window grows while the estimated queue is below this, in sessions."""
     beta: float = 6.0
+    """The window shrinks while the estimated queue is above this, in sessions."""
     initial: float = 8.0
+    """Window before the first signal, in sessions."""
     minimum: float = 1.0
     maximum: float = 1024.0
 
@@ -42,7 +46,7 @@ class VegasOptions:
 
 
 class Vegas:
-    """Grows while answers are about as fast as they ever were."""
+    """Raises the window while answers are about as fast as they ever were."""
 
     enforces = True
 
@@ -53,35 +57,33 @@ class Vegas:
 
     @property
     def window(self) -> float:
-        """Sessions that may be active."""
         return self._window.sessions
 
     def on_signal(self, signal: CongestionSignal) -> Decision:
         """Apply the rule above to one interval."""
         time_s = signal.answer_s
         if time_s is None or time_s <= 0:
-            return self._window.hold("no answer ended")
+            return self._window.hold("no answer ended in this interval")
         self._least_s = time_s if self._least_s is None else min(self._least_s, time_s)
         queue = self._window.sessions * (1 - self._least_s / time_s)
+        reason = f"by latency, {queue:.1f} active sessions only wait for each other"
         if queue > self._options.beta:
-            return self._window.move(self._window.sessions - 1, f"queue {queue:.1f}")
+            return self._window.move(self._window.sessions - 1, f"{reason}, more than {self._options.beta:g}")
         if queue < self._options.alpha and signal.active_sessions + 1 > self._window.sessions:
-            return self._window.move(self._window.sessions + 1, f"queue {queue:.1f}")
-        return self._window.hold(f"queue {queue:.1f}")
+            return self._window.move(self._window.sessions + 1, f"{reason}, fewer than {self._options.alpha:g}")
+        return self._window.hold(reason)
 
     def on_overload(self, *, now: float) -> Decision:  # noqa: ARG002 - the interface's argument
-        """The engine refused a request: one session less."""
-        return self._window.move(self._window.sessions - 1, "engine refused a request")
+        """Lower the window by one session because the engine refused a request."""
+        return self._window.move(self._window.sessions - 1, "the engine refused a request")
 
     def save(self) -> dict[str, float]:
-        """The window."""
         return {"window": self._window.sessions}
 
     def resume(self, state: Mapping[str, float]) -> None:
-        """Go on from there."""
         self._window.move(state.get("window", self._window.sessions), "resumed")
 
 
 def build(options: Mapping[str, OptionValue]) -> Vegas:
-    """The law with `options`, see `VegasOptions`."""
+    """The law; its options are those of `VegasOptions`."""
     return Vegas(read_options(VegasOptions, options))

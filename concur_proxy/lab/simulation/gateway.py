@@ -15,6 +15,7 @@ from concur_proxy.admission.snapshot import GateSnapshot
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.governor import GovernorOptions, WindowGovernor
 from concur_proxy.control.law import ControlLaw
+from concur_proxy.control.phrasing import describe
 from concur_proxy.control.signal import CongestionSignal
 from concur_proxy.engines.rates import IntervalRates, SignalRates
 from concur_proxy.lab.engine.request import EngineRequest
@@ -69,7 +70,7 @@ class ControlLoop:
         decision = self.governor.on_signal(signal)
         if self._keeps_course:
             last = self.course[-1]
-            last.kind, last.reason = decision.kind, decision.reason
+            last.kind, last.reason = decision.kind, describe(decision, self.engine.model.shape.capacity_tokens)
         return self.governor.window
 
 
