@@ -24,7 +24,6 @@ if TYPE_CHECKING:  # a plug-in's types are imported by the room that uses them
     from concur_proxy.admission.placement import Placement
     from concur_proxy.control.law import ControlLaw
     from concur_proxy.control.options import OptionValue
-    from concur_proxy.coordination.store import SessionStore, StoreParts
     from concur_proxy.engines.dialect import EngineDialect
 
 Build = TypeVar("Build", bound=Callable[..., Any])
@@ -75,11 +74,6 @@ ENGINE_KINDS: "PluginKind[Callable[[], EngineDialect]]" = PluginKind(
     package="concur_proxy.engines.dialects",
     group="concur_proxy.engine_kinds",
     signature="build() -> EngineDialect",
-)
-STORES: "PluginKind[Callable[[StoreParts], SessionStore]]" = PluginKind(
-    title="store",
-    package="concur_proxy.coordination.backends",
-    signature="build(parts: StoreParts) -> SessionStore",
 )
 
 

@@ -5,8 +5,8 @@ import math
 from collections.abc import Collection, Mapping
 
 from concur_proxy.control.options import OptionValue
-from concur_proxy.coordination.protocol.by_hand import ByHand, HandLaw, HandWindow
-from concur_proxy.coordination.store import SessionStore
+from concur_proxy.coordination.coordinator import Coordinator
+from concur_proxy.coordination.protocol.manual import ManualLaw, ManualSettings, ManualWindow
 from concur_proxy.engines.address import addresses
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.monitoring.pool import EnginePool
@@ -15,54 +15,58 @@ logger = logging.getLogger(__name__)
 
 
 class HandSettings:
-    """Changes what the store keeps of it, where it is decided, and follows that everywhere.
+    """Changes what operators have set, where it is decided, and follows it in every gateway.
 
     A gateway that leads one day has followed all along: it takes nothing over but the lead.
     """
 
-    def __init__(self, pool: EnginePool, store: SessionStore) -> None:
+    def __init__(self, pool: EnginePool, coordinator: Coordinator) -> None:
         self._pool = pool
-        self._store = store
+        self._coordinator = coordinator
         self._problem = ""
-        store.on_by_hand(self._follow)
         pool.on_named = self._on_named
 
     def add(self, server: str) -> None:
         """There is one more server; `ValueError` where it cannot be one."""
         if server not in self._pool.servers:
             is_named = self._pool.is_named(server)
-            self._set_servers(self._store.by_hand.with_server(server, is_named=is_named))
+            self._set_servers(self._coordinator.manual.with_server(server, is_named=is_named))
 
     def remove(self, server: str) -> None:
         """There is this server no more, until it is added again; `ValueError` for the last one."""
         is_named = self._pool.is_named(server)
-        self._set_servers(self._store.by_hand.without_server(server, _engines([server]), is_named=is_named))
+        self._set_servers(self._coordinator.manual.without_server(server, _engines([server]), is_named=is_named))
 
-    def set_window(self, engine: str, window: HandWindow | None) -> None:
+    def set_window(self, engine: str, window: ManualWindow | None) -> None:
         """Keep this window; None: let the law move it again."""
-        self._store.set_by_hand(self._store.by_hand.with_window(engine, window))
+        self._coordinator.set_manual(self._coordinator.manual.with_window(engine, window))
 
     def set_law(self, engine: str, name: str, options: Mapping[str, OptionValue]) -> None:
         """Let this law move the window; `ValueError` for what is no law, or no option of it."""
         self._pool.laws.check(name, options)
-        self._store.set_by_hand(self._store.by_hand.with_law(engine, HandLaw(name=name, options=dict(options))))
+        self._coordinator.set_manual(
+            self._coordinator.manual.with_law(engine, ManualLaw(name=name, options=dict(options)))
+        )
 
     def release_law(self, engine: str) -> None:
         """Let the settings' law move the window again."""
-        self._store.set_by_hand(self._store.by_hand.with_law(engine, None))
+        self._coordinator.set_manual(self._coordinator.manual.with_law(engine, None))
 
-    def _set_servers(self, by_hand: ByHand) -> None:
+    def _set_servers(self, by_hand: ManualSettings) -> None:
         self._pool.check_by_hand(by_hand.added, by_hand.removed)
-        self._store.set_by_hand(by_hand)
+        self._coordinator.set_manual(by_hand)
 
     def _on_named(self, gone: Collection[str]) -> None:
-        by_hand, engines = self._store.by_hand, _engines(gone)
-        if self._store.leads and by_hand.mentions(gone, engines):  # an address that comes back may be another engine
-            self._store.set_by_hand(by_hand.forget(gone, engines))
+        by_hand, engines = self._coordinator.manual, _engines(gone)
+        if self._coordinator.status.leads and by_hand.mentions(
+            gone, engines
+        ):  # an address that comes back may be another engine
+            self._coordinator.set_manual(by_hand.forget(gone, engines))
         else:
-            self._follow(by_hand)  # there may be engines now of which it says something
+            self.follow(by_hand)  # there may be engines now of which it says something
 
-    def _follow(self, by_hand: ByHand) -> None:
+    def follow(self, by_hand: ManualSettings) -> None:
+        """Bring about here what operators have set here or at another gateway."""
         problem = ""
         try:
             self._pool.set_by_hand(by_hand.added, by_hand.removed)
@@ -78,7 +82,7 @@ class HandSettings:
             logger.error(problem)
         self._problem = problem
 
-    def _follow_law(self, engine: str, law: HandLaw | None) -> None:
+    def _follow_law(self, engine: str, law: ManualLaw | None) -> None:
         chosen = self._pool.laws.chosen(engine)
         if law is None and chosen is not None:
             self._pool.release_law(engine)
@@ -86,7 +90,7 @@ class HandSettings:
             self._pool.set_law(engine, law.name, law.options)
 
 
-def _follow_window(monitor: EngineMonitor, window: HandWindow | None) -> None:
+def _follow_window(monitor: EngineMonitor, window: ManualWindow | None) -> None:
     governor = monitor.governor
     if window is None:
         if governor.is_manual:

@@ -6,7 +6,7 @@ from concur_proxy.admin.answers import ServerDone, ServerList
 from concur_proxy.admin.by_hand import HandSettings
 from concur_proxy.admin.operations import Operation, Refused
 from concur_proxy.admin.questions import NamedServer, Nothing
-from concur_proxy.coordination.store import SessionStore
+from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.monitoring.pool import EnginePool
 
 ENGINES_PATH = "/concur/v1/engines"
@@ -15,9 +15,9 @@ ENGINES_PATH = "/concur/v1/engines"
 class EngineCalls:
     """Does them, in the process that decides."""
 
-    def __init__(self, pool: EnginePool, store: SessionStore, hand: HandSettings) -> None:
+    def __init__(self, pool: EnginePool, coordinator: Coordinator, hand: HandSettings) -> None:
         self._pool = pool
-        self._store = store
+        self._coordinator = coordinator
         self._hand = hand
 
     def operations(self) -> Iterator[Operation]:
@@ -68,5 +68,5 @@ class EngineCalls:
         return ServerDone(engine=asked.engine, **self._listed())
 
     def _listed(self) -> dict[str, list[str]]:
-        by_hand = self._store.by_hand
+        by_hand = self._coordinator.manual
         return {"engines": self._pool.servers, "added": list(by_hand.added), "removed": list(by_hand.removed)}

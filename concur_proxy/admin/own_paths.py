@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse
 from concur_proxy.admin.access import error_body
 from concur_proxy.admin.live_page import PAGE_PATHS
 from concur_proxy.admin.routes import ADMIN_API_PATHS, MAX_BODY_BYTES
-from concur_proxy.coordination.admitter import Admitter
-from concur_proxy.coordination.store import SessionStore
+from concur_proxy.admission.changes import EndSession
+from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.recognition.session_key import session_key
 from concur_proxy.relay.messages import BodyTooLarge, ClientGone, read_body
@@ -28,10 +28,9 @@ _SESSION_NAMES = RequestHeadReader(("session_id", "program_id"))
 
 def build_admin(
     *,
-    admitter: Admitter,
     monitors: Collection[EngineMonitor],
     registry: CollectorRegistry,
-    store: SessionStore,
+    coordinator: Coordinator,
     is_draining: Callable[[], bool],
 ) -> FastAPI:
     """The application behind `ADMIN_PATHS`."""
@@ -48,7 +47,7 @@ def build_admin(
         engines = [_engine_detail(monitor) for monitor in monitors]
         reachable = any(detail["reachable"] for detail in engines)
         status = "draining" if is_draining() else "ready" if reachable else "no engine can be reached"
-        kept = {"role": store.role.value, "replicas": store.replicas}
+        kept = {"role": coordinator.status.role.value, "replicas": coordinator.status.replicas}
         return JSONResponse({"status": status, "store": kept, "engines": engines}, 200 if status == "ready" else 503)
 
     @app.get("/metrics")
@@ -61,7 +60,7 @@ def build_admin(
     @app.post("/programs/release")  # ThunderAgent's name for the same, so that its clients need no change
     async def release(request: Request) -> Response:
         """End a session: at once when it is idle, else with its last answer. One that is not known has ended before."""
-        return await _release(request, admitter)
+        return await _release(request, coordinator)
 
     @app.exception_handler(HTTPStatus.METHOD_NOT_ALLOWED)
     async def wrong_method(request: Request, error: Exception) -> Response:
@@ -80,7 +79,7 @@ ADMIN_PATHS = frozenset(
 """Paths answered by the gateway itself, never by an engine."""
 
 
-async def _release(request: Request, admitter: Admitter) -> Response:
+async def _release(request: Request, coordinator: Coordinator) -> Response:
     try:
         head = _SESSION_NAMES.read(await read_body(request.receive, request.headers.raw, limit=MAX_BODY_BYTES))
     except BodyTooLarge:
@@ -91,7 +90,7 @@ async def _release(request: Request, admitter: Admitter) -> Response:
         return _refuse(head.fault, head.detail)
     for name, value in head.session_fields.items():
         if (key := session_key(value)) is not None:
-            return JSONResponse({name: key, "released": admitter.end(key)})
+            return JSONResponse({name: key, "released": coordinator.apply(EndSession(key=key))})
     message = 'No session is named. Send {"session_id": "..."} or {"program_id": "..."}.'
     return Response(error_body(400, "no_session", message, param="session_id"), 400, media_type="application/json")
 

@@ -14,8 +14,8 @@ from concur_proxy.admin.engines import ENGINES_PATH
 from concur_proxy.admin.operations import Operation, Operations
 from concur_proxy.admin.steer import LAW_PATH, SESSIONS_PATH, STATE_PATH, WINDOW_PATH
 from concur_proxy.admission.steering import Steering
+from concur_proxy.coordination.coordinator import Coordinator, LeaderSilent
 from concur_proxy.coordination.protocol.messages import Call
-from concur_proxy.coordination.store import LeaderSilent, SessionStore
 from concur_proxy.relay.messages import BodyTooLarge, ClientGone, read_body
 
 OPENAPI_PATH = "/concur/v1/openapi.json"
@@ -31,13 +31,12 @@ MAX_BODY_BYTES = 64 * 1024
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def add_admin_routes(app: FastAPI, operations: Operations, store: SessionStore, admin_key: str | None) -> None:
+def add_admin_routes(app: FastAPI, operations: Operations, coordinator: Coordinator, admin_key: str | None) -> None:
     """Let callers that `access.refusal` lets pass make these calls, and read what they are."""
-    store.on_call(operations.answer)
     for operation in operations.all.values():
         app.add_api_route(
             operation.path,
-            _handler(operation, store, admin_key),
+            _handler(operation, coordinator, admin_key),
             methods=[operation.method],
             summary=operation.summary,
             operation_id=f"{operation.method.lower()}_{operation.path.removeprefix('/concur/v1/').replace('/', '_')}",
@@ -57,7 +56,7 @@ def add_admin_routes(app: FastAPI, operations: Operations, store: SessionStore, 
     app.add_api_route(OPENAPI_PATH, openapi, methods=["GET"])
 
 
-def _handler(operation: Operation, store: SessionStore, admin_key: str | None) -> Handler:
+def _handler(operation: Operation, coordinator: Coordinator, admin_key: str | None) -> Handler:
     async def handle(request: Request) -> Response:
         refused = refusal(request, admin_key)
         if refused is not None:
@@ -65,7 +64,7 @@ def _handler(operation: Operation, store: SessionStore, admin_key: str | None) -
         try:
             body = await read_body(request.receive, request.headers.raw, limit=MAX_BODY_BYTES)
             call = Call(method=operation.method, path=operation.path, query=request.url.query, body=body)
-            reply = await store.call(call)
+            reply = await coordinator.call(call)
         except BodyTooLarge:
             return error(413, "body_too_large", f"The limit is {MAX_BODY_BYTES} bytes here.")
         except ClientGone:

@@ -19,7 +19,7 @@ from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.session import Session
 from concur_proxy.control.law import Decision
 from concur_proxy.control.phrasing import describe
-from concur_proxy.coordination.store import SessionStore
+from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.monitoring.pool import EnginePool
 
@@ -32,7 +32,7 @@ class StateReader:
     """Reads everything from its owners at the moment of a question."""
 
     pool: EnginePool
-    store: SessionStore
+    coordinator: Coordinator
     clock: Callable[[], float]
     replica: str
     """This gateway's name."""
@@ -46,8 +46,8 @@ class StateReader:
         recent.sort(key=lambda entry: -entry[0])
         return GatewayState(
             replica=self.replica,
-            role=self.store.role.value,
-            replicas=self.store.replicas,
+            role=self.coordinator.status.role.value,
+            replicas=self.coordinator.status.replicas,
             mode=self.pool.laws.mode,
             laws=self.laws,
             engines=[self._engine(gate, monitor, homes) for gate, monitor in pairs],
@@ -58,7 +58,7 @@ class StateReader:
 
     def engine(self, name: str) -> EngineState:
         """One engine; `KeyError` for one that there is not."""
-        return self._engine(self.store.gates[name], self.pool.monitors[name], self.pool.homes)
+        return self._engine(self.coordinator.fleet.gates[name], self.pool.monitors[name], self.pool.homes)
 
     def sessions(self) -> SessionList:
         """The first sessions of each engine, in all at most so many: an engine with many hides no other one's."""
@@ -79,7 +79,7 @@ class StateReader:
         return SessionList(total=sum(len(gate.sessions) for gate in gates), sessions=rows) if rows else None
 
     def _pairs(self) -> list[tuple[SessionGate, EngineMonitor]]:
-        gates = self.store.gates
+        gates = self.coordinator.fleet.gates
         return [(gates[name], monitor) for name, monitor in self.pool.monitors.items() if name in gates]
 
     def _engine(self, gate: SessionGate, monitor: EngineMonitor, homes: Mapping[str, str]) -> EngineState:

@@ -8,10 +8,11 @@ from concur_proxy.admin.by_hand import HandSettings
 from concur_proxy.admin.operations import Operation, Refused
 from concur_proxy.admin.questions import Law, MaybeSession, NamedEngine, NamedSession, Nothing, Window
 from concur_proxy.admin.state import StateReader
+from concur_proxy.admission.changes import Steer
 from concur_proxy.admission.steering import Steering
 from concur_proxy.control.law import Budget
-from concur_proxy.coordination.protocol.by_hand import HandWindow
-from concur_proxy.coordination.role import Role
+from concur_proxy.coordination.coordinator import Role
+from concur_proxy.coordination.protocol.manual import ManualWindow
 from concur_proxy.monitoring.monitor import EngineMonitor
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ class SteerCalls:
         """`shown`: how log lines name a session."""
         self._reader = reader
         self._pool = reader.pool
-        self._store = reader.store
+        self._coordinator = reader.coordinator
         self._hand = hand
         self._shown = shown
 
@@ -109,7 +110,7 @@ class SteerCalls:
 
     def _steering(self, steering: Steering) -> Callable[[NamedSession], SessionDone]:
         def steer(asked: NamedSession) -> SessionDone:
-            if not self._store.steer(asked.session_id, steering):
+            if not self._coordinator.apply(Steer(key=asked.session_id, steering=steering)):
                 raise _no_session(asked.session_id)
             logger.info("session %r: %s, by hand", self._shown(asked.session_id), steering.value)
             return SessionDone(session_id=asked.session_id, done=steering.value)
@@ -119,12 +120,12 @@ class SteerCalls:
     def _set_window(self, asked: Window) -> EngineState:
         monitor = self._monitor(asked.engine)
         if asked.sessions is None and asked.tokens is None:
-            gate = self._store.gates[asked.engine]
+            gate = self._coordinator.fleet.gates[asked.engine]
             sessions, budget = gate.snapshot().window, gate.budget
-            window = HandWindow(sessions=None if sessions == float("inf") else sessions, budget=budget)
+            window = ManualWindow(sessions=None if sessions == float("inf") else sessions, budget=budget)
         else:
             budget = None if asked.tokens is None else Budget(tokens=asked.tokens)
-            window = HandWindow(sessions=asked.sessions, budget=budget)
+            window = ManualWindow(sessions=asked.sessions, budget=budget)
         self._hand.set_window(monitor.engine, window)
         logger.info("engine %s: window set by hand", asked.engine)
         return self._reader.engine(asked.engine)
@@ -149,10 +150,11 @@ class SteerCalls:
     def _monitor(self, name: str) -> EngineMonitor:
         """The engine's monitor, where this process moves its window."""
         monitor = self._pool.monitors.get(name)
-        if monitor is None or name not in self._store.gates:
-            known = ", ".join(self._store.gates)
+        if monitor is None or name not in self._coordinator.fleet.gates:
+            known = ", ".join(self._coordinator.fleet.gates)
             raise Refused(404, "no_engine", f"There is no engine {name[:200]}; there are {known}.", param="engine")
-        if self._store.role is Role.ALONE and not self._store.leads:
+        status = self._coordinator.status
+        if status.role is Role.ALONE and not status.leads:
             message = (
                 "Redis is out of reach: each gateway goes on in its share of the last windows. Ask when it is back."
             )

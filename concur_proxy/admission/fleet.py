@@ -8,6 +8,21 @@ Like a gate, it is one object in layers, a file each, that know only those below
 """
 
 from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.changes import (
+    AddEngine,
+    Change,
+    Drain,
+    EndSession,
+    Enforce,
+    EngineChange,
+    LoseCache,
+    Observe,
+    Reachable,
+    Resize,
+    RetireEngine,
+    Serve,
+    Steer,
+)
 from concur_proxy.admission.fleet_engines import FleetEngines
 from concur_proxy.admission.fleet_handover import FleetHandover
 from concur_proxy.admission.fleet_state import beside
@@ -45,18 +60,51 @@ class Fleet(FleetEngines, FleetHandover):
         return ticket, decided + more + self._settle(now)
 
     def finish(self, ticket: Ticket, answered: Answered, *, now: float) -> list[Ticket]:
-        """An admitted request's answer has ended, see `SessionGate.finish`."""
-        if not ticket.is_in_flight:
+        """The request is over, see `SessionGate.finish`."""
+        gate = self._gate_of(ticket)
+        if gate is None or not (ticket.is_held or ticket.is_in_flight):
             return []
+        if ticket.is_held:
+            decided = self._moving.touched(gate).finish(ticket, answered, now=now)
+            return decided + self._moving.evacuate(now) + self._settle(now)
         decided = self._moving.evacuate(now)
-        decided += self._moving.touched(self._gates[ticket.engine]).finish(ticket, answered, now=now)
+        decided += self._moving.touched(gate).finish(ticket, answered, now=now)
         return decided + self._settle(now)
 
-    def abandon(self, ticket: Ticket, *, now: float) -> list[Ticket]:
-        """The client of a request has gone, see `SessionGate.abandon`."""
-        gate = self._gate_of(ticket)
-        decided = [] if gate is None else self._moving.touched(gate).abandon(ticket, now=now)
-        return decided + self._moving.evacuate(now) + self._settle(now)
+    def apply(self, change: Change, *, now: float) -> list[Ticket]:
+        """Carry out a change; returns what it decided."""
+        match change:
+            case EndSession():
+                return self.end(change.key, now=now)
+            case Steer():
+                return self.steer(change.key, change.steering, now=now)
+            case Drain():
+                return self.drain(now=now)
+            case EngineChange():
+                return self._apply_to_engine(change, now)
+        raise TypeError(f"{change!r} is no change of a fleet")
+
+    def _apply_to_engine(self, change: EngineChange, now: float) -> list[Ticket]:
+        match change:
+            case Enforce():
+                return self.enforce(change.engine, enforcing=change.enforcing, now=now)
+            case Resize():
+                return self.resize(change.engine, change.window, budget=change.budget, now=now)
+            case Observe():
+                return self.observe(change.engine, change.load, now=now)
+            case RetireEngine():
+                return self.retire_engine(change.engine, now=now)
+            case Reachable():
+                (self.mark_up if change.is_up else self.mark_down)(change.engine)
+            case Serve():
+                self.serve(change.engine, change.models)
+            case LoseCache():
+                self.lose_cache(change.engine)
+            case AddEngine():
+                self.add_engine(change.engine)
+            case _:
+                raise TypeError(f"{change!r} is no change of a fleet")
+        return []
 
     def end(self, key: str, *, now: float) -> list[Ticket]:
         """The session is over, see `SessionGate.end`; an unknown one is none of our business."""

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from concur_proxy.admission.arrival import Arrival
+from concur_proxy.admission.changes import Change, EngineChange, SessionChange
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.moving import Moving
 from concur_proxy.admission.numbers import Numbers
@@ -57,9 +58,11 @@ class FleetState:
         """Engines that take no new sessions because they could not be reached."""
         return self._roster.down
 
-    def knows(self, key: str) -> bool:
-        """Whether there is a session of this key."""
-        return key in self._homes
+    def knows(self, change: Change) -> bool:
+        """Whether the session or engine that the change names is known."""
+        if isinstance(change, SessionChange):
+            return change.key in self._homes
+        return not isinstance(change, EngineChange) or change.engine in self._gates
 
     def models_of(self, engine: str) -> frozenset[str] | None:
         """The models that the engine serves; None: not known."""

@@ -49,7 +49,12 @@ class SessionGate(GateHandover, GateByHand):
         return ticket, decided + self._pump(now)
 
     def finish(self, ticket: Ticket, answered: Answered, *, now: float) -> list[Ticket]:
-        """An admitted request's answer has ended, well or badly. Finishing a ticket twice changes nothing."""
+        """The request is over, well or badly, whether it was waiting or in flight. Finishing a ticket twice changes
+        nothing.
+        """
+        if ticket.is_held:
+            self._withdraw(ticket, Outcome.CLIENT_GONE, now)
+            return self._pump(now)
         if not ticket.is_in_flight:
             return []
         ticket.finished = True
@@ -65,15 +70,6 @@ class SessionGate(GateHandover, GateByHand):
             self._step_boundary(session, now, client_gone=answered.client_gone)
         if self._options.enforcing:
             self._pause_excess(now)
-        return self._pump(now)
-
-    def abandon(self, ticket: Ticket, *, now: float) -> list[Ticket]:
-        """The client of this ticket has gone: held, it leaves the line; in flight, its place is given up."""
-        if ticket.is_in_flight:
-            return self.finish(ticket, Answered(client_gone=True), now=now)
-        if not ticket.is_held:
-            return []
-        self._withdraw(ticket, Outcome.CLIENT_GONE, now)
         return self._pump(now)
 
     def end(self, key: str, *, now: float) -> list[Ticket]:

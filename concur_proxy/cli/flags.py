@@ -49,7 +49,6 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 _PLUGINS: Mapping[str, plugins.PluginKind[Any]] = {
     "law": plugins.LAWS,
     "placement": plugins.PLACEMENTS,
-    "store": plugins.STORES,
 }
 """Settings that name a plug-in, and its kind."""
 
@@ -69,7 +68,7 @@ _METAVARS = {
     "session_end_headers": "HEADER",
     "idle_lease": "SECONDS",
     "placement": "NAME",
-    "store": "NAME",
+    "store": "KIND",
     "redis_url": "URL",
     "redis_prefix": "NAME",
     "allow_paths": "RULE",

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -194,12 +193,10 @@ def _complaint(details: ErrorDetails) -> str:
 
 
 def _plugin_problems(settings: GatewaySettings, origins: Origins) -> Iterator[str]:
-    kinds: dict[str, plugins.PluginKind[Any]] = {"store": plugins.STORES, "placement": plugins.PLACEMENTS}
-    for name, kind in kinds.items():
-        try:
-            plugins.load(kind, getattr(settings, name))
-        except ValueError as error:
-            yield f"{origins.tell(name)}: {error}"
+    try:
+        plugins.load(plugins.PLACEMENTS, settings.placement)
+    except ValueError as error:
+        yield f"{origins.tell('placement')}: {error}"
     try:
         law = plugins.load(plugins.LAWS, settings.law)
     except ValueError as error:

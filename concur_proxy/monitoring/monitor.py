@@ -1,4 +1,4 @@
-"""One engine's control loop: what its scraper hears goes to the governor, and the resulting window to the store."""
+"""One engine's control loop: what its scraper hears goes to the governor, and the window to the coordinator."""
 
 import logging
 from collections import Counter, deque
@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Protocol
 
+from concur_proxy.admission.changes import LoseCache, Observe, Reachable, Resize, Serve
 from concur_proxy.control.governor import WindowGovernor
 from concur_proxy.control.law import Budget, ControlLaw, Decision, DecisionKind
 from concur_proxy.control.phrasing import describe
-from concur_proxy.coordination.store import SessionStore
+from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.engines.address import EngineAddress
 from concur_proxy.engines.rates import IntervalRates
 from concur_proxy.engines.sample import EngineSample
@@ -40,7 +41,7 @@ class EngineMonitor:
         self,
         *,
         engine: str,
-        store: SessionStore,
+        coordinator: Coordinator,
         governor: WindowGovernor,
         clock: Callable[[], float],
         address: EngineAddress | None = None,
@@ -70,25 +71,25 @@ class EngineMonitor:
         self.circuit = Circuit()
         self._has_fallen_open = False
         self._signals = SignalMaker()
-        self._store = store
+        self._coordinator = coordinator
         self._clock = clock
 
     @property
     def is_up(self) -> bool:
         """False while the engine cannot be reached."""
-        return self.engine not in self._store.down
+        return self.engine not in self._coordinator.fleet.down
 
     @property
     def is_read(self) -> bool:
         """Whether its metrics are read by this process; of several replicas, one reads them."""
-        return self._store.leads
+        return self._coordinator.status.leads
 
     def resume(self, law_state: Mapping[str, float]) -> None:
         """This process moves its window from now on, where another one left off."""
-        gate = self._store.gates[self.engine]
+        gate = self._coordinator.fleet.gates[self.engine]
         now = self._clock()
         self.governor.resume(law_state, window=gate.snapshot().window, budget=gate.budget, now=now)
-        self._store.resize(self.engine, self.governor.window, self.governor.budget)
+        self._resize()
         self._signals = SignalMaker()
 
     @property
@@ -109,10 +110,10 @@ class EngineMonitor:
         self.preemptions += rates.preemptions or 0.0
         self._on_contact(self.circuit.heard, "it answers scrapes")
         if rates.restarted:
-            self._store.lose_cache(self.engine)
+            self._coordinator.apply(LoseCache(engine=self.engine))
         # Seen before the load: what that releases belongs to the next interval.
-        signal = self._signals.advance(rates, self._store.gates[self.engine].snapshot())
-        self._store.observe(self.engine, engine_load(rates))
+        signal = self._signals.advance(rates, self._coordinator.fleet.gates[self.engine].snapshot())
+        self._coordinator.apply(Observe(engine=self.engine, load=engine_load(rates)))
         decision = self.governor.on_signal(signal)
         self._apply(decision)
         if decision.kind is not DecisionKind.FALLBACK and self.failure is None:
@@ -130,7 +131,7 @@ class EngineMonitor:
             self._move(self.circuit.missed, reason)
         now = self._clock()
         if self.governor.is_stale(now=now):
-            self._store.observe(self.engine, None)
+            self._coordinator.apply(Observe(engine=self.engine, load=None))
         self._apply(self.governor.on_silence(now=now, reason=reason))
 
     def on_models(self, status: int, body: bytes) -> None:
@@ -140,7 +141,7 @@ class EngineMonitor:
             self.models = models
             listed = "unknown" if models is None else ", ".join(sorted(models))[:500] or "none"
             logger.info("engine %s: models: %s", self.engine, listed)
-        self._store.serve(self.engine, models)
+        self._coordinator.apply(Serve(engine=self.engine, models=models))
 
     def on_overload(self) -> None:
         """The engine refused a request with 429 or 503."""
@@ -193,7 +194,7 @@ class EngineMonitor:
             self.on_up()
 
     def _move(self, event: CircuitEvent, reason: str) -> None:
-        """Tell the circuit, and the store and the log what becomes of it."""
+        """Tell the circuit, and the coordinator and the log if its state changes."""
         before = self.circuit.state
         event(now=self._clock())
         state = self.circuit.state
@@ -201,10 +202,10 @@ class EngineMonitor:
             return
         if state is CircuitState.OPEN:
             logger.warning("engine %s: circuit open, no work while another can take it: %s", self.engine, reason)
-            self._store.mark_down(self.engine)
+            self._coordinator.apply(Reachable(engine=self.engine, is_up=False))
         elif state is CircuitState.HALF_OPEN:
             logger.info("engine %s: circuit half open, given work again: %s", self.engine, reason)
-            self._store.mark_up(self.engine)
+            self._coordinator.apply(Reachable(engine=self.engine, is_up=True))
         else:
             logger.info("engine %s: circuit closed: %s", self.engine, reason)
 
@@ -227,4 +228,8 @@ class EngineMonitor:
         elif decision.kind is DecisionKind.FALLBACK and not self._has_fallen_open:
             self._has_fallen_open = True
             logger.warning("engine %s: %s", self.engine, text)
-        self._store.resize(self.engine, self.governor.window, self.governor.budget)
+        self._resize()
+
+    def _resize(self) -> None:
+        window, budget = self.governor.window, self.governor.budget
+        self._coordinator.apply(Resize(engine=self.engine, window=window, budget=budget))

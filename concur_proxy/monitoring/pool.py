@@ -8,6 +8,7 @@ from functools import partial
 import httpx
 
 from concur_proxy import plugins
+from concur_proxy.admission.changes import AddEngine, Enforce, RetireEngine
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
@@ -15,7 +16,7 @@ from concur_proxy.admission.lease import FixedLease, LearnedLease, Lease
 from concur_proxy.admission.numbers import Numbers
 from concur_proxy.control.governor import GovernorOptions, WindowGovernor
 from concur_proxy.control.options import OptionValue
-from concur_proxy.coordination.store import SessionStore
+from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.engines.address import EngineAddress, addresses
 from concur_proxy.monitoring.engine_laws import EngineLaws
 from concur_proxy.monitoring.monitor import EngineMonitor
@@ -57,7 +58,7 @@ class EnginePool:
             self._sources[url] = (url,)  # one engine, until its addresses are known
         self._removed: frozenset[str] = frozenset()
         """What people have removed of these."""
-        self._store: SessionStore | None = None
+        self._coordinator: Coordinator | None = None
         self._group: asyncio.TaskGroup | None = None
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._clients: dict[bool, httpx.AsyncClient] = {}
@@ -99,11 +100,11 @@ class EnginePool:
             numbers=numbers,
         )
 
-    def open(self, store: SessionStore) -> None:
-        """Monitor the engines of `store`, whose gates were made here."""
-        self._store = store
+    def open(self, coordinator: Coordinator) -> None:
+        """Monitor the engines of this coordinator, whose gates were made here."""
+        self._coordinator = coordinator
         for server in self.servers:
-            self._monitor(addresses(server), store)
+            self._monitor(addresses(server), coordinator)
 
     def is_named(self, server: str) -> bool:
         """Whether anything but a person names this server."""
@@ -144,13 +145,13 @@ class EnginePool:
         wanted = _wanted(sources, removed)
         names = self._check(wanted)
         before, self._sources, self._removed = self.servers, sources, removed
-        assert self._store is not None  # noqa: S101 - opened before anything changes
+        assert self._coordinator is not None  # noqa: S101 - opened before anything changes
         for server in wanted:
             if server not in before:
-                self._add(server, self._store)
+                self._add(server, self._coordinator)
         for server in before:
             if server not in wanted:
-                self._retire(server, self._store, kept=names)
+                self._retire(server, self._coordinator, kept=names)
 
     def set_law(self, engine: str, name: str, options: Mapping[str, OptionValue]) -> None:
         """Let another law move the window of this engine; `ValueError` for what is none, or no option of it."""
@@ -177,8 +178,8 @@ class EnginePool:
         logger.info("engine %s: law %s from now on", engine, self.laws.named(engine)[0])
 
     def _enforce(self, engine: str) -> None:
-        assert self._store is not None  # noqa: S101 - opened before anything changes
-        self._store.enforce(engine, enforcing=self.laws.enforces(engine))
+        assert self._coordinator is not None  # noqa: S101 - opened before anything changes
+        self._coordinator.apply(Enforce(engine=engine, enforcing=self.laws.enforces(engine)))
 
     async def run(self) -> None:
         """Read all engines until cancelled."""
@@ -196,32 +197,32 @@ class EnginePool:
             for client in self._clients.values():
                 await client.aclose()
 
-    def _add(self, server: str, store: SessionStore) -> None:
+    def _add(self, server: str, coordinator: Coordinator) -> None:
         engines = addresses(server)
         for address in engines:
-            store.add_engine(address.name)
-        self._monitor(engines, store)
+            coordinator.apply(AddEngine(engine=address.name))
+        self._monitor(engines, coordinator)
         self._watch(server)
         logger.info("engine %s: added", server)
 
-    def _retire(self, server: str, store: SessionStore, *, kept: Sequence[str]) -> None:
+    def _retire(self, server: str, coordinator: Coordinator, *, kept: Sequence[str]) -> None:
         watch = self._watches.pop(server, None)
         if watch is not None:
             watch.cancel()
         for address in addresses(server):
             if address.name not in kept:
-                store.retire_engine(address.name)
+                coordinator.apply(RetireEngine(engine=address.name))
         logger.info("engine %s: given up, forgotten when nothing is in flight there", server)
 
     def _reap(self) -> None:
         for engine in list(self.monitors):
-            if self._store is not None and not self._store.needs(engine):
+            if self._coordinator is not None and not self._coordinator.needs(engine):
                 del self.monitors[engine]
                 self.laws.release(engine)
                 self.on_forgotten(engine)
                 logger.info("engine %s: forgotten", engine)
 
-    def _monitor(self, engines: Sequence[EngineAddress], store: SessionStore) -> None:
+    def _monitor(self, engines: Sequence[EngineAddress], coordinator: Coordinator) -> None:
         settings, now = self._settings, self._clock()
         options = GovernorOptions(
             stale_after_s=settings.stale_after_s,
@@ -233,7 +234,7 @@ class EnginePool:
                 self.monitors[address.name] = EngineMonitor(
                     engine=address.name,
                     address=address,
-                    store=store,
+                    coordinator=coordinator,
                     governor=WindowGovernor(law=self.laws.of(address.name), options=options, now=now),
                     clock=self._clock,
                 )

@@ -9,6 +9,7 @@ from typing import cast
 from msgspec.structs import replace
 
 from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.changes import EndSession
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.relay.answer import Answer
@@ -103,7 +104,7 @@ class Exchange:
     async def _pass(self, body: bytes) -> None:
         """A request that makes no tokens goes through at once, to an engine that serves its model."""
         parts, path = self._parts, self._scope["path"]
-        servers = {parts.monitors[engine].address.url: engine for engine in parts.store.candidates(None)}
+        servers = {parts.monitors[engine].address.url: engine for engine in parts.coordinator.fleet.candidates(None)}
         if len(servers) > 1 and self._endpoint.route == LIST_PATH and self._scope["method"] == "GET":
             models = await merged_models(list(servers.values()), partial(self._hop.send, body=body, plain=True))
             if models is not None:
@@ -115,7 +116,7 @@ class Exchange:
             return
         head = parts.readers.passing_head(path, parts.readers.facts.read(self._scope["headers"]), body)
         self._note.model = head.model
-        engine = parts.store.candidates(head.model)[0]
+        engine = parts.coordinator.fleet.candidates(head.model)[0]
         setback = await self._hop.pass_on(engine, body)
         if setback is not None and (other := self._other_engine(engine, setback, head)) is not None:
             setback = await self._hop.pass_on(other, body)
@@ -150,13 +151,13 @@ class Exchange:
             await self._end(setback)
         finally:
             if facts.ends_session and key is not None and self._was_admitted:
-                parts.admitter.end(key)
+                parts.coordinator.apply(EndSession(key=key))
 
     async def _attempt(self, arrival: Arrival, body: bytes, head: RequestHead) -> tuple[str, Setback | None]:
         """Wait for the session's place, and pass the request on; returns to which engine, and what went wrong before
         it answered.
         """
-        ticket = self._parts.admitter.arrive(arrival)
+        ticket = self._parts.coordinator.arrive(arrival)
         try:
             outcome = await self._hold(ticket, head)
             self._tell(ticket)
@@ -180,8 +181,8 @@ class Exchange:
         parts, method = self._parts, self._scope["method"]
         if not may_repeat(self._endpoint, method, head, may_have_begun=setback.may_have_begun):
             return None
-        down = parts.store.down
-        other = next((e for e in parts.store.candidates(head.model) if e != engine and e not in down), None)
+        down = parts.coordinator.fleet.down
+        other = next((e for e in parts.coordinator.fleet.candidates(head.model) if e != engine and e not in down), None)
         if other is not None:
             logger.info("%s %s: sent on to another engine: %s", method, self._endpoint.route, setback.detail)
             parts.metrics.retried("broke" if setback.may_have_begun else "unreachable")
@@ -198,8 +199,8 @@ class Exchange:
         with self._note.span.wait() as span:
             try:
                 while (outcome := ticket.outcome) is None:
-                    if not await parts.admitter.wait(ticket, timeout_s=interval_s or None):
-                        position, wait_s = parts.store.expected_wait(ticket)
+                    if not await parts.coordinator.wait(ticket, timeout_s=interval_s or None):
+                        position, wait_s = parts.coordinator.expected_wait(ticket)
                         await self._answer.keep_alive(position=position, expected_wait_s=wait_s)
                 return outcome
             finally:
@@ -214,7 +215,7 @@ class Exchange:
         span.decided(outcome.value, ticket.engine)
 
     async def _refuse_held(self, ticket: Ticket, outcome: Outcome) -> None:
-        position, wait_s = self._parts.store.expected_wait(ticket)
+        position, wait_s = self._parts.coordinator.expected_wait(ticket)
         retry_after_s = wait_s if outcome is not Outcome.DRAINING else None
         detail = f"place {position} in the line" if outcome is Outcome.HOLD_TIMEOUT else ""
         await self._refuse(FAULTS[outcome], detail, retry_after_s=retry_after_s)
@@ -231,7 +232,7 @@ class Exchange:
             first_token_s=None if first is None or released_at is None else first - released_at,
             client_gone=self._client_gone,
         )
-        self._parts.admitter.finish(ticket, answered)
+        self._parts.coordinator.finish(ticket, answered)
         self._count_answer(ticket, head)
         if self._parts.recorder is not None and usage is not None:
             self._parts.recorder.record(ticket, usage)

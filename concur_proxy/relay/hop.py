@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from concur_proxy.coordination.protocol.messages import Overloaded
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.relay.answer import Answer
 from concur_proxy.relay.late_error import MAX_BODY_BYTES
@@ -133,7 +134,7 @@ class Hop:
             span.answered(response.status)
             monitor.on_answer(response.status)
             if response.status in OVERLOADED and self._endpoint.is_generating:
-                self._parts.store.overloaded(monitor.engine)
+                self._parts.coordinator.apply(Overloaded(engine=monitor.engine))
             self.tap = tap(response)
             await self._hand_on(response)
         except EngineBroke as error:

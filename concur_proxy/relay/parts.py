@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from concur_proxy.coordination.admitter import Admitter
-from concur_proxy.coordination.store import SessionStore
+from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.recognition.session_key import SessionKeyReader
 from concur_proxy.relay.response_homes import ResponseHomes
@@ -85,8 +84,7 @@ class GatewayParts:
 
     options: RelayOptions
     readers: RequestReaders
-    admitter: Admitter
-    store: SessionStore
+    coordinator: Coordinator
     monitors: Mapping[str, EngineMonitor]
     upstream: Upstream
     metrics: RequestMetrics

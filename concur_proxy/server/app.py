@@ -19,8 +19,9 @@ from concur_proxy.admin.own_paths import ADMIN_PATHS, build_admin
 from concur_proxy.admin.routes import add_admin_routes
 from concur_proxy.admin.state import StateReader
 from concur_proxy.admin.steer import SteerCalls
-from concur_proxy.coordination.admitter import Admitter
-from concur_proxy.coordination.store import SessionStore, StoreParts
+from concur_proxy.admission.changes import Drain
+from concur_proxy.coordination.coordinator import Coordinator, CoordinatorParts, Listener
+from concur_proxy.coordination.local import LocalCoordinator
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.monitoring.pool import EnginePool
 from concur_proxy.relay.messages import Receive, Scope, Send
@@ -51,7 +52,7 @@ class GatewayApp:
         self._background: asyncio.Task[None] | None = None
         self._pool = pool = EnginePool(settings, clock)
         replica = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-        parts = StoreParts(
+        parts = CoordinatorParts(
             make_fleet=pool.make_fleet,
             clock=clock,
             url=settings.redis_url,
@@ -59,27 +60,22 @@ class GatewayApp:
             replica=replica,
             law_states=lambda: {monitor.engine: monitor.governor.save() for monitor in self.monitors},
         )
-        store: SessionStore = plugins.load(plugins.STORES, settings.store)(parts)
-        store.on_role(self._on_role)
-        store.on_overload(self._on_overload)
-        pool.open(store)
-        self.store = store
-        self._admitter = Admitter(store, clock)
+        self.coordinator = coordinator = _coordinator(settings.store, parts)
+        pool.open(coordinator)
         self._upstream = Upstream(connect_timeout_s=settings.connect_timeout_s)
         self._tracing = _tracing(settings.otlp_endpoint, replica)
         self._recorder = None if settings.record is None else TraceRecorder(settings.record, clock)
         registry = CollectorRegistry()
         generations = GenerationMetrics(registry)
         pool.on_forgotten = generations.forget
-        own = (FleetCollector(store, pool.monitors.values()), StoreCollector(store))
+        own = (FleetCollector(coordinator, pool.monitors.values()), StoreCollector(coordinator))
         for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, *own):
             registry.register(collector)
         self._relay = Relay(
             GatewayParts(
                 options=RelayOptions.of(settings),
                 readers=RequestReaders.of(settings),
-                admitter=self._admitter,
-                store=store,
+                coordinator=coordinator,
                 monitors=pool.monitors,
                 upstream=self._upstream,
                 metrics=RequestMetrics(registry),
@@ -90,26 +86,34 @@ class GatewayApp:
             )
         )
         self._admin = build_admin(
-            admitter=self._admitter,
             monitors=pool.monitors.values(),
             registry=registry,
-            store=store,
+            coordinator=coordinator,
             is_draining=lambda: self._draining,
         )
         add_page_routes(self._admin)
-        hand = HandSettings(pool, store)
+        hand = HandSettings(pool, coordinator)
         reader = StateReader(
             pool=pool,
-            store=store,
+            coordinator=coordinator,
             clock=clock,
             replica=parts.replica,
             laws=plugins.available(plugins.LAWS),
         )
         calls = (
             *SteerCalls(reader, hand, shown=self._relay.shown).operations(),
-            *EngineCalls(pool, store, hand).operations(),
+            *EngineCalls(pool, coordinator, hand).operations(),
         )
-        add_admin_routes(self._admin, Operations(calls), store, settings.admin_key)
+        operations = Operations(calls)
+        add_admin_routes(self._admin, operations, coordinator, settings.admin_key)
+        coordinator.listen(
+            Listener(
+                on_role=self._on_role,
+                on_overload=self._on_overload,
+                on_manual=hand.follow,
+                on_call=operations.answer,
+            )
+        )
         self._reloader = None if load is None else SettingsReloader(settings, load, self._apply)
 
     @property
@@ -129,7 +133,7 @@ class GatewayApp:
     def _on_role(self, leads: bool, law_states: Mapping[str, Mapping[str, float]]) -> None:  # noqa: FBT001 - a callback
         if leads:
             for monitor in self.monitors:
-                if monitor.engine in self.store.gates:  # else it is given up
+                if monitor.engine in self.coordinator.fleet.gates:  # else it is given up
                     monitor.resume(law_states.get(monitor.engine, {}))
 
     def _on_overload(self, engine: str) -> None:
@@ -139,7 +143,7 @@ class GatewayApp:
     def drain(self) -> None:
         """Refuse what is held and what comes; what is in flight goes on."""
         self._draining = True
-        self.store.drain()
+        self.coordinator.apply(Drain())
 
     def reload(self) -> None:
         """Read the settings anew, and apply what can change while it runs."""
@@ -154,14 +158,13 @@ class GatewayApp:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        await self.store.start()
+        await self.coordinator.start()
         self._background = asyncio.create_task(self._watch())
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._background.cancel()
         await asyncio.gather(self._background, return_exceptions=True)
-        await self.store.stop()
-        self._admitter.close()
+        await self.coordinator.stop()
         await self._upstream.close()
         await self._tracing.close()
         if self._recorder is not None:
@@ -173,6 +176,16 @@ class GatewayApp:
             group.create_task(self._pool.run())
             if self._reloader is not None:
                 group.create_task(self._reloader.run())
+
+
+def _coordinator(store: str, parts: CoordinatorParts) -> Coordinator:
+    if store == "memory":
+        return LocalCoordinator(parts.make_fleet(0), parts.clock)
+    from concur_proxy.coordination.redis.coordinator import (  # noqa: PLC0415 - redis-py takes long to import
+        RedisCoordinator,
+    )
+
+    return RedisCoordinator(parts)
 
 
 def _tracing(endpoint: str | None, replica: str) -> Tracing:

@@ -133,8 +133,8 @@ class GatewaySettings(BaseSettings):
     record: Path | None = Field(
         None, description="File to which times and token counts of every answer are appended, for `simulate --trace`"
     )
-    store: str = Field(
-        "memory", min_length=1, description="Where sessions are kept: `memory`, or `redis` for several gateways"
+    store: Literal["memory", "redis"] = Field(
+        "memory", description="Where sessions are kept: `memory`, or `redis` for several gateways"
     )
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",

@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.control.law import DecisionKind
-from concur_proxy.coordination.store import SessionStore
+from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.monitoring.circuit import CircuitState
 from concur_proxy.monitoring.monitor import EngineMonitor
 
@@ -66,8 +66,8 @@ event hides it from `rate()`.
 class FleetCollector(Collector):
     """Reads gates and monitors; keeps nothing itself, so a series cannot disagree with what the gate decides by."""
 
-    def __init__(self, store: SessionStore, monitors: Collection[EngineMonitor]) -> None:
-        self._store = store
+    def __init__(self, coordinator: Coordinator, monitors: Collection[EngineMonitor]) -> None:
+        self._coordinator = coordinator
         self._monitors = monitors
 
     def describe(self) -> Iterable[Metric]:
@@ -76,7 +76,7 @@ class FleetCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """One reading of everything."""
-        gates = self._store.gates
+        gates = self._coordinator.fleet.gates
         # An engine that was given up may have a monitor for a moment longer than a gate.
         pairs = [(gates[monitor.engine], monitor) for monitor in self._monitors if monitor.engine in gates]
         for name, text, reading in GAUGES:

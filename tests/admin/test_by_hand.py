@@ -8,8 +8,9 @@ import pytest
 
 from concur_proxy.admin.by_hand import HandSettings
 from concur_proxy.control.law import Budget
-from concur_proxy.coordination.backends.memory import MemoryStore
-from concur_proxy.coordination.protocol.by_hand import ByHand, HandLaw, HandWindow
+from concur_proxy.coordination.coordinator import Listener
+from concur_proxy.coordination.local import LocalCoordinator
+from concur_proxy.coordination.protocol.manual import ManualLaw, ManualSettings, ManualWindow
 from concur_proxy.monitoring.pool import EnginePool
 from concur_proxy.settings.gateway import GatewaySettings
 
@@ -22,9 +23,10 @@ class Scene:
 
     def __init__(self) -> None:
         self.pool = EnginePool(GatewaySettings(engine=(ONE, TWO), engine_dns=(DNS,)), time.monotonic)  # type: ignore[call-arg]
-        self.store = MemoryStore(self.pool.make_fleet(0), time.monotonic)
-        self.pool.open(self.store)
-        self.hand = HandSettings(self.pool, self.store)
+        self.coordinator = LocalCoordinator(self.pool.make_fleet(0), time.monotonic)
+        self.pool.open(self.coordinator)
+        self.hand = HandSettings(self.pool, self.coordinator)
+        self.coordinator.listen(Listener(on_manual=self.hand.follow))
         self.pool.name_servers(DNS, [])
 
 
@@ -45,11 +47,11 @@ def test_a_server_of_the_settings_that_is_removed_stays_so_until_it_is_added(sce
 
 def test_an_address_that_comes_back_is_not_held_to_what_was_said_of_another_engine(scene: Scene) -> None:
     scene.pool.name_servers(DNS, [THREE])
-    scene.hand.set_window(THREE, HandWindow(sessions=2.0, budget=None))
+    scene.hand.set_window(THREE, ManualWindow(sessions=2.0, budget=None))
     scene.hand.remove(THREE)
     assert THREE not in scene.pool.servers
     scene.pool.name_servers(DNS, [])
-    assert scene.store.by_hand.removed == ()
+    assert scene.coordinator.manual.removed == ()
     scene.pool.name_servers(DNS, [THREE])
     assert THREE in scene.pool.servers
     assert not scene.pool.monitors[THREE].governor.is_manual
@@ -57,7 +59,7 @@ def test_an_address_that_comes_back_is_not_held_to_what_was_said_of_another_engi
 
 def test_an_engine_that_a_person_added_stays_when_no_name_has_it_any_more(scene: Scene) -> None:
     scene.hand.add(THREE)
-    scene.hand.set_window(THREE, HandWindow(sessions=2.0, budget=None))
+    scene.hand.set_window(THREE, ManualWindow(sessions=2.0, budget=None))
     scene.pool.name_servers(DNS, [THREE])
     scene.pool.name_servers(DNS, [])
     assert THREE in scene.pool.servers
@@ -72,36 +74,36 @@ def test_what_cannot_be_changes_nothing(scene: Scene) -> None:
         scene.hand.add(f"{TWO}#dp=2")
     with pytest.raises(ValueError, match="no option"):
         scene.hand.set_law(TWO, "static", {"windw": 3})
-    assert scene.store.by_hand.revision == 1
+    assert scene.coordinator.manual.revision == 1
     assert scene.pool.servers == [TWO]
 
 
 def test_windows_and_laws_are_followed_and_released(scene: Scene) -> None:
     budget = Budget(tokens=5_000.0)
-    scene.store.set_by_hand(
-        ByHand()
-        .with_window(ONE, HandWindow(sessions=None, budget=budget))
-        .with_law(ONE, HandLaw(name="off", options={}))
-        .with_law(TWO, HandLaw(name="static", options={"window": 3}))
+    scene.coordinator.set_manual(
+        ManualSettings()
+        .with_window(ONE, ManualWindow(sessions=None, budget=budget))
+        .with_law(ONE, ManualLaw(name="off", options={}))
+        .with_law(TWO, ManualLaw(name="static", options={"window": 3}))
     )
     governor = scene.pool.monitors[ONE].governor
     assert (governor.window, governor.budget, governor.is_manual) == (math.inf, budget, True)
-    assert scene.store.gates[ONE].snapshot().budget_tokens == 5_000.0
-    assert not scene.store.gates[ONE].is_enforcing
+    assert scene.coordinator.fleet.gates[ONE].snapshot().budget_tokens == 5_000.0
+    assert not scene.coordinator.fleet.gates[ONE].is_enforcing
     assert scene.pool.laws.named(TWO) == ("static", {"window": 3})
     decisions = sum(scene.pool.monitors[ONE].decisions.values())
-    scene.store.set_by_hand(scene.store.by_hand)
+    scene.coordinator.set_manual(scene.coordinator.manual)
     assert sum(scene.pool.monitors[ONE].decisions.values()) == decisions, "the same again is nothing new"
-    scene.store.set_by_hand(ByHand())
+    scene.coordinator.set_manual(ManualSettings())
     assert not governor.is_manual
-    assert scene.store.gates[ONE].is_enforcing
+    assert scene.coordinator.fleet.gates[ONE].is_enforcing
     assert scene.pool.laws.named(TWO) == ("tokens", {})
 
 
 def test_an_engine_that_is_named_later_gets_what_was_set_of_it(scene: Scene) -> None:
-    scene.store.set_by_hand(ByHand().with_window(THREE, HandWindow(sessions=2.0, budget=None)))
+    scene.coordinator.set_manual(ManualSettings().with_window(THREE, ManualWindow(sessions=2.0, budget=None)))
     scene.pool.name_servers("settings", [ONE, THREE])
-    assert scene.store.gates[THREE].snapshot().window == 2.0
+    assert scene.coordinator.fleet.gates[THREE].snapshot().window == 2.0
 
 
 def test_what_cannot_be_followed_here_is_logged_once_and_the_rest_is_followed(
@@ -109,12 +111,12 @@ def test_what_cannot_be_followed_here_is_logged_once_and_the_rest_is_followed(
 ) -> None:
     caplog.set_level(logging.ERROR)
     by_hand = (
-        ByHand(removed=(ONE, TWO))
-        .with_law(ONE, HandLaw(name="plug-in", options={}))
-        .with_window(TWO, HandWindow(sessions=2.0, budget=None))
+        ManualSettings(removed=(ONE, TWO))
+        .with_law(ONE, ManualLaw(name="plug-in", options={}))
+        .with_window(TWO, ManualWindow(sessions=2.0, budget=None))
     )
     for _ in range(3):
-        scene.store.set_by_hand(by_hand)
+        scene.coordinator.set_manual(by_hand)
     assert scene.pool.servers == [ONE, TWO]
-    assert scene.store.gates[TWO].snapshot().window == 2.0
+    assert scene.coordinator.fleet.gates[TWO].snapshot().window == 2.0
     assert len(caplog.records) == 1

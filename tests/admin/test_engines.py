@@ -45,7 +45,7 @@ async def test_an_engine_that_is_given_up_ends_its_answers_its_sessions_move_and
         assert (response.status_code, response.json()["engines"]) == (200, [two.url])
         await gateway.chat("b")
         assert sessions(two) == ["b"]
-        assert one.url in gateway.app.store.gates
+        assert one.url in gateway.app.coordinator.fleet.gates
         hold.open.set()
         assert (await answering).status_code == 200
         await gateway.until(lambda: [monitor.engine for monitor in gateway.app.monitors] == [two.url])

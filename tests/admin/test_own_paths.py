@@ -78,7 +78,7 @@ async def test_a_session_is_released_by_the_name_under_which_it_came(name: str) 
         await gateway.client.post("/v1/chat/completions", content=body)
         response = await gateway.client.post("/programs/release", content=body)
         assert response.json()["released"] is True
-        assert len(gateway.app.store.gates[engine.url].sessions) == 0
+        assert len(gateway.app.coordinator.fleet.gates[engine.url].sessions) == 0
 
 
 async def test_the_wrong_method_on_an_own_path_is_told_the_right_one() -> None:

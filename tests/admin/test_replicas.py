@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from concur_proxy.coordination.coordinator import Role
 from concur_proxy.coordination.redis import calls
-from concur_proxy.coordination.role import Role
+from concur_proxy.coordination.redis.link import PROTOCOL
 from tests.coordination.redis_server import RedisServer
 from tests.http.running_gateway import RunningGateway, running_gateway
 from tests.http.scripted_engine import Exchange, ScriptedEngine, scripted_engine, sessions
@@ -37,18 +38,18 @@ async def _fleet(redis: RedisServer) -> AsyncIterator[Fleet]:
             for key in (None, "open sesame")
         ]
         two.client.headers["authorization"] = "Bearer open sesame"
-        await two.until(lambda: one.app.store.replicas == two.app.store.replicas == 2)
-        assert (one.app.store.role, two.app.store.role) == (Role.LEADING, Role.FOLLOWING)
+        await two.until(lambda: one.app.coordinator.status.replicas == two.app.coordinator.status.replicas == 2)
+        assert (one.app.coordinator.status.role, two.app.coordinator.status.role) == (Role.LEADING, Role.FOLLOWING)
         yield Fleet(engine, one, two)
 
 
 async def test_a_follower_tells_and_does_what_the_leader_would(fleet: Fleet) -> None:
-    asked, gate = fleet.follower.client, fleet.leader.app.store.gates[fleet.engine.url]
+    asked, gate = fleet.follower.client, fleet.leader.app.coordinator.fleet.gates[fleet.engine.url]
     for key in "abc":
         await fleet.leader.chat(key)
     state = (await asked.get(f"{V1}/state")).json()
     assert (state["role"], state["replicas"], state["sessions_total"]) == ("leading", 2, 3)
-    assert state["replica"] == fleet.follower.app.store.leader
+    assert state["replica"] == fleet.follower.app.coordinator.status.leader
     listed = (await asked.get(f"{V1}/sessions")).json()
     assert {row["session_id"] for row in listed["sessions"]} == {"a", "b", "c"}
     one = await asked.get(f"{V1}/sessions", params={"session_id": "b"})
@@ -82,19 +83,21 @@ async def test_what_cannot_be_written_does_not_silence_a_gateway(
     async with asyncio.timeout(10):
         assert (await fleet.follower.chat("b")).status_code == 200
     assert "messages that cannot be written are left out" in caplog.text
-    await fleet.leader.until(lambda: fleet.leader.app.store.gates[fleet.engine.url].snapshot().in_flight == 0)
+    await fleet.leader.until(
+        lambda: fleet.leader.app.coordinator.fleet.gates[fleet.engine.url].snapshot().in_flight == 0
+    )
 
 
 async def test_a_leader_begins_with_nothing_where_it_cannot_read_what_was_written_down(redis: RedisServer) -> None:
     prefix = token_hex(4)
     client = Redis.from_url(redis.url)
-    await client.set(f"{{{prefix}}}:standing", b"of another version")
+    await client.set(f"{{{prefix}}}:{PROTOCOL}:standing", b"of another version")
     await client.aclose()
     async with (
         scripted_engine() as engine,
         running_gateway(engine.url, store="redis", redis_url=redis.url, redis_prefix=prefix, **STATIC) as gateway,
     ):
-        await gateway.until(lambda: gateway.app.store.role is Role.LEADING)
+        await gateway.until(lambda: gateway.app.coordinator.status.role is Role.LEADING)
         assert (await gateway.chat("a")).status_code == 200
 
 
@@ -109,8 +112,8 @@ async def test_a_window_and_a_law_that_are_set_outlive_the_leader(fleet: Fleet) 
     await fleet.follower.client.put(f"{V1}/law", json={**named, "law": "aimd", "options": {"initial": 3}})
     await fleet.follower.client.put(f"{V1}/window", json={**named, "tokens": 5000})
     fleet.leader.app.drain()
-    await fleet.follower.until(lambda: fleet.follower.app.store.role is Role.LEADING)
-    await fleet.leader.until(lambda: fleet.leader.app.store.leader != "")
+    await fleet.follower.until(lambda: fleet.follower.app.coordinator.status.role is Role.LEADING)
+    await fleet.leader.until(lambda: fleet.leader.app.coordinator.status.leader != "")
     await fleet.follower.until(lambda: fleet.follower.app.monitors[0].governor.has_heard)
     for gateway in (fleet.leader, fleet.follower):
         (engine,) = (await gateway.client.get(f"{V1}/state")).json()["engines"]
@@ -142,8 +145,8 @@ async def test_engines_come_and_go_for_all(fleet: Fleet) -> None:
 
 async def test_a_silent_leader_is_named(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "TOLD_S", 0.05)
-    leader: Any = fleet.leader.app.store
+    leader: Any = fleet.leader.app.coordinator
     monkeypatch.setattr(leader.upkeep, "_take", lambda _: None)
     answer = await fleet.follower.client.get(f"{V1}/state")
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "leader_silent")
-    assert fleet.follower.app.store.leader in answer.json()["error"]["message"]
+    assert fleet.follower.app.coordinator.status.leader in answer.json()["error"]["message"]

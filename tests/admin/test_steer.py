@@ -106,7 +106,7 @@ async def test_a_law_is_switched_and_its_options_are_told() -> None:
         assert answer.json()["law"] == {"name": "static", "options": {"window": 3}, "enforced": True}
         await gateway.until(lambda: gateway.snapshot().window == 3)
         await gateway.client.put(f"{V1}/law", json={"engine": engine.url, "law": "off"})
-        assert not gateway.app.store.gates[engine.url].is_enforcing
+        assert not gateway.app.coordinator.fleet.gates[engine.url].is_enforcing
 
 
 async def test_the_settings_law_moves_the_window_again_when_the_other_one_is_released() -> None:
@@ -126,7 +126,7 @@ async def test_who_only_observes_holds_nobody_under_any_law() -> None:
         await gateway.until(lambda: gateway.snapshot().in_flight == 3)
         assert await gateway.metric("concur_would_hold_total") >= 1
         await gateway.client.put(f"{V1}/law", json={"engine": engine.url, "law": "aimd"})
-        assert not gateway.app.store.gates[engine.url].is_enforcing
+        assert not gateway.app.coordinator.fleet.gates[engine.url].is_enforcing
         hold.open.set()
         await asyncio.gather(*tasks)
 

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from concur_proxy.admission.arrival import Arrival
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from tests.admission.fleets import LEASE_S, FleetScene
@@ -87,7 +87,7 @@ def test_a_place_lapsed_on_one_engine_serves_a_session_that_waits_for_another() 
     held = [scene.arrive("z"), scene.arrive("w")]
     assert [scene.home(key) for key in "xyz"] == ["a", "b", "a"]
     # Only the one that waits in b's own line makes b look at its leases: take it away.
-    scene.fleet.abandon(held[1], now=0.0)
+    scene.fleet.finish(held[1], Answered(client_gone=True), now=0.0)
     assert scene.fleet.next_deadline() == LEASE_S
     assert scene.pass_time(LEASE_S) == [held[0]]
     assert held[0].engine == "b"
@@ -108,11 +108,9 @@ def test_a_line_whose_head_was_served_elsewhere_moves_on() -> None:
     assert _engines([large, small]) == ["b", "a"]
 
 
-def test_finishing_what_is_not_in_flight_does_nothing() -> None:
+def test_finishing_twice_is_the_same_as_once() -> None:
     scene = FleetScene("a")
-    running, held = scene.arrive("x"), scene.arrive("y")
-    assert scene.finish(held) == []
-    assert held.is_held
+    running = scene.arrive("x")
     scene.finish(running)
     assert scene.finish(running) == []
 
@@ -120,11 +118,11 @@ def test_finishing_what_is_not_in_flight_does_nothing() -> None:
 def test_a_held_request_may_be_given_up_and_one_in_flight_too() -> None:
     scene = FleetScene("a", "b")
     running, _, held = scene.arrive("x"), scene.arrive("y"), scene.arrive("z")
-    assert scene.fleet.abandon(held, now=0.0) == []
+    assert scene.fleet.finish(held, Answered(client_gone=True), now=0.0) == []
     assert held.outcome is Outcome.CLIENT_GONE
     waiting = scene.arrive("w")
-    assert scene.fleet.abandon(running, now=0.0) == [waiting]
-    assert scene.fleet.abandon(held, now=0.0) == []
+    assert scene.fleet.finish(running, Answered(client_gone=True), now=0.0) == [waiting]
+    assert scene.fleet.finish(held, Answered(client_gone=True), now=0.0) == []
 
 
 def test_ending_an_unknown_session_does_nothing() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from concur_proxy.admission.arrival import Answered
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import SessionState
 from tests.admission.fleets import FleetScene
@@ -75,7 +76,7 @@ def test_what_comes_late_for_an_engine_that_is_gone_does_nothing() -> None:
     scene.fleet.retire_engine("a", now=0.0)
     assert list(scene.fleet.gates) == ["b"]
     assert scene.fleet.resize("a", 2.0, now=0.0) == scene.fleet.observe("a", None, now=0.0) == []
-    assert scene.fleet.abandon(ticket, now=0.0) == []
+    assert scene.fleet.finish(ticket, Answered(client_gone=True), now=0.0) == []
     assert scene.fleet.expected_wait(ticket, now=0.0) == (1, 0.0)
     scene.fleet.lose_cache("a")
     scene.fleet.serve("a", ["m"])

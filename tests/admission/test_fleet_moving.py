@@ -1,5 +1,6 @@
 import math
 
+from concur_proxy.admission.arrival import Answered
 from concur_proxy.admission.session import SessionState
 from concur_proxy.admission.ticket import Ticket
 from tests.admission.fleets import LEASE_S, FleetScene
@@ -47,12 +48,12 @@ def test_it_moves_when_there_is_room_if_there_is_none_at_once_and_before_new_ses
     assert scene.pass_time(MOVE_AFTER_S) == []
     new = scene.arrive("w")
     assert (new.is_held, scene.home("w")) == (True, "b")
-    scene.fleet.abandon(new, now=scene.now)
+    scene.fleet.finish(new, Answered(client_gone=True), now=scene.now)
     scene.finish(other)
     late = scene.arrive("v")
     assert late.is_held
     scene.fleet.end("v", now=scene.now)
-    scene.fleet.abandon(late, now=scene.now)
+    scene.fleet.finish(late, Answered(client_gone=True), now=scene.now)
     assert scene.pass_time(LEASE_S) == [waiting], "the idle session there has used its lease up"
     assert waiting.engine == "b"
 

@@ -119,7 +119,7 @@ def test_a_resuming_session_comes_before_new_ones() -> None:
 def test_a_request_whose_client_has_gone_holds_nobody_back() -> None:
     scene = Scene(window=1.0)
     running, gone, next_one = scene.arrive("a", one_shot=True), scene.arrive("b"), scene.arrive("c")
-    assert scene.gate.abandon(gone, now=0.0) == []
+    assert scene.gate.finish(gone, Answered(client_gone=True), now=0.0) == []
     assert (gone.outcome, scene.gate.snapshot().held, scene.gate.waiting) == (Outcome.CLIENT_GONE, 1, 1)
     assert scene.finish(running) == [next_one]
 
@@ -128,15 +128,15 @@ def test_of_a_sessions_held_requests_one_may_leave_and_the_others_stay() -> None
     scene = Scene(window=1.0)
     running = scene.arrive("a", one_shot=True)
     gone, stays = scene.arrive("b"), scene.arrive("b")
-    scene.gate.abandon(gone, now=0.0)
+    scene.gate.finish(gone, Answered(client_gone=True), now=0.0)
     assert scene.finish(running) == [stays]
 
 
 def test_giving_up_twice_is_the_same_as_once() -> None:
     scene = Scene(window=1.0)
     running, held = scene.arrive("a"), scene.arrive("b")
-    scene.gate.abandon(held, now=0.0)
-    assert scene.gate.abandon(held, now=0.0) == []
+    scene.gate.finish(held, Answered(client_gone=True), now=0.0)
+    assert scene.gate.finish(held, Answered(client_gone=True), now=0.0) == []
     assert scene.gate.finish(held, Answered(), now=0.0) == []
     scene.finish(running)
     assert scene.finish(running) == []

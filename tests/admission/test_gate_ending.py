@@ -1,5 +1,6 @@
 import pytest
 
+from concur_proxy.admission.arrival import Answered
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import SessionState
 from tests.admission.gates import Scene
@@ -52,7 +53,7 @@ def test_a_waiting_session_that_is_to_end_ends_with_its_last_client() -> None:
     scene.arrive("a")
     held = scene.arrive("b")
     scene.gate.end("b", now=0.0)
-    scene.gate.abandon(held, now=0.0)
+    scene.gate.finish(held, Answered(client_gone=True), now=0.0)
     assert scene.gate.sessions.get("b") is None
     assert scene.gate.counters["end", "client_gone"] == 1
 
@@ -88,7 +89,7 @@ def test_a_session_that_is_silent_for_its_time_to_live_is_forgotten() -> None:
 def test_a_session_whose_only_client_left_the_line_is_forgotten_too() -> None:
     scene = Scene(window=1.0, ttl_s=60.0)
     running, held = scene.arrive("a"), scene.arrive("b")
-    scene.gate.abandon(held, now=0.0)
+    scene.gate.finish(held, Answered(client_gone=True), now=0.0)
     assert scene.gate.snapshot().queued == 1
     scene.pass_time(60.0)
     assert scene.gate.sessions.get("b") is None

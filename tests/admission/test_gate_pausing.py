@@ -1,5 +1,6 @@
 import pytest
 
+from concur_proxy.admission.arrival import Answered
 from concur_proxy.admission.lease import LearnedLease
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import SessionState
@@ -136,7 +137,7 @@ def test_a_client_that_goes_away_gives_its_place_up_at_once(one_shot: bool) -> N
     scene = Scene(window=1.0)
     running = scene.arrive("a", one_shot=one_shot)
     waiting = scene.arrive("b")
-    assert scene.gate.abandon(running, now=0.0) == [waiting]
+    assert scene.gate.finish(running, Answered(client_gone=True), now=0.0) == [waiting]
     assert (scene.gate.snapshot().in_flight, scene.gate.active) == (1, 1)
     assert scene.gate.counters["pause", "client_gone"] == (0 if one_shot else 1)
 
@@ -174,7 +175,7 @@ def test_the_lease_does_not_learn_from_retries_of_requests_that_were_held() -> N
     assert lease.duration_s == pytest.approx(1.35)
     scene.pass_time(1.0)
     for ticket in [scene.arrive(key) for key in keys[1:]]:
-        scene.gate.abandon(ticket, now=scene.now)
+        scene.gate.finish(ticket, Answered(client_gone=True), now=scene.now)
     scene.now += 90.0
     for key in keys[1:]:
         scene.arrive(key)

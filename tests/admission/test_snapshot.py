@@ -12,7 +12,7 @@ def test_it_counts_sessions_by_state_and_requests_by_fate() -> None:
     scene.resize(1.0)
     scene.arrive("active", tokens=30)
     scene.arrive("active", tokens=50)
-    scene.gate.abandon(scene.arrive("left"), now=0.0)
+    scene.finish(scene.arrive("left"))
     scene.arrive("new")
     scene.arrive("new")
     scene.arrive("paused")

@@ -19,10 +19,10 @@ import uvloop
 
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.fleet import Fleet
-from concur_proxy.admission.ticket import Ticket
-from concur_proxy.coordination.backends import memory, redis
-from concur_proxy.coordination.role import Role
-from concur_proxy.coordination.store import SessionStore, StoreParts
+from concur_proxy.coordination.coordinator import Coordinator, CoordinatorParts, Role
+from concur_proxy.coordination.local import LocalCoordinator
+from concur_proxy.coordination.redis.coordinator import RedisCoordinator
+from concur_proxy.coordination.redis.link import PROTOCOL
 from tests.benchmarks.process import cpu_seconds
 from tests.coordination.fleets import make_fleet
 from tests.coordination.redis_server import RedisServer
@@ -44,22 +44,18 @@ MEMORY_HEAD = """\
 
 
 class Load:
-    """Sends requests to a store, and times each until it is decided."""
+    """Sends requests to a coordinator, and times each until it is decided."""
 
-    def __init__(self, store: SessionStore) -> None:
-        self._store = store
-        self._decided: dict[Ticket, asyncio.Future[None]] = {}
-        store.on_decided(self._on_decided)
+    def __init__(self, coordinator: Coordinator) -> None:
+        self._coordinator = coordinator
 
     async def request(self, key: str) -> float:
         """Seconds from a request's arrival to its decision; it ends at once."""
         began = time.perf_counter()
-        ticket = self._store.arrive(Arrival(key=key, body_bytes=BODY_BYTES, hold_s=60))
-        if ticket.is_held:
-            self._decided[ticket] = asyncio.get_running_loop().create_future()
-            await self._decided[ticket]
+        ticket = self._coordinator.arrive(Arrival(key=key, body_bytes=BODY_BYTES, hold_s=60))
+        await self._coordinator.wait(ticket)
         took = time.perf_counter() - began
-        self._store.finish(ticket, Answered(prompt_tokens=BODY_BYTES // 4, completion_tokens=200))
+        self._coordinator.finish(ticket, Answered(prompt_tokens=BODY_BYTES // 4, completion_tokens=200))
         return took
 
     async def run(self, agents: int, seconds: float, *, pause_s: float = 0.0) -> list[float]:
@@ -75,27 +71,21 @@ class Load:
         await asyncio.gather(*(work(f"agent-{number}") for number in range(agents)))
         return sorted(times)
 
-    def _on_decided(self, decided: list[Ticket]) -> None:
-        for ticket in decided:
-            future = self._decided.pop(ticket, None)
-            if future is not None:
-                future.set_result(None)
 
-
-def parts(url: str, prefix: str, name: str) -> StoreParts:
-    """Of a store whose engine has room for all: what is measured is the way to the decision."""
+def parts(url: str, prefix: str, name: str) -> CoordinatorParts:
+    """Of a coordinator whose engine has room for all: what is measured is the way to the decision."""
 
     def fleet(after: int) -> Fleet:
         return make_fleet(window=math.inf, lease_s=60.0, after=after)
 
-    return StoreParts(make_fleet=fleet, clock=time.monotonic, url=url, prefix=prefix, replica=name)
+    return CoordinatorParts(make_fleet=fleet, clock=time.monotonic, url=url, prefix=prefix, replica=name)
 
 
 def lead(url: str, prefix: str) -> None:
     """Lead until this process is ended."""
 
     async def work() -> None:
-        await redis.build(parts(url, prefix, "leader")).start()
+        await RedisCoordinator(parts(url, prefix, "leader")).start()
         await asyncio.Event().wait()
 
     uvloop.run(work())
@@ -108,7 +98,7 @@ def leader(server: RedisServer, prefix: str) -> Iterator[int]:
     process.start()
     try:
         deadline = time.monotonic() + START_TIMEOUT_S
-        while server.client.get(f"{{{prefix}}}:term") is None:
+        while server.client.get(f"{{{prefix}}}:{PROTOCOL}:term") is None:
             if time.monotonic() > deadline:
                 raise RuntimeError("nobody leads")
             time.sleep(0.05)
@@ -120,23 +110,23 @@ def leader(server: RedisServer, prefix: str) -> Iterator[int]:
 
 async def following(server: RedisServer, prefix: str, work: Callable[[Load], Awaitable[None]]) -> None:
     """Do the work as a follower of whoever leads."""
-    store = redis.build(parts(server.url, prefix, "follower"))
-    await store.start()
+    coordinator = RedisCoordinator(parts(server.url, prefix, "follower"))
+    await coordinator.start()
     try:
-        load = Load(store)
+        load = Load(coordinator)
         await load.request("first")
-        if store.role is not Role.FOLLOWING:
-            raise RuntimeError(f"the follower is {store.role.value}")
+        if coordinator.status.role is not Role.FOLLOWING:
+            raise RuntimeError(f"the follower is {coordinator.status.role.value}")
         await work(load)
     finally:
-        await store.stop()
+        await coordinator.stop()
 
 
 async def speed(server: RedisServer, seconds: float) -> None:
     """Decisions a second, in memory and through Redis."""
     print(SPEED_HEAD)
     redis_pid = int(server.client.info("server")["process_id"])
-    own = Load(memory.build(parts("", "", "")))
+    own = Load(LocalCoordinator(make_fleet(window=math.inf, lease_s=60.0), time.monotonic))
     print(_speed_row("64, in memory", await _measured(own, 64, seconds, ())), flush=True)
     with leader(server, "speed") as leader_pid:
 
@@ -178,11 +168,12 @@ async def light_load(server: RedisServer, seconds: float) -> None:
     async def show(name: str, load: Load) -> None:
         print(f"| {name} | {_quantiles(await load.run(1, seconds, pause_s=LIGHT_PAUSE_S))} |", flush=True)
 
-    await show("this process, in memory", Load(memory.build(parts("", "", ""))))
-    store = redis.build(parts(server.url, "light-alone", "leader"))
-    await store.start()
-    await show("this process, as the leader", Load(store))
-    await store.stop()
+    local = LocalCoordinator(make_fleet(window=math.inf, lease_s=60.0), time.monotonic)
+    await show("this process, in memory", Load(local))
+    coordinator = RedisCoordinator(parts(server.url, "light-alone", "leader"))
+    await coordinator.start()
+    await show("this process, as the leader", Load(coordinator))
+    await coordinator.stop()
     with leader(server, "light"):
         await following(server, "light", lambda load: show("another process, through Redis", load))
 
@@ -191,10 +182,10 @@ async def kept_sessions(server: RedisServer, sessions: int) -> None:
     """What idle sessions take in Redis, and how long nobody leads when the leader hands them over."""
     print(MEMORY_HEAD)
     client = server.client
-    store, next_one = (redis.build(parts(server.url, "kept", name)) for name in ("leader", "follower"))
-    await store.start()
+    coordinator, next_one = (RedisCoordinator(parts(server.url, "kept", name)) for name in ("leader", "follower"))
+    await coordinator.start()
     await next_one.start()
-    load = Load(store)
+    load = Load(coordinator)
     await load.request("first")
     await _until_kept(server, 1)
     before = int(client.info("memory")["used_memory"])
@@ -204,11 +195,11 @@ async def kept_sessions(server: RedisServer, sessions: int) -> None:
     await _until_kept(server, 1 + sessions)
     used = int(client.info("memory")["used_memory"]) - before
     began = time.perf_counter()
-    await store.stop()
-    while next_one.role is not Role.LEADING:
+    await coordinator.stop()
+    while next_one.status.role is not Role.LEADING:
         await asyncio.sleep(0.01)
     took = time.perf_counter() - began
-    known = sum(len(gate.sessions) for gate in next_one.gates.values())
+    known = sum(len(gate.sessions) for gate in next_one.fleet.gates.values())
     if known != 1 + sessions:
         raise RuntimeError(f"{known} sessions are known")
     await next_one.stop()

@@ -35,7 +35,7 @@ def problems(flags: dict[str, object]) -> tuple[str, ...]:
             {"placement": "consistent-hsh"},
             "--placement consistent-hsh: there is no placement 'consistent-hsh': did you mean consistent-hash?",
         ),
-        ({"store": "disk"}, "--store disk: there is no store 'disk': did you mean redis?"),
+        ({"store": "disk"}, "--store disk: must be memory or redis"),
         (
             {"law": "aimd", "law_options": {"alhpa": "1"}},
             "--set alhpa=1 with law aimd: the law has no option 'alhpa': did you mean alpha?",

@@ -40,7 +40,7 @@ class RunningGateway:
     def snapshot(self, number: int = 0) -> GateSnapshot:
         """The gate of the n-th engine."""
         monitor = self.app.monitors[number]
-        return self.app.store.gates[monitor.engine].snapshot()
+        return self.app.coordinator.fleet.gates[monitor.engine].snapshot()
 
     async def until(self, condition: Callable[[], bool], what: str = "condition") -> None:
         """Wait for what an event will bring about; fails after 30 s."""

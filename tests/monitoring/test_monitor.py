@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.changes import Serve
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.governor import GovernorOptions, WindowGovernor
@@ -12,7 +13,7 @@ from concur_proxy.control.law import ControlLaw, Decision, DecisionKind
 from concur_proxy.control.laws import aimd
 from concur_proxy.control.options import OptionValue
 from concur_proxy.control.signal import CongestionSignal
-from concur_proxy.coordination.backends.memory import MemoryStore
+from concur_proxy.coordination.local import LocalCoordinator
 from concur_proxy.engines.rates import SignalRates
 from concur_proxy.engines.sample import EngineSample
 from concur_proxy.monitoring.circuit import CircuitState
@@ -31,13 +32,15 @@ class Scene:
         self.now = 100.0
         settings: Mapping[str, OptionValue] = {"initial": 8.0, **options}
         self.law = law or aimd.build(settings)
-        self.store = MemoryStore(make_fleet(engines=engines, window=self.law.window), lambda: self.now)
+        self.coordinator = LocalCoordinator(make_fleet(engines=engines, window=self.law.window), lambda: self.now)
         governor = WindowGovernor(
             law=self.law,
             options=GovernorOptions(stale_after_s=5.0, fail_open_after_s=15.0, fallback_window=64.0),
             now=self.now,
         )
-        self.monitor = EngineMonitor(engine="a", store=self.store, governor=governor, clock=lambda: self.now)
+        self.monitor = EngineMonitor(
+            engine="a", coordinator=self.coordinator, governor=governor, clock=lambda: self.now
+        )
         self._rates = SignalRates()
         self._sample = EngineSample(
             at=self.now,
@@ -55,7 +58,7 @@ class Scene:
     @property
     def window(self) -> float:
         """The gate's window."""
-        return self.store.gates["a"].snapshot().window
+        return self.coordinator.fleet.gates["a"].snapshot().window
 
     def sample(
         self,
@@ -97,7 +100,7 @@ class Scene:
 
     def arrive(self, key: str) -> Ticket:
         """A request."""
-        return self.store.arrive(Arrival(key=key, body_bytes=400, hold_s=500))
+        return self.coordinator.arrive(Arrival(key=key, body_bytes=400, hold_s=500))
 
 
 async def test_the_law_sees_the_signals_and_the_gate_and_its_window_is_the_gates() -> None:
@@ -229,7 +232,7 @@ async def test_stale_room_is_not_used() -> None:
         scene.fail()
     held = scene.arrive("t")
     assert held.is_held
-    scene.store.finish(first, Answered(prompt_tokens=10, completion_tokens=1, client_gone=True))
+    scene.coordinator.finish(first, Answered(prompt_tokens=10, completion_tokens=1, client_gone=True))
     assert held.outcome is Outcome.ADMITTED
 
 
@@ -321,7 +324,7 @@ def test_down_and_up_are_marked_and_logged_once(caplog: pytest.LogCaptureFixture
     for _ in range(3):
         scene.monitor.on_unreachable("connection refused")
     assert not scene.monitor.is_up
-    assert scene.store.down == {"a"}
+    assert scene.coordinator.fleet.down == {"a"}
     for _ in range(3):
         scene.monitor.on_answer(200)
     assert scene.monitor.is_up
@@ -364,13 +367,13 @@ def test_failures_of_any_kind_open_the_circuit_and_what_works_closes_it() -> Non
         for _ in range(5):
             break_it()
         states.append(scene.monitor.circuit.state)
-        assert scene.store.down == {"a"}
+        assert scene.coordinator.fleet.down == {"a"}
         scene.now += 60.0
         scene.monitor.on_health(200, b"")
         states.append(scene.monitor.circuit.state)
         scene.monitor.on_answer(429)
         states.append(scene.monitor.circuit.state)
-        assert scene.store.down == frozenset()
+        assert scene.coordinator.fleet.down == frozenset()
     assert states == [CircuitState.OPEN, CircuitState.HALF_OPEN, CircuitState.CLOSED] * len(ways)
     for _ in range(20):
         scene.monitor.on_answer(503)
@@ -383,9 +386,9 @@ async def test_what_an_engines_restart_has_emptied_counts_as_no_loss() -> None:
     scene.sample()
     for cached in (None, 0):
         ticket = scene.arrive("s")
-        scene.store.finish(ticket, Answered(prompt_tokens=90, completion_tokens=10, cached_tokens=cached))
+        scene.coordinator.finish(ticket, Answered(prompt_tokens=90, completion_tokens=10, cached_tokens=cached))
         scene.sample(started_at=2.0)
-    snapshot = scene.store.gates["a"].snapshot()
+    snapshot = scene.coordinator.fleet.gates["a"].snapshot()
     assert (scene.monitor.restarts, snapshot.promised_tokens, snapshot.lost_tokens) == (1, 0, 0)
 
 
@@ -416,15 +419,18 @@ def test_its_models_are_told_to_the_store_and_to_the_log(caplog: pytest.LogCaptu
     with caplog.at_level(logging.INFO):
         for _ in range(2):
             scene.monitor.on_models(200, b'{"data":[{"id":"base"},{"id":"adapter"}]}')
-        assert scene.store.candidates("adapter") == ["a", "b"], "nobody knows what b serves"
-        scene.store.serve("b", ["base"])
-        assert (scene.store.candidates("adapter"), scene.store.candidates("base")) == (["a"], ["a", "b"])
+        assert scene.coordinator.fleet.candidates("adapter") == ["a", "b"], "nobody knows what b serves"
+        scene.coordinator.apply(Serve(engine="b", models=["base"]))
+        assert (scene.coordinator.fleet.candidates("adapter"), scene.coordinator.fleet.candidates("base")) == (
+            ["a"],
+            ["a", "b"],
+        )
         scene.monitor.on_models(401, b"")
     assert [record.getMessage() for record in caplog.records] == [
         "engine a: models: adapter, base",
         "engine a: models: unknown",
     ]
-    assert scene.store.candidates("adapter") == ["a"], "b is known not to serve it"
+    assert scene.coordinator.fleet.candidates("adapter") == ["a"], "b is known not to serve it"
 
 
 def test_whoever_wants_to_know_hears_when_it_comes_up() -> None:

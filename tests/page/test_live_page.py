@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from concur_proxy.coordination.role import Role
+from concur_proxy.coordination.coordinator import Role
 from tests.coordination.redis_server import RedisServer
 from tests.http.running_gateway import running_gateway
 from tests.page.browser import Browser, chromium
@@ -70,7 +70,7 @@ async def test_the_page_shows_and_steers_a_gateway_under_load(browser: Browser) 
 
         await browser.press("button[aria-label='Pause session agent-1']", "\ue007")
         await browser.until("document.querySelector(\"[aria-label='Resume session agent-1']\")")
-        session = next(gate.sessions.get("agent-1") for gate in gateway.app.store.gates.values())
+        session = next(gate.sessions.get("agent-1") for gate in gateway.app.coordinator.fleet.gates.values())
         assert session is not None
         assert session.stopped
         await gateway.until(lambda: session.in_flight == 0)
@@ -142,10 +142,15 @@ async def test_a_follower_shows_and_steers_the_whole_fleet_and_alone_it_says_so(
             busy_gateway(agents=2, **shared) as leader,
             running_gateway(leader.app.monitors[0].engine, **shared) as follower,
         ):
-            await follower.until(lambda: follower.app.store.role is Role.FOLLOWING and follower.app.store.replicas == 2)
+            await follower.until(
+                lambda: (
+                    follower.app.coordinator.status.role is Role.FOLLOWING
+                    and follower.app.coordinator.status.replicas == 2
+                )
+            )
             await browser.open(f"{follower.url}/concur/")
             await browser.until("document.querySelectorAll('#sessions tr').length === 2")
-            await browser.until(f"{summary}.endsWith('2 gateways, led by {follower.app.store.leader}')")
+            await browser.until(f"{summary}.endsWith('2 gateways, led by {follower.app.coordinator.status.leader}')")
             await browser.click("button[aria-label='Pause session agent-1']")
             await browser.until("document.querySelector(\"[aria-label='Resume session agent-1']\")")
             redis.kill()

@@ -60,7 +60,7 @@ class BudgetMachine(RuleBasedStateMachine):
     @rule(which=WHICH)
     def abandon(self, which: int) -> None:
         ticket = _pick(self.ledger.held, which)
-        self.ledger.abandoned(ticket, self.gate.abandon(ticket, now=self.now))
+        self.ledger.abandoned(ticket, self.gate.finish(ticket, Answered(client_gone=True), now=self.now))
 
     @rule(key=KEYS)
     def end(self, key: str) -> None:

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.changes import EndSession
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
@@ -89,13 +90,12 @@ class FleetMachine(RuleBasedStateMachine):
     def abandon(self, which: int) -> None:
         ticket = _pick(self.ledger.held | self.ledger.in_flight, which)
         note = self.ledger.abandoned if ticket.is_held else self.ledger.finished
-        note(ticket, self.fleet.abandon(ticket, now=self.now))
+        note(ticket, self.fleet.finish(ticket, Answered(client_gone=True), now=self.now))
 
-    @precondition(lambda self: self.ledger.held | self.ledger.closed)
+    @precondition(lambda self: self.ledger.closed)
     @rule(which=WHICH)
-    def finish_what_is_not_in_flight(self, which: int) -> None:
-        ticket = _pick(self.ledger.held | self.ledger.closed, which)
-        assert self.fleet.finish(ticket, Answered(), now=self.now) == []
+    def finish_what_is_over(self, which: int) -> None:
+        assert self.fleet.finish(_pick(self.ledger.closed, which), Answered(), now=self.now) == []
 
     @rule(key=st.sampled_from(KEYS_OF_SESSIONS))
     def end(self, key: str) -> None:
@@ -183,7 +183,9 @@ class FleetMachine(RuleBasedStateMachine):
         if self.move_after_s == math.inf:
             assert self.fleet.next_deadline() == min((time for time in times if time is not None), default=None)
         for key in KEYS_OF_SESSIONS:
-            assert self.fleet.knows(key) == any(gate.sessions.get(key) is not None for gate in self.gates)
+            assert self.fleet.knows(EndSession(key=key)) == any(
+                gate.sessions.get(key) is not None for gate in self.gates
+            )
 
     def _takers(self) -> list[SessionGate]:
         roster = self.fleet._roster

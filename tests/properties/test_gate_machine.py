@@ -102,21 +102,21 @@ class GateMachine(RuleBasedStateMachine):
     def abandon_in_flight(self, which: int) -> None:
         ticket = _pick(self.ledger.in_flight, which)
         with self._step():
-            self.ledger.finished(ticket, self.gate.abandon(ticket, now=self.now))
+            self.ledger.finished(ticket, self.gate.finish(ticket, Answered(client_gone=True), now=self.now))
 
     @precondition(lambda self: self.ledger.held)
     @rule(which=TICKET)
     def abandon_held(self, which: int) -> None:
         ticket = _pick(self.ledger.held, which)
         with self._step():
-            self.ledger.abandoned(ticket, self.gate.abandon(ticket, now=self.now))
+            self.ledger.abandoned(ticket, self.gate.finish(ticket, Answered(client_gone=True), now=self.now))
 
     @precondition(lambda self: self.ledger.closed)
     @rule(which=TICKET)
     def finish_and_abandon_what_is_over(self, which: int) -> None:
         ticket = _pick(self.ledger.closed, which)
         assert self.gate.finish(ticket, Answered(), now=self.now) == []
-        assert self.gate.abandon(ticket, now=self.now) == []
+        assert self.gate.finish(ticket, Answered(client_gone=True), now=self.now) == []
 
     @rule(key=KEYS)
     def end(self, key: str) -> None:

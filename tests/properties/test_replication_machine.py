@@ -230,7 +230,7 @@ class ReplicationMachine(RuleBasedStateMachine):
 
     def _finish(self, name: str, ticket: Ticket, *, gone: bool) -> None:
         answered = Answered(prompt_tokens=100, completion_tokens=10, client_gone=gone)
-        self._say(name, self.replicas[name].finish(ticket, answered))
+        self._say(name, self.replicas[name].finish(ticket, answered, now=self.now))
 
     def _give_up(self, name: str, ticket: Ticket, outcome: Outcome = Outcome.CLIENT_GONE) -> None:
         self._say(name, self.replicas[name].refuse(ticket, outcome, now=self.now))

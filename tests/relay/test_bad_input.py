@@ -266,7 +266,7 @@ async def test_a_trailer_of_a_request_is_no_header(pair: Pair) -> None:
     assert (await call(gateway.url, sent)).status == 200
     assert engine.seen[0].body == b"{}"
     assert not engine.seen[0].values(b"x-session-id")
-    assert all(gate.sessions.get("forged") is None for gate in gateway.app.store.gates.values())
+    assert all(gate.sessions.get("forged") is None for gate in gateway.app.coordinator.fleet.gates.values())
 
 
 @pytest.mark.parametrize("piece", [b"X-Endless: ", b"v" * 100_000, b"X-Short: v\r\n" * 9000])

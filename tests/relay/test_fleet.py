@@ -32,7 +32,7 @@ async def test_new_sessions_avoid_an_engine_that_is_down_and_its_sessions_move()
         moving = sessions(one)[0]
         await one.stop()
         # The scrapes notice, without any request lost.
-        await gateway.until(lambda: one.url in gateway.app.store.down)
+        await gateway.until(lambda: one.url in gateway.app.coordinator.fleet.down)
         statuses = [(await gateway.chat(session)).status_code for session in (moving, "c", "d")]
         assert statuses == [200] * 3
         assert sessions(two)[-3:] == [moving, "c", "d"]
@@ -43,10 +43,10 @@ async def test_an_engine_that_returns_is_used_again() -> None:
     async with scripted_engine() as one, scripted_engine() as two, running_gateway(one.url, two.url) as gateway:
         port = port_of(one)
         await one.stop()
-        await gateway.until(lambda: one.url in gateway.app.store.down)
+        await gateway.until(lambda: one.url in gateway.app.coordinator.fleet.down)
         await gateway.chat("a")
         await one.start(port)
-        await gateway.until(lambda: one.url not in gateway.app.store.down)
+        await gateway.until(lambda: one.url not in gateway.app.coordinator.fleet.down)
         await gateway.chat("b")
         assert sessions(one) == ["b"]
 
@@ -124,7 +124,7 @@ async def test_a_call_that_goes_on_from_a_response_belongs_to_its_session() -> N
     async with scripted_engine(script=script) as engine, running_gateway(engine.url) as gateway:
 
         def known() -> list[str]:
-            return [session.key for session in gateway.app.store.gates[engine.url].sessions]
+            return [session.key for session in gateway.app.coordinator.fleet.gates[engine.url].sessions]
 
         first = await _respond(gateway, prompt_cache_key="keyed")
         await _respond(gateway, previous_response_id=first)
@@ -139,7 +139,7 @@ async def test_a_call_that_goes_on_from_a_response_belongs_to_its_session() -> N
 async def test_a_request_that_makes_no_tokens_avoids_an_engine_that_is_down() -> None:
     async with scripted_engine() as one, scripted_engine() as two, running_gateway(one.url, two.url) as gateway:
         await one.stop()
-        await gateway.until(lambda: one.url in gateway.app.store.down)
+        await gateway.until(lambda: one.url in gateway.app.coordinator.fleet.down)
         assert (await gateway.client.post("/v1/embeddings", json={})).json() == answer()
         assert len(two.received) == 1
 

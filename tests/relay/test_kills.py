@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from concur_proxy.coordination.local import LocalCoordinator
 from tests.http.running_gateway import RunningGateway, running_gateway
 from tests.http.scripted_engine import Exchange, ScriptedEngine, answer, answer_at_once, scripted_engine
 from tests.http.staged_answer import COMPLETE, PHASES, StagedAnswer
@@ -36,7 +37,8 @@ async def assert_nothing_leaked(gateway: RunningGateway, engine: ScriptedEngine)
     engine.script = answer_at_once
     assert (await gateway.chat("next")).json() == answer()
     await gateway.settled()
-    assert gateway.app._admitter.parked == 0
+    assert isinstance(gateway.app.coordinator, LocalCoordinator)
+    assert len(gateway.app.coordinator.waits) == 0
 
 
 @streamed_and_not

@@ -77,7 +77,7 @@ async def test_the_list_of_models_is_that_of_all_engines() -> None:
         for engine in (one, two):
             assert engine.received[-1].header("authorization") == "Bearer k"
         await two.stop()
-        await gateway.until(lambda: two.url in gateway.app.store.down)
+        await gateway.until(lambda: two.url in gateway.app.coordinator.fleet.down)
         response = await gateway.client.get("/v1/models")
         assert response.json() == model_list("base", "lora"), "one engine's own answer, as it is"
 
@@ -120,7 +120,7 @@ async def test_a_list_is_read_anew_when_its_engine_is_back() -> None:
         await known(gateway, one, two)
         port = int(two.url.rpartition(":")[2])
         await two.stop()
-        await gateway.until(lambda: two.url in gateway.app.store.down)
+        await gateway.until(lambda: two.url in gateway.app.coordinator.fleet.down)
         two.models = ["new"]
         await two.start(port)
         await known(gateway, two)

@@ -17,6 +17,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from concur_proxy.admission.changes import Resize
 from tests.http.running_gateway import RunningGateway, running_gateway
 from tests.http.scripted_engine import (
     Exchange,
@@ -178,7 +179,7 @@ async def test_12_requests_without_a_key_are_sessions_of_their_own() -> None:
         assert [response.status_code for response in await asyncio.gather(*asking)] == [200] * 3
         assert engine.most_in_flight == 1
         assert await gateway.metric("concur_unkeyed_requests_total") == 3
-        assert len(gateway.app.store.gates[engine.url].sessions) == 0
+        assert len(gateway.app.coordinator.fleet.gates[engine.url].sessions) == 0
 
 
 async def test_13_the_client_s_headers_reach_the_engine() -> None:
@@ -306,7 +307,7 @@ async def test_20_and_21_under_flapping_windows_no_turn_fails_and_every_session_
             window = 1.0
             while flapping:
                 for engine in (one, two):
-                    gateway.app.store.resize(engine.url, window)
+                    gateway.app.coordinator.apply(Resize(engine=engine.url, window=window))
                 window = window % 4 + 1
                 await asyncio.sleep(0.001)
 
@@ -398,5 +399,5 @@ async def test_25_what_is_known_of_silent_sessions_is_forgotten() -> None:
         for number in range(10):
             await gateway.chat(f"s{number}")
         # One timer ends them all: nobody needs to come back.
-        await gateway.until(lambda: len(gateway.app.store.gates[engine.url].sessions) == 0)
+        await gateway.until(lambda: len(gateway.app.coordinator.fleet.gates[engine.url].sessions) == 0)
         assert await gateway.metric("concur_ended_sessions_total", reason="idle") == 10

@@ -4,7 +4,7 @@ import logging
 import httpx
 import pytest
 
-from concur_proxy.coordination.admitter import Admitter
+from concur_proxy.coordination.local import LocalCoordinator
 from concur_proxy.upstream.client import UpstreamResponse
 from tests.http.running_gateway import running_gateway
 from tests.http.scripted_engine import answer, answer_at_once, scripted_engine
@@ -77,8 +77,8 @@ async def test_a_failure_before_admission_holds_no_place(monkeypatch: pytest.Mon
 
     async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
         with monkeypatch.context() as patch:
-            patch.setattr(Admitter, "wait", fail)
-            patch.setattr(gateway.app.store.gates[engine.url], "_reason_to_admit", lambda _: None)
+            patch.setattr(LocalCoordinator, "wait", fail)
+            patch.setattr(gateway.app.coordinator.fleet.gates[engine.url], "_reason_to_admit", lambda _: None)
             assert (await gateway.chat("a")).status_code == 500
         await gateway.settled()
         assert (await gateway.chat("a")).status_code == 200

@@ -146,7 +146,7 @@ async def test_an_engine_that_keeps_failing_loses_its_sessions_until_it_answers_
         ready = (await gateway.client.get("/readyz")).json()
         assert [engine["circuit"] for engine in ready["engines"]] == ["open", "closed"]
         one.script = answer_at_once
-        await gateway.until(lambda: one.url not in gateway.app.store.down)
+        await gateway.until(lambda: one.url not in gateway.app.coordinator.fleet.down)
         assert (await gateway.chat("new")).status_code == 200
         assert sessions(one)[-1] == "new"
         ready = (await gateway.client.get("/readyz")).json()
@@ -159,11 +159,11 @@ async def test_an_engine_that_calls_itself_unhealthy_gets_no_new_sessions() -> N
         scripted_engine() as two,
         running_gateway(one.url, two.url, health_interval_s=0.02) as gateway,
     ):
-        await gateway.until(lambda: one.url in gateway.app.store.down)
+        await gateway.until(lambda: one.url in gateway.app.coordinator.fleet.down)
         assert (await gateway.chat("s")).status_code == 200
         assert sessions(two) == ["s"]
         one.health = "200 OK"
-        await gateway.until(lambda: one.url not in gateway.app.store.down)
+        await gateway.until(lambda: one.url not in gateway.app.coordinator.fleet.down)
 
 
 async def test_an_engine_that_falls_silent_is_left() -> None:
@@ -177,6 +177,6 @@ async def test_an_engine_that_falls_silent_is_left() -> None:
     ):
         await gateway.chat("s")
         one.metrics_script = hangs
-        await gateway.until(lambda: one.url in gateway.app.store.down)
+        await gateway.until(lambda: one.url in gateway.app.coordinator.fleet.down)
         assert (await gateway.chat("s")).status_code == 200
         assert sessions(two) == ["s"]

@@ -95,7 +95,9 @@ async def test_openai_waits_as_told_after_a_429_and_then_gets_its_answer() -> No
                 model="m", messages=[CHAT], extra_headers={"x-stainless-read-timeout": "0.1"}
             )
         )
-        await gateway.until(lambda: gateway.app.store.gates[engine.url].counters["refuse", "hold_timeout"] == 1)
+        await gateway.until(
+            lambda: gateway.app.coordinator.fleet.gates[engine.url].counters["refuse", "hold_timeout"] == 1
+        )
         engine.script = answer_at_once
         staged.go_on.set()
         await busy
@@ -215,5 +217,5 @@ async def test_sessions_are_named_by_the_sdks_own_means() -> None:
         )
         await client.chat.completions.create(model="m", messages=[CHAT], prompt_cache_key="field")
         await client.chat.completions.create(model="m", messages=[CHAT], extra_body={"program_id": "extra"})
-        keys = [session.key for session in gateway.app.store.gates[engine.url].sessions]
+        keys = [session.key for session in gateway.app.coordinator.fleet.gates[engine.url].sessions]
         assert keys == ["header", "field", "extra"]

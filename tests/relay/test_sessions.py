@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from concur_proxy.admission.changes import Resize
 from concur_proxy.settings.gateway import GatewaySettings
 from tests.http.running_gateway import RunningGateway, running_gateway
 from tests.http.scripted_engine import Exchange, Hold, answer, answer_at_once, scripted_engine, sessions
@@ -17,7 +18,7 @@ ONE_LENT_PLACE = {**ONE_PLACE, "idle_lease": 0}
 def known(gateway: RunningGateway, number: int = 0) -> list[str]:
     """The keys of the sessions known, oldest first."""
     engine = gateway.app.monitors[number].engine
-    return [session.key for session in gateway.app.store.gates[engine].sessions]
+    return [session.key for session in gateway.app.coordinator.fleet.gates[engine].sessions]
 
 
 async def post(gateway: RunningGateway, body: dict[str, Any], **headers: str) -> int:
@@ -164,9 +165,9 @@ async def test_sessions_that_resume_come_before_new_ones() -> None:
         busy = asyncio.create_task(gateway.chat("busy"))
         await gateway.until(lambda: engine.in_flight == 1)
         engine.script = answer_at_once
-        gateway.app.store.resize(engine.url, 2.0)
+        gateway.app.coordinator.apply(Resize(engine=engine.url, window=2.0))
         await gateway.chat("old")
-        gateway.app.store.resize(engine.url, 1.0)
+        gateway.app.coordinator.apply(Resize(engine=engine.url, window=1.0))
         assert gateway.snapshot().paused == 1
         new = asyncio.create_task(gateway.chat("new"))
         await gateway.until(lambda: gateway.snapshot().held == 1)

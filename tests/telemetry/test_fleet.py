@@ -8,12 +8,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.changes import Drain, EndSession, Reachable, Resize
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.governor import GovernorOptions, WindowGovernor
 from concur_proxy.control.law import DecisionKind
 from concur_proxy.control.laws import aimd
-from concur_proxy.coordination.backends.memory import MemoryStore
+from concur_proxy.coordination.local import LocalCoordinator
 from concur_proxy.engines.rates import IntervalRates
 from concur_proxy.engines.sample import EngineSample
 from concur_proxy.monitoring.monitor import EngineMonitor
@@ -29,11 +30,11 @@ class Scene:
 
     def __init__(self) -> None:
         self.now = 100.0
-        self.store = MemoryStore(make_fleet(engines=ENGINES, window=2.0), lambda: self.now)
+        self.coordinator = LocalCoordinator(make_fleet(engines=ENGINES, window=2.0), lambda: self.now)
         self.monitors = [
             EngineMonitor(
                 engine=engine,
-                store=self.store,
+                coordinator=self.coordinator,
                 governor=WindowGovernor(
                     law=aimd.build({"initial": 2.0}), options=GovernorOptions(fallback_window=64.0), now=self.now
                 ),
@@ -42,11 +43,11 @@ class Scene:
             for engine in ENGINES
         ]
         self.registry = CollectorRegistry()
-        self.registry.register(FleetCollector(self.store, self.monitors))
+        self.registry.register(FleetCollector(self.coordinator, self.monitors))
 
     def arrive(self, key: str | None) -> Ticket:
         """A request of 400 bytes."""
-        return self.store.arrive(Arrival(key=key, body_bytes=400, hold_s=60))
+        return self.coordinator.arrive(Arrival(key=key, body_bytes=400, hold_s=60))
 
     def samples(self) -> Iterator[Sample]:
         """Everything, as a Prometheus server would read it."""
@@ -67,7 +68,7 @@ def scene() -> Scene:
 
 
 async def test_sessions_requests_and_the_window_follow_the_gate(scene: Scene) -> None:
-    scene.store.mark_down(ENGINES[1])
+    scene.coordinator.apply(Reachable(engine=ENGINES[1], is_up=False))
     assert scene.value("concur_window_sessions") == 2
     first = scene.arrive("s")
     scene.arrive("s")
@@ -80,30 +81,30 @@ async def test_sessions_requests_and_the_window_follow_the_gate(scene: Scene) ->
     assert scene.value("concur_held_requests") == 1
     assert scene.value("concur_waiting_sessions") == 1
     assert scene.value("concur_in_flight_requests", engine=ENGINES[1]) == 0
-    snapshot = scene.store.gates[ENGINES[0]].snapshot()
+    snapshot = scene.coordinator.fleet.gates[ENGINES[0]].snapshot()
     assert scene.value("concur_footprint_tokens") == snapshot.footprint_tokens > 0
     assert scene.value("concur_lease_seconds") == 5
-    scene.store.abandon(held)
-    scene.store.finish(first, Answered(prompt_tokens=50, completion_tokens=5))
+    scene.coordinator.finish(held, Answered())
+    scene.coordinator.finish(first, Answered(prompt_tokens=50, completion_tokens=5))
     assert scene.value("concur_in_flight_requests") == 2
     assert scene.value("concur_held_requests") == 0
 
 
 async def test_events_are_counted_by_reason(scene: Scene) -> None:
-    scene.store.mark_down(ENGINES[1])
+    scene.coordinator.apply(Reachable(engine=ENGINES[1], is_up=False))
     first = scene.arrive("s")
     scene.arrive("t")
     gone, late = scene.arrive("u"), scene.arrive("v")
-    scene.store.abandon(gone)
-    scene.store.finish(first, Answered(prompt_tokens=50, completion_tokens=5, client_gone=True))
+    scene.coordinator.finish(gone, Answered())
+    scene.coordinator.finish(first, Answered(prompt_tokens=50, completion_tokens=5, client_gone=True))
     assert late.outcome is Outcome.ADMITTED
     scene.arrive("w")
     back = scene.arrive("s")
-    scene.store.resize(ENGINES[0], 3.0)
+    scene.coordinator.apply(Resize(engine=ENGINES[0], window=3.0))
     assert back.outcome is Outcome.ADMITTED
     scene.now += 61
-    scene.store.expire()
-    scene.store.drain()
+    scene.coordinator.expire()
+    scene.coordinator.apply(Drain())
     scene.arrive("x")
     assert scene.value("concur_admissions_total", reason="window") == 3
     assert scene.value("concur_resumes_total", reason="window") == 1
@@ -115,16 +116,16 @@ async def test_events_are_counted_by_reason(scene: Scene) -> None:
 
 
 async def test_the_ends_of_sessions_are_counted_by_reason(scene: Scene) -> None:
-    scene.store.mark_down(ENGINES[1])
+    scene.coordinator.apply(Reachable(engine=ENGINES[1], is_up=False))
     once = scene.arrive(None)
-    scene.store.finish(once, Answered(prompt_tokens=1, completion_tokens=1))
+    scene.coordinator.finish(once, Answered(prompt_tokens=1, completion_tokens=1))
     said = scene.arrive("s")
-    scene.store.finish(said, Answered(prompt_tokens=1, completion_tokens=1))
-    scene.store.end("s")
+    scene.coordinator.finish(said, Answered(prompt_tokens=1, completion_tokens=1))
+    scene.coordinator.apply(EndSession(key="s"))
     silent = scene.arrive("t")
-    scene.store.finish(silent, Answered(prompt_tokens=1, completion_tokens=1))
+    scene.coordinator.finish(silent, Answered(prompt_tokens=1, completion_tokens=1))
     scene.now += 101
-    scene.store.expire()
+    scene.coordinator.expire()
     reasons = ("answered", "said", "idle")
     assert [scene.value("concur_ended_sessions_total", reason=reason) for reason in reasons] == [1, 1, 1]
 
@@ -139,7 +140,7 @@ def test_every_counter_is_there_before_its_first_event(scene: Scene) -> None:
 
 
 def test_a_reason_that_the_table_does_not_know_is_exported_all_the_same(scene: Scene) -> None:
-    scene.store.gates[ENGINES[0]].counters["pause", "eclipse"] = 3
+    scene.coordinator.fleet.gates[ENGINES[0]].counters["pause", "eclipse"] = 3
     assert scene.value("concur_pauses_total", reason="eclipse") == 3
 
 
@@ -201,7 +202,7 @@ def test_silence_shows_in_age_staleness_failures_and_the_window(scene: Scene) ->
 
 
 def test_an_infinite_window_can_be_exported(scene: Scene) -> None:
-    scene.store.resize(ENGINES[0], float("inf"))
+    scene.coordinator.apply(Resize(engine=ENGINES[0], window=float("inf")))
     assert scene.value("concur_window_sessions") == float("inf")
 
 

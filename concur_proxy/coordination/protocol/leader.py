@@ -3,19 +3,17 @@
 from collections.abc import Collection, Iterable
 
 from concur_proxy.admission.arrival import Answered
+from concur_proxy.admission.changes import EndSession, Reachable
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.coordination.protocol.messages import (
-    Abandon,
     Arrive,
     Claim,
     Decided,
-    End,
     Finish,
     Held,
     Join,
-    Reach,
     Rejoin,
     ToLeader,
     ToReplica,
@@ -63,12 +61,11 @@ class Leader:
                 post = self._arrive(replica, message.claim, now)
             case Finish():
                 post = self._finish(replica, message, now)
-            case Abandon():
-                post = self._abandon(replica, message.number, now)
-            case End():
-                post = self.post(self.fleet.end(message.key, now=now), now=now)
-            case Reach():
-                post = self._reach(message, now)
+            case EndSession():
+                post = self.post(self.fleet.apply(message, now=now), now=now)
+            case Reachable():
+                decided = self.fleet.apply(message, now=now) + self.fleet.expire(now=now)
+                post = self.post(decided, now=now)
         return post
 
     def open(self, *, now: float) -> Post:
@@ -112,11 +109,6 @@ class Leader:
             post.append((replica, self._decision(ticket, replica, number, now)))
         return post
 
-    def _reach(self, message: Reach, now: float) -> Post:
-        if message.engine in self.fleet.gates:
-            (self.fleet.mark_up if message.is_up else self.fleet.mark_down)(message.engine)
-        return self.post(self.fleet.expire(now=now), now=now)
-
     def _arrive(self, replica: str, claim: Claim, now: float) -> Post:
         if self._expected and now < self._open_at:
             self._early.append((replica, claim, now))
@@ -141,21 +133,13 @@ class Leader:
         return post
 
     def _finish(self, replica: str, message: Finish, now: float) -> Post:
+        if self._early:
+            self._early = [item for item in self._early if (item[0], item[1].number) != (replica, message.number)]
         ticket = self._tickets[replica].get(message.number)
         if ticket is None:
             return []
         self._forget(ticket)
-        if ticket.is_held:  # released by a decider before this one
-            return self.post(self.fleet.abandon(ticket, now=now), now=now)
         return self.post(self.fleet.finish(ticket, message.answered, now=now), now=now)
-
-    def _abandon(self, replica: str, number: int, now: float) -> Post:
-        self._early = [item for item in self._early if (item[0], item[1].number) != (replica, number)]
-        ticket = self._tickets[replica].get(number)
-        if ticket is None:
-            return []
-        self._forget(ticket)
-        return self.post(self.fleet.abandon(ticket, now=now), now=now)
 
     def _join(self, replica: str, message: Join, now: float) -> Post:
         self._expected.discard(replica)
@@ -191,7 +175,7 @@ class Leader:
 
     def _drop(self, ticket: Ticket, now: float) -> list[Ticket]:
         self._owners.pop(ticket, None)
-        return self.fleet.abandon(ticket, now=now) if ticket.is_held else self.fleet.finish(ticket, Answered(), now=now)
+        return self.fleet.finish(ticket, Answered(), now=now)
 
     def _decision(self, ticket: Ticket, replica: str, number: int, now: float) -> Decided:
         position, wait_s = (1, 0.0)

@@ -3,9 +3,10 @@
 import msgspec
 
 from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.changes import EndSession, EngineChange, Reachable
 from concur_proxy.admission.record import SessionRecord
 from concur_proxy.control.law import Budget
-from concur_proxy.coordination.protocol.by_hand import ByHand
+from concur_proxy.coordination.protocol.manual import ManualSettings
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=True):
@@ -41,35 +42,14 @@ class Arrive(Message, frozen=True, kw_only=True):
 
 
 class Finish(Message, frozen=True, kw_only=True):
-    """A released request is over, well or badly."""
+    """A request is over, well or badly, whether it was waiting or in flight."""
 
     number: int
     answered: Answered
 
 
-class Abandon(Message, frozen=True, kw_only=True):
-    """A held request's client has gone."""
-
-    number: int
-
-
-class End(Message, frozen=True, kw_only=True):
-    """A session is over."""
-
-    key: str
-
-
-class Reach(Message, frozen=True, kw_only=True):
-    """A replica could reach an engine, or could not."""
-
-    engine: str
-    is_up: bool
-
-
-class Overload(Message, frozen=True, kw_only=True):
-    """An engine refused a request for want of room."""
-
-    engine: str
+class Overloaded(EngineChange, frozen=True, kw_only=True):
+    """The engine refused a request because it is overloaded. The gateway that moves its window must hear of it."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -129,8 +109,8 @@ class Decided(Message, frozen=True, kw_only=True):
     rank: int
     position: int
     wait_s: float
-    found: str = "queued"
-    """A `SessionState`'s value: where the session stood when the request came. A leader of before does not tell."""
+    found: str
+    """A `SessionState`'s value: where the session stood when the request came."""
 
 
 class Rejoin(Message, frozen=True, kw_only=True):
@@ -145,8 +125,8 @@ class EngineStanding(msgspec.Struct, frozen=True, kw_only=True, array_like=True)
     budget: Budget | None
     is_up: bool
     models: tuple[str, ...] | None
-    lease_s: float | None = None
-    """What its idle sessions' places are kept for; None: not told."""
+    lease_s: float
+    """How long an idle session keeps its place while others wait."""
 
 
 class Standing(Message, frozen=True, kw_only=True):
@@ -156,11 +136,11 @@ class Standing(Message, frozen=True, kw_only=True):
     replicas: int
     laws: dict[str, dict[str, float]]
     """What each engine's control law has learnt."""
-    by_hand: ByHand | None = None
-    """What people have set; None: of a leader of before, which is not to be asked anything either."""
+    manual: ManualSettings
+    """What operators have set."""
 
 
-ToLeader = Join | Arrive | Finish | Abandon | End | Reach | Overload | Ask
+ToLeader = Join | Arrive | Finish | EndSession | Reachable | Overloaded | Ask
 ToReplica = Held | Decided | Rejoin | Standing | Told
 
 

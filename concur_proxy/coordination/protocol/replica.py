@@ -10,7 +10,7 @@ from concur_proxy.admission.holds import Holds
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.coordination.protocol.messages import Abandon, Arrive, Claim, Decided, Finish, Held, Join, ToReplica
+from concur_proxy.coordination.protocol.messages import Arrive, Claim, Decided, Finish, Held, Join, ToReplica
 
 REMEMBERED_SESSIONS = 20_000
 """Sessions whose seniority a replica remembers for a leader that does not know them."""
@@ -67,21 +67,27 @@ class Replica:
         entry = self._in_hand[ticket.number] = _InHand(ticket)
         return ticket, Arrive(claim=_claim(entry, now))
 
-    def finish(self, ticket: Ticket, answered: Answered) -> Finish | None:
-        """A released request is over; None when that has been said."""
+    def finish(self, ticket: Ticket, answered: Answered, *, now: float) -> Finish | None:
+        """A request is over, whether it was waiting or in flight. Returns what the leader must hear, or None if it has
+        heard it.
+        """
+        if ticket.is_held:
+            return self.refuse(ticket, Outcome.CLIENT_GONE, now=now)
         if self._in_hand.pop(ticket.number, None) is None:
             return None
         ticket.finished = True
         return Finish(number=ticket.number, answered=answered)
 
-    def refuse(self, ticket: Ticket, outcome: Outcome, *, now: float) -> Abandon | None:
-        """A held request waits no more, whatever the leader thinks of it; None when it does not wait."""
+    def refuse(self, ticket: Ticket, outcome: Outcome, *, now: float) -> Finish | None:
+        """Stop the wait of a request, whatever the leader decides later. Returns what the leader must hear, or None if
+        the request does not wait.
+        """
         if not ticket.is_held or ticket.number not in self._in_hand:
             return None
         self._holds.remove(ticket)
         ticket.outcome, ticket.decided_at = outcome, now
         self._let_go(ticket)
-        return Abandon(number=ticket.number)
+        return Finish(number=ticket.number, answered=Answered(client_gone=True))
 
     def next_deadline(self) -> float | None:
         """When the first of its holds ends, or None."""

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+from concur_proxy.coordination.coordinator import LeaderSilent
 from concur_proxy.coordination.protocol.messages import Ask, Call, Reply, Told
-from concur_proxy.coordination.store import LeaderSilent
 
 TOLD_S = 2.0
 """The leader answers in milliseconds, or has lost its term by then."""
@@ -19,9 +19,6 @@ class Calls:
     def __init__(self, send: Callable[[Ask], None]) -> None:
         self._send = send
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
-        self._unsent: list[Ask] = []
-        self._is_open = False
-        """Whether the leader takes calls: one of a version before breaks on them."""
         self._last = 0
 
     async def put(self, call: Call, leader: str) -> Reply:
@@ -34,9 +31,7 @@ class Calls:
         number = self._last
         answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
-        self._unsent.append(Ask(number=number, call=call))
-        if self._is_open:
-            self.open()
+        self._send(Ask(number=number, call=call))
         try:
             async with asyncio.timeout(TOLD_S):
                 return await answer
@@ -47,14 +42,6 @@ class Calls:
             ) from None
         finally:
             del self._waiting[number]
-            self._unsent = [ask for ask in self._unsent if ask.number != number]
-
-    def open(self) -> None:
-        """The leader takes calls."""
-        self._is_open = True
-        unsent, self._unsent = self._unsent, []
-        for ask in unsent:
-            self._send(ask)
 
     def told(self, message: Told) -> None:
         """The leader answers one; of one that is given up, nothing."""
@@ -63,9 +50,7 @@ class Calls:
             answer.set_result(message.reply)
 
     def give_up(self) -> None:
-        """Whoever was asked leads no more, or cannot be reached; the next one has to say that it takes calls."""
-        self._is_open = False
-        self._unsent.clear()
+        """The leader that was asked is not the leader any more, or cannot be reached."""
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(

@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 from redis.asyncio import Redis
 
+from concur_proxy.admission.changes import Change
 from concur_proxy.admission.record import SessionRecord
 from concur_proxy.coordination.protocol.messages import (
     Batch,
@@ -66,7 +67,7 @@ class Term:
 class _Outbox:
     """What is to be sent in one direction."""
 
-    messages: deque[Message] = field(default_factory=deque)
+    messages: deque[Message | Change] = field(default_factory=deque)
     sent: int = 0
 
 
@@ -122,7 +123,7 @@ class RedisLink:
 
     # -- messages
 
-    def send(self, message: Message, to: str | None = None) -> None:
+    def send(self, message: Message | Change, to: str | None = None) -> None:
         """Send to the leader, or as the leader to a replica, soon."""
         if self._term:
             stream = f"in:{self._term}" if to is None else f"out:{self._term}:{to}"

@@ -3,19 +3,19 @@
 import logging
 from collections.abc import Callable, Sequence
 
+from concur_proxy.admission.changes import Change, Reachable, Resize, Serve
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.record import SessionRecord
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
-from concur_proxy.coordination.protocol.by_hand import ByHand
+from concur_proxy.coordination.coordinator import CoordinatorParts, Listener, Role, Status
 from concur_proxy.coordination.protocol.leader import Leader, Post
+from concur_proxy.coordination.protocol.manual import ManualSettings
 from concur_proxy.coordination.protocol.messages import EngineStanding, Rejoin, Standing, Told, ToLeader, ToReplica
 from concur_proxy.coordination.protocol.replica import Replica
 from concur_proxy.coordination.redis.calls import Calls
 from concur_proxy.coordination.redis.link import RedisLink, Term
-from concur_proxy.coordination.role import Role
-from concur_proxy.coordination.store import OnDecided, OnRole, StoreParts
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Member:
     which decides for all, or in a share of the windows for this process alone.
     """
 
-    def __init__(self, parts: StoreParts, link: RedisLink) -> None:
+    def __init__(self, parts: CoordinatorParts, link: RedisLink) -> None:
         self.parts = parts
         self.link = link
         self.replica = Replica()
@@ -40,11 +40,11 @@ class Member:
         """How the fleet stood when that was last heard."""
         self.changes: set[str] = set()
         """Keys of the sessions that the next leader has to be told of, while this process leads."""
-        self.tell: OnDecided = lambda _: None
-        self.on_role: OnRole = lambda *_: None
-        self.by_hand = ByHand()
-        """What people have set, as last heard."""
-        self.on_by_hand: Callable[[ByHand], None] = lambda _: None
+        self.tell: Callable[[list[Ticket]], None] = lambda _: None
+        """Hears of every request of this process that was decided, once, and with nothing after other events."""
+        self.listener = Listener()
+        self.manual = ManualSettings()
+        """What operators have set, as last heard."""
         self.calls = Calls(link.send)
         self.leader = Leader(parts.make_fleet(0))
         self._join()
@@ -63,6 +63,16 @@ class Member:
     def reads_engines(self) -> bool:
         """Whether this process moves the windows: as the leader, or where it is alone and never heard of any."""
         return self.role is Role.LEADING or (self.role is Role.ALONE and self.standing is None)
+
+    @property
+    def status(self) -> Status:
+        """Who decides, as last heard."""
+        return Status(
+            role=self.role,
+            leader=self.leader_name if self.role is Role.FOLLOWING else "",
+            replicas=1 if self.standing is None else self.standing.replicas,
+            leads=self.reads_engines,
+        )
 
     # -- messages
 
@@ -129,7 +139,7 @@ class Member:
         """
         logger.info("leading in term %s, with %d sessions", term.name, len(records))
         now = self.now
-        self._take_by_hand(self._newest_by_hand(term, standing))
+        self._take_manual(self._newest_manual(term, standing))
         fleet = self.parts.make_fleet(term.number * RANKS_PER_TERM)
         for record in sorted(records, key=lambda record: -record.idle_s):
             fleet.restore(record, now=now)
@@ -158,7 +168,7 @@ class Member:
         self.link.enter(term, leads=role is Role.LEADING)
         if self.standing is not None:
             self._take(self.standing)
-        self.on_role(self.reads_engines, {} if self.standing is None else self.standing.laws)
+        self.listener.on_role(self.reads_engines, {} if self.standing is None else self.standing.laws)
         self._join()
 
     def _join(self) -> None:
@@ -166,23 +176,23 @@ class Member:
 
     # -- what people have set
 
-    def set_by_hand(self, by_hand: ByHand) -> None:
+    def set_manual(self, manual: ManualSettings) -> None:
         """They have, here. The others hear of it before anything that is decided thereby."""
-        self.by_hand = by_hand
+        self.manual = manual
         if self.role is Role.LEADING:
             self.publish()
-        self.on_by_hand(by_hand)
+        self.listener.on_manual(manual)
 
-    def _take_by_hand(self, by_hand: ByHand) -> None:
-        self.by_hand = by_hand
-        self.on_by_hand(by_hand)
+    def _take_manual(self, manual: ManualSettings) -> None:
+        self.manual = manual
+        self.listener.on_manual(manual)
 
-    def _newest_by_hand(self, term: Term, standing: Standing | None) -> ByHand:
+    def _newest_manual(self, term: Term, standing: Standing | None) -> ManualSettings:
         """What holds when this replica begins to lead: what was written down, unless it knows of something later."""
-        if standing is None or standing.by_hand is None or standing.by_hand.revision <= self.by_hand.revision:
-            return self.by_hand
+        if standing is None or standing.manual.revision <= self.manual.revision:
+            return self.manual
         is_new = self.standing is None and term.replicas <= {self.link.me}  # nobody is left who has known it
-        return self.by_hand if is_new else standing.by_hand
+        return self.manual if is_new else standing.manual
 
     # -- engines
 
@@ -206,14 +216,12 @@ class Member:
                 lease_s=snapshot.lease_s,
             )
         replicas = max(1, len(self.leader.replicas))
-        return Standing(engines=engines, replicas=replicas, laws=self.parts.law_states(), by_hand=self.by_hand)
+        return Standing(engines=engines, replicas=replicas, laws=self.parts.law_states(), manual=self.manual)
 
     def _learn(self, standing: Standing) -> None:
         self.standing = standing
         if self.role is Role.FOLLOWING:
-            if standing.by_hand is not None:
-                self._take_by_hand(standing.by_hand)
-                self.calls.open()
+            self._take_manual(standing.manual)
             self._take(standing)
 
     def _take(self, standing: Standing) -> None:
@@ -222,12 +230,14 @@ class Member:
         for engine, known in standing.engines.items():
             if engine not in self.fleet.gates:
                 continue
-            self.fleet.serve(engine, known.models)
-            (self.fleet.mark_up if known.is_up else self.fleet.mark_down)(engine)
-            if known.lease_s is not None:
-                self.fleet.gates[engine].begin_with_lease(known.lease_s)
+            self._apply(Serve(engine=engine, models=known.models))
+            self._apply(Reachable(engine=engine, is_up=known.is_up))
+            self.fleet.gates[engine].begin_with_lease(known.lease_s)
             window = float("inf") if known.window is None else max(1.0, known.window * share)
             budget = known.budget
             if budget is not None:
                 budget = Budget(tokens=budget.tokens * share, reserve_turns=budget.reserve_turns)
-            self.fleet.resize(engine, window, budget=budget, now=self.now)
+            self._apply(Resize(engine=engine, window=window, budget=budget))
+
+    def _apply(self, change: Change) -> None:
+        self.fleet.apply(change, now=self.now)  # nothing waits in a fleet that is new or follows

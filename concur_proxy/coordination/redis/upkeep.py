@@ -10,12 +10,12 @@ from typing import get_args
 import msgspec
 from redis.exceptions import RedisError
 
+from concur_proxy.coordination.coordinator import Role
 from concur_proxy.coordination.protocol.messages import (
     Ask,
     Batch,
     Join,
-    Overload,
-    Reply,
+    Overloaded,
     Standing,
     Told,
     ToLeader,
@@ -24,8 +24,6 @@ from concur_proxy.coordination.protocol.messages import (
 from concur_proxy.coordination.redis.calls import fit
 from concur_proxy.coordination.redis.link import LEASE_S, Gap, Term
 from concur_proxy.coordination.redis.member import Member
-from concur_proxy.coordination.role import Role
-from concur_proxy.coordination.store import OnCall
 
 logger = logging.getLogger(__name__)
 
@@ -49,9 +47,6 @@ class Upkeep:
     """Keeps a member in touch with the others, or notices that it is not."""
 
     def __init__(self, member: Member) -> None:
-        self.on_overload: Callable[[str], None] = lambda _: None
-        self.answer: OnCall = lambda _: Reply(status=404, body=b"{}")
-        """Answers what is asked of this process while it decides."""
         self.is_leaving = False
         """Whether this process shall not lead."""
         self._member = member
@@ -177,10 +172,12 @@ class Upkeep:
             member.hear([message for message in batch.messages if isinstance(message, _TO_REPLICA)])
             return
         for message in batch.messages:
-            if isinstance(message, Overload):
-                self.on_overload(message.engine)
+            if isinstance(message, Overloaded):
+                member.listener.on_overload(message.engine)
             elif isinstance(message, Ask):
-                self._link.send(Told(number=message.number, reply=fit(self.answer(message.call))), batch.sender)
+                self._link.send(
+                    Told(number=message.number, reply=fit(member.listener.on_call(message.call))), batch.sender
+                )
             elif isinstance(message, _TO_LEADER):
                 if isinstance(message, Join):  # it learns of engines that were added before it is sent to one
                     self._link.send(member.stand(), batch.sender)

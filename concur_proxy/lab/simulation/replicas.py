@@ -5,12 +5,13 @@ from functools import partial
 from random import Random
 
 from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.changes import EndSession
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 from concur_proxy.coordination.protocol.leader import Leader, Post
-from concur_proxy.coordination.protocol.messages import End, ToLeader, ToReplica
+from concur_proxy.coordination.protocol.messages import ToLeader, ToReplica
 from concur_proxy.coordination.protocol.replica import Replica
 from concur_proxy.lab.simulation.timeline import Timeline
 
@@ -57,7 +58,7 @@ class SimulatedReplicas:
     def finish(self, ticket: Ticket, answered: Answered, *, now: float) -> list[Ticket]:  # noqa: ARG002 - the leader's
         """A released request is over, see `Fleet.finish`."""
         name = self._homes.pop(ticket)
-        message = self._replicas[name].finish(ticket, answered)
+        message = self._replicas[name].finish(ticket, answered, now=self._timeline.now)
         if message is not None:
             self._say(name, message)
         return []
@@ -66,7 +67,7 @@ class SimulatedReplicas:
         """The session is over, see `Fleet.end`."""
         name = self._random.choice(self._names)
         self._replicas[name].forget(key)
-        self._say(name, End(key=key))
+        self._say(name, EndSession(key=key))
         return []
 
     def resize(self, engine: str, window: float, *, now: float, budget: Budget | None = None) -> list[Ticket]:

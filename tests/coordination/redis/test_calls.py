@@ -2,10 +2,10 @@ import asyncio
 
 import pytest
 
+from concur_proxy.coordination.coordinator import LeaderSilent
 from concur_proxy.coordination.protocol.messages import Ask, Call, Reply, Told
 from concur_proxy.coordination.redis import calls
 from concur_proxy.coordination.redis.calls import MOST_AT_ONCE, MOST_BYTES, Calls, fit
-from concur_proxy.coordination.store import LeaderSilent
 
 CALL = Call(method="GET", path="/concur/v1/state")
 DONE = Reply(status=200, body=b"{}")
@@ -14,7 +14,6 @@ DONE = Reply(status=200, body=b"{}")
 async def test_each_call_gets_its_own_answer_and_a_late_one_is_nobodys() -> None:
     sent: list[Ask] = []
     waiting = Calls(sent.append)
-    waiting.open()
     first, second = [asyncio.create_task(waiting.put(CALL, "r")) for _ in range(2)]
     await asyncio.sleep(0)
     waiting.told(Told(number=sent[1].number, reply=DONE))
@@ -25,36 +24,10 @@ async def test_each_call_gets_its_own_answer_and_a_late_one_is_nobodys() -> None
     waiting.told(Told(number=sent[0].number, reply=DONE))
 
 
-async def test_a_leader_is_asked_nothing_before_it_says_that_it_takes_calls() -> None:
-    sent: list[Ask] = []
-    waiting = Calls(sent.append)
-    early = asyncio.create_task(waiting.put(CALL, "r"))
-    await asyncio.sleep(0)
-    assert not sent
-    waiting.open()
-    waiting.told(Told(number=sent[0].number, reply=DONE))
-    assert await early == DONE
-    waiting.give_up()
-    late = asyncio.create_task(waiting.put(CALL, "s"))
-    await asyncio.sleep(0)
-    assert len(sent) == 1
-    late.cancel()
-
-
 async def test_a_silent_leader_is_named_after_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "TOLD_S", 0.01)
     with pytest.raises(LeaderSilent, match="The gateway that leads, r7, has not answered"):
         await Calls(lambda _: None).put(CALL, "r7")
-
-
-async def test_what_was_given_up_is_not_done_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "TOLD_S", 0.01)
-    sent: list[Ask] = []
-    waiting = Calls(sent.append)
-    with pytest.raises(LeaderSilent):
-        await waiting.put(Call(method="DELETE", path="/concur/v1/engines"), "r")
-    waiting.open()
-    assert sent == []
 
 
 async def test_who_leads_no_more_is_not_waited_for_and_not_too_many_wait() -> None:

@@ -13,11 +13,13 @@ import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError
 
-from concur_proxy.coordination.protocol.messages import Abandon
+from concur_proxy.coordination.protocol.messages import Ask, Call
 from concur_proxy.coordination.redis.client import connect
 from concur_proxy.coordination.redis.link import RedisLink
 from tests.benchmarks.process import free_port
 from tests.coordination.redis_server import RedisServer
+
+ASK = Ask(number=7, call=Call(method="GET", path="/"))
 
 
 async def _use(url: str, prefix: str = "t") -> None:
@@ -27,10 +29,10 @@ async def _use(url: str, prefix: str = "t") -> None:
         term = await link.beat(may_lead=True)
         assert (term.leader, term.replicas) == ("r", frozenset({"r"}))
         link.enter(term.name, leads=True)
-        link.send(Abandon(number=7))
+        link.send(ASK)
         await link.flush()
         (batch,) = await link.hear()
-        assert batch.messages == (Abandon(number=7),)
+        assert batch.messages == (ASK,)
         assert await link.keep(term.name, b"standing", {"gone": None})
         assert await link.kept() == (b"standing", [])
         assert not await link.keep("another term", b"x", {})

@@ -8,7 +8,7 @@ from concur_proxy.control.law import Budget
 from concur_proxy.control.options import OptionValue
 
 
-class HandWindow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class ManualWindow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """A window that stays until it is released."""
 
     sessions: float | None
@@ -16,14 +16,14 @@ class HandWindow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     budget: Budget | None
 
 
-class HandLaw(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class ManualLaw(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """A control law in the place of the settings' one."""
 
     name: str
     options: dict[str, OptionValue]
 
 
-class ByHand(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class ManualSettings(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """All of it. Servers are as `--engine` names them, engines by name."""
 
     revision: int = 0
@@ -32,22 +32,22 @@ class ByHand(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Servers that there are, whatever the settings name."""
     removed: tuple[str, ...] = ()
     """Servers that there are not, though the settings or a name's addresses name them."""
-    windows: dict[str, HandWindow] = {}
+    windows: dict[str, ManualWindow] = {}
     """By engine."""
-    laws: dict[str, HandLaw] = {}
+    laws: dict[str, ManualLaw] = {}
     """By engine."""
 
-    def with_server(self, server: str, *, is_named: bool = False) -> "ByHand":
+    def with_server(self, server: str, *, is_named: bool = False) -> "ManualSettings":
         """There is this server. `is_named`: the settings name it, and need only be followed again."""
         added = _without(self.added, [server])
         return self._next(added=added if is_named else (*added, server), removed=_without(self.removed, [server]))
 
-    def without_server(self, server: str, engines: Collection[str], *, is_named: bool) -> "ByHand":
+    def without_server(self, server: str, engines: Collection[str], *, is_named: bool) -> "ManualSettings":
         """There is this server, whose engines these are, no more. `is_named`: the settings name it."""
         left = self.forget([server], engines)
         return msgspec.structs.replace(left, removed=(*left.removed, server)) if is_named else left
 
-    def forget(self, servers: Collection[str], engines: Collection[str]) -> "ByHand":
+    def forget(self, servers: Collection[str], engines: Collection[str]) -> "ManualSettings":
         """Nothing is said of these any more."""
         return self._next(
             added=_without(self.added, servers),
@@ -62,17 +62,17 @@ class ByHand(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
             engines
         )
 
-    def with_window(self, engine: str, window: HandWindow | None) -> "ByHand":
+    def with_window(self, engine: str, window: ManualWindow | None) -> "ManualSettings":
         """This window stays; None: the law moves it."""
         others = {other: kept for other, kept in self.windows.items() if other != engine}
         return self._next(windows=others if window is None else others | {engine: window})
 
-    def with_law(self, engine: str, law: HandLaw | None) -> "ByHand":
+    def with_law(self, engine: str, law: ManualLaw | None) -> "ManualSettings":
         """This law moves the window; None: the settings' one."""
         others = {other: kept for other, kept in self.laws.items() if other != engine}
         return self._next(laws=others if law is None else others | {engine: law})
 
-    def _next(self, **changes: object) -> "ByHand":
+    def _next(self, **changes: object) -> "ManualSettings":
         return msgspec.structs.replace(self, revision=self.revision + 1, **changes)
 
 

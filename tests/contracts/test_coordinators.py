@@ -1,67 +1,70 @@
-"""What holds for every session store: a new file in `stores/backends` is tested by being there.
-
-Only what the interface promises is used. A store may answer later than at once, so these tests wait for what they
-expect, and time is a clock that they move.
+"""What holds for every coordinator. A coordinator may decide later than at once, so these tests wait for what they
+expect. Time is a clock that they move.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from secrets import token_hex
 
 import pytest
 
-from concur_proxy import plugins
 from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.changes import AddEngine, Drain, EndSession, Observe, Reachable, Resize, RetireEngine, Serve
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.coordination.protocol.by_hand import ByHand, HandWindow
+from concur_proxy.coordination.coordinator import CoordinatorParts, Listener
+from concur_proxy.coordination.local import LocalCoordinator
+from concur_proxy.coordination.protocol.manual import ManualSettings, ManualWindow
 from concur_proxy.coordination.protocol.messages import Call, Reply
-from concur_proxy.coordination.store import SessionStore, StoreParts
-from tests.contracts.added_plugin import added_plugin
+from concur_proxy.coordination.redis.coordinator import RedisCoordinator
 from tests.coordination.fleets import make_fleet
 from tests.coordination.redis_server import RedisServer
 
-STORES = plugins.STORES
 ROOM = EngineLoad(running=1, waiting=0, kv_usage=0.0, capacity_tokens=100_000)
 
 
+MAKERS: dict[str, Callable[[CoordinatorParts], LocalCoordinator | RedisCoordinator]] = {
+    "memory": lambda parts: LocalCoordinator(parts.make_fleet(0), parts.clock),
+    "redis": RedisCoordinator,
+}
+"""By the value of the setting `store`."""
+
+
 class Scene:
-    """A store, its clock, and what it has told."""
+    """A coordinator and its clock."""
 
     def __init__(self, name: str, fleet: Fleet, url: str = "") -> None:
         self.now = 1000.0
-        self.store: SessionStore = plugins.load(STORES, name)(
-            StoreParts(make_fleet=lambda _: fleet, clock=lambda: self.now, url=url, prefix=token_hex(4), replica="r")
+        self.coordinator = MAKERS[name](
+            CoordinatorParts(
+                make_fleet=lambda _: fleet, clock=lambda: self.now, url=url, prefix=token_hex(4), replica="r"
+            )
         )
-        self.told: list[Ticket] = []
-        self.store.on_decided(self.told.extend)
 
     def arrive(self, key: str | None, *, hold_s: float = 60.0) -> Ticket:
         """A request of this session."""
-        return self.store.arrive(Arrival(key=key, body_bytes=400, hold_s=hold_s))
+        return self.coordinator.arrive(Arrival(key=key, body_bytes=400, hold_s=hold_s))
 
     def finish(self, ticket: Ticket, *, client_gone: bool = False) -> None:
         """Its answer has ended."""
-        self.store.finish(ticket, Answered(prompt_tokens=100, completion_tokens=10, client_gone=client_gone))
+        self.coordinator.finish(ticket, Answered(prompt_tokens=100, completion_tokens=10, client_gone=client_gone))
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Let the store come to it."""
+        """Let the coordinator come to it."""
         async with asyncio.timeout(5):
             while not condition():
                 await asyncio.sleep(0)
 
     async def decided(self, ticket: Ticket) -> Outcome:
-        """The fate that the ticket comes to."""
-        await self.until(lambda: ticket in self.told)
+        """How the ticket's wait ends."""
+        assert await self.coordinator.wait(ticket, timeout_s=5)
         assert ticket.outcome is not None
         return ticket.outcome
 
 
-@pytest.fixture(params=plugins.available(STORES))
+@pytest.fixture(params=MAKERS)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -75,12 +78,12 @@ async def _open_scene(name: str, redis: RedisServer) -> AsyncIterator[OpenScene]
 
     async def open_scene(fleet: Fleet) -> Scene:
         scenes.append(Scene(name, fleet, redis.url))
-        await scenes[-1].store.start()
+        await scenes[-1].coordinator.start()
         return scenes[-1]
 
     yield open_scene
     for scene in scenes:
-        await scene.store.stop()
+        await scene.coordinator.stop()
 
 
 @pytest.fixture
@@ -88,12 +91,11 @@ async def scene(open_scene: OpenScene) -> Scene:
     return await open_scene(make_fleet(window=1.0, lease_s=5.0))
 
 
-async def test_a_session_is_admitted_under_the_window_and_told_once(scene: Scene) -> None:
+async def test_a_session_is_admitted_under_the_window(scene: Scene) -> None:
     ticket = scene.arrive("s")
     assert await scene.decided(ticket) is Outcome.ADMITTED
     assert ticket.engine == "a"
-    assert scene.told == [ticket]
-    assert scene.store.gates["a"].snapshot().active == 1
+    assert scene.coordinator.fleet.gates["a"].snapshot().active == 1
 
 
 async def test_beyond_the_window_a_session_waits_until_a_place_is_free(scene: Scene) -> None:
@@ -102,13 +104,12 @@ async def test_beyond_the_window_a_session_waits_until_a_place_is_free(scene: Sc
     assert second.is_held
     scene.finish(first, client_gone=True)
     assert await scene.decided(second) is Outcome.ADMITTED
-    assert scene.told == [first, second]
 
 
 async def test_a_session_with_a_place_passes_at_once_with_all_its_requests(scene: Scene) -> None:
     tickets = [scene.arrive("s") for _ in range(3)]
     assert [await scene.decided(ticket) for ticket in tickets] == [Outcome.ADMITTED] * 3
-    snapshot = scene.store.gates["a"].snapshot()
+    snapshot = scene.coordinator.fleet.gates["a"].snapshot()
     assert (snapshot.active, snapshot.in_flight) == (1, 3)
 
 
@@ -123,62 +124,61 @@ async def test_requests_without_a_key_are_sessions_of_their_own(scene: Scene) ->
 
 async def test_an_abandoned_request_gives_its_claim_up(scene: Scene) -> None:
     first, gone, held = [scene.arrive(key) for key in "stu"]
-    scene.store.abandon(gone)
+    scene.coordinator.finish(gone, Answered())
     await scene.until(lambda: gone.outcome is Outcome.CLIENT_GONE)
     scene.finish(first, client_gone=True)
     assert await scene.decided(held) is Outcome.ADMITTED
-    assert gone not in scene.told
 
 
 async def test_finishing_and_abandoning_twice_is_the_same_as_once(scene: Scene) -> None:
     ticket = scene.arrive("s")
     for _ in range(2):
         scene.finish(ticket)
-        scene.store.abandon(ticket)
+        scene.coordinator.finish(ticket, Answered())
     await scene.until(lambda: not ticket.is_in_flight)
-    assert scene.store.gates["a"].snapshot().in_flight == 0
+    assert scene.coordinator.fleet.gates["a"].snapshot().in_flight == 0
 
 
 async def test_the_end_of_a_session_frees_its_place_and_an_unknown_one_is_said_to_be_unknown(scene: Scene) -> None:
     first = scene.arrive("s")
     scene.finish(first)
     held = scene.arrive("t")
-    assert scene.store.end("nobody") is False
-    assert scene.store.end("s") is True
+    assert scene.coordinator.apply(EndSession(key="nobody")) is False
+    assert scene.coordinator.apply(EndSession(key="s")) is True
     assert await scene.decided(held) is Outcome.ADMITTED
-    assert scene.store.end("s") is False
+    assert scene.coordinator.apply(EndSession(key="s")) is False
 
 
 async def test_a_wider_window_admits_at_once(scene: Scene) -> None:
     scene.arrive("s")
     held = [scene.arrive(key) for key in "tuv"]
-    scene.store.resize("a", 3.0)
+    scene.coordinator.apply(Resize(engine="a", window=3.0))
     assert [await scene.decided(ticket) for ticket in held[:2]] == [Outcome.ADMITTED] * 2
     assert held[2].is_held
-    assert scene.store.gates["a"].snapshot().window == 3.0
+    assert scene.coordinator.fleet.gates["a"].snapshot().window == 3.0
 
 
 async def test_room_at_the_engine_admits_beyond_the_window(scene: Scene) -> None:
     scene.arrive("s")
     held = scene.arrive("t")
-    scene.store.observe("a", None)
+    scene.coordinator.apply(Observe(engine="a", load=None))
     assert held.is_held
-    scene.store.observe("a", ROOM)
+    scene.coordinator.apply(Observe(engine="a", load=ROOM))
     assert await scene.decided(held) is Outcome.ADMITTED
 
 
 async def test_time_alone_ends_a_hold_and_only_its_own(scene: Scene) -> None:
     scene.arrive("s")
     short, long = scene.arrive("t", hold_s=10.0), scene.arrive("u", hold_s=20.0)
-    assert scene.store.next_deadline() == 1010.0
+    assert scene.coordinator.next_deadline() == 1010.0
     scene.now = 1009.9
-    scene.store.expire()
+    scene.coordinator.expire()
     assert short.is_held
     scene.now = 1010.0
-    scene.store.expire()
+    scene.coordinator.expire()
     assert await scene.decided(short) is Outcome.HOLD_TIMEOUT
     assert long.is_held
-    assert scene.store.next_deadline() == 1020.0
+    assert scene.coordinator.next_deadline() == 1020.0
 
 
 async def test_time_alone_hands_a_lapsed_lease_on(scene: Scene) -> None:
@@ -186,16 +186,16 @@ async def test_time_alone_hands_a_lapsed_lease_on(scene: Scene) -> None:
     scene.now = 1001.0
     scene.finish(first)
     held = scene.arrive("t", hold_s=500.0)
-    assert scene.store.next_deadline() == 1006.0
+    assert scene.coordinator.next_deadline() == 1006.0
     scene.now = 1006.0
-    scene.store.expire()
+    scene.coordinator.expire()
     assert await scene.decided(held) is Outcome.ADMITTED
 
 
 async def test_with_nothing_to_wait_for_there_is_no_deadline(scene: Scene) -> None:
-    assert scene.store.next_deadline() is None
+    assert scene.coordinator.next_deadline() is None
     scene.arrive("s")
-    assert scene.store.next_deadline() is None
+    assert scene.coordinator.next_deadline() is None
 
 
 async def test_a_full_line_refuses_at_once(open_scene: OpenScene) -> None:
@@ -209,7 +209,7 @@ async def test_a_full_line_refuses_at_once(open_scene: OpenScene) -> None:
 async def test_a_drain_refuses_what_is_held_and_what_comes_but_not_what_is_in_flight(scene: Scene) -> None:
     first = scene.arrive("s")
     held = scene.arrive("t")
-    scene.store.drain()
+    scene.coordinator.apply(Drain())
     assert await scene.decided(held) is Outcome.DRAINING
     assert await scene.decided(scene.arrive("u")) is Outcome.DRAINING
     assert first.is_in_flight
@@ -218,7 +218,7 @@ async def test_a_drain_refuses_what_is_held_and_what_comes_but_not_what_is_in_fl
 async def test_a_place_in_the_line_and_its_wait_are_told(scene: Scene) -> None:
     scene.arrive("s")
     held = [scene.arrive(key) for key in "tuv"]
-    told = [scene.store.expected_wait(ticket) for ticket in held]
+    told = [scene.coordinator.expected_wait(ticket) for ticket in held]
     assert [position for position, _ in told] == [1, 2, 3]
     waits = [seconds for _, seconds in told]
     assert waits == sorted(waits)
@@ -227,68 +227,70 @@ async def test_a_place_in_the_line_and_its_wait_are_told(scene: Scene) -> None:
 
 async def test_an_engine_that_is_down_gets_no_new_session_while_another_is_up(open_scene: OpenScene) -> None:
     scene = await open_scene(make_fleet(engines=("a", "b"), window=10.0))
-    assert scene.store.down == frozenset()
-    scene.store.mark_down("a")
-    await scene.until(lambda: scene.store.down == {"a"})
+    assert scene.coordinator.fleet.down == frozenset()
+    scene.coordinator.apply(Reachable(engine="a", is_up=False))
+    await scene.until(lambda: scene.coordinator.fleet.down == {"a"})
     assert {(scene.arrive(key)).engine for key in "stuv"} == {"b"}
-    scene.store.mark_up("a")
-    await scene.until(lambda: scene.store.down == frozenset())
+    scene.coordinator.apply(Reachable(engine="a", is_up=True))
+    await scene.until(lambda: scene.coordinator.fleet.down == frozenset())
     assert (scene.arrive("w")).engine == "a"
 
 
 async def test_a_request_goes_only_to_an_engine_that_serves_its_model(open_scene: OpenScene) -> None:
     scene = await open_scene(make_fleet(engines=("a", "b"), window=10.0))
-    assert list(scene.store.candidates("m")) == ["a", "b"]
-    scene.store.serve("a", ["other"])
-    scene.store.serve("b", ["m", "other"])
-    await scene.until(lambda: list(scene.store.candidates("m")) == ["b"])
-    tickets = [scene.store.arrive(Arrival(key=key, hold_s=1000.0, model="m")) for key in "stu"]
+    assert list(scene.coordinator.fleet.candidates("m")) == ["a", "b"]
+    scene.coordinator.apply(Serve(engine="a", models=["other"]))
+    scene.coordinator.apply(Serve(engine="b", models=["m", "other"]))
+    await scene.until(lambda: list(scene.coordinator.fleet.candidates("m")) == ["b"])
+    tickets = [scene.coordinator.arrive(Arrival(key=key, hold_s=1000.0, model="m")) for key in "stu"]
     assert {ticket.engine for ticket in tickets} == {"b"}
-    scene.store.serve("a", None)
-    await scene.until(lambda: list(scene.store.candidates("m")) == ["a", "b"])
+    scene.coordinator.apply(Serve(engine="a", models=None))
+    await scene.until(lambda: list(scene.coordinator.fleet.candidates("m")) == ["a", "b"])
 
 
 async def test_engines_come_and_go(open_scene: OpenScene) -> None:
     scene = await open_scene(make_fleet(engines=("a",), window=1.0))
     running, held = scene.arrive("s"), scene.arrive("t")
-    scene.store.add_engine("b")
-    scene.store.expire()
+    scene.coordinator.apply(AddEngine(engine="b"))
+    scene.coordinator.expire()
     assert await scene.decided(held) is Outcome.ADMITTED
     assert held.engine == "b"
-    scene.store.retire_engine("a")
-    assert "a" in scene.store.gates, "an answer of it is in flight"
+    scene.coordinator.apply(RetireEngine(engine="a"))
+    assert "a" in scene.coordinator.fleet.gates, "an answer of it is in flight"
     scene.finish(running)
-    await scene.until(lambda: list(scene.store.gates) == ["b"])
+    await scene.until(lambda: list(scene.coordinator.fleet.gates) == ["b"])
     for engine in "ab":
         with pytest.raises(ValueError, match="engine"):
-            scene.store.retire_engine(engine)
+            scene.coordinator.apply(RetireEngine(engine=engine))
 
 
 async def test_an_engine_is_needed_as_long_as_requests_may_be_there(open_scene: OpenScene) -> None:
     scene = await open_scene(make_fleet(engines=("a", "b"), window=1.0))
     ticket = scene.arrive("s")
     await scene.decided(ticket)
-    scene.store.retire_engine(ticket.engine)
-    assert scene.store.needs("a")
-    assert scene.store.needs("b")
+    scene.coordinator.apply(RetireEngine(engine=ticket.engine))
+    assert scene.coordinator.needs("a")
+    assert scene.coordinator.needs("b")
     scene.finish(ticket)
-    await scene.until(lambda: not scene.store.needs(ticket.engine))
-    assert not scene.store.needs("c")
+    await scene.until(lambda: not scene.coordinator.needs(ticket.engine))
+    assert not scene.coordinator.needs("c")
 
 
 async def test_a_call_is_answered_where_it_is_decided(scene: Scene) -> None:
-    scene.store.on_call(lambda call: Reply(status=200, body=b"%s %s" % (call.method.encode(), call.body)))
-    assert await scene.store.call(Call(method="PUT", path="/", body=b"7")) == Reply(status=200, body=b"PUT 7")
+    scene.coordinator.listen(
+        Listener(on_call=lambda call: Reply(status=200, body=b"%s %s" % (call.method.encode(), call.body)))
+    )
+    assert await scene.coordinator.call(Call(method="PUT", path="/", body=b"7")) == Reply(status=200, body=b"PUT 7")
 
 
 async def test_what_people_set_is_kept_and_told(scene: Scene) -> None:
-    told: list[ByHand] = []
-    scene.store.on_by_hand(told.append)
-    assert scene.store.by_hand == ByHand()
-    by_hand = ByHand().with_window("a", HandWindow(sessions=2.0, budget=None))
-    scene.store.set_by_hand(by_hand)
-    assert scene.store.by_hand == by_hand
-    assert told[-1] == by_hand
+    told: list[ManualSettings] = []
+    scene.coordinator.listen(Listener(on_manual=told.append))
+    assert scene.coordinator.manual == ManualSettings()
+    manual = ManualSettings().with_window("a", ManualWindow(sessions=2.0, budget=None))
+    scene.coordinator.set_manual(manual)
+    assert scene.coordinator.manual == manual
+    assert told[-1] == manual
 
 
 async def test_a_session_stays_with_its_engine(open_scene: OpenScene) -> None:
@@ -298,42 +300,23 @@ async def test_a_session_stays_with_its_engine(open_scene: OpenScene) -> None:
     assert {key: (scene.arrive(key)).engine for key in "stuv"} == homes
 
 
-async def test_every_ticket_of_a_busy_day_is_told_at_most_once_and_none_is_forgotten(scene: Scene) -> None:
+async def test_every_wait_of_a_busy_day_ends(scene: Scene) -> None:
     tickets = [scene.arrive(f"s{n % 7}", hold_s=float(n)) for n in range(50)]
     given_up = tickets[10::9]
+    waits = [asyncio.create_task(scene.coordinator.wait(ticket)) for ticket in tickets if ticket not in given_up]
+    await asyncio.sleep(0)
     for ticket in given_up:
-        scene.store.abandon(ticket)
+        scene.coordinator.finish(ticket, Answered())
     for second in range(1, 120):
         scene.now = 1000.0 + second
-        scene.store.resize("a", 1.0 + second % 3)
-        scene.store.expire()
+        scene.coordinator.apply(Resize(engine="a", window=1.0 + second % 3))
+        scene.coordinator.expire()
         for ticket in tickets:
             if ticket.is_in_flight:
                 scene.finish(ticket, client_gone=second % 2 == 0)
         await asyncio.sleep(0)
-    assert max(Counter(map(id, scene.told)).values()) == 1
+    assert await asyncio.gather(*waits) == [True] * len(waits)
+    assert len(scene.coordinator.waits) == 0
     assert not any(ticket.is_held or ticket.is_in_flight for ticket in tickets)
-    assert {id(ticket) for ticket in tickets} - set(map(id, scene.told)) <= set(map(id, given_up))
-    snapshot = scene.store.gates["a"].snapshot()
+    snapshot = scene.coordinator.fleet.gates["a"].snapshot()
     assert (snapshot.held, snapshot.in_flight, snapshot.waiting) == (0, 0, 0)
-
-
-DISK = """
-from concur_proxy.coordination.backends.memory import MemoryStore
-
-
-class DiskStore(MemoryStore):
-    pass
-
-
-def build(parts):
-    return DiskStore(parts.make_fleet(0), parts.clock)
-"""
-
-
-async def test_a_new_store_is_one_new_file(tmp_path: Path) -> None:
-    with added_plugin(STORES.package, "disk", DISK, tmp_path):
-        assert "disk" in plugins.available(STORES)
-        scene = Scene("disk", make_fleet())
-    assert type(scene.store).__name__ == "DiskStore"
-    assert await scene.decided(scene.arrive("s")) is Outcome.ADMITTED

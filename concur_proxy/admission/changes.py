@@ -1,0 +1,90 @@
+"""Everything that changes a fleet except requests: sessions that end, operators, engines, their loads and windows.
+
+Each change is one small object. `Fleet.apply` carries it out, and one gateway can send it to another as it is. A new
+change is a class here and a case there.
+"""
+
+from collections.abc import Collection
+
+import msgspec
+
+from concur_proxy.admission.room import EngineLoad
+from concur_proxy.admission.steering import Steering
+from concur_proxy.control.law import Budget
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=True):
+    """Base of all changes."""
+
+
+class SessionChange(Change, frozen=True, kw_only=True):
+    """A change to one session. It does nothing if the session is not known."""
+
+    key: str
+
+
+class EngineChange(Change, frozen=True, kw_only=True):
+    """A change to one engine. It does nothing if the engine is not known."""
+
+    engine: str
+
+
+class EndSession(SessionChange, frozen=True, kw_only=True):
+    """The session is over. A request of it that is waiting or in flight is still served."""
+
+
+class Steer(SessionChange, frozen=True, kw_only=True):
+    """An operator does something to a session."""
+
+    steering: Steering
+
+
+class Enforce(EngineChange, frozen=True, kw_only=True):
+    """Let the window hold sessions back, or only count those that it would hold back."""
+
+    enforcing: bool
+
+
+class Resize(EngineChange, frozen=True, kw_only=True):
+    """Set the engine's window."""
+
+    window: float
+    """Sessions, 1 or more; `inf` for no limit. Only whole sessions count."""
+    budget: Budget | None = None
+    """Tokens; None for no limit."""
+
+
+class Observe(EngineChange, frozen=True, kw_only=True):
+    """The engine's newest reading, or None if there is no reading that can be trusted."""
+
+    load: EngineLoad | None
+
+
+class Reachable(EngineChange, frozen=True, kw_only=True):
+    """The engine can be reached, or cannot be reached any more."""
+
+    is_up: bool
+
+
+class Serve(EngineChange, frozen=True, kw_only=True):
+    """The models that the engine serves. None: not known, which counts as all."""
+
+    models: Collection[str] | None
+
+
+class LoseCache(EngineChange, frozen=True, kw_only=True):
+    """The engine has restarted with an empty cache."""
+
+
+class AddEngine(EngineChange, frozen=True, kw_only=True):
+    """Add an engine. An engine that is being removed stays."""
+
+
+class RetireEngine(EngineChange, frozen=True, kw_only=True):
+    """Remove an engine. Its sessions move to other engines as soon as none of their requests is in flight; then the
+    engine is forgotten. `ValueError` for the last engine and for one that is not known.
+    """
+
+
+class Drain(Change, frozen=True, kw_only=True):
+    """Refuse every request that waits or arrives from now on."""

@@ -1,1 +1,0 @@
-"""One state store a file. Each has `build(fleet, clock)`."""

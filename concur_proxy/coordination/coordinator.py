@@ -1,0 +1,174 @@
+"""The interface to whatever decides on admission: this process alone, or one gateway of several that share a Redis."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.changes import Change
+from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.ticket import Ticket
+from concur_proxy.coordination.protocol.manual import ManualSettings
+from concur_proxy.coordination.protocol.messages import Call, Reply
+
+
+class Role(Enum):
+    """A gateway's role among the gateways that share a store. The value is the metric label."""
+
+    SINGLE = "single"
+    """There are no other gateways."""
+    LEADING = "leading"
+    """This gateway decides for all."""
+    FOLLOWING = "following"
+    """The leader decides."""
+    ALONE = "alone"
+    """Redis cannot be reached: this gateway decides for its own requests, with its share of the windows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Who decides, as far as this gateway knows."""
+
+    role: Role
+    leader: str = ""
+    """The name of the gateway that decides. Empty if it is this one, or if nobody decides."""
+    replicas: int = 1
+    """Gateways that share the store."""
+    leads: bool = True
+    """Whether this gateway reads the engines and moves their windows. One of those that share a store does."""
+
+
+class LeaderSilent(Exception):  # noqa: N818 - says what happened
+    """The gateway that decides has not answered. The text is for the person who asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """What a coordinator calls. None of these may raise."""
+
+    on_role: Callable[[bool, Mapping[str, Mapping[str, float]]], None] = lambda *_: None
+    """`Status.leads` may have changed: its value, and the state of each engine's control law as the last leader had
+    it.
+    """
+    on_overload: Callable[[str], None] = lambda _: None
+    """An engine refused a request because it is overloaded. Called only where the windows are moved."""
+    on_manual: Callable[[ManualSettings], None] = lambda _: None
+    """What operators have set, new or not. Called before `on_role`."""
+    on_call: Callable[[Call], Reply] = lambda _: Reply(status=404, body=b"{}")
+    """Answer a call of the admin API. Called only where it is decided."""
+
+
+class FleetView(Protocol):
+    """What can be read of a fleet."""
+
+    @property
+    def gates(self) -> Mapping[str, SessionGate]:
+        """The gates by engine. They hold all sessions where this gateway decides, and none where it follows."""
+        ...
+
+    @property
+    def down(self) -> frozenset[str]:
+        """Engines that cannot be reached."""
+        ...
+
+    def candidates(self, model: str | None) -> Sequence[str]:
+        """The engines that may serve a request outside of any session, the best first. There is at least one."""
+        ...
+
+
+class Coordinator(Protocol):
+    """Takes events and decides which requests are admitted. Events are applied in the order of the calls, and none of
+    them blocks.
+    """
+
+    async def start(self) -> None:
+        """Start to work. Clients are let in after that."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop. No request is waiting or in flight by then."""
+        ...
+
+    def listen(self, listener: Listener) -> None:
+        """Call this listener from now on."""
+        ...
+
+    @property
+    def status(self) -> Status:
+        """Who decides."""
+        ...
+
+    @property
+    def fleet(self) -> FleetView:
+        """The engines and their gates as they are known here, to read."""
+        ...
+
+    def needs(self, engine: str) -> bool:
+        """Whether a request may be at the engine or be sent there, even if the engine is being removed."""
+        ...
+
+    def arrive(self, arrival: Arrival) -> Ticket:
+        """A request arrives. Its ticket may be decided already."""
+        ...
+
+    async def wait(self, ticket: Ticket, *, timeout_s: float | None = None) -> bool:
+        """Sleep until the ticket is decided, or for `timeout_s`. Returns whether it is decided.
+
+        If the caller is cancelled, the ticket keeps waiting until the caller calls `finish`.
+        """
+        ...
+
+    def finish(self, ticket: Ticket, answered: Answered) -> None:
+        """The request is over, whether it was waiting or in flight."""
+        ...
+
+    def expected_wait(self, ticket: Ticket) -> tuple[int, float]:
+        """The place in the queue of a ticket that waits or was just refused, and the seconds that it will probably
+        take.
+        """
+        ...
+
+    def apply(self, change: Change) -> bool:
+        """Carry out a change here or where it is decided. Returns whether the session or engine that it names is
+        known. `ValueError` as the change's class says.
+        """
+        ...
+
+    @property
+    def manual(self) -> ManualSettings:
+        """What operators have set, as last heard."""
+        ...
+
+    def set_manual(self, manual: ManualSettings) -> None:
+        """Replace what operators have set. Call this only where it is decided.
+
+        Every gateway that shares the store hears of it before it hears of a decision that depends on it. It is
+        forgotten when all gateways have stopped.
+        """
+        ...
+
+    async def call(self, call: Call) -> Reply:
+        """Let the gateway that decides answer a call. `LeaderSilent` if no answer comes in time; the call may still be
+        carried out.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoordinatorParts:
+    """What a coordinator is made of."""
+
+    make_fleet: Callable[[int], Fleet]
+    """Makes a fleet of the present engines without sessions. Seniority starts after the number."""
+    clock: Callable[[], float]
+    """Monotonic seconds."""
+    url: str = ""
+    """The Redis server."""
+    prefix: str = "concur"
+    """Start of every key in Redis."""
+    replica: str = ""
+    """This gateway's unique name."""
+    law_states: Callable[[], dict[str, dict[str, float]]] = dict
+    """The state of each engine's control law, to hand over to the next leader."""

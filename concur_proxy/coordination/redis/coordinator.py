@@ -1,0 +1,183 @@
+"""Several gateways that share a Redis: one of them leads, see `concur_proxy.coordination.protocol`.
+
+Two other designs were weighed. A gate in Lua inside Redis would be a second gate, next to the one that the simulator
+and the property tests run. A fixed share of the window for each gateway leaves places empty on one while sessions wait
+at another, and the requests of one session arrive at any of them. So one process decides for all, exactly as it would
+decide alone. That costs a request two hops through Redis.
+"""
+
+from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.changes import (
+    Change,
+    Drain,
+    EndSession,
+    EngineChange,
+    Observe,
+    Reachable,
+    Resize,
+    SessionChange,
+    Steer,
+)
+from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.steering import Steering
+from concur_proxy.admission.ticket import Ticket
+from concur_proxy.coordination.coordinator import CoordinatorParts, LeaderSilent, Listener, Role, Status
+from concur_proxy.coordination.protocol.manual import ManualSettings
+from concur_proxy.coordination.protocol.messages import Call, Overloaded, Reply
+from concur_proxy.coordination.redis.client import connect
+from concur_proxy.coordination.redis.link import RedisLink
+from concur_proxy.coordination.redis.member import Member
+from concur_proxy.coordination.redis.upkeep import Upkeep
+from concur_proxy.coordination.waits import Waits
+
+LATE_S = 2.0
+"""A follower ends a wait itself if the leader has said nothing for this long after the deadline."""
+
+
+class RedisCoordinator:
+    """One gateway of several. It hands its requests to the one that decides, which may be itself."""
+
+    def __init__(self, parts: CoordinatorParts) -> None:
+        self.member = Member(parts, RedisLink(connect(parts.url), prefix=parts.prefix, me=parts.replica))
+        self.upkeep = Upkeep(self.member)
+        self.waits = Waits(clock=parts.clock, next_deadline=self.next_deadline, expire=self.expire)
+        self._replica = self.member.replica
+        self.member.tell = self.waits.decided
+
+    async def start(self) -> None:
+        """Find out who leads."""
+        await self.upkeep.start()
+
+    async def stop(self) -> None:
+        """Hand everything over."""
+        await self.upkeep.stop()
+        self.waits.close()
+
+    def listen(self, listener: Listener) -> None:
+        """Call this listener from now on."""
+        self.member.listener = listener
+
+    @property
+    def status(self) -> Status:
+        """Who decides, as last heard."""
+        return self.member.status
+
+    @property
+    def fleet(self) -> Fleet:
+        """The fleet that decides. While another gateway leads, one without sessions that knows the engines."""
+        return self.member.fleet
+
+    def needs(self, engine: str) -> bool:
+        """Whether a request may be at the engine or be sent there, as far as this gateway or the leader knows."""
+        if engine in self.fleet.gates or any(ticket.engine == engine for ticket in self._replica.released):
+            return True
+        standing = self.member.standing
+        return self.member.role is Role.FOLLOWING and standing is not None and engine in standing.engines
+
+    # -- requests
+
+    def arrive(self, arrival: Arrival) -> Ticket:
+        """A request arrives. The gateway that leads is asked."""
+        ticket, message = self._replica.arrive(arrival, now=self.member.now)
+        if self.upkeep.is_leaving:
+            self.member.refuse(ticket, Outcome.DRAINING)
+        else:
+            self.member.say(message)
+        return ticket
+
+    async def wait(self, ticket: Ticket, *, timeout_s: float | None = None) -> bool:
+        """Sleep until the ticket is decided, or for `timeout_s`. Returns whether it is decided."""
+        return await self.waits.wait(ticket, timeout_s=timeout_s)
+
+    def finish(self, ticket: Ticket, answered: Answered) -> None:
+        """The request is over."""
+        self.waits.forget(ticket)
+        message = self._replica.finish(ticket, answered, now=self.member.now)
+        if message is not None:
+            self.member.say(message)
+
+    def expected_wait(self, ticket: Ticket) -> tuple[int, float]:
+        """The ticket's place in the queue and its seconds, as last heard."""
+        return self._replica.expected_wait(ticket)
+
+    # -- changes
+
+    def apply(self, change: Change) -> bool:
+        """Carry out a change here, and let the gateway that leads hear of those that concern it."""
+        member = self.member
+        is_known = member.fleet.knows(change)
+        match change:
+            case EndSession():
+                is_known = is_known or self._replica.knows(change.key)
+                self._replica.forget(change.key)
+                member.say(change)
+            case Overloaded():
+                if member.role is Role.FOLLOWING:
+                    member.say(change)
+                else:
+                    member.listener.on_overload(change.engine)
+            case Drain():
+                self._drain()
+            case Resize() | Observe() if not member.reads_engines:
+                pass
+            case Reachable():
+                member.fleet.apply(change, now=member.now)
+                member.say(change)
+            case SessionChange() | EngineChange():
+                self._apply_here(change)
+        return is_known
+
+    def _apply_here(self, change: Change) -> None:
+        member = self.member
+        if isinstance(change, Steer) and change.steering is Steering.END:
+            self._replica.forget(change.key)
+        member.apply(member.fleet.apply(change, now=member.now))
+        if isinstance(change, Steer):
+            self.upkeep.hurry()  # what an operator was told is done must outlive this process
+
+    def _drain(self) -> None:
+        """Refuse what waits here and what arrives here. Another gateway may lead from now on."""
+        self.upkeep.is_leaving = True
+        for ticket in self._replica.held:
+            self.member.refuse(ticket, Outcome.DRAINING)
+
+    # -- operators
+
+    @property
+    def manual(self) -> ManualSettings:
+        """What operators have set, as last heard."""
+        return self.member.manual
+
+    def set_manual(self, manual: ManualSettings) -> None:
+        """Replace what operators have set."""
+        self.member.set_manual(manual)
+        self.upkeep.hurry()
+
+    async def call(self, call: Call) -> Reply:
+        """Let the gateway that leads answer, or this one if there is no other."""
+        leader = self.member.status.leader
+        if leader:
+            return await self.member.calls.put(call, leader)
+        if self.member.role is Role.FOLLOWING and call.method != "GET":
+            raise LeaderSilent("No gateway leads at this moment. Ask again in a second.")
+        return self.member.listener.on_call(call)
+
+    # -- time
+
+    def next_deadline(self) -> float | None:
+        """When `expire` has something to do, or None."""
+        if self.member.role is not Role.FOLLOWING:
+            return self.member.leader.next_deadline()
+        deadline = self._replica.next_deadline()
+        return None if deadline is None else deadline + LATE_S
+
+    def expire(self) -> None:
+        """Time has passed."""
+        member = self.member
+        if member.role is not Role.FOLLOWING:
+            member.hand_on(member.leader.open(now=member.now))
+            member.apply(member.fleet.expire(now=member.now))
+            return
+        for ticket in self._replica.overdue(now=member.now - LATE_S):
+            member.refuse(ticket, Outcome.HOLD_TIMEOUT)
