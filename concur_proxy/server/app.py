@@ -11,14 +11,12 @@ from collections.abc import Callable, Mapping
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
 
 from concur_proxy import plugins
-from concur_proxy.admin.by_hand import HandSettings
-from concur_proxy.admin.engines import EngineCalls
-from concur_proxy.admin.live_page import add_page_routes
+from concur_proxy.admin.calls import AdminCalls
+from concur_proxy.admin.manual import ManualSettings
 from concur_proxy.admin.operations import Operations
 from concur_proxy.admin.own_paths import ADMIN_PATHS, build_admin
 from concur_proxy.admin.routes import add_admin_routes
 from concur_proxy.admin.state import StateReader
-from concur_proxy.admin.steer import SteerCalls
 from concur_proxy.coordination.admitter import Admitter
 from concur_proxy.coordination.store import SessionStore, StoreParts
 from concur_proxy.monitoring.monitor import EngineMonitor
@@ -96,8 +94,6 @@ class GatewayApp:
             store=store,
             is_draining=lambda: self._draining,
         )
-        add_page_routes(self._admin)
-        hand = HandSettings(pool, store)
         reader = StateReader(
             pool=pool,
             store=store,
@@ -105,11 +101,8 @@ class GatewayApp:
             replica=parts.replica,
             laws=plugins.available(plugins.LAWS),
         )
-        calls = (
-            *SteerCalls(reader, hand, shown=self._relay.shown).operations(),
-            *EngineCalls(pool, store, hand).operations(),
-        )
-        add_admin_routes(self._admin, Operations(calls), store, settings.admin_key)
+        calls = AdminCalls(reader, ManualSettings(pool, store), shown=self._relay.shown)
+        add_admin_routes(self._admin, Operations(calls.operations()), store, settings.admin_key)
         self._reloader = None if load is None else SettingsReloader(settings, load, self._apply)
 
     @property

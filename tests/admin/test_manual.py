@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from concur_proxy.admin.by_hand import HandSettings
+from concur_proxy.admin.manual import ManualSettings
 from concur_proxy.control.law import Budget
 from concur_proxy.coordination.backends.memory import MemoryStore
 from concur_proxy.coordination.protocol.by_hand import ByHand, HandLaw, HandWindow
@@ -24,7 +24,7 @@ class Scene:
         self.pool = EnginePool(GatewaySettings(engine=(ONE, TWO), engine_dns=(DNS,)), time.monotonic)  # type: ignore[call-arg]
         self.store = MemoryStore(self.pool.make_fleet(0), time.monotonic)
         self.pool.open(self.store)
-        self.hand = HandSettings(self.pool, self.store)
+        self.manual = ManualSettings(self.pool, self.store)
         self.pool.name_servers(DNS, [])
 
 
@@ -34,10 +34,10 @@ def _scene() -> Scene:
 
 
 def test_a_server_of_the_settings_that_is_removed_stays_so_until_it_is_added(scene: Scene) -> None:
-    scene.hand.remove(ONE)
+    scene.manual.remove(ONE)
     scene.pool.name_servers("settings", [ONE, TWO])
     assert scene.pool.servers == [TWO]
-    scene.hand.add(ONE)
+    scene.manual.add(ONE)
     assert scene.pool.servers == [ONE, TWO]
     scene.pool.name_servers("settings", [TWO])
     assert scene.pool.servers == [TWO], "it was added, and is the settings' business again"
@@ -45,8 +45,8 @@ def test_a_server_of_the_settings_that_is_removed_stays_so_until_it_is_added(sce
 
 def test_an_address_that_comes_back_is_not_held_to_what_was_said_of_another_engine(scene: Scene) -> None:
     scene.pool.name_servers(DNS, [THREE])
-    scene.hand.set_window(THREE, HandWindow(sessions=2.0, budget=None))
-    scene.hand.remove(THREE)
+    scene.manual.set_window(THREE, HandWindow(sessions=2.0, budget=None))
+    scene.manual.remove(THREE)
     assert THREE not in scene.pool.servers
     scene.pool.name_servers(DNS, [])
     assert scene.store.by_hand.removed == ()
@@ -56,8 +56,8 @@ def test_an_address_that_comes_back_is_not_held_to_what_was_said_of_another_engi
 
 
 def test_an_engine_that_a_person_added_stays_when_no_name_has_it_any_more(scene: Scene) -> None:
-    scene.hand.add(THREE)
-    scene.hand.set_window(THREE, HandWindow(sessions=2.0, budget=None))
+    scene.manual.add(THREE)
+    scene.manual.set_window(THREE, HandWindow(sessions=2.0, budget=None))
     scene.pool.name_servers(DNS, [THREE])
     scene.pool.name_servers(DNS, [])
     assert THREE in scene.pool.servers
@@ -65,13 +65,13 @@ def test_an_engine_that_a_person_added_stays_when_no_name_has_it_any_more(scene:
 
 
 def test_what_cannot_be_changes_nothing(scene: Scene) -> None:
-    scene.hand.remove(ONE)
+    scene.manual.remove(ONE)
     with pytest.raises(ValueError, match="last engine"):
-        scene.hand.remove(TWO)
+        scene.manual.remove(TWO)
     with pytest.raises(ValueError, match="different ranks"):
-        scene.hand.add(f"{TWO}#dp=2")
+        scene.manual.add(f"{TWO}#dp=2")
     with pytest.raises(ValueError, match="no option"):
-        scene.hand.set_law(TWO, "static", {"windw": 3})
+        scene.manual.set_law(TWO, "static", {"windw": 3})
     assert scene.store.by_hand.revision == 1
     assert scene.pool.servers == [TWO]
 
