@@ -27,10 +27,10 @@ async def test_sessions_are_read_paused_put_first_resumed_and_ended() -> None:
 
         listed = (await gateway.client.get(f"{V1}/sessions")).json()
         assert listed["total"] == 3
-        assert [(row["session_id"], row["state"], row["place"]) for row in listed["sessions"]] == [
-            ("a", "active", None),
-            ("b", "queued", 1),
-            ("c", "queued", 2),
+        assert [(row["session_id"], row["state"], row["place"], row["text"]) for row in listed["sessions"]] == [
+            ("a", "active", None, "running"),
+            ("b", "queued", 1, "waiting (place 1)"),
+            ("c", "queued", 2, "waiting (place 2)"),
         ]
         assert await steer("prioritise", "c") == 200
         one = (await gateway.client.get(f"{V1}/sessions", params={"session_id": "c"})).json()["sessions"]
@@ -42,8 +42,12 @@ async def test_sessions_are_read_paused_put_first_resumed_and_ended() -> None:
         await gateway.until(lambda: gateway.snapshot().in_flight == 0)
         assert not tasks[1].done()
         assert not tasks[2].done()
+        paused = (await gateway.client.get(f"{V1}/sessions")).json()["sessions"]
+        assert {(row["session_id"], row["text"]) for row in paused} == {("b", "paused"), ("c", "paused")}
         assert await steer("resume", "b") == 200
         assert (await tasks[1]).status_code == 200
+        (between,) = (await gateway.client.get(f"{V1}/sessions", params={"session_id": "b"})).json()["sessions"]
+        assert between["text"] == "between turns"
         assert await steer("end", "b") == await steer("resume", "c") == 200
         assert (await tasks[2]).status_code == 200
         assert await steer("pause", "nobody") == 404

@@ -52,9 +52,8 @@ async def test_with_a_key_only_its_holder_may() -> None:
         body = {"engine": "http://127.0.0.1:10"}
         for headers in ({}, {"authorization": "Bearer open"}, {"authorization": "open sesame"}):
             assert (await gateway.client.post(f"{V1}/engines", json=body, headers=headers)).status_code == 401
-        response = await gateway.client.post(
-            f"{V1}/engines", json=body, headers={"authorization": "Bearer open sesame"}
-        )
+        key = {"authorization": "Bearer open sesame"}
+        response = await gateway.client.post(f"{V1}/engines", json=body, headers=key)
         assert response.status_code == 200
 
 
