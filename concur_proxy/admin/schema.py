@@ -90,7 +90,7 @@ class SessionCounts(CallResult):
     active: int = Field(description="Sessions that have a place in the window: running or between turns")
     paused: int = Field(description="Sessions that had a place and gave it up between two turns")
     queued: int = Field(description="Sessions that have not had a place yet")
-    waiting: int = Field(description="Paused or queued sessions with at least one waiting request")
+    waiting: int = Field(description="Sessions without a place that have a waiting request")
 
 
 class RequestCounts(CallResult):
