@@ -5,7 +5,7 @@
 const POINTS = 300;
 const LEAST_POINTS = 60;
 const CHARTS = [
-  { id: "window", title: "Admitted (window dashed)" },
+  { id: "window", title: "Use of window (dashed)" },
   { id: "usage", title: "KV cache in use", share: true },
   { id: "hits", title: "Prefix-hit rate", share: true },
   { id: "rate", title: "Tokens per second" },
@@ -78,7 +78,7 @@ function drawCharts() {
     return index && total !== null ? Math.max(0, total - answered[before]) / seconds : null;
   });
   const percent = (value) => (value === null ? "–" : `${Math.round(100 * value)} %`);
-  const unit = inTokens ? "cache tokens" : "sessions";
+  const unit = inTokens ? "tokens" : "sessions";
   const limit = window.at(-1) === null ? "" : ` of ${count(window.at(-1))}`;
   draw(CHARTS[0], active, window, `${count(active.at(-1))}${limit} ${unit}`);
   draw(CHARTS[1], usage, [], percent(usage.at(-1)));
