@@ -1,4 +1,4 @@
-"""What people set, in one gateway; what several make of it is in `tests/api/admin/test_replicas.py`."""
+"""Manual settings in one gateway. `tests/admin/test_replicas.py` tests several gateways."""
 
 import logging
 import math
@@ -18,7 +18,7 @@ DNS = "http://name:8000"
 
 
 class Scene:
-    """A gateway's pool and store, without anything around them."""
+    """The engine pool and the store of a gateway, and nothing else."""
 
     def __init__(self) -> None:
         self.pool = EnginePool(GatewaySettings(engine=(ONE, TWO), engine_dns=(DNS,)), time.monotonic)  # type: ignore[call-arg]

@@ -1,4 +1,4 @@
-"""The live page in real Chromium, before a gateway under load."""
+"""The live page in a real Chromium, served by a gateway under load."""
 
 from collections.abc import AsyncIterator
 
@@ -56,7 +56,7 @@ async def test_the_page_shows_and_steers_a_gateway_under_load(browser: Browser) 
         assert await browser.run("return document.querySelectorAll('#sessions tr').length") == 0
         assert all("401" in complaint for complaint in await browser.complaints())
 
-        await browser.press("#key", f"{KEY}\ue007")  # the keyboard alone
+        await browser.press("#key", f"{KEY}\ue007")  # only the keyboard is used
         await browser.until("document.querySelectorAll('#sessions tr').length === 6")
         await browser.until("document.querySelector('#message').textContent === ''")
         line = "document.querySelector('#chart-rate .first').getAttribute('points')"
