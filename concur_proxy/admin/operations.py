@@ -1,25 +1,29 @@
-"""The calls of the admin API in one table: what each takes, gives and does. Which process does it is not known here."""
+"""The table of admin calls: what each takes, what it answers and what it does.
+
+Nothing here depends on HTTP. With several gateways, a follower passes calls on to the leader, which answers them here.
+"""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import ValidationError
 
-from concur_proxy.admin.access import error_body
-from concur_proxy.admin.answers import Answer
-from concur_proxy.admin.questions import Question
+from concur_proxy.admin.schema import CallInput, CallResult, ErrorBody, ErrorDetail
 from concur_proxy.coordination.protocol.messages import Call, Reply
 
 logger = logging.getLogger(__name__)
 
-Asked = TypeVar("Asked", bound=Question)
+Input = TypeVar("Input", bound=CallInput)
+
+_ERROR_TYPES = {401: "authentication_error", 403: "permission_error"}
 
 
 class Refused(Exception):  # noqa: N818 - says what happened
-    """A call is not done; the rest of it is for the person who asked."""
+    """A call that is not carried out. The message is for the operator who made it."""
 
     def __init__(self, status: int, code: str, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
@@ -30,51 +34,59 @@ class Refused(Exception):  # noqa: N818 - says what happened
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One call. `GET` takes its question from the query, the others from a body in JSON."""
+    """One call. `GET` reads its input from the query, other methods from a JSON body."""
 
     method: str
     path: str
     summary: str
-    takes: type[Question]
-    gives: type[Answer]
-    do: Callable[[Any], Answer]
-    """Raises `Refused`."""
+    takes: type[CallInput]
+    gives: type[CallResult]
+    do: Callable[[Any], CallResult]
+    """Carries the call out, or raises `Refused`."""
     refuses: tuple[int, ...] = ()
-    """With what, beside a wrong question."""
+    """Error statuses of this call, in addition to those of every call."""
 
 
 class Operations:
-    """Answers calls. It raises nothing: the process that leads must go on with whatever a replica sends it."""
+    """Answers calls and never raises, because the leader must survive whatever another replica sends it."""
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self.all: Mapping[tuple[str, str], Operation] = {(each.method, each.path): each for each in operations}
 
     def answer(self, call: Call) -> Reply:
-        """What is to be answered, after it was done."""
+        """Carry the call out and return its answer, or an error."""
         operation = self.all.get((call.method, call.path))
-        if operation is None:  # of a replica of another version
-            return refuse(404, "no_such_call", f"{call.method} {call.path[:200]} is no call of this version.")
+        if operation is None:  # the replica that passed it on has another version
+            message = f"{call.method} {call.path[:200]} is not an admin call of this version."
+            return _refuse(404, "no_such_call", message)
         try:
-            asked = _read(call, operation.takes)
+            given = _read(call, operation.takes)
         except ValidationError as problem:
             first = problem.errors()[0]
             where = ".".join(map(str, first["loc"]))
-            return refuse(400, "wrong_body", f"{where or 'body'}: {first['msg']}.", param=where or None)
+            return _refuse(400, "wrong_body", f"{where or 'body'}: {first['msg']}.", param=where or None)
         try:
-            return Reply(status=200, body=operation.do(asked).model_dump_json().encode())
+            return Reply(status=200, body=operation.do(given).model_dump_json().encode())
         except Refused as refused:
-            return refuse(refused.status, refused.code, str(refused), param=refused.param)
+            return _refuse(refused.status, refused.code, str(refused), param=refused.param)
         except Exception:
             logger.exception("%s %s", call.method, call.path)
-            return refuse(500, "defect", "A defect of the gateway; the log of the one that leads tells more.")
+            return _refuse(500, "defect", "Internal error of the gateway. See the log of the leading gateway.")
 
 
-def refuse(status: int, code: str, message: str, *, param: str | None = None) -> Reply:
-    """An error as a reply."""
+def error_body(status: int, code: str, message: str, *, param: str | None = None) -> bytes:
+    """An error in the format of the OpenAI API, as JSON."""
+    is_ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    kind = _ERROR_TYPES.get(status, "server_error" if is_ours else "invalid_request_error")
+    detail = ErrorDetail(message=message, type=kind, param=param, code=code)
+    return ErrorBody(error=detail).model_dump_json().encode()
+
+
+def _refuse(status: int, code: str, message: str, *, param: str | None = None) -> Reply:
     return Reply(status=status, body=error_body(status, code, message, param=param))
 
 
-def _read(call: Call, kind: type[Asked]) -> Asked:
+def _read(call: Call, kind: type[Input]) -> Input:
     if call.method == "GET":
         return kind.model_validate(dict(parse_qsl(call.query, keep_blank_values=True)))
     return kind.model_validate_json(call.body)

@@ -1,17 +1,17 @@
-"""The gateway's own paths: health, readiness, metrics, and the end of sessions."""
+"""The application behind the gateway's own paths: health, readiness, metrics, release of a session, live page."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from http import HTTPStatus
+from importlib.resources import files
 from typing import cast
 
 from fastapi import FastAPI, HTTPException, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, RedirectResponse
 
-from concur_proxy.admin.access import error_body
-from concur_proxy.admin.live_page import PAGE_PATHS
+from concur_proxy.admin.operations import error_body
 from concur_proxy.admin.routes import ADMIN_API_PATHS, MAX_BODY_BYTES
 from concur_proxy.admission.changes import EndSession
 from concur_proxy.coordination.coordinator import Coordinator
@@ -25,6 +25,30 @@ from concur_proxy.wire.request.head import BodyFault, RequestHeadReader
 
 _SESSION_NAMES = RequestHeadReader(("session_id", "program_id"))
 
+PAGE_PATH = "/concur/"
+_PAGE_FILES = {
+    PAGE_PATH: ("page.html", "text/html; charset=utf-8"),
+    f"{PAGE_PATH}page.js": ("page.js", "text/javascript; charset=utf-8"),
+    f"{PAGE_PATH}charts.js": ("charts.js", "text/javascript; charset=utf-8"),
+    f"{PAGE_PATH}page.css": ("page.css", "text/css; charset=utf-8"),
+}
+_PAGE_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-cache",
+}
+
+ADMIN_PATHS = frozenset(
+    {"/healthz", "/readyz", "/metrics", "/concur/v1/sessions/release", "/programs/release", "/concur"}
+    | ADMIN_API_PATHS
+    | set(_PAGE_FILES)
+)
+"""Paths that the gateway answers itself and never sends to an engine."""
+
 
 def build_admin(
     *,
@@ -33,17 +57,17 @@ def build_admin(
     coordinator: Coordinator,
     is_draining: Callable[[], bool],
 ) -> FastAPI:
-    """The application behind `ADMIN_PATHS`."""
+    """Build the application that serves `ADMIN_PATHS`; `routes.add_admin_routes` adds the admin API to it."""
     app = FastAPI(title="concur-proxy", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
-        """200 while the process lives."""
+        """200 while the process is alive."""
         return {"status": "ok"}
 
     @app.get("/readyz")
     async def readyz() -> JSONResponse:
-        """200 while requests can be served; the body says how each engine and its signals stand."""
+        """200 if requests can be served, else 503. The body shows the state of each engine and of its signals."""
         engines = [_engine_detail(monitor) for monitor in monitors]
         reachable = any(detail["reachable"] for detail in engines)
         status = "draining" if is_draining() else "ready" if reachable else "no engine can be reached"
@@ -52,31 +76,24 @@ def build_admin(
 
     @app.get("/metrics")
     async def metrics(request: Request) -> Response:
-        """Prometheus text, or OpenMetrics where the scraper asks for it."""
+        """Metrics in Prometheus text format, or in OpenMetrics format if the scraper asks for it."""
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), headers={"content-type": content_type})
 
     @app.post("/concur/v1/sessions/release")
-    @app.post("/programs/release")  # ThunderAgent's name for the same, so that its clients need no change
+    @app.post("/programs/release")  # ThunderAgent's path for the same call, so that its clients need no change
     async def release(request: Request) -> Response:
-        """End a session: at once when it is idle, else with its last answer. One that is not known has ended before."""
+        """End a session, at once or after its current turn. An unknown session has already ended."""
         return await _release(request, coordinator)
 
     @app.exception_handler(HTTPStatus.METHOD_NOT_ALLOWED)
     async def wrong_method(request: Request, error: Exception) -> Response:
-        """The only error of the router: a path comes here because it is one of ours."""
+        """The only error that the router can raise, because only known paths reach it."""
         allow = (cast("HTTPException", error).headers or {}).get("Allow", "")
         return _refuse(GatewayFault.WRONG_METHOD, f"{request.method} {request.url.path}", allow=(allow,))
 
+    _add_page(app)
     return app
-
-
-ADMIN_PATHS = frozenset(
-    {"/healthz", "/readyz", "/metrics", "/concur/v1/sessions/release", "/programs/release"}
-    | ADMIN_API_PATHS
-    | PAGE_PATHS
-)
-"""Paths answered by the gateway itself, never by an engine."""
 
 
 async def _release(request: Request, coordinator: Coordinator) -> Response:
@@ -91,7 +108,7 @@ async def _release(request: Request, coordinator: Coordinator) -> Response:
     for name, value in head.session_fields.items():
         if (key := session_key(value)) is not None:
             return JSONResponse({name: key, "released": coordinator.apply(EndSession(key=key))})
-    message = 'No session is named. Send {"session_id": "..."} or {"program_id": "..."}.'
+    message = 'The body names no session. Send {"session_id": "..."} or {"program_id": "..."}.'
     return Response(error_body(400, "no_session", message, param="session_id"), 400, media_type="application/json")
 
 
@@ -115,3 +132,22 @@ def _refuse(fault: GatewayFault, detail: str, *, allow: tuple[str, ...] = ()) ->
     response = Response(answer.body, answer.status)
     response.raw_headers = answer.headers
     return response
+
+
+def _add_page(app: FastAPI) -> None:
+    """Serve the live page. Its files contain no data of this gateway, so they need no key."""
+
+    async def redirect() -> Response:
+        return RedirectResponse(PAGE_PATH)
+
+    app.add_api_route("/concur", redirect, methods=["GET"], include_in_schema=False)
+    for path, (name, content_type) in _PAGE_FILES.items():
+        content = files("concur_proxy.admin").joinpath("page", name).read_bytes()
+        app.add_api_route(path, _page_file(content, content_type), methods=["GET"], include_in_schema=False)
+
+
+def _page_file(content: bytes, content_type: str) -> Callable[[], Awaitable[Response]]:
+    async def serve() -> Response:
+        return Response(content, headers={**_PAGE_HEADERS, "content-type": content_type})
+
+    return serve

@@ -1,22 +1,22 @@
-"""How the gateway stands, as one document: for the live page, `concur-proxy status` and `concur-proxy top`."""
+"""The state of the gateway as one document, for the live page, `concur-proxy status` and `concur-proxy top`."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from concur_proxy.admin.answers import (
-    DecisionMade,
-    EngineState,
-    GatewayState,
-    LawInForce,
+from concur_proxy.admin.schema import (
+    DecisionStatus,
+    EngineStatus,
+    GatewayStatus,
+    LawStatus,
     RequestCounts,
     SessionCounts,
     SessionList,
-    SessionState,
-    WindowInForce,
+    SessionStatus,
+    WindowStatus,
 )
 from concur_proxy.admission.gate import SessionGate
-from concur_proxy.admission.session import Session
+from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.control.law import Decision
 from concur_proxy.control.phrasing import describe
 from concur_proxy.coordination.coordinator import Coordinator
@@ -29,7 +29,7 @@ MAX_DECISIONS = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateReader:
-    """Reads everything from its owners at the moment of a question."""
+    """Reads the present state from the objects that own it."""
 
     pool: EnginePool
     coordinator: Coordinator
@@ -37,14 +37,14 @@ class StateReader:
     replica: str
     """This gateway's name."""
     laws: list[str]
-    """Those that there are."""
+    """Names of the control laws to choose from."""
 
-    def state(self) -> GatewayState:
-        """Everything, with at most so many sessions and the newest decisions."""
+    def state(self) -> GatewayStatus:
+        """Everything, with at most `MAX_SESSIONS` sessions and the newest `MAX_DECISIONS` decisions."""
         now, pairs, listed, homes = self.clock(), self._pairs(), self.sessions(), self.pool.homes
         recent = [(at, monitor, decision) for _, monitor in pairs for at, decision in reversed(monitor.recent)]
         recent.sort(key=lambda entry: -entry[0])
-        return GatewayState(
+        return GatewayStatus(
             replica=self.replica,
             role=self.coordinator.status.role.value,
             replicas=self.coordinator.status.replicas,
@@ -56,12 +56,15 @@ class StateReader:
             decisions=[_decision(monitor, at, decision, now) for at, monitor, decision in recent[:MAX_DECISIONS]],
         )
 
-    def engine(self, name: str) -> EngineState:
-        """One engine; `KeyError` for one that there is not."""
+    def engine(self, name: str) -> EngineStatus:
+        """One engine. Raises `KeyError` for an unknown one."""
         return self._engine(self.coordinator.fleet.gates[name], self.pool.monitors[name], self.pool.homes)
 
     def sessions(self) -> SessionList:
-        """The first sessions of each engine, in all at most so many: an engine with many hides no other one's."""
+        """The first sessions of each engine, at most `MAX_SESSIONS` in total.
+
+        Engines share the total fairly, so that an engine with many sessions does not hide those of another.
+        """
         now, gates = self.clock(), [gate for gate, _ in self._pairs()]
         first = [gate.first_sessions(MAX_SESSIONS) for gate in gates]
         shares = _shares([len(sessions) for sessions in first], MAX_SESSIONS)
@@ -73,7 +76,7 @@ class StateReader:
         return SessionList(total=sum(len(gate.sessions) for gate in gates), sessions=rows)
 
     def session(self, key: str) -> SessionList | None:
-        """One session; None where there is none."""
+        """One session; None if it is unknown."""
         now, gates = self.clock(), [gate for gate, _ in self._pairs()]
         rows = [_session(gate, session, now) for gate in gates if (session := gate.sessions.get(key)) is not None]
         return SessionList(total=sum(len(gate.sessions) for gate in gates), sessions=rows) if rows else None
@@ -82,10 +85,10 @@ class StateReader:
         gates = self.coordinator.fleet.gates
         return [(gates[name], monitor) for name, monitor in self.pool.monitors.items() if name in gates]
 
-    def _engine(self, gate: SessionGate, monitor: EngineMonitor, homes: Mapping[str, str]) -> EngineState:
+    def _engine(self, gate: SessionGate, monitor: EngineMonitor, homes: Mapping[str, str]) -> EngineStatus:
         now, rates = gate.snapshot(), monitor.rates
         law, options = self.pool.laws.named(monitor.engine)
-        return EngineState(
+        return EngineStatus(
             engine=monitor.engine,
             server=homes.get(monitor.engine),
             reachable=monitor.is_up and monitor.has_answered,
@@ -95,8 +98,8 @@ class StateReader:
             signals="stale" if monitor.is_stale else "fresh",
             signal_age_s=round(monitor.signal_age_s, 3),
             problem=monitor.failure,
-            law=LawInForce(name=law, options=options, enforced=gate.is_enforcing),
-            window=WindowInForce(
+            law=LawStatus(name=law, options=options, enforced=gate.is_enforcing),
+            window=WindowStatus(
                 sessions=None if math.isinf(now.window) else now.window,
                 tokens=now.budget_tokens,
                 by_hand=monitor.governor.is_manual,
@@ -113,7 +116,7 @@ class StateReader:
 
 
 def _shares(wanted: Sequence[int], total: int) -> list[int]:
-    """What each gets of the total: what it wants, or as much as any other."""
+    """Divide the total fairly: each gets what it wants, or as much as any other."""
     shares = [0] * len(wanted)
     left = total
     for done, at in enumerate(sorted(range(len(wanted)), key=wanted.__getitem__)):
@@ -122,15 +125,17 @@ def _shares(wanted: Sequence[int], total: int) -> list[int]:
     return shares
 
 
-def _session(gate: SessionGate, session: Session, now: float) -> SessionState:
+def _session(gate: SessionGate, session: Session, now: float) -> SessionStatus:
     first = next(iter(session.held), None)
-    return SessionState(
+    place = gate.place_of(session) if gate.is_waiting(session) else None
+    return SessionStatus(
         session_id=session.key,
         engine=gate.engine,
         state=session.state.value,
+        text=_in_words(session, place),
         by_hand=session.stopped,
         preferred=session.is_preferred,
-        place=gate.place_of(session) if gate.is_waiting(session) else None,
+        place=place,
         footprint_tokens=round(session.footprint),
         turns=session.turns,
         wait_s=0.0 if first is None else round(now - first.arrived_at, 1),
@@ -140,8 +145,18 @@ def _session(gate: SessionGate, session: Session, now: float) -> SessionState:
     )
 
 
-def _decision(monitor: EngineMonitor, at: float, decision: Decision, now: float) -> DecisionMade:
-    return DecisionMade(
+def _in_words(session: Session, place: int | None) -> str:
+    if session.in_flight:
+        return "running, will pause" if session.stopped else "running"
+    if session.stopped:
+        return "paused"
+    if place is not None:
+        return f"waiting (place {place})"
+    return "between turns" if session.state is SessionState.ACTIVE else "idle"
+
+
+def _decision(monitor: EngineMonitor, at: float, decision: Decision, now: float) -> DecisionStatus:
+    return DecisionStatus(
         engine=monitor.engine,
         ago_s=round(now - at, 1),
         kind=decision.kind.value,

@@ -1,4 +1,4 @@
-"""A gateway's state on a terminal."""
+"""Shows the state of a gateway on a terminal."""
 
 from typing import Any
 
@@ -6,34 +6,36 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from concur_proxy.control.phrasing import count, duration, percent
+
 State = dict[str, Any]
 
 
 def state_view(state: State, *, sessions: int, decisions: int) -> RenderableType:
-    """Engines, at most so many sessions, and the newest decisions."""
+    """The engines, at most `sessions` sessions, and the newest `decisions` decisions."""
     who = f"{state['replica']}: {state['role']}, {state['replicas']} gateway(s), mode {state['mode']}"
     parts: list[RenderableType] = [escape(who), _engines(state)]
     if sessions:
         parts.append(_sessions(state, sessions))
     newest = state["decisions"][:decisions]
-    texts = (f"{decision['ago_s']:.0f} s ago  {decision['engine']}: {decision['text']}" for decision in newest)
+    texts = (f"{duration(decision['ago_s'])} ago  {decision['engine']}: {decision['text']}" for decision in newest)
     return Group(*parts, *map(escape, texts))
 
 
 def _engines(state: State) -> Table:
     table = Table()
-    table.add_column("engine", overflow="fold")  # on a narrow terminal as well, one must be told from the next
-    for name in ("signals", "law", "window", "active", "waiting", "paused", "KV", "hits"):
+    table.add_column("engine", overflow="fold")  # a narrow terminal must still show the whole name
+    for name in ("signals", "law", "window", "admitted", "waiting", "idle", "KV cache", "hits"):
         table.add_column(name, justify="left" if name in {"signals", "law"} else "right")
     for engine in state["engines"]:
-        sessions, by_hand = engine["sessions"], " by hand" if engine["window"]["by_hand"] else ""
-        counts = (str(sessions[name]) for name in ("active", "waiting", "paused"))
+        sessions, manual = engine["sessions"], " (manual)" if engine["window"]["by_hand"] else ""
+        idle = max(0, sessions["paused"] + sessions["queued"] - sessions["waiting"])
         table.add_row(
             escape(engine["engine"]),
             engine["signals"] if engine["reachable"] else "not reachable",
-            engine["law"]["name"] + ("" if engine["law"]["enforced"] else " (observed)"),
-            _window(engine["window"]) + by_hand,
-            *counts,
+            engine["law"]["name"] + ("" if engine["law"]["enforced"] else " (observe only)"),
+            _window(engine["window"]) + manual,
+            *map(str, (sessions["active"], sessions["waiting"], idle)),
             _share(engine["kv_usage"]),
             _share(engine["hit_rate"]),
         )
@@ -42,27 +44,26 @@ def _engines(state: State) -> Table:
 
 def _sessions(state: State, limit: int) -> Table:
     table = Table(title=f"{state['sessions_total']} sessions")
-    for name in ("session", "state", "place", "tokens", "turns", "waits"):
+    for name in ("session", "state", "cache tokens", "turns", "has waited"):
         table.add_column(name, justify="left" if name in {"session", "state"} else "right")
-    # whoever waits first: on a small terminal they would never be seen behind the active ones
+    # waiting sessions first: on a small terminal the running ones would hide them
     for session in sorted(state["sessions"], key=lambda session: session["place"] is None)[:limit]:
         name = session["session_id"]
         table.add_row(
-            "(one request)" if name.startswith("\0") else escape(name.replace("\0", " ")),
-            session["state"] + (" by hand" if session["by_hand"] else ""),
-            "" if session["place"] is None else str(session["place"]),
-            f"{session['footprint_tokens']:,}",
+            "(request without a session)" if name.startswith("\0") else escape(name.replace("\0", " ")),
+            session["text"],
+            count(session["footprint_tokens"]),
             str(session["turns"]),
-            f"{session['wait_s']:.1f} s",
+            duration(session["wait_s"]) if session["wait_s"] else "",
         )
     return table
 
 
 def _window(window: State) -> str:
-    tokens = "" if window["tokens"] is None else f"{window['tokens']:,.0f} tokens"
+    tokens = "" if window["tokens"] is None else f"{count(window['tokens'])} tokens"
     sessions = "" if window["sessions"] is None else f"{window['sessions']:g} sessions"
-    return ", ".join(part for part in (tokens, sessions) if part) or "open"
+    return ", ".join(part for part in (tokens, sessions) if part) or "no limit"
 
 
 def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0%}"
+    return "-" if value is None else percent(value)

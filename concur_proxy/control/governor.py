@@ -58,7 +58,7 @@ class WindowGovernor:
         return self._has_heard
 
     def signal_age_s(self, *, now: float) -> float:
-        """Seconds since the newest usable signal, or since the start if there was none."""
+        """Seconds since the newest usable signal, or since the start if there has been no signal."""
         return now - self._heard_at
 
     def is_stale(self, *, now: float) -> bool:

@@ -42,7 +42,7 @@ class Decision:
     """Sessions that may be active after the decision; infinity means that sessions are not counted."""
     reason: str
     """Why, in words for an operator, without the size of the window: "the engine was idle while sessions waited".
-    `phrasing.describe` makes a whole sentence of it.
+    `phrasing.describe` adds what happened to the window.
     """
     budget: Budget | None = None
     """Also limits the tokens of the active sessions; None means that only sessions are counted."""

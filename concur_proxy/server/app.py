@@ -11,14 +11,12 @@ from collections.abc import Callable, Mapping
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
 
 from concur_proxy import plugins
-from concur_proxy.admin.by_hand import HandSettings
-from concur_proxy.admin.engines import EngineCalls
-from concur_proxy.admin.live_page import add_page_routes
+from concur_proxy.admin.calls import AdminCalls
+from concur_proxy.admin.manual import ManualChanges
 from concur_proxy.admin.operations import Operations
 from concur_proxy.admin.own_paths import ADMIN_PATHS, build_admin
 from concur_proxy.admin.routes import add_admin_routes
 from concur_proxy.admin.state import StateReader
-from concur_proxy.admin.steer import SteerCalls
 from concur_proxy.admission.changes import Drain
 from concur_proxy.coordination.coordinator import Coordinator, CoordinatorParts, Listener
 from concur_proxy.coordination.local import LocalCoordinator
@@ -91,8 +89,6 @@ class GatewayApp:
             coordinator=coordinator,
             is_draining=lambda: self._draining,
         )
-        add_page_routes(self._admin)
-        hand = HandSettings(pool, coordinator)
         reader = StateReader(
             pool=pool,
             coordinator=coordinator,
@@ -100,17 +96,14 @@ class GatewayApp:
             replica=parts.replica,
             laws=plugins.available(plugins.LAWS),
         )
-        calls = (
-            *SteerCalls(reader, hand, shown=self._relay.shown).operations(),
-            *EngineCalls(pool, coordinator, hand).operations(),
-        )
-        operations = Operations(calls)
+        manual = ManualChanges(pool, coordinator)
+        operations = Operations(AdminCalls(reader, manual, shown=self._relay.shown).operations())
         add_admin_routes(self._admin, operations, coordinator, settings.admin_key)
         coordinator.listen(
             Listener(
                 on_role=self._on_role,
                 on_overload=self._on_overload,
-                on_manual=hand.follow,
+                on_manual=manual.apply,
                 on_call=operations.answer,
             )
         )

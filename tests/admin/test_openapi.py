@@ -1,4 +1,4 @@
-"""The description of the admin API is true: what is answered is what it says."""
+"""The OpenAPI document is correct: every answer matches its schema."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ V1 = "/concur/v1"
 
 
 class Described:
-    """Calls the API, and holds each answer against the description."""
+    """Calls the API and validates each answer against the document."""
 
     def __init__(self, gateway: RunningGateway, document: dict[str, Any]) -> None:
         self._gateway = gateway
@@ -22,7 +22,7 @@ class Described:
         self.seen: set[tuple[str, str, int]] = set()
 
     async def call(self, method: str, path: str, body: object = None, **more: Any) -> httpx.Response:  # noqa: ANN401
-        """One call whose answer is described."""
+        """Make one call and validate its answer."""
         answer = await self._gateway.client.request(method, f"{V1}/{path}", json=body, **more)
         described = self._document["paths"][f"{V1}/{path}"][method.lower()]
         taken = described.get("requestBody")

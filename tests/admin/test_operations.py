@@ -2,17 +2,16 @@ import json
 
 import pytest
 
-from concur_proxy.admin.answers import Answer
 from concur_proxy.admin.operations import Operation, Operations, Refused
-from concur_proxy.admin.questions import MaybeSession, NamedSession, Question
+from concur_proxy.admin.schema import CallInput, CallResult, SessionFilter, SessionName
 from concur_proxy.coordination.protocol.messages import Call
 
 
-class Echo(Answer):
+class Echo(CallResult):
     said: str | None
 
 
-def echo(asked: MaybeSession | NamedSession) -> Echo:
+def echo(asked: SessionFilter | SessionName) -> Echo:
     if asked.session_id == "no":
         raise Refused(409, "not_now", "Not now.", param="session_id")
     if asked.session_id == "defect":
@@ -22,11 +21,11 @@ def echo(asked: MaybeSession | NamedSession) -> Echo:
     return Echo(said=asked.session_id)
 
 
-def operation(method: str, takes: type[Question]) -> Operation:
+def operation(method: str, takes: type[CallInput]) -> Operation:
     return Operation(method=method, path="/echo", summary="", takes=takes, gives=Echo, do=echo)
 
 
-OPERATIONS = Operations([operation("GET", MaybeSession), operation("POST", NamedSession)])
+OPERATIONS = Operations([operation("GET", SessionFilter), operation("POST", SessionName)])
 
 
 @pytest.mark.parametrize(

@@ -100,3 +100,15 @@ async def test_a_client_that_leaves_within_a_release_leaves_no_traceback(caplog:
         writer.transport.abort()
         assert (await gateway.client.get("/healthz")).status_code == 200
     assert "Traceback" not in caplog.text
+
+
+async def test_the_page_may_load_nothing_from_elsewhere() -> None:
+    async with running_gateway("http://127.0.0.1:9") as gateway:
+        for path in ("/concur/", "/concur/page.js", "/concur/charts.js", "/concur/page.css"):
+            answer = await gateway.client.get(path)
+            assert answer.status_code == 200
+            assert answer.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
+            assert "http" not in answer.text.replace("http://www.w3.org/2000/svg", "").replace(
+                "http://host", ""
+            ).replace("HTTP", "")
+        assert (await gateway.client.get("/concur")).headers["location"] == "/concur/"

@@ -1,4 +1,4 @@
-"""The admin API of several gateways over one real Redis: whichever is asked, it is the same."""
+"""The admin API of several gateways that share a real Redis: every gateway gives the same answer."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ STATIC: dict[str, object] = {"law": "static", "law_options": {"window": 4}, "wor
 
 
 class Fleet:
-    """Two gateways that are one, and one of their engines."""
+    """Two gateways that share their state, and one of their engines."""
 
     def __init__(self, engine: ScriptedEngine, leader: RunningGateway, follower: RunningGateway) -> None:
         self.engine = engine

@@ -1,8 +1,8 @@
-"""What admission costs: `python -m tests.benchmarks.admission` times decisions with more and more sessions queued, and
-weighs a waiting session.
+"""The cost of admission: `python -m tests.benchmarks.admission` measures the time of a decision and the memory of a
+waiting session, with more and more sessions waiting.
 
-A decision here is all three events of a session's passage: one comes and joins the line, one ends, and the next in line
-is released. Time is the median of several rounds; memory is counted by `tracemalloc`, apart from the timing.
+A decision consists of three events: a session arrives and joins the line, another session ends, and the next session
+in line is released. Time is the median of several rounds. Memory is counted by `tracemalloc`, in a separate run.
 """
 
 import argparse
@@ -25,12 +25,12 @@ WINDOW = 64
 BODY_BYTES = 20_000
 HOLD_S = 540.0
 HEAD = """\
-| queued sessions | us a decision | us the worst round | bytes a waiting session |
+| waiting sessions | us per decision | us in the worst round | bytes per waiting session |
 | ---: | ---: | ---: | ---: |"""
 
 
 class Crowd:
-    """A gate whose window is full, and sessions in line."""
+    """A gate with a full window and waiting sessions."""
 
     def __init__(self, queued: int) -> None:
         self.gate = SessionGate(
@@ -43,27 +43,27 @@ class Crowd:
             self.come()
 
     def come(self) -> None:
-        """One more session; a whole key, as clients send them."""
+        """One more session arrives. Its key is as long as those of real clients."""
         self._now += 0.001
         key = f"agent-{next(self._names):032d}"
         _, decided = self.gate.arrive(key, Arrival(body_bytes=BODY_BYTES, hold_s=HOLD_S), now=self._now)
         self.running.extend(decided)
 
     def turn_over(self) -> None:
-        """One comes, the first one ends, the next in line passes."""
+        """A session arrives, the first one ends, and the next one in line is released."""
         self.come()
         answered = Answered(prompt_tokens=BODY_BYTES // 4, completion_tokens=200)
         decided = self.gate.finish(self.running.popleft(), answered, now=self._now)
         self.running.extend(decided)
 
     def check(self, queued: int) -> None:
-        """The crowd is what was to be measured."""
+        """Check that as many sessions wait and run as the measurement needs."""
         if (self.gate.waiting, self.gate.active) != (queued, WINDOW):
             raise RuntimeError(f"{self.gate.waiting} wait and {self.gate.active} run, not {queued} and {WINDOW}")
 
 
 def microseconds(queued: int, *, rounds: int, turns: int) -> list[float]:
-    """Time of one decision with so many in line, by round."""
+    """Microseconds per decision with this number of waiting sessions, for each round."""
     crowd = Crowd(queued)
     times = []
     for _ in range(rounds):
@@ -76,7 +76,7 @@ def microseconds(queued: int, *, rounds: int, turns: int) -> list[float]:
 
 
 def bytes_each(queued: int) -> float:
-    """Memory of one waiting session with its key, its ticket and its places in the indexes."""
+    """Memory of a waiting session with its key, its ticket and its index entries, in bytes."""
     tracemalloc.start()
     crowd = Crowd(0)
     gc.collect()
@@ -91,10 +91,9 @@ def bytes_each(queued: int) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a Markdown table."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.admission", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=9, help="rounds of which the median counts (default 9)")
-    parser.add_argument("--turns", type=int, default=5_000, help="decisions a round (default 5000)")
+    parser.add_argument("--rounds", type=int, default=9, help="number of rounds; the median is shown (default 9)")
+    parser.add_argument("--turns", type=int, default=5_000, help="decisions per round (default 5000)")
     given = parser.parse_args(arguments)
     print(HEAD)
     for queued in SIZES:

@@ -1,6 +1,6 @@
 """The HTTP clients that a relay could use, each reduced to one call.
 
-Headers and body go in; status, headers and chunks come out.
+The call takes headers and a body. It returns the status, the headers and the chunks of the answer.
 """
 # ruff: noqa: PLC0415 - a process imports only the client that it measures
 
@@ -14,12 +14,12 @@ _NOT_FORWARDED = {b"host", b"content-length"}
 
 
 def forwarded(headers: Headers) -> Headers:
-    """What goes on to the engine of a client's headers."""
+    """The client's headers that go on to the engine."""
     return [(name, value) for name, value in headers if name not in _NOT_FORWARDED]
 
 
 def none(engine: str) -> Send:
-    """No engine at all: the relay answers by itself, which shows what uvicorn alone costs."""
+    """No engine: the relay answers by itself, which shows the cost of uvicorn alone."""
     from tests.benchmarks.mock_engine import _EVENTS, _STREAM, ANSWER, DONE, EVENT
 
     head: Headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(ANSWER))]
@@ -70,7 +70,7 @@ def _aiohttp_session() -> "aiohttp.ClientSession":  # type: ignore[name-defined]
 
 
 def httpx_aiohttp_client(engine: str) -> Send:
-    """httpx.AsyncClient over httpx-aiohttp's transport."""
+    """httpx.AsyncClient with the transport of httpx-aiohttp."""
     import httpx
     from httpx_aiohttp import AiohttpTransport
 
@@ -87,7 +87,7 @@ def httpx_aiohttp_client(engine: str) -> Send:
 
 
 def httpx_aiohttp_transport(engine: str) -> Send:
-    """httpx-aiohttp's transport without httpx.AsyncClient around it."""
+    """The transport of httpx-aiohttp without httpx.AsyncClient."""
     import httpx
     from httpx_aiohttp import AiohttpTransport
 
@@ -103,7 +103,7 @@ def httpx_aiohttp_transport(engine: str) -> Send:
 
 
 def httpcore_pool(engine: str) -> Send:
-    """httpcore's connection pool, as httpx uses it, without httpx."""
+    """The connection pool of httpcore, as httpx uses it, without httpx."""
     import httpcore
 
     pool = httpcore.AsyncConnectionPool(max_connections=None, keepalive_expiry=4)

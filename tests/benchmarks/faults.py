@@ -1,19 +1,20 @@
-"""What faults cost the agents behind three gateways: `python -m tests.benchmarks.faults`.
+"""The cost of faults for agents behind three gateways: `python -m tests.benchmarks.faults`.
 
-All are real: processes are killed and frozen, Redis loses its data, a network namespace delivers nothing. Before two
-emulated engines 64 agents work without a pause, 40 of them in line, each turn by any replica, retried as an SDK does.
-- *cut*: attempts that the fault itself broke off: on connections of a killed replica, and answers that a killed engine
-  had begun. Each was tried again, with another replica. That a killed replica takes no connection is not counted.
-- *errors*: all other attempts that failed, from the start to the end, and requests and agents left without an answer.
-- *meanwhile*: answers a second while the fault lasted, as a part of those before.
-- *recovered*: seconds from the fault's end (the kill, where nothing comes back) until all replicas agree again, one
-  leading and having heard of all the others, and 90 % of the answers are back: those of the next 3 s count. It has an
-  error of 0.1 s.
-- *leaked*: places and requests that the gateways still count when all agents have finished, and whoever left without a
-  word has been forgotten (after 15 s here).
+All faults are real: processes are killed and frozen, Redis loses its data, a network namespace delivers nothing. 64
+agents work without a pause on two emulated engines, and 40 of them wait in line. Each turn goes to any replica, and is
+tried again as an SDK does.
+- *cut*: attempts that the fault itself broke: on connections of a killed replica, and answers that a killed engine had
+  begun. Each was tried again with another replica. Connections that a killed replica refuses are not counted.
+- *errors*: all other attempts that failed, from start to end, and all requests and agents left without an answer.
+- *meanwhile*: answers per second during the fault, as a share of those before.
+- *recovered*: seconds from the end of the fault until all replicas agree again and 90 % of the answers are back. The
+  end is the kill, if nothing comes back. The replicas agree if one leads and has heard of all others. The answers of
+  the next 3 s count. The error of this figure is 0.1 s.
+- *leaked*: places and requests that the gateways still count when all agents have finished, and sessions that left
+  without a word have been forgotten (after 15 s here).
 
 Needs root and iproute2 for the network namespace, util-linux for the monotonic clock, and Debian's faketime for the
-time of day. About 13 minutes.
+time of day. Takes about 13 minutes.
 """
 
 import argparse
@@ -46,7 +47,7 @@ HEAD = """\
 
 
 async def suffer(fault: Fault, *, verbose: bool) -> Cost:
-    """One fault, in a cluster of its own."""
+    """Run one fault in a cluster of its own."""
     async with Cluster(
         replicas=3, engines=2, engine_flags=ENGINE_FLAGS, gateway_flags=GATEWAY_FLAGS, **fault.cluster
     ) as cluster:
@@ -58,7 +59,7 @@ async def suffer(fault: Fault, *, verbose: bool) -> Cost:
 
 
 def row(fault: Fault, cost: Cost) -> str:
-    """A line of the table."""
+    """A row of the table."""
     errors = [failure for failure in cost.failures if not fault.forces(failure)]
     for failure in errors[:5]:
         print(f"{failure.replica}: {failure.detail}", file=sys.stderr)
@@ -75,13 +76,12 @@ def row(fault: Fault, cost: Cost) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a Markdown table."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks.faults", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--freeze-s", type=float, default=30.0, help="how long what is frozen or cut off stays so")
-    parser.add_argument("--only", default="", help="faults whose names contain this")
-    parser.add_argument("--verbose", action="store_true", help="print the replicas' logs, on standard error")
+    parser.add_argument("--freeze-s", type=float, default=30.0, help="duration of a freeze or cut")
+    parser.add_argument("--only", default="", help="only faults whose names contain this")
+    parser.add_argument("--verbose", action="store_true", help="print the logs of the replicas on standard error")
     given = parser.parse_args(arguments)
     print(HEAD)
     with RedisNamespace() as namespace:

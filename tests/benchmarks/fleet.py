@@ -1,7 +1,9 @@
-"""What many engines cost: `python -m tests.benchmarks.fleet` times events before more and more of them.
+"""The cost of many engines: `python -m tests.benchmarks.fleet` measures the time of an event
+with more and more engines.
 
-Each engine has its window full and sessions in line. A *turn* is a request of an active session and its answer; a
-*decision* a session that comes and joins a line, another's end, and the release of the next. Medians of several rounds.
+The window of each engine is full, and sessions wait. A *turn* is a request of an active session and its answer. A
+*decision* consists of three events: a session arrives and joins a line, another session ends, and the next one in line
+is released. All figures are medians of several rounds.
 """
 
 import argparse
@@ -22,15 +24,15 @@ from concur_proxy.admission.ticket import Ticket
 ENGINES = (1, 4, 16, 64)
 WINDOW = 16
 QUEUED = 100
-"""Sessions in line for each engine."""
+"""Waiting sessions per engine."""
 BODY_BYTES = 20_000
 HEAD = """\
-| engines | us a turn | us a decision |
+| engines | us per turn | us per decision |
 | ---: | ---: | ---: |"""
 
 
 class Crowd:
-    """A fleet whose windows are full."""
+    """A fleet with full windows."""
 
     def __init__(self, engines: int) -> None:
         options = GateOptions(max_waiting_sessions=10 * QUEUED)
@@ -46,13 +48,15 @@ class Crowd:
             self._send(f"agent-{next(self._names)}")
 
     def turn(self) -> None:
-        """An active session's request, and its answer."""
+        """A request of an active session, and its answer."""
         ticket = self.running.popleft()
         self._send(ticket.session.key)
         self._finish(ticket)
 
     def decide(self) -> None:
-        """One comes, the first one ends, the next in line passes; as the gateway does, the timer is asked each time."""
+        """A session arrives, the first one ends, and the next one in line is released. The timer is
+        read each time, as in the gateway.
+        """
         self._send(f"agent-{next(self._names)}")
         ticket = self.running.popleft()
         self._finish(ticket)
@@ -83,10 +87,9 @@ def microseconds(event: Callable[[], None], *, rounds: int, events: int) -> floa
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a Markdown table."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.fleet", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=9, help="rounds of which the median counts (default 9)")
-    parser.add_argument("--events", type=int, default=3_000, help="events a round (default 3000)")
+    parser.add_argument("--rounds", type=int, default=9, help="number of rounds; the median is shown (default 9)")
+    parser.add_argument("--events", type=int, default=3_000, help="events per round (default 3000)")
     given = parser.parse_args(arguments)
     print(HEAD)
     for engines in ENGINES:

@@ -1,7 +1,7 @@
-"""The default law on loads that nobody chose: `python -m tests.benchmarks.held_out` prints a Markdown table.
+"""The default law on random loads: `python -m tests.benchmarks.held_out` prints a Markdown table.
 
-Engines, tools, sizes and arrivals are drawn at random, a new load for each `--seed`; what was tuned on the suite's
-scenarios shows here what it is worth elsewhere. With 60 loads some ten minutes on two cores.
+Engines, tools, sizes and arrivals are drawn at random, a new load for each `--seed`. The law was tuned on the
+scenarios of the suite. These loads show what it is worth elsewhere. 60 loads take about ten minutes on two cores.
 """
 
 import argparse
@@ -27,7 +27,7 @@ WORST_SHOWN = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One load's makespans, in seconds."""
+    """The total times of one load, in seconds."""
 
     name: str
     off_s: float
@@ -36,17 +36,17 @@ class Comparison:
 
     @property
     def to_off(self) -> float:
-        """The default law's over no control's."""
+        """The total time under the default law, relative to no control."""
         return self.tokens_s / self.off_s
 
     @property
     def to_best(self) -> float:
-        """The default law's over the better of no control and the best cap."""
+        """The total time under the default law, relative to the better of no control and the best cap."""
         return self.tokens_s / min(self.off_s, self.best_cap_s)
 
 
 def load(seed: int) -> Scenario:
-    """A load drawn at random: sizes and times spread evenly over their orders of magnitude."""
+    """Draw a load at random. Sizes and times are spread evenly over their orders of magnitude."""
     random = Random(seed)
     capacity = round(24_000 * 2 ** random.uniform(0, 4.5))
     prefill_tokens_s = 3_000 * 2 ** random.uniform(0, 3.5)
@@ -95,10 +95,9 @@ def compare(seed: int, *, law: str) -> Comparison:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run, and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.held_out", description=__doc__)
     parser.add_argument("--loads", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=1000, help="of the first load (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=1000, help="seed of the first load (default %(default)s)")
     parser.add_argument("--law", choices=list(POLICIES), default="tokens", help="default %(default)s")
     given = parser.parse_args(arguments)
     found: list[Comparison] = []
@@ -107,7 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             found.append(one)
             print(f"\r{len(found)} of {given.loads} loads", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    print(f"| {given.loads} loads | to no control | to the better of that and the best cap |\n| --- | ---: | ---: |")
+    print(
+        f"| {given.loads} loads | to no control | to the better of no control and the best cap |\n| --- | ---: | ---: |"
+    )
     offs, bests = [one.to_off for one in found], [one.to_best for one in found]
     print(f"| geometric mean | {geometric_mean(offs):.3f} | {geometric_mean(bests):.3f} |")
     for one in sorted(found, key=lambda one: -one.to_best)[:WORST_SHOWN]:

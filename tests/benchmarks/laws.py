@@ -1,6 +1,6 @@
-"""All laws over the simulator's whole suite: `python -m tests.benchmarks.laws` prints Markdown tables.
+"""All laws over the whole suite of the simulator: `python -m tests.benchmarks.laws` prints Markdown tables.
 
-With 5 seeds about 2,000 runs, a quarter of an hour on two cores.
+With 5 seeds these are about 2,000 runs, which take a quarter of an hour on two cores.
 """
 
 import argparse
@@ -19,7 +19,6 @@ LATENCY_OF = ("off", BEST_STATIC, "aimd", "tokens")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run, and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.laws", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--scenario", action="append", choices=list(SCENARIOS))
@@ -37,14 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"\r{len(results)} of {runs} runs", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     rows = tabulate(suite, results)
-    print(f"Makespan relative to the best of no control and static caps by hindsight; means of {given.seeds} seeds:\n")
+    print(f"Total time relative to the best of no control and all fixed caps; means of {given.seeds} seeds:\n")
     print("\n".join(relatives(rows)))
     print(f"\nLatency and fairness, means over the {len(suite.scenarios)} scenarios; seconds:\n")
     print("\n".join(latencies(rows)))
 
 
 def relatives(rows: Sequence[Row]) -> list[str]:
-    """A line for each scenario, a column for each law."""
+    """A row per scenario, a column per law."""
     cells = {(row.scenario, row.policy): row for row in rows}
     lines = [f"| scenario | best, s | {' | '.join(LAWS)} |", f"| --- | ---: |{' ---: |' * len(LAWS)}"]
     for scenario in dict.fromkeys(row.scenario for row in rows):
@@ -59,7 +58,7 @@ def relatives(rows: Sequence[Row]) -> list[str]:
 
 
 def latencies(rows: Sequence[Row]) -> list[str]:
-    """A line for each law."""
+    """A row per law."""
     lines = [
         "| law | TTFT p50 | TTFT p99, hold included | longest hold of all | session p50 | session p99 | Jain's index |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",

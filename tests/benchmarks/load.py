@@ -1,4 +1,4 @@
-"""A closed loop of HTTP/1.1 connections that costs the measuring side little: hand-written requests and a C parser."""
+"""HTTP/1.1 connections in a closed loop that use little CPU time: hand-written requests and a parser in C."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ CHAT = b"/v1/chat/completions"
 def chat_request(
     *, stream: bool, events: int = 0, interval_ms: int = 0, session: str = "", path: bytes = CHAT
 ) -> bytes:
-    """A chat completion of about 1 KB, as the OpenAI SDK would send it; `session` becomes `x-session-id`."""
+    """A chat completion of about 1 KB, as the OpenAI SDK sends it; `session` goes into the header `x-session-id`."""
     body = (
         b'{"model":"m","messages":[{"role":"user","content":"'
         + b"y" * 800
@@ -29,24 +29,24 @@ def chat_request(
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What a run's connections saw, all together."""
+    """What all connections of a run saw together."""
 
     requests: int = 0
-    """Answers complete with status 200."""
+    """Complete answers with status 200."""
     events: int = 0
-    """SSE events received, `[DONE]` included."""
+    """SSE events received, including `[DONE]`."""
     reads: int = 0
-    """Reads that the events came in: fewer than events where the relay handed on several at once."""
+    """Reads in which the events arrived: fewer than events if the relay passes several on at once."""
     failures: int = 0
     """Other statuses and broken connections."""
     latencies: list[float] = field(default_factory=list)
-    """Seconds from the request's write to the answer's last byte."""
+    """Seconds from the write of a request to the last byte of its answer."""
     seconds: float = 0.0
-    """Wall time of the run."""
+    """Duration of the run in seconds."""
 
 
 class LoadConnection(asyncio.Protocol):
-    """Sends the same request again and again, one at a time, until told to stop or `limit` answers are in."""
+    """Sends the same request again and again, one at a time, until it is stopped or `limit` answers have come."""
 
     def __init__(self, request: bytes, tally: Tally, limit: int | None) -> None:
         self.request = request
@@ -59,7 +59,9 @@ class LoadConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
 
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's are no asyncio.Transport
+        self.transport = cast(
+            "asyncio.Transport", transport
+        )  # the transports of uvloop do not inherit from asyncio.Transport
         self.send()
 
     def send(self) -> None:
@@ -98,7 +100,7 @@ class LoadConnection(asyncio.Protocol):
 async def run_load(
     port: int, requests: list[bytes], *, seconds: float | None = None, limit: int | None = None
 ) -> Tally:
-    """One connection for each of `requests`, for `seconds` or `limit` answers; those under way then are cut off."""
+    """Open a connection for each of `requests`, for `seconds` or `limit` answers. Then cut off what is in flight."""
     loop = asyncio.get_running_loop()
     tally = Tally()
     began = time.perf_counter()

@@ -1,9 +1,9 @@
-"""Whether anything is left of many sessions: `python -m tests.benchmarks.many_sessions`.
+"""Looks for leaks after many sessions: `python -m tests.benchmarks.many_sessions`.
 
-2,048 agents at once before four emulated engines, through two gateways that share a Redis. A third of the clients
-leave: at a random moment they break their connection off, held or mid-stream, and are never heard of again. The others
-must get all their answers. Then nothing may be in flight or held, no session may keep a place once its lease is over
-and the silent ones are forgotten (15 s here), and the gateways must have no more files and sockets open.
+2,048 agents run at once on four emulated engines, through two gateways that share a Redis. A third of the clients
+leave: at a random moment they break off their connection, waiting or in mid-stream, and never return. The others must
+get all their answers. Afterwards no request may wait or be in flight. No session may keep a place once its lease is
+over and silent sessions are forgotten (after 15 s here). The gateways must not have more open files and sockets.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from tests.replicas.cluster import Cluster, metrics
 
 SESSIONS = 2048
 LEAVING = 3
-"""One in so many leaves."""
+"""One client in this number leaves."""
 WINDOW = 24
 ENGINE_FLAGS = ("--step-s", "0.05", "--decode-s", "0", "--prefill-tokens-s", "100000")
 GATEWAY_FLAGS = (
@@ -31,7 +31,7 @@ WORKLOAD = Workload(
     agents=SESSIONS, turns=2, shared_tokens=16, first_tokens=60, growth_tokens=20, answer_tokens=8, tool_s=(0.1, 0.4)
 )
 LAST_S = 20.0
-"""Nobody leaves later than this: what the others need."""
+"""The last moment at which a client leaves, in seconds; the others need this long."""
 LONGEST_S = 240.0
 LEAK_S = 40.0
 HEAD = """\
@@ -40,7 +40,7 @@ HEAD = """\
 
 
 async def crowd() -> str:
-    """One run; returns the table's row."""
+    """One run; returns the row of the table."""
     random, scripts = Random(1), write_scripts(WORKLOAD)
     async with Cluster(replicas=2, engines=4, engine_flags=ENGINE_FLAGS, gateway_flags=GATEWAY_FLAGS) as cluster:
         before = _descriptors(cluster)
@@ -66,7 +66,7 @@ async def crowd() -> str:
 
 
 async def _leave(agents: Agents, *, after_s: float) -> None:
-    """Take part for so long; a request under way then is broken off."""
+    """Run these agents for this time, then break off their requests."""
     task = asyncio.create_task(agents.run())
     await asyncio.wait([task], timeout=after_s)
     task.cancel()
@@ -74,9 +74,7 @@ async def _leave(agents: Agents, *, after_s: float) -> None:
 
 
 async def _clients_gone(cluster: Cluster) -> tuple[int, int]:
-    """How many clients left while they were held, and how many while they waited for an answer or its rest or were
-    held, by the gateways' own counts.
-    """
+    """How many clients left while they waited, and how many left in total, as the gateways count them."""
     held = gone = 0.0
     for replica in cluster.replicas:
         samples = await metrics(replica) or {}
@@ -90,7 +88,7 @@ def _descriptors(cluster: Cluster) -> int:
 
 
 async def _more_descriptors(cluster: Cluster, before: int) -> int:
-    """Those that stay open longer than idle connections to engines are kept, which new requests replace."""
+    """Files and sockets that stay open longer than idle connections to engines, which new requests replace."""
     with suppress(TimeoutError):
         async with asyncio.timeout(LEAK_S):
             while (more := _descriptors(cluster) - before) > 0:
@@ -99,7 +97,6 @@ async def _more_descriptors(cluster: Cluster, before: int) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a Markdown table of one row."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks.many_sessions",
         description=__doc__,

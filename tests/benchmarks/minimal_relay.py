@@ -1,4 +1,4 @@
-"""The least that a relay can be: a plain ASGI endpoint, one upstream client, nothing else.
+"""The smallest possible relay: a plain ASGI endpoint and one upstream client.
 
 `python -m tests.benchmarks.minimal_relay --client aiohttp --engine http://127.0.0.1:9000 --port 9001`.
 """
@@ -15,7 +15,7 @@ _HOP_BY_HOP = {b"connection", b"transfer-encoding", b"keep-alive", b"upgrade", b
 
 
 class MinimalRelay:
-    """ASGI application around one candidate."""
+    """An ASGI application around one candidate."""
 
     def __init__(self, send_upstream: Send) -> None:
         self.send_upstream = send_upstream

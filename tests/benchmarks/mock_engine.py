@@ -1,9 +1,9 @@
-"""An inference server that costs next to nothing: fixed answers, so that what a benchmark measures is the relay.
+"""An inference server that costs almost nothing. Its answers are fixed, so that a benchmark measures only the relay.
 
-`python -m tests.benchmarks.mock_engine --port 9000 [--core 1]`. A request whose body says `"stream": true` gets
-`max_tokens` SSE events, one write each, as fast as the reader takes them, or with `interval_ms` one each step of an
-engine that steps that often: then all streams get theirs in the same moment, as from a real engine's batch. Any other
-request gets a fixed 1 KB JSON answer.
+`python -m tests.benchmarks.mock_engine --port 9000 [--core 1]`. A request with `"stream": true` gets `max_tokens` SSE
+events, one write per event, as fast as the reader takes them. With `interval_ms`, each stream gets one event per step
+of an engine that steps at this interval: all streams get theirs at the same moment, as from the batch of a real
+engine. Any other request gets a fixed JSON answer of 1 KB.
 """
 
 import argparse
@@ -106,7 +106,9 @@ class EngineConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
 
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's are no asyncio.Transport
+        self.transport = cast(
+            "asyncio.Transport", transport
+        )  # the transports of uvloop do not inherit from asyncio.Transport
 
     def data_received(self, data: bytes) -> None:
         self.parser.feed_data(data)
@@ -138,7 +140,7 @@ class EngineConnection(asyncio.Protocol):
             self.write_on()
 
     def write_event(self) -> bool:
-        """Write one event, or the stream's end; False once nothing is left to write."""
+        """Write one event, or the end of the stream. Returns False when nothing is left to write."""
         if self.transport.is_closing():
             return False
         self.remaining -= 1
@@ -159,7 +161,7 @@ class EngineConnection(asyncio.Protocol):
 
 
 async def serve(port: int) -> None:
-    """Serve on the loopback until killed."""
+    """Serve on loopback until killed."""
     batches: dict[float, Steps] = {}
     server = await asyncio.get_running_loop().create_server(
         lambda: EngineConnection(batches), "127.0.0.1", port, backlog=1024

@@ -1,7 +1,9 @@
-"""What a move after a while is worth: `python -m tests.benchmarks.moving` prints a Markdown table.
+"""The benefit of moving sessions that have waited for some time: `python -m tests.benchmarks.moving` prints a Markdown
+table.
 
-Sessions that were paused resume on their own engine only, or on another after 8 s or at once; four engines, the default
-law, means of 3 seeds. Loads are even at first; where sessions differ in length, they become uneven by themselves.
+A paused session resumes only on its own engine, or on another one after 8 s, or on another one at once. There are four
+engines under the default law, and the figures are means of 3 seeds. All engines start with the same load. Where
+sessions differ in length, the loads become uneven.
 """
 
 import argparse
@@ -22,7 +24,7 @@ CASES = (
     SCENARIOS["four-engines"],
     Scenario(
         name="few long sessions",
-        summary="224 agents as in base beside 32 of about 30 turns",
+        summary="224 agents as in base, and 32 agents with about 30 turns",
         populations=[
             Population(agents=224),
             Population(agents=32, turns=HeavyTailed(30, 0.5, 60), growth_tokens=Uniform(100, 400)),
@@ -44,12 +46,12 @@ CASES = (
     ),
 )
 HEAD = """\
-| load | move after | makespan, s | | session p99, s | hold p99, s | sessions moved |
+| load | move after | total time, s | | session p99, s | wait p99, s | sessions moved |
 | --- | --- | ---: | ---: | ---: | ---: | ---: |"""
 
 
 def measure(case: Scenario, move_after_s: float, seeds: int) -> list[float]:
-    """Makespan, session p99, hold p99 and moves; means."""
+    """Total time, session p99, wait p99 and number of moves, each a mean over the seeds."""
     rows = []
     for seed in range(1, seeds + 1):
         policy = dataclasses.replace(POLICIES["tokens"], move_after_s=move_after_s)
@@ -61,7 +63,6 @@ def measure(case: Scenario, move_after_s: float, seeds: int) -> list[float]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a Markdown table."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.moving", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args(arguments)

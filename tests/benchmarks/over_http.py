@@ -1,7 +1,8 @@
-"""Does the simulator tell what the gateway does over HTTP? `python -m tests.benchmarks.over_http` runs the demo's fleet
-before the emulated engine without control and under each law, and the same in virtual time, and compares the ratios.
+"""Compares the simulator with the gateway over HTTP: `python -m tests.benchmarks.over_http`.
 
-About a minute for each run over HTTP. The machine must have a core for the engine and one for the rest.
+Runs the fleet of the demo on the emulated engine without control and under each law, does the same in virtual time, and
+compares the ratios. Each run over HTTP takes about a minute. The machine needs one core for the engine and one for the
+rest.
 """
 
 import argparse
@@ -27,9 +28,8 @@ HEAD = """\
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a Markdown table."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.over_http", description=__doc__)
-    parser.add_argument("--law", action="append", help="default tokens, aimd")
+    parser.add_argument("--law", action="append", help="a control law to compare; repeatable (default tokens and aimd)")
     given = parser.parse_args(arguments)
     print(HEAD)
     for law in given.law or ["tokens", "aimd"]:
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def compare(law: str) -> str:
-    """A row: makespans in the engine's seconds, and how many times as fast as without control."""
+    """A row: total times in seconds of the engine, and the speed relative to no control."""
     options = replace(DemoOptions(), law=law)
     free, controlled = asyncio.run(run.run(options, Console(quiet=True)))
     scenario = scripted_scenario(options.workload, _shape(), bytes_per_token=BYTES_PER_TOKEN)

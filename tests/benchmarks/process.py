@@ -1,4 +1,4 @@
-"""A measured program in its own process, pinned to a core, with its CPU time read from the kernel."""
+"""Runs a program to be measured in its own process, pinned to a core, and reads its CPU time from the kernel."""
 
 import os
 import socket
@@ -11,24 +11,25 @@ from pathlib import Path
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
+    """A free port on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of all of a process' threads, from `schedstat`: `stat` counts in ticks of 10 ms."""
+    """User and system time of all threads of a process, from `schedstat`, because `stat` counts in ticks of 10 ms."""
     tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
 
 @contextmanager
 def running(module: str, *arguments: str, port: int, core: int | None, folder: Path | None = None) -> Iterator[int]:
-    """`python -m module arguments...` until the block ends; yields its pid once `port` accepts connections. `folder`:
-    another checkout, whose module it is to be.
+    """Run `python -m module arguments...` until the block ends. Yields the pid once `port` accepts connections.
+
+    `folder` is another checkout, whose module is run instead.
     """
-    # what it says of itself must not stand in a table on standard output
+    # its own output must not appear in a table on standard output
     process = subprocess.Popen([sys.executable, "-m", module, *arguments], stdout=2, cwd=folder)
     try:
         if core is not None:
@@ -45,7 +46,7 @@ def running(module: str, *arguments: str, port: int, core: int | None, folder: P
 
 
 def wait_until_listening(process: subprocess.Popen[bytes], port: int, seconds: float = 20.0) -> None:
-    """Return once the port accepts a connection; RuntimeError when the process ends first or takes too long."""
+    """Return once the port accepts a connection. Raises `RuntimeError` if the process ends first or takes too long."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if process.poll() is not None:

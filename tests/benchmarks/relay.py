@@ -1,10 +1,11 @@
-"""What the relay costs: `python -m tests.benchmarks.relay` compares the gateway with a direct connection, with
-`--redis` also gateways that share a Redis, with `--observed` also one that traces and one that logs requests, with
-`--before DIR` also the gateway of another checkout, and with `--clients` the HTTP clients that it could have used
-(`httpx+aiohttp` needs `pip install httpx-aiohttp`).
+"""The cost of the relay: `python -m tests.benchmarks.relay` compares the gateway with a direct connection.
 
-The measured process has core 0 for itself; load and engine share core 1. CPU time is the measured process' own, read
-from the kernel, so the ratio between two rows holds although the machine is shared.
+`--redis` adds gateways that share a Redis. `--observed` adds a gateway that traces and one that logs requests.
+`--before DIR` adds the gateway of another checkout. `--clients` compares the HTTP clients that the gateway could use
+instead (`httpx+aiohttp` needs `pip install httpx-aiohttp`).
+
+The measured process has core 0 for itself. Load and engine share core 1. CPU time is that of the measured process
+alone, read from the kernel, so the ratio of two rows is valid even on a shared machine.
 """
 
 import argparse
@@ -29,22 +30,22 @@ RELAY_CORE, LOAD_CORE = 0, 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One way to the engine, measured."""
+    """The figures of one way to the engine."""
 
     name: str
     requests_s: float
-    """Whole JSON answers a second, with 64 connections."""
+    """Complete JSON answers per second, with 64 connections."""
     request_cpu_us: float
-    """CPU time of the relay for one of them, microseconds."""
+    """CPU time of the relay per answer, in microseconds."""
     events_s: float
-    """SSE events a second, with 64 streams at once."""
+    """SSE events per second, with 64 parallel streams."""
     event_cpu_us: float
     p50_ms: float
     """Latency of a JSON answer with one connection."""
     p99_ms: float
 
     def line(self) -> str:
-        """The row of a Markdown table."""
+        """A row of the Markdown table."""
         return (
             f"| {self.name} | {self.requests_s:,.0f} | {self.request_cpu_us:.0f} | {self.events_s:,.0f} "
             f"| {self.event_cpu_us:.1f} | {self.p50_ms:.2f} | {self.p99_ms:.2f} |"
@@ -57,7 +58,7 @@ HEAD = """\
 
 
 def measure(name: str, port: int, pid: int | None, seconds: float) -> Row:
-    """Load the server at `port`; `pid` is the relay's, None for none."""
+    """Put load on the server at `port`. `pid` is the process of the relay, or None without a relay."""
     sessions = [f"s{number}" for number in range(CONNECTIONS)]
     plain = [chat_request(stream=False, session=session) for session in sessions]
     streams = [chat_request(stream=True, events=EVENTS, session=session) for session in sessions]
@@ -90,7 +91,7 @@ def _cpu(pid: int | None, work: Callable[[], Tally]) -> tuple[Tally, float]:
 
 
 def compare_clients(engine_port: int, seconds: float, names: Sequence[str]) -> None:
-    """One row for each HTTP client in the same minimal relay."""
+    """A row for each HTTP client in the same minimal relay."""
     for name in names:
         port = free_port()
         arguments = ("--client", name, "--engine", f"http://127.0.0.1:{engine_port}", "--port", str(port))
@@ -101,8 +102,9 @@ def compare_clients(engine_port: int, seconds: float, names: Sequence[str]) -> N
 def compare_gateway(
     engine_port: int, seconds: float, *, rounds: int, before: Path | None, shares: bool, observed: bool
 ) -> None:
-    """Direct, and through the gateway; of another checkout as well, observed, and by a shared Redis, where asked. All
-    in turn, several times over: medians.
+    """Measure the direct way and the gateway, and the other gateways that were asked for.
+
+    All are measured in turn, several times, and the medians are shown.
     """
     ways: dict[str, list[Row]] = {}
     for _ in range(rounds):
@@ -139,7 +141,7 @@ def _shared_rows(engine_port: int, seconds: float) -> Iterator[Row]:
         shared = ("--store", "redis", "--redis-url", redis.url)
         with _gateway(engine_port, *shared, core=RELAY_CORE) as (port, pid):
             yield measure("Redis: through the one that leads", port, pid, seconds)
-            os.sched_setaffinity(pid, {LOAD_CORE})  # it goes on leading, and leaves its core to the next one
+            os.sched_setaffinity(pid, {LOAD_CORE})  # it still leads, and leaves its core to the next one
             with _gateway(engine_port, *shared, core=RELAY_CORE) as (port_of_next, pid_of_next):
                 yield measure("Redis: through one that follows", port_of_next, pid_of_next, seconds)
 
@@ -159,13 +161,12 @@ def _gateway(engine_port: int, *flags: str, core: int, folder: Path | None = Non
 
 
 def main() -> None:
-    """Print a Markdown table."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.relay", description=__doc__)
     parser.add_argument("--clients", action="store_true", help="compare HTTP clients instead of the gateway")
-    parser.add_argument("--rounds", type=int, default=1, help="measurements of which the median counts (default 1)")
-    parser.add_argument("--redis", action="store_true", help="compare gateways that share a Redis as well")
-    parser.add_argument("--observed", action="store_true", help="compare traces and request lines as well")
-    parser.add_argument("--before", type=Path, metavar="DIR", help="compare the gateway of this checkout as well")
+    parser.add_argument("--rounds", type=int, default=1, help="number of measurements; the median is shown (default 1)")
+    parser.add_argument("--redis", action="store_true", help="also compare gateways that share a Redis")
+    parser.add_argument("--observed", action="store_true", help="also compare traces and request log lines")
+    parser.add_argument("--before", type=Path, metavar="DIR", help="also compare the gateway of this checkout")
     parser.add_argument("--only", choices=sorted(CANDIDATES), action="append", help="only this client; repeatable")
     parser.add_argument("--seconds", type=float, default=4.0, help="length of each measurement (default 4)")
     given = parser.parse_args()

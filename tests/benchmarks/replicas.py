@@ -1,10 +1,11 @@
-"""Whether several gateways do what one does: `python -m tests.benchmarks.replicas`.
+"""Checks that several gateways limit as one gateway does: `python -m tests.benchmarks.replicas`.
 
-The same agents before four emulated engines, each with a window of so many sessions, through 1, 2 and 4 gateways that
-share a Redis, each turn by any of them. Medians of the rounds, and the worst of all samples, five a second:
-- *sessions above the window*: by how much the active sessions of an engine exceeded its window, as the leader counts
-- *requests above the window*: by how much the requests at an engine did, as the engine itself counts. An agent has one
-  at a time, so that this can be above 0 only if sessions are active beyond the window.
+The same agents run on four emulated engines with a fixed window each, through 1, 2 and 4 gateways that share a Redis.
+Each turn goes to any gateway. Shown are medians of the rounds, and the worst of all samples, taken five times per
+second:
+- *sessions above the window*: active sessions of an engine above its window, as the leader counts them
+- *requests above the window*: requests at an engine above its window, as the engine itself counts them. An agent has
+  one request at a time, so this is above 0 only if sessions are active beyond the window.
 """
 
 import argparse
@@ -36,13 +37,13 @@ SAMPLE_S = 0.2
 LONGEST_S = 180.0
 LEAK_S = 30.0
 HEAD = """\
-| replicas | makespan, s | of one replica's | sessions above the window | requests above the window | errors | leaked |
+| replicas | total time, s | to one replica | sessions above the window | requests above the window | errors | leaked |
 | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
 
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """One fleet's course."""
+    """The figures of one run."""
 
     makespan_s: float = 0.0
     sessions_above: float = 0.0
@@ -52,7 +53,7 @@ class Run:
 
 
 async def run(replicas: int) -> Run:
-    """The fleet through so many replicas."""
+    """Run the fleet through this number of replicas."""
     result = Run()
     async with Cluster(
         replicas=replicas, engines=ENGINES, engine_flags=ENGINE_FLAGS, gateway_flags=GATEWAY_FLAGS
@@ -85,13 +86,12 @@ async def _sample(cluster: Cluster, result: Run) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a Markdown table."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks.replicas",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of which the median counts (default 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds; the median is shown (default 3)")
     given = parser.parse_args(arguments)
     runs: dict[int, list[Run]] = {count: [] for count in REPLICAS}
     for _ in range(given.rounds):

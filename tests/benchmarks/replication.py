@@ -1,8 +1,8 @@
-"""What it costs that gateways share a Redis: `python -m tests.benchmarks.replication` starts a redis-server and prints
-Markdown tables. The leader has a process of its own, the load and a follower another.
+"""The cost of gateways that share a Redis: `python -m tests.benchmarks.replication` starts a redis-server and prints
+Markdown tables. The leader runs in a process of its own. The load and a follower run in another one.
 
-A decision is a request's passage: it comes, is admitted, and ends. CPU time is each process' own, read from the kernel,
-so it holds although the machine is shared.
+A decision covers a request from arrival through admission to its end. CPU time is that of each process alone, read from
+the kernel, so it is valid even on a shared machine.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from tests.coordination.fleets import make_fleet
 from tests.coordination.redis_server import RedisServer
 
 AT_ONCE = (1, 16, 64, 256, 1024)
-"""Agents, each of which sends its next request when its last one has been admitted and has ended."""
+"""Number of agents. Each sends its next request when its last one has been admitted and has ended."""
 LIGHT_PAUSE_S = 0.005
 START_TIMEOUT_S = 20.0
 BODY_BYTES = 20_000
@@ -44,13 +44,13 @@ MEMORY_HEAD = """\
 
 
 class Load:
-    """Sends requests to a coordinator, and times each until it is decided."""
+    """Sends requests to a coordinator and measures the time until each is decided."""
 
     def __init__(self, coordinator: Coordinator) -> None:
         self._coordinator = coordinator
 
     async def request(self, key: str) -> float:
-        """Seconds from a request's arrival to its decision; it ends at once."""
+        """Seconds from the arrival of a request to its decision. The request ends at once."""
         began = time.perf_counter()
         ticket = self._coordinator.arrive(Arrival(key=key, body_bytes=BODY_BYTES, hold_s=60))
         await self._coordinator.wait(ticket)
@@ -59,7 +59,7 @@ class Load:
         return took
 
     async def run(self, agents: int, seconds: float, *, pause_s: float = 0.0) -> list[float]:
-        """What each request took, sorted, with so many agents at work."""
+        """The time that each request took, sorted, with this number of agents."""
         times: list[float] = []
         ends_at = time.perf_counter() + seconds
 
@@ -73,7 +73,7 @@ class Load:
 
 
 def parts(url: str, prefix: str, name: str) -> CoordinatorParts:
-    """Of a coordinator whose engine has room for all: what is measured is the way to the decision."""
+    """Parts of a coordinator whose engine has room for all, so that only the way to the decision is measured."""
 
     def fleet(after: int) -> Fleet:
         return make_fleet(window=math.inf, lease_s=60.0, after=after)
@@ -82,7 +82,7 @@ def parts(url: str, prefix: str, name: str) -> CoordinatorParts:
 
 
 def lead(url: str, prefix: str) -> None:
-    """Lead until this process is ended."""
+    """Lead until this process is killed."""
 
     async def work() -> None:
         await RedisCoordinator(parts(url, prefix, "leader")).start()
@@ -109,7 +109,7 @@ def leader(server: RedisServer, prefix: str) -> Iterator[int]:
 
 
 async def following(server: RedisServer, prefix: str, work: Callable[[Load], Awaitable[None]]) -> None:
-    """Do the work as a follower of whoever leads."""
+    """Do the work as a follower of the present leader."""
     coordinator = RedisCoordinator(parts(server.url, prefix, "follower"))
     await coordinator.start()
     try:
@@ -123,7 +123,7 @@ async def following(server: RedisServer, prefix: str, work: Callable[[Load], Awa
 
 
 async def speed(server: RedisServer, seconds: float) -> None:
-    """Decisions a second, in memory and through Redis."""
+    """Measure decisions per second, in memory and through Redis."""
     print(SPEED_HEAD)
     redis_pid = int(server.client.info("server")["process_id"])
     own = Load(LocalCoordinator(make_fleet(window=math.inf, lease_s=60.0), time.monotonic))
@@ -140,7 +140,7 @@ async def speed(server: RedisServer, seconds: float) -> None:
 
 
 Measured = tuple[list[float], float, list[float]]
-"""Times, sorted; the seconds of the whole; each process' CPU seconds, this one's first."""
+"""Sorted times, duration in seconds, and CPU seconds of each process, this one first."""
 
 
 async def _measured(load: Load, at_once: int, seconds: float, others: Sequence[int]) -> Measured:
@@ -162,7 +162,7 @@ def _quantiles(times: Sequence[float]) -> str:
 
 
 async def light_load(server: RedisServer, seconds: float) -> None:
-    """What a request waits for its decision where little else goes on."""
+    """Measure the wait for a decision when there is little other traffic."""
     print(LIGHT_HEAD)
 
     async def show(name: str, load: Load) -> None:
@@ -179,7 +179,7 @@ async def light_load(server: RedisServer, seconds: float) -> None:
 
 
 async def kept_sessions(server: RedisServer, sessions: int) -> None:
-    """What idle sessions take in Redis, and how long nobody leads when the leader hands them over."""
+    """Measure the memory of idle sessions in Redis, and the time of a handover from one leader to the next."""
     print(MEMORY_HEAD)
     client = server.client
     coordinator, next_one = (RedisCoordinator(parts(server.url, "kept", name)) for name in ("leader", "follower"))
@@ -191,7 +191,7 @@ async def kept_sessions(server: RedisServer, sessions: int) -> None:
     before = int(client.info("memory")["used_memory"])
     for _ in range(sessions):
         await load.request(str(uuid4()))
-        await asyncio.sleep(0)  # a leader that says nothing for long leads no more
+        await asyncio.sleep(0)  # a leader that is silent for too long loses its lead
     await _until_kept(server, 1 + sessions)
     used = int(client.info("memory")["used_memory"]) - before
     began = time.perf_counter()
@@ -213,10 +213,9 @@ async def _until_kept(server: RedisServer, sessions: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print Markdown tables."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.replication", description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0, help="length of each measurement (default 5)")
-    parser.add_argument("--sessions", type=int, default=100_000, help="sessions to be kept (default 100000)")
+    parser.add_argument("--sessions", type=int, default=100_000, help="number of idle sessions (default 100000)")
     given = parser.parse_args(arguments)
     with RedisServer() as server:
         uvloop.run(speed(server, given.seconds))

@@ -1,4 +1,4 @@
-"""The demo's fleet as a scenario of the simulator: the same agents, turn by turn."""
+"""The fleet of the demo as a scenario of the simulator: the same agents, turn by turn."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from concur_proxy.lab.simulation.trace import TracePopulation
 
 
 def scripted_scenario(workload: Workload, shape: EngineShape, *, bytes_per_token: float) -> Scenario:
-    """The workload's agents, with texts taken for tokens at this rate."""
+    """The agents of the workload. Texts become tokens at this rate."""
     scripts = write_scripts(workload)
     plans = [_plan(script, number, bytes_per_token) for number, script in enumerate(scripts)]
     return Scenario(name="fleet", summary="", populations=[TracePopulation(recorded=plans)], shape=shape)

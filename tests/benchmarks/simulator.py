@@ -1,7 +1,7 @@
-"""How fast the simulator is, on one core: `python -m tests.benchmarks.simulator` prints a Markdown table.
+"""The speed of the simulator on one core: `python -m tests.benchmarks.simulator` prints a Markdown table.
 
-`--agents`, `--turns`, `--engines` and `--replicas` make it larger or smaller; `--per-s` lets agents come one
-after the other.
+`--agents`, `--turns`, `--engines` and `--replicas` change the size of the simulation. `--per-s` lets agents arrive one
+after another.
 """
 
 import argparse
@@ -16,13 +16,12 @@ from concur_proxy.lab.simulation.spread import Uniform
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run once under the default law."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.simulator", description=__doc__)
     parser.add_argument("--agents", type=int, default=1000)
     parser.add_argument("--turns", type=int, default=30)
     parser.add_argument("--engines", type=int, default=1)
-    parser.add_argument("--replicas", type=int, default=1, help="gateways before the engines")
-    parser.add_argument("--per-s", type=float, help="agents that come in a second, at random; default: all at once")
+    parser.add_argument("--replicas", type=int, default=1, help="gateways in front of the engines")
+    parser.add_argument("--per-s", type=float, help="agents that arrive per second, at random; default: all at once")
     given = parser.parse_args(arguments)
     population = Population(
         agents=given.agents,

@@ -12,7 +12,7 @@ OPTIONS = GovernorOptions(stale_after_s=5.0, fail_open_after_s=15.0, fallback_wi
 
 
 class BadLaw:
-    """A plug-in's law that fails as told."""
+    """The law of a plug-in, which fails or returns a bad window."""
 
     enforces = True
     window = 8.0
@@ -103,7 +103,7 @@ def test_an_overload_without_signals_does_not_undo_the_fixed_window() -> None:
     decision = governor.on_overload(now=20.5)
     assert (decision.kind, governor.window) == (DecisionKind.FALLBACK, 100.0)
     assert "the engine refused a request" in decision.reason
-    # The law has taken note: its window is half of what it was when signals are back.
+    # The law remembers the refusal: when signals are back, its window is half of what it was.
     governor.on_signal(_signal(21.0, u=0.3))
     assert governor.window == 4.0
 

@@ -1,4 +1,4 @@
-"""The gateway as its users start it: a process of its own."""
+"""Runs the gateway as its users do, in a process of its own."""
 
 import asyncio
 import signal
@@ -19,27 +19,26 @@ class GatewayProcess:
     client: httpx.AsyncClient
 
     def terminate(self) -> None:
-        """Send SIGTERM."""
         self.process.send_signal(signal.SIGTERM)
 
     async def ended(self) -> tuple[int, str]:
-        """The exit status, within 60 s, and what was logged."""
+        """The exit status and the log. Waits at most 60 s for the end."""
         _, errors = await asyncio.wait_for(self.process.communicate(), 60)
         assert self.process.returncode is not None
         return self.process.returncode, errors.decode()
 
     async def chat(self, session: str, **extra: object) -> httpx.Response:
-        """A chat completion of this session."""
+        """Send a chat completion of this session."""
         body = {"model": "m", "messages": [], **extra}
         return await self.client.post("/v1/chat/completions", json=body, headers={"x-session-id": session})
 
     async def held(self) -> int:
-        """Requests that wait."""
+        """The number of waiting requests."""
         lines = (await self.client.get("/metrics")).text.splitlines()
         return int(next(float(line.rpartition(" ")[2]) for line in lines if line.startswith("concur_held_requests{")))
 
     async def until_held(self, number: int) -> None:
-        """Wait until so many requests wait."""
+        """Wait until this number of requests wait."""
         async with asyncio.timeout(30):
             while await self.held() != number:
                 await asyncio.sleep(0.01)
@@ -47,7 +46,7 @@ class GatewayProcess:
 
 @asynccontextmanager
 async def gateway_process(*arguments: str) -> AsyncIterator[GatewayProcess]:
-    """The gateway with these arguments, on a free port; killed at the end if it still runs."""
+    """A gateway with these arguments on a free port. It is killed at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "concur_proxy", "serve", "--port", "0", *arguments,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""SIGTERM: what is held is refused, what is in flight ends, and the process does too, in bounded time."""
+"""SIGTERM: waiting requests are refused, requests in flight end, and the process ends in bounded time."""
 
 import asyncio
 
@@ -41,7 +41,9 @@ async def test_16_sigterm_refuses_held_requests_lets_answers_end_and_exits_with_
 
 
 async def until_refused(url: str) -> None:
-    """Try until the port refuses; fails after 30 s. A connection accepted at the last moment is closed unanswered."""
+    """Try until the port refuses; fails after 30 s. A connection accepted at the last moment is closed without an
+    answer.
+    """
     async with asyncio.timeout(30), httpx.AsyncClient(trust_env=False) as client:
         while True:
             try:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 over plain sockets on both sides of the gateway: what was really sent, byte for byte."""
+"""HTTP/1.1 over plain sockets on both sides of the gateway, to see the exact bytes that were sent."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,7 +11,7 @@ from concur_proxy.monitoring.pool import USER_AGENT
 Fields = list[tuple[bytes, bytes]]
 
 LIMIT = 64 * 1024**2
-"""Longest line or head that is read here."""
+"""The longest line or head that is read."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -19,7 +19,6 @@ class Message:
     """A request or an answer as it arrived."""
 
     start: bytes
-    """The request line or status line."""
     fields: Fields
     body: bytes = b""
     trailers: Fields = field(default_factory=list)
@@ -28,16 +27,16 @@ class Message:
 
     @property
     def status(self) -> int:
-        """Of an answer."""
+        """The status of an answer."""
         return int(self.start.split(b" ")[1])
 
     @property
     def target(self) -> bytes:
-        """Of a request."""
+        """The target of a request."""
         return self.start.split(b" ")[1]
 
     def values(self, name: bytes) -> list[bytes]:
-        """All fields of this lower-case name, in order."""
+        """The values of all fields with this lower-case name, in order."""
         return [value for key, value in self.fields if key.lower() == name]
 
 
@@ -49,18 +48,18 @@ class Connection:
         self._writer = writer
 
     async def send(self, data: bytes) -> None:
-        """Raw bytes."""
+        """Send raw bytes."""
         self._writer.write(data)
         await self._writer.drain()
 
     async def head(self) -> Message:
-        """The next message without its body."""
+        """Read the next message without its body."""
         data = await self._reader.readuntil(b"\r\n\r\n")
         start, *lines = data[:-4].split(b"\r\n")
         return Message(start=start, fields=_fields(lines))
 
     async def request(self) -> Message:
-        """The next request, with its body; asks for the body where the client wants to be asked."""
+        """Read the next request with its body. Sends `100 Continue` if the client expects it."""
         message = await self.head()
         if message.values(b"expect"):
             await self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -71,7 +70,7 @@ class Connection:
         return message
 
     async def answer(self, *, to: bytes = b"POST") -> Message:
-        """The next answer that is none of 1xx, with its body, to a request of this method."""
+        """Read the next final answer with its body; `method` is that of its request."""
         message = await self.head()
         while message.status < 200:
             message = await self.head()
@@ -86,7 +85,7 @@ class Connection:
         return message
 
     async def chunk(self) -> bytes:
-        """The next HTTP chunk."""
+        """Read the next HTTP chunk."""
         size = int((await self._reader.readuntil(b"\r\n")).partition(b";")[0], 16)
         if size == 0:
             return b""
@@ -94,11 +93,11 @@ class Connection:
         return data[:-2]
 
     async def rest(self) -> bytes:
-        """Everything until the other side closes."""
+        """Read until the other side closes."""
         return await self._reader.read()
 
     def close(self) -> None:
-        """At once."""
+        """Close at once."""
         self._writer.transport.abort()
 
     async def _chunked(self, message: Message) -> None:
@@ -117,7 +116,7 @@ def _fields(lines: list[bytes]) -> Fields:
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[Connection]:
-    """A connection to a server."""
+    """Open a connection to a server."""
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=LIMIT)
     connection = Connection(reader, writer)
@@ -128,7 +127,7 @@ async def connected(url: str) -> AsyncIterator[Connection]:
 
 
 async def call(url: str, request: bytes) -> Message:
-    """One request, written at once, and its answer."""
+    """Send a request in one write, and read its answer."""
     async with asyncio.timeout(20), connected(url) as connection:
         await connection.send(request)
         return await connection.answer(to=request.partition(b" ")[0])
@@ -141,15 +140,15 @@ NOTHING_HERE = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
 
 @dataclass(slots=True, kw_only=True)
 class RawEngine:
-    """An engine that answers with what a test has written, and keeps what it was asked."""
+    """An engine that answers with the bytes that a test has written, and records its requests."""
 
     script: Script
     seen: list[Message] = field(default_factory=list)
-    """Requests other than the gateway's own."""
+    """Requests, except those that the gateway itself makes."""
     url: str = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, for as many requests as it brings; closed after an answer that says so."""
+        """Serve the requests of one connection. Close it after an answer with `connection: close`."""
         connection = Connection(reader, writer)
         try:
             while True:
@@ -166,7 +165,7 @@ class RawEngine:
 
 
 def sends(answer: bytes, *, closes: bool = False) -> Script:
-    """A script that sends this, and closes the connection after it."""
+    """A script that sends these bytes and then closes the connection."""
 
     async def script(connection: Connection, request: Message) -> None:
         await connection.send(answer)
@@ -178,7 +177,6 @@ def sends(answer: bytes, *, closes: bool = False) -> Script:
 
 @asynccontextmanager
 async def raw_engine(script: Script) -> AsyncIterator[RawEngine]:
-    """A running engine."""
     engine = RawEngine(script=script)
     server = await asyncio.start_server(engine.serve, "127.0.0.1", limit=LIMIT)
     engine.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""The real gateway under the real server, in the test's event loop."""
+"""The real gateway on its real server, in the event loop of the test."""
 
 import asyncio
 import ssl
@@ -14,11 +14,11 @@ from concur_proxy.server.serve import server_config
 from concur_proxy.settings.gateway import GatewaySettings
 
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""Without certificates, which take 0.1 s to read."""
+"""An SSL context without certificates, because loading them takes 0.1 s."""
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, which stops when it is told to and not at a tick: half a minute over all tests."""
+    """A uvicorn that stops at once and does not wait for its next tick. This saves half a minute over all tests."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -30,7 +30,7 @@ class _Server(uvicorn.Server):
 
 
 class RunningGateway:
-    """A gateway that listens, and what a test may look at."""
+    """A listening gateway, and what a test may look at."""
 
     def __init__(self, app: GatewayApp, url: str) -> None:
         self.app = app
@@ -38,19 +38,19 @@ class RunningGateway:
         self.client = httpx.AsyncClient(base_url=url, timeout=60, trust_env=False, verify=_NO_TLS)
 
     def snapshot(self, number: int = 0) -> GateSnapshot:
-        """The gate of the n-th engine."""
+        """The gate of the engine with this index."""
         monitor = self.app.monitors[number]
         return self.app.coordinator.fleet.gates[monitor.engine].snapshot()
 
     async def until(self, condition: Callable[[], bool], what: str = "condition") -> None:
-        """Wait for what an event will bring about; fails after 30 s."""
+        """Wait until the condition is true; fails after 30 s. Use it only for what an event will bring about."""
         async with asyncio.timeout(30):
             while not condition():
                 await asyncio.sleep(0.005)
         assert condition(), what
 
     async def settled(self, number: int = 0) -> None:
-        """Wait until nothing is held or in flight at the n-th engine; fails after 30 s."""
+        """Wait until no request waits or is in flight at the engine with this index; fails after 30 s."""
 
         def is_settled() -> bool:
             now = self.snapshot(number)
@@ -59,13 +59,13 @@ class RunningGateway:
         await self.until(is_settled, "nothing held or in flight")
 
     async def chat(self, session: str | None = None, **extra: object) -> httpx.Response:
-        """A chat completion of this session."""
+        """Send a chat completion of this session."""
         headers = {} if session is None else {"x-session-id": session}
         body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], **extra}
         return await self.client.post("/v1/chat/completions", json=body, headers=headers)
 
     async def metric(self, name: str, **labels: str) -> float:
-        """The value of one series of the gateway's own metrics; 0 when it is absent."""
+        """The value of one series of the gateway's metrics; 0 if it is absent."""
         wanted = set(labels.items())
         for line in (await self.client.get("/metrics")).text.splitlines():
             series, _, value = line.rpartition(" ")
@@ -76,7 +76,7 @@ class RunningGateway:
 
 @asynccontextmanager
 async def running_gateway(*engines: str, **settings: object) -> AsyncIterator[RunningGateway]:
-    """A gateway before these engines; scrapes often, so that tests are quick."""
+    """A gateway for these engines. It scrapes often, so that tests are quick."""
     values: dict[str, object] = {"scrape_interval_s": 0.05, "stale_after_s": 5.0, **settings}
     app = GatewayApp(GatewaySettings(engine=engines, port=0, **values))  # type: ignore[arg-type]
     async with running_app(app) as gateway:
@@ -85,7 +85,7 @@ async def running_gateway(*engines: str, **settings: object) -> AsyncIterator[Ru
 
 @asynccontextmanager
 async def running_app(app: GatewayApp) -> AsyncIterator[RunningGateway]:
-    """This gateway under the real server."""
+    """Serve this application with the real server."""
     server = _Server(server_config(app, app.settings))
     serving = asyncio.create_task(server.serve())
     while not server.started:

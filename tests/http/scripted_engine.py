@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that answers as a test scripts it, down to dying in the middle of a byte stream."""
+"""A real HTTP server on loopback. A test scripts its answers, including a connection that breaks in mid-stream."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ class Received:
     body: bytes
 
     def header(self, name: str) -> str | None:
-        """The first header of this name, in any case."""
+        """The first header with this name, in any case."""
         return next((value for key, value in self.headers if key.lower() == name), None)
 
 
@@ -49,22 +49,22 @@ class Exchange:
         self._writer = writer
 
     async def send(self, data: bytes) -> None:
-        """Raw bytes."""
+        """Send raw bytes."""
         self._writer.write(data)
         await self._writer.drain()
 
     async def json(self, value: object, *, status: str = "200 OK", headers: str = "") -> None:
-        """A whole JSON answer."""
+        """Send a complete JSON answer."""
         body = json.dumps(value).encode()
         head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n{headers}\r\n"
         await self.send(head.encode() + body)
 
     async def start_stream(self) -> None:
-        """The head of a chunked event stream."""
+        """Send the head of a chunked event stream."""
         await self.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
 
     async def chunk(self, data: bytes) -> None:
-        """One HTTP chunk; empty ends the body."""
+        """Send one HTTP chunk; an empty one ends the body."""
         await self.send(b"%x\r\n%b\r\n" % (len(data), data))
 
     def die(self) -> None:
@@ -81,7 +81,6 @@ Script = Callable[[Exchange], Awaitable[None]]
 
 
 def answer(text: str = "hello", *, prompt_tokens: int = 10, completion_tokens: int = 5) -> dict[str, object]:
-    """A chat completion."""
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
@@ -96,7 +95,7 @@ def answer(text: str = "hello", *, prompt_tokens: int = 10, completion_tokens: i
 
 
 def model_list(*names: str) -> dict[str, object]:
-    """An answer to GET /v1/models."""
+    """An answer to `GET /v1/models`."""
     return {"object": "list", "data": [{"id": name, "object": "model", "owned_by": "test"} for name in names]}
 
 
@@ -107,30 +106,30 @@ async def answer_at_once(exchange: Exchange) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class ScriptedEngine:
-    """What the engine does, changeable while it runs, and what it has seen."""
+    """What the engine does, which a test can change at any time, and what it has seen."""
 
     script: Script = answer_at_once
     usage: float = 0.1
     running: int = 0
     waiting: int = 1
-    """One by default, so that the work-conserving rule admits nobody unasked."""
+    """1 by default, so that the work-conserving rule admits no session on its own."""
     queries: int = 0
     hits: int = 0
     blocks: str = "1000"
     metrics: str | None = None
-    """The whole of `/metrics`, in the place of the values above."""
+    """The whole text of `/metrics`, instead of the values above."""
     metrics_status: str = "200 OK"
     metrics_script: Script | None = None
-    """Answers scrapes, in the place of all of the above."""
+    """Answers scrapes, instead of all of the above."""
     scrapes: int = 0
     models: Sequence[str] | None = None
-    """What it tells the gateway that it serves; None: it has no such list."""
+    """The models that it lists for the gateway; None if it has no list."""
     key: str | None = None
-    """Whoever wants to know its models must have this key."""
+    """The key that a request for its models must have."""
     health: str = "200 OK"
     """The status of its health check."""
     received: list[Received] = field(default_factory=list)
-    """Requests other than the gateway's own."""
+    """Requests, except those that the gateway itself makes."""
     in_flight: int = 0
     most_in_flight: int = 0
     url: str = ""
@@ -152,7 +151,7 @@ class ScriptedEngine:
             await server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._server is None:  # accepted just before the stop
+        if self._server is None:  # a connection that was accepted just before the stop
             writer.transport.abort()
             return
         self._writers.add(writer)
@@ -187,7 +186,7 @@ class ScriptedEngine:
             self.in_flight -= 1
 
     async def _tell(self, exchange: Exchange) -> None:
-        """Answer a question of the gateway's own."""
+        """Answer a request that the gateway itself makes."""
         if exchange.request.target == "/v1/models" and self.key is not None and not self._has_key(exchange.request):
             await exchange.json({"error": "Unauthorized"}, status="401 Unauthorized")
         elif exchange.request.target == "/v1/models" and self.models is not None:
@@ -201,7 +200,7 @@ class ScriptedEngine:
         return request.header("authorization") == f"Bearer {self.key}"
 
     def metrics_text(self) -> str:
-        """The exposition as it would be scraped now."""
+        """The text that a scrape would return now."""
         if self.metrics is not None:
             return self.metrics
         return METRICS.format(
@@ -238,7 +237,7 @@ class Hold:
 
 
 def sessions(engine: ScriptedEngine) -> list[str | None]:
-    """Whose requests it has got, in order."""
+    """The session of each request, in order."""
     return [request.header("x-session-id") for request in engine.received]
 
 
@@ -252,7 +251,6 @@ def answers(status: str, body: bytes, headers: bytes = b"") -> Script:
 
 @asynccontextmanager
 async def scripted_engine(**values: object) -> AsyncIterator[ScriptedEngine]:
-    """A running engine."""
     engine = ScriptedEngine(**values)  # type: ignore[arg-type]
     await engine.start()
     try:

@@ -1,4 +1,4 @@
-"""An engine's answer that stops at a phase of the request's life, until the test says how it goes on."""
+"""An engine's answer that stops at one phase of a request's life, until the test says how to continue."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from tests.http.scripted_engine import Exchange, answer
 
 PHASES = ("sent", "half a head", "head", "mid-body")
-"""How much of the answer the engine has given: nothing, part of its head, the whole head, part of its body."""
+"""How much of the answer the engine has sent: nothing, part of its head, the whole head, or part of its body."""
 
 _EVENTS = (
     b'data: {"choices":[{"index":0,"delta":{"content":"one"},"finish_reason":null}]}\n\n',
@@ -20,21 +20,21 @@ _BODY = json.dumps(answer()).encode()
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(_BODY)
 
 COMPLETE = {True: b"".join(_EVENTS), False: _BODY}
-"""The body that a client sees when nothing goes wrong, streamed and not; the stream has no usage."""
+"""The body that a client sees if nothing goes wrong, streamed and not. The stream has no usage."""
 
 
 @dataclass(slots=True, kw_only=True)
 class StagedAnswer:
-    """A script; use it once."""
+    """A script for a single request."""
 
     phase: str
     stream: bool
     reached: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the phase has been reached."""
+    """Set when the phase is reached."""
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set by the test: give the rest of the answer."""
+    """Set by the test: send the rest of the answer."""
     die: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set by the test: the engine's connection ends."""
+    """Set by the test: close the engine's connection."""
     left: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the engine sees that the other side has closed."""
 

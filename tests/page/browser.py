@@ -1,4 +1,4 @@
-"""Real headless Chromium, driven by WebDriver (W3C) over chromedriver."""
+"""Drives a real headless Chromium with WebDriver (W3C) and chromedriver."""
 
 import asyncio
 import base64
@@ -25,28 +25,27 @@ FLAGS = (
 
 
 class Browser:
-    """One window."""
+    """One browser window."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
     async def command(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
-        """A WebDriver command's value."""
+        """Send a WebDriver command and return its value."""
         answer = await self._client.request(method, path, json=(body or {}) if method == "POST" else None)
         value = answer.json()["value"]
         assert answer.status_code == 200, value
         return value
 
     async def open(self, url: str) -> None:
-        """Go there."""
         await self.command("POST", "url", {"url": url})
 
     async def run(self, script: str, *arguments: object) -> Any:  # noqa: ANN401 - JSON
-        """What a script returns."""
+        """Run a script and return its result."""
         return await self.command("POST", "execute/sync", {"script": script, "args": arguments})
 
     async def until(self, expression: str) -> None:
-        """Wait until this is true on the page; fails after 30 s."""
+        """Wait until this expression is true on the page; fails after 30 s."""
         async with asyncio.timeout(30):
             while not await self.run(f"return Boolean({expression})"):
                 await asyncio.sleep(0.1)
@@ -57,16 +56,15 @@ class Browser:
         await self.command("POST", f"element/{found[ELEMENT]}/value", {"text": keys})
 
     async def click(self, selector: str) -> None:
-        """Click an element."""
         found = await self.command("POST", "element", {"using": "css selector", "value": selector})
         await self.command("POST", f"element/{found[ELEMENT]}/click")
 
     async def devtools(self, name: str, **parameters: object) -> Any:  # noqa: ANN401 - JSON
-        """A command of Chromium's own."""
+        """Send a Chromium DevTools command."""
         return await self.command("POST", "goog/cdp/execute", {"cmd": name, "params": parameters})
 
     async def appear(self, *, width: int, height: int, scheme: str) -> None:
-        """A screen of this size, light or dark."""
+        """Emulate a screen of this size, with the light or dark colour scheme."""
         await self.devtools(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500
         )
@@ -74,17 +72,17 @@ class Browser:
         await self.devtools("Emulation.setEmulatedMedia", features=features)
 
     async def screenshot(self) -> bytes:
-        """A PNG."""
+        """Return a PNG image."""
         return base64.b64decode(await self.command("GET", "screenshot"))
 
     async def complaints(self) -> list[str]:
-        """What the console has said since the last call."""
+        """The console messages since the last call."""
         return [entry["message"] for entry in await self.command("POST", "se/log", {"type": "browser"})]
 
 
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
-    """A browser with an empty profile."""
+    """Start a browser with an empty profile."""
     program = shutil.which("chromium")
     driver = await asyncio.create_subprocess_exec(
         "chromedriver", "--port=0", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL

@@ -1,4 +1,4 @@
-"""A few agents at work before an emulated engine, for the page to show."""
+"""A few agents at work on an emulated engine, so that the page has something to show."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,12 +9,12 @@ from tests.http.running_gateway import RunningGateway, running_gateway
 
 TASK = "Find the failing test. " * 40
 LONGEST = 8_000
-"""Characters of a history that is compacted then."""
+"""A history of more characters than this is compacted."""
 
 
 @asynccontextmanager
 async def busy_gateway(*, agents: int = 6, **settings: object) -> AsyncIterator[RunningGateway]:
-    """A gateway with two places and so many agents, which work until the block ends."""
+    """A gateway with two places, used by this number of agents until the block ends."""
     values: dict[str, object] = {"law": "static", "law_options": {"window": 2}, "work_conserving": False, **settings}
     async with servers.engine("--capacity-tokens", "8000") as engine, running_gateway(engine, **values) as gateway:
         working = [asyncio.create_task(_work(gateway, f"agent-{number}")) for number in range(1, agents + 1)]

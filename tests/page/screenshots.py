@@ -1,4 +1,4 @@
-"""Makes the pictures of the live page anew: `python -m tests.page.screenshots`."""
+"""Takes the screenshots of the live page again: `python -m tests.page.screenshots`."""
 
 import asyncio
 from pathlib import Path
@@ -11,7 +11,7 @@ PICTURES = (("light", 900, 900, "light"), ("dark", 900, 400, "dark"), ("phone", 
 
 
 async def main() -> None:
-    """Take them after some time of load."""
+    """Take the screenshots after 25 s of load."""
     FOLDER.mkdir(exist_ok=True)
     async with busy_gateway(agents=8, law="tokens", law_options={}) as gateway, chromium() as browser:
         await browser.open(f"{gateway.url}/concur/")

@@ -1,4 +1,4 @@
-"""The live page in real Chromium, before a gateway under load."""
+"""The live page in a real Chromium, served by a gateway under load."""
 
 from collections.abc import AsyncIterator
 
@@ -56,7 +56,7 @@ async def test_the_page_shows_and_steers_a_gateway_under_load(browser: Browser) 
         assert await browser.run("return document.querySelectorAll('#sessions tr').length") == 0
         assert all("401" in complaint for complaint in await browser.complaints())
 
-        await browser.press("#key", f"{KEY}\ue007")  # the keyboard alone
+        await browser.press("#key", f"{KEY}\ue007")  # only the keyboard is used
         await browser.until("document.querySelectorAll('#sessions tr').length === 6")
         await browser.until("document.querySelector('#message').textContent === ''")
         line = "document.querySelector('#chart-rate .first').getAttribute('points')"
@@ -66,7 +66,9 @@ async def test_the_page_shows_and_steers_a_gateway_under_load(browser: Browser) 
         for chart in ("window", "usage", "hits", "rate"):
             shown = f"document.querySelector('#chart-{chart} strong').textContent"
             await browser.until(f"Number({shown}[0]) > 0")
-        assert await browser.run("return document.querySelectorAll('#decisions li').length") > 0
+        await browser.until(
+            "document.querySelector('#decisions li').textContent.includes('window unchanged (2 sessions): ')"
+        )
 
         await browser.press("button[aria-label='Pause session agent-1']", "\ue007")
         await browser.until("document.querySelector(\"[aria-label='Resume session agent-1']\")")
@@ -83,7 +85,9 @@ async def test_the_page_shows_and_steers_a_gateway_under_load(browser: Browser) 
         await browser.press(f"[aria-label='Unit of the window of {url}']", "tokens")
         await browser.press(f"[aria-label='Window of {url}']", "000\ue007")
         await gateway.until(lambda: gateway.snapshot().budget_tokens == 4000)
-        await browser.click(f"button[aria-label='Release the window of {url}']")
+        shown = "Window: 4k of 8k cache tokens (set manually)"
+        await browser.until(f"document.querySelector('#engines').textContent.includes('{shown}')")
+        await browser.click(f"button[aria-label='Back to automatic: window of {url}']")
         await gateway.until(lambda: gateway.snapshot().window == 2)
         law = f"[aria-label='Law of {url}']"
         laws = await browser.run(f"return [...document.querySelector(`{law}`).options].map((each) => each.text)")
@@ -95,17 +99,17 @@ async def test_the_page_shows_and_steers_a_gateway_under_load(browser: Browser) 
         await browser.press(law, "off")
         await browser.press(f"[aria-label='Options of the law of {url}']", "\ue007")
         await gateway.until(lambda: gateway.snapshot().waiting == 0)
-        await browser.until("document.querySelector('#engines').textContent.includes('only observed')")
-        await browser.click(f"button[aria-label='Release the law of {url}']")
+        await browser.until("document.querySelector('#engines').textContent.includes('observe only')")
+        await browser.click(f"button[aria-label='Back to settings: law of {url}']")
         await browser.until("document.querySelector('#engines').textContent.includes('static (window=2)')")
 
         other = "http://127.0.0.1:9"
         await browser.press("#engine", f"{other}\ue007")
-        await browser.until(f"document.querySelector(\"[aria-label='Give up {other}']\")")
-        await browser.click(f"button[aria-label='Give up {other}']")
+        await browser.until(f"document.querySelector(\"[aria-label='Remove engine {other}']\")")
+        await browser.click(f"button[aria-label='Remove engine {other}']")
         await gateway.until(lambda: len(gateway.app.monitors) == 1)
         await browser.until("document.querySelectorAll('#engines article').length === 1")
-        await browser.click(f"button[aria-label='Give up {url}']")
+        await browser.click(f"button[aria-label='Remove engine {url}']")
         await browser.until("document.querySelector('#message').textContent.includes('last engine')")
         assert all("409" in complaint for complaint in await browser.complaints())
         await browser.click("button[aria-label='End session agent-2']")

@@ -1,14 +1,14 @@
 "use strict";
 
-// What stands in page.js is here when these are called.
+// These functions use page.js, which is loaded before they are called.
 
 const POINTS = 300;
 const LEAST_POINTS = 60;
 const CHARTS = [
-  { id: "window", title: "Active, window dashed" },
+  { id: "window", title: "Use of window (dashed)" },
   { id: "usage", title: "KV cache in use", share: true },
-  { id: "hits", title: "Prefix hit rate", share: true },
-  { id: "rate", title: "Tokens a second" },
+  { id: "hits", title: "Prefix-hit rate", share: true },
+  { id: "rate", title: "Tokens per second" },
 ];
 
 let history = [];
@@ -79,8 +79,9 @@ function drawCharts() {
   });
   const percent = (value) => (value === null ? "–" : `${Math.round(100 * value)} %`);
   const unit = inTokens ? "tokens" : "sessions";
-  draw(CHARTS[0], active, window, `${number(active.at(-1))} of ${number(window.at(-1))} ${unit}`);
+  const limit = window.at(-1) === null ? "" : ` of ${count(window.at(-1))}`;
+  draw(CHARTS[0], active, window, `${count(active.at(-1))}${limit} ${unit}`);
   draw(CHARTS[1], usage, [], percent(usage.at(-1)));
   draw(CHARTS[2], hits, [], percent(hits.findLast((value) => value !== null) ?? null));
-  draw(CHARTS[3], rate, [], number(rate.at(-1)));
+  draw(CHARTS[3], rate, [], count(rate.at(-1)));
 }

@@ -5,13 +5,13 @@ const ROLES = {
   single: () => "",
   leading: ({ replicas, replica }) => `, ${replicas} gateway${replicas > 1 ? "s" : ""}, led by ${replica}`,
   following: () => "; no gateway leads at this moment",
-  alone: ({ replica }) => `; ${replica} cannot reach Redis: these are its own sessions, in its share of the windows`,
+  alone: ({ replica }) => `; ${replica} cannot reach Redis and shows only its own sessions`,
 };
 
 const $ = (id) => document.getElementById(id);
 const rows = new Map();
 const cards = new Map();
-let key = "";  // of this page only, gone when it is closed
+let key = "";  // kept in this page only, until it is closed
 let failed = false;
 
 function make(tag, properties = {}, ...children) {
@@ -28,8 +28,29 @@ function say(text) {
   setText($("message"), text);
 }
 
-function number(value, digits = 0) {
-  return value === null || value === undefined ? "–" : value.toLocaleString("en", { maximumFractionDigits: digits });
+// A number in two or three digits: 850, 9.5k, 50k, 1.08M.
+function count(value) {
+  if (value === null || value === undefined) return "–";
+  let [scaled, digits, unit] = [value, 3, ""];
+  for (const [larger, itsDigits] of [["k", 2], ["M", 3], ["G", 3]]) {
+    if (scaled < 999.5) break;
+    [scaled, digits, unit] = [scaled / 1000, itsDigits, larger];
+  }
+  const decimals = unit ? Math.max(0, digits - String(Math.trunc(scaled)).length) : 0;
+  return `${Number(scaled.toFixed(decimals))}${unit}`;
+}
+
+function sessionCount(value) {
+  return `${Math.round(10 * value) / 10} session${value === 1 ? "" : "s"}`;
+}
+
+function requestCount(value) {
+  return `${value} request${value === 1 ? "" : "s"}`;
+}
+
+function duration(seconds) {
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 }
 
 async function call(method, path, body) {
@@ -90,18 +111,20 @@ function makeCard(engine, laws) {
   const law = named(make("select", {}, ...laws.map((name) => make("option", { textContent: name }))), `Law of ${engine}`);
   const options = named(make("input", { placeholder: "key=value", spellcheck: false }), `Options of the law of ${engine}`);
   const windowForm = makeForm(
-    () => act("PUT", "window", { engine, [unit.value]: Number(size.value) }, `Window of ${engine} set by hand`),
+    () => act("PUT", "window", { engine, [unit.value]: Number(size.value) }, `The window of ${engine} is set`),
     size, unit, make("button", { textContent: "Set window" }),
-    makeButton("Release", `Release the window of ${engine}`, () => act("DELETE", "window", { engine }, `Window of ${engine} released`)),
+    makeButton("Back to automatic", `Back to automatic: window of ${engine}`,
+      () => act("DELETE", "window", { engine }, `The window of ${engine} is automatic again`)),
   );
   const lawForm = makeForm(
-    () => act("PUT", "law", { engine, law: law.value, options: readOptions(options.value) }, `Law of ${engine} is now ${law.value}`),
-    law, options, make("button", { textContent: "Switch law" }),
-    makeButton("Release", `Release the law of ${engine}`, () => act("DELETE", "law", { engine }, `Law of ${engine} is the settings' again`)),
+    () => act("PUT", "law", { engine, law: law.value, options: readOptions(options.value) }, `${engine} now uses the law ${law.value}`),
+    law, options, make("button", { textContent: "Change law" }),
+    makeButton("Back to settings", `Back to settings: law of ${engine}`,
+      () => act("DELETE", "law", { engine }, `${engine} uses the law of the settings again`)),
   );
-  const remove = makeButton("Give up", `Give up ${engine}`, () => {
+  const remove = makeButton("Remove engine", `Remove engine ${engine}`, () => {
     const { server } = remove.dataset;
-    act("DELETE", "engines", { engine: server }, `${server} is given up: its sessions move`);
+    act("DELETE", "engines", { engine: server }, `${server} is removed: its sessions move to other engines`);
   });
   const lines = [make("p"), make("p"), make("p", { className: "bad" })];
   const node = make("article", {}, make("h3", { textContent: engine }), ...lines, windowForm, lawForm, remove);
@@ -116,18 +139,20 @@ function showEngines(engines, laws) {
     if (!cards.has(engine.engine)) cards.set(engine.engine, makeCard(engine.engine, laws));
     const { lines, law, remove } = cards.get(engine.engine);
     const { sessions, window } = engine;
-    const how = window.by_hand ? ", set by hand" : "";
-    const size = [window.tokens === null ? null : `${number(window.tokens)} tokens`,
-      window.sessions === null ? null : `${number(window.sessions, 1)} sessions`].filter(Boolean).join(" and ");
+    const how = window.by_hand ? " (set manually)" : "";
+    const of = engine.capacity_tokens === null ? "" : ` of ${count(engine.capacity_tokens)}`;
+    const size = [window.tokens === null ? null : `${count(window.tokens)}${of} cache tokens`,
+      window.sessions === null ? null : sessionCount(window.sessions)].filter(Boolean).join(" and ");
+    const idle = Math.max(0, sessions.paused + sessions.queued - sessions.waiting);
     const options = Object.entries(engine.law.options).map((pair) => pair.join("=")).join(", ");
-    setText(lines[0], `Law ${engine.law.name}${options && ` (${options})`}${engine.law.enforced ? "" : " (only observed)"}, window ${size || "open"}${how}`);
-    setText(lines[1], `${sessions.active} active, ${sessions.waiting} waiting, ${sessions.paused} paused; `
-      + `${engine.requests.in_flight} request${engine.requests.in_flight === 1 ? "" : "s"} in flight, ${engine.requests.held} held`);
+    setText(lines[0], `Law ${engine.law.name}${options && ` (${options})`}${engine.law.enforced ? "" : ", observe only"}. Window: ${size || "no limit"}${how}`);
+    setText(lines[1], `Sessions: ${sessions.active} admitted, ${sessions.waiting} waiting, ${idle} idle. `
+      + `${requestCount(engine.requests.in_flight)} in flight, ${engine.requests.held} waiting`);
     setText(lines[2], engine.reachable ? engine.problem || "" : `Not reachable: ${engine.problem || engine.circuit}`);
     if (!law.value) law.value = engine.law.name;
     remove.dataset.server = engine.server || "";
     remove.disabled = engine.server === null;
-    setText(remove, engine.server === null ? "Being given up" : "Give up");
+    setText(remove, engine.server === null ? "Being removed" : "Remove engine");
   }
   for (const [name, { node }] of cards) {
     if (!engines.some(({ engine }) => engine === name)) {
@@ -141,26 +166,26 @@ function showEngines(engines, laws) {
 // -- sessions
 
 function makeRow(id) {
-  const cells = ["Session", "State", "Place", "Tokens", "Turns", "Waits"].map((label) => {
+  const cells = ["Session", "State", "Cache tokens", "Turns", "Has waited"].map((label) => {
     const cell = make("td");
     cell.dataset.label = label;
     return cell;
   });
-  const name = id.startsWith("\0") ? "(one request)" : id.replaceAll("\0", " · ");
+  const name = id.startsWith("\0") ? "(request without a session)" : id.replaceAll("\0", " · ");
   setText(cells[0], name);
   const button = (text, path, done) => {
     const press = () => act("POST", `sessions/${node.dataset.path || path}`, { session_id: id }, done());
     const node = makeButton(text, `${text} session ${name}`, press);
     return node;
   };
-  const hold = button("Pause", "pause", () => `Session ${name}: ${hold.textContent.toLowerCase()}d`);
-  const first = button("First", "prioritise", () => `Session ${name} stands before all others`);
-  const end = button("End", "end", () => `Session ${name} ends`);
-  return { node: make("tr", {}, ...cells, make("td", {}, hold, first, end)), cells, hold, name };
+  const pause = button("Pause", "pause", () => `Session ${name}: ${pause.textContent.toLowerCase()}d`);
+  const first = button("Move to front", "prioritise", () => `Session ${name} moved to the front`);
+  const end = button("End", "end", () => `Session ${name} ends now or after its current turn`);
+  return { node: make("tr", {}, ...cells, make("td", {}, pause, first, end)), cells, pause, name };
 }
 
 function showSessions(sessions, total) {
-  setText($("session-count"), total > sessions.length ? `(${sessions.length} of ${number(total)})` : `(${total})`);
+  setText($("session-count"), total > sessions.length ? `(${sessions.length} of ${count(total)})` : `(${total})`);
   const focused = document.activeElement;
   const body = $("sessions");
   const seen = new Set();
@@ -168,15 +193,14 @@ function showSessions(sessions, total) {
     const id = session.session_id;
     seen.add(id);
     if (!rows.has(id)) rows.set(id, makeRow(id));
-    const { node, cells, hold, name } = rows.get(id);
-    setText(cells[1], session.by_hand ? `${session.state}, by hand` : session.preferred ? `${session.state}, first` : session.state);
-    setText(cells[2], session.place === null ? "–" : String(session.place));
-    setText(cells[3], number(session.footprint_tokens));
-    setText(cells[4], String(session.turns));
-    setText(cells[5], `${number(session.wait_s, 1)} s`);
-    hold.dataset.path = session.by_hand ? "resume" : "pause";
-    setText(hold, session.by_hand ? "Resume" : "Pause");
-    hold.setAttribute("aria-label", `${hold.textContent} session ${name}`);
+    const { node, cells, pause, name } = rows.get(id);
+    setText(cells[1], session.preferred ? `${session.text}, moved to front` : session.text);
+    setText(cells[2], count(session.footprint_tokens));
+    setText(cells[3], String(session.turns));
+    setText(cells[4], session.wait_s ? duration(session.wait_s) : "–");
+    pause.dataset.path = session.by_hand ? "resume" : "pause";
+    setText(pause, session.by_hand ? "Resume" : "Pause");
+    pause.setAttribute("aria-label", `${pause.textContent} session ${name}`);
     if (body.children[index] !== node) body.insertBefore(node, body.children[index] || null);
   });
   for (const [id, { node }] of rows) {
@@ -190,7 +214,7 @@ function showSessions(sessions, total) {
 
 function showDecisions(decisions) {
   $("decisions").replaceChildren(...decisions.map(({ engine, ago_s, text }) => {
-    const when = make("span", { className: "soft", textContent: `${Math.round(ago_s)} s ago, ${engine}: ` });
+    const when = make("span", { className: "soft", textContent: `${duration(ago_s)} ago, ${engine}: ` });
     return make("li", {}, when, text);
   }));
 }
@@ -204,8 +228,8 @@ async function poll() {
     failed = false;
     const waiting = state.engines.reduce((total, { sessions }) => total + sessions.waiting, 0);
     const active = state.engines.reduce((total, { sessions }) => total + sessions.active, 0);
-    setText($("summary"), `${active} active, ${waiting} waiting${ROLES[state.role](state)}`
-      + `${state.mode === "observe" ? ", only observing" : ""}`);
+    setText($("summary"), `${active} admitted, ${waiting} waiting${ROLES[state.role](state)}`
+      + `${state.mode === "observe" ? ", observe mode" : ""}`);
     remember(state.engines);
     showEngines(state.engines, state.laws);
     drawCharts();

@@ -1,28 +1,56 @@
-"""A congestion window in tokens of KV cache, as TCP's is in bytes: the default.
+"""The default law: a congestion window in tokens of KV cache, as TCP's window is in bytes.
 
-The window is a part f of the cache's capacity C, W = f C, and a session is charged its footprint in it (`Budget`). The
-loss signal, this network's retransmission, is *re-prefill*: context that a session should have found in the cache,
-because it kept its place, and that was computed again all the same. It costs the engine time, and that is what counts:
+An engine keeps the context of a session in its KV cache. If too many sessions are active, it evicts the context of one
+session to make room for another, and has to compute it again when that session comes back. This *recomputation* is to
+an engine what retransmission is to a network: it looks like work and gets nothing done. The law therefore raises the
+window while sessions wait and little is recomputed, and lowers it when much is recomputed.
 
-    lost = told lost, of answers that tell their cached tokens (`prompt_tokens_details`), else
-    lost = promised - hits, by the engine's hit counter, which counts all sessions' hits and so sees less
-    q = lost / (R t) - idle      share of the time t that went into re-prefill, R being the prefill rate; what the
-                                 engine would have been idle for costs nobody anything
-    p = prefilled / (R t)        share that went into prompts. The rest went into steps whose duration hardly depends
-                                 on how many answers they continue, and there a larger batch is worth a little loss
+The window
 
-What is evicted now is missed when its session comes back. So f moves once in a *round*, in which W tokens have been
-promised or prefilled: each active session has come back once, or the cache was turned over. By that time's q,
+    C    size of the engine's KV cache, in tokens
+    f    what this law controls: the share of the cache to use, 0.3 to 1, and up to 4 for an idle engine
+    W    the window, W = f C, in tokens
 
-    q > loss_high (1 - p)                      f <- max(f max(1 - q / 2, CUT), minimum)
-    q < loss_low (1 - p) and sessions wait     f <- min(f + step, maximum)
-    otherwise                                  f
+Each active session is charged the tokens of its context (see `Budget`). Sessions for which W has no room wait.
 
-and, whenever the engine has nothing at all to do while sessions wait, f <- min(f + step, IDLE_MAXIMUM). An engine has
-nothing to do if its gauges say so and the gateway itself has no request in flight there.
+The measurements of a *round*
 
-Where the engine does not tell its capacity, C is sought first, from `probe_tokens` on: it is what the active sessions
-fill, times 1.1 an interval as long as sessions wait and nothing is lost, until the first loss.
+    t    length of the round, in seconds
+    R    prefill rate: prompt tokens that the engine can compute per second
+    q    share of t that the engine spent on recomputation, 0 to 1:  q = lost / (R t) - idle
+    p    share of t that the engine spent on prompts, 0 to 1:        p = prefilled / (R t)
+
+Context is *promised* when a session comes back that kept its place in the window: its context should be in the cache.
+`lost` is the promised context that was computed again. Answers that report their cached tokens
+(`prompt_tokens_details`) show which share of the promised context was lost. Without such answers, the law uses the
+engine's own count of cache hits: lost = promised - hits. That count includes the hits of all other requests, so it
+finds less. `prefilled` counts all prompt tokens computed. `idle` is the share of t in which the engine had no request:
+recomputation in that time delayed nobody.
+
+A round ends when W tokens have been promised or prefilled. By then every active session has come back once, or the
+whole cache has been replaced, so the effect of the last change is visible: context that is evicted now is only missed
+when its session comes back. At the end of a round,
+
+    q > loss_high (1 - p)                      lower:      f <- f max(1 - q / 2, CUT), but not below `minimum`
+    q < loss_low (1 - p) and sessions wait     raise:      f <- f + step, but not above `maximum`
+    otherwise                                  unchanged
+
+The limits shrink by 1 - p, the share of time that is left for decoding. A decoding step takes about as long for many
+answers as for few, so a larger batch is worth some recomputation, but only as far as the engine spends time decoding.
+
+Between rounds, one thing raises f at once: the engine is idle while sessions wait. Then f grows by `step` per
+interval, up to IDLE_MAXIMUM, because recomputation costs nothing on an idle engine. An engine is idle if its gauges say
+so and the gateway has no request in flight there; gauges alone can be late.
+
+An example with the default options: C is 60,000 tokens and f is 0.9, so W is 54,000 tokens. R is 5,000 tokens/s. In
+t = 20 s, sessions with 54,000 tokens of context come back. 20,000 of these tokens are computed again, and 30,000 prompt
+tokens are computed in total. The engine is never idle. Then q = 20,000 / (5,000 * 20) = 0.2, and
+p = 30,000 / (5,000 * 20) = 0.3. The limit is loss_high (1 - p) = 0.1 * 0.7 = 0.07. Because q is above the limit, f
+becomes 0.9 * (1 - 0.2 / 2) = 0.81, and the window is lowered to 48,600 tokens.
+
+If an engine does not report C, the law looks for it. It starts at `probe_tokens` and raises C by PROBE_GROWTH per
+interval, starting from what the active sessions fill, as long as sessions wait. It stops when more than PROBE_LOSS of
+the promised context is recomputed for the first time.
 """
 
 import math
@@ -31,40 +59,47 @@ from dataclasses import dataclass
 
 from concur_proxy.control.law import Budget, Decision, DecisionKind
 from concur_proxy.control.options import OptionValue, read_options, require
+from concur_proxy.control.phrasing import percent
 from concur_proxy.control.signal import CongestionSignal
 
 CUT = 0.75
-"""Factor of the deepest cut: one bad round is not the load's true measure."""
+"""The largest decrease multiplies f by this: one bad round may not be typical of the load."""
 IDLE_MAXIMUM = 4.0
-"""To this f rises for an idle engine: caches that do not fit are computed again at no cost then."""
+"""Largest f while the engine is idle. Sessions that do not fit cost nothing then."""
 PROBE_GROWTH = 1.1
-"""Of the sought capacity in an interval: doubled after 8."""
+"""Growth of an unknown capacity per interval; it doubles in 8 intervals."""
 PROBE_LOSS = 0.08
-"""Share of what was promised that was lost, at which the capacity is found."""
+"""An unknown capacity is found when a larger share of the promised context than this is recomputed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokensOptions:
-    """Options of `tokens`; none needs to be set."""
+    """Options of `tokens`. The defaults suit most deployments."""
 
     factor: float = 0.9
-    """Part of the capacity with which it begins: beyond all of it is a cliff, and some blocks are charged to nobody."""
+    """f at the start. Below 1, because some cache blocks are charged to no session, and performance drops sharply when
+    the cache is overfull.
+    """
     minimum: float = 0.3
+    """f never falls below this."""
     maximum: float = 1.0
+    """f does not rise above this, except while the engine is idle."""
     step: float = 0.03
+    """Added to f when the window is raised."""
     loss_low: float = 0.04
+    """Below this share of time spent on recomputation the window is raised, if sessions wait."""
     loss_high: float = 0.1
-    """Shares of the engine's time."""
+    """Above this share of time spent on recomputation the window is lowered."""
     reserve_turns: float = 0.3
-    """Growth charged beside each footprint before a further session is admitted, in turns. Not all grow at once, and
-    what a whole turn's would leave empty costs more than a pause now and then.
+    """Room to grow that a new session must leave, in turns per active session (see `Budget`). Sessions do not all grow
+    at the same time: room for a whole turn of each would cost more than pausing a session now and then.
     """
     probe_tokens: float = 32_768.0
-    """Capacity with which the search begins where the engine does not tell it."""
+    """First guess of the capacity, in tokens, if the engine does not report it."""
     overload_cut: float = 0.8
-    """Factor of a cut when the engine refuses a request (HTTP 429 or 503)."""
+    """f is multiplied by this when the engine refuses a request (HTTP 429 or 503)."""
     overload_pause_s: float = 5.0
-    """At most one such cut in this time: refusals come in bursts."""
+    """Seconds in which refusals lower the window at most once, because refusals come in bursts."""
 
     def __post_init__(self) -> None:
         rules = {
@@ -81,11 +116,11 @@ class TokensOptions:
 
 
 class Tokens:
-    """Keeps what the active sessions fill within a learnt part of the cache."""
+    """Limits the active sessions to a share of the cache that it learns."""
 
     enforces = True
     window = math.inf
-    """Sessions are not counted, but weighed."""
+    """Only tokens are limited, not the number of sessions."""
 
     def __init__(self, options: TokensOptions) -> None:
         self._options = options
@@ -97,7 +132,6 @@ class Tokens:
         self._last_overload: float | None = None
 
     def on_signal(self, signal: CongestionSignal) -> Decision:
-        """One control interval has passed."""
         self._round.count(signal)
         if not signal.capacity_tokens:
             return self._probe(signal)
@@ -105,18 +139,17 @@ class Tokens:
         return self._judge(signal)
 
     def on_overload(self, *, now: float) -> Decision:
-        """The engine refused a request: cut, once in `overload_pause_s`."""
+        """Lower the window because the engine refused a request, once per `overload_pause_s`."""
         if self._last_overload is not None and now - self._last_overload < self._options.overload_pause_s:
-            return self._hold("engine refused, already answered by a cut")
+            return self._hold("the engine refused a request just after the window was lowered for another one")
         self._last_overload = now
-        return self._move(self._factor * self._options.overload_cut, "engine refused a request")
+        return self._move(self._factor * self._options.overload_cut, "the engine refused a request")
 
     def save(self) -> dict[str, float]:
-        """f, and the capacity as far as it was sought."""
+        """f, the guess of an unknown capacity, and whether that guess is final."""
         return {"factor": self._factor, "sought": self._sought, "has_lost": float(self._has_lost)}
 
     def resume(self, state: Mapping[str, float]) -> None:
-        """Go on from there."""
         factor = state.get("factor", self._factor)
         if self._options.minimum <= factor <= IDLE_MAXIMUM:
             self._factor = factor
@@ -129,20 +162,21 @@ class Tokens:
     def _judge(self, signal: CongestionSignal) -> Decision:
         o, this = self._options, self._round
         if this.is_idle_now and signal.queued_sessions:
-            return self._move(self._factor + o.step, "engine idle and sessions wait", maximum=IDLE_MAXIMUM)
+            reason = "the engine was idle while sessions waited"
+            return self._move(self._factor + o.step, reason, maximum=IDLE_MAXIMUM)
         loss, decoding = this.time_lost(signal.prefill_tokens_s), 1 - this.time_prefilling(signal.prefill_tokens_s)
+        spent = None if loss is None else f"{percent(loss)} of engine time was recomputation"
         if max(this.prefilled, this.promised) < self._window:
-            progress = max(this.prefilled, this.promised) / self._window
-            return self._hold(f"{progress:.0%} of a round, {_percent(loss)} of its time lost")
+            return self._hold("not enough traffic yet to judge" + ("" if spent is None else f"; {spent}"))
         this.restart()
         if loss is None:
-            return self._hold("loss unknown")
+            return self._hold("it is unknown how much of the context had to be recomputed")
         low, high = o.loss_low * decoding, o.loss_high * decoding
         if loss > high:
-            return self._move(self._factor * max(1 - loss / 2, CUT), f"{loss:.1%} of time lost > {high:.1%}")
+            return self._move(self._factor * max(1 - loss / 2, CUT), f"{spent}, more than {percent(high)}")
         if loss < low and signal.queued_sessions:
-            return self._move(self._factor + o.step, f"{loss:.1%} of time lost < {low:.1%} and sessions wait")
-        return self._hold(f"{loss:.1%} of time lost")
+            return self._move(self._factor + o.step, f"{spent}, less than {percent(low)}, and sessions waited")
+        return self._hold(f"{spent}, " + ("but no session waited" if loss < low else f"at most {percent(high)}"))
 
     def _probe(self, signal: CongestionSignal) -> Decision:
         self._capacity = self._sought
@@ -152,11 +186,13 @@ class Tokens:
         if share is not None and share > PROBE_LOSS:
             self._has_lost = True
             self._round.restart()
-            return self._move(self._factor * max(1 - share / 2, CUT), f"capacity sought: {share:.1%} of caches lost")
+            reason = f"{percent(share)} of the context of returning sessions was recomputed, so the cache is full"
+            return self._move(self._factor * max(1 - share / 2, CUT), reason)
         if not signal.queued_sessions:
-            return self._hold("capacity sought: nobody waits")
+            return self._hold("no session waited; the size of the cache is not known yet")
         self._capacity = self._sought = max(self._sought, signal.footprint_tokens) * PROBE_GROWTH
-        return self._decide(DecisionKind.INCREASE, "capacity sought: no loss and sessions wait")
+        reason = "sessions waited and little was recomputed; the size of the cache is not known yet"
+        return self._decide(DecisionKind.INCREASE, reason)
 
     @property
     def _window(self) -> float:
@@ -166,22 +202,22 @@ class Tokens:
         before, highest = self._factor, max(self._options.maximum, self._factor) if maximum is None else maximum
         self._factor = min(max(factor, self._options.minimum), highest)
         if self._factor == before:
-            return self._hold(f"{reason}: at its bound")
+            bound = "minimum" if factor < before else "maximum"
+            return self._hold(f"{reason}; the window is already at its {bound}")
         return self._decide(DecisionKind.INCREASE if self._factor > before else DecisionKind.DECREASE, reason)
 
     def _hold(self, reason: str) -> Decision:
         return self._decide(DecisionKind.HOLD, reason)
 
     def _decide(self, kind: DecisionKind, reason: str) -> Decision:
-        reason = f"{reason}; f {self._factor:.2f}"
         if self._capacity is None:
-            return Decision(kind=DecisionKind.HOLD, window=self.window, reason=f"{reason}, capacity not known yet")
+            return Decision(kind=DecisionKind.HOLD, window=self.window, reason=f"{reason}; no signal has come yet")
         budget = Budget(tokens=self._window, reserve_turns=self._options.reserve_turns)
         return Decision(kind=kind, window=self.window, budget=budget, reason=reason)
 
 
 class _Round:
-    """What has been prefilled, promised and lost since the window last moved."""
+    """What was prefilled, promised and lost since the last round ended."""
 
     def __init__(self) -> None:
         self.is_idle_now = False
@@ -211,7 +247,7 @@ class _Round:
 
     @property
     def share_lost(self) -> float | None:
-        """Part of the promised context that was computed again; None when nothing tells."""
+        """Share of the promised context that was recomputed; None if unknown."""
         if self._told > 0:
             return self._lost / self._told
         if self.promised > 0 and self._hits is not None:
@@ -219,25 +255,21 @@ class _Round:
         return None
 
     def time_lost(self, prefill_tokens_s: float | None) -> float | None:
-        """Part of the time that went into re-prefill, 0 to 1, less that in which the engine was idle."""
+        """q: share of time spent on recomputation, minus the share in which the engine was idle; None if unknown."""
         share = self.share_lost
         if share is None or not prefill_tokens_s or self._seconds <= 0:
             return None
-        # No more was lost than was computed: requests at the same time are each promised the same history.
+        # At most what was computed can be lost. Parallel requests of a session are each promised the same context.
         lost_s = min(share * self.promised, self.prefilled) / prefill_tokens_s
         return max(0.0, min(1.0, lost_s / self._seconds) - self._idle_s / self._seconds)
 
     def time_prefilling(self, prefill_tokens_s: float | None) -> float:
-        """Part of the time that went into prompts, 0 to 1; 0 where the rate is unknown."""
+        """p: share of the time spent on prompts; 0 if the prefill rate is unknown."""
         if not prefill_tokens_s or self._seconds <= 0:
             return 0.0
         return min(1.0, self.prefilled / prefill_tokens_s / self._seconds)
 
 
-def _percent(share: float | None) -> str:
-    return "an unknown part" if share is None else f"{share:.1%}"
-
-
 def build(options: Mapping[str, OptionValue]) -> Tokens:
-    """The law with `options`, see `TokensOptions`."""
+    """The law; its options are those of `TokensOptions`."""
     return Tokens(read_options(TokensOptions, options))

@@ -21,7 +21,7 @@ def _decide(*, u: float | None, h: float | None, active: int = 1_000, **options:
 @pytest.mark.parametrize(
     ("u", "h", "kind", "window"),
     [
-        # u_low 0.2, u_high 0.5, h_thresh 0.2: the regions of the paper's rule, and their borders
+        # the regions of the paper's rule and their borders, with u_low 0.2, u_high 0.5 and h_thresh 0.2
         (0.0, 0.0, INCREASE, 10.0),
         (0.199, 0.9, INCREASE, 10.0),
         (0.2, 0.0, HOLD, 8.0),
@@ -65,7 +65,7 @@ def test_an_unknown_hit_rate_does_not_hinder_growth() -> None:
     [(8, 7, HOLD), (8, 8, INCREASE), (8, 9, INCREASE), (2.5, 1, HOLD), (2.5, 2, INCREASE), (1, 0, HOLD)],
 )
 def test_a_window_that_nobody_fills_does_not_grow(window: float, active: int, kind: DecisionKind) -> None:
-    # Of 2.5 two whole sessions may be active: with two it is full.
+    # a window of 2.5 has room for two whole sessions: with two it is full
     assert _decide(u=0.1, h=0.5, initial=window, active=active).kind is kind
 
 

@@ -1,13 +1,14 @@
-"""The admin API against the real gateway."""
+"""The admin calls, over HTTP against the real gateway."""
 
 import asyncio
 
 import pytest
 
 from tests.http.running_gateway import running_gateway
-from tests.http.scripted_engine import Hold, scripted_engine
+from tests.http.scripted_engine import Hold, scripted_engine, sessions
 
 V1 = "/concur/v1"
+ENGINES = f"{V1}/engines"
 STATIC = {"law": "static", "law_options": {"window": 1}, "work_conserving": False}
 
 
@@ -26,10 +27,10 @@ async def test_sessions_are_read_paused_put_first_resumed_and_ended() -> None:
 
         listed = (await gateway.client.get(f"{V1}/sessions")).json()
         assert listed["total"] == 3
-        assert [(row["session_id"], row["state"], row["place"]) for row in listed["sessions"]] == [
-            ("a", "active", None),
-            ("b", "queued", 1),
-            ("c", "queued", 2),
+        assert [(row["session_id"], row["state"], row["place"], row["text"]) for row in listed["sessions"]] == [
+            ("a", "active", None, "running"),
+            ("b", "queued", 1, "waiting (place 1)"),
+            ("c", "queued", 2, "waiting (place 2)"),
         ]
         assert await steer("prioritise", "c") == 200
         one = (await gateway.client.get(f"{V1}/sessions", params={"session_id": "c"})).json()["sessions"]
@@ -41,8 +42,12 @@ async def test_sessions_are_read_paused_put_first_resumed_and_ended() -> None:
         await gateway.until(lambda: gateway.snapshot().in_flight == 0)
         assert not tasks[1].done()
         assert not tasks[2].done()
+        paused = (await gateway.client.get(f"{V1}/sessions")).json()["sessions"]
+        assert {(row["session_id"], row["text"]) for row in paused} == {("b", "paused"), ("c", "paused")}
         assert await steer("resume", "b") == 200
         assert (await tasks[1]).status_code == 200
+        (between,) = (await gateway.client.get(f"{V1}/sessions", params={"session_id": "b"})).json()["sessions"]
+        assert between["text"] == "between turns"
         assert await steer("end", "b") == await steer("resume", "c") == 200
         assert (await tasks[2]).status_code == 200
         assert await steer("pause", "nobody") == 404
@@ -153,51 +158,89 @@ async def test_what_cannot_be_done_is_said(
         assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
-async def test_with_a_key_nothing_is_told_or_done_without_it() -> None:
-    async with running_gateway("http://127.0.0.1:9", admin_key="open sesame") as gateway:
-        described = await gateway.client.get(f"{V1}/openapi.json", headers={"authorization": "Bearer open sesame"})
-        paths = described.json()["paths"]
-        assert {f"{V1}/state", f"{V1}/window", f"{V1}/law", f"{V1}/sessions/prioritise"} <= set(paths)
-        for path, methods in paths.items():
-            for method in methods if path.startswith(V1) and not path.endswith("release") else ():
-                answer = await gateway.client.request(method, path)
-                assert answer.status_code == 401, (method, path)
+async def test_an_engine_is_added_and_used_at_once() -> None:
+    async with (
+        scripted_engine(models=["m"]) as one,
+        scripted_engine(models=["m"]) as two,
+        running_gateway(one.url) as gateway,
+    ):
+        await gateway.chat("a")
+        for _ in range(2):
+            response = await gateway.client.post(ENGINES, json={"engine": f"{two.url}/"})
+            assert (response.status_code, response.json()["engines"]) == (200, [one.url, two.url])
+        await gateway.until(lambda: len(gateway.app.monitors) == 2 and gateway.app.monitors[1].models is not None)
+        await gateway.chat("b")
+        assert sessions(two) == ["b"]
+        assert [engine["engine"] for engine in (await gateway.client.get("/readyz")).json()["engines"]] == [
+            one.url,
+            two.url,
+        ]
+        assert await gateway.metric("concur_engine_up", engine=two.url) == 1
+
+
+async def test_an_engine_that_is_given_up_ends_its_answers_its_sessions_move_and_it_is_forgotten() -> None:
+    hold = Hold()
+    async with (
+        scripted_engine(script=hold) as one,
+        scripted_engine() as two,
+        running_gateway(one.url, two.url) as gateway,
+    ):
+        answering = asyncio.create_task(gateway.chat("a"))
+        await gateway.until(lambda: len(one.received) == 1)
+        response = await gateway.client.request("DELETE", ENGINES, json={"engine": one.url})
+        assert (response.status_code, response.json()["engines"]) == (200, [two.url])
+        await gateway.chat("b")
+        assert sessions(two) == ["b"]
+        assert one.url in gateway.app.coordinator.fleet.gates
+        hold.open.set()
+        assert (await answering).status_code == 200
+        await gateway.until(lambda: [monitor.engine for monitor in gateway.app.monitors] == [two.url])
+        scrapes = one.scrapes
+        await gateway.chat("a")
+        assert sessions(two) == ["b", "a"]
+        await asyncio.sleep(0.15)
+        assert one.scrapes == scrapes, "nobody asks it anything any more"
+        assert one.url not in (await gateway.client.get("/metrics")).text
+
+
+async def test_ranks_come_and_go_together() -> None:
+    async with scripted_engine() as one, scripted_engine() as two, running_gateway(one.url) as gateway:
+        await gateway.client.post(ENGINES, json={"engine": f"{two.url}#dp=2"})
+        names = [f"{two.url}#rank=0", f"{two.url}#rank=1"]
+        assert [monitor.engine for monitor in gateway.app.monitors] == [one.url, *names]
+        twice = await gateway.client.post(ENGINES, json={"engine": two.url})
+        assert (twice.status_code, twice.json()["error"]["code"]) == (409, "conflict")
+        await gateway.client.request("DELETE", ENGINES, json={"engine": f"{two.url}#dp=2"})
+        await gateway.until(lambda: len(gateway.app.monitors) == 1)
 
 
 @pytest.mark.parametrize(
-    "headers",
+    ("method", "body", "status", "code"),
     [
-        {"origin": "http://evil.example"},
-        {"origin": "null"},
-        {"origin": "http://["},
-        {"host": "evil.example"},
-        {"x-forwarded-for": "192.0.2.1"},
-        {"forwarded": "for=192.0.2.1"},
-        {"host": "["},
+        ("POST", b"{", 400, "wrong_body"),
+        ("POST", b"{}", 400, "wrong_body"),
+        ("POST", b'{"engine": 7}', 400, "wrong_body"),
+        ("POST", b'{"engine": "gpu:8000"}', 400, "wrong_body"),
+        ("POST", '{"engine": "http://gpü:8000"}'.encode(), 400, "wrong_body"),
+        ("POST", b'{"engine": "http://gpu\\u0001:8000"}', 400, "wrong_body"),
+        ("POST", b'{"engine": "' + b"x" * 70_000 + b'"}', 413, "body_too_large"),
+        ("DELETE", b'{"engine": "http://127.0.0.1:10"}', 404, "no_engine"),
+        ("DELETE", b'{"engine": "http://127.0.0.1:9"}', 409, "last_engine"),
     ],
 )
-async def test_pages_of_others_in_a_browser_on_this_machine_may_not(headers: dict[str, str]) -> None:
+async def test_what_cannot_be_done_is_said_in_openais_shape(method: str, body: bytes, status: int, code: str) -> None:
     async with running_gateway("http://127.0.0.1:9") as gateway:
-        assert (await gateway.client.get(f"{V1}/state", headers=headers)).status_code == 403
-        same = {"origin": gateway.url}
-        assert (await gateway.client.get(f"{V1}/state", headers=same)).status_code == 200
+        response = await gateway.client.request(method, ENGINES, content=body)
+        assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+        assert response.json()["error"]["message"]
+        assert len(gateway.app.monitors) == 1
 
 
-async def test_the_key_is_enough_behind_a_proxy_that_writes_its_own_host() -> None:
-    async with running_gateway("http://127.0.0.1:9", admin_key="open sesame") as gateway:
-        headers = {"origin": "https://gateway.example", "authorization": "bearer open sesame", "x-real-ip": "192.0.2.1"}
-        assert (await gateway.client.get(f"{V1}/state", headers=headers)).status_code == 200
-        del headers["authorization"]
-        assert (await gateway.client.get(f"{V1}/state", headers=headers)).status_code == 401
-
-
-async def test_the_page_may_load_nothing_from_elsewhere() -> None:
-    async with running_gateway("http://127.0.0.1:9") as gateway:
-        for path in ("/concur/", "/concur/page.js", "/concur/charts.js", "/concur/page.css"):
-            answer = await gateway.client.get(path)
-            assert answer.status_code == 200
-            assert answer.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
-            assert "http" not in answer.text.replace("http://www.w3.org/2000/svg", "").replace(
-                "http://host", ""
-            ).replace("HTTP", "")
-        assert (await gateway.client.get("/concur")).headers["location"] == "/concur/"
+async def test_each_address_of_a_name_is_an_engine() -> None:
+    async with scripted_engine() as one:
+        port = int(one.url.rpartition(":")[2])
+        async with running_gateway(engine_dns=[f"http://localhost:{port}"]) as gateway:
+            await gateway.until(lambda: one.url in [monitor.engine for monitor in gateway.app.monitors])
+            await gateway.until(lambda: one.scrapes > 2)
+            assert (await gateway.chat("a")).status_code == 200
+            await gateway.until(lambda: all("localhost" not in monitor.engine for monitor in gateway.app.monitors))

@@ -1,4 +1,4 @@
-"""What people set, in one gateway; what several make of it is in `tests/api/admin/test_replicas.py`."""
+"""Manual settings in one gateway. `tests/admin/test_replicas.py` tests several gateways."""
 
 import logging
 import math
@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from concur_proxy.admin.by_hand import HandSettings
+from concur_proxy.admin.manual import ManualChanges
 from concur_proxy.control.law import Budget
 from concur_proxy.coordination.coordinator import Listener
 from concur_proxy.coordination.local import LocalCoordinator
@@ -19,14 +19,14 @@ DNS = "http://name:8000"
 
 
 class Scene:
-    """A gateway's pool and store, without anything around them."""
+    """The engine pool and the coordinator of a gateway, and nothing else."""
 
     def __init__(self) -> None:
         self.pool = EnginePool(GatewaySettings(engine=(ONE, TWO), engine_dns=(DNS,)), time.monotonic)  # type: ignore[call-arg]
         self.coordinator = LocalCoordinator(self.pool.make_fleet(0), time.monotonic)
         self.pool.open(self.coordinator)
-        self.hand = HandSettings(self.pool, self.coordinator)
-        self.coordinator.listen(Listener(on_manual=self.hand.follow))
+        self.manual = ManualChanges(self.pool, self.coordinator)
+        self.coordinator.listen(Listener(on_manual=self.manual.apply))
         self.pool.name_servers(DNS, [])
 
 
@@ -36,10 +36,10 @@ def _scene() -> Scene:
 
 
 def test_a_server_of_the_settings_that_is_removed_stays_so_until_it_is_added(scene: Scene) -> None:
-    scene.hand.remove(ONE)
+    scene.manual.remove(ONE)
     scene.pool.name_servers("settings", [ONE, TWO])
     assert scene.pool.servers == [TWO]
-    scene.hand.add(ONE)
+    scene.manual.add(ONE)
     assert scene.pool.servers == [ONE, TWO]
     scene.pool.name_servers("settings", [TWO])
     assert scene.pool.servers == [TWO], "it was added, and is the settings' business again"
@@ -47,8 +47,8 @@ def test_a_server_of_the_settings_that_is_removed_stays_so_until_it_is_added(sce
 
 def test_an_address_that_comes_back_is_not_held_to_what_was_said_of_another_engine(scene: Scene) -> None:
     scene.pool.name_servers(DNS, [THREE])
-    scene.hand.set_window(THREE, ManualWindow(sessions=2.0, budget=None))
-    scene.hand.remove(THREE)
+    scene.manual.set_window(THREE, ManualWindow(sessions=2.0, budget=None))
+    scene.manual.remove(THREE)
     assert THREE not in scene.pool.servers
     scene.pool.name_servers(DNS, [])
     assert scene.coordinator.manual.removed == ()
@@ -58,8 +58,8 @@ def test_an_address_that_comes_back_is_not_held_to_what_was_said_of_another_engi
 
 
 def test_an_engine_that_a_person_added_stays_when_no_name_has_it_any_more(scene: Scene) -> None:
-    scene.hand.add(THREE)
-    scene.hand.set_window(THREE, ManualWindow(sessions=2.0, budget=None))
+    scene.manual.add(THREE)
+    scene.manual.set_window(THREE, ManualWindow(sessions=2.0, budget=None))
     scene.pool.name_servers(DNS, [THREE])
     scene.pool.name_servers(DNS, [])
     assert THREE in scene.pool.servers
@@ -67,13 +67,13 @@ def test_an_engine_that_a_person_added_stays_when_no_name_has_it_any_more(scene:
 
 
 def test_what_cannot_be_changes_nothing(scene: Scene) -> None:
-    scene.hand.remove(ONE)
+    scene.manual.remove(ONE)
     with pytest.raises(ValueError, match="last engine"):
-        scene.hand.remove(TWO)
+        scene.manual.remove(TWO)
     with pytest.raises(ValueError, match="different ranks"):
-        scene.hand.add(f"{TWO}#dp=2")
+        scene.manual.add(f"{TWO}#dp=2")
     with pytest.raises(ValueError, match="no option"):
-        scene.hand.set_law(TWO, "static", {"windw": 3})
+        scene.manual.set_law(TWO, "static", {"windw": 3})
     assert scene.coordinator.manual.revision == 1
     assert scene.pool.servers == [TWO]
 

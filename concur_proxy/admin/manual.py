@@ -1,4 +1,7 @@
-"""What people set of engines, windows and laws: told to all gateways that are one, and brought about in each."""
+"""What operators set manually: engines, windows and control laws.
+
+The store shares these settings with all replicas. Every gateway applies them to its own engines.
+"""
 
 import logging
 import math
@@ -14,10 +17,10 @@ from concur_proxy.monitoring.pool import EnginePool
 logger = logging.getLogger(__name__)
 
 
-class HandSettings:
-    """Changes what operators have set, where it is decided, and follows it in every gateway.
+class ManualChanges:
+    """Changes the manual settings in the store, and applies them wherever they change.
 
-    A gateway that leads one day has followed all along: it takes nothing over but the lead.
+    A follower applies them too, so that nothing but the lead changes when it becomes the leader.
     """
 
     def __init__(self, pool: EnginePool, coordinator: Coordinator) -> None:
@@ -27,62 +30,62 @@ class HandSettings:
         pool.on_named = self._on_named
 
     def add(self, server: str) -> None:
-        """There is one more server; `ValueError` where it cannot be one."""
+        """Add a server. Raises `ValueError` if it contradicts one that is in use."""
         if server not in self._pool.servers:
             is_named = self._pool.is_named(server)
             self._set_servers(self._coordinator.manual.with_server(server, is_named=is_named))
 
     def remove(self, server: str) -> None:
-        """There is this server no more, until it is added again; `ValueError` for the last one."""
+        """Remove a server until it is added again. Raises `ValueError` for the last one."""
         is_named = self._pool.is_named(server)
         self._set_servers(self._coordinator.manual.without_server(server, _engines([server]), is_named=is_named))
 
     def set_window(self, engine: str, window: ManualWindow | None) -> None:
-        """Keep this window; None: let the law move it again."""
+        """Keep this window; None lets the law move it again."""
         self._coordinator.set_manual(self._coordinator.manual.with_window(engine, window))
 
     def set_law(self, engine: str, name: str, options: Mapping[str, OptionValue]) -> None:
-        """Let this law move the window; `ValueError` for what is no law, or no option of it."""
+        """Use this law. Raises `ValueError` for an unknown law or an invalid option."""
         self._pool.laws.check(name, options)
         self._coordinator.set_manual(
             self._coordinator.manual.with_law(engine, ManualLaw(name=name, options=dict(options)))
         )
 
     def release_law(self, engine: str) -> None:
-        """Let the settings' law move the window again."""
+        """Use the law of the settings again."""
         self._coordinator.set_manual(self._coordinator.manual.with_law(engine, None))
 
-    def _set_servers(self, by_hand: ManualSettings) -> None:
-        self._pool.check_by_hand(by_hand.added, by_hand.removed)
-        self._coordinator.set_manual(by_hand)
+    def _set_servers(self, manual: ManualSettings) -> None:
+        self._pool.check_by_hand(manual.added, manual.removed)
+        self._coordinator.set_manual(manual)
 
     def _on_named(self, gone: Collection[str]) -> None:
-        by_hand, engines = self._coordinator.manual, _engines(gone)
-        if self._coordinator.status.leads and by_hand.mentions(
-            gone, engines
-        ):  # an address that comes back may be another engine
-            self._coordinator.set_manual(by_hand.forget(gone, engines))
+        """The servers that settings and DNS name have changed; `gone` are named no longer."""
+        manual, engines = self._coordinator.manual, _engines(gone)
+        # An address that comes back may be another engine.
+        if self._coordinator.status.leads and manual.mentions(gone, engines):
+            self._coordinator.set_manual(manual.forget(gone, engines))
         else:
-            self.follow(by_hand)  # there may be engines now of which it says something
+            self.apply(manual)  # it may mention an engine that is new here
 
-    def follow(self, by_hand: ManualSettings) -> None:
-        """Bring about here what operators have set here or at another gateway."""
+    def apply(self, manual: ManualSettings) -> None:
+        """Apply here what operators have set, here or at another gateway."""
         problem = ""
         try:
-            self._pool.set_by_hand(by_hand.added, by_hand.removed)
-        except ValueError as error:  # its own settings name other engines than the leader's
-            problem = f"engines that were added or given up by hand are not followed: {error}"
+            self._pool.set_by_hand(manual.added, manual.removed)
+        except ValueError as error:  # the settings here name other engines than the leader's
+            problem = f"cannot apply engines that were added or removed manually: {error}"
         for engine, monitor in self._pool.monitors.items():
             try:
-                self._follow_law(engine, by_hand.laws.get(engine))
+                self._apply_law(engine, manual.laws.get(engine))
             except ValueError as error:  # a plug-in that only the leader has
-                problem = f"engine {engine}: a law that was set by hand is not followed: {error}"
-            _follow_window(monitor, by_hand.windows.get(engine))
+                problem = f"engine {engine}: cannot apply a control law that was set manually: {error}"
+            _apply_window(monitor, manual.windows.get(engine))
         if problem and problem != self._problem:
             logger.error(problem)
         self._problem = problem
 
-    def _follow_law(self, engine: str, law: ManualLaw | None) -> None:
+    def _apply_law(self, engine: str, law: ManualLaw | None) -> None:
         chosen = self._pool.laws.chosen(engine)
         if law is None and chosen is not None:
             self._pool.release_law(engine)
@@ -90,7 +93,7 @@ class HandSettings:
             self._pool.set_law(engine, law.name, law.options)
 
 
-def _follow_window(monitor: EngineMonitor, window: ManualWindow | None) -> None:
+def _apply_window(monitor: EngineMonitor, window: ManualWindow | None) -> None:
     governor = monitor.governor
     if window is None:
         if governor.is_manual:

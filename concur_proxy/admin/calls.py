@@ -1,0 +1,249 @@
+"""The admin calls on sessions, windows, control laws and engines."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+
+from concur_proxy.admin.manual import ManualChanges
+from concur_proxy.admin.operations import Operation, Refused
+from concur_proxy.admin.schema import (
+    EngineName,
+    EngineStatus,
+    GatewayStatus,
+    ManualLaw,
+    ManualWindow,
+    NoInput,
+    ServerList,
+    ServersChanged,
+    ServerUrl,
+    SessionChanged,
+    SessionFilter,
+    SessionList,
+    SessionName,
+)
+from concur_proxy.admin.state import StateReader
+from concur_proxy.admission.changes import Steer
+from concur_proxy.admission.steering import Steering
+from concur_proxy.control.law import Budget
+from concur_proxy.coordination.coordinator import Role
+from concur_proxy.coordination.protocol import manual as kept
+from concur_proxy.monitoring.monitor import EngineMonitor
+
+logger = logging.getLogger(__name__)
+
+STATE_PATH = "/concur/v1/state"
+SESSIONS_PATH = "/concur/v1/sessions"
+WINDOW_PATH = "/concur/v1/window"
+LAW_PATH = "/concur/v1/law"
+ENGINES_PATH = "/concur/v1/engines"
+
+STEERING_PATHS = {steering: f"{SESSIONS_PATH}/{steering.value}" for steering in Steering}
+_STEERING_SUMMARIES = {
+    Steering.PAUSE: "Pause a session after its current turn, until it is resumed",
+    Steering.RESUME: "Resume a session that was paused",
+    Steering.PRIORITISE: "Move a session to the front",
+    Steering.END: "End a session, at once or after its current turn",
+}
+
+
+class AdminCalls:
+    """Carries the calls out, in the process that decides."""
+
+    def __init__(self, reader: StateReader, manual: ManualChanges, *, shown: Callable[[str], str]) -> None:
+        """`shown` returns how a session is named in log lines."""
+        self._reader = reader
+        self._pool = reader.pool
+        self._coordinator = reader.coordinator
+        self._manual = manual
+        self._shown = shown
+
+    def operations(self) -> Iterator[Operation]:
+        """All calls."""
+        yield from self._on_sessions()
+        yield from self._on_windows()
+        yield from self._on_engines()
+
+    def _on_sessions(self) -> Iterator[Operation]:
+        yield Operation(
+            method="GET",
+            path=STATE_PATH,
+            summary="The state of the gateway: engines, sessions and recent decisions",
+            takes=NoInput,
+            gives=GatewayStatus,
+            do=lambda _: self._reader.state(),
+        )
+        yield Operation(
+            method="GET",
+            path=SESSIONS_PATH,
+            summary="List all sessions, or one",
+            takes=SessionFilter,
+            gives=SessionList,
+            do=self._sessions,
+            refuses=(404,),
+        )
+        for steering, path in STEERING_PATHS.items():
+            yield Operation(
+                method="POST",
+                path=path,
+                summary=_STEERING_SUMMARIES[steering],
+                takes=SessionName,
+                gives=SessionChanged,
+                do=self._steering(steering),
+                refuses=(404,),
+            )
+
+    def _on_windows(self) -> Iterator[Operation]:
+        yield Operation(
+            method="PUT",
+            path=WINDOW_PATH,
+            summary="Set the window of an engine manually",
+            takes=ManualWindow,
+            gives=EngineStatus,
+            do=self._set_window,
+            refuses=(404, 409),
+        )
+        yield Operation(
+            method="DELETE",
+            path=WINDOW_PATH,
+            summary="Set the window of an engine back to automatic",
+            takes=EngineName,
+            gives=EngineStatus,
+            do=self._release_window,
+            refuses=(404, 409),
+        )
+        yield Operation(
+            method="PUT",
+            path=LAW_PATH,
+            summary="Use another control law for an engine",
+            takes=ManualLaw,
+            gives=EngineStatus,
+            do=self._set_law,
+            refuses=(404, 409),
+        )
+        yield Operation(
+            method="DELETE",
+            path=LAW_PATH,
+            summary="Use the control law of the settings for an engine again",
+            takes=EngineName,
+            gives=EngineStatus,
+            do=self._release_law,
+            refuses=(404, 409),
+        )
+
+    def _on_engines(self) -> Iterator[Operation]:
+        yield Operation(
+            method="GET",
+            path=ENGINES_PATH,
+            summary="List the engine servers",
+            takes=NoInput,
+            gives=ServerList,
+            do=lambda _: ServerList(**self._servers()),
+        )
+        yield Operation(
+            method="POST",
+            path=ENGINES_PATH,
+            summary="Add an engine server; a known server stays as it is",
+            takes=ServerUrl,
+            gives=ServersChanged,
+            do=self._add,
+            refuses=(409,),
+        )
+        yield Operation(
+            method="DELETE",
+            path=ENGINES_PATH,
+            summary="Remove an engine server: its sessions move, and answers in progress still end",
+            takes=ServerUrl,
+            gives=ServersChanged,
+            do=self._remove,
+            refuses=(404, 409),
+        )
+
+    def _sessions(self, given: SessionFilter) -> SessionList:
+        if given.session_id is None:
+            return self._reader.sessions()
+        found = self._reader.session(given.session_id)
+        if found is None:
+            raise _no_session(given.session_id)
+        return found
+
+    def _steering(self, steering: Steering) -> Callable[[SessionName], SessionChanged]:
+        def steer(given: SessionName) -> SessionChanged:
+            if not self._coordinator.apply(Steer(key=given.session_id, steering=steering)):
+                raise _no_session(given.session_id)
+            logger.info("session %r: an operator asked to %s it", self._shown(given.session_id), steering.value)
+            return SessionChanged(session_id=given.session_id, done=steering.value)
+
+        return steer
+
+    def _set_window(self, given: ManualWindow) -> EngineStatus:
+        monitor = self._monitor(given.engine)
+        if given.sessions is None and given.tokens is None:
+            gate = self._coordinator.fleet.gates[given.engine]
+            sessions, budget = gate.snapshot().window, gate.budget
+            window = kept.ManualWindow(sessions=None if sessions == float("inf") else sessions, budget=budget)
+        else:
+            budget = None if given.tokens is None else Budget(tokens=given.tokens)
+            window = kept.ManualWindow(sessions=given.sessions, budget=budget)
+        self._manual.set_window(monitor.engine, window)
+        logger.info("engine %s: an operator set the window", given.engine)
+        return self._reader.engine(given.engine)
+
+    def _release_window(self, given: EngineName) -> EngineStatus:
+        self._manual.set_window(self._monitor(given.engine).engine, None)
+        logger.info("engine %s: an operator set the window back to automatic", given.engine)
+        return self._reader.engine(given.engine)
+
+    def _set_law(self, given: ManualLaw) -> EngineStatus:
+        monitor = self._monitor(given.engine)
+        try:
+            self._manual.set_law(monitor.engine, given.law, given.options)
+        except ValueError as problem:
+            raise Refused(400, "wrong_law", f"{problem}.", param="law") from problem
+        return self._reader.engine(given.engine)
+
+    def _release_law(self, given: EngineName) -> EngineStatus:
+        self._manual.release_law(self._monitor(given.engine).engine)
+        return self._reader.engine(given.engine)
+
+    def _monitor(self, name: str) -> EngineMonitor:
+        """The engine's monitor. Raises `Refused` for an unknown engine, and if this process cannot move its window."""
+        monitor = self._pool.monitors.get(name)
+        if monitor is None or name not in self._coordinator.fleet.gates:
+            raise _no_engine(name, self._coordinator.fleet.gates)
+        status = self._coordinator.status
+        if status.role is Role.ALONE and not status.leads:
+            message = (
+                "Redis cannot be reached, so each gateway works alone, with its share of the last windows. "
+                "Try again when Redis is back."
+            )
+            raise Refused(409, "alone", message)
+        return monitor
+
+    def _add(self, given: ServerUrl) -> ServersChanged:
+        try:
+            self._manual.add(given.engine)
+        except ValueError as problem:
+            raise Refused(409, "conflict", f"{problem}.", param="engine") from problem
+        return ServersChanged(engine=given.engine, **self._servers())
+
+    def _remove(self, given: ServerUrl) -> ServersChanged:
+        if given.engine not in self._pool.servers:
+            raise _no_engine(given.engine, self._pool.servers)
+        try:
+            self._manual.remove(given.engine)
+        except ValueError as problem:
+            message = f"{problem}. Add another one before you remove it."
+            raise Refused(409, "last_engine", message, param="engine") from problem
+        return ServersChanged(engine=given.engine, **self._servers())
+
+    def _servers(self) -> dict[str, list[str]]:
+        manual = self._coordinator.manual
+        return {"engines": self._pool.servers, "added": list(manual.added), "removed": list(manual.removed)}
+
+
+def _no_engine(name: str, known: Iterable[str]) -> Refused:
+    message = f"Unknown engine {name[:200]}. The engines are {', '.join(known)}."
+    return Refused(404, "no_engine", message, param="engine")
+
+
+def _no_session(key: str) -> Refused:
+    return Refused(404, "no_session", f"Unknown session {key[:200]!r}.", param="session_id")
