@@ -1,45 +1,79 @@
-"""Runs an engine model in real time, and wakes whoever waits for its tokens."""
+"""Runs an engine model in real time and wakes the requests that wait for its tokens."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
 
 from concur_proxy.lab.engine.engine import EngineModel
 from concur_proxy.lab.engine.request import EngineRequest
 
-MAX_LAG_S = 0.001
-"""How far the steps may lag behind, to be caught up: a timer is late by up to a millisecond, and a step that short is
-not to take two. More, on a busy machine, would let a prompt seem computed in no time.
+CATCH_UP_S = 0.001
+"""A step that follows a late one may be this much shorter, in real seconds. Timers are late by up to a millisecond, so
+without catching up every short step would take too long. The limit is small because a gateway measures how fast
+prompts are computed: a prompt that is computed in much less than its time would make the engine look faster than it is.
 """
+MAX_BEHIND_S = 0.25
+"""Delay that later steps make up for, in real seconds; more is lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockReading:
+    """How well an emulated engine keeps its own time; all in the engine's seconds, since the start."""
+
+    due_s: float = 0.0
+    """How long the steps should have taken, by the cost model."""
+    late_s: float = 0.0
+    """How much longer they took, because this process did not get the CPU in time."""
 
 
 class Clockwork:
     """Lets the time of each step pass, divided by the time scale."""
 
-    def __init__(self, model: EngineModel, time_scale: float) -> None:
+    def __init__(self, model: EngineModel, time_scale: float, on_step_end: Callable[[float], None]) -> None:
+        """`on_step_end` is called after each step, with `now`."""
         self.model = model
+        self._on_step_end = on_step_end
         self._time_scale = time_scale
         self._has_work = asyncio.Event()
         self._progress: dict[EngineRequest, asyncio.Event] = {}
+        self._due_s = self._late_s = 0.0
+
+    @property
+    def reading(self) -> ClockReading:
+        """The lag so far. A step that is shortened to catch up takes its share of the lag back."""
+        return ClockReading(due_s=self._due_s, late_s=self._late_s)
+
+    @property
+    def now(self) -> float:
+        """The engine's clock, in its own seconds; where it starts has no meaning."""
+        return asyncio.get_running_loop().time() * self._time_scale
 
     async def run(self) -> None:
-        """Step until cancelled; without work it sleeps.
-
-        Steps follow each other without a gap: each ends where the model says, not where a late timer woke up.
-        """
+        """Step until cancelled; sleep while there is no work."""
         loop = asyncio.get_running_loop()
-        ends_at = loop.time()
+        ended_at, behind_s = loop.time(), 0.0
         while True:
             duration_s = self.model.begin_step()
             if duration_s is None:
                 self._has_work.clear()
                 await self._has_work.wait()
-                ends_at = loop.time()
+                ended_at, behind_s = loop.time(), 0.0
                 continue
-            ends_at = max(ends_at, loop.time() - MAX_LAG_S) + duration_s / self._time_scale
+            real_s = duration_s / self._time_scale
+            ends_at = ended_at + real_s - min(behind_s, CATCH_UP_S)
             await asyncio.sleep(max(0.0, ends_at - loop.time()))
-            for request in self.model.end_step():
-                if (progress := self._progress.get(request)) is not None:
-                    progress.set()
+            late_s = loop.time() - ended_at - real_s
+            ended_at += real_s + late_s
+            behind_s = min(max(0.0, behind_s + late_s), MAX_BEHIND_S)
+            self._due_s += duration_s
+            self._late_s += late_s * self._time_scale
+            self._end_step()
+
+    def _end_step(self) -> None:
+        for request in self.model.end_step():
+            if (progress := self._progress.get(request)) is not None:
+                progress.set()
+        self._on_step_end(self.now)
 
     async def generate(self, request: EngineRequest) -> AsyncGenerator[tuple[int, int]]:
         """Hand the request to the engine; yields the range of answer tokens that have come since the last time.

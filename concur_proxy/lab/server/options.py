@@ -1,19 +1,20 @@
 """What an emulated engine can be told."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-
-from prometheus_client.core import Metric
+from typing import TYPE_CHECKING
 
 from concur_proxy import plugins
 from concur_proxy.lab.engine.cost import CostModel
 from concur_proxy.lab.engine.engine import EngineModel, EngineShape
 
-FLAVOURS: "plugins.PluginKind[Callable[[EngineModel, EmulatorOptions, int], Iterator[Metric]]]" = plugins.PluginKind(
+if TYPE_CHECKING:
+    from concur_proxy.lab.server.flavour import Flavour
+
+FLAVOURS: "plugins.PluginKind[Callable[[EngineModel, EmulatorOptions, int], Flavour]]" = plugins.PluginKind(
     title="flavour",
     package="concur_proxy.lab.server.flavours",
-    signature="collect(model: EngineModel, options: EmulatorOptions, rank: int) -> Iterator[Metric]",
-    attribute="collect",
+    signature="build(model: EngineModel, options: EmulatorOptions, rank: int) -> Flavour",
 )
 
 _COST = CostModel()

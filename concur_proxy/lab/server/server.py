@@ -19,25 +19,26 @@ from concur_proxy import plugins
 from concur_proxy.lab.engine.engine import EngineModel
 from concur_proxy.lab.server.chat import BadRequest, Chat, read_chat
 from concur_proxy.lab.server.clockwork import Clockwork
+from concur_proxy.lab.server.flavour import Flavour
 from concur_proxy.lab.server.options import FLAVOURS, EmulatorOptions
 
 CLIENT_CLOSED = 499
-"""What vLLM answers to nobody, when the client has gone."""
+"""The status in vLLM's log when a client has left."""
+CLOCK_PATH = "/emulated/clock"
+"""Where the emulator reports how well it keeps its own time, in JSON; a real engine has no such path."""
 
 
 class _EngineCollector(Collector):
-    def __init__(self, models: Sequence[EngineModel], options: EmulatorOptions) -> None:
-        self._collect = plugins.load(FLAVOURS, options.flavour)
-        self._models = models
-        self._options = options
+    def __init__(self, ranks: Sequence[tuple[Clockwork, Flavour]]) -> None:
+        self._ranks = ranks
 
     def describe(self) -> Iterable[Metric]:
         return []
 
     def collect(self) -> Iterable[Metric]:
         families: dict[str, Metric] = {}
-        for rank, model in enumerate(self._models):
-            for family in self._collect(model, self._options, rank):
+        for clockwork, flavour in self._ranks:
+            for family in flavour.collect(clockwork.now):
                 known = families.setdefault(family.name, family)
                 if known is not family:
                     known.samples += family.samples
@@ -46,12 +47,13 @@ class _EngineCollector(Collector):
 
 def build_app(options: EmulatorOptions) -> FastAPI:
     """The engine as an ASGI application; its steps run for as long as its lifespan does."""
-    ranks = [Clockwork(EngineModel(options.shape), options.time_scale) for _ in range(options.data_parallel_size)]
+    flavours = [_flavour(options, rank) for rank in range(options.data_parallel_size)]
+    ranks = [Clockwork(model, options.time_scale, flavour.on_step_end) for model, flavour in flavours]
     turns = cycle(ranks)
     started = int(time.time())
     registry = CollectorRegistry()
     registry.register(PROCESS_COLLECTOR)
-    registry.register(_EngineCollector([rank.model for rank in ranks], options))
+    registry.register(_EngineCollector([(rank, flavour) for rank, (_, flavour) in zip(ranks, flavours, strict=True)]))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -69,6 +71,11 @@ def build_app(options: EmulatorOptions) -> FastAPI:
     @app.get("/metrics")
     async def metrics() -> Response:
         return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    @app.get(CLOCK_PATH)
+    async def clock() -> dict[str, float]:
+        readings = [rank.reading for rank in ranks]
+        return {"due_s": sum(each.due_s for each in readings), "late_s": sum(each.late_s for each in readings)}
 
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
@@ -89,6 +96,11 @@ def build_app(options: EmulatorOptions) -> FastAPI:
         return await _whole(chat, clockwork, request)
 
     return app
+
+
+def _flavour(options: EmulatorOptions, rank: int) -> tuple[EngineModel, Flavour]:
+    model = EngineModel(options.shape)
+    return model, plugins.load(FLAVOURS, options.flavour)(model, options, rank)
 
 
 def _pinned(request: Request, ranks: Sequence[Clockwork]) -> Clockwork | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from concur_proxy.engines.sample import EngineSample
 from concur_proxy.lab.engine.engine import EngineModel, EngineShape
+from concur_proxy.lab.engine.gauges import Gauges, LateGauges
 from concur_proxy.lab.engine.request import EngineRequest
 from concur_proxy.lab.simulation.timeline import Timeline
 
@@ -14,9 +15,11 @@ OnProgress = Callable[[EngineRequest], None]
 class SimulatedEngine:
     """Steps the engine model, one step after the other while there is work."""
 
-    def __init__(self, name: str, shape: EngineShape, timeline: Timeline) -> None:
+    def __init__(self, name: str, shape: EngineShape, timeline: Timeline, *, late_gauges: bool = False) -> None:
+        """`late_gauges`: whether a scrape reads gauges that are refreshed as late as SGLang's."""
         self.name = name
         self.model = EngineModel(shape)
+        self._late_gauges = LateGauges(self.model) if late_gauges else None
         self.busy_s = 0.0
         """Seconds in which it computed."""
         self._timeline = timeline
@@ -34,14 +37,15 @@ class SimulatedEngine:
 
     def sample(self) -> EngineSample:
         """What a scrape would read now."""
-        model = self.model
+        model, now = self.model, self._timeline.now
         counters = model.counters
+        gauges = Gauges.of(model) if self._late_gauges is None else self._late_gauges.read(now=now)
         return EngineSample(
-            at=self._timeline.now,
+            at=now,
             dialect="simulated",
-            kv_usage=model.kv_usage,
-            running=model.running,
-            waiting=model.waiting,
+            kv_usage=gauges.kv_usage,
+            running=gauges.running,
+            waiting=gauges.waiting,
             capacity_tokens=model.shape.capacity_tokens,
             prefix_queries=float(counters.prefix_queries),
             prefix_hits=float(counters.prefix_hits),
@@ -56,7 +60,10 @@ class SimulatedEngine:
             self._timeline.after(duration_s, self._end)
 
     def _end(self) -> None:
-        for request in self.model.end_step():
+        grown = self.model.end_step()
+        if self._late_gauges is not None:
+            self._late_gauges.on_step_end(now=self._timeline.now)
+        for request in grown:
             if request.is_finished:
                 self._waiting.pop(request)(request)
             elif request.generated == 1:

@@ -29,7 +29,8 @@ class Experiment:
         self._seed = seed
         self._timeline = Timeline()
         self.engines = [
-            SimulatedEngine(f"engine-{number}", shape, self._timeline) for number in range(scenario.engines)
+            SimulatedEngine(f"engine-{number}", shape, self._timeline, late_gauges=scenario.late_gauges)
+            for number in range(scenario.engines)
         ]
         self._tally = Tally()
         self.gateway = SimulatedGateway(

@@ -118,6 +118,8 @@ class Scenario:
     populations: Sequence[Agents]
     shape: EngineShape = field(default_factory=EngineShape)
     engines: int = 1
+    late_gauges: bool = False
+    """Whether the engines refresh their gauges as late as SGLang does."""
     replicas: int = 1
     """Gateways before them, which decide as one."""
 

@@ -9,7 +9,7 @@ from openai import AsyncOpenAI, BadRequestError, NotFoundError
 from openai.types.chat import ChatCompletionMessageParam
 
 from concur_proxy.lab.server.options import EmulatorOptions
-from concur_proxy.lab.server.server import build_app
+from concur_proxy.lab.server.server import CLOCK_PATH, build_app
 
 MESSAGES: list[ChatCompletionMessageParam] = [{"role": "user", "content": "hello " * 100}]
 
@@ -115,3 +115,29 @@ async def test_time_scale_makes_it_faster() -> None:
     # 20 steps of 14.25 ms and the prompt's 14 ms; the bound is loose because the machine may be busy
     assert await seconds(1.0) >= 20 * 0.01425
     assert await seconds(100.0) < 20 * 0.01425
+
+
+async def test_sglangs_gauges_do_not_see_a_request_before_its_prefill_has_ended() -> None:
+    async with (
+        running(flavour="sglang", time_scale=1.0, prefill_tokens_s=400.0) as url,
+        httpx.AsyncClient() as client,
+    ):
+        body = {"messages": MESSAGES, "max_tokens": 200}
+        asking = asyncio.create_task(client.post(f"{url}/v1/chat/completions", json=body))
+        await asyncio.sleep(0.15)  # the prefill takes 0.4 s
+        assert await series(url, "sglang:num_running_reqs") == 0
+        async with asyncio.timeout(10):
+            while await series(url, "sglang:num_running_reqs") != 1:
+                await asyncio.sleep(0.02)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+
+
+async def test_the_engine_reports_how_well_it_keeps_its_own_time() -> None:
+    async with running(time_scale=10.0, data_parallel_size=2) as url, httpx.AsyncClient() as client:
+        assert (await client.get(f"{url}{CLOCK_PATH}")).json() == {"due_s": 0.0, "late_s": 0.0}
+        for _ in range(2):  # one request for each rank
+            await client.post(f"{url}/v1/chat/completions", json={"messages": MESSAGES, "max_tokens": 10})
+        clock = (await client.get(f"{url}{CLOCK_PATH}")).json()
+        assert clock["due_s"] == pytest.approx(2 * (10 * 0.014 + 9 * 0.00025 + 0.014), rel=0.2)
+        assert clock["late_s"] >= 0

@@ -1,1 +1,4 @@
-"""One engine kind's metrics a file. Each has `collect(model, options)`, which yields what that kind would export."""
+"""One engine kind's metrics in each file: its series, and when it refreshes them.
+
+Each module has `build(model, options, rank)`, which returns a `Flavour` (see `flavour.py`).
+"""
