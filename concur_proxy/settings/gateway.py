@@ -12,6 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from concur_proxy.control.options import OptionValue
 from concur_proxy.engines.address import EngineAddress, addresses
 from concur_proxy.recognition.session_key import DEFAULT_SESSION_FIELDS, DEFAULT_SESSION_HEADERS
 from concur_proxy.settings.kinds import (
@@ -24,7 +25,6 @@ from concur_proxy.settings.kinds import (
     LeaseSeconds,
     LogLevel,
     NamedUrl,
-    OptionValue,
     PathRule,
     endpoint_rule,
     split_list,
