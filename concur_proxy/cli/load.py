@@ -17,6 +17,7 @@ from concur_proxy.cli.secrets import redacted
 from concur_proxy.settings.file import ConfigFileError, read_config_file
 from concur_proxy.settings.gateway import SDK_TIMEOUT_S, GatewaySettings
 from concur_proxy.settings.lines import line_of
+from concur_proxy.settings.secret_files import SECRETS, SecretFileError, file_setting
 from concur_proxy.settings.sources import ENV_PREFIX
 
 _SERVICE_LINK = re.compile(r".+_SERVICE_(HOST|PORT(_.+)?)|.+_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
@@ -40,6 +41,8 @@ def load_settings(flags: Mapping[str, object]) -> GatewaySettings:
         settings = GatewaySettings(**flags)  # type: ignore[arg-type]
     except ConfigFileError as error:
         raise SettingsError([*problems, str(error)]) from error
+    except SecretFileError as error:
+        raise SettingsError([*problems, f"{origins.tell(error.setting)}: {error.reason}"]) from error
     except ValidationError as error:
         raise SettingsError([*problems, *_describe(error, origins)]) from error
     problems.extend(_plugin_problems(settings, origins))
@@ -103,6 +106,8 @@ class Origins:
         if name in file:
             place = self._place(name, value if part is None else part)
             return f"{name} = {_written(name, file[name] if value is None else value)} in {place}"
+        if self._is_in_secret_file(name):
+            return f"{name} {_written(name, value)} from {self.tell(file_setting(name))}"
         default = default_of(GatewaySettings.model_fields[name])
         return f"{name} {default} (the default)"
 
@@ -113,12 +118,17 @@ class Origins:
             return flag_of(name)
         if variable in self._variables:
             return variable
-        return self._place(name) if name in self.file() else "default"
+        if name in self.file():
+            return self._place(name)
+        return file_setting(name) if self._is_in_secret_file(name) else "default"
 
     def unknown(self, name: str) -> str:
         """A name that is no setting."""
         place = f"in {self._place(name)}" if name in self.file() else "among the flags"
         return f"unknown setting {name!r} {place}: {_suggest(name, str)}"
+
+    def _is_in_secret_file(self, name: str) -> bool:
+        return name in SECRETS and self.source(file_setting(name)) != "default"
 
     def _place(self, name: str, part: object = None) -> str:
         line = line_of(Path(str(self._path)), name, part)
@@ -185,6 +195,7 @@ def _complaint(details: ErrorDetails) -> str:
         "bool_parsing": "must be true or false",
         "bool_type": "must be true or false",
         "string_type": "must be text",
+        "path_type": "must be the path of a file",
         "string_too_short": "must not be empty",
         "tuple_type": "must be a list",
     }

@@ -39,7 +39,13 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{PROG}: warning: {line}", file=sys.stderr)
     if problem := listen_problem(settings.host, settings.port):
         return complain(PROG, problem)
-    from concur_proxy.server import serve  # noqa: PLC0415 - --help and wrong settings answer without the server's imports
+    import uvicorn  # noqa: PLC0415 - --help and wrong settings answer without the server's imports
+
+    from concur_proxy.server import serve  # noqa: PLC0415 - as above
+    from concur_proxy.server.protocol import untested_uvicorn  # noqa: PLC0415 - as above
+
+    if warning := untested_uvicorn(uvicorn.__version__):
+        print(f"{PROG}: warning: {warning}", file=sys.stderr)
 
     if settings.workers > 1:
         from concur_proxy.server.workers import run_workers  # noqa: PLC0415 - as above

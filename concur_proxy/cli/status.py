@@ -7,7 +7,7 @@ from rich.console import Console
 
 from concur_proxy.cli.parser import CommandParser, complain
 from concur_proxy.cli.state_view import state_view
-from concur_proxy.cli.watch import EXIT_NO_ANSWER, NoState, add_gateway_flags, read_state
+from concur_proxy.cli.watch import EXIT_NO_ANSWER, NoState, add_gateway_flags, admin_key, read_state
 
 PROG = "concur-proxy status"
 
@@ -19,7 +19,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print the answer of GET /concur/v1/state")
     options = parser.read(arguments)
     try:
-        state = read_state(options.url, options.admin_key)
+        key = admin_key(options)
+        state = read_state(options.url, key)
     except NoState as problem:
         complain(PROG, str(problem))
         return EXIT_NO_ANSWER

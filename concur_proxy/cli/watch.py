@@ -1,11 +1,14 @@
 """What `concur-proxy status` and `concur-proxy top` share: their flags, and asking a gateway how it stands."""
 
+import argparse
 import os
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from concur_proxy.cli.parser import CommandParser
+from concur_proxy.settings.secret_files import read_secret
 
 DEFAULT_URL = "http://127.0.0.1:8300"
 TIMEOUT_S = 5.0
@@ -20,12 +23,29 @@ class NoState(Exception):  # noqa: N818 - says what happened
 def add_gateway_flags(parser: CommandParser) -> None:
     """Which gateway, and its key."""
     parser.add_argument("--url", default=DEFAULT_URL, metavar="URL", help=f"the gateway (default {DEFAULT_URL})")
+    parser.add_argument("--admin-key", metavar="KEY", help="the gateway's admin key (default: CONCUR_ADMIN_KEY)")
     parser.add_argument(
-        "--admin-key",
-        default=os.environ.get("CONCUR_ADMIN_KEY"),
-        metavar="KEY",
-        help="its admin key, where it has one (default: CONCUR_ADMIN_KEY)",
+        "--admin-key-file",
+        metavar="FILE",
+        type=Path,
+        help="file with the gateway's admin key (default: CONCUR_ADMIN_KEY_FILE)",
     )
+
+
+def admin_key(options: argparse.Namespace) -> str | None:
+    """The admin key from the flags, else from the environment; `NoState` if its file cannot be used."""
+    key, file = options.admin_key, options.admin_key_file
+    if key is None and file is None:
+        key, named = os.environ.get("CONCUR_ADMIN_KEY"), os.environ.get("CONCUR_ADMIN_KEY_FILE")
+        file = Path(named) if named else None
+    if file is None:
+        return key or None
+    if key:
+        raise NoState(f"the admin key is given as a text and in the file {file}: use only one of them")
+    try:
+        return read_secret(file)
+    except ValueError as error:
+        raise NoState(f"admin key in {file}: {error}") from error
 
 
 def read_state(url: str, admin_key: str | None) -> dict[str, Any]:
@@ -40,7 +60,7 @@ def read_state(url: str, admin_key: str | None) -> dict[str, Any]:
         told = "its log tells why" if answer.is_server_error else "it is no gateway of this version"
         raise NoState(f"--url {url}: the answer is HTTP {answer.status_code} and no state: {told}") from error
     if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-        raise NoState(f"{state['error']['message']} Use --admin-key or CONCUR_ADMIN_KEY.")
+        raise NoState(f"{state['error']['message']} Use --admin-key, --admin-key-file or CONCUR_ADMIN_KEY.")
     if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and "error" in state:
         raise NoState(f"--url {url}: {state['error']['message']}")
     if answer.status_code != httpx.codes.OK or "engines" not in state:

@@ -5,7 +5,7 @@ from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from typing import TypeVar
 
-OptionValue = float | int | str | bool
+OptionValue = bool | int | float | str
 T = TypeVar("T")
 
 

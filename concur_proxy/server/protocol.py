@@ -17,6 +17,9 @@ from concur_proxy.wire.api_shape import shape_of_path
 
 logger = logging.getLogger(__name__)
 
+FIRST_TESTED_UVICORN = (0, 36)
+FIRST_UNTESTED_UVICORN = (0, 55)
+"""The gateway is tested with uvicorn from the first of these versions up to, but not including, the second."""
 MAX_HEAD_BYTES = 1024 * 1024
 """A request line and headers that have not ended by then never will; the relay's own limit judges shorter ones."""
 MAX_TARGET_BYTES = 65_535
@@ -111,6 +114,19 @@ class GatewayProtocol(HttpToolsProtocol):
             lines += [b"%b: %b" % field for field in error.headers]
             self.transport.write(b"\r\n".join([*lines, b"", error.body]))
         self.transport.close()
+
+
+def untested_uvicorn(version: str) -> str | None:
+    """One line of advice if the gateway was not tested with this version of uvicorn, else None.
+
+    It is a warning, not a refusal: another version usually works, and a security fix in uvicorn must be installable
+    before this gateway has a new release.
+    """
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+    if FIRST_TESTED_UVICORN <= numbers < FIRST_UNTESTED_UVICORN:
+        return None
+    first, end = (".".join(map(str, bound)) for bound in (FIRST_TESTED_UVICORN, FIRST_UNTESTED_UVICORN))
+    return f"uvicorn {version} was not tested with this gateway: pip install 'uvicorn>={first},<{end}'"
 
 
 async def _end_with_trailers(cycle: RequestResponseCycle, body: bytes, trailers: Fields) -> None:

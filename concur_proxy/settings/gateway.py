@@ -12,6 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from concur_proxy.control.options import OptionValue
 from concur_proxy.engines.address import EngineAddress, addresses
 from concur_proxy.recognition.session_key import DEFAULT_SESSION_FIELDS, DEFAULT_SESSION_HEADERS
 from concur_proxy.settings.kinds import (
@@ -24,11 +25,11 @@ from concur_proxy.settings.kinds import (
     LeaseSeconds,
     LogLevel,
     NamedUrl,
-    OptionValue,
     PathRule,
     endpoint_rule,
     split_list,
 )
+from concur_proxy.settings.secret_files import SecretFiles
 from concur_proxy.settings.sources import ENV_PREFIX, ConfigFile, Environment
 from concur_proxy.wire.request.endpoint_rule import EndpointRule
 from concur_proxy.wire.request.facts import DEFAULT_END_HEADERS
@@ -72,10 +73,16 @@ class GatewaySettings(BaseSettings):
         None, description="Key for the gateway's own questions to engines that want one; clients send theirs"
     )
 
+    engine_api_key_file: Path | None = Field(
+        None, description="File with the `engine_api_key`, such as a Docker secret"
+    )
+
     admin_key: AdminKey | None = Field(
         None,
         description="Key for `/concur/` and `/concur/v1/`; without one they are for callers on this machine",
     )
+
+    admin_key_file: Path | None = Field(None, description="File with the `admin_key`, such as a Docker secret")
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; `0.0.0.0` for all of them")
     port: int = Field(8300, ge=0, le=65535, description="TCP port to listen on; 0 for any free one")
@@ -141,6 +148,7 @@ class GatewaySettings(BaseSettings):
         min_length=1,
         description="Redis 7 or Valkey: `redis://`, `rediss://`, `unix://`, `redis+sentinel://`, `redis+cluster://`",
     )
+    redis_url_file: Path | None = Field(None, description="File with the `redis_url`, for a URL with a password")
     redis_prefix: str = Field("concur", min_length=1, description="Begins every key; gateways that share it are one")
     log_level: LogLevel = Field("info", description="Least level that is logged: debug, info, warning or error")
     log_format: Literal["text", "json"] = Field("text", description="Form of a log line: text or json")
@@ -159,10 +167,10 @@ class GatewaySettings(BaseSettings):
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - ours decodes lists as an operator writes them
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - no file is read that was not named
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - nothing here is secret
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - a secret's file is named by a setting
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, environment, file: the stronger first."""
-        return init_settings, Environment(settings_cls), ConfigFile(settings_cls)
+        """Flags, environment, configuration file, in order of precedence; then the files of secrets they name."""
+        return init_settings, Environment(settings_cls), ConfigFile(settings_cls), SecretFiles(settings_cls)
 
     @property
     def addresses(self) -> tuple[EngineAddress, ...]:

@@ -131,4 +131,3 @@ BearerKey = Annotated[str, AfterValidator(_bearer)]
 CollectorUrl = Annotated[str, AfterValidator(_collector)]
 LeaseSeconds = Annotated[Literal["auto"] | float, BeforeValidator(_lease)]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]
-OptionValue = bool | int | float | str

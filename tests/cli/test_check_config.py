@@ -38,6 +38,21 @@ def test_each_setting_is_shown_with_where_it_was_set(
     assert rows["engine_api_key"] == '""  # default', "not hidden, as there is none"
 
 
+def test_a_secret_from_a_file_is_hidden_and_its_file_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("key").write_text("hush-hush\n")
+    Path("url").write_text("redis://:hush-hush@store/0\n")
+    monkeypatch.setenv("CONCUR_REDIS_URL_FILE", "url")
+    assert check_config.main(["--engine", "http://gpu1:8000", "--admin-key-file", "key"]) == 0
+    rows = shown(capsys)
+    assert rows["admin_key"] == '"***"  # admin_key_file'
+    assert rows["admin_key_file"] == '"key"  # --admin-key-file'
+    assert rows["redis_url"] == '"redis://:***@store/0"  # redis_url_file'
+    assert rows["redis_url_file"] == '"url"  # CONCUR_REDIS_URL_FILE'
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

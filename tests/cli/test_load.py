@@ -6,6 +6,8 @@ from concur_proxy.cli.load import SettingsError, advise, load_settings
 
 ENGINE: dict[str, object] = {"engine": ["http://gpu:8000"]}
 
+ADMIN_KEY_RULE = "must be 8 or more characters of ASCII, with no space at either end"
+
 
 def problems(flags: dict[str, object]) -> tuple[str, ...]:
     with pytest.raises(SettingsError) as caught:
@@ -104,6 +106,40 @@ def test_a_wrong_file_is_one_line(content: str, problem: str, tmp_path: Path, mo
     Path("c.toml").write_text(content)
     flags: dict[str, object] = {"config": "c.toml"} if "engine" in content else ENGINE | {"config": "c.toml"}
     assert problems(flags) == (problem,)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "CONCUR_ADMIN_KEY_FILE=key: the file cannot be read: No such file or directory"),
+        ("\n", "CONCUR_ADMIN_KEY_FILE=key: the file is empty"),
+        (
+            "hush\n",
+            f"admin_key *** from CONCUR_ADMIN_KEY_FILE=key: {ADMIN_KEY_RULE}",
+        ),
+    ],
+)
+def test_a_wrong_secret_file_is_one_line_without_the_secret(
+    content: str | None, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CONCUR_ADMIN_KEY_FILE", "key")
+    if content is not None:
+        Path("key").write_text(content)
+    assert problems(ENGINE) == (problem,)
+
+
+def test_a_secret_given_twice_is_one_line_without_the_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c.toml").write_text('engine_api_key_file = "key"')
+    Path("key").write_text("hush-hush")
+    assert problems(ENGINE | {"config": "c.toml", "engine_api_key": "hush-hush"}) == (
+        "engine_api_key_file = key in c.toml line 1: engine_api_key is set too: set only one of them",
+    )
+    Path("c.toml").write_text("engine_api_key_file = 3")
+    assert problems(ENGINE | {"config": "c.toml"}) == (
+        "engine_api_key_file = 3 in c.toml line 1: must be the path of a file",
+    )
 
 
 def test_no_engine() -> None:

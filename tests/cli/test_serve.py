@@ -50,6 +50,17 @@ def test_advice_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err.startswith("concur-proxy serve: warning: engine http://127.0.0.1:9/v1 ends in /v1")
 
 
+def test_an_untested_uvicorn_is_a_warning_and_it_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import uvicorn\nuvicorn.__version__ = '9.1.0'\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(__file__).parents[2]}")
+    with gateway("--engine", NOWHERE) as (process, url):
+        with urllib.request.urlopen(f"{url}/healthz") as answer:  # noqa: S310 - our own process
+            assert answer.status == 200
+        process.terminate()
+        _, errors = process.communicate(timeout=30)
+    assert errors.startswith("concur-proxy serve: warning: uvicorn 9.1.0 was not tested with this gateway: pip install")
+
+
 def test_it_serves_and_ctrl_c_ends_it_quietly() -> None:
     with gateway("--engine", NOWHERE) as (process, url):
         with urllib.request.urlopen(f"{url}/healthz") as answer:  # noqa: S310 - our own process

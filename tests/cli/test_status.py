@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 import respx
@@ -41,6 +42,20 @@ async def test_status_tells_a_person_and_a_script() -> None:
         assert status == 1
         assert err.startswith("concur-proxy status: error: Send the gateway's admin_key")
         assert err.count("\n") == 1
+
+
+async def test_the_admin_key_can_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right, wrong, missing = (tmp_path / name for name in ("right", "wrong", "missing"))
+    right.write_text("open sesame\n")
+    wrong.write_text("open barley\n")
+    async with scripted_engine() as engine, running_gateway(engine.url, admin_key="open sesame") as gateway:
+        monkeypatch.setenv("CONCUR_ADMIN_KEY_FILE", str(right))
+        assert (await _run("status", "--url", gateway.url))[0] == 0
+        assert (await _run("status", "--url", gateway.url, "--admin-key-file", str(wrong)))[0] == 1, "a flag wins"
+        _, _, err = await _run("status", "--url", gateway.url, "--admin-key-file", str(missing))
+        assert err.endswith(f"admin key in {missing}: the file cannot be read: No such file or directory\n")
+        _, _, err = await _run("status", "--url", gateway.url, key="open sesame")
+        assert err.endswith(f"given as a text and in the file {right}: use only one of them\n")
 
 
 async def test_on_a_narrow_terminal_each_engine_is_named() -> None:

@@ -107,10 +107,14 @@ def test_the_settings_are_ones_that_the_gateway_takes(tmp_path: Path, monkeypatc
     written = tmp_path / file[0]
     written.write_text(file[1])
     secret = kinds["Secret"]["stringData"]
+    for key, text in secret.items():
+        (tmp_path / key).write_text(text)
+    (mount,) = (mount for mount in container["volumeMounts"] if mount["name"] == "secrets")
     for variable in container["env"]:
         reference = variable.get("valueFrom", {}).get("secretKeyRef", {})
         if reference.get("name") != "otel":
-            monkeypatch.setenv(variable["name"], variable.get("value") or secret[reference["key"]])
+            text = variable.get("value") or secret[reference["key"]]
+            monkeypatch.setenv(variable["name"], text.replace(mount["mountPath"], str(tmp_path)))
     settings = load_settings({"config": str(written)})
     assert settings.store == "redis"
     assert settings.redis_url == "redis://redis:6379/0"
@@ -143,3 +147,12 @@ def test_the_plain_manifests_are_valid_and_find_their_redis() -> None:
         validate(document)
     name = next(document["metadata"]["name"] for document in documents if document["kind"] == "Service")
     assert f"redis://{name}:6379/0" in plain_manifests()
+
+
+def test_only_gateways_that_share_a_store_mount_its_secret() -> None:
+    for values, name in (({"redis": {"url": "redis://r:6379"}}, "concur-proxy"), ({"existingSecret": "mine"}, "mine")):
+        volumes = by_kind(values)["Deployment"]["spec"]["template"]["spec"]["volumes"]
+        (secret,) = (volume["secret"] for volume in volumes if volume["name"] == "secrets")
+        assert secret == {"secretName": name, "items": [{"key": "redis-url", "path": "redis-url"}]}
+    pod = by_kind({"adminKey": "long enough"})["Deployment"]["spec"]["template"]["spec"]
+    assert [volume["name"] for volume in pod["volumes"]] == ["settings"]

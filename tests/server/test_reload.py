@@ -116,6 +116,24 @@ async def test_a_file_that_is_wrong_changes_nothing_and_says_where(
         await gateway.until(lambda: len(gateway.app.monitors) == 2)
 
 
+async def test_a_secret_that_changed_in_its_file_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    key = tmp_path / "key"
+    key.write_text("open sesame\n")
+    async with (
+        scripted_engine() as engine,
+        configured(tmp_path / "c.toml", f'engine = ["{engine.url}"]\nadmin_key_file = "{key}"') as gateway,
+    ):
+        key.write_text("another key\n")
+        gateway.app.reload()
+        assert "settings reloaded: admin_key changed, takes effect at the next start" in caplog.text
+        key.unlink()
+        gateway.app.reload()
+        assert "not reloaded, the old ones stay: admin_key_file = " in caplog.text
+        headers = {"authorization": "Bearer open sesame"}
+        assert (await gateway.client.get("/concur/v1/state", headers=headers)).status_code == 200
+
+
 async def test_a_file_that_is_replaced_or_gone_for_a_moment_is_read(tmp_path: Path) -> None:
     file = tmp_path / "gateway.yaml"
     async with (

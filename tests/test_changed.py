@@ -1,0 +1,100 @@
+"""Which tests `sh deploy/start check` runs, with a real repository."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests import changed
+
+FILES = (
+    "concur_proxy/plugins.py",
+    "concur_proxy/wire/api_shape.py",
+    "concur_proxy/wire/request/facts.py",
+    "concur_proxy/wire/request/deep/new.py",
+    "deploy/start",
+    "deploy/grafana/dashboards/board.json",
+    "tests/test_plugins.py",
+    "tests/wire/test_api_shape.py",
+    "tests/wire/test_hosts.py",
+    "tests/wire/samples.py",
+    "tests/wire/request/test_facts.py",
+    "tests/deploy/test_start.py",
+    "tests/deploy/test_dashboard.py",
+    "tests/real_engine/test_gpu.py",
+)
+
+
+@pytest.fixture(name="root")
+def _root(tmp_path: Path) -> Path:
+    for name in FILES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("before\n")
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
+    commit(tmp_path)
+    return tmp_path
+
+
+def git(root: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True)
+
+
+def commit(root: Path) -> None:
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "change")
+
+
+def selected(root: Path) -> list[str]:
+    return changed.test_files(changed.changed_files(root), root)
+
+
+def test_nothing_changed(root: Path) -> None:
+    assert selected(root) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "tests"),
+    [
+        ("concur_proxy/plugins.py", ["tests/test_plugins.py"]),
+        ("concur_proxy/wire/api_shape.py", ["tests/wire/test_api_shape.py", "tests/wire/test_hosts.py"]),
+        ("concur_proxy/wire/request/facts.py", ["tests/wire/request/test_facts.py"]),
+        ("concur_proxy/wire/request/deep/new.py", ["tests/wire/request/test_facts.py"]),
+        ("concur_proxy/wire/request/added.py", ["tests/wire/request/test_facts.py"]),
+        ("tests/wire/samples.py", ["tests/wire/test_api_shape.py", "tests/wire/test_hosts.py"]),
+        ("tests/wire/test_hosts.py", ["tests/wire/test_hosts.py"]),
+        ("tests/wire/test_added.py", ["tests/wire/test_added.py"]),
+        ("tests/real_engine/test_gpu.py", []),
+        ("deploy/start", ["tests/deploy/test_start.py"]),
+        ("deploy/grafana/dashboards/board.json", ["tests/deploy/test_dashboard.py"]),
+        ("Dockerfile", []),
+    ],
+)
+def test_a_change_is_tested_before_and_after_its_commit_on_a_branch(name: str, tests: list[str], root: Path) -> None:
+    git(root, "switch", "--quiet", "--create", "branch")
+    (root / name).write_text("after\n")
+    assert selected(root) == tests
+    commit(root)
+    assert selected(root) == tests
+
+
+def test_a_deleted_test_is_not_run_and_what_was_committed_before_waits(root: Path) -> None:
+    git(root, "switch", "--quiet", "--create", "branch")
+    (root / "concur_proxy/plugins.py").write_text("after\n")
+    commit(root)
+    (root / "tests/wire/test_hosts.py").unlink()
+    assert selected(root) == []
+    (root / "tests/wire/samples.py").write_text("after\n")
+    assert selected(root) == ["tests/wire/test_api_shape.py"]
+
+
+@pytest.mark.parametrize("tests", changed.OTHER_FILES.values())
+def test_the_tests_of_other_files_exist(tests: str) -> None:
+    path = changed.ROOT / tests
+    assert list(path.glob("test_*.py")) if tests.endswith("/") else path.is_file()
+
+
+@pytest.mark.parametrize("name", changed.OTHER_FILES)
+def test_the_other_files_exist(name: str) -> None:
+    path = changed.ROOT / name
+    assert path.is_dir() if name.endswith("/") else path.is_file()
