@@ -17,7 +17,13 @@ how to add one."""
 def laws_page() -> str:
     """A section for each law of the package."""
     names = plugins.available(plugins.LAWS)
-    return page("Control laws", ABOUT, *(_section(name, plugins.load(plugins.LAWS, name)) for name in names))
+    return page("Control laws", ABOUT, *(_section(name, _module(name)) for name in names))
+
+
+def _module(name: str) -> ModuleType:
+    module = inspect.getmodule(plugins.load(plugins.LAWS, name))
+    assert module is not None
+    return module
 
 
 def _section(name: str, module: ModuleType) -> str:
