@@ -160,7 +160,8 @@ def _gateway(engine_port: int, *flags: str, core: int, folder: Path | None = Non
         yield port, pid
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print a Markdown table."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.relay", description=__doc__)
     parser.add_argument("--clients", action="store_true", help="compare HTTP clients instead of the gateway")
     parser.add_argument("--rounds", type=int, default=1, help="number of measurements; the median is shown (default 1)")
@@ -169,7 +170,7 @@ def main() -> None:
     parser.add_argument("--before", type=Path, metavar="DIR", help="also compare the gateway of this checkout")
     parser.add_argument("--only", choices=sorted(CANDIDATES), action="append", help="only this client; repeatable")
     parser.add_argument("--seconds", type=float, default=4.0, help="length of each measurement (default 4)")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     os.sched_setaffinity(0, {LOAD_CORE})
     engine_port = free_port()
     with ExitStack() as stack:

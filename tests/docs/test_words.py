@@ -27,7 +27,14 @@ ROOMS_TO_COME: frozenset[str] = frozenset(
         "concur_proxy/telemetry",
         "concur_proxy/upstream",
         "concur_proxy/wire",
-        "deploy",
+        "deploy/docs/reference",
+        "deploy/grafana",
+        "deploy/helm",
+        "deploy/kubernetes",
+        "deploy/prometheus",
+        "deploy/runbook.md",
+        "deploy/start",
+        "deploy/systemd",
         "tests",
     }
 )

@@ -56,8 +56,8 @@ def read_rules() -> list[Rule]:
 def _rule(*, pattern: str, write: str) -> Rule:
     starts_sentence = pattern.startswith("START")
     words = pattern.removeprefix("START").replace(" )", r"\s)").replace(" ", r"\s+")
-    front = _SENTENCE_START if starts_sentence else r"\b"
-    return Rule(pattern=re.compile(f"{front}(?:{words})\\b", re.IGNORECASE | re.MULTILINE), write=write)
+    front = _SENTENCE_START if starts_sentence else r"(?<![\w-])"
+    return Rule(pattern=re.compile(f"{front}(?:{words})(?![\\w-])", re.IGNORECASE | re.MULTILINE), write=write)
 
 
 def check(files: Iterable[Path], *, rules: list[Rule]) -> Iterator[Finding]:

@@ -1,0 +1,1 @@
+"""Writes `deploy/docs/reference/` from the code: `python -m tests.docs.reference`."""
