@@ -16,7 +16,7 @@ from concur_proxy.admin.steer import LAW_PATH, SESSIONS_PATH, STATE_PATH, WINDOW
 from concur_proxy.admission.steering import Steering
 from concur_proxy.coordination.protocol.messages import Call
 from concur_proxy.coordination.store import LeaderSilent, SessionStore
-from concur_proxy.relay.messages import BodyTooLarge, ClientGone, read_body
+from concur_proxy.relay.asgi import BodyTooLarge, ClientGone, read_body
 
 OPENAPI_PATH = "/concur/v1/openapi.json"
 ADMIN_API_PATHS = frozenset(
@@ -63,7 +63,8 @@ def _handler(operation: Operation, store: SessionStore, admin_key: str | None) -
         if refused is not None:
             return refused
         try:
-            body = await read_body(request.receive, request.headers.raw, limit=MAX_BODY_BYTES)
+            declared = request.headers.get("content-length")
+            body = await read_body(request.receive, declared=declared, limit=MAX_BODY_BYTES)
             call = Call(method=operation.method, path=operation.path, query=request.url.query, body=body)
             reply = await store.call(call)
         except BodyTooLarge:

@@ -194,10 +194,14 @@ def _complaint(details: ErrorDetails) -> str:
 
 
 def _plugin_problems(settings: GatewaySettings, origins: Origins) -> Iterator[str]:
-    kinds: dict[str, plugins.PluginKind[Any]] = {"store": plugins.STORES, "placement": plugins.PLACEMENTS}
-    for name, kind in kinds.items():
+    chosen: list[tuple[str, plugins.PluginKind[Any], str]] = [
+        ("store", plugins.STORES, settings.store),
+        ("placement", plugins.PLACEMENTS, settings.placement),
+        *(("recognisers", plugins.RECOGNISERS, recogniser) for recogniser in settings.recognisers),
+    ]
+    for name, kind, value in chosen:
         try:
-            plugins.load(kind, getattr(settings, name))
+            plugins.load(kind, value)
         except ValueError as error:
             yield f"{origins.tell(name)}: {error}"
     try:
