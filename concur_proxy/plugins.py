@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # a plug-in's types are imported by the room that uses them
     from concur_proxy.control.law import ControlLaw
     from concur_proxy.control.options import OptionValue
     from concur_proxy.engines.dialect import EngineDialect
+    from concur_proxy.recognition.recogniser import Recogniser, RecogniserOptions
 
 Build = TypeVar("Build", bound=Callable[..., Any])
 
@@ -51,11 +52,11 @@ LAWS: "PluginKind[Callable[[Mapping[str, OptionValue]], ControlLaw]]" = PluginKi
     group="concur_proxy.laws",
     signature="build(options: Mapping[str, OptionValue]) -> ControlLaw",
 )
-RECOGNISERS: PluginKind[Callable[..., Any]] = PluginKind(
+RECOGNISERS: "PluginKind[Callable[[RecogniserOptions], Recogniser]]" = PluginKind(
     title="recogniser",
     package="concur_proxy.recognition.recognisers",
     group="concur_proxy.recognisers",
-    signature="build(...) -> Recogniser",
+    signature="build(options: RecogniserOptions) -> Recogniser",
 )
 ORDERS: PluginKind[Callable[..., Any]] = PluginKind(
     title="queue order",

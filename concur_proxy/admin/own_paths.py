@@ -16,14 +16,14 @@ from concur_proxy.admin.routes import ADMIN_API_PATHS, MAX_BODY_BYTES
 from concur_proxy.admission.changes import EndSession
 from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.monitoring.monitor import EngineMonitor
-from concur_proxy.recognition.session_key import session_key
-from concur_proxy.relay.messages import BodyTooLarge, ClientGone, read_body
+from concur_proxy.recognition.recogniser import session_key
+from concur_proxy.relay.asgi import BodyTooLarge, ClientGone, read_body
 from concur_proxy.wire.answer.errors import error_answer
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.api_shape import ApiShape
-from concur_proxy.wire.request.head import BodyFault, RequestHeadReader
+from concur_proxy.wire.request.body import BodyFault, JsonBodyReader
 
-_SESSION_NAMES = RequestHeadReader(("session_id", "program_id"))
+_SESSION_NAMES = JsonBodyReader(("session_id", "program_id"))
 
 PAGE_PATH = "/concur/"
 _PAGE_FILES = {
@@ -98,14 +98,15 @@ def build_admin(
 
 async def _release(request: Request, coordinator: Coordinator) -> Response:
     try:
-        head = _SESSION_NAMES.read(await read_body(request.receive, request.headers.raw, limit=MAX_BODY_BYTES))
+        declared = request.headers.get("content-length")
+        body = _SESSION_NAMES.read(await read_body(request.receive, declared=declared, limit=MAX_BODY_BYTES))
     except BodyTooLarge:
         return _refuse(GatewayFault.BODY_TOO_LARGE, f"the limit is {MAX_BODY_BYTES} bytes here")
     except ClientGone:
         return Response()
-    if isinstance(head, BodyFault):
-        return _refuse(head.fault, head.detail)
-    for name, value in head.session_fields.items():
+    if isinstance(body, BodyFault):
+        return _refuse(body.fault, body.detail)
+    for name, value in body.fields.items():
         if (key := session_key(value)) is not None:
             return JSONResponse({name: key, "released": coordinator.apply(EndSession(key=key))})
     message = 'The body names no session. Send {"session_id": "..."} or {"program_id": "..."}.'

@@ -17,7 +17,7 @@ from concur_proxy.admin.operations import Operation, Operations, error_body
 from concur_proxy.admin.schema import ErrorBody
 from concur_proxy.coordination.coordinator import Coordinator, LeaderSilent
 from concur_proxy.coordination.protocol.messages import Call
-from concur_proxy.relay.messages import BodyTooLarge, ClientGone, read_body
+from concur_proxy.relay.asgi import BodyTooLarge, ClientGone, read_body
 
 OPENAPI_PATH = "/concur/v1/openapi.json"
 ADMIN_API_PATHS = frozenset(
@@ -60,7 +60,8 @@ def _handler(operation: Operation, coordinator: Coordinator, admin_key: str | No
         if refused is not None:
             return refused
         try:
-            body = await read_body(request.receive, request.headers.raw, limit=MAX_BODY_BYTES)
+            declared = request.headers.get("content-length")
+            body = await read_body(request.receive, declared=declared, limit=MAX_BODY_BYTES)
             call = Call(method=operation.method, path=operation.path, query=request.url.query, body=body)
             reply = await coordinator.call(call)
         except BodyTooLarge:

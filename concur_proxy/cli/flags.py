@@ -33,6 +33,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "listening": ("host", "port", "workers", "drain_timeout_s"),
     "control": ("law", "law_options", "mode", "work_conserving"),
     "sessions": (
+        "recognisers",
         "session_headers",
         "session_body_fields",
         "session_end_headers",
@@ -52,6 +53,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 _PLUGINS: Mapping[str, plugins.PluginKind[Any]] = {
     "law": plugins.LAWS,
     "placement": plugins.PLACEMENTS,
+    "recognisers": plugins.RECOGNISERS,
 }
 """Settings that name a plug-in, and its kind."""
 
@@ -68,6 +70,7 @@ _METAVARS = {
     "law": "NAME",
     "law_options": "KEY=VALUE",
     "mode": "MODE",
+    "recognisers": "NAME",
     "session_headers": "HEADER",
     "session_body_fields": "FIELD",
     "session_end_headers": "HEADER",

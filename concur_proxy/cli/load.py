@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -204,10 +205,15 @@ def _complaint(details: ErrorDetails) -> str:
 
 
 def _plugin_problems(settings: GatewaySettings, origins: Origins) -> Iterator[str]:
-    try:
-        plugins.load(plugins.PLACEMENTS, settings.placement)
-    except ValueError as error:
-        yield f"{origins.tell('placement')}: {error}"
+    chosen: list[tuple[str, plugins.PluginKind[Any], str]] = [
+        ("placement", plugins.PLACEMENTS, settings.placement),
+        *(("recognisers", plugins.RECOGNISERS, recogniser) for recogniser in settings.recognisers),
+    ]
+    for name, kind, value in chosen:
+        try:
+            plugins.load(kind, value)
+        except ValueError as error:
+            yield f"{origins.tell(name)}: {error}"
     try:
         law = plugins.load(plugins.LAWS, settings.law)
     except ValueError as error:

@@ -13,7 +13,7 @@ from concur_proxy.engines.dialect import EngineDialect
 from concur_proxy.engines.exposition import Exposition
 from concur_proxy.engines.sample import EngineSample
 from concur_proxy.monitoring.dialects import KnownDialects
-from concur_proxy.wire.request.headers import RANK_HEADER
+from concur_proxy.wire.headers import RANK_HEADER
 from concur_proxy.wire.request.models import model_ids
 
 SGLANG_INFO = ("/server_info", "/get_server_info")

@@ -2,14 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 
-from concur_proxy.relay.late_error import late_error
-from concur_proxy.relay.messages import CUT_OFF, END_WITH_TRAILERS, Fields, Scope, Send
+from concur_proxy.relay.asgi import CUT_OFF, END_WITH_TRAILERS, Scope, Send
 from concur_proxy.upstream.client import UpstreamResponse
 from concur_proxy.wire.answer.errors import error_answer, error_event
+from concur_proxy.wire.answer.events import keep_alive_comment, late_error
 from concur_proxy.wire.answer.fault import GatewayFault
-from concur_proxy.wire.answer.keepalive import keep_alive_comment
 from concur_proxy.wire.api_shape import ApiShape, shape_of_path
-from concur_proxy.wire.request.headers import response_headers
+from concur_proxy.wire.headers import Headers, response_headers
 
 _EVENT_STREAM = b"text/event-stream"
 _EVENT_STREAM_HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
@@ -27,7 +26,7 @@ class Answer:
         self._added: dict[bytes, bytes] = {}
         self._shape: ApiShape = shape_of_path(scope["path"])
         extensions = scope.get("extensions", {})
-        self._end_with_trailers: Callable[[bytes, Fields], Awaitable[None]] | None = extensions.get(END_WITH_TRAILERS)
+        self._end_with_trailers: Callable[[bytes, Headers], Awaitable[None]] | None = extensions.get(END_WITH_TRAILERS)
         self._cut_off: Callable[[], None] | None = extensions.get(CUT_OFF)
         self.status: int | None = None
         """The status sent; None while nothing has been."""
@@ -58,7 +57,7 @@ class Answer:
         """Send a part of the body, at once."""
         await self._send({"type": "http.response.body", "body": body, "more_body": True})
 
-    async def end(self, body: bytes = b"", trailers: Fields | None = None) -> None:
+    async def end(self, body: bytes = b"", trailers: Headers | None = None) -> None:
         """Send the rest of the body and complete the answer; trailers reach the client where the server can send
         them.
         """
@@ -104,7 +103,7 @@ class Answer:
         """Complete an event stream that a comment began with the engine's own error, as an event."""
         await self.end(late_error(self._shape, status=status, body=body))
 
-    async def _start(self, status: int, headers: Fields) -> None:
+    async def _start(self, status: int, headers: Headers) -> None:
         self.status = status
         if self._added:
             added = self._added

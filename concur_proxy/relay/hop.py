@@ -8,22 +8,20 @@ from functools import partial
 from concur_proxy.coordination.protocol.messages import Overloaded
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.relay.answer import Answer
-from concur_proxy.relay.late_error import MAX_BODY_BYTES
-from concur_proxy.relay.messages import Fields, Scope
 from concur_proxy.relay.parts import GatewayParts
-from concur_proxy.relay.response_id_tap import ResponseIdTap
-from concur_proxy.relay.tap import NoTap, Tap, choose_tap
 from concur_proxy.telemetry.request_note import RequestNote
 from concur_proxy.telemetry.tracing import CONTEXT_HEADERS, RelaySpan
 from concur_proxy.upstream.client import UpstreamResponse
 from concur_proxy.upstream.connection import EngineBroke, EngineUnreachable
+from concur_proxy.wire.answer.events import MAX_ERROR_BYTES
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.answer.sse import StreamTap
+from concur_proxy.wire.answer.tap import NoTap, ResponseIdTap, Tap, choose_tap
 from concur_proxy.wire.api_shape import ApiShape
+from concur_proxy.wire.headers import RANK_HEADER, Headers, request_headers
+from concur_proxy.wire.request.body import inject_include_usage
 from concur_proxy.wire.request.endpoints import Endpoint
-from concur_proxy.wire.request.head import RequestHead
-from concur_proxy.wire.request.headers import RANK_HEADER, request_headers
-from concur_proxy.wire.request.include_usage import inject_include_usage
+from concur_proxy.wire.request.view import RequestView
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +29,6 @@ OVERLOADED = frozenset({429, 503})
 """Statuses by which an engine says that it has no room."""
 
 ENGINE_HEADER = b"x-concur-engine"
-
-_BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,14 +45,14 @@ class Hop:
     """Passes one request on, and its answer back; to a second engine where the first one failed."""
 
     def __init__(
-        self, parts: GatewayParts, endpoint: Endpoint, scope: Scope, answer: Answer, note: RequestNote
+        self, parts: GatewayParts, endpoint: Endpoint, view: RequestView, answer: Answer, note: RequestNote
     ) -> None:
         self._parts = parts
         self._endpoint = endpoint
-        self._scope = scope
+        self._view = view
         self._answer = answer
         self._note = note
-        self._context: Fields = []
+        self._context: Headers = []
         """Headers by which the engine goes on with the request's trace."""
         self.tap: Tap = NoTap()
         """What reads the answer."""
@@ -67,7 +63,7 @@ class Hop:
         self._strips = False
         """Whether the engine was asked for usage that the client did not ask for."""
 
-    async def pass_counted(self, engine: str, body: bytes, head: RequestHead, key: str | None) -> Setback | None:
+    async def pass_counted(self, engine: str, key: str | None) -> Setback | None:
         """As `pass_on`, and read what the answer cost; ask for it where the client did not.
 
         Until the engine's fingerprint is known nobody is asked: what asking displaces could not be put back.
@@ -76,22 +72,22 @@ class Hop:
         fingerprint = parts.fingerprints.get(engine)
         asking = None
         if parts.options.ask_usage and self._endpoint.can_ask_usage and engine in parts.fingerprints:
-            asking = inject_include_usage(body, head)
+            asking = inject_include_usage(self._view.body, self._view.json)
         self._strips = asking is not None
 
         def tap(response: UpstreamResponse) -> Tap:
             chosen = choose_tap(shape, response.headers, strip=self._strips, fingerprint=fingerprint)
             if shape is not ApiShape.RESPONSES:
                 return chosen
-            return ResponseIdTap(chosen, partial(parts.response_homes.learn, engine=engine, session=key))
+            return ResponseIdTap(chosen, partial(parts.learn_response, engine=engine, session=key))
 
-        setback = await self.pass_on(engine, body if asking is None else asking, tap)
+        setback = await self.pass_on(engine, asking, tap)
         if isinstance(self.tap, StreamTap) and self.tap.has_ended_choice:
             parts.fingerprints[engine] = self.tap.fingerprint
         return setback
 
     async def pass_on(
-        self, engine: str, body: bytes, tap: Callable[[UpstreamResponse], Tap] = lambda _: NoTap()
+        self, engine: str, body: bytes | None = None, tap: Callable[[UpstreamResponse], Tap] = lambda _: NoTap()
     ) -> Setback | None:
         """Send the request and hand the answer on, however it ends. Returns why there is none, if there is none: then
         nothing of one has been sent to the client either.
@@ -120,7 +116,7 @@ class Hop:
         return setback
 
     async def _exchange(
-        self, monitor: EngineMonitor, body: bytes, tap: Callable[[UpstreamResponse], Tap], span: RelaySpan
+        self, monitor: EngineMonitor, body: bytes | None, tap: Callable[[UpstreamResponse], Tap], span: RelaySpan
     ) -> Setback | None:
         try:
             response = await self.send(monitor.engine, body)
@@ -138,7 +134,7 @@ class Hop:
             self.tap = tap(response)
             await self._hand_on(response)
         except EngineBroke as error:
-            logger.warning("%s %s: answer cut off: %s", self._scope["method"], self._endpoint.route, error)
+            logger.warning("%s %s: answer cut off: %s", self._view.method, self._endpoint.route, error)
             self._answer.cut_off()
             span.failed("engine_broke_midstream")
             self._parts.failed(self._note, "engine_broke_midstream")
@@ -146,14 +142,12 @@ class Hop:
             response.close()
         return None
 
-    async def send(self, engine: str, body: bytes, *, plain: bool = False) -> UpstreamResponse:
+    async def send(self, engine: str, body: bytes | None = None, *, plain: bool = False) -> UpstreamResponse:
         """Send the client's request on; `plain`: so that the answer can be read. Raises as `Upstream.send`."""
-        scope = self._scope
-        target: bytes = scope["raw_path"]
-        if scope["query_string"]:
-            target = b"%b?%b" % (target, scope["query_string"])
-        has_body = bool(body) or any(name in _BODY_HEADERS for name, _ in scope["headers"])
-        headers = request_headers(scope["headers"])
+        view = self._view
+        if body is None and view.has_body:
+            body = view.body
+        headers = request_headers(view.headers)
         if plain or self._strips or self._answer.status is not None:
             # The answer is read, an event shall be taken out of it, or a comment has begun it: not with compression.
             headers = [field for field in headers if field[0] != b"accept-encoding"]
@@ -164,14 +158,12 @@ class Hop:
             headers.append((RANK_HEADER, b"%d" % address.rank))
         if self._context:
             headers = [field for field in headers if field[0] not in CONTEXT_HEADERS] + self._context
-        return await self._parts.upstream.send(
-            address.url, scope["method"], target, headers, body if has_body else None
-        )
+        return await self._parts.upstream.send(address.url, view.method, view.target, headers, body)
 
     async def _hand_on(self, response: UpstreamResponse) -> None:
         answer, tap = self._answer, self.tap
         if not answer.can_take(response):
-            await answer.end_with_error(response.status, await _beginning(response, MAX_BODY_BYTES))
+            await answer.end_with_error(response.status, await _beginning(response, MAX_ERROR_BYTES))
             return
         await answer.begin(response, keep_length=not (self._strips and isinstance(tap, StreamTap)))
         async for chunk in response.chunks():

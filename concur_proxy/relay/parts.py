@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from concur_proxy import plugins
 from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.monitoring.monitor import EngineMonitor
-from concur_proxy.recognition.session_key import SessionKeyReader
+from concur_proxy.recognition.recogniser import RecogniserChain, RecogniserOptions
 from concur_proxy.relay.response_homes import ResponseHomes
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.telemetry.generations import GenerationMetrics
@@ -15,9 +16,7 @@ from concur_proxy.telemetry.requests import RequestMetrics
 from concur_proxy.telemetry.tracing import Tracing
 from concur_proxy.upstream.client import Upstream
 from concur_proxy.wire.request.endpoints import EndpointCatalogue
-from concur_proxy.wire.request.facts import RequestFacts, RequestFactsReader
-from concur_proxy.wire.request.head import RequestHead, RequestHeadReader
-from concur_proxy.wire.request.models import model_in_form, model_in_path
+from concur_proxy.wire.request.view import RequestReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,33 +48,12 @@ class RelayOptions:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestReaders:
-    """How requests are read: the configured paths, headers and fields."""
-
-    catalogue: EndpointCatalogue
-    facts: RequestFactsReader
-    heads: RequestHeadReader
-    keys: SessionKeyReader
-
-    @classmethod
-    def of(cls, settings: GatewaySettings) -> "RequestReaders":
-        """The readers for the settings."""
-        return cls(
-            catalogue=EndpointCatalogue(settings.endpoint_rules),
-            facts=RequestFactsReader(settings.session_headers, settings.session_end_headers),
-            heads=RequestHeadReader(settings.session_body_fields),
-            keys=SessionKeyReader(settings.session_body_fields),
-        )
-
-    def passing_head(self, path: str, facts: RequestFacts, body: bytes) -> RequestHead:
-        """What a request that makes no tokens tells of itself; judging its body is the engine's business."""
-        if not body:
-            return RequestHead(model=model_in_path(path))
-        if facts.content_type is not None and facts.content_type.lower().startswith(b"multipart/form-data"):
-            return RequestHead(model=model_in_form(body))
-        head = self.heads.read(body) if facts.is_json else None
-        return head if isinstance(head, RequestHead) else RequestHead()
+def recognisers_of(settings: GatewaySettings) -> RecogniserChain:
+    """Build the recognisers that the settings name, in their order."""
+    options = RecogniserOptions(
+        session_headers=settings.session_headers, session_body_fields=settings.session_body_fields
+    )
+    return RecogniserChain(plugins.load(plugins.RECOGNISERS, name)(options) for name in settings.recognisers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +61,9 @@ class GatewayParts:
     """The parts that exchanges share."""
 
     options: RelayOptions
-    readers: RequestReaders
+    catalogue: EndpointCatalogue
+    reader: RequestReader
+    recognisers: RecogniserChain
     coordinator: Coordinator
     monitors: Mapping[str, EngineMonitor]
     upstream: Upstream
@@ -100,3 +80,9 @@ class GatewayParts:
         """The gateway itself answers with an error, or an answer has broken off: noted of the request, and counted."""
         note.failure = reason
         self.metrics.failed(reason)
+
+    def learn_response(self, response_id: str, *, engine: str, session: str | None) -> None:
+        """An answer's id is known (responses API): later requests name it."""
+        self.response_homes.learn(response_id, engine)
+        if session is not None:
+            self.recognisers.learn(response_id, session)

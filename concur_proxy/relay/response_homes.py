@@ -1,31 +1,23 @@
-"""Whose a response is and which engine made it, for calls that name it later: retrieve, cancel, and the next turn."""
+"""Which engine made a response, for calls that name it later: retrieve and cancel."""
 
 from collections import OrderedDict
 
+MAX_RESPONSES = 10_000
+"""About 2 MB. An engine itself forgets its responses when it restarts."""
+
 
 class ResponseHomes:
-    """The engines and sessions of the last `CAPACITY` responses."""
-
-    CAPACITY = 10_000
-    """About 3 MB; an engine itself forgets responses at its restart."""
+    """The engines of the last `MAX_RESPONSES` responses."""
 
     def __init__(self) -> None:
-        self._homes: OrderedDict[str, tuple[str, str | None]] = OrderedDict()
+        self._engines: OrderedDict[str, str] = OrderedDict()
 
-    def learn(self, response_id: str, *, engine: str, session: str | None) -> None:
-        """`engine` makes this response, for this session if it has a key."""
-        self._homes[response_id] = engine, session
-        if len(self._homes) > self.CAPACITY:
-            self._homes.popitem(last=False)
+    def learn(self, response_id: str, engine: str) -> None:
+        """Remember that this engine makes the response."""
+        self._engines[response_id] = engine
+        if len(self._engines) > MAX_RESPONSES:
+            self._engines.popitem(last=False)
 
     def engine_of(self, path: str) -> str | None:
-        """The engine that made the response named in a path like `/v1/responses/{id}/cancel`; None when unknown."""
-        if not path.startswith("/v1/responses/"):
-            return None
-        home = self._homes.get(path.split("/")[3])
-        return None if home is None else home[0]
-
-    def session_after(self, response_id: str) -> str:
-        """The session key of a request without one that goes on from this response: that response's, or its id."""
-        home = self._homes.get(response_id)
-        return response_id if home is None or home[1] is None else home[1]
+        """Return the engine of the response that a path like `/v1/responses/{id}/cancel` names; None if unknown."""
+        return self._engines.get(path.split("/")[3]) if path.startswith("/v1/responses/") else None

@@ -22,10 +22,9 @@ from concur_proxy.coordination.coordinator import Coordinator, CoordinatorParts,
 from concur_proxy.coordination.local import LocalCoordinator
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.monitoring.pool import EnginePool
-from concur_proxy.relay.messages import Receive, Scope, Send
-from concur_proxy.relay.naming import serve_named
-from concur_proxy.relay.parts import GatewayParts, RelayOptions, RequestReaders
-from concur_proxy.relay.relay import Relay
+from concur_proxy.relay.asgi import Receive, Scope, Send
+from concur_proxy.relay.parts import GatewayParts, RelayOptions, recognisers_of
+from concur_proxy.relay.relay import Relay, serve_named
 from concur_proxy.server.reload import Load, SettingsReloader
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.telemetry.fleet import FleetCollector
@@ -35,6 +34,8 @@ from concur_proxy.telemetry.requests import RequestMetrics
 from concur_proxy.telemetry.store import StoreCollector
 from concur_proxy.telemetry.tracing import NoTracing, Tracing
 from concur_proxy.upstream.client import Upstream
+from concur_proxy.wire.request.endpoints import EndpointCatalogue
+from concur_proxy.wire.request.view import RequestReader
 
 Clock = Callable[[], float]
 
@@ -69,10 +70,13 @@ class GatewayApp:
         own = (FleetCollector(coordinator, pool.monitors.values()), StoreCollector(coordinator))
         for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, *own):
             registry.register(collector)
+        recognisers = recognisers_of(settings)
         self._relay = Relay(
             GatewayParts(
                 options=RelayOptions.of(settings),
-                readers=RequestReaders.of(settings),
+                catalogue=EndpointCatalogue(settings.endpoint_rules),
+                reader=RequestReader(settings.session_end_headers, recognisers.body_fields),
+                recognisers=recognisers,
                 coordinator=coordinator,
                 monitors=pool.monitors,
                 upstream=self._upstream,

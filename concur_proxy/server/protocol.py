@@ -10,10 +10,11 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from concur_proxy.relay.messages import CUT_OFF, END_WITH_TRAILERS, Fields
+from concur_proxy.relay.asgi import CUT_OFF, END_WITH_TRAILERS
 from concur_proxy.wire.answer.errors import error_answer
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.api_shape import shape_of_path
+from concur_proxy.wire.headers import Headers
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ def untested_uvicorn(version: str) -> str | None:
     return f"uvicorn {version} was not tested with this gateway: pip install 'uvicorn>={first},<{end}'"
 
 
-async def _end_with_trailers(cycle: RequestResponseCycle, body: bytes, trailers: Fields) -> None:
+async def _end_with_trailers(cycle: RequestResponseCycle, body: bytes, trailers: Headers) -> None:
     if body:
         await cycle.send({"type": "http.response.body", "body": body, "more_body": True})
     if cycle.chunked_encoding and not cycle.disconnected:

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from concur_proxy.control.options import OptionValue
 from concur_proxy.engines.address import EngineAddress, addresses
-from concur_proxy.recognition.session_key import DEFAULT_SESSION_FIELDS, DEFAULT_SESSION_HEADERS
+from concur_proxy.recognition.recogniser import DEFAULT_RECOGNISERS, DEFAULT_SESSION_FIELDS, DEFAULT_SESSION_HEADERS
 from concur_proxy.settings.kinds import (
     AdminKey,
     BearerKey,
@@ -32,7 +32,7 @@ from concur_proxy.settings.kinds import (
 from concur_proxy.settings.secret_files import SecretFiles
 from concur_proxy.settings.sources import ENV_PREFIX, ConfigFile, Environment
 from concur_proxy.wire.request.endpoint_rule import EndpointRule
-from concur_proxy.wire.request.facts import DEFAULT_END_HEADERS
+from concur_proxy.wire.request.view import DEFAULT_END_HEADERS
 
 SDK_TIMEOUT_S = 600.0
 """When the OpenAI and Anthropic SDKs give a request up by default (openai 3.57 and anthropic 2.13, `_constants.py`)."""
@@ -102,6 +102,9 @@ class GatewaySettings(BaseSettings):
         default=True, description="Hold nobody while an engine has nothing waiting and free cache, whatever the window"
     )
 
+    recognisers: tuple[str, ...] = Field(
+        DEFAULT_RECOGNISERS, description="Ways to find a request's session, asked in this order"
+    )
     session_headers: tuple[HeaderName, ...] = Field(
         DEFAULT_SESSION_HEADERS, description="Headers that may name a request's session; the first found counts"
     )

@@ -23,8 +23,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from concur_proxy.telemetry.tracing import CONTEXT_HEADERS, Fields, RelaySpan, RequestSpan, WaitSpan
+from concur_proxy.telemetry.tracing import CONTEXT_HEADERS, RelaySpan, RequestSpan, WaitSpan
 from concur_proxy.wire.answer.usage import Usage
+from concur_proxy.wire.headers import Headers
 
 TRACES_PATH = "/v1/traces"
 CLOSING_S = 5.0
@@ -72,7 +73,7 @@ class OtlpTracing:
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("concur_proxy")
 
-    def request(self, method: str, path: str, headers: Fields, request_id: str | None) -> RequestSpan:
+    def request(self, method: str, path: str, headers: Headers, request_id: str | None) -> RequestSpan:
         """A request has come; it goes on with the trace that its headers name, where they do."""
         carrier: dict[str, str] = {}
         for name, value in headers:
@@ -198,7 +199,7 @@ class _Wait(_Open):
 
 class _Relay(_Open):
     @property
-    def context(self) -> Fields:
+    def context(self) -> Headers:
         carrier: dict[str, str] = {}
         _PROPAGATOR.inject(carrier, context=trace.set_span_in_context(self._span, Context()))
         return [(name.encode(), value.encode("latin-1", "replace")) for name, value in carrier.items()]

@@ -4,10 +4,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from concur_proxy.wire.answer.usage import Usage
-
-Fields = list[tuple[bytes, bytes]]
-"""Header fields, names in lower case."""
-
+from concur_proxy.wire.headers import Headers
 
 CONTEXT_HEADERS = frozenset({b"traceparent", b"tracestate"})
 """By which a trace goes on from one process to the next: W3C Trace Context."""
@@ -39,7 +36,7 @@ class RelaySpan(Span, Protocol):
     """The way to one engine and back."""
 
     @property
-    def context(self) -> Fields:
+    def context(self) -> Headers:
         """The headers that make the engine's own spans children of this one; none without tracing."""
         ...
 
@@ -88,7 +85,7 @@ class RequestSpan(Span, Protocol):
 class Tracing(Protocol):
     """Where the spans of all requests go."""
 
-    def request(self, method: str, path: str, headers: Fields, request_id: str | None) -> RequestSpan:
+    def request(self, method: str, path: str, headers: Headers, request_id: str | None) -> RequestSpan:
         """A request has come; it goes on with the trace that its headers name, where they do."""
         ...
 
@@ -100,7 +97,7 @@ class Tracing(Protocol):
 class _NoSpan:
     """Hears nothing."""
 
-    context: Fields = []  # noqa: RUF012 - never changed
+    context: Headers = []  # noqa: RUF012 - never changed
     trace_id = None
 
     def _begin(self, *_: object, **__: object) -> Self:

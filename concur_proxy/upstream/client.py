@@ -9,7 +9,8 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 
-from concur_proxy.upstream.connection import Connection, EngineBroke, EngineUnreachable, Headers, Origin
+from concur_proxy.upstream.connection import Connection, EngineBroke, EngineUnreachable, Origin
+from concur_proxy.wire.headers import Headers
 
 CONNECT_TIMEOUT_S = 5.0
 

@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 
 import httptools
 
-Headers = list[tuple[bytes, bytes]]
-"""Names and values as on the wire: order, case, duplicates and non-ASCII bytes kept."""
+from concur_proxy.wire.headers import Headers
 
 KEEP_IDLE_S = 4.0
 """Under the 5 s after which uvicorn, hence vLLM and SGLang, closes an idle connection."""

@@ -12,7 +12,7 @@ import pytest
 import uvloop
 
 from concur_proxy.upstream.client import Upstream, UpstreamResponse
-from concur_proxy.upstream.connection import Headers
+from concur_proxy.wire.headers import Headers
 
 Answer = Callable[["Engine", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"

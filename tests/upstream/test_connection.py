@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from concur_proxy.upstream.client import Upstream
-from concur_proxy.upstream.connection import EngineBroke, Headers
+from concur_proxy.upstream.connection import EngineBroke
+from concur_proxy.wire.headers import Headers
 from tests.upstream.raw_engine import (
     CHUNKED,
     OK,

@@ -16,6 +16,7 @@ import msgspec
 
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.api_shape import ApiShape
+from concur_proxy.wire.headers import Headers
 
 MAX_RETRY_AFTER_S = 60.0
 """See above: the longest delay that every SDK version honours."""
@@ -29,7 +30,7 @@ class ErrorAnswer:
     """A whole HTTP answer."""
 
     status: int
-    headers: list[tuple[bytes, bytes]]
+    headers: Headers
     body: bytes
 
 
@@ -49,7 +50,7 @@ def error_answer(
     """
     row = fault.value
     body = msgspec.json.encode(_MANNERS[shape].body(fault, error_message(fault, detail)))
-    headers = [
+    headers: Headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
         (REASON_HEADER, fault.code.encode()),

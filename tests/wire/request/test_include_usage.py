@@ -5,16 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concur_proxy.wire.request.head import RequestHead, RequestHeadReader
-from concur_proxy.wire.request.include_usage import inject_include_usage
+from concur_proxy.wire.request.body import JsonBody, JsonBodyReader, inject_include_usage
 
-READER = RequestHeadReader()
+READER = JsonBodyReader()
 ASK = b'"stream_options":{"include_usage":true},'
 
 
 def inject(body: bytes) -> bytes | None:
     head = READER.read(body)
-    assert isinstance(head, RequestHead), head
+    assert isinstance(head, JsonBody), head
     return inject_include_usage(body, head)
 
 

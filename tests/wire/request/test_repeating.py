@@ -2,9 +2,9 @@ import json
 
 import pytest
 
+from concur_proxy.wire.request.body import JsonBody, JsonBodyReader
 from concur_proxy.wire.request.endpoint_rule import EndpointKind, parse_endpoint_rule
 from concur_proxy.wire.request.endpoints import Endpoint, EndpointCatalogue
-from concur_proxy.wire.request.head import RequestHead, RequestHeadReader
 from concur_proxy.wire.request.repeating import may_repeat
 
 CATALOGUE = EndpointCatalogue([parse_endpoint_rule("POST /own", EndpointKind.GENERATE)])
@@ -15,8 +15,8 @@ def _may(
 ) -> bool:
     endpoint = CATALOGUE.find(method, path)
     assert isinstance(endpoint, Endpoint)
-    head = RequestHeadReader().read(json.dumps(body or {}).encode())
-    assert isinstance(head, RequestHead)
+    head = JsonBodyReader().read(json.dumps(body or {}).encode())
+    assert isinstance(head, JsonBody)
     return may_repeat(endpoint, method, head, may_have_begun=may_have_begun)
 
 

@@ -8,14 +8,12 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
-Fields = list[tuple[bytes, bytes]]
-"""Header or trailer fields, in order, with duplicates."""
 
 END_WITH_TRAILERS = "concur.end_with_trailers"
 """Key in the scope's `extensions` of a function that completes an answer: `await end(body, trailers)`."""
 
 CUT_OFF = "concur.cut_off"
-"""Key there of a function that breaks an answer off, so that the client sees it broken: `cut_off()`."""
+"""Key there of a function that breaks an answer off, so that the client sees that it is incomplete: `cut_off()`."""
 
 
 class ClientGone(Exception):  # noqa: N818 - a fact, not a fault
@@ -23,14 +21,16 @@ class ClientGone(Exception):  # noqa: N818 - a fact, not a fault
 
 
 class BodyTooLarge(Exception):  # noqa: N818 - as above
-    """The body exceeds what the gateway was told to hold in memory."""
+    """The body exceeds the configured limit."""
 
 
-async def read_body(receive: Receive, headers: Fields, *, limit: int) -> bytes:
-    """The whole body; `BodyTooLarge` beyond `limit` bytes, at once where the headers tell; `ClientGone` when it never
-    ends.
+async def read_body(receive: Receive, *, declared: bytes | str | None, limit: int) -> bytes:
+    """Return the whole body. `declared` is the value of content-length, None if there is no such header.
+
+    Raises `BodyTooLarge` beyond `limit` bytes, at once if `declared` exceeds it. Raises `ClientGone` if the client
+    leaves before the end.
     """
-    if any(name == b"content-length" and int(value) > limit for name, value in headers):
+    if declared is not None and int(declared) > limit:
         raise BodyTooLarge
     parts: list[bytes] = []
     size = 0

@@ -1,13 +1,27 @@
 import json
 
 import pytest
+from anthropic._streaming import SSEDecoder as AnthropicDecoder
+from openai._streaming import SSEDecoder as OpenAIDecoder
 
-from concur_proxy.relay.late_error import late_error
+from concur_proxy.wire.answer.events import keep_alive_comment, late_error
 from concur_proxy.wire.api_shape import ApiShape
 
 
+def test_a_comment_has_place_and_wait() -> None:
+    assert keep_alive_comment(position=3, expected_wait_s=12.4) == b": concur-proxy position=3 expected_wait_s=12\n\n"
+    assert keep_alive_comment(position=1, expected_wait_s=-0.2) == b": concur-proxy position=1 expected_wait_s=0\n\n"
+
+
+def test_the_sdks_see_only_the_events_around_a_comment() -> None:
+    comment = keep_alive_comment(position=3, expected_wait_s=12)
+    stream = [comment, comment, b'event: e\ndata: {"a": 1}\n\n', comment, b'event: e\ndata: {"a": 2}\n\n']
+    for decoder in (OpenAIDecoder(), AnthropicDecoder()):
+        assert [json.loads(event.data) for event in decoder.iter_bytes(iter(stream))] == [{"a": 1}, {"a": 2}]
+
+
 @pytest.mark.parametrize("shape", list(ApiShape))
-def test_it_is_one_event_with_an_error_member_named_where_the_api_names_events(shape: ApiShape) -> None:
+def test_a_late_error_is_one_event_with_an_error_member(shape: ApiShape) -> None:
     event = late_error(shape, status=400, body=b'{"type":"error","error":{"message":"a\\nb"}}')
     name, data = event.removesuffix(b"\n\n").rsplit(b"data: ", 1)
     assert b"\n" not in data
@@ -26,6 +40,6 @@ def test_it_is_one_event_with_an_error_member_named_where_the_api_names_events(s
         (b"", {"message": "the inference engine answered 404", "code": 404}),
     ],
 )
-def test_what_has_no_error_member_becomes_one(body: bytes, error: dict[str, object]) -> None:
+def test_an_error_without_an_error_member_gets_one(body: bytes, error: dict[str, object]) -> None:
     event = late_error(ApiShape.OPENAI, status=404, body=body)
     assert json.loads(event.removeprefix(b"data: ")) == {"error": error}

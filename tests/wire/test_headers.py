@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concur_proxy.wire.request.headers import HOP_BY_HOP, request_headers, response_headers
+from concur_proxy.wire.headers import HOP_BY_HOP, request_headers, response_headers
 
 
 def test_a_request_keeps_all_but_its_host_in_order() -> None:

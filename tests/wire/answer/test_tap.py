@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concur_proxy.wire.answer.json_tap import MAX_PARSED_BYTES, TAIL_BYTES, AnswerTap
+from concur_proxy.wire.answer.tap import (
+    ID_SEARCH_BYTES,
+    MAX_PARSED_BYTES,
+    TAIL_BYTES,
+    JsonTap,
+    ResponseIdTap,
+    choose_tap,
+)
 from concur_proxy.wire.answer.usage import Usage
 from concur_proxy.wire.api_shape import ApiShape
 
@@ -35,7 +42,7 @@ def answer(shape: ApiShape, size: int, after: dict[str, object] | None = None) -
 
 
 def read(shape: ApiShape, body: bytes, step: int = 65_536) -> Usage | None:
-    tap = AnswerTap(shape)
+    tap = JsonTap(shape)
     for at in range(0, len(body), step):
         chunk = body[at : at + step]
         assert tap.feed(chunk) is chunk
@@ -55,7 +62,7 @@ def test_an_answer_of_any_size_tells_its_usage(shape: ApiShape, size: int) -> No
 def test_an_answer_cut_anywhere_is_the_same_answer(shape: ApiShape) -> None:
     body = answer(shape, 10)
     for cut in range(len(body) + 1):
-        tap = AnswerTap(shape)
+        tap = JsonTap(shape)
         tap.feed(body[:cut])
         tap.feed(body[cut:])
         tap.finish()
@@ -97,7 +104,42 @@ def test_a_large_answer_that_ends_in_its_usage_key_tells_nothing() -> None:
 
 @given(st.sampled_from(list(ApiShape)), st.lists(st.binary(max_size=20), max_size=8))
 def test_any_bytes_pass_as_they_are(shape: ApiShape, chunks: list[bytes]) -> None:
-    tap = AnswerTap(shape)
+    tap = JsonTap(shape)
     for chunk in chunks:
         assert tap.feed(chunk) is chunk
     assert tap.finish() == b""
+
+
+WHOLE = b'{"id": "resp_1","object":"response","usage":{"input_tokens":3,"output_tokens":4}}'
+EVENT = b'event: response.created\ndata: {"type":"response.created","response":{"id":"resp_1","usage":null}}\n\n'
+
+
+def id_tap(content_type: bytes) -> tuple[ResponseIdTap, list[str]]:
+    learnt: list[str] = []
+    return ResponseIdTap(choose_tap(ApiShape.RESPONSES, [(b"content-type", content_type)]), learnt.append), learnt
+
+
+@pytest.mark.parametrize(("content_type", "body"), [(b"application/json", WHOLE), (b"text/event-stream", EVENT)])
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_the_id_is_told_once_however_the_answer_is_cut_and_no_byte_changes(
+    content_type: bytes, body: bytes, size: int
+) -> None:
+    subject, learnt = id_tap(content_type)
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    assert b"".join(map(subject.feed, pieces)) + subject.finish() == body
+    assert learnt == ["resp_1"]
+
+
+def test_the_inner_tap_s_usage_is_read() -> None:
+    subject, _ = id_tap(b"application/json")
+    subject.feed(WHOLE)
+    subject.finish()
+    assert subject.usage is not None
+    assert (subject.usage.prompt_tokens, subject.usage.completion_tokens) == (3, 4)
+
+
+def test_only_the_beginning_is_searched() -> None:
+    subject, learnt = id_tap(b"application/json")
+    subject.feed(b" " * ID_SEARCH_BYTES)
+    subject.feed(WHOLE)
+    assert learnt == []

@@ -1,16 +1,16 @@
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concur_proxy.recognition.session_key import (
+from concur_proxy.recognition.recogniser import (
     DEFAULT_SESSION_FIELDS,
     DEFAULT_SESSION_HEADERS,
     MAX_KEY_CHARS,
-    SessionKeyReader,
+    RecogniserChain,
+    Recognition,
     session_key,
 )
+from concur_proxy.wire.request.view import RequestReader, RequestView
 
 
 def test_the_defaults_are_those_known_in_the_field() -> None:
@@ -70,27 +70,49 @@ def test_two_names_never_fall_together(one: str, other: str) -> None:
     assert session_key(one) == session_key(one.encode("utf-8", "surrogatepass").decode("utf-8", "surrogatepass"))
 
 
-def test_the_first_field_that_names_one_wins() -> None:
-    reader = SessionKeyReader()
-    assert reader.read({"prompt_cache_key": "k", "program_id": "p", "metadata": {"session_id": "s"}}) == "p"
-    assert reader.read({"prompt_cache_key": "k", "program_id": "", "metadata": {"session_id": "s"}}) == "s"
-    assert reader.read({"prompt_cache_key": "k", "program_id": None, "metadata": {"session_id": [1]}}) == "k"
-    assert reader.read({"program_id": 12}) == "12"
-    assert reader.read({"metadata": "text"}) is None
-    assert reader.read({}) is None
+class Fixed:
+    """Always answers the same, and counts how often it is asked."""
+
+    def __init__(self, key: str | None, *fields: str) -> None:
+        self.body_fields = fields
+        self.asked = 0
+        self._key = key
+
+    def recognise(self, request: RequestView) -> Recognition | None:  # noqa: ARG002 - the interface
+        self.asked += 1
+        return None if self._key is None else Recognition(self._key, "fixed")
 
 
-def test_fields_are_configurable_paths() -> None:
-    reader = SessionKeyReader(["vllm_xargs.agentic_context.program_id"])
-    assert reader.read({"vllm_xargs": {"agentic_context": {"program_id": "p"}}}) == "p"
-    assert reader.read({"vllm_xargs": {"agentic_context": []}}) is None
+class Learning(Fixed):
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.learnt: list[tuple[str, str]] = []
+
+    def learn(self, response_id: str, session: str) -> None:
+        self.learnt.append((response_id, session))
 
 
-def test_a_path_may_lead_through_json_in_a_string() -> None:
-    # Claude Code between its `..._session_<uuid>` form and 2.1.86, which has a header
-    reader = SessionKeyReader(["metadata.user_id.session_id"])
-    user = json.dumps({"device_id": "d", "account_uuid": "", "session_id": "54c1eb09"})
-    assert reader.read({"metadata": {"user_id": user}}) == "54c1eb09"
-    assert reader.read({"metadata": {"user_id": {"session_id": "54c1eb09"}}}) == "54c1eb09"
-    for odd in ("user_1", "{", "[1]", '{"session_id": {}}', "{" + " " * 5000 + "}", '{"a":' * 500):
-        assert reader.read({"metadata": {"user_id": odd}}) is None
+REQUEST = RequestReader().view("POST", b"/", "/", [])
+
+
+def test_the_first_recogniser_that_knows_the_session_decides() -> None:
+    silent, first, second = Fixed(None), Fixed("a"), Fixed("b")
+    assert RecogniserChain([silent, first, second]).recognise(REQUEST) == Recognition("a", "fixed")
+    assert (silent.asked, first.asked, second.asked) == (1, 1, 0)
+
+
+def test_nobody_knows() -> None:
+    assert RecogniserChain([]).recognise(REQUEST) is None
+    assert RecogniserChain([Fixed(None)]).recognise(REQUEST) is None
+
+
+def test_a_chain_asks_for_the_fields_of_all() -> None:
+    assert RecogniserChain([Fixed(None, "a", "b"), Fixed(None), Fixed(None, "c")]).body_fields == ["a", "b", "c"]
+
+
+def test_those_that_learn_from_answers_hear_of_them() -> None:
+    learning = Learning()
+    RecogniserChain([Fixed(None), learning]).learn("resp_1", "s")
+    assert learning.learnt == [("resp_1", "s")]

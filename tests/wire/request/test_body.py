@@ -6,16 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concur_proxy.recognition.session_key import DEFAULT_SESSION_FIELDS
 from concur_proxy.wire.answer.fault import GatewayFault
-from concur_proxy.wire.request.head import BodyFault, RequestHead, RequestHeadReader
+from concur_proxy.wire.request.body import BodyFault, JsonBody, JsonBodyReader
 
-READER = RequestHeadReader(DEFAULT_SESSION_FIELDS)
+READER = JsonBodyReader(["program_id", "metadata", "prompt_cache_key"])
 
 
-def head(body: bytes | Mapping[str, object], reader: RequestHeadReader = READER) -> RequestHead:
+def read(body: bytes | Mapping[str, object], reader: JsonBodyReader = READER) -> JsonBody:
     answer = reader.read(body if isinstance(body, bytes) else json.dumps(body).encode())
-    assert isinstance(answer, RequestHead), answer
+    assert isinstance(answer, JsonBody), answer
     return answer
 
 
@@ -26,7 +25,7 @@ def fault(body: bytes) -> BodyFault:
 
 
 def test_a_chat_request() -> None:
-    answer = head(
+    answer = read(
         {
             "model": "Qwen/Qwen3-8B",
             "messages": [{"role": "user", "content": "x" * 1000}],
@@ -38,48 +37,46 @@ def test_a_chat_request() -> None:
     )
     assert answer.is_stream
     assert answer.asks_usage
-    assert answer.session_fields == {"metadata": {"session_id": "s"}, "program_id": 7}
+    assert answer.fields == {"metadata": {"session_id": "s"}, "program_id": 7}
     assert answer.is_utf8
 
 
 def test_what_is_absent() -> None:
-    answer = head(b" {} ")
-    assert answer == RequestHead()
+    answer = read(b" {} ")
+    assert answer == JsonBody()
     assert answer.stream_options is msgspec.UNSET
     assert not answer.is_stream
 
 
 def test_a_responses_request() -> None:
-    assert head({"model": "m", "previous_response_id": "resp_1"}).previous_response_id == "resp_1"
-    assert head({"model": "m", "previous_response_id": 7}).previous_response_id is None
+    assert read({"model": "m", "previous_response_id": "resp_1"}).previous_response_id == "resp_1"
+    assert read({"model": "m", "previous_response_id": 7}).previous_response_id is None
 
 
 @pytest.mark.parametrize("value", ["yes", 1, "true", None, [], {}])
 def test_only_true_is_a_stream(value: object) -> None:
-    assert not head({"stream": value}).is_stream
+    assert not read({"stream": value}).is_stream
 
 
 @pytest.mark.parametrize("value", [None, "x", 1, [], {"include_usage": False}, {"include_usage": None}])
 def test_usage_not_asked_for(value: object) -> None:
-    answer = head({"stream": True, "stream_options": value})
+    answer = read({"stream": True, "stream_options": value})
     assert not answer.asks_usage
     assert answer.stream_options == value
 
 
-def test_only_configured_session_fields_are_built() -> None:
+def test_only_configured_fields_are_kept() -> None:
     body = {"program_id": "p", "metadata": {"session_id": "s"}, "prompt_cache_key": "k", "other": {"a": 1}}
-    assert head(body, RequestHeadReader()).session_fields == {}
-    assert head(body, RequestHeadReader(["other.a", "other.b"])).session_fields == {"other": {"a": 1}}
-    assert head({"model": "m"}, RequestHeadReader(["model"])).session_fields == {"model": "m"}
-    assert head(b'{"stream_options": NaN}', RequestHeadReader(["stream_options"])).session_fields
-    assert head(b"{}", RequestHeadReader(["stream_options"])).session_fields == {}
+    assert read(body, JsonBodyReader()).fields == {}
+    assert read(body, JsonBodyReader(["other", "other"])).fields == {"other": {"a": 1}}
+    assert read({"model": "m"}, JsonBodyReader(["model"])).fields == {"model": "m"}
+    assert read(b'{"stream_options": NaN}', JsonBodyReader(["stream_options"])).fields
+    assert read(b"{}", JsonBodyReader(["stream_options"])).fields == {}
 
 
 def test_the_last_of_equal_keys_counts_as_in_the_engines() -> None:
-    assert (
-        head(b'{"stream": false, "stream": true, "program_id": 1, "program_id": 2}').session_fields["program_id"] == 2
-    )
-    assert not head(b'{"stream": true, "stream": false}').is_stream
+    assert read(b'{"stream": false, "stream": true, "program_id": 1, "program_id": 2}').fields["program_id"] == 2
+    assert not read(b'{"stream": true, "stream": false}').is_stream
 
 
 @pytest.mark.parametrize(
@@ -96,16 +93,16 @@ def test_the_last_of_equal_keys_counts_as_in_the_engines() -> None:
 )
 def test_what_pythons_json_takes_is_read(body: bytes) -> None:
     json.loads(body)
-    answer = head(body)
-    assert answer.session_fields == {"program_id": "p"}
+    answer = read(body)
+    assert answer.fields == {"program_id": "p"}
 
 
 def test_bytes_can_be_put_into_plain_utf8_only() -> None:
-    assert head(b'{"x": NaN}').is_utf8
-    assert head('{"x": "é"}'.encode()).is_utf8
-    assert not head('{"x": 1}'.encode("utf-16")).is_utf8
-    assert not head('{"x": 1}'.encode("utf-16-le")).is_utf8
-    assert not head(b'\xef\xbb\xbf{"x": 1}').is_utf8
+    assert read(b'{"x": NaN}').is_utf8
+    assert read('{"x": "é"}'.encode()).is_utf8
+    assert not read('{"x": 1}'.encode("utf-16")).is_utf8
+    assert not read('{"x": 1}'.encode("utf-16-le")).is_utf8
+    assert not read(b'\xef\xbb\xbf{"x": 1}').is_utf8
 
 
 @pytest.mark.parametrize(
@@ -149,8 +146,8 @@ KEYS = st.sampled_from(["model", "stream", "stream_options", "metadata", "progra
 
 
 @given(st.dictionaries(KEYS | st.text(max_size=5), JSON, max_size=8), st.booleans())
-def test_any_object_has_a_head(value: dict[str, object], ascii_only: bool) -> None:  # noqa: FBT001
-    answer = head(json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass"))
+def test_any_object_is_read(value: dict[str, object], ascii_only: bool) -> None:  # noqa: FBT001
+    answer = read(json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass"))
     assert answer.is_stream == (value.get("stream") is True)
     previous = value.get("previous_response_id")
     assert answer.previous_response_id == (previous if isinstance(previous, str) else None)
@@ -159,17 +156,17 @@ def test_any_object_has_a_head(value: dict[str, object], ascii_only: bool) -> No
 @pytest.mark.parametrize("text", ['"\\ud800"', '"a\\udfffb"', '"\\ude00\\ud83d"'])
 @pytest.mark.parametrize("more", ["1", "NaN"], ids=["strict", "lenient"])
 def test_half_of_a_surrogate_pair_names_nothing(text: str, more: str) -> None:
-    answer = head(b'{"model": %b, "previous_response_id": %b, "x": %b}' % (text.encode(), text.encode(), more.encode()))
+    answer = read(b'{"model": %b, "previous_response_id": %b, "x": %b}' % (text.encode(), text.encode(), more.encode()))
     assert (answer.model, answer.previous_response_id) == (None, None)
 
 
 def test_what_is_too_long_names_nothing() -> None:
-    assert head({"model": "x" * 4096}).model == "x" * 4096
-    assert head({"model": "x" * 4097, "previous_response_id": "x" * 4097}) == RequestHead(needs_state=True)
+    assert read({"model": "x" * 4096}).model == "x" * 4096
+    assert read({"model": "x" * 4097, "previous_response_id": "x" * 4097}) == JsonBody(needs_state=True)
 
 
 def test_a_whole_surrogate_pair_is_a_character() -> None:
-    assert head(b'{"model": "\\ud83d\\ude00"}').model == "\N{GRINNING FACE}"
+    assert read(b'{"model": "\\ud83d\\ude00"}').model == "\N{GRINNING FACE}"
 
 
 @given(st.binary(max_size=60) | st.text(max_size=30).map(str.encode))

@@ -1,0 +1,123 @@
+"""What a recogniser is, and in which order several of them are asked.
+
+A recogniser is one module. It has a function `build(options: RecogniserOptions) -> Recogniser`, and the setting
+`recognisers` names it: by the name of a module in `concur_proxy.recognition.recognisers`, by an entry point, or as
+`module:attribute`.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from concur_proxy.wire.request.view import RequestView
+
+PACKAGE = "concur_proxy.recognition.recognisers"
+DEFAULT_RECOGNISERS = ("headers", "body-fields", "previous-response")
+
+DEFAULT_SESSION_HEADERS: tuple[str, ...] = (
+    "x-session-id",
+    "session-id",
+    "session_id",
+    "x-claude-code-session-id",
+    "x-session-affinity",
+    "x-litellm-session-id",
+    "x-dynamo-session-id",
+)
+"""Read in this order. Used by: many clients, Codex (both spellings), Claude Code from 2.1.86, OpenCode, LiteLLM,
+Dynamo.
+"""
+
+DEFAULT_SESSION_FIELDS: tuple[str, ...] = ("program_id", "metadata.session_id", "prompt_cache_key")
+"""Used by ThunderAgent, LiteLLM and OpenAI (Codex puts its conversation id into `prompt_cache_key`)."""
+
+MAX_KEY_CHARS = 256
+"""Longer keys are replaced by their digest: a key costs memory as long as its session lives."""
+
+
+class Recognition(msgspec.Struct, frozen=True):
+    """Which session a request belongs to."""
+
+    key: str
+    """The session's key, see `session_key`."""
+    by: str
+    """The recogniser's name."""
+
+
+class Recogniser(Protocol):
+    """One way to find a request's session. It does no I/O and reads no clock."""
+
+    @property
+    def body_fields(self) -> Sequence[str]:
+        """The top-level fields of a JSON body that it reads; they are in `request.json.fields`."""
+        ...
+
+    def recognise(self, request: RequestView) -> Recognition | None:
+        """Return the session of a generating request; None if this recogniser cannot tell. Never raises."""
+        ...
+
+
+@runtime_checkable
+class AnswerLearner(Protocol):
+    """A recogniser that also learns from answers."""
+
+    def learn(self, response_id: str, session: str) -> None:
+        """An answer to this session begins, and its id is known (responses API)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecogniserOptions:
+    """The settings that recognisers are built from."""
+
+    session_headers: Sequence[str] = DEFAULT_SESSION_HEADERS
+    session_body_fields: Sequence[str] = DEFAULT_SESSION_FIELDS
+
+
+class RecogniserChain:
+    """Asks several recognisers. The first one that knows the session decides."""
+
+    def __init__(self, recognisers: Iterable[Recogniser]) -> None:
+        self._recognisers = tuple(recognisers)
+        self._learners = [recogniser for recogniser in self._recognisers if isinstance(recogniser, AnswerLearner)]
+        self.body_fields = [name for recogniser in self._recognisers for name in recogniser.body_fields]
+        """The top-level body fields that any of them reads."""
+
+    def recognise(self, request: RequestView) -> Recognition | None:
+        """Return the session of a generating request; None if no recogniser knows it."""
+        for recogniser in self._recognisers:
+            found = recogniser.recognise(request)
+            if found is not None:
+                return found
+        return None
+
+    def learn(self, response_id: str, session: str) -> None:
+        """Tell the recognisers that learn from answers; see `AnswerLearner`."""
+        for learner in self._learners:
+            learner.learn(response_id, session)
+
+
+def session_key(value: object) -> str | None:
+    """Return a client's value as a key: text or a whole number, trimmed. None if it names no session.
+
+    Two different values never get the same key: a value that is too long or unprintable becomes its SHA-256.
+    """
+    if isinstance(value, bytes):
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            text = value.decode("latin-1")
+    elif isinstance(value, str):
+        text = value
+    elif isinstance(value, int) and not isinstance(value, bool):
+        text = str(value)
+    else:
+        return None
+    text = text.strip()
+    if not text:
+        return None
+    if len(text) > MAX_KEY_CHARS or not text.isprintable():
+        return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return text

@@ -1,0 +1,139 @@
+"""One request as the gateway sees it. Head and body are read once, each part when it is first needed."""
+
+import math
+import re
+from collections.abc import Iterable
+from itertools import chain
+
+from concur_proxy.wire.headers import Headers
+from concur_proxy.wire.request.body import EMPTY_BODY, BodyFault, JsonBody, JsonBodyReader
+from concur_proxy.wire.request.models import model_in_form, model_in_path
+
+DEFAULT_END_HEADERS: tuple[str, ...] = ("x-session-end", "x-dynamo-session-final")
+"""Headers by which a client says that this is its session's last request."""
+
+REQUEST_ID = b"x-request-id"
+"""Names one request in the logs of client, gateway and engine."""
+
+# The SDKs send their read timeout in seconds, newer ones under the first name (openai 3.57, anthropic 2.13: both
+# `_build_headers`).
+_TIMEOUT, _OLDER_TIMEOUT = b"x-stainless-read-timeout", b"x-stainless-timeout"
+
+_USABLE_ID = re.compile(rb"[!-~]{1,128}")
+_TRUE = frozenset({b"true", b"1", b"yes"})
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+
+
+class RequestReader:
+    """Makes the views. It knows the headers that end a session and the body fields that recognisers read."""
+
+    def __init__(self, end_headers: Iterable[str] = DEFAULT_END_HEADERS, body_fields: Iterable[str] = ()) -> None:
+        """`body_fields` are top-level fields of a JSON body; see `JsonBody.fields`."""
+        self.end_headers = frozenset(name.lower().encode("latin-1") for name in end_headers)
+        self.bodies = JsonBodyReader(body_fields)
+
+    def view(self, method: str, target: bytes, path: str, headers: Headers) -> "RequestView":
+        """Return the view of a request whose body has not been received yet."""
+        return RequestView(self, method, target, path, headers)
+
+
+class RequestView:
+    """One request. Reading it never raises."""
+
+    __slots__ = ("_json", "_reader", "body", "fault", "headers", "method", "path", "target", "values")
+
+    def __init__(self, reader: RequestReader, method: str, target: bytes, path: str, headers: Headers) -> None:
+        self._reader = reader
+        self._json: JsonBody | None = None
+        self.method = method
+        self.target = target
+        """Path and query as received."""
+        self.path = path
+        """The path, percent-decoded."""
+        self.headers = headers
+        self.values = dict(reversed(headers))
+        """The first value of each header by its lower-case name. It may be empty, see `header`."""
+        self.body = b""
+        """Set when the whole body has been received, before anything below is used."""
+        self.fault: BodyFault | None = None
+        """Why no engine could read the body; known when `json` has been used. None for a body that is not JSON."""
+
+    @property
+    def head_bytes(self) -> int:
+        """Size of all header names and values."""
+        return sum(map(len, chain.from_iterable(self.headers)))
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the first value of this header that is not empty."""
+        value = self.values.get(name)
+        if value == b"":
+            return next((value for other, value in self.headers if other == name and value), None)
+        return value
+
+    @property
+    def request_id(self) -> bytes | None:
+        """The client's `x-request-id`; None unless it is 1 to 128 visible ASCII characters."""
+        value = self.values.get(REQUEST_ID)
+        return value if value is not None and _USABLE_ID.fullmatch(value) else None
+
+    def give_id(self, request_id: bytes) -> None:
+        """Add an `x-request-id` to a request without one. An unusable one of the client's stays as it is."""
+        if REQUEST_ID not in self.values:
+            self.headers = [*self.headers, (REQUEST_ID, request_id)]
+
+    @property
+    def ends_session(self) -> bool:
+        """Whether the client says that this is its session's last request."""
+        ends = self._reader.end_headers
+        if ends.isdisjoint(self.values):
+            return False
+        return any(name in ends and value.strip().lower() in _TRUE for name, value in self.headers)
+
+    @property
+    def client_timeout_s(self) -> float | None:
+        """How long the client says that it waits for an answer, in seconds."""
+        value = self.header(_TIMEOUT) or self.header(_OLDER_TIMEOUT)
+        if value is None:
+            return None
+        try:
+            seconds = float(value)
+        except ValueError:
+            return None
+        return seconds if math.isfinite(seconds) and seconds > 0 else None
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the client sent a body, also an empty one."""
+        return bool(self.body) or not _FRAMING.isdisjoint(self.values)
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the gateway may read the body as JSON: it is not compressed, and no content type contradicts."""
+        encoding = self.header(b"content-encoding")
+        if encoding is not None and encoding.strip().lower() != b"identity":
+            return False
+        content_type = self.header(b"content-type")
+        return content_type is None or b"json" in content_type.lower()
+
+    @property
+    def json(self) -> JsonBody:
+        """The fields of the body that the gateway reads; an empty `JsonBody` where it cannot read it."""
+        if self._json is None:
+            self._json = EMPTY_BODY
+            if self.is_json:
+                read = self._reader.bodies.read(self.body)
+                if isinstance(read, JsonBody):
+                    self._json = read
+                else:
+                    self.fault = read
+        return self._json
+
+    @property
+    def passing_model(self) -> str | None:
+        """The model that a request outside admission names: in its path, its form or its JSON."""
+        if not self.body:
+            return model_in_path(self.path)
+        content_type = self.header(b"content-type")
+        if content_type is not None and content_type.lower().startswith(b"multipart/form-data"):
+            return model_in_form(self.body)
+        return self.json.model
