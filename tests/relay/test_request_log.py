@@ -99,7 +99,7 @@ async def test_what_is_done_by_hand_is_logged_with_its_request(lines: list[dict[
     async with scripted_engine() as engine, running_gateway(engine.url, hash_sessions=True) as gateway:
         await gateway.chat("agent-7")
         got = await gateway.client.post("/concur/v1/sessions/pause", json={"session_id": "agent-7"})
-    (line,) = [line for line in lines if "by hand" in str(line["message"])]
+    (line,) = [line for line in lines if "an operator" in str(line["message"])]
     assert line["request_id"] == got.headers["x-request-id"]
     assert shown_session("agent-7", hashed=True) in str(line["message"])
     assert "agent-7" not in json.dumps(lines)
