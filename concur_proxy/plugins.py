@@ -11,7 +11,7 @@ The plug-in is always one callable, by convention a function named `build`. What
 kind and is stated in its `signature`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # a plug-in's types are imported by the room that uses them
     from concur_proxy.admission.placement import Placement
     from concur_proxy.control.law import ControlLaw
     from concur_proxy.control.options import OptionValue
-    from concur_proxy.engines.dialect import EngineDialect
+    from concur_proxy.engines.kind import EngineKind
     from concur_proxy.recognition.recogniser import Recogniser, RecogniserOptions
 
 Build = TypeVar("Build", bound=Callable[..., Any])
@@ -70,12 +70,17 @@ PLACEMENTS: "PluginKind[Callable[[], Placement]]" = PluginKind(
     group="concur_proxy.placements",
     signature="build() -> Placement",
 )
-ENGINE_KINDS: "PluginKind[Callable[[], EngineDialect]]" = PluginKind(
+ENGINE_KINDS: "PluginKind[Callable[[], EngineKind]]" = PluginKind(
     title="engine kind",
-    package="concur_proxy.engines.dialects",
+    package="concur_proxy.engines.kinds",
     group="concur_proxy.engine_kinds",
-    signature="build() -> EngineDialect",
+    signature="build() -> EngineKind",
 )
+
+
+def load_engine_kinds(names: Sequence[str] = ()) -> "list[EngineKind]":
+    """The engine kinds with these names, or all that are available, in the order in which they are asked."""
+    return [load(ENGINE_KINDS, name)() for name in names or available(ENGINE_KINDS)]
 
 
 def available(kind: PluginKind[Any]) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from concur_proxy import plugins
 from concur_proxy.admission.placements import consistent_hash
-from concur_proxy.engines.dialects import vllm
+from concur_proxy.engines.kinds import vllm
 from tests.contracts.added_plugin import added_plugin, installed_plugin
 
 KINDS = plugins.ENGINE_KINDS
@@ -35,8 +35,8 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_what_is_available_is_what_lies_in_the_package_sorted() -> None:
-    folder = Path(plugins.__file__).parent / "engines" / "dialects"
-    assert plugins.available(KINDS) == sorted(path.stem for path in folder.glob("[!_]*.py"))
+    folder = Path(plugins.__file__).parent / "engines" / "kinds"
+    assert plugins.available(KINDS) == sorted(path.name for path in folder.glob("[!_]*"))
     assert {"sglang", "vllm"} <= set(plugins.available(KINDS))
 
 

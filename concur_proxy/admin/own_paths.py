@@ -119,7 +119,7 @@ def _engine_detail(monitor: EngineMonitor) -> dict[str, object]:
         "engine": monitor.engine,
         "reachable": monitor.is_up and monitor.has_answered,
         "circuit": monitor.circuit.state.value,
-        "kind": monitor.dialect,
+        "kind": monitor.kind,
         "signals": "stale" if monitor.is_stale else "fresh",
         "signal_age_s": round(monitor.signal_age_s, 3),
         "problem": monitor.failure,

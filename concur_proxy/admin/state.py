@@ -93,7 +93,7 @@ class StateReader:
             server=homes.get(monitor.engine),
             reachable=monitor.is_up and monitor.has_answered,
             circuit=monitor.circuit.state.value,
-            kind=monitor.dialect,
+            kind=monitor.kind,
             models=None if monitor.models is None else sorted(monitor.models),
             signals="stale" if monitor.is_stale else "fresh",
             signal_age_s=round(monitor.signal_age_s, 3),

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 import httpx
 
+from concur_proxy import plugins
 from concur_proxy.cli.flags import add_flags, read_flags
 from concur_proxy.cli.load import SettingsError, advise, load_settings
 from concur_proxy.cli.parser import CommandParser, complain
@@ -16,6 +17,7 @@ from concur_proxy.doctor.engine import EngineExamination
 from concur_proxy.doctor.finding import Finding, Severity
 from concur_proxy.doctor.redis import examine_redis
 from concur_proxy.engines.address import addresses
+from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.settings.gateway import GatewaySettings
 
 PROG = "concur-proxy doctor"
@@ -49,8 +51,8 @@ def main(arguments: Sequence[str]) -> int:
         print(json.dumps({"status": WORDS[worst], "findings": rows}, indent=2, ensure_ascii=False))
     else:
         for finding in findings:
-            mend = f": {finding.mend}" if finding.mend else ""
-            print(f"{WORDS[finding.severity]:7}  {finding.subject}  {finding.message}{mend}")
+            fix = f": {finding.fix}" if finding.fix else ""
+            print(f"{WORDS[finding.severity]:7}  {finding.subject}  {finding.message}{fix}")
     return int(worst)
 
 
@@ -63,7 +65,8 @@ async def examine(settings: GatewaySettings) -> list[Finding]:
     uses_tls = any(server.startswith("https:") for server in servers)
     verify = ssl.create_default_context() if uses_tls else False
     async with httpx.AsyncClient(trust_env=False, verify=verify, timeout=TIMEOUT_S) as client:
-        examinations = [_examination(server, client, settings.engine_api_key) for server in servers]
+        kinds = KnownKinds(plugins.load_engine_kinds(settings.engine_kinds))
+        examinations = [_examination(server, client, kinds, settings.engine_api_key) for server in servers]
         for found in await asyncio.gather(*(examination.run() for examination in examinations)):
             findings += found
     if settings.store == "redis":
@@ -71,7 +74,7 @@ async def examine(settings: GatewaySettings) -> list[Finding]:
     return findings
 
 
-def _examination(server: str, client: httpx.AsyncClient, api_key: str | None) -> EngineExamination:
+def _examination(server: str, client: httpx.AsyncClient, kinds: KnownKinds, api_key: str | None) -> EngineExamination:
     named = addresses(server)
-    ranks = None if named[0].rank is None else len(named)
-    return EngineExamination(named[0].url, client, ranks=ranks, api_key=api_key)
+    ranks = None if named[0].dp_rank is None else len(named)
+    return EngineExamination(named[0].url, client, kinds, ranks=ranks, api_key=api_key)

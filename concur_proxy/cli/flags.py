@@ -16,6 +16,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "engines": (
         "engine",
         "engine_dns",
+        "engine_kinds",
         "scrape_interval_s",
         "scrape_timeout_s",
         "stale_after_s",
@@ -51,6 +52,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 """Every setting, in the order of `--help`."""
 
 _PLUGINS: Mapping[str, plugins.PluginKind[Any]] = {
+    "engine_kinds": plugins.ENGINE_KINDS,
     "law": plugins.LAWS,
     "placement": plugins.PLACEMENTS,
     "recognisers": plugins.RECOGNISERS,
@@ -66,6 +68,7 @@ _METAVARS = {
     "record": "FILE",
     "engine": "URL",
     "engine_dns": "URL",
+    "engine_kinds": "NAME",
     "host": "ADDRESS",
     "law": "NAME",
     "law_options": "KEY=VALUE",

@@ -20,6 +20,7 @@ from concur_proxy.settings.gateway import SDK_TIMEOUT_S, GatewaySettings
 from concur_proxy.settings.lines import line_of
 from concur_proxy.settings.secret_files import SECRETS, SecretFileError, file_setting
 from concur_proxy.settings.sources import ENV_PREFIX
+from concur_proxy.wire.request.endpoints import EndpointCatalogue
 
 _SERVICE_LINK = re.compile(r".+_SERVICE_(HOST|PORT(_.+)?)|.+_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
 """Variables that Kubernetes gives each pod for the Services beside it; `concur-proxy` would make CONCUR_PROXY_PORT."""
@@ -214,6 +215,11 @@ def _plugin_problems(settings: GatewaySettings, origins: Origins) -> Iterator[st
             plugins.load(kind, value)
         except ValueError as error:
             yield f"{origins.tell(name)}: {error}"
+    try:
+        EndpointCatalogue(known=[kind.paths for kind in plugins.load_engine_kinds(settings.engine_kinds)])
+    except ValueError as error:
+        hint = "; to leave it out, list the others in engine_kinds"
+        yield f"{origins.tell('engine_kinds')}: {error}" if settings.engine_kinds else f"{error}{hint}"
     try:
         law = plugins.load(plugins.LAWS, settings.law)
     except ValueError as error:

@@ -1,1 +1,1 @@
-"""Examines what a configuration names: each engine and Redis, as they answer now."""
+"""Examines the servers that a configuration names: each engine and Redis."""

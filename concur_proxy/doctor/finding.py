@@ -5,23 +5,25 @@ from enum import IntEnum
 
 
 class Severity(IntEnum):
-    """How much it matters; the worst one decides the exit status."""
+    """The worst severity of all findings is the exit status."""
 
     OK = 0
     WARNING = 1
-    """The gateway works, with less than it could have."""
+    """The gateway works, but not as well as it could."""
     ERROR = 2
     """The gateway cannot work with this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One fact, and the mend where there is one."""
+    """One fact about one server."""
 
     subject: str
-    """An engine's URL, or the store's."""
+    """The engine's URL, or Redis' URL without its password."""
     severity: Severity
     code: str
-    """A word by which scripts know it."""
+    """A word for scripts."""
     message: str
-    mend: str = ""
+    """A sentence that goes on from the subject."""
+    fix: str = ""
+    """What to do about it; empty if there is nothing to do."""

@@ -1,15 +1,18 @@
-"""Prometheus text, reduced to the series that somebody asked for."""
+"""Reading Prometheus text: the few series that an engine kind wants, and one number from the series of all ranks."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client.parser import text_string_to_metric_families
 
+RankKey = tuple[str, ...]
+"""The values of the labels by which the series of data-parallel ranks differ."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """One sample line: labels and value. NaN and infinity, which are written for "not known yet", never get here."""
+    """One sample line: labels and a finite value. Engines write NaN and infinity for "not known yet"."""
 
     labels: Mapping[str, str]
     value: float
@@ -20,15 +23,13 @@ class Exposition:
     """The wanted part of one scrape."""
 
     series: Mapping[str, list[Series]] = field(default_factory=dict)
-    """By sample name; a name that was not exported is absent."""
+    """By sample name. A name that the engine does not export is absent."""
     malformed_lines: int = 0
-    """Wanted lines that could not be read; each loses only itself."""
+    """Wanted lines that could not be parsed. They are skipped; all other lines count."""
 
-    def of_rank(self, label: str, rank: int) -> "Exposition":
-        """What one data-parallel rank said: its own series by this label, and those without it, which are the
-        server's.
-        """
-        own = {None, str(rank)}
+    def of_rank(self, label: str, dp_rank: int) -> "Exposition":
+        """The series of one data-parallel rank, and those without the rank label, which belong to the whole server."""
+        own = {None, str(dp_rank)}
         series = {name: [one for one in many if one.labels.get(label) in own] for name, many in self.series.items()}
         return Exposition(
             series={name: many for name, many in series.items() if many}, malformed_lines=self.malformed_lines
@@ -36,10 +37,10 @@ class Exposition:
 
 
 def read_exposition(text: str, is_wanted: Callable[[str], bool]) -> Exposition:
-    """The samples whose names are wanted.
+    """The samples with wanted names.
 
-    Lines are sorted out by name before anything is parsed: an engine exports some 700, mostly histogram buckets, and
-    a law needs a dozen.
+    Names are checked before a line is parsed, because an engine exports about 700 series, most of them histogram
+    buckets, and a kind wants a dozen.
     """
     series: dict[str, list[Series]] = {}
     malformed = 0
@@ -49,7 +50,11 @@ def read_exposition(text: str, is_wanted: Callable[[str], bool]) -> Exposition:
             continue
         try:
             read = _series(line)
-        except (ValueError, IndexError, OverflowError):  # all that a fuzzed line made the parser raise
+        except (
+            ValueError,
+            IndexError,
+            OverflowError,
+        ):  # the parser raises these for malformed lines (found by fuzzing)
             malformed += 1
             continue
         if math.isfinite(read.value):
@@ -58,7 +63,7 @@ def read_exposition(text: str, is_wanted: Callable[[str], bool]) -> Exposition:
 
 
 def _name(line: str) -> str:
-    """The sample's name; that of a comment, an empty line and a quoted name, which nobody wants, is empty."""
+    """The sample's name. Empty for a comment and an empty line, and for a quoted name, which no engine uses."""
     head = line.partition("{")[0].split(None, 1)
     return head[0] if head and head[0][0] != "#" else ""
 
@@ -67,3 +72,47 @@ def _series(line: str) -> Series:
     (family,) = text_string_to_metric_families(line)
     (sample,) = family.samples
     return Series(labels=sample.labels, value=float(sample.value))
+
+
+class RankReader:
+    """Makes one number from the series of a server with several data-parallel ranks.
+
+    Series that differ in one of `rank_labels` come from different ranks. Each rank has its own cache, so their values
+    are added, or the highest is taken. Series that differ in another label (a tensor-parallel worker, a process id, a
+    served model name) report the same fact more than once, so the largest value counts.
+    """
+
+    def __init__(self, exposition: Exposition, rank_labels: Sequence[str]) -> None:
+        self._series = exposition.series
+        self._rank_labels = rank_labels
+
+    def each(self, names: Sequence[str], **labels: str) -> dict[RankKey, float]:
+        """The value of each rank, under the first of `names` that is exported. Empty if none is."""
+        series = [
+            one for one in self.first(names) if all(one.labels.get(label) == value for label, value in labels.items())
+        ]
+        return {rank: max(one.value for one in same) for rank, same in self.by_rank(series).items()}
+
+    def total(self, names: Sequence[str], **labels: str) -> float | None:
+        """The sum over all ranks; None if no rank has a value."""
+        values = self.each(names, **labels).values()
+        return sum(values) if values else None
+
+    def highest(self, names: Sequence[str]) -> float | None:
+        """The largest value of any rank; None if no rank has one."""
+        return max(self.each(names).values(), default=None)
+
+    def whole(self, names: Sequence[str]) -> int | None:
+        """The sum over all ranks, rounded."""
+        value = self.total(names)
+        return None if value is None else round(value)
+
+    def first(self, names: Sequence[str]) -> list[Series]:
+        """The series under the first of `names` that is exported."""
+        return next((self._series[name] for name in names if name in self._series), [])
+
+    def by_rank(self, series: Iterable[Series]) -> dict[RankKey, list[Series]]:
+        ranks: dict[RankKey, list[Series]] = {}
+        for one in series:
+            ranks.setdefault(tuple(one.labels.get(label, "") for label in self._rank_labels), []).append(one)
+        return ranks

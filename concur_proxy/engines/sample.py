@@ -1,41 +1,198 @@
-"""What one scrape of one engine said, before anything is made of it."""
+"""What an engine reports: one reading of its metrics, and the rates between two readings."""
 
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+MIN_QUERIED_TOKENS = 32
+"""A hit rate is computed from at least this many looked-up tokens, two blocks: only whole blocks can hit."""
+
+PREFILL_SPAN_S = 4.0
+"""Time over which a prefill rate is measured. An engine counts a prompt at once, but a slow engine computes it for
+seconds. A longer span would rarely be filled: where caches hit, there is little to compute.
+"""
+LEAST_TOKENS = 256
+"""A prefill rate is computed from at least this many tokens. Below, the constant time of a step dominates."""
+PEAK_KEPT = 0.999
+"""Part of the highest prefill rate that is kept from one interval to the next. It halves in 700 intervals."""
+
+SIGNALS: Mapping[str, str] = {
+    "kv_usage": "KV-cache usage",
+    "running": "running requests",
+    "waiting": "waiting requests",
+    "capacity_tokens": "the cache's capacity",
+    "prefix_queries": "prefix-cache look-ups",
+    "prefix_hits": "prefix-cache hits",
+    "computed_tokens": "computed prompt tokens",
+    "computing_s": "prefill time",
+    "preemptions": "preemptions",
+    "evicted_tokens": "evictions",
+    "started_at": "its start time",
+}
+"""The signals of a sample, and what people call them."""
+
+REQUIRED_SIGNALS = ("kv_usage", "running", "waiting")
+"""What every engine kind reports. The gateway can control an engine with these alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSample:
-    """One reading of an engine's `/metrics`, all ranks behind the port taken together; what the engine does not
-    export is None, never 0.
+    """One reading of an engine's metrics, with all data-parallel ranks behind the port taken together.
 
-    Counters are raw lifetime totals: rates are made of two samples by `engines.rates`.
+    A signal that the engine does not export is None, never 0. Counters are lifetime totals; `SignalRates` makes rates
+    from two samples.
     """
 
     at: float
     """When the answer arrived, in seconds of the caller's monotonic clock."""
-    dialect: str
-    """Which engine kind spoke: `vllm`, `sglang`, or a plug-in's name."""
+    kind: str
+    """The name of the engine kind that read it."""
     kv_usage: float | None = None
-    """Share of KV blocks held by requests in flight, 0 to 1. Blocks cached for idle sessions count as free."""
+    """Share of KV blocks that requests in flight hold, 0 to 1. Blocks cached for idle sessions count as free."""
     running: int | None = None
     """Requests in the running batch, summed over ranks."""
     waiting: int | None = None
-    """Requests queued inside the engine, summed over ranks."""
+    """Requests that wait inside the engine, summed over ranks."""
     capacity_tokens: int | None = None
-    """KV cache size in tokens, summed over ranks."""
+    """Size of the KV cache in tokens, summed over ranks."""
     prefix_queries: float | None = None
     """Counter: prompt tokens looked up in the prefix cache."""
     prefix_hits: float | None = None
     """Counter: prompt tokens found in the prefix cache."""
     computed_tokens: float | None = None
-    """Counter: prompt tokens that requests computed, without those found in the cache (vLLM only)."""
+    """Counter: prompt tokens that requests computed, without those found in the cache."""
     computing_s: float | None = None
-    """Counter: seconds that these took them, from their first step to their first token (vLLM only)."""
+    """Counter: seconds from each request's first step to its first token."""
     preemptions: float | None = None
-    """Counter: requests thrown out of the batch and recomputed (SGLang: retractions)."""
+    """Counter: requests that were removed from the batch and recomputed later."""
     evicted_tokens: float | None = None
-    """Counter: cached tokens evicted to make room (SGLang only)."""
+    """Counter: cached tokens evicted to make room."""
     started_at: float | None = None
-    """The engine process' start, Unix time, where exported; a change means a restart."""
+    """Start of the engine process, Unix time. A change means a restart."""
     ranks: int = 1
-    """Engines (data-parallel ranks) behind the port."""
+    """Data-parallel ranks behind the port."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntervalRates:
+    """The gauges of the newest sample, and the counters' differences to the sample before. Unknown values are None."""
+
+    now: float
+    interval_s: float | None = None
+    kv_usage: float | None = None
+    hit_rate: float | None = None
+    """Hits divided by looked-up prompt tokens in this interval, 0 to 1."""
+    preemptions: float | None = None
+    evicted_tokens: float | None = None
+    running: int | None = None
+    waiting: int | None = None
+    capacity_tokens: int | None = None
+    hit_tokens: float | None = None
+    """Prompt tokens found in the cache in this interval."""
+    prefilled_tokens: float | None = None
+    """Prompt tokens that were looked up in this interval and not found. The engine computes them."""
+    prefill_tokens_s: float | None = None
+    """The engine's prefill rate, from its counters: see `PrefillRate`."""
+    restarted: bool = False
+    """The engine has restarted since the last sample: its cache is empty and its counters began at 0."""
+
+
+class PrefillRate:
+    """How many prompt tokens an engine can compute per second, from its counters: a slowly decaying maximum.
+
+    This is the rate of the whole engine, but it can be measured only while the engine is busy with prompts for a whole
+    span, or exports the prefill time of requests. `concur_proxy.admission.prefill.PrefillSpeed` measures the rate of
+    single requests from their time to first token. It is known sooner, and also for engines without these counters.
+    The gate uses the higher of the two.
+    """
+
+    def __init__(self) -> None:
+        self._recent: deque[tuple[float, float]] = deque()
+        self._tokens = self._seconds = 0.0
+        self._peak = 0.0
+
+    @property
+    def peak(self) -> float | None:
+        """Tokens per second; None until the first measurement."""
+        return self._peak or None
+
+    def observe_requests(self, tokens: float, seconds: float) -> None:
+        """Requests computed `tokens` prompt tokens, and their prefill times add up to `seconds`.
+
+        This is a lower bound, because requests of one batch share the engine.
+        """
+        if tokens >= LEAST_TOKENS and seconds > 0:
+            self._peak = max(self._peak, tokens / seconds)
+
+    def observe(self, tokens: float, seconds: float) -> None:
+        """The engine computed `tokens` prompt tokens in an interval of `seconds`."""
+        self._recent.append((tokens, seconds))
+        self._tokens += tokens
+        self._seconds += seconds
+        while self._seconds - self._recent[0][1] >= PREFILL_SPAN_S:
+            gone = self._recent.popleft()
+            self._tokens -= gone[0]
+            self._seconds -= gone[1]
+        self._peak *= PEAK_KEPT
+        if self._seconds >= PREFILL_SPAN_S:
+            self._peak = max(self._peak, self._tokens / self._seconds)
+
+
+class SignalRates:
+    """Turns one engine's samples, in order, into rates."""
+
+    COUNTERS = ("prefix_queries", "prefix_hits", "preemptions", "evicted_tokens")
+
+    def __init__(self) -> None:
+        self._last: EngineSample | None = None
+        self._capacity: int | None = None
+        self._prefill = PrefillRate()
+
+    def advance(self, sample: EngineSample) -> IntervalRates:
+        """The rates from the last sample to this one. Each is None at the first sample and after a restart."""
+        last, self._last = self._last, sample
+        restarted = last is not None and self._has_restarted(last, sample)
+        if restarted:
+            self._capacity = None
+        self._capacity = sample.capacity_tokens or self._capacity
+        before = None if restarted else last
+        queries = _difference(before, sample, "prefix_queries")
+        hits = _difference(before, sample, "prefix_hits")
+        prefilled = None if queries is None or hits is None else max(0.0, queries - hits)
+        interval_s = None if last is None else sample.at - last.at
+        if prefilled is not None and interval_s:
+            self._prefill.observe(prefilled, interval_s)
+        computed = _difference(before, sample, "computed_tokens")
+        computing_s = _difference(before, sample, "computing_s")
+        if computed is not None and computing_s is not None:
+            self._prefill.observe_requests(computed, computing_s)
+        hit_rate = None
+        if queries is not None and hits is not None and queries >= MIN_QUERIED_TOKENS:
+            hit_rate = min(1.0, hits / queries)
+        return IntervalRates(
+            now=sample.at,
+            interval_s=interval_s,
+            kv_usage=sample.kv_usage,
+            hit_rate=hit_rate,
+            preemptions=_difference(before, sample, "preemptions"),
+            evicted_tokens=_difference(before, sample, "evicted_tokens"),
+            running=sample.running,
+            waiting=sample.waiting,
+            capacity_tokens=self._capacity,
+            hit_tokens=hits,
+            prefilled_tokens=prefilled,
+            prefill_tokens_s=self._prefill.peak,
+            restarted=restarted,
+        )
+
+    def _has_restarted(self, last: EngineSample, sample: EngineSample) -> bool:
+        if last.kind != sample.kind:
+            return True
+        if None not in (last.started_at, sample.started_at) and last.started_at != sample.started_at:
+            return True
+        return any((_difference(last, sample, name) or 0.0) < 0 for name in self.COUNTERS)
+
+
+def _difference(before: EngineSample | None, after: EngineSample, name: str) -> float | None:
+    old, new = getattr(before, name, None), getattr(after, name)
+    return None if old is None or new is None else float(new - old)

@@ -12,8 +12,8 @@ from concur_proxy.control.law import Budget, ControlLaw, Decision, DecisionKind
 from concur_proxy.control.phrasing import describe
 from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.engines.address import EngineAddress
-from concur_proxy.engines.rates import IntervalRates
-from concur_proxy.engines.sample import EngineSample
+from concur_proxy.engines.kind import KnownKinds
+from concur_proxy.engines.sample import SIGNALS, EngineSample, IntervalRates
 from concur_proxy.monitoring.circuit import Circuit, CircuitState
 from concur_proxy.monitoring.signals import SignalMaker, engine_load
 from concur_proxy.wire.request.models import model_ids
@@ -45,8 +45,11 @@ class EngineMonitor:
         governor: WindowGovernor,
         clock: Callable[[], float],
         address: EngineAddress | None = None,
+        kinds: KnownKinds | None = None,
     ) -> None:
-        """`address` is where it is; by default its name is the URL."""
+        """`address` is where the engine is; by default its name is the URL. `kinds` are those that its metrics may be
+        of.
+        """
         self.engine = engine
         self.address = address or EngineAddress(name=engine, url=engine)
         self.governor = governor
@@ -56,7 +59,8 @@ class EngineMonitor:
         self.scrape_failures = 0
         self.rates: IntervalRates | None = None
         """The newest interval as the controller saw it; None before the first, and kept while signals are missing."""
-        self.dialect: str | None = None
+        self.kind: str | None = None
+        """The name of its engine kind; None until its metrics were read by this process."""
         self.last_decision: Decision | None = None
         self.recent: deque[tuple[float, Decision]] = deque(maxlen=RECENT_DECISIONS)
         """The decisions that moved the window or changed what becomes of it, and when, by the clock; latest last."""
@@ -71,6 +75,7 @@ class EngineMonitor:
         self.circuit = Circuit()
         self._has_fallen_open = False
         self._signals = SignalMaker()
+        self._kinds = kinds or KnownKinds(())
         self._coordinator = coordinator
         self._clock = clock
 
@@ -83,6 +88,19 @@ class EngineMonitor:
     def is_read(self) -> bool:
         """Whether its metrics are read by this process; of several replicas, one reads them."""
         return self._coordinator.status.leads
+
+    @property
+    def rank_headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers that pin a request to this engine, if it is a data-parallel rank of a server.
+
+        The headers of all kinds are used until the engine's kind is known. A replica that follows another one reads no
+        metrics and never knows it.
+        """
+        if self.address.dp_rank is None:
+            return []
+        kind = self._kinds.get(self.kind)
+        names = self._kinds.rank_headers if kind is None else (kind.rank_header,)
+        return [(name.encode("ascii"), b"%d" % self.address.dp_rank) for name in names if name is not None]
 
     def resume(self, law_state: Mapping[str, float]) -> None:
         """This process moves its window from now on, where another one left off."""
@@ -104,7 +122,7 @@ class EngineMonitor:
 
     def on_sample(self, rates: IntervalRates, sample: EngineSample) -> None:
         """A scrape was read: decide on the window, then let the room that it shows be used."""
-        self.rates, self.dialect = rates, sample.dialect
+        self.rates, self.kind = rates, sample.kind
         self._note(None if rates.kv_usage is not None else "the engine exports no KV usage")
         self.restarts += rates.restarted
         self.preemptions += rates.preemptions or 0.0
@@ -211,10 +229,15 @@ class EngineMonitor:
 
     def _note(self, failure: str | None) -> None:
         if failure is None and self.failure is not None:
-            logger.info("engine %s: signals are read, in %s's names", self.engine, self.dialect)
+            logger.info("engine %s: signals are read; this is %s%s", self.engine, self.kind, self._lacks())
         elif failure != self.failure:
             logger.warning("engine %s: no signals: %s", self.engine, failure)
         self.failure = failure
+
+    def _lacks(self) -> str:
+        kind = self._kinds.get(self.kind)
+        lacking = [text for name, text in SIGNALS.items() if kind is not None and name in kind.not_reported]
+        return f", which does not report {', '.join(lacking)}" if lacking else ""
 
     def _apply(self, decision: Decision) -> None:
         self.decisions[decision.kind] += 1

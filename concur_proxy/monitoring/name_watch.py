@@ -1,32 +1,30 @@
-"""Asks again and again for the addresses of one name."""
+"""Resolves a host name at regular intervals, to find servers that come and go behind it."""
 
 import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from random import Random
 from urllib.parse import urlsplit
 
-from concur_proxy.monitoring.loop_guard import LoopGuard
-from concur_proxy.monitoring.probe import JITTER
+from concur_proxy.monitoring.loop import Loop
 
 logger = logging.getLogger(__name__)
 
 INTERVAL_S = 5.0
-"""As often as cluster DNS lets its answers be kept, or nearly."""
+"""About as long as cluster DNS allows its answers to be cached."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-"""The addresses of a host, for a port; `OSError` when there are none to be had."""
+"""Returns the addresses of a host for a port. Raises `OSError` if there are none."""
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """What the system's resolver says, sorted."""
+    """The addresses that the system's resolver returns, sorted."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return sorted({str(address[0]) for *_, address in found})
 
 
 class NameWatch:
-    """One server URL whose name stands for as many servers as it has addresses, as a headless service's does."""
+    """Watches a URL whose host name stands for as many servers as it has addresses, such as a headless service."""
 
     def __init__(
         self,
@@ -36,24 +34,20 @@ class NameWatch:
         interval_s: float = INTERVAL_S,
         resolve: Resolve = resolve,
     ) -> None:
-        """`on_servers` hears of the URLs, each with an address in the name's place, when they are other ones."""
+        """`on_servers` is called when the addresses have changed. It gets a URL for each address."""
         self._url = url
         self._on_servers = on_servers
-        self._interval_s = interval_s
         self._resolve = resolve
         self._servers: list[str] = []
         self._failure: str | None = None
-        self._random = Random()  # noqa: S311 - jitter, no secret
-        self._guard = LoopGuard(f"resolving {url}")
+        self._loop = Loop(f"resolving {url}", self.ask, interval_s=interval_s)
 
     async def run(self) -> None:
-        """Ask until cancelled. While there is no answer, what was known last holds."""
-        while True:
-            await self._guard.attempt(self.ask)
-            await asyncio.sleep(self._interval_s * self._random.uniform(1 - JITTER, 1 + JITTER))
+        """Resolve until cancelled."""
+        await self._loop.run()
 
     async def ask(self) -> None:
-        """One question."""
+        """Resolve once. If that fails, the servers stay as they were."""
         parts = urlsplit(self._url)
         host, port = parts.hostname or "", parts.port or 80
         try:
@@ -69,7 +63,7 @@ class NameWatch:
 
     def _note(self, failure: str | None) -> None:
         if failure is not None and failure != self._failure:
-            logger.warning("engines at %s: the name has no addresses, the last ones hold: %s", self._url, failure)
+            logger.warning("engines at %s: cannot resolve the name, using its last addresses: %s", self._url, failure)
         self._failure = failure
 
 

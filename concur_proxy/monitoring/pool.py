@@ -18,6 +18,7 @@ from concur_proxy.control.governor import GovernorOptions, WindowGovernor
 from concur_proxy.control.options import OptionValue
 from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.engines.address import EngineAddress, addresses
+from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.monitoring.engine_laws import EngineLaws
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.monitoring.name_watch import NameWatch
@@ -42,7 +43,7 @@ class EnginePool:
     these names them, unless a person has removed them.
     """
 
-    def __init__(self, settings: GatewaySettings, clock: Callable[[], float]) -> None:
+    def __init__(self, settings: GatewaySettings, kinds: KnownKinds, clock: Callable[[], float]) -> None:
         self.monitors: dict[str, EngineMonitor] = {}
         """By engine; those included that are given up and still have answers in flight."""
         self.on_forgotten: Callable[[str], None] = lambda _: None
@@ -50,6 +51,7 @@ class EnginePool:
         self.on_named: Callable[[Collection[str]], None] = lambda _: None
         """Called when the settings or a name's addresses name other servers, with those of before that nobody names."""
         self._settings = settings
+        self._kinds = kinds
         self._clock = clock
         self.laws = EngineLaws(settings)
         """Which control law moves each engine's window."""
@@ -237,6 +239,7 @@ class EnginePool:
                     coordinator=coordinator,
                     governor=WindowGovernor(law=self.laws.of(address.name), options=options, now=now),
                     clock=self._clock,
+                    kinds=self._kinds,
                 )
 
     def _watch(self, server: str) -> None:
@@ -246,6 +249,7 @@ class EnginePool:
         watch = ServerWatch(
             [self.monitors[address.name] for address in addresses(server)],
             self._client(server),
+            kinds=self._kinds,
             scrape_interval_s=settings.scrape_interval_s,
             scrape_timeout_s=settings.scrape_timeout_s,
             health_interval_s=settings.health_interval_s,

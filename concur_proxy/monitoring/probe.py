@@ -1,25 +1,42 @@
-"""Asks one engine one question again and again."""
+"""Asks a server for one path, once or at regular intervals."""
 
 import asyncio
 import time
 from collections.abc import Callable
-from random import Random
 
 import httpx
 
-from concur_proxy.monitoring.loop_guard import LoopGuard
+from concur_proxy.monitoring.loop import Loop
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
-"""A list of thousands of adapters has less."""
-JITTER = 0.1
-"""Probes of several engines, or by several gateways, must not fall into step."""
+"""Even a list of thousands of adapters is smaller."""
 
 OnAnswer = Callable[[int, bytes], None]
 OnSilence = Callable[[str], None]
 
 
+async def fetch(client: httpx.AsyncClient, url: str, *, timeout_s: float, max_bytes: int) -> tuple[int, bytes | None]:
+    """The status and body of a GET; the body is None if it is larger than `max_bytes`.
+
+    Raises `TimeoutError` if the whole answer takes longer than `timeout_s`, and `httpx.HTTPError` if there is no
+    complete answer.
+    """
+    async with asyncio.timeout(timeout_s), client.stream("GET", url, timeout=None) as response:
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > max_bytes:
+                return response.status_code, None
+        return response.status_code, bytes(body)
+
+
+def describe(error: httpx.HTTPError) -> str:
+    """An error in words; httpx gives some errors no text."""
+    return str(error) or type(error).__name__
+
+
 class EngineProbe:
-    """One path's loop. Each has a task of its own, so a slow engine delays no other, nor its own scrapes."""
+    """Asks a server for one path at regular intervals. Each has its own task, so a slow server delays no other."""
 
     def __init__(
         self,
@@ -32,52 +49,31 @@ class EngineProbe:
         on_silence: OnSilence,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`on_answer` hears status and body, `on_silence` in words why none came."""
+        """`on_answer` gets the status and the body, which is empty if it is too large. `on_silence` gets the reason why
+        there is no answer.
+        """
         self._url = url
         self._client = client
-        self._interval_s = interval_s
         self._timeout_s = timeout_s
         self._on_answer = on_answer
         self._on_silence = on_silence
-        self._clock = clock
-        self._random = Random()  # noqa: S311 - jitter, no secret
-        self._hurry = asyncio.Event()
-        self._guard = LoopGuard(f"asking {url}")
+        self._loop = Loop(f"asking {url}", self.ask, interval_s=interval_s, clock=clock)
 
     def hurry(self) -> None:
-        """Ask again at once: the answer is probably another one now."""
-        self._hurry.set()
+        """Ask at once, because the answer has probably changed."""
+        self._loop.hurry()
 
     async def run(self) -> None:
-        """Ask until cancelled, with `interval_s` from start to start."""
-        while True:
-            began = self._clock()
-            self._hurry.clear()
-            await self._guard.attempt(self.ask)
-            pause = self._interval_s * self._random.uniform(1 - JITTER, 1 + JITTER)
-            try:
-                async with asyncio.timeout(max(0.0, began + pause - self._clock())):
-                    await self._hurry.wait()
-            except TimeoutError:
-                pass
+        """Ask until cancelled."""
+        await self._loop.run()
 
     async def ask(self) -> None:
-        """One question, told to one of the two listeners."""
+        """Ask once and report to `on_answer` or `on_silence`."""
         try:
-            async with asyncio.timeout(self._timeout_s):
-                status, body = await self._fetch()
+            status, body = await fetch(self._client, self._url, timeout_s=self._timeout_s, max_bytes=MAX_BODY_BYTES)
         except TimeoutError:
             self._on_silence(f"no answer from {self._url} within {self._timeout_s:g} s")
         except httpx.HTTPError as error:
-            self._on_silence(f"{self._url}: {str(error) or type(error).__name__}")
+            self._on_silence(f"{self._url}: {describe(error)}")
         else:
-            self._on_answer(status, body)
-
-    async def _fetch(self) -> tuple[int, bytes]:
-        async with self._client.stream("GET", self._url, timeout=None) as response:
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    return response.status_code, b""
-        return response.status_code, bytes(body)
+            self._on_answer(status, body or b"")

@@ -3,7 +3,7 @@
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.snapshot import GateSnapshot
 from concur_proxy.control.signal import CongestionSignal
-from concur_proxy.engines.rates import IntervalRates
+from concur_proxy.engines.sample import IntervalRates
 
 
 class SignalMaker:

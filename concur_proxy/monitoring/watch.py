@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import httpx
 
+from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.monitoring.probe import EngineProbe
 from concur_proxy.monitoring.scraper import EngineScraper
@@ -28,6 +29,7 @@ class ServerWatch:
         monitors: Sequence[EngineMonitor],
         client: httpx.AsyncClient,
         *,
+        kinds: KnownKinds,
         scrape_interval_s: float,
         scrape_timeout_s: float,
         health_interval_s: float,
@@ -38,9 +40,9 @@ class ServerWatch:
         self._scraper = EngineScraper(
             url,
             client,
-            interval_s=scrape_interval_s,
+            kinds=kinds,
             timeout_s=scrape_timeout_s,
-            on_samples={monitor.address.rank: monitor.on_sample for monitor in monitors},
+            on_samples={monitor.address.dp_rank: monitor.on_sample for monitor in monitors},
             on_failure=self._on_failure,
             is_wanted=lambda: monitors[0].is_read,
             clock=clock,
@@ -63,6 +65,7 @@ class ServerWatch:
             on_silence=self._on_health_silence,
             clock=clock,
         )
+        self._scrape_interval_s = scrape_interval_s
         self._asks_health = health_interval_s > 0
         for monitor in monitors:
             monitor.on_up = self._models.hurry
@@ -70,7 +73,7 @@ class ServerWatch:
     async def run(self) -> None:
         """Read until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._scraper.run())
+            group.create_task(self._scraper.run(interval_s=self._scrape_interval_s))
             group.create_task(self._models.run())
             if self._asks_health:
                 group.create_task(self._health.run())

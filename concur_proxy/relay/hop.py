@@ -18,7 +18,7 @@ from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.answer.sse import StreamTap
 from concur_proxy.wire.answer.tap import NoTap, ResponseIdTap, Tap, choose_tap
 from concur_proxy.wire.api_shape import ApiShape
-from concur_proxy.wire.headers import RANK_HEADER, Headers, request_headers
+from concur_proxy.wire.headers import Headers, request_headers
 from concur_proxy.wire.request.body import inject_include_usage
 from concur_proxy.wire.request.endpoints import Endpoint
 from concur_proxy.wire.request.view import RequestView
@@ -103,7 +103,7 @@ class Hop:
         with note.span.relay(
             engine=engine,
             url=monitor.address.url,
-            provider=monitor.dialect,
+            provider=monitor.kind,
             model=note.model,
             is_stream=note.is_stream,
         ) as span:
@@ -152,13 +152,13 @@ class Hop:
             # The answer is read, an event shall be taken out of it, or a comment has begun it: not with compression.
             headers = [field for field in headers if field[0] != b"accept-encoding"]
             headers.append((b"accept-encoding", b"identity"))
-        address = self._parts.monitors[engine].address
-        if address.rank is not None:
-            headers = [field for field in headers if field[0] != RANK_HEADER]
-            headers.append((RANK_HEADER, b"%d" % address.rank))
+        monitor = self._parts.monitors[engine]
+        if pinned := monitor.rank_headers:
+            names = {name for name, _ in pinned}
+            headers = [field for field in headers if field[0] not in names] + pinned
         if self._context:
             headers = [field for field in headers if field[0] not in CONTEXT_HEADERS] + self._context
-        return await self._parts.upstream.send(address.url, view.method, view.target, headers, body)
+        return await self._parts.upstream.send(monitor.address.url, view.method, view.target, headers, body)
 
     async def _hand_on(self, response: UpstreamResponse) -> None:
         answer, tap = self._answer, self.tap

@@ -20,6 +20,7 @@ from concur_proxy.admin.state import StateReader
 from concur_proxy.admission.changes import Drain
 from concur_proxy.coordination.coordinator import Coordinator, CoordinatorParts, Listener
 from concur_proxy.coordination.local import LocalCoordinator
+from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.monitoring.pool import EnginePool
 from concur_proxy.relay.asgi import Receive, Scope, Send
@@ -49,7 +50,8 @@ class GatewayApp:
         self._clock = clock
         self._draining = False
         self._background: asyncio.Task[None] | None = None
-        self._pool = pool = EnginePool(settings, clock)
+        kinds = KnownKinds(plugins.load_engine_kinds(settings.engine_kinds))
+        self._pool = pool = EnginePool(settings, kinds, clock)
         replica = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         parts = CoordinatorParts(
             make_fleet=pool.make_fleet,
@@ -74,7 +76,7 @@ class GatewayApp:
         self._relay = Relay(
             GatewayParts(
                 options=RelayOptions.of(settings),
-                catalogue=EndpointCatalogue(settings.endpoint_rules),
+                catalogue=EndpointCatalogue(settings.endpoint_rules, [kind.paths for kind in kinds]),
                 reader=RequestReader(settings.session_end_headers, recognisers.body_fields),
                 recognisers=recognisers,
                 coordinator=coordinator,

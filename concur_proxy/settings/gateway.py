@@ -55,6 +55,10 @@ class GatewaySettings(BaseSettings):
         validate_default=True,
         description="The like, of a name each of whose addresses is an engine; asked for every 5 s",
     )
+    engine_kinds: tuple[str, ...] = Field(
+        (),
+        description="Kinds of engine to recognise, the first one that knows an engine's metrics counts; all by default",
+    )
     scrape_interval_s: float = Field(1.0, ge=0.01, le=60, description="Time between two reads of an engine's metrics")
     scrape_timeout_s: float = Field(2.0, gt=0, le=60, description="Time after which such a read has failed")
     stale_after_s: float = Field(5.0, gt=0, description="Age at which signals are stale and the window stays as it is")

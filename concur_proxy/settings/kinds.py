@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
 
-from concur_proxy.engines.address import addresses
+from concur_proxy.engines.address import addresses, is_server_url
 from concur_proxy.wire.request.endpoint_rule import EndpointKind, EndpointRule, parse_endpoint_rule
 
 ADMIN_KEY_CHARS = 8
@@ -16,7 +16,6 @@ ADMIN_KEY_CHARS = 8
 
 _GENERATE = "generate:"
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2: token
-_ENGINE_URL = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?", re.ASCII)
 
 
 def split_list(name: str, text: str) -> list[str]:
@@ -40,13 +39,7 @@ def engine_server(text: str) -> str:
     url, mark, ranks = text.partition("#")
     if "://" not in url:
         raise ValueError(f"must begin with http:// or https://, as in http://{url}")
-    try:
-        parts = urlsplit(url)
-        is_sound = url.isascii() and url.isprintable() and _ENGINE_URL.fullmatch(url) is not None
-        is_sound = is_sound and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_sound = False
-    if not is_sound:
+    if not is_server_url(url):
         raise ValueError(
             "must be http[s]://host[:port][/base/path] in ASCII, with no user or query, and #dp=N for ranks"
         )

@@ -1,13 +1,13 @@
 """Connections to one engine over HTTP/1.1: a request's bytes go out, and its answer's come in."""
 
 import asyncio
-import re
 import socket
 from typing import cast
 from urllib.parse import urlsplit
 
 import httptools
 
+from concur_proxy.engines.address import is_server_url
 from concur_proxy.wire.headers import Headers
 
 KEEP_IDLE_S = 4.0
@@ -17,7 +17,6 @@ LAST_STATUS = 599
 BUFFERED_BYTES = 256 * 1024
 """Reading from the engine pauses while more than this of an answer is untaken."""
 
-_ENGINE_URL = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?", re.ASCII)
 _FRAMING = frozenset({b"host", b"connection", b"content-length", b"transfer-encoding", b"expect"})
 """Request headers about the client's own connection; what the engine needs of them is written anew."""
 _TCP_OPTIONS = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6), ("TCP_USER_TIMEOUT", 90_000))
@@ -42,7 +41,7 @@ class Origin:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        if not _ENGINE_URL.fullmatch(url) or not parts.hostname:
+        if not is_server_url(url) or not parts.hostname:
             raise ValueError(f"engine URL {url!r} is not of the form http[s]://host[:port][/prefix]")
         self.url = url
         self.is_https = parts.scheme == "https"

@@ -20,9 +20,6 @@ HOP_BY_HOP = frozenset(
 )
 """Fields of one connection: RFC 9110, 7.6.1, and for the two proxy fields RFC 2616, 13.5.1."""
 
-RANK_HEADER = b"x-data-parallel-rank"
-"""Sends a request to one data-parallel rank, where its session's cache is: vLLM and SGLang."""
-
 # The gateway writes its own host field, and it has the whole body before it sends any byte.
 _NOT_SENT_ON = HOP_BY_HOP | {b"host", b"expect"}
 _NOT_SENT_BACK_NOR_LENGTH = HOP_BY_HOP | {b"content-length"}

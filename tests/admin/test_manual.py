@@ -11,6 +11,7 @@ from concur_proxy.control.law import Budget
 from concur_proxy.coordination.coordinator import Listener
 from concur_proxy.coordination.local import LocalCoordinator
 from concur_proxy.coordination.protocol.manual import ManualLaw, ManualSettings, ManualWindow
+from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.monitoring.pool import EnginePool
 from concur_proxy.settings.gateway import GatewaySettings
 
@@ -22,7 +23,7 @@ class Scene:
     """The engine pool and the coordinator of a gateway, and nothing else."""
 
     def __init__(self) -> None:
-        self.pool = EnginePool(GatewaySettings(engine=(ONE, TWO), engine_dns=(DNS,)), time.monotonic)  # type: ignore[call-arg]
+        self.pool = EnginePool(GatewaySettings(engine=(ONE, TWO), engine_dns=(DNS,)), KnownKinds(()), time.monotonic)  # type: ignore[call-arg]
         self.coordinator = LocalCoordinator(self.pool.make_fleet(0), time.monotonic)
         self.pool.open(self.coordinator)
         self.manual = ManualChanges(self.pool, self.coordinator)

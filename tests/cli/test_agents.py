@@ -5,13 +5,14 @@ import pytest
 
 from concur_proxy.cli.agents import main
 from concur_proxy.lab.server.options import EmulatorOptions
+from concur_proxy.lab.server.server import build_app
 from tests.http.running_gateway import running_gateway
-from tests.relay.test_ranks import emulated_engine
+from tests.http.running_server import running_server
 
 
 async def test_fleets_go_through_a_gateway_one_after_another() -> None:
     async with (
-        emulated_engine(EmulatorOptions(time_scale=200.0)) as engine,
+        running_server(build_app(EmulatorOptions(time_scale=200.0))) as engine,
         running_gateway(engine) as gateway,
     ):
         arguments = (gateway.url, "--agents", "3", "--turns", "2", "--time-scale", "200", "--fleets", "2")

@@ -14,7 +14,7 @@ def test_what_is_wrong_is_one_line_each(redis: RedisServer, capsys: pytest.Captu
     engine, store = capsys.readouterr().out.splitlines()
     assert engine.startswith(f"error    {NOWHERE}  cannot be reached: ")
     assert store.startswith(f"error    redis://nobody:***@127.0.0.1:{redis.port}/0  refuses the login: ")
-    assert store.endswith("mend redis_url's password")
+    assert store.endswith("correct redis_url's password")
 
 
 def test_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,15 +3,19 @@
 import httpx
 import pytest
 
+from concur_proxy import plugins
 from concur_proxy.doctor.engine import EngineExamination
 from concur_proxy.doctor.finding import Finding, Severity
+from concur_proxy.engines.kind import KnownKinds
 from tests.http.scripted_engine import Exchange, Script, answer, model_list, scripted_engine
 from tests.lab.server.test_server import running
+
+KINDS = KnownKinds(plugins.load_engine_kinds())
 
 
 async def examined(url: str, timeout_s: float = 10.0) -> dict[str, Finding]:
     async with httpx.AsyncClient(trust_env=False, verify=False, timeout=timeout_s) as client:  # noqa: S501 - no TLS here
-        return {finding.code: finding for finding in await EngineExamination(url, client).run()}
+        return {finding.code: finding for finding in await EngineExamination(url, client, KINDS).run()}
 
 
 @pytest.mark.parametrize(
@@ -21,12 +25,12 @@ async def test_the_emulated_engine_in_both_flavours(flavour: str, flag: str) -> 
     async with running(flavour=flavour, cached_tokens=True) as url:
         found = await examined(url)
     assert found.keys() == {"kind", "models", "signals", "cached_tokens"}
-    assert found["kind"].message.startswith(flavour)
+    assert found["kind"].message.startswith(f"is {flavour}")
     assert all(finding.severity is Severity.OK for finding in found.values())
     async with running(flavour=flavour, cached_tokens=False) as url:
         found = await examined(url)
     assert found["no_cached_tokens"].severity is Severity.WARNING
-    assert found["no_cached_tokens"].mend == f"start it with {flag}"
+    assert found["no_cached_tokens"].fix == f"start it with {flag}"
 
 
 def an_sglang(**arguments: object) -> Script:
@@ -47,11 +51,11 @@ async def test_an_sglang_without_metrics_and_cache() -> None:
     script = an_sglang(disable_radix_cache=True)
     async with scripted_engine(script=script, metrics_status="404 Not Found") as engine:
         found = await examined(engine.url)
-    assert found["kind"].message == "sglang 0.5.5"
+    assert found["kind"].message == "is sglang 0.5.5"
     assert found["no_signals"].severity is Severity.ERROR
-    assert found["no_signals"].mend == "start it with --enable-metrics"
+    assert found["no_signals"].fix == "start it with --enable-metrics"
     assert found["no_prefix_cache"].severity is Severity.ERROR
-    assert found["no_cached_tokens"].mend == "start it with --enable-cache-report"
+    assert found["no_cached_tokens"].fix == "start it with --enable-cache-report"
     assert "hush" not in str(found)
 
 

@@ -3,10 +3,15 @@
 import httpx
 import pytest
 
+from concur_proxy import plugins
 from concur_proxy.doctor.engine import EngineExamination
 from concur_proxy.doctor.finding import Finding, Severity
+from concur_proxy.engines.kind import KnownKinds
 from tests.captures import capture
 from tests.http.scripted_engine import Exchange, Script, answer, model_list, scripted_engine
+
+KINDS = KnownKinds(plugins.load_engine_kinds())
+
 
 KEY = "sk-hush"
 
@@ -37,7 +42,7 @@ SGLANG = locked("/get_server_info", open_paths=())
 
 async def examined(url: str, api_key: str | None) -> dict[str, Finding]:
     async with httpx.AsyncClient(trust_env=False) as client:
-        findings = await EngineExamination(url, client, api_key=api_key).run()
+        findings = await EngineExamination(url, client, KINDS, api_key=api_key).run()
     assert KEY not in str(findings)
     assert len({finding.code for finding in findings}) == len(findings)
     return {finding.code: finding for finding in findings}
@@ -50,7 +55,7 @@ BOTH = pytest.mark.parametrize(("name", "script"), [("vllm", VLLM), ("sglang", S
 async def test_with_its_key_all_is_well(name: str, script: Script) -> None:
     async with scripted_engine(script=script, metrics=capture(name)) as engine:
         found = await examined(engine.url, KEY)
-    assert found["kind"].message == f"{name} 1.2.3"
+    assert found["kind"].message == f"is {name} 1.2.3"
     assert found.keys() == {"kind", "models", "signals", "cached_tokens"}
     assert all(finding.severity is Severity.OK for finding in found.values())
 
@@ -60,10 +65,10 @@ async def test_without_a_key_it_says_how_to_give_one(name: str, script: Script) 
     async with scripted_engine(script=script, metrics=capture(name)) as engine:
         found = await examined(engine.url, None)
     assert found.keys() == {"kind", "signals", "wants_key"}
-    assert found["kind"].message.startswith(name)
+    assert found["kind"].message.startswith(f"is {name}")
     assert found["wants_key"].severity is Severity.WARNING
     assert found["wants_key"].message.startswith("wants a key (401)")
-    assert "CONCUR_ENGINE_API_KEY" in found["wants_key"].mend
+    assert "CONCUR_ENGINE_API_KEY" in found["wants_key"].fix
 
 
 @BOTH
@@ -84,7 +89,7 @@ async def test_metrics_behind_a_key() -> None:
     async with scripted_engine(script=VLLM, metrics_status="401 Unauthorized") as engine:
         found = await examined(engine.url, None)
     assert found["no_signals"].severity is Severity.ERROR
-    assert found["no_signals"].mend == "give its key as engine_api_key, or let /metrics be read without one"
+    assert found["no_signals"].fix == "set its key as engine_api_key, or make /metrics readable without a key"
 
 
 async def test_a_key_for_completions_alone() -> None:

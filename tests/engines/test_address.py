@@ -11,8 +11,8 @@ def test_a_url_is_one_engine_by_its_own_name() -> None:
 
 def test_each_rank_is_an_engine_of_the_same_server() -> None:
     assert addresses(f"{URL}#dp=2") == [
-        EngineAddress(name=f"{URL}#rank=0", url=URL, rank=0),
-        EngineAddress(name=f"{URL}#rank=1", url=URL, rank=1),
+        EngineAddress(name=f"{URL}#rank=0", url=URL, dp_rank=0),
+        EngineAddress(name=f"{URL}#rank=1", url=URL, dp_rank=1),
     ]
 
 

@@ -14,8 +14,10 @@ from concur_proxy.control.laws import aimd
 from concur_proxy.control.options import OptionValue
 from concur_proxy.control.signal import CongestionSignal
 from concur_proxy.coordination.local import LocalCoordinator
-from concur_proxy.engines.rates import SignalRates
-from concur_proxy.engines.sample import EngineSample
+from concur_proxy.engines.address import EngineAddress
+from concur_proxy.engines.kind import KnownKinds
+from concur_proxy.engines.kinds.vllm.kind import Vllm
+from concur_proxy.engines.sample import EngineSample, SignalRates
 from concur_proxy.monitoring.circuit import CircuitState
 from concur_proxy.monitoring.monitor import EngineMonitor
 from tests.coordination.fleets import make_fleet
@@ -44,7 +46,7 @@ class Scene:
         self._rates = SignalRates()
         self._sample = EngineSample(
             at=self.now,
-            dialect="vllm",
+            kind="vllm",
             kv_usage=0.3,
             running=1,
             waiting=1,
@@ -163,14 +165,14 @@ async def test_room_that_a_reading_shows_is_used_at_once() -> None:
 def test_what_was_read_is_there_to_be_told() -> None:
     scene = Scene()
     assert scene.monitor.rates is None
-    assert scene.monitor.dialect is None
+    assert scene.monitor.kind is None
     assert scene.monitor.failure == "not reached yet"
     assert scene.monitor.is_stale
     scene.sample()
     scene.sample(queried=100.0, hit=25.0, preempted=3.0)
     assert scene.monitor.rates is not None
     assert scene.monitor.rates.hit_rate == 0.25
-    assert scene.monitor.dialect == "vllm"
+    assert scene.monitor.kind == "vllm"
     assert scene.monitor.failure is None
     assert scene.monitor.preemptions == 3.0
     assert scene.monitor.signal_age_s == 0.0
@@ -262,7 +264,7 @@ def test_each_episode_is_logged_once_and_its_end_too(caplog: pytest.LogCaptureFi
             scene.fail()
     scene.sample()
     episode = [
-        "engine a: signals are read, in vllm's names",
+        "engine a: signals are read; this is vllm",
         f"engine a: no signals: {REFUSED}",
         f"engine a: circuit open, no work while another can take it: {REFUSED}",
         f"engine a: fallback window of 64 sessions: cannot read metrics ({REFUSED}); no signal for 16 s",
@@ -442,3 +444,28 @@ def test_whoever_wants_to_know_hears_when_it_comes_up() -> None:
     scene.monitor.on_unreachable(REFUSED)
     scene.monitor.on_answer(404)
     assert told == ["up", "up"]
+
+
+class Pinned(Vllm):
+    """A kind that pins a request to a rank by another header."""
+
+    name = "pinned"
+    rank_header = "x-pin"
+
+
+def test_a_rank_is_pinned_by_its_kinds_header_and_by_all_headers_while_the_kind_is_unknown() -> None:
+    scene = Scene()
+    assert scene.monitor.rank_headers == [], "the server is one engine"
+    kinds = KnownKinds([Vllm(), Pinned()])
+    address = EngineAddress(name="a", url="http://a", dp_rank=3)
+    monitor = EngineMonitor(
+        engine="a",
+        address=address,
+        coordinator=scene.coordinator,
+        governor=scene.monitor.governor,
+        clock=lambda: 0.0,
+        kinds=kinds,
+    )
+    assert monitor.rank_headers == [(b"x-data-parallel-rank", b"3"), (b"x-pin", b"3")]
+    monitor.kind = "pinned"
+    assert monitor.rank_headers == [(b"x-pin", b"3")]

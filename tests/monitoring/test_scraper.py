@@ -10,9 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from concur_proxy.engines.rates import IntervalRates
-from concur_proxy.engines.sample import EngineSample
-from concur_proxy.monitoring.scraper import JITTER, MAX_BODY_BYTES, EngineScraper
+from concur_proxy import plugins
+from concur_proxy.engines.kind import KnownKinds
+from concur_proxy.engines.kinds.vllm.kind import Vllm
+from concur_proxy.engines.sample import EngineSample, IntervalRates
+from concur_proxy.monitoring.loop import JITTER
+from concur_proxy.monitoring.scraper import MAX_BODY_BYTES, EngineScraper
 from tests.captures import capture
 from tests.contracts.added_plugin import added_plugin
 from tests.coordination.virtual_time import in_virtual_time, virtual_loop
@@ -52,7 +55,7 @@ def scraper(url: str, client: httpx.AsyncClient, listener: Listener, *, timeout_
     return EngineScraper(
         url,
         client,
-        interval_s=0.01,
+        kinds=KnownKinds(plugins.load_engine_kinds()),
         timeout_s=timeout_s,
         on_samples={None: listener.on_sample},
         on_failure=listener.on_failure,
@@ -68,8 +71,8 @@ async def scrape(url: str, *, timeout_s: float = 5.0) -> Listener:
 
 
 @asynccontextmanager
-async def scraping(*scrapers: EngineScraper) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(each.run()) for each in scrapers]
+async def scraping(*scrapers: EngineScraper, interval_s: float = 0.01) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(each.run(interval_s=interval_s)) for each in scrapers]
     try:
         yield
         assert not any(task.done() for task in tasks)
@@ -91,7 +94,7 @@ async def test_a_real_exposition_is_read_and_its_engine_recognised(name: str, ca
     async with metrics_endpoint(answer(capture(name))) as endpoint:
         ((rates, sample),) = (await scrape(endpoint.url)).samples
         assert endpoint.targets == ["/metrics"]
-    assert (sample.dialect, sample.capacity_tokens) == (name, capacity)
+    assert (sample.kind, sample.capacity_tokens) == (name, capacity)
     assert (rates.capacity_tokens, rates.hit_rate) == (capacity, None)
 
 
@@ -126,7 +129,7 @@ async def test_bytes_that_are_no_utf_8_lose_only_their_line() -> None:
         (answer("process_start_time_seconds 1\nup 1\n"), "exports no series of a known engine", True),
         (answer("vllm:kv_cache_usage_perc oops\n"), "exports malformed series", True),
         (answer(b"x" * 50, headers="content-encoding: gzip\r\n"), "/metrics: ", True),
-        (answer(b"#" * (MAX_BODY_BYTES + 1)), f"the answer exceeds {MAX_BODY_BYTES} bytes", True),
+        (answer(b"#" * (MAX_BODY_BYTES + 1)), f"/metrics answers with more than {MAX_BODY_BYTES} bytes", True),
         (cut_short(USAGE), "/metrics: ", None),
     ],
 )
@@ -238,7 +241,9 @@ async def test_a_slow_engine_delays_no_other() -> None:
 
 
 RAISING = """
-class Raising:
+from concur_proxy.engines.kind import EngineKind
+
+class Raising(EngineKind):
     name = "raising"
 
     def wants(self, sample_name):
@@ -260,14 +265,14 @@ async def test_a_plugin_that_raises_costs_its_rounds_and_not_the_loop(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     listener = Listener()
-    with added_plugin("concur_proxy.engines.dialects", "raising", RAISING, tmp_path):
+    with added_plugin(plugins.ENGINE_KINDS.package, "raising", RAISING, tmp_path):
         async with (
             httpx.AsyncClient(trust_env=False) as client,
             metrics_endpoint(answer("raising_now 1\n")) as endpoint,
             scraping(scraper(endpoint.url, client, listener)),
         ):
             await listener.more(failures=3)
-            assert listener.failures[0][0] == f"{endpoint.url}/metrics: RuntimeError: a plug-in's slip"
+            assert listener.failures[0][0] == f"{endpoint.url}: RuntimeError: a plug-in's slip"
             endpoint.respond = answer(USAGE)
             await listener.more(samples=1)
             endpoint.respond = answer("raising_now 1\n")
@@ -308,7 +313,7 @@ def in_process(handler: httpx.AsyncBaseTransport) -> tuple[list[float], EngineSc
     each = EngineScraper(
         "http://engine",
         client,
-        interval_s=1.0,
+        kinds=KnownKinds(plugins.load_engine_kinds()),
         timeout_s=10.0,
         on_samples={None: lambda rates, _: times.append(rates.now)},
         on_failure=lambda *_, **__: None,
@@ -320,7 +325,7 @@ def in_process(handler: httpx.AsyncBaseTransport) -> tuple[list[float], EngineSc
 @in_virtual_time
 async def test_scrapes_keep_their_interval_with_a_jitter_within_its_bounds() -> None:
     times, each, client = in_process(httpx.MockTransport(lambda _: httpx.Response(200, text=USAGE)))
-    async with client, scraping(each):
+    async with client, scraping(each, interval_s=1.0):
         await asyncio.sleep(300)
     gaps = [after - before for before, after in pairwise(times)]
     assert len(gaps) > 250
@@ -344,7 +349,7 @@ async def test_an_interval_counts_from_start_to_start_and_a_slow_scrape_is_not_o
         return httpx.Response(200, text=USAGE)
 
     times, each, client = in_process(httpx.MockTransport(slowly))
-    async with client, scraping(each):
+    async with client, scraping(each, interval_s=1.0):
         await asyncio.sleep(6.5)
     gaps = [after - before for before, after in pairwise(times)]
     assert gaps[0] == pytest.approx(1.0 + 2.5, abs=JITTER)
@@ -356,7 +361,7 @@ async def test_an_interval_counts_from_start_to_start_and_a_slow_scrape_is_not_o
 async def test_a_cancelled_scraper_stops_at_once_even_in_the_middle_of_a_scrape() -> None:
     listener = Listener()
     async with httpx.AsyncClient(trust_env=False) as client, metrics_endpoint(silence) as endpoint:
-        task = asyncio.create_task(scraper(endpoint.url, client, listener, timeout_s=60.0).run())
+        task = asyncio.create_task(scraper(endpoint.url, client, listener, timeout_s=60.0).run(interval_s=0.01))
         async with asyncio.timeout(10):
             while not endpoint.scrapes:
                 await asyncio.sleep(0)
@@ -364,3 +369,37 @@ async def test_a_cancelled_scraper_stops_at_once_even_in_the_middle_of_a_scrape(
         with pytest.raises(asyncio.CancelledError):
             await task
     assert not listener.failures
+
+
+class Elsewhere(Vllm):
+    """vLLM with its metrics at another path."""
+
+    name = "elsewhere"
+    metrics_path = "/deep/metrics"
+
+
+async def test_each_metrics_path_is_tried_and_the_one_that_was_right_is_remembered() -> None:
+    async def respond(writer: asyncio.StreamWriter) -> None:
+        text = USAGE if endpoint.targets[-1] == "/deep/metrics" else "{}"
+        await answer(text)(writer)
+
+    listener, kinds = Listener(), KnownKinds([Vllm(), Elsewhere()])
+    async with httpx.AsyncClient(trust_env=False) as client, metrics_endpoint(respond) as endpoint:
+        each = EngineScraper(
+            endpoint.url,
+            client,
+            kinds=kinds,
+            timeout_s=5.0,
+            on_samples={None: listener.on_sample},
+            on_failure=listener.on_failure,
+        )
+        await each.scrape()
+        await each.scrape()
+        assert endpoint.targets == ["/metrics", "/deep/metrics", "/deep/metrics"]
+        endpoint.respond = answer(USAGE)
+        await each.scrape()
+        endpoint.respond = answer("", status="404 Not Found")
+        await each.scrape()
+    assert [sample.kind for _, sample in listener.samples] == ["elsewhere"] * 3
+    (failure,) = listener.failures
+    assert failure == (f"{endpoint.url}/deep/metrics answers 404; {endpoint.url}/metrics answers 404", True)

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from concur_proxy.admission.arrival import Answered
-from concur_proxy.engines.rates import IntervalRates
+from concur_proxy.engines.sample import IntervalRates
 from concur_proxy.monitoring.signals import SignalMaker, engine_load
 from tests.admission.gates import Scene
 

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from concur_proxy.engines.kinds.sglang.paths import PATHS as SGLANG
+from concur_proxy.engines.kinds.vllm.paths import PATHS as VLLM
 from concur_proxy.wire.answer.fault import GatewayFault
-from concur_proxy.wire.request.administration import SGLANG_ADMINISTRATION, VLLM_ADMINISTRATION
 from tests.http.raw_http import Message, RawEngine, call, connected, raw_engine, sends
 from tests.http.running_gateway import RunningGateway, running_gateway
 
@@ -20,6 +21,7 @@ Pair = tuple[RawEngine, RunningGateway]
 CHAT = "/v1/chat/completions"
 SHAPED = ["/v1/chat/completions", "/v1/responses", "/v1/messages", "/generate"]
 MAX_BODY_BYTES = 100_000
+ADMINISTRATION = sorted({path for paths in (VLLM, SGLANG) for path in paths.administrative if not path.endswith("/*")})
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
@@ -202,7 +204,7 @@ LONGER_TRICKS = [
 ]
 
 
-@pytest.mark.parametrize("path", sorted(VLLM_ADMINISTRATION | SGLANG_ADMINISTRATION))
+@pytest.mark.parametrize("path", ADMINISTRATION)
 async def test_administration_does_not_pass_however_it_is_written(pair: Pair, path: str) -> None:
     engine, gateway = pair
     encoded = "%2F" + path[1:].replace("/", "%2f")

@@ -1,42 +1,25 @@
 """Data-parallel ranks behind one port, each an engine of the fleet."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-import uvicorn
 
 from concur_proxy.lab.server.options import EmulatorOptions
 from concur_proxy.lab.server.server import build_app
 from tests.http.running_gateway import running_gateway
+from tests.http.running_server import running_server
 from tests.http.scripted_engine import scripted_engine
-
-
-@asynccontextmanager
-async def emulated_engine(options: EmulatorOptions) -> AsyncIterator[str]:
-    """A running emulated engine's URL."""
-    server = uvicorn.Server(uvicorn.Config(build_app(options), port=0, log_level="warning", access_log=False))
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        assert not serving.done(), "the engine did not start"
-        await asyncio.sleep(0.005)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await serving
 
 
 @pytest.mark.parametrize("flavour", ["vllm", "sglang"])
 async def test_a_session_finds_its_cache_on_its_rank_and_each_rank_has_its_own_signals(flavour: str) -> None:
     options = EmulatorOptions(flavour=flavour, data_parallel_size=2, time_scale=100.0, answer_tokens=8)
-    async with emulated_engine(options) as url, running_gateway(f"{url}#dp=2") as gateway:
+    async with running_server(build_app(options)) as url, running_gateway(f"{url}#dp=2") as gateway:
         names = [f"{url}#rank=0", f"{url}#rank=1"]
         assert [monitor.engine for monitor in gateway.app.monitors] == names
         await gateway.until(lambda: all(monitor.rates is not None for monitor in gateway.app.monitors))
-        assert [gateway.app.monitors[rank].dialect for rank in (0, 1)] == [flavour, flavour]
+        assert [gateway.app.monitors[rank].kind for rank in (0, 1)] == [flavour, flavour]
         histories = {key: [{"role": "user", "content": f"{key} " * 200}] for key in ("a", "b", "c", "d")}
         cached = []
         for turn in range(3):
@@ -75,7 +58,7 @@ async def test_without_ranks_the_header_is_the_clients() -> None:
 
 async def test_an_emulated_rank_that_is_not_there_is_refused() -> None:
     async with (
-        emulated_engine(EmulatorOptions(data_parallel_size=2, time_scale=100.0)) as url,
+        running_server(build_app(EmulatorOptions(data_parallel_size=2, time_scale=100.0))) as url,
         httpx.AsyncClient(base_url=url, trust_env=False) as client,
     ):
         body = {"model": "emulated", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}

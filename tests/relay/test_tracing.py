@@ -37,7 +37,7 @@ async def test_a_request_has_its_wait_and_its_relay_as_children(collector: OtlpR
         scripted_engine() as engine,
         running_gateway(engine.url, otlp_endpoint=collector.url) as gateway,
     ):
-        await gateway.until(lambda: gateway.app.monitors[0].dialect is not None)
+        await gateway.until(lambda: gateway.app.monitors[0].kind is not None)
         got = await gateway.chat("agent-7")
     assert collector.paths == {"/v1/traces"}
     assert (collector.resource["service.name"], collector.resource["service.version"]) == ("our-gateway", "0.1.0")

@@ -15,8 +15,7 @@ from concur_proxy.control.governor import GovernorOptions, WindowGovernor
 from concur_proxy.control.law import DecisionKind
 from concur_proxy.control.laws import aimd
 from concur_proxy.coordination.local import LocalCoordinator
-from concur_proxy.engines.rates import IntervalRates
-from concur_proxy.engines.sample import EngineSample
+from concur_proxy.engines.sample import EngineSample, IntervalRates
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.telemetry.fleet import EVENTS, GAUGES, FleetCollector
 from tests.coordination.fleets import make_fleet
@@ -145,7 +144,7 @@ def test_a_reason_that_the_table_does_not_know_is_exported_all_the_same(scene: S
 
 
 def test_signals_are_exported_as_the_controller_saw_them(scene: Scene) -> None:
-    sample = EngineSample(at=100.0, dialect="vllm", started_at=1.0)
+    sample = EngineSample(at=100.0, kind="vllm", started_at=1.0)
     rates = IntervalRates(
         now=100.0,
         interval_s=1.0,
@@ -181,7 +180,7 @@ def test_what_is_unknown_is_left_out_and_not_zero(scene: Scene) -> None:
         "concur_engine_waiting_requests",
         "concur_engine_capacity_tokens",
     ]
-    scene.monitors[0].on_sample(IntervalRates(now=100.0, kv_usage=0.5), EngineSample(at=100.0, dialect="vllm"))
+    scene.monitors[0].on_sample(IntervalRates(now=100.0, kv_usage=0.5), EngineSample(at=100.0, kind="vllm"))
     assert scene.value("concur_engine_kv_usage_ratio") == 0.5
     assert scene.value("concur_engine_prefix_hit_ratio") is None
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from concur_proxy.engines.rates import IntervalRates
-from concur_proxy.engines.sample import EngineSample
+from concur_proxy import plugins
+from concur_proxy.engines.kind import KnownKinds
+from concur_proxy.engines.sample import EngineSample, IntervalRates
 from concur_proxy.monitoring.scraper import EngineScraper
 
 
@@ -55,12 +56,12 @@ async def watch(watch: Watch, *, engine_url: str, gateway_url: str | None, inter
         scraper = EngineScraper(
             engine_url,
             client,
-            interval_s=interval_s,
+            kinds=KnownKinds(plugins.load_engine_kinds()),
             timeout_s=5.0,
             on_samples={None: watch.on_sample},
             on_failure=lambda *_, **__: None,
         )
-        group.create_task(scraper.run())
+        group.create_task(scraper.run(interval_s=interval_s))
         if gateway_url is not None:
             group.create_task(_watch_gateway(watch, client, gateway_url, interval_s))
 

@@ -42,7 +42,7 @@ class SimulatedEngine:
         gauges = Gauges.of(model) if self._late_gauges is None else self._late_gauges.read(now=now)
         return EngineSample(
             at=now,
-            dialect="simulated",
+            kind="simulated",
             kv_usage=gauges.kv_usage,
             running=gauges.running,
             waiting=gauges.waiting,

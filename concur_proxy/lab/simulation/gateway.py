@@ -17,7 +17,7 @@ from concur_proxy.control.governor import GovernorOptions, WindowGovernor
 from concur_proxy.control.law import ControlLaw
 from concur_proxy.control.phrasing import describe
 from concur_proxy.control.signal import CongestionSignal
-from concur_proxy.engines.rates import IntervalRates, SignalRates
+from concur_proxy.engines.sample import IntervalRates, SignalRates
 from concur_proxy.lab.engine.request import EngineRequest
 from concur_proxy.lab.simulation.content import block_keys
 from concur_proxy.lab.simulation.course import CoursePoint

@@ -1,14 +1,17 @@
 """Which methods and paths pass the gateway, and which of them wait for admission: an allow-list."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Protocol
 
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.api_shape import ApiShape, shape_of_path
-from concur_proxy.wire.request import known_endpoints
-from concur_proxy.wire.request.administration import is_administration
-from concur_proxy.wire.request.endpoint_rule import EndpointKind, EndpointRule
+from concur_proxy.wire.request.endpoint_rule import METHODS, EndpointKind, EndpointRule
+
+ASKABLE_FOR_USAGE = frozenset({"/v1/chat/completions", "/v1/completions"})
+"""Generating paths whose API has `stream_options.include_usage`."""
 
 MAX_PATH_CHARS = 1024
 """Longer paths are unknown; the longest real ones carry a model id or a response id."""
@@ -17,6 +20,23 @@ MAX_PATH_CHARS = 1024
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._~:@+=,-]+"
 _ONE_SEGMENT = re.compile(_SEGMENT)
 _SEGMENTS = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
+_VARIABLE = re.compile(r"\{id(:path)?\}")
+
+
+class KnownPaths(Protocol):
+    """The paths of one kind of engine, as `concur_proxy.engines.kind.EnginePaths` describes them."""
+
+    @property
+    def generating(self) -> Sequence[str]: ...
+
+    @property
+    def passing(self) -> Sequence[str]: ...
+
+    @property
+    def stateful(self) -> Sequence[str]: ...
+
+    @property
+    def administrative(self) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +49,10 @@ class Endpoint:
     shape: ApiShape
     can_ask_usage: bool = False
     """Whether `stream_options.include_usage` exists here, so that the gateway may ask for usage itself."""
+    only_computes: bool = False
+    """Whether a request leaves nothing on the engine unless its body says so."""
+    is_stateful: bool = False
+    """Whether a request uses something that one engine keeps, so that no other engine can answer it."""
 
     @property
     def is_generating(self) -> bool:
@@ -63,31 +87,44 @@ class _Pattern:
         return self.variable.fullmatch(path, len(self.prefix), len(path) - len(self.suffix)) is not None
 
 
-class EndpointCatalogue:
-    """The allow-list: built once, asked once a request. A configured rule comes before the built-in rows for the same
-    method and path.
+class Administration:
+    """The engines' administrative paths. The allow-list keeps them out, and a refusal says that they are such."""
 
-    A configured `/*` rule never opens an administration path; such a path passes only where a rule names it exactly.
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._exact = {path for path in paths if not path.endswith("/*")}
+        self._families = tuple(path.removesuffix("*") for path in paths if path.endswith("/*"))
+
+    def __contains__(self, path: str) -> bool:
+        """Whether `path` is administrative, in any case and with any number of slashes."""
+        plain = "/" + "/".join(segment for segment in path.lower().split("/") if segment)
+        return plain in self._exact or plain.startswith(self._families)
+
+
+class EndpointCatalogue:
+    """The allow-list: built once, asked once per request.
+
+    A configured rule takes precedence over an engine's row for the same method and path. A configured `/*` rule never
+    opens an administrative path; such a path passes only if a rule names it exactly. No row of an engine kind opens a
+    path that another kind calls administrative.
     """
 
-    def __init__(self, rules: Iterable[EndpointRule] = ()) -> None:
+    def __init__(self, rules: Iterable[EndpointRule] = (), known: Sequence[KnownPaths] = ()) -> None:
+        """`rules` are configured, `known` are the paths of each engine kind."""
+        self.administration = Administration([path for paths in known for path in paths.administrative])
         self._exact: dict[str, dict[str, Endpoint]] = {}
         self._patterns: list[_Pattern] = []
+        generating = _distinct(paths.generating for paths in known)
+        passing = _distinct((*paths.passing, *paths.stateful) for paths in known)
+        self._stateful = {_split(row)[1] for paths in known for row in paths.stateful}
+        # a path with a variable part names something that the engine keeps
+        self._computing = {_split(row)[1] for row in (*generating, *passing) if "{" not in row} - self._stateful
         for rule in rules:
             if rule.is_prefix:
                 self._add_pattern(rule.methods, rule.path, "", _SEGMENTS, rule.route, rule.kind)
             else:
                 self._add_exact(rule.methods, rule.path, rule.kind)
-        for methods, path in known_endpoints.GENERATING:
-            self._add_exact(methods.split(","), path, EndpointKind.GENERATE)
-        for methods, path in known_endpoints.PASSING:
-            self._add_exact(methods.split(","), path, EndpointKind.PASS)
-        for methods, prefix, suffix in known_endpoints.PASSING_ONE_SEGMENT:
-            route = f"{prefix}{{id}}{suffix}"
-            self._add_pattern(methods.split(","), prefix, suffix, _ONE_SEGMENT, route, EndpointKind.PASS)
-        for methods, prefix, suffix in known_endpoints.PASSING_SEGMENTS:
-            route = f"{prefix}{{id}}{suffix}"
-            self._add_pattern(methods.split(","), prefix, suffix, _SEGMENTS, route, EndpointKind.PASS)
+        self._add_rows(generating, EndpointKind.GENERATE)
+        self._add_rows(passing, EndpointKind.PASS)
 
     def find(self, method: str, path: str) -> Endpoint | Refusal:
         """What to do with a request.
@@ -101,7 +138,7 @@ class EndpointCatalogue:
         tables = [exact] if exact is not None else []
         tables += self._matching(path)
         if not tables:
-            fault = GatewayFault.ADMIN_REFUSED if is_administration(path) else GatewayFault.UNKNOWN_PATH
+            fault = GatewayFault.ADMIN_REFUSED if path in self.administration else GatewayFault.UNKNOWN_PATH
             return Refusal(fault=fault, shape=shape_of_path(path))
         return _choose(tables, method, path)
 
@@ -109,14 +146,27 @@ class EndpointCatalogue:
         if len(path) > MAX_PATH_CHARS:
             return []
         found = [pattern.methods for pattern in self._patterns if pattern.matches(path)]
-        return found if found and not is_administration(path) else []
+        return found if found and path not in self.administration else []
+
+    def _add_rows(self, rows: Iterable[str], kind: EndpointKind) -> None:
+        for row in rows:
+            methods, path = _split(row)
+            variable = _VARIABLE.search(path)
+            if variable is not None:
+                prefix, suffix = path[: variable.start()], path[variable.end() :]
+                segments = _ONE_SEGMENT if variable[1] is None else _SEGMENTS
+                self._add_pattern(methods, prefix, suffix, segments, f"{prefix}{{id}}{suffix}", kind)
+            elif path not in self.administration:
+                self._add_exact(methods, path, kind)
 
     def _add_exact(self, methods: Iterable[str], path: str, kind: EndpointKind) -> None:
         endpoint = Endpoint(
             route=path,
             kind=kind,
             shape=shape_of_path(path),
-            can_ask_usage=kind is EndpointKind.GENERATE and path in known_endpoints.ASKABLE_FOR_USAGE,
+            can_ask_usage=kind is EndpointKind.GENERATE and path in ASKABLE_FOR_USAGE,
+            only_computes=path in self._computing,
+            is_stateful=path in self._stateful,
         )
         table = self._exact.setdefault(path, {})
         for method in methods:
@@ -149,3 +199,14 @@ def _choose(tables: list[dict[str, Endpoint]], method: str, path: str) -> Endpoi
     if method == "HEAD" and "GET" in allow:
         return replace(allow["GET"], kind=EndpointKind.PASS, can_ask_usage=False)
     return Refusal(fault=GatewayFault.WRONG_METHOD, shape=shape_of_path(path), allow=tuple(sorted(allow)))
+
+
+def _distinct(rows: Iterable[Iterable[str]]) -> list[str]:
+    return list(dict.fromkeys(chain.from_iterable(rows)))
+
+
+def _split(row: str) -> tuple[list[str], str]:
+    methods, _, path = row.partition(" ")
+    if not set(methods.split(",")) <= set(METHODS) or not path.startswith("/"):
+        raise ValueError(f"{row!r} in the paths of an engine kind: write it as 'GET,POST /path'")
+    return methods.split(","), path

@@ -1,13 +1,8 @@
 """Which requests may be sent to a second engine after the first one failed before it answered."""
 
 from concur_proxy.wire.api_shape import ApiShape
-from concur_proxy.wire.request import known_endpoints
 from concur_proxy.wire.request.body import JsonBody
 from concur_proxy.wire.request.endpoints import Endpoint
-
-_STATEFUL = frozenset({"/open_session", "/close_session"})
-_COMPUTING = frozenset(path for _, path in (*known_endpoints.GENERATING, *known_endpoints.PASSING)) - _STATEFUL
-"""Paths whose requests leave nothing behind at the engine, unless their body says so."""
 
 
 def may_repeat(endpoint: Endpoint, method: str, body: JsonBody, *, may_have_begun: bool) -> bool:
@@ -17,9 +12,9 @@ def may_repeat(endpoint: Endpoint, method: str, body: JsonBody, *, may_have_begu
     its answer has reached the client. A request may have left something behind if the engine keeps its answer
     (`/v1/responses` by default) or if its path is a configured one.
     """
-    if body.needs_state or endpoint.route in _STATEFUL:
+    if body.needs_state or endpoint.is_stateful:
         return False
     if not may_have_begun or method in {"GET", "HEAD"}:
         return True
     keeps = body.stores is not False if endpoint.shape is ApiShape.RESPONSES else body.stores is True
-    return endpoint.route in _COMPUTING and not keeps and not body.is_background
+    return endpoint.only_computes and not keeps and not body.is_background

@@ -1,6 +1,6 @@
 from rich.console import Console
 
-from concur_proxy.engines.rates import IntervalRates
+from concur_proxy.engines.sample import IntervalRates
 from concur_proxy.lab.demo.display import LiveView, RunResult, comparison, sparkline
 from concur_proxy.lab.demo.fleet import Progress
 from concur_proxy.lab.demo.watch import Watch

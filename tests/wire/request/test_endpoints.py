@@ -1,16 +1,20 @@
+from dataclasses import dataclass
 from urllib.parse import unquote
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from concur_proxy.engines.kinds.sglang.paths import PATHS as SGLANG
+from concur_proxy.engines.kinds.vllm.paths import PATHS as VLLM
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.api_shape import ApiShape
-from concur_proxy.wire.request.administration import SGLANG_ADMINISTRATION, VLLM_ADMINISTRATION, is_administration
 from concur_proxy.wire.request.endpoint_rule import EndpointKind, parse_endpoint_rule
-from concur_proxy.wire.request.endpoints import MAX_PATH_CHARS, Endpoint, EndpointCatalogue, Refusal
+from concur_proxy.wire.request.endpoints import MAX_PATH_CHARS, Administration, Endpoint, EndpointCatalogue, Refusal
 
-ADMINISTRATION = sorted(VLLM_ADMINISTRATION | SGLANG_ADMINISTRATION | {"/hicache/storage-backend", "/dumper/x"})
+KNOWN = (VLLM, SGLANG)
+NAMED = sorted({path for paths in KNOWN for path in paths.administrative if not path.endswith("/*")})
+ADMINISTRATION = [*NAMED, "/hicache/storage-backend", "/dumper/x", "/debug/x", "/fault_tolerance/apply"]
 
 # vLLM 0.32.0 as captured (its openapi document), without /metrics, which is the gateway's own
 VLLM_PATHS = [
@@ -41,7 +45,7 @@ VLLM_PATHS = [
 
 def found(method: str, path: str, *rules: str) -> Endpoint | Refusal:
     parsed = [parse_endpoint_rule(rule, EndpointKind.PASS) for rule in rules]
-    return EndpointCatalogue(parsed).find(method, path)
+    return EndpointCatalogue(parsed, KNOWN).find(method, path)
 
 
 def endpoint(method: str, path: str, *rules: str) -> Endpoint:
@@ -184,7 +188,7 @@ def test_configuration_adds_paths() -> None:
 
 def test_configuration_adds_generating_paths() -> None:
     rule = parse_endpoint_rule("POST /v1/messages/mine", EndpointKind.GENERATE)
-    answer = EndpointCatalogue([rule]).find("POST", "/v1/messages/mine")
+    answer = EndpointCatalogue([rule], KNOWN).find("POST", "/v1/messages/mine")
     assert isinstance(answer, Endpoint)
     assert answer.is_generating
     assert answer.shape is ApiShape.ANTHROPIC
@@ -192,7 +196,7 @@ def test_configuration_adds_generating_paths() -> None:
 
 def test_configuration_comes_before_the_built_in_rows() -> None:
     rule = parse_endpoint_rule("POST /v1/embeddings", EndpointKind.GENERATE)
-    answer = EndpointCatalogue([rule]).find("POST", "/v1/embeddings")
+    answer = EndpointCatalogue([rule], KNOWN).find("POST", "/v1/embeddings")
     assert isinstance(answer, Endpoint)
     assert answer.is_generating
 
@@ -233,4 +237,47 @@ def test_no_string_reaches_administration(method: str, path: str, decode: bool) 
             assert path.startswith("/")
             assert all(segment not in ("", ".", "..") for segment in segments)
             assert not set(path) & set("%\\?#; \x00")
-            assert not is_administration(path)
+            assert path not in Administration(ADMINISTRATION)
+
+
+@pytest.mark.parametrize("path", NAMED)
+def test_administration_is_known_in_any_case_and_with_any_slashes(path: str) -> None:
+    for spelling in (path, f"{path}/", f"/{path}", path.upper(), path.replace("/", "//")):
+        assert spelling in Administration(NAMED)
+
+
+@pytest.mark.parametrize("path", ["", "/", "/v1/models/sleep", "/sleepy", "/v1/sleep", "/hicache"])
+def test_a_similar_path_is_not_administration(path: str) -> None:
+    assert path not in Administration([*NAMED, "/hicache/*"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paths:
+    """The paths of an engine kind outside the package."""
+
+    generating: tuple[str, ...] = ()
+    passing: tuple[str, ...] = ()
+    stateful: tuple[str, ...] = ()
+    administrative: tuple[str, ...] = ()
+
+
+def test_a_kind_opens_no_path_that_another_kind_calls_administrative() -> None:
+    other = Paths(generating=("POST /flush_cache",), passing=("POST /hicache/x", "POST /mine", "POST /{id}"))
+    catalogue = EndpointCatalogue(known=(other, *KNOWN))
+    assert isinstance(catalogue.find("POST", "/mine"), Endpoint)
+    for path in ("/flush_cache", "/hicache/x", "/sleep"):
+        assert isinstance(catalogue.find("POST", path), Refusal), path
+
+
+def test_two_kinds_may_take_different_methods_on_one_path() -> None:
+    other = Paths(generating=("PUT /v1/chat/completions",), passing=("DELETE /v1/models/{id:path}",))
+    catalogue = EndpointCatalogue(known=(*KNOWN, other))
+    for method, path in (("PUT", "/v1/chat/completions"), ("POST", "/v1/chat/completions"), ("GET", "/v1/models/a/b")):
+        assert isinstance(catalogue.find(method, path), Endpoint), (method, path)
+    assert isinstance(catalogue.find("DELETE", "/v1/models/a/b"), Endpoint)
+
+
+@pytest.mark.parametrize("row", ["/v1/x", "FETCH /v1/x", "GET v1/x", "GET", ""])
+def test_a_row_that_is_not_methods_and_a_path_is_an_error(row: str) -> None:
+    with pytest.raises(ValueError, match="in the paths of an engine kind: write it as 'GET,POST /path'"):
+        EndpointCatalogue(known=[Paths(passing=(row,))])

@@ -2,12 +2,14 @@ import json
 
 import pytest
 
+from concur_proxy.engines.kinds.sglang import paths as sglang
+from concur_proxy.engines.kinds.vllm import paths as vllm
 from concur_proxy.wire.request.body import JsonBody, JsonBodyReader
 from concur_proxy.wire.request.endpoint_rule import EndpointKind, parse_endpoint_rule
 from concur_proxy.wire.request.endpoints import Endpoint, EndpointCatalogue
 from concur_proxy.wire.request.repeating import may_repeat
 
-CATALOGUE = EndpointCatalogue([parse_endpoint_rule("POST /own", EndpointKind.GENERATE)])
+CATALOGUE = EndpointCatalogue([parse_endpoint_rule("POST /own", EndpointKind.GENERATE)], (vllm.PATHS, sglang.PATHS))
 
 
 def _may(

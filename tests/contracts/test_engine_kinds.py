@@ -1,4 +1,4 @@
-"""What holds for every dialect: a new file in `engines/dialects` with its capture is tested by being there."""
+"""What holds for every engine kind of the package. A new folder in `engines/kinds` is tested with its capture."""
 
 from pathlib import Path
 
@@ -7,57 +7,60 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from concur_proxy import plugins
-from concur_proxy.engines.dialect import EngineDialect
 from concur_proxy.engines.exposition import Exposition, Series, read_exposition
-from concur_proxy.engines.rates import SignalRates
-from concur_proxy.engines.sample import EngineSample
+from concur_proxy.engines.kind import EngineKind, EnginePaths, KnownKinds
+from concur_proxy.engines.sample import REQUIRED_SIGNALS, SIGNALS, EngineSample, SignalRates
 from tests.captures import capture
 from tests.contracts.added_plugin import added_plugin
 
 KINDS = plugins.ENGINE_KINDS
 NAMES = plugins.available(KINDS)
-SIGNALS = ("kv_usage", "running", "waiting", "capacity_tokens", "prefix_queries", "prefix_hits", "preemptions")
 
 
-def load(name: str) -> EngineDialect:
+def load(name: str) -> EngineKind:
     return plugins.load(KINDS, name)()
 
 
 @pytest.fixture(params=NAMES)
-def dialect(request: pytest.FixtureRequest) -> EngineDialect:
+def kind(request: pytest.FixtureRequest) -> EngineKind:
     return load(request.param)
 
 
-def exposition(dialect: EngineDialect, text: str) -> Exposition:
-    return read_exposition(text, dialect.wants)
+def exposition(kind: EngineKind, text: str) -> Exposition:
+    return read_exposition(text, kind.wants)
 
 
 def set_signals(sample: EngineSample) -> set[str]:
+    """The signals that a sample has."""
     return {name for name in SIGNALS if getattr(sample, name) is not None}
 
 
-def test_its_name_is_its_modules(dialect: EngineDialect) -> None:
-    assert dialect.name in NAMES
-    assert load(dialect.name).name == dialect.name
+def test_its_name_is_its_modules(kind: EngineKind) -> None:
+    assert kind.name in NAMES
+    assert load(kind.name).name == kind.name
 
 
-def test_it_recognises_its_own_engine_and_no_other(dialect: EngineDialect) -> None:
+def test_it_recognises_its_own_engine_and_no_other(kind: EngineKind) -> None:
     for name in NAMES:
         text = capture(name)
-        assert dialect.recognises(exposition(dialect, text)) == (name == dialect.name)
+        assert kind.recognises(exposition(kind, text)) == (name == kind.name)
         seen_by_all = read_exposition(text, lambda sample: any(load(other).wants(sample) for other in NAMES))
-        assert dialect.recognises(seen_by_all) == (name == dialect.name)
+        assert kind.recognises(seen_by_all) == (name == kind.name)
 
 
-def test_it_recognises_nothing_in_nothing(dialect: EngineDialect) -> None:
+def test_it_recognises_nothing_in_nothing(kind: EngineKind) -> None:
     for text in ("", "<html>404</html>", '{"detail": "Not Found"}', "process_start_time_seconds 1.7e9\nup 1\n"):
-        assert not dialect.recognises(exposition(dialect, text))
+        assert not kind.recognises(exposition(kind, text))
 
 
-def test_its_capture_tells_every_signal(dialect: EngineDialect) -> None:
-    sample = dialect.read(exposition(dialect, capture(dialect.name)), at=3.25)
-    assert set_signals(sample) == set(SIGNALS)
-    assert (sample.at, sample.dialect) == (3.25, dialect.name)
+def test_its_capture_has_the_required_signals_and_each_other_one_that_it_does_not_declare_missing(
+    kind: EngineKind,
+) -> None:
+    sample = kind.read(exposition(kind, capture(kind.name)), at=3.25)
+    assert set_signals(sample) >= set(REQUIRED_SIGNALS)
+    assert set_signals(sample) == set(SIGNALS) - kind.not_reported
+    assert kind.not_reported.isdisjoint(REQUIRED_SIGNALS)
+    assert (sample.at, sample.kind) == (3.25, kind.name)
     assert sample.kv_usage is not None
     assert 0 <= sample.kv_usage <= 1
     assert sample.capacity_tokens is not None
@@ -65,21 +68,22 @@ def test_its_capture_tells_every_signal(dialect: EngineDialect) -> None:
     assert sample.ranks == 1
 
 
-def test_it_wants_a_small_part_of_its_capture(dialect: EngineDialect) -> None:
-    text = capture(dialect.name)
-    assert sum(map(len, exposition(dialect, text).series.values())) < len(text.splitlines()) / 10
+def test_it_wants_a_small_part_of_its_capture(kind: EngineKind) -> None:
+    text = capture(kind.name)
+    assert sum(map(len, exposition(kind, text).series.values())) < len(text.splitlines()) / 10
 
 
-def test_what_is_missing_is_unknown_and_not_zero(dialect: EngineDialect) -> None:
-    # Preemptions are a counter that some engines export from its first event on.
-    assert set_signals(dialect.read(Exposition(), at=1.0)) <= {"preemptions"}
-    for name, series in exposition(dialect, capture(dialect.name)).series.items():
-        alone = set_signals(dialect.read(Exposition(series={name: series}), at=1.0)) - {"preemptions"}
+def test_what_is_missing_is_unknown_and_not_zero(kind: EngineKind) -> None:
+    # some engines export these counters only after their first event
+    late = {"preemptions", "evicted_tokens"}
+    assert set_signals(kind.read(Exposition(), at=1.0)) <= late
+    for name, series in exposition(kind, capture(kind.name)).series.items():
+        alone = set_signals(kind.read(Exposition(series={name: series}), at=1.0)) - late
         assert len(alone) <= 1 or alone == {"prefix_queries", "prefix_hits"}
 
 
-def test_a_lifetime_in_one_capture_is_no_rate(dialect: EngineDialect) -> None:
-    rates, sample = SignalRates(), dialect.read(exposition(dialect, capture(dialect.name)), at=1.0)
+def test_a_lifetime_in_one_capture_is_no_rate(kind: EngineKind) -> None:
+    rates, sample = SignalRates(), kind.read(exposition(kind, capture(kind.name)), at=1.0)
     assert rates.advance(sample).hit_rate is None
     assert rates.advance(sample).hit_rate is None  # nothing was looked up in between
 
@@ -88,8 +92,8 @@ def test_a_lifetime_in_one_capture_is_no_rate(dialect: EngineDialect) -> None:
 @given(data=st.data())
 @pytest.mark.parametrize("name", NAMES)
 def test_whatever_an_engine_exports_is_read_without_an_error(name: str, data: st.DataObject) -> None:
-    dialect = load(name)
-    whole = exposition(dialect, capture(name))
+    kind = load(name)
+    whole = exposition(kind, capture(name))
     values = st.floats(0, 1e15)
     labels = st.dictionaries(
         st.sampled_from(
@@ -100,7 +104,7 @@ def test_whatever_an_engine_exports_is_read_without_an_error(name: str, data: st
     )
     series = st.builds(lambda labels, value: Series(labels=labels, value=value), labels, values)
     drawn = data.draw(st.dictionaries(st.sampled_from(sorted(whole.series)), st.lists(series, max_size=4)))
-    sample = dialect.read(Exposition(series=drawn), at=1.0)
+    sample = kind.read(Exposition(series=drawn), at=1.0)
     assert sample.capacity_tokens is None or sample.capacity_tokens > 0
     assert sample.ranks >= 1
 
@@ -109,19 +113,20 @@ def test_whatever_an_engine_exports_is_read_without_an_error(name: str, data: st
 @given(text=st.text(st.characters(codec="utf-8"), max_size=200), cut=st.integers(0, 20_000))
 @pytest.mark.parametrize("name", NAMES)
 def test_a_torn_exposition_is_read_as_far_as_it_goes(name: str, text: str, cut: int) -> None:
-    dialect = load(name)
-    torn = dialect.read(exposition(dialect, capture(name)[-cut:] + text), at=1.0)
-    whole = dialect.read(exposition(dialect, capture(name)), at=1.0)
+    kind = load(name)
+    torn = kind.read(exposition(kind, capture(name)[-cut:] + text), at=1.0)
+    whole = kind.read(exposition(kind, capture(name)), at=1.0)
     assert torn.capacity_tokens in {None, whole.capacity_tokens}
     assert torn.prefix_queries in {None, whole.prefix_queries}
 
 
 TGI = """
 from concur_proxy.engines.exposition import Exposition
+from concur_proxy.engines.kind import EngineKind
 from concur_proxy.engines.sample import EngineSample
 
 
-class Tgi:
+class Tgi(EngineKind):
     name = "tgi"
 
     def wants(self, sample_name: str) -> bool:
@@ -131,7 +136,7 @@ class Tgi:
         return "tgi_queue_size" in exposition.series
 
     def read(self, exposition: Exposition, *, at: float) -> EngineSample:
-        return EngineSample(at=at, dialect="tgi", waiting=int(exposition.series["tgi_queue_size"][0].value))
+        return EngineSample(at=at, kind="tgi", waiting=int(exposition.series["tgi_queue_size"][0].value))
 
 
 def build() -> Tgi:
@@ -142,6 +147,9 @@ def build() -> Tgi:
 def test_a_new_engine_kind_is_one_new_file(tmp_path: Path) -> None:
     with added_plugin(KINDS.package, "tgi", TGI, tmp_path):
         assert "tgi" in plugins.available(KINDS)
-        dialect = load("tgi")
-        sample = dialect.read(exposition(dialect, "tgi_queue_size 4"), at=1.0)
-    assert (sample.dialect, sample.waiting, sample.running) == ("tgi", 4, None)
+        kinds = KnownKinds(plugins.load_engine_kinds())
+        kind, series = kinds.read("/metrics", "tgi_queue_size 4")
+        assert kind is not None
+        sample = kind.read(series, at=1.0)
+    assert (sample.kind, sample.waiting, sample.running) == ("tgi", 4, None)
+    assert (kind.rank_label, kind.rank_header, kind.paths) == (None, None, EnginePaths())

@@ -3,7 +3,8 @@ import logging
 
 import pytest
 
-from concur_proxy.monitoring.loop_guard import LoopGuard
+from concur_proxy.monitoring.loop import JITTER, Loop, LoopGuard
+from tests.coordination.virtual_time import in_virtual_time
 
 
 class Step:
@@ -52,3 +53,34 @@ async def test_the_same_error_is_logged_once_until_a_round_succeeds_or_another_c
 async def test_a_cancellation_is_no_error_and_passes() -> None:
     with pytest.raises(asyncio.CancelledError):
         await LoopGuard("work").attempt(Step(asyncio.CancelledError()))
+
+
+async def test_a_loop_goes_on_after_an_error_and_reports_it() -> None:
+    errors: list[Exception] = []
+    step = Step(RuntimeError("slip"))
+    running = asyncio.create_task(Loop("work", step, interval_s=0.001, on_error=errors.append).run())
+    async with asyncio.timeout(10):
+        while step.runs < 3:
+            await asyncio.sleep(0.001)
+    running.cancel()
+    assert len(errors) >= 2
+    assert set(map(str, errors)) == {"slip"}
+
+
+@in_virtual_time
+async def test_hurry_begins_the_next_round_at_once() -> None:
+    times: list[float] = []
+    clock = asyncio.get_running_loop().time
+
+    async def step() -> None:
+        times.append(clock())
+
+    loop = Loop("work", step, interval_s=100.0, clock=clock)
+    running = asyncio.create_task(loop.run())
+    await asyncio.sleep(1.0)
+    loop.hurry()
+    await asyncio.sleep(115.0)
+    running.cancel()
+    first, second = times[1] - times[0], times[2] - times[1]
+    assert first == pytest.approx(1.0)
+    assert second == pytest.approx(100.0, rel=JITTER)

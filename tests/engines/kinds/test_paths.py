@@ -2,11 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from concur_proxy.engines.kind import EnginePaths
+from concur_proxy.engines.kinds.sglang.paths import PATHS as SGLANG
+from concur_proxy.engines.kinds.vllm.paths import PATHS as VLLM
 from concur_proxy.wire.answer.fault import GatewayFault
-from concur_proxy.wire.request import known_endpoints
-from concur_proxy.wire.request.administration import is_administration
 from concur_proxy.wire.request.endpoint_rule import METHODS, EndpointKind
-from concur_proxy.wire.request.endpoints import Endpoint, EndpointCatalogue, Refusal
+from concur_proxy.wire.request.endpoints import ASKABLE_FOR_USAGE, Endpoint, EndpointCatalogue, Refusal
 
 CAPTURED = Path(__file__).parent / "captures" / "vllm-0.32.0-paths.txt"
 """Methods and paths of a running server, as its OpenAPI document lists them."""
@@ -51,7 +52,7 @@ ADMINISTRATION = [
     "/v1/unload_lora_adapter",
 ]
 
-CATALOGUE = EndpointCatalogue()
+CATALOGUE = EndpointCatalogue(known=(VLLM, SGLANG))
 
 
 def captured() -> list[tuple[str, str]]:
@@ -66,7 +67,7 @@ def test_every_captured_path_is_allowed_or_refused_on_purpose(method: str, path:
     found = CATALOGUE.find(method, path)
     if path in OWN:
         assert isinstance(found, Refusal)
-    elif is_administration(path):
+    elif path in CATALOGUE.administration:
         assert isinstance(found, Refusal)
         assert found.fault is GatewayFault.ADMIN_REFUSED
     else:
@@ -135,12 +136,10 @@ def test_what_makes_none_passes_at_once(method: str, path: str) -> None:
     assert found.kind is EndpointKind.PASS
 
 
-def test_the_rows_are_sound() -> None:
-    rows = known_endpoints.GENERATING + known_endpoints.PASSING
-    paths = [path for _, path in rows]
-    assert len(paths) == len(set(paths))
-    for methods, path in rows:
-        assert set(methods.split(",")) <= set(METHODS)
-        assert path.startswith("/")
-        assert not path.endswith("/")
-    assert {path for _, path in known_endpoints.GENERATING} >= known_endpoints.ASKABLE_FOR_USAGE
+@pytest.mark.parametrize("paths", [VLLM, SGLANG])
+def test_each_path_is_in_one_row_and_none_that_passes_is_administrative(paths: EnginePaths) -> None:
+    rows = [*paths.generating, *paths.passing, *paths.stateful]
+    found = [row.partition(" ")[2] for row in rows]
+    assert len(found) == len(set(found))
+    assert not any(path in CATALOGUE.administration for path in found)
+    assert {path for path in ASKABLE_FOR_USAGE if f"POST {path}" in paths.generating} == ASKABLE_FOR_USAGE

@@ -1,7 +1,7 @@
 import pytest
 
-from concur_proxy.engines.dialects.sglang import build
 from concur_proxy.engines.exposition import read_exposition
+from concur_proxy.engines.kinds.sglang import build
 from concur_proxy.engines.sample import EngineSample
 from tests.captures import capture
 
@@ -9,14 +9,14 @@ LABELS = 'engine_type="unified",model_name="tiny",moe_ep_rank="0",pp_rank="0",tp
 
 
 def sample(*lines: str) -> EngineSample:
-    dialect = build()
-    return dialect.read(read_exposition("\n".join(lines), dialect.wants), at=5.0)
+    kind = build()
+    return kind.read(read_exposition("\n".join(lines), kind.wants), at=5.0)
 
 
 def test_the_capture_is_read_as_a_person_reads_it() -> None:
     assert sample(capture("sglang")) == EngineSample(
         at=5.0,
-        dialect="sglang",
+        kind="sglang",
         kv_usage=0.0,  # the gauge says 0.34, which its last batch left behind: nothing runs or waits
         running=0,
         waiting=0,
@@ -79,7 +79,7 @@ def test_every_name_that_a_signal_has_had_is_read(running: str, waiting: str, pr
     )
     assert read == EngineSample(
         at=5.0,
-        dialect="sglang",
+        kind="sglang",
         kv_usage=0.000042,
         running=3,
         waiting=2,

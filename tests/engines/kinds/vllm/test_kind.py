@@ -1,7 +1,7 @@
 import pytest
 
-from concur_proxy.engines.dialects.vllm import build
 from concur_proxy.engines.exposition import read_exposition
+from concur_proxy.engines.kinds.vllm import build
 from concur_proxy.engines.sample import EngineSample
 from tests.captures import capture
 
@@ -10,14 +10,14 @@ CONFIG = "vllm:cache_config_info"
 
 
 def sample(*lines: str) -> EngineSample:
-    dialect = build()
-    return dialect.read(read_exposition("\n".join(lines), dialect.wants), at=5.0)
+    kind = build()
+    return kind.read(read_exposition("\n".join(lines), kind.wants), at=5.0)
 
 
 def test_the_capture_is_read_as_a_person_reads_it() -> None:
     assert sample(capture("vllm")) == EngineSample(
         at=5.0,
-        dialect="vllm",
+        kind="vllm",
         kv_usage=0.0,
         running=0,
         waiting=0,
@@ -68,7 +68,7 @@ def test_every_name_that_a_signal_has_had_is_read(usage: str, counters: str, suf
     )
     assert read == EngineSample(
         at=5.0,
-        dialect="vllm",
+        kind="vllm",
         kv_usage=0.000042,
         running=2,
         waiting=1,

@@ -4,20 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concur_proxy.engines.rates import (
+from concur_proxy.engines.sample import (
     LEAST_TOKENS,
     MIN_QUERIED_TOKENS,
     PEAK_KEPT,
     PREFILL_SPAN_S,
+    EngineSample,
     IntervalRates,
     PrefillRate,
     SignalRates,
 )
-from concur_proxy.engines.sample import EngineSample
 
 FIRST = EngineSample(
     at=100.0,
-    dialect="vllm",
+    kind="vllm",
     kv_usage=0.4,
     running=3,
     waiting=1,
@@ -127,7 +127,7 @@ def test_another_process_start_is_a_restart_although_all_counters_grew() -> None
 
 
 def test_another_engine_kind_at_the_address_is_a_restart() -> None:
-    assert after(FIRST, replace(FIRST, at=101.0, dialect="sglang", started_at=None)).restarted
+    assert after(FIRST, replace(FIRST, at=101.0, kind="sglang", started_at=None)).restarted
 
 
 def test_a_process_start_that_is_not_exported_is_no_restart() -> None:
@@ -162,7 +162,7 @@ def test_a_counter_that_appears_has_no_rate_yet() -> None:
 
 
 def test_what_is_unknown_stays_unknown() -> None:
-    nothing = EngineSample(at=1.0, dialect="vllm")
+    nothing = EngineSample(at=1.0, kind="vllm")
     assert after(nothing, replace(nothing, at=2.0)) == IntervalRates(now=2.0, interval_s=1.0)
 
 
@@ -170,7 +170,7 @@ counters = st.none() | st.floats(0, 1e12)
 samples = st.builds(
     EngineSample,
     at=st.just(0.0),
-    dialect=st.sampled_from(["vllm", "sglang"]),
+    kind=st.sampled_from(["vllm", "sglang"]),
     prefix_queries=counters,
     prefix_hits=counters,
     preemptions=counters,

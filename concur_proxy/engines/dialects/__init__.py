@@ -1,1 +1,0 @@
-"""One engine kind a file. Each has `build()`, which makes its `EngineDialect`."""

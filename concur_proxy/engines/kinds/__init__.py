@@ -1,0 +1,1 @@
+"""One folder per engine kind. Each has `build()`, which returns an `EngineKind`."""
