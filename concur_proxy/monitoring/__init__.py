@@ -1,1 +1,1 @@
-"""What watches the engines: scrapes, probes, circuits, and the control loop that moves each window."""
+"""Watches the engines: scrapes, health checks and circuits, and the control loop that moves each window."""

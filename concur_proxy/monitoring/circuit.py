@@ -1,33 +1,33 @@
-"""Whether an engine is fit to be given work: a circuit breaker.
+"""A circuit breaker per engine: whether requests should go there.
 
     CLOSED ──── no connection, or failures in a row ────► OPEN ◄──────────── any failure ────────────┐
        ▲                                                   │                                         │
-       │                                    it answers again, the cooldown over                      │
+       │                                 it answers again after the cooldown                         │
        │                                                   ▼                                         │
        └──────── a client's request is answered, ───── HALF_OPEN ────────────────────────────────────┘
                  or probation passes
 
-Open, it is given nothing while another engine can take it. Half open, it is given work again, and its first failure
-opens the circuit for longer than before.
+While the circuit is open, an engine gets no request that another engine can take. While it is half open, the engine
+gets requests again, and the first failure opens the circuit for longer than before.
 """
 
 from enum import Enum
 
 FAILURES = 5
-"""In a row, after which it is open. An SDK sends a request that an engine cannot digest three times."""
+"""Failures in a row that open the circuit. More than three, because an SDK sends a failing request three times."""
 FAILURES_SPAN_S = 60.0
-"""A failure longer ago belongs to no row."""
+"""Failures that are further apart do not count as a row."""
 UNHEALTHY_WEIGHT = 3
-"""Failures as which an engine's own word that it is not healthy counts: the second opens."""
+"""A health check that reports an error counts as this many failures, so the second one opens the circuit."""
 FIRST_COOLDOWN_S = 1.0
 LONGEST_COOLDOWN_S = 30.0
-"""The cooldown doubles each time that the circuit opens without having been closed."""
+"""The cooldown doubles each time the circuit opens again before it was closed."""
 PROBATION_S = 10.0
-"""Time half open without any failure after which it is closed, though no client has asked for anything."""
+"""After this time without a failure a half-open circuit closes, even if no client has sent a request."""
 
 
 class CircuitState(Enum):
-    """The value is the metric label."""
+    """The values are metric labels."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -35,25 +35,24 @@ class CircuitState(Enum):
 
 
 class Circuit:
-    """One engine's. Times in seconds of the caller's monotonic clock."""
+    """The circuit of one engine. Times are seconds of the caller's monotonic clock."""
 
     def __init__(self) -> None:
         self._state = CircuitState.CLOSED
         self._since = 0.0
         self._cooldown_s = 0.0
         self._openings = 0
-        """Since it was last closed."""
+        """How often it has opened since it was last closed."""
         self._is_unhealthy = False
         self._failed_requests = _Row()
         self._failed_probes = _Row()
 
     @property
     def state(self) -> CircuitState:
-        """Where it stands."""
         return self._state
 
     def answered(self, *, now: float) -> None:
-        """A client's request was answered as it should be."""
+        """The engine answered a client's request."""
         self._failed_requests.end()
         self._failed_probes.end()
         if self._state is CircuitState.HALF_OPEN:
@@ -62,30 +61,30 @@ class Circuit:
             self._reconsider(now)
 
     def failed(self, *, now: float) -> None:
-        """A client's request was not: the engine broke it off before it answered, or answered that it has failed."""
+        """The engine broke off a client's request before it answered, or answered with a server error."""
         self._count(self._failed_requests, 1, now)
 
     def refused(self, *, now: float) -> None:
-        """It takes no connection: what ran there is gone, and may be back at any moment."""
+        """The engine refuses connections. The first time there is no cooldown: it may be back at any moment."""
         if self._state is not CircuitState.OPEN:
             self._open(now, cooldown_s=0.0 if self._openings == 0 else None)
 
     def heard(self, *, now: float) -> None:
-        """It answered a scrape."""
+        """The engine answered a scrape."""
         self._failed_probes.end()
         self._pass(now)
 
     def missed(self, *, now: float) -> None:
-        """It did not answer a scrape or a question for its health in time."""
+        """The engine did not answer a scrape or a health check in time."""
         self._count(self._failed_probes, 1, now)
 
     def healthy(self, *, now: float) -> None:
-        """It says that it is healthy."""
+        """The engine's health check reports that it is healthy."""
         self._is_unhealthy = False
         self.heard(now=now)
 
     def unhealthy(self, *, now: float) -> None:
-        """It says that it is not."""
+        """The engine's health check reports an error."""
         self._is_unhealthy = True
         self._count(self._failed_probes, UNHEALTHY_WEIGHT, now)
 
@@ -118,7 +117,7 @@ class Circuit:
 
 
 class _Row:
-    """Failures without a success between them."""
+    """Counts failures without a success between them."""
 
     def __init__(self) -> None:
         self._weight = 0

@@ -1,4 +1,4 @@
-"""Which control law moves the window of which engine: the settings' one, or one that was chosen by hand."""
+"""Which control law moves the window of each engine: the law of the settings, or one that an operator chose."""
 
 from collections.abc import Mapping
 
@@ -8,18 +8,18 @@ from concur_proxy.control.options import OptionValue
 from concur_proxy.settings.gateway import GatewaySettings
 
 NamedLaw = tuple[str, dict[str, OptionValue]]
-"""A law's name, and the options that it is given."""
+"""A law's name and its options."""
 
 
 class EngineLaws:
-    """Each engine has a law of its own, made when it is first asked for."""
+    """Each engine has its own instance of a law, which is made when it is first needed."""
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._usual: NamedLaw = (settings.law, settings.law_options)
         self._laws: dict[str, ControlLaw] = {}
         self._chosen: dict[str, NamedLaw] = {}
         self.mode = settings.mode
-        """`enforce`, or `observe`: nobody is held, whatever the law."""
+        """`enforce`, or `observe`: no request waits, whatever the law says."""
 
     def of(self, engine: str) -> ControlLaw:
         """The law that moves the engine's window."""
@@ -28,15 +28,15 @@ class EngineLaws:
         return self._laws[engine]
 
     def enforces(self, engine: str) -> bool:
-        """Whether the engine's window holds anybody."""
+        """Whether requests wait for the engine's window."""
         return self.of(engine).enforces and self.mode == "enforce"
 
     def named(self, engine: str) -> NamedLaw:
-        """Its name and options."""
+        """The name and options of the engine's law."""
         return self._chosen.get(engine, self._usual)
 
     def chosen(self, engine: str) -> NamedLaw | None:
-        """Those that a person chose; None where it is the settings' one."""
+        """The law that an operator chose; None if the engine has the law of the settings."""
         return self._chosen.get(engine)
 
     def choose(self, engine: str, name: str, options: Mapping[str, OptionValue]) -> None:
@@ -55,12 +55,12 @@ class EngineLaws:
         return _make(name, options)
 
     def release(self, engine: str) -> None:
-        """What was chosen is forgotten: it is the settings' one again, made anew."""
+        """Give the engine a new instance of the law of the settings."""
         self._laws.pop(engine, None)
         self._chosen.pop(engine, None)
 
     def reconfigure(self, settings: GatewaySettings) -> list[str]:
-        """The settings are others; returns the engines that have another law thereby."""
+        """Apply changed settings. Returns the engines whose law has changed."""
         self.mode = settings.mode
         usual = (settings.law, settings.law_options)
         if usual == self._usual:

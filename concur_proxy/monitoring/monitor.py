@@ -1,4 +1,4 @@
-"""One engine's control loop: what its scraper hears goes to the governor, and the window to the coordinator."""
+"""One engine's control loop: its metrics go to the governor, and the resulting window to the coordinator."""
 
 import logging
 from collections import Counter, deque
@@ -23,19 +23,17 @@ logger = logging.getLogger(__name__)
 RECENT_DECISIONS = 64
 
 FAILED = frozenset({500, 502, 504})
-"""Statuses by which an engine, or what stands before it, says that it cannot serve; 429 and 503 only say not now."""
+"""Statuses that say that an engine, or a proxy in front of it, cannot serve. 429 and 503 only say "not now"."""
 
 
 class CircuitEvent(Protocol):
-    """One of the circuit's events."""
+    """A method of `Circuit` that reports an event."""
 
-    def __call__(self, *, now: float) -> None:
-        """It has happened."""
-        ...
+    def __call__(self, *, now: float) -> None: ...
 
 
 class EngineMonitor:
-    """Keeps what is known of one engine, and moves its window."""
+    """Keeps what is known about one engine, and moves its window."""
 
     def __init__(
         self,
@@ -47,9 +45,7 @@ class EngineMonitor:
         address: EngineAddress | None = None,
         kinds: KnownKinds | None = None,
     ) -> None:
-        """`address` is where the engine is; by default its name is the URL. `kinds` are those that its metrics may be
-        of.
-        """
+        """`address` is where the engine is; by default its name is its URL. `kinds` are the kinds that it may be of."""
         self.engine = engine
         self.address = address or EngineAddress(name=engine, url=engine)
         self.governor = governor
@@ -58,20 +54,20 @@ class EngineMonitor:
         self.preemptions = 0.0
         self.scrape_failures = 0
         self.rates: IntervalRates | None = None
-        """The newest interval as the controller saw it; None before the first, and kept while signals are missing."""
+        """The newest interval. None before the first one. It is kept while signals are missing."""
         self.kind: str | None = None
-        """The name of its engine kind; None until its metrics were read by this process."""
+        """The name of its engine kind; None until this process has read its metrics."""
         self.last_decision: Decision | None = None
         self.recent: deque[tuple[float, Decision]] = deque(maxlen=RECENT_DECISIONS)
-        """The decisions that moved the window or changed what becomes of it, and when, by the clock; latest last."""
+        """When and what was decided, newest last: decisions that moved the window or differ in kind from the last."""
         self.has_answered = False
         """Whether the engine has ever answered anything."""
         self.failure: str | None = "not reached yet"
-        """Why there is no signal at present, or None while there is."""
+        """Why there are no signals; None while there are."""
         self.models: frozenset[str] | None = None
-        """The models that it lists, LoRA adapters among them; None while that is not known."""
+        """The models that it lists, LoRA adapters included; None while they are unknown."""
         self.on_up: Callable[[], None] = lambda: None
-        """Called when it answers for the first time, or again."""
+        """Called when the engine answers for the first time, or again after it was down."""
         self.circuit = Circuit()
         self._has_fallen_open = False
         self._signals = SignalMaker()
@@ -81,12 +77,12 @@ class EngineMonitor:
 
     @property
     def is_up(self) -> bool:
-        """False while the engine cannot be reached."""
+        """False while the engine's circuit is open."""
         return self.engine not in self._coordinator.fleet.down
 
     @property
     def is_read(self) -> bool:
-        """Whether its metrics are read by this process; of several replicas, one reads them."""
+        """Whether this process reads its metrics. Of several replicas, only the leader does."""
         return self._coordinator.status.leads
 
     @property
@@ -103,7 +99,7 @@ class EngineMonitor:
         return [(name.encode("ascii"), b"%d" % self.address.dp_rank) for name in names if name is not None]
 
     def resume(self, law_state: Mapping[str, float]) -> None:
-        """This process moves its window from now on, where another one left off."""
+        """Take over the window from another replica. `law_state` is what that replica's law had saved."""
         gate = self._coordinator.fleet.gates[self.engine]
         now = self._clock()
         self.governor.resume(law_state, window=gate.snapshot().window, budget=gate.budget, now=now)
@@ -112,16 +108,16 @@ class EngineMonitor:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the engine's signals are too old to be acted upon; never where another replica reads them."""
+        """Whether the signals are too old to act on. Always False if another replica reads them."""
         return self.is_read and self.governor.is_stale(now=self._clock())
 
     @property
     def signal_age_s(self) -> float:
-        """Seconds since the newest usable signal, or since the start when there was none."""
+        """Seconds since the newest usable signal, or since the start if there was none."""
         return self.governor.signal_age_s(now=self._clock())
 
     def on_sample(self, rates: IntervalRates, sample: EngineSample) -> None:
-        """A scrape was read: decide on the window, then let the room that it shows be used."""
+        """The metrics were read: use the free capacity that they show, then decide on the window."""
         self.rates, self.kind = rates, sample.kind
         self._note(None if rates.kv_usage is not None else "the engine exports no KV usage")
         self.restarts += rates.restarted
@@ -129,7 +125,7 @@ class EngineMonitor:
         self._on_contact(self.circuit.heard, "it answers scrapes")
         if rates.restarted:
             self._coordinator.apply(LoseCache(engine=self.engine))
-        # Seen before the load: what that releases belongs to the next interval.
+        # before the load is applied, because requests that it admits belong to the next interval
         signal = self._signals.advance(rates, self._coordinator.fleet.gates[self.engine].snapshot())
         self._coordinator.apply(Observe(engine=self.engine, load=engine_load(rates)))
         decision = self.governor.on_signal(signal)
@@ -138,7 +134,10 @@ class EngineMonitor:
             self._has_fallen_open = False
 
     def on_failure(self, reason: str, *, reachable: bool | None) -> None:
-        """A scrape failed: freeze or fall open by the age of what was last heard. `reachable` as the scraper says."""
+        """A scrape failed. By the age of the last signal, the window stays or the fallback window applies.
+
+        `reachable` is as in `scraper.OnFailure`.
+        """
         self.scrape_failures += 1
         self._note(reason)
         if reachable:
@@ -153,7 +152,7 @@ class EngineMonitor:
         self._apply(self.governor.on_silence(now=now, reason=reason))
 
     def on_models(self, status: int, body: bytes) -> None:
-        """Its answer to `GET /v1/models`; one that is no list leaves unknown what it serves."""
+        """The engine answered `GET /v1/models`. Its models are unknown if the answer is not a list."""
         models = model_ids(body) if status == HTTPStatus.OK else None
         if models != self.models:
             self.models = models
@@ -166,19 +165,19 @@ class EngineMonitor:
         self._apply(self.governor.on_overload(now=self._clock()))
 
     def set_window(self, window: float, budget: Budget | None) -> None:
-        """A person sets the window, until `release_window`."""
+        """An operator sets the window. It stays until `release_window`."""
         self._apply(self.governor.set_manual(window, budget))
 
     def release_window(self) -> None:
-        """The law moves the window again."""
+        """Let the law move the window again."""
         self._apply(self.governor.release())
 
     def follow(self, law: ControlLaw) -> None:
-        """Another law moves the window from now on."""
+        """Let another law move the window."""
         self._apply(self.governor.follow(law))
 
     def on_answer(self, status: int) -> None:
-        """A client's request was answered, with this status."""
+        """The engine answered a client's request with this status."""
         if status in FAILED:
             self.has_answered = True
             self._move(self.circuit.failed, f"it answers requests with {status}")
@@ -186,7 +185,7 @@ class EngineMonitor:
             self._on_contact(self.circuit.answered, "it answers requests")
 
     def on_broken(self, reason: str) -> None:
-        """It broke a request off before it answered."""
+        """The engine broke off a client's request before it answered."""
         self._move(self.circuit.failed, reason)
 
     def on_unreachable(self, reason: str) -> None:
@@ -194,14 +193,14 @@ class EngineMonitor:
         self._move(self.circuit.refused, f"unreachable: {reason}")
 
     def on_health(self, status: int, _: bytes) -> None:
-        """Its answer to `GET /health`; a server without that path says nothing by it."""
+        """The engine answered `GET /health`. Every status below 500 means healthy: a server may lack this path."""
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self._move(self.circuit.unhealthy, f"its health check answers {status}")
         else:
             self._on_contact(self.circuit.healthy, "its health check is answered")
 
     def on_health_silence(self, reason: str) -> None:
-        """It did not answer that in time."""
+        """The engine did not answer `GET /health` in time."""
         self._move(self.circuit.missed, reason)
 
     def _on_contact(self, event: CircuitEvent, reason: str) -> None:
@@ -212,17 +211,17 @@ class EngineMonitor:
             self.on_up()
 
     def _move(self, event: CircuitEvent, reason: str) -> None:
-        """Tell the circuit, and the coordinator and the log if its state changes."""
+        """Report an event to the circuit. If its state changes, tell the coordinator and log `reason`."""
         before = self.circuit.state
         event(now=self._clock())
         state = self.circuit.state
         if state is before:
             return
         if state is CircuitState.OPEN:
-            logger.warning("engine %s: circuit open, no work while another can take it: %s", self.engine, reason)
+            logger.warning("engine %s: circuit open, requests go to other engines: %s", self.engine, reason)
             self._coordinator.apply(Reachable(engine=self.engine, is_up=False))
         elif state is CircuitState.HALF_OPEN:
-            logger.info("engine %s: circuit half open, given work again: %s", self.engine, reason)
+            logger.info("engine %s: circuit half open, requests go there again: %s", self.engine, reason)
             self._coordinator.apply(Reachable(engine=self.engine, is_up=True))
         else:
             logger.info("engine %s: circuit closed: %s", self.engine, reason)

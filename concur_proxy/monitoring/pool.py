@@ -1,4 +1,4 @@
-"""The engines that the gateway knows; they come and go while it runs."""
+"""The engines of the gateway. They come and go while it runs."""
 
 import asyncio
 import logging
@@ -28,38 +28,37 @@ from concur_proxy.settings.gateway import GatewaySettings
 logger = logging.getLogger(__name__)
 
 USER_AGENT = "concur-proxy"
-"""By which engines' logs tell the gateway's own questions from its clients'."""
+"""Tells the gateway's own requests from its clients' in the engines' logs."""
 
 REAP_S = 0.2
-"""How soon an engine is forgotten that has nothing in flight any more."""
+"""Time between two checks whether a removed engine has no more requests in flight."""
 
 _HAND = "by hand"
 
 
 class EnginePool:
-    """Each engine with its law, its monitor and what reads it.
+    """Each engine with its law, its monitor and its watch.
 
-    Servers are named by one or more sources (the settings, a name's addresses, people), and there are as long as any of
-    these names them, unless a person has removed them.
+    A server is in the pool if a source names it: the settings, the addresses of a host name, or an operator. An
+    operator can also remove a server that another source names.
     """
 
     def __init__(self, settings: GatewaySettings, kinds: KnownKinds, clock: Callable[[], float]) -> None:
         self.monitors: dict[str, EngineMonitor] = {}
-        """By engine; those included that are given up and still have answers in flight."""
+        """By engine. Removed engines are included until their requests in flight have ended."""
         self.on_forgotten: Callable[[str], None] = lambda _: None
-        """Called with each engine that is no more."""
+        """Called with each removed engine when its last request has ended."""
         self.on_named: Callable[[Collection[str]], None] = lambda _: None
-        """Called when the settings or a name's addresses name other servers, with those of before that nobody names."""
+        """Called when the settings or a host name name other servers, with those that no source names any longer."""
         self._settings = settings
         self._kinds = kinds
         self._clock = clock
         self.laws = EngineLaws(settings)
-        """Which control law moves each engine's window."""
         self._sources: dict[str, tuple[str, ...]] = {"settings": settings.engine}
         for url in settings.engine_dns:
-            self._sources[url] = (url,)  # one engine, until its addresses are known
+            self._sources[url] = (url,)  # one server until the name is resolved
         self._removed: frozenset[str] = frozenset()
-        """What people have removed of these."""
+        """Servers that an operator has removed."""
         self._coordinator: Coordinator | None = None
         self._group: asyncio.TaskGroup | None = None
         self._watches: dict[str, asyncio.Task[None]] = {}
@@ -67,16 +66,16 @@ class EnginePool:
 
     @property
     def servers(self) -> list[str]:
-        """The servers that there are, as they were named."""
+        """The servers in the pool, as their sources name them."""
         return _wanted(self._sources, self._removed)
 
     @property
     def engines(self) -> list[str]:
-        """Their engines, by name."""
+        """The names of the servers' engines."""
         return _names(self.servers)
 
     def make_fleet(self, after: int) -> Fleet:
-        """A fleet of these engines that knows nobody; seniority begins behind `after`."""
+        """A fleet of these engines without sessions. The seniority numbers of new sessions follow `after`."""
         return Fleet(
             engines=self.engines,
             make_gate=self.make_gate,
@@ -86,7 +85,7 @@ class EnginePool:
         )
 
     def make_gate(self, engine: str, numbers: Numbers) -> SessionGate:
-        """The gate of an engine, as the settings have it."""
+        """A gate for an engine, with the options of the settings."""
         settings = self._settings
         options = GateOptions(
             max_waiting_sessions=settings.max_waiting_sessions,
@@ -103,23 +102,25 @@ class EnginePool:
         )
 
     def open(self, coordinator: Coordinator) -> None:
-        """Monitor the engines of this coordinator, whose gates were made here."""
+        """Monitor the engines of this coordinator. Its fleet was made by `make_fleet`."""
         self._coordinator = coordinator
         for server in self.servers:
             self._monitor(addresses(server), coordinator)
 
     def is_named(self, server: str) -> bool:
-        """Whether anything but a person names this server."""
+        """Whether the settings or a host name name this server."""
         return any(server in servers for source, servers in self._sources.items() if source != _HAND)
 
     @property
     def homes(self) -> dict[str, str]:
-        """The server that each engine is of; those are missing which are given up."""
+        """The server of each engine. Removed engines are not included."""
         return {name: server for server in self.servers for name in _names([server])}
 
     def name_servers(self, source: str, servers: Sequence[str]) -> None:
-        """From now on `source` names these. What nobody names is given up, and forgotten when nothing is in flight
-        there. `ValueError`, and nothing changed, when none would be left, or for what is no server.
+        """Set the servers that `source` names.
+
+        A server that no source names any longer is removed; its requests in flight may end. `ValueError` if no server
+        would be left or one is not valid; then nothing has changed.
         """
         before = self._sources.get(source, ())
         self._change({**self._sources, source: tuple(servers)}, self._removed)
@@ -127,16 +128,16 @@ class EnginePool:
         self.on_named([server for server in before if server not in named])
 
     def set_by_hand(self, added: Sequence[str], removed: Collection[str]) -> None:
-        """People have added and removed these; as above."""
+        """Set the servers that an operator has added and removed. `ValueError` as in `name_servers`."""
         if self._sources.get(_HAND, ()) != tuple(added) or self._removed != frozenset(removed):
             self._change({**self._sources, _HAND: tuple(added)}, frozenset(removed))
 
     def check_by_hand(self, added: Sequence[str], removed: Collection[str]) -> None:
-        """`ValueError` where that would be one."""
+        """`ValueError` if `set_by_hand` would raise one."""
         self._check(_wanted({**self._sources, _HAND: tuple(added)}, removed))
 
     def _check(self, wanted: Sequence[str]) -> list[str]:
-        """The engines of these servers; `ValueError` where they cannot all be the fleet."""
+        """The engines of these servers. `ValueError` if they cannot form a fleet."""
         if not wanted:
             raise ValueError(f"{', '.join(self.servers)} is the last engine")
         if len({server.partition("#")[0] for server in wanted}) < len(wanted):
@@ -156,17 +157,17 @@ class EnginePool:
                 self._retire(server, self._coordinator, kept=names)
 
     def set_law(self, engine: str, name: str, options: Mapping[str, OptionValue]) -> None:
-        """Let another law move the window of this engine; `ValueError` for what is none, or no option of it."""
+        """Let another law move the window of this engine. `ValueError` for an unknown law or a wrong option."""
         self.laws.choose(engine, name, options)
         self._follow_law(engine)
 
     def release_law(self, engine: str) -> None:
-        """Let the settings' law move the window of this engine again."""
+        """Let the law of the settings move the window of this engine again."""
         self.laws.release(engine)
         self._follow_law(engine)
 
     def reconfigure(self, settings: GatewaySettings) -> None:
-        """From now on engines whose law nobody chose by hand follow the settings' one, and all their mode."""
+        """Apply a changed law to the engines whose law no operator has chosen, and a changed mode to all."""
         followed = self.laws.reconfigure(settings)
         for engine in self.monitors:
             if engine in followed:
@@ -177,14 +178,14 @@ class EnginePool:
     def _follow_law(self, engine: str) -> None:
         self.monitors[engine].follow(self.laws.of(engine))
         self._enforce(engine)
-        logger.info("engine %s: law %s from now on", engine, self.laws.named(engine)[0])
+        logger.info("engine %s: law %s now moves its window", engine, self.laws.named(engine)[0])
 
     def _enforce(self, engine: str) -> None:
         assert self._coordinator is not None  # noqa: S101 - opened before anything changes
         self._coordinator.apply(Enforce(engine=engine, enforcing=self.laws.enforces(engine)))
 
     async def run(self) -> None:
-        """Read all engines until cancelled."""
+        """Watch all engines until cancelled."""
         try:
             async with asyncio.TaskGroup() as self._group:
                 for server in self.servers:
@@ -214,7 +215,7 @@ class EnginePool:
         for address in addresses(server):
             if address.name not in kept:
                 coordinator.apply(RetireEngine(engine=address.name))
-        logger.info("engine %s: given up, forgotten when nothing is in flight there", server)
+        logger.info("engine %s: removed; its requests in flight may end", server)
 
     def _reap(self) -> None:
         for engine in list(self.monitors):
@@ -222,7 +223,7 @@ class EnginePool:
                 del self.monitors[engine]
                 self.laws.release(engine)
                 self.on_forgotten(engine)
-                logger.info("engine %s: forgotten", engine)
+                logger.info("engine %s: its last request has ended", engine)
 
     def _monitor(self, engines: Sequence[EngineAddress], coordinator: Coordinator) -> None:
         settings, now = self._settings, self._clock()
@@ -244,7 +245,7 @@ class EnginePool:
 
     def _watch(self, server: str) -> None:
         if self._group is None:
-            return  # `run` will
+            return  # `run` will start it
         settings = self._settings
         watch = ServerWatch(
             [self.monitors[address.name] for address in addresses(server)],
@@ -258,7 +259,7 @@ class EnginePool:
         self._watches[server] = self._group.create_task(watch.run())
 
     def _client(self, server: str) -> httpx.AsyncClient:
-        uses_tls = server.startswith("https:")  # certificates take 0.1 s to read
+        uses_tls = server.startswith("https:")  # reading the certificates takes 0.1 s
         if uses_tls not in self._clients:
             headers = {"user-agent": USER_AGENT}
             if self._settings.engine_api_key is not None:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import httpx
 
-from concur_proxy.engines.exposition import Exposition
+from concur_proxy.engines.exposition import Exposition, read_exposition
 from concur_proxy.engines.kind import EngineKind, KnownKinds
 from concur_proxy.engines.sample import EngineSample, IntervalRates, SignalRates
 from concur_proxy.monitoring.loop import Loop
@@ -52,8 +52,8 @@ class EngineScraper:
         self._server_url = server_url
         self._client = client
         self._kinds = kinds
-        self._paths = kinds.metrics_paths
-        """Where to look for metrics: the path that was right last comes first."""
+        self._kind: EngineKind | None = None
+        """The kind that recognised the last answer."""
         self._timeout_s = timeout_s
         self._listeners = [(dp_rank, SignalRates(), on_sample) for dp_rank, on_sample in on_samples.items()]
         self._on_failure = on_failure
@@ -69,11 +69,12 @@ class EngineScraper:
     async def scrape(self) -> None:
         """Read once and report to the listeners.
 
-        The kind of a server is known from its metrics, so the path of each kind is tried until one has series of a
-        known kind.
+        A server's kind is recognised from its metrics. So the metrics path of each kind is tried until one kind
+        recognises what is there. The path of the last time comes first.
         """
+        known = () if self._kind is None else (self._kind.metrics_path,)
         reasons = []
-        for path in self._paths:
+        for path in dict.fromkeys((*known, *self._kinds.metrics_paths)):
             url = f"{self._server_url}{path}"
             try:
                 status, body = await fetch(self._client, url, timeout_s=self._timeout_s, max_bytes=MAX_BODY_BYTES)
@@ -89,7 +90,6 @@ class EngineScraper:
                 return
             reason = self._read(path, body) if httpx.codes.is_success(status) else f"answers {status}"
             if reason is None:
-                self._paths = (path, *(other for other in self._paths if other != path))
                 return
             reasons.append(f"{url} {reason}")
         self._on_failure("; ".join(reasons), reachable=True)
@@ -108,15 +108,22 @@ class EngineScraper:
         """Report a reading to the listeners. Returns the reason if the body is not a known engine's."""
         if body is None:
             return f"answers with more than {MAX_BODY_BYTES} bytes"
-        kind, exposition = self._kinds.read(path, body.decode("utf-8", "replace"))
+        kind, exposition = self._recognise(path, body.decode("utf-8", "replace"))
         if kind is None:
             what = "malformed series" if exposition.malformed_lines else "no series of a known engine"
             return f"answers, but exports {what}"
-        at = self._clock()
+        self._kind, at = kind, self._clock()
         for dp_rank, rates, on_sample in self._listeners:
             sample = kind.read(_of_rank(exposition, kind, dp_rank), at=at)
             on_sample(rates.advance(sample), sample)
         return None
+
+    def _recognise(self, path: str, text: str) -> tuple[EngineKind | None, Exposition]:
+        if self._kind is not None and self._kind.metrics_path == path:
+            exposition = read_exposition(text, self._kind.wants)
+            if self._kind.recognises(exposition):
+                return self._kind, exposition
+        return self._kinds.read(path, text)
 
 
 def _of_rank(exposition: Exposition, kind: EngineKind, dp_rank: int | None) -> Exposition:

@@ -1,4 +1,4 @@
-"""What the core is told of an engine: its rates, beside what the gate has counted."""
+"""What control and admission get from one scrape: the engine's rates, together with what the gate has counted."""
 
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.snapshot import GateSnapshot
@@ -7,13 +7,13 @@ from concur_proxy.engines.sample import IntervalRates
 
 
 class SignalMaker:
-    """Puts one engine's rates and its gate's counts together, interval by interval."""
+    """Combines one engine's rates with the counts of its gate, interval by interval."""
 
     def __init__(self) -> None:
         self._last: GateSnapshot | None = None
 
     def advance(self, rates: IntervalRates, gate: GateSnapshot) -> CongestionSignal:
-        """What a control law sees of the interval that ends now."""
+        """The signal of the interval that ends now."""
         last, self._last = self._last, gate
         return CongestionSignal(
             now=rates.now,
@@ -45,7 +45,7 @@ def _mean(gate: GateSnapshot, last: GateSnapshot | None) -> float | None:
 
 
 def engine_load(rates: IntervalRates) -> EngineLoad:
-    """What the gate sees of this moment."""
+    """The engine's load at this moment."""
     return EngineLoad(
         running=rates.running,
         waiting=rates.waiting,

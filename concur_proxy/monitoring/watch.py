@@ -1,4 +1,4 @@
-"""All that reads one inference server in the background."""
+"""Everything that asks one inference server in the background."""
 
 import asyncio
 import time
@@ -13,15 +13,16 @@ from concur_proxy.monitoring.scraper import EngineScraper
 from concur_proxy.wire.request.models import LIST_PATH
 
 MODELS_INTERVAL_S = 15.0
-"""Adapters are loaded by hand; and a list is read anew at once when its engine comes up."""
+"""Operators load adapters now and then. The list is also read at once when its engine comes up."""
 MODELS_TIMEOUT_S = 10.0
 HEALTH_TIMEOUT_S = 5.0
-"""vLLM answers at once; SGLang computes a token first, or tells that it has computed others since it was asked."""
+"""Some servers answer a health check at once, others generate a token first."""
 
 
 class ServerWatch:
-    """Tells the monitors of a server's engines, one or as many as it has ranks, what its metrics, its list of models
-    and its health check say.
+    """Reads a server's metrics, list of models and health check, and reports them to the monitors of its engines.
+
+    A server is one engine, or as many as it has data-parallel ranks.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class ServerWatch:
         health_interval_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`health_interval_s` is 0 to leave out health checks."""
         self._monitors = monitors
         url = monitors[0].address.url
         self._scraper = EngineScraper(
@@ -53,7 +55,7 @@ class ServerWatch:
             interval_s=MODELS_INTERVAL_S,
             timeout_s=MODELS_TIMEOUT_S,
             on_answer=self._on_models,
-            on_silence=lambda _: None,  # the last list holds; whether the engine lives, others ask
+            on_silence=lambda _: None,  # the last list stays valid; the other questions show whether the engine is up
             clock=clock,
         )
         self._health = EngineProbe(
@@ -71,7 +73,7 @@ class ServerWatch:
             monitor.on_up = self._models.hurry
 
     async def run(self) -> None:
-        """Read until cancelled."""
+        """Ask until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._scraper.run(interval_s=self._scrape_interval_s))
             group.create_task(self._models.run())

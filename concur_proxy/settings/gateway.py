@@ -57,7 +57,7 @@ class GatewaySettings(BaseSettings):
     )
     engine_kinds: tuple[str, ...] = Field(
         (),
-        description="Kinds of engine to recognise, the first one that knows an engine's metrics counts; all by default",
+        description="Engine kinds to recognise, in order of preference; all by default",
     )
     scrape_interval_s: float = Field(1.0, ge=0.01, le=60, description="Time between two reads of an engine's metrics")
     scrape_timeout_s: float = Field(2.0, gt=0, le=60, description="Time after which such a read has failed")

@@ -266,10 +266,10 @@ def test_each_episode_is_logged_once_and_its_end_too(caplog: pytest.LogCaptureFi
     episode = [
         "engine a: signals are read; this is vllm",
         f"engine a: no signals: {REFUSED}",
-        f"engine a: circuit open, no work while another can take it: {REFUSED}",
+        f"engine a: circuit open, requests go to other engines: {REFUSED}",
         f"engine a: fallback window of 64 sessions: cannot read metrics ({REFUSED}); no signal for 16 s",
     ]
-    back = [episode[0], "engine a: circuit half open, given work again: it answers scrapes"]
+    back = [episode[0], "engine a: circuit half open, requests go there again: it answers scrapes"]
     assert [record.getMessage() for record in caplog.records] == [*episode, *back, *episode[1:], *back]
     levels = [record.levelno for record in caplog.records]
     lost = [logging.WARNING] * 3
@@ -332,8 +332,8 @@ def test_down_and_up_are_marked_and_logged_once(caplog: pytest.LogCaptureFixture
     assert scene.monitor.is_up
     assert scene.monitor.has_answered
     assert [record.getMessage() for record in caplog.records] == [
-        "engine a: circuit open, no work while another can take it: unreachable: connection refused",
-        "engine a: circuit half open, given work again: it answers requests",
+        "engine a: circuit open, requests go to other engines: unreachable: connection refused",
+        "engine a: circuit half open, requests go there again: it answers requests",
         "engine a: circuit closed: it answers requests",
     ]
 
