@@ -1,11 +1,12 @@
 """The page of headers, errors and paths: what a client of the gateway meets."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from concur_proxy.engines.kind import EngineKind
+from concur_proxy.engines.kinds import sglang, vllm
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.wire.answer.errors import MAX_RETRY_AFTER_S, error_message
 from concur_proxy.wire.answer.fault import GatewayFault
-from concur_proxy.wire.request import known_endpoints
 from tests.docs.reference.page import code, codes, page, table
 
 ABOUT = """\
@@ -57,7 +58,9 @@ ignore comments; load balancers see a connection that is not silent.
 
 PATHS = """\
 Every other path is refused with `unknown_path`, and engine administration with `admin_refused`. The setting
-`allow_paths` adds paths."""
+`allow_paths` adds paths, and so does an engine kind of another package."""
+
+KINDS: tuple[EngineKind, ...] = (vllm.build(), sglang.build())
 
 
 def http_page() -> str:
@@ -80,8 +83,8 @@ def http_page() -> str:
         "## Headers of the gateway's own errors\n\n" + table(["Header", "Meaning"], _coded(REFUSED)),
         f"## Errors\n\n{ERRORS}\n\n" + table(["Code", "Status", "Retry helps", "Message"], errors),
         f"## Comments while a stream waits\n\n{COMMENTS}",
-        "## Paths that wait for a place\n\n" + table(["Methods", "Path"], _paths(known_endpoints.GENERATING)),
-        "## Paths that pass at once\n\n" + table(["Methods", "Path"], _paths(_passing())),
+        "## Paths that wait for a place\n\n" + table(["Methods", "Path", "Engines"], _paths(_generating)),
+        "## Paths that pass at once\n\n" + table(["Methods", "Path", "Engines"], _paths(_passing)),
         PATHS,
     )
 
@@ -97,11 +100,21 @@ def _coded(meanings: dict[str, str]) -> Iterable[tuple[str, str]]:
     return ((code(name), meaning) for name, meaning in meanings.items())
 
 
-def _passing() -> Iterable[tuple[str, str]]:
-    yield from known_endpoints.PASSING
-    for methods, start, end in (*known_endpoints.PASSING_ONE_SEGMENT, *known_endpoints.PASSING_SEGMENTS):
-        yield methods, f"{start}ID{end}"
+def _generating(kind: EngineKind) -> Iterable[str]:
+    return kind.paths.generating
 
 
-def _paths(rows: Iterable[tuple[str, str]]) -> list[list[str]]:
-    return [[methods.replace(",", ", "), code(path)] for methods, path in rows]
+def _passing(kind: EngineKind) -> Iterable[str]:
+    return (*kind.paths.passing, *kind.paths.stateful)
+
+
+def _paths(rows_of: Callable[[EngineKind], Iterable[str]]) -> list[list[str]]:
+    """A row for each path, with the methods and names of the engine kinds that have it."""
+    methods: dict[str, dict[str, None]] = {}
+    kinds: dict[str, list[str]] = {}
+    for kind in KINDS:
+        for row in rows_of(kind):
+            names, _, path = row.partition(" ")
+            methods.setdefault(path, {}).update(dict.fromkeys(names.split(",")))
+            kinds.setdefault(path, []).append(kind.name)
+    return [[", ".join(methods[path]), code(path.replace(":path", "")), ", ".join(kinds[path])] for path in methods]
