@@ -56,7 +56,7 @@ class ManualChanges:
         self._coordinator.set_manual(self._coordinator.manual.with_law(engine, None))
 
     def _set_servers(self, manual: ManualSettings) -> None:
-        self._pool.check_by_hand(manual.added, manual.removed)
+        self._pool.check_manual_servers(manual.added, manual.removed)
         self._coordinator.set_manual(manual)
 
     def _on_named(self, gone: Collection[str]) -> None:
@@ -72,7 +72,7 @@ class ManualChanges:
         """Apply here what operators have set, here or at another gateway."""
         problem = ""
         try:
-            self._pool.set_by_hand(manual.added, manual.removed)
+            self._pool.set_manual_servers(manual.added, manual.removed)
         except ValueError as error:  # the settings here name other engines than the leader's
             problem = f"cannot apply engines that were added or removed manually: {error}"
         for engine, monitor in self._pool.monitors.items():

@@ -31,7 +31,7 @@ def examine_ranks(url: str, named: int | None, exported: list[int]) -> Finding |
     missing = [str(rank) for rank in range(named) if rank not in ranks]
     if missing:
         message = f"has no metrics of rank {', '.join(missing)}, which #dp={named} names"
-        only = f"if it has no more ranks, name {url}#dp={len(ranks)}"
+        only = f"if it has no other ranks, name {url}#dp={len(ranks)}"
         return finding(Severity.WARNING, "ranks_missing", message, only if len(ranks) > 1 else f"leave #dp={named} out")
     if len(ranks) > named:
         message = f"has {len(ranks)} data-parallel ranks, but #dp={named} sends requests only to the first {named}"

@@ -91,7 +91,7 @@ class EngineKind(Protocol):
         ...
 
     def read(self, exposition: Exposition, *, at: float) -> EngineSample:
-        """The sample of `exposition`. A signal that is missing there is None."""
+        """The sample of `exposition`. A missing signal is None."""
         ...
 
     def identify(self, path: str, answer: Mapping[str, Any]) -> ServerInfo | None:  # noqa: ARG002 - for overriding

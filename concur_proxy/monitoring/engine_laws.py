@@ -1,4 +1,4 @@
-"""Which control law moves the window of each engine: the law of the settings, or one that an operator chose."""
+"""The control law of each engine: the law of the settings, or one that an operator chose."""
 
 from collections.abc import Mapping
 

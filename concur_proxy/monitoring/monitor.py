@@ -82,7 +82,7 @@ class EngineMonitor:
 
     @property
     def is_read(self) -> bool:
-        """Whether this process reads its metrics. Of several replicas, only the leader does."""
+        """Whether this process reads its metrics. If there are several replicas, only the leader does."""
         return self._coordinator.status.leads
 
     @property
@@ -113,7 +113,7 @@ class EngineMonitor:
 
     @property
     def signal_age_s(self) -> float:
-        """Seconds since the newest usable signal, or since the start if there was none."""
+        """Seconds since the newest usable signal, or since the start before the first one."""
         return self.governor.signal_age_s(now=self._clock())
 
     def on_sample(self, rates: IntervalRates, sample: EngineSample) -> None:

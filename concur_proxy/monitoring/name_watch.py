@@ -14,7 +14,7 @@ INTERVAL_S = 5.0
 """About as long as cluster DNS allows its answers to be cached."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Returns the addresses of a host for a port. Raises `OSError` if there are none."""
+"""Returns the addresses of a host for a port. Raises `OSError` if it has no addresses."""
 
 
 async def resolve(host: str, port: int) -> list[str]:

@@ -31,9 +31,9 @@ USER_AGENT = "concur-proxy"
 """Tells the gateway's own requests from its clients' in the engines' logs."""
 
 REAP_S = 0.2
-"""Time between two checks whether a removed engine has no more requests in flight."""
+"""Time between two checks whether a removed engine still has requests in flight."""
 
-_HAND = "by hand"
+_OPERATOR = "operator"
 
 
 class EnginePool:
@@ -109,7 +109,7 @@ class EnginePool:
 
     def is_named(self, server: str) -> bool:
         """Whether the settings or a host name name this server."""
-        return any(server in servers for source, servers in self._sources.items() if source != _HAND)
+        return any(server in servers for source, servers in self._sources.items() if source != _OPERATOR)
 
     @property
     def homes(self) -> dict[str, str]:
@@ -127,14 +127,14 @@ class EnginePool:
         named = {server for servers in self._sources.values() for server in servers}
         self.on_named([server for server in before if server not in named])
 
-    def set_by_hand(self, added: Sequence[str], removed: Collection[str]) -> None:
+    def set_manual_servers(self, added: Sequence[str], removed: Collection[str]) -> None:
         """Set the servers that an operator has added and removed. `ValueError` as in `name_servers`."""
-        if self._sources.get(_HAND, ()) != tuple(added) or self._removed != frozenset(removed):
-            self._change({**self._sources, _HAND: tuple(added)}, frozenset(removed))
+        if self._sources.get(_OPERATOR, ()) != tuple(added) or self._removed != frozenset(removed):
+            self._change({**self._sources, _OPERATOR: tuple(added)}, frozenset(removed))
 
-    def check_by_hand(self, added: Sequence[str], removed: Collection[str]) -> None:
-        """`ValueError` if `set_by_hand` would raise one."""
-        self._check(_wanted({**self._sources, _HAND: tuple(added)}, removed))
+    def check_manual_servers(self, added: Sequence[str], removed: Collection[str]) -> None:
+        """`ValueError` if `set_manual_servers` would raise one."""
+        self._check(_wanted({**self._sources, _OPERATOR: tuple(added)}, removed))
 
     def _check(self, wanted: Sequence[str]) -> list[str]:
         """The engines of these servers. `ValueError` if they cannot form a fleet."""

@@ -1,4 +1,4 @@
-"""Data-parallel ranks: of the emulated engine in both flavours, and of real servers that have one."""
+"""Data-parallel ranks of the emulated engine in both flavours, and of real servers with one rank."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""The emulated engine in both flavours, a scripted SGLang, and servers that are none."""
+"""The emulated engine in both flavours, a scripted SGLang, and servers that are not engines."""
 
 import httpx
 import pytest

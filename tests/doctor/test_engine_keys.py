@@ -1,4 +1,4 @@
-"""Engines that were started with --api-key: vLLM then locks /v1, SGLang all but /health and /metrics."""
+"""Engines that were started with --api-key. vLLM then locks /v1, and SGLang everything except /health and /metrics."""
 
 import httpx
 import pytest
@@ -17,7 +17,7 @@ KEY = "sk-hush"
 
 
 def locked(version_path: str, *, open_paths: tuple[str, ...]) -> Script:
-    """An engine that answers everything else only to who has the key."""
+    """An engine whose other paths need the key."""
 
     async def script(exchange: Exchange) -> None:
         path = exchange.request.target

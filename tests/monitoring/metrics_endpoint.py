@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback whose `/metrics` answers byte for byte as a test says."""
+"""A real HTTP server on loopback that answers with the bytes that a test chooses."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,7 +8,7 @@ Respond = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 def answer(text: str | bytes, *, status: str = "200 OK", headers: str = "") -> Respond:
-    """A whole answer."""
+    """A complete answer."""
     body = text.encode() if isinstance(text, str) else text
     head = f"HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {len(body)}\r\n{headers}\r\n"
 
@@ -19,7 +19,7 @@ def answer(text: str | bytes, *, status: str = "200 OK", headers: str = "") -> R
 
 
 def cut_short(text: str) -> Respond:
-    """An answer whose connection breaks in the middle of its body."""
+    """An answer that breaks off in the middle of its body."""
 
     async def respond(writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n" + text.encode())
@@ -30,11 +30,11 @@ def cut_short(text: str) -> Respond:
 
 
 async def silence(writer: asyncio.StreamWriter) -> None:
-    """No answer, ever."""
+    """Never answers."""
 
 
 class MetricsEndpoint:
-    """What it answers may be changed while it runs."""
+    """A server. `respond` may be changed while it runs."""
 
     def __init__(self, respond: Respond) -> None:
         self.respond = respond

@@ -8,14 +8,13 @@ from tests.coordination.virtual_time import in_virtual_time
 
 
 class Step:
-    """Raises what it is told to."""
+    """Raises the error that it was given."""
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error
         self.runs = 0
 
     async def __call__(self) -> None:
-        """One round."""
         self.runs += 1
         if self.error is not None:
             raise self.error

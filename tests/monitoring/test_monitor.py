@@ -73,7 +73,7 @@ class Scene:
         preempted: float = 0.0,
         started_at: float = 1.0,
     ) -> None:
-        """A reading, so much later than the last."""
+        """A reading, this much later than the last one."""
         self.now += after_s
         last = self._sample
         assert last.prefix_queries is not None

@@ -9,7 +9,7 @@ from concur_proxy.monitoring.name_watch import NameWatch, resolve
 
 
 class Names:
-    """A resolver whose answers a test changes, and who hears of them."""
+    """A resolver whose answers a test changes, and a record of the servers that it leads to."""
 
     def __init__(self, url: str, *addresses: str) -> None:
         self.addresses: Sequence[str] | OSError = addresses
@@ -18,7 +18,6 @@ class Names:
         self.watch = NameWatch(url, self.told.append, interval_s=0.01, resolve=self.resolve)
 
     async def resolve(self, host: str, port: int) -> Sequence[str]:
-        """The answer."""
         self.asked.append((host, port))
         if isinstance(self.addresses, OSError):
             raise self.addresses

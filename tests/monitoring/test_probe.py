@@ -10,14 +10,14 @@ from tests.monitoring.metrics_endpoint import Respond, answer, cut_short, metric
 
 
 class Listener:
-    """Keeps what a probe told."""
+    """Records what a probe reported."""
 
     def __init__(self) -> None:
         self.answers: list[tuple[int, bytes]] = []
         self.silences: list[str] = []
 
     def probe(self, url: str, client: httpx.AsyncClient, *, interval_s: float = 60.0) -> EngineProbe:
-        """A probe that tells this listener."""
+        """A probe that reports to this listener."""
         return EngineProbe(
             url,
             client,

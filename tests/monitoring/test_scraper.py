@@ -25,7 +25,7 @@ USAGE = "vllm:kv_cache_usage_perc 0.5\n"
 
 
 class Listener:
-    """Keeps what a scraper told."""
+    """Records what a scraper reported."""
 
     def __init__(self) -> None:
         self.samples: list[tuple[IntervalRates, EngineSample]] = []
@@ -33,17 +33,17 @@ class Listener:
         self._news = asyncio.Event()
 
     def on_sample(self, rates: IntervalRates, sample: EngineSample) -> None:
-        """A reading."""
+        """Record a reading."""
         self.samples.append((rates, sample))
         self._news.set()
 
     def on_failure(self, reason: str, *, reachable: bool | None) -> None:
-        """A scrape without one."""
+        """Record a scrape without an answer."""
         self.failures.append((reason, reachable))
         self._news.set()
 
     async def more(self, *, samples: int = 0, failures: int = 0) -> None:
-        """Wait for so many further ones of each."""
+        """Wait for this many more samples and failures."""
         samples, failures = samples + len(self.samples), failures + len(self.failures)
         async with asyncio.timeout(10):
             while len(self.samples) < samples or len(self.failures) < failures:

@@ -38,7 +38,7 @@ def test_gauges_that_miss_requests_in_flight_are_late() -> None:
     late = maker.advance(RATES, scene.gate.snapshot())
     assert (late.in_flight, late.gauges_are_late) == (4, True)
     scene.finish(tickets[0])
-    scene.arrive("e")  # not there at the last reading: it may be on its way still
+    scene.arrive("e")  # it was not counted at the last reading, so it may still be in flight
     timely = maker.advance(RATES, scene.gate.snapshot())
     assert (timely.in_flight, timely.gauges_are_late) == (4, False)
     unknown = maker.advance(replace(RATES, waiting=None), scene.gate.snapshot())

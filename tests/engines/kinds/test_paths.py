@@ -15,7 +15,7 @@ CAPTURED = Path(__file__).parent / "captures" / "vllm-0.32.0-paths.txt"
 OWN = {"/metrics"}
 """Paths that the gateway answers itself, from its own registry."""
 
-# engines.md's and the sources' list: what must never pass, on the same port as inference by the engines' default
+# engines serve these on the same port as inference by default; they must never pass
 ADMINISTRATION = [
     "/reset_prefix_cache",
     "/reset_mm_cache",
