@@ -80,7 +80,13 @@ ENGINE_KINDS: "PluginKind[Callable[[], EngineKind]]" = PluginKind(
 
 def load_engine_kinds(names: Sequence[str] = ()) -> "list[EngineKind]":
     """The engine kinds with these names, or all that are available, in the order in which they are asked."""
-    return [load(ENGINE_KINDS, name)() for name in names or available(ENGINE_KINDS)]
+    kinds = []
+    for name in names or available(ENGINE_KINDS):
+        try:
+            kinds.append(load(ENGINE_KINDS, name)())
+        except TypeError as error:  # such as: a class lacks a method of EngineKind
+            raise ValueError(f"engine kind {name!r}: {error}") from error
+    return kinds
 
 
 def available(kind: PluginKind[Any]) -> list[str]:

@@ -15,6 +15,7 @@ from concur_proxy import plugins
 from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.flags import default_of, flag_of
 from concur_proxy.cli.secrets import redacted
+from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.settings.file import ConfigFileError, read_config_file
 from concur_proxy.settings.gateway import SDK_TIMEOUT_S, GatewaySettings
 from concur_proxy.settings.lines import line_of
@@ -216,7 +217,8 @@ def _plugin_problems(settings: GatewaySettings, origins: Origins) -> Iterator[st
         except ValueError as error:
             yield f"{origins.tell(name)}: {error}"
     try:
-        EndpointCatalogue(known=[kind.paths for kind in plugins.load_engine_kinds(settings.engine_kinds)])
+        kinds = KnownKinds(plugins.load_engine_kinds(settings.engine_kinds))
+        EndpointCatalogue(known=[kind.paths for kind in kinds])
     except ValueError as error:
         hint = "; to leave it out, list the others in engine_kinds"
         yield f"{origins.tell('engine_kinds')}: {error}" if settings.engine_kinds else f"{error}{hint}"

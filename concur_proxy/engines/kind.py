@@ -1,13 +1,14 @@
 """The interface of an engine kind: everything in which one kind of inference server differs from another.
 
-A kind needs a name, the three methods that read its metrics, and the three signals in `REQUIRED_SIGNALS`. All else has
-a default, so a class may derive from `EngineKind` and state only what differs. `concur_proxy.engines.kinds.vllm` is a
-complete example.
+A kind is a class that derives from `EngineKind`. It needs a name, the three methods that read its metrics, and the
+three signals in `REQUIRED_SIGNALS`. Everything else has a default. `concur_proxy.engines.kinds.vllm` is a complete
+example.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from concur_proxy.engines.exposition import Exposition, read_exposition
 from concur_proxy.engines.sample import EngineSample
@@ -62,9 +63,11 @@ class ServerInfo:
     problems: tuple[Problem, ...] = ()
 
 
-class EngineKind(Protocol):
+class EngineKind(ABC):
     """One kind of engine."""
 
+    name: str
+    """In metrics and logs, and as the provider in traces."""
     metrics_path: str = "/metrics"
     rank_label: str | None = None
     """The label by which the series of data-parallel ranks differ. None: no server of this kind has ranks."""
@@ -77,22 +80,17 @@ class EngineKind(Protocol):
     info_paths: tuple[str, ...] = ()
     """Paths at which a server says what it is, as a JSON object. They are asked in this order."""
 
-    @property
-    def name(self) -> str:
-        """The kind's name in metrics and logs, and the provider's name in traces."""
-        ...
-
+    @abstractmethod
     def wants(self, sample_name: str) -> bool:
         """Whether `read` may use a sample of this name."""
-        ...
 
+    @abstractmethod
     def recognises(self, exposition: Exposition) -> bool:
         """Whether an engine of this kind exported these series."""
-        ...
 
+    @abstractmethod
     def read(self, exposition: Exposition, *, at: float) -> EngineSample:
         """The sample of `exposition`. A missing signal is None."""
-        ...
 
     def identify(self, path: str, answer: Mapping[str, Any]) -> ServerInfo | None:  # noqa: ARG002 - for overriding
         """What `answer`, the JSON object at one of `info_paths`, says. None: it is not from a server of this kind."""
@@ -103,6 +101,11 @@ class KnownKinds:
     """The engine kinds that a gateway knows. A server's kind is recognised from its metrics."""
 
     def __init__(self, kinds: Sequence[EngineKind]) -> None:
+        """`ValueError` if an object is not an engine kind, which can come from another package."""
+        for kind in kinds:
+            if not _is_kind(kind):
+                what = type(kind).__qualname__
+                raise ValueError(f"{what} is not an engine kind: derive it from EngineKind and give it a name")
         self._kinds = tuple(kinds)
         self.metrics_paths = tuple(dict.fromkeys(kind.metrics_path for kind in kinds))
         """Where the metrics of an unknown server may be, in the order in which to ask."""
@@ -121,3 +124,7 @@ class KnownKinds:
         kinds = [kind for kind in self._kinds if kind.metrics_path == path]
         exposition = read_exposition(text, lambda name: any(kind.wants(name) for kind in kinds))
         return next((kind for kind in kinds if kind.recognises(exposition)), None), exposition
+
+
+def _is_kind(built: object) -> bool:
+    return isinstance(built, EngineKind) and bool(getattr(built, "name", ""))

@@ -91,7 +91,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.copy(concur_trtllm.__file__, tmp_path / f"{MODULE}.py")
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
-    sys.modules.pop(MODULE, None)
+    for name in (MODULE, "broken_kind"):
+        sys.modules.pop(name, None)
 
 
 @pytest.fixture(params=["entry point", "import path"])
@@ -148,6 +149,30 @@ def test_a_wrong_engine_kind_is_one_line(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(f"{MODULE}.TensorRtLlm.paths", EnginePaths(passing=("/no/method",)))
     with pytest.raises(SettingsError, match="'/no/method' in the paths of an engine kind: write it as"):
         load_settings(flags | {"engine_kinds": [f"{MODULE}:build"]})
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("from concur_proxy.engines.kind import EngineKind as build\n", "abstract"),
+        ("def build(options):\n    pass\n", "missing 1 required positional argument: 'options'"),
+        (
+            "class Kind:\n    name = 'x'\nbuild = Kind\n",
+            "Kind is not an engine kind: derive it from EngineKind",
+        ),
+        (
+            "from concur_proxy.engines.kinds.vllm.kind import Vllm\nclass Kind(Vllm):\n    name = ''\nbuild = Kind\n",
+            "Kind is not an engine kind: derive it from EngineKind",
+        ),
+    ],
+)
+def test_what_is_not_a_complete_kind_is_one_line(folder: Path, source: str, problem: str) -> None:
+    (folder / "broken_kind.py").write_text(source)
+    with pytest.raises(SettingsError) as error:
+        load_settings({"engine": ["http://a"], "engine_kinds": ["broken_kind:build"]})
+    (line,) = error.value.problems
+    assert line.startswith("--engine-kinds broken_kind:build: ")
+    assert problem in line
 
 
 def test_a_broken_package_is_one_line_that_says_how_to_leave_it_out(folder: Path) -> None:
