@@ -25,6 +25,7 @@ def test_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
         ("warning", "advice"),
         ("error", "unreachable"),
     ]
+    assert all(found.keys() == {"subject", "severity", "code", "message", "fix"} for found in told["findings"])
 
 
 def test_wrong_settings_are_told_as_serve_does(capsys: pytest.CaptureFixture[str]) -> None:
