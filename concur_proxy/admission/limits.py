@@ -2,7 +2,7 @@
 
 import math
 
-from concur_proxy.admission.footprint import FootprintEstimator
+from concur_proxy.admission.accounts import FootprintEstimator
 from concur_proxy.admission.places import Places
 from concur_proxy.admission.room import Demand, EngineLoad, Room
 from concur_proxy.control.law import Budget

@@ -99,7 +99,7 @@ class Places:
         session.pausing = False
         self.pausing_tokens -= session.footprint
 
-    def rank(self, session: Session, rank: int) -> None:
+    def rerank(self, session: Session, rank: int) -> None:
         """Give the session another seniority."""
         part = self._part(session)
         del part[session.rank]

@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Mapping
+from heapq import heapify, heappop, heappush
 
-from concur_proxy.admission.earliest import Earliest
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.roster import Roster
 from concur_proxy.admission.session import Session, SessionState
+
+SLACK = 64
+"""Outdated entries that are kept before they are thrown out, beside as many as there are values."""
 
 
 class Standings:
@@ -102,7 +105,7 @@ class Standings:
         """
         self._refresh()
         for engine in self._moves.pop(now):
-            mover = self._gates[engine].first_waiting()
+            mover = self._gates[engine].queue.head()
             if mover is not None:
                 self._movers[engine] = mover
                 self._have_heads_changed = True
@@ -141,7 +144,7 @@ class Standings:
     def _read(self, engine: str) -> None:
         gate = self._gates[engine]
         self._deadlines.put(engine, gate.next_deadline())
-        first = gate.first_new()
+        first = gate.queue.first_new()
         head = None if first is None else (first.rank, first.footprint, first.model)
         if head != self._heads.get(engine):
             self._have_heads_changed = True
@@ -150,7 +153,7 @@ class Standings:
                 del self._heads[engine]
             else:
                 self._heads[engine] = head
-        self._read_mover(engine, gate.first_waiting())
+        self._read_mover(engine, gate.queue.head())
         takes = not gate.waiting and not self._roster.leads_nowhere(engine)
         if takes:
             self._takers.add(engine)
@@ -166,3 +169,44 @@ class Standings:
             self._moves.put(engine, None)
         else:
             self._moves.put(engine, next(iter(head.held)).arrived_at + self._move_after_s)
+
+
+class Earliest:
+    """Values by key, and whose is the least; putting one and asking cost O(log n) in the mean."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, float] = {}
+        self._heap: list[tuple[float, str]] = []
+        """Every value, and outdated ones that have not come to the front yet."""
+
+    def put(self, key: str, value: float | None) -> None:
+        """The key's value from now on; None: it has none."""
+        if value == self._values.get(key):
+            return
+        if value is None:
+            del self._values[key]
+            return
+        self._values[key] = value
+        heappush(self._heap, (value, key))
+        if len(self._heap) > 2 * len(self._values) + SLACK:
+            self._heap = [(kept, name) for name, kept in self._values.items()]
+            heapify(self._heap)
+
+    def get(self, key: str) -> float | None:
+        """The key's value, or None."""
+        return self._values.get(key)
+
+    def first(self) -> tuple[float, str] | None:
+        """The least value and its key, or None when there is none."""
+        heap = self._heap
+        while heap and self._values.get(heap[0][1]) != heap[0][0]:
+            heappop(heap)
+        return heap[0] if heap else None
+
+    def pop(self, limit: float) -> set[str]:
+        """The keys whose values are no more than `limit`; they have none from now on."""
+        keys = set()
+        while (first := self.first()) is not None and first[0] <= limit:
+            del self._values[first[1]]
+            keys.add(first[1])
+        return keys

@@ -1,6 +1,9 @@
 """One request's claim on its session's place."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from sortedcontainers import SortedDict
 
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.outcome import Outcome
@@ -68,3 +71,28 @@ class Ticket:
     def held_s(self) -> float:
         """Seconds between arrival and decision; 0 while undecided."""
         return 0.0 if self.decided_at is None else self.decided_at - self.arrived_at
+
+
+class Holds:
+    """Held tickets, the one whose hold ends first in front; every operation costs O(log n) or less."""
+
+    def __init__(self) -> None:
+        self._by_deadline: SortedDict[tuple[float, int], Ticket] = SortedDict()
+
+    def __len__(self) -> int:
+        return len(self._by_deadline)
+
+    def __iter__(self) -> Iterator[Ticket]:
+        return iter(self._by_deadline.values())
+
+    def add(self, ticket: Ticket) -> None:
+        """Hold the ticket until its deadline at the latest."""
+        self._by_deadline[ticket.deadline, ticket.number] = ticket
+
+    def remove(self, ticket: Ticket) -> None:
+        """The ticket waits no more, or not here."""
+        del self._by_deadline[ticket.deadline, ticket.number]
+
+    def first(self) -> Ticket | None:
+        """The ticket whose hold ends first, or None."""
+        return self._by_deadline.peekitem(0)[1] if self._by_deadline else None

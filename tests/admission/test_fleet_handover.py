@@ -3,8 +3,9 @@
 import pytest
 
 from concur_proxy.admission.arrival import Arrival
+from concur_proxy.admission.changes import AddEngine
+from concur_proxy.admission.handover import SessionRecord
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.record import SessionRecord
 from tests.admission.fleets import FleetScene
 
 
@@ -46,7 +47,7 @@ def test_changes_are_noted_of_engines_that_come_later_too() -> None:
     changes: set[str] = set()
     scene.fleet.note_changes(changes)
     scene.arrive("x")
-    scene.fleet.add_engine("b")
+    scene.fleet.apply(AddEngine(engine="b"), now=0.0)
     scene.arrive("y")
     assert (scene.home("y"), changes) == ("b", {"x", "y"})
 

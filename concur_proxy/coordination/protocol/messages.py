@@ -4,7 +4,7 @@ import msgspec
 
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.changes import EndSession, EngineChange, Reachable
-from concur_proxy.admission.record import SessionRecord
+from concur_proxy.admission.handover import SessionRecord
 from concur_proxy.control.law import Budget
 from concur_proxy.coordination.protocol.manual import ManualSettings
 

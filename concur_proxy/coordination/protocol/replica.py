@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from concur_proxy.admission.arrival import Answered, Arrival
-from concur_proxy.admission.holds import Holds
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import Session, SessionState
-from concur_proxy.admission.ticket import Ticket
+from concur_proxy.admission.ticket import Holds, Ticket
 from concur_proxy.coordination.protocol.messages import Arrive, Claim, Decided, Finish, Held, Join, ToReplica
 
 REMEMBERED_SESSIONS = 20_000

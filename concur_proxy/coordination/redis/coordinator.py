@@ -19,8 +19,8 @@ from concur_proxy.admission.changes import (
     Steer,
 )
 from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.manual import Steering
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.steering import Steering
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.coordination.coordinator import CoordinatorParts, LeaderSilent, Listener, Role, Status
 from concur_proxy.coordination.protocol.manual import ManualSettings

@@ -12,7 +12,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from concur_proxy.admission.changes import Change
-from concur_proxy.admission.record import SessionRecord
+from concur_proxy.admission.handover import SessionRecord
 from concur_proxy.coordination.protocol.messages import (
     Batch,
     Message,

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 from concur_proxy.admission.changes import Change, Reachable, Resize, Serve
 from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.handover import SessionRecord
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.record import SessionRecord
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 from concur_proxy.coordination.coordinator import CoordinatorParts, Listener, Role, Status

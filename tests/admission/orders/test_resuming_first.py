@@ -1,5 +1,5 @@
 from concur_proxy.admission.arrival import Arrival
-from concur_proxy.admission.line import WaitingLine
+from concur_proxy.admission.orders.resuming_first import ResumingFirst
 from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
 
@@ -10,7 +10,7 @@ def _session(rank: int, state: SessionState = SessionState.QUEUED) -> Session:
     return session
 
 
-def _order(line: WaitingLine) -> list[int]:
+def _order(line: ResumingFirst) -> list[int]:
     ranks = []
     while (session := line.head()) is not None:
         ranks.append(session.rank)
@@ -19,7 +19,7 @@ def _order(line: WaitingLine) -> list[int]:
 
 
 def test_resuming_sessions_come_before_new_ones_each_by_seniority() -> None:
-    line = WaitingLine()
+    line = ResumingFirst()
     for session in (_session(3), _session(9, SessionState.PAUSED), _session(1), _session(4, SessionState.PAUSED)):
         line.join(session)
     first = line.first_new()
@@ -31,7 +31,7 @@ def test_resuming_sessions_come_before_new_ones_each_by_seniority() -> None:
 
 
 def test_sessions_that_were_silent_too_long_queue_with_new_ones_as_their_requests_came() -> None:
-    line = WaitingLine()
+    line = ResumingFirst()
     lapsed = _session(1, SessionState.PAUSED)
     lapsed.has_lapsed = True
     lapsed.held[Ticket(session=lapsed, number=5, arrival=Arrival(), now=0.0)] = None
@@ -45,7 +45,7 @@ def test_sessions_that_were_silent_too_long_queue_with_new_ones_as_their_request
 
 
 def test_joining_twice_is_the_same_as_once_and_leaving_twice_too() -> None:
-    line, session = WaitingLine(), _session(1)
+    line, session = ResumingFirst(), _session(1)
     line.join(session)
     line.join(session)
     assert len(line) == 1
@@ -55,7 +55,7 @@ def test_joining_twice_is_the_same_as_once_and_leaving_twice_too() -> None:
 
 
 def test_the_position_counts_from_one_over_both_parts() -> None:
-    line = WaitingLine()
+    line = ResumingFirst()
     sessions = [_session(7, SessionState.PAUSED), _session(8, SessionState.PAUSED), _session(2), _session(5)]
     for session in sessions:
         line.join(session)
@@ -63,7 +63,7 @@ def test_the_position_counts_from_one_over_both_parts() -> None:
 
 
 def test_a_session_that_has_not_joined_has_the_position_that_it_would_have() -> None:
-    line = WaitingLine()
+    line = ResumingFirst()
     line.join(_session(5))
     assert line.position(_session(3)) == 1
     assert line.position(_session(9)) == 2
