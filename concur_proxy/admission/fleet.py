@@ -132,13 +132,16 @@ class Fleet:
         if only is not None:
             return only.finish(ticket, answered, now=now)
         gate = self._gates.gate_of(ticket)
-        if gate is None or not (ticket.is_held or ticket.is_in_flight):
+        if gate is None:
             return []
-        if ticket.is_held:
+        if ticket.is_in_flight:
+            decided = self._moving.evacuate(now)
+            decided += self._moving.touched(gate).finish(ticket, answered, now=now)
+        elif ticket.is_held:  # withdrawn first: an evacuation could admit it
             decided = self._moving.touched(gate).finish(ticket, answered, now=now)
-            return decided + self._moving.evacuate(now) + self._moving.settle(now)
-        decided = self._moving.evacuate(now)
-        decided += self._moving.touched(gate).finish(ticket, answered, now=now)
+            decided += self._moving.evacuate(now)
+        else:
+            return []
         return decided + self._moving.settle(now)
 
     def expire(self, *, now: float) -> list[Ticket]:

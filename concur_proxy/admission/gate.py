@@ -53,6 +53,8 @@ class SessionGate:
         self.handover = Handover(state, self._scheduler)
         self.engine = engine
         self.sessions = state.sessions
+        self.queue = state.order
+        """The sessions that wait for a place, to read."""
         self.accounts = state.accounts
         self.counters = state.counters
         """Events so far by (event, reason): `admit` and `resume` (window, room, lease, claim), `pause` (window, lease,
@@ -92,11 +94,11 @@ class SessionGate:
         nothing.
         """
         state, scheduler = self._state, self._scheduler
-        if ticket.is_held:
+        if not ticket.is_in_flight:
+            if not ticket.is_held:
+                return []
             scheduler.withdraw(ticket, Outcome.CLIENT_GONE, now)
             return scheduler.fill(now)
-        if not ticket.is_in_flight:
-            return []
         ticket.finished = True
         session = ticket.session
         session.turns += 1
@@ -225,11 +227,6 @@ class SessionGate:
     def is_enforcing(self) -> bool:
         """Whether the window holds sessions back."""
         return self._state.is_enforcing
-
-    @property
-    def queue(self) -> QueueOrder:
-        """The sessions that wait for a place, to read."""
-        return self._state.order
 
     def has_room_for(self, tokens: float) -> bool:
         """Whether a session with this footprint would be admitted if it were next, as things are."""

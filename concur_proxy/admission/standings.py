@@ -143,8 +143,9 @@ class Standings:
 
     def _read(self, engine: str) -> None:
         gate = self._gates[engine]
+        queue = gate.queue
         self._deadlines.put(engine, gate.next_deadline())
-        first = gate.queue.first_new()
+        first = queue.first_new()
         head = None if first is None else (first.rank, first.footprint, first.model)
         if head != self._heads.get(engine):
             self._have_heads_changed = True
@@ -153,8 +154,8 @@ class Standings:
                 del self._heads[engine]
             else:
                 self._heads[engine] = head
-        self._read_mover(engine, gate.queue.head())
-        takes = not gate.waiting and not self._roster.leads_nowhere(engine)
+        self._read_mover(engine, queue.head())
+        takes = not queue and not self._roster.leads_nowhere(engine)
         if takes:
             self._takers.add(engine)
         else:
