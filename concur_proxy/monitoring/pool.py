@@ -98,6 +98,7 @@ class EnginePool:
             window=self.laws.of(engine).window,
             engine=engine,
             numbers=numbers,
+            order=plugins.load(plugins.ORDERS, settings.order)(),
         )
 
     def open(self, coordinator: Coordinator) -> None:
