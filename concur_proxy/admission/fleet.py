@@ -55,7 +55,7 @@ class Fleet:
         after: int = 0,
     ) -> None:
         """`move_after_s`: how long a paused session waits for its own engine before another one may take it. `after`:
-        larger than any rank that another gateway gave before.
+        no gateway has given a larger seniority before.
         """
         self._numbers = Numbers(after=after)
         self._gates = Gates(engines, make_gate, self._numbers, move_after_s=move_after_s)
@@ -100,16 +100,16 @@ class Fleet:
 
     # -- requests
 
-    def arrive(self, arrival: Arrival, *, now: float, rank: int | None = None) -> tuple[Ticket, list[Ticket]]:
+    def arrive(self, arrival: Arrival, *, now: float, seniority: int | None = None) -> tuple[Ticket, list[Ticket]]:
         """A request arrives. Returns its ticket and every ticket that this decided.
 
         It goes to an engine that serves its model. A request for a model that is served by different engines starts a
-        separate session, because it uses another cache. `rank` is the rank that another gateway gave a session that is
-        new here.
+        separate session, because it uses another cache. `seniority` is what another gateway gave a session that is new
+        here.
         """
         name = self._name(arrival)
         if self._gates.only is not None:
-            return self._gates.only.arrive(name, arrival, now=now, rank=rank)
+            return self._gates.only.arrive(name, arrival, now=now, seniority=seniority)
         decided = self._moving.evacuate(now)
         found = self._gates.find(name)
         if found is not None and not self._roster.are_alike(found[1].model, arrival.model):
@@ -123,7 +123,7 @@ class Fleet:
                 # Its cache is lost with the engine. Requests in flight there must end first.
                 gate, more = self._moving.move(session, gate, now)
                 decided += more
-        ticket, more = self._moving.touched(gate).arrive(name, arrival, now=now, rank=rank)
+        ticket, more = self._moving.touched(gate).arrive(name, arrival, now=now, seniority=seniority)
         return ticket, decided + more + self._moving.settle(now)
 
     def finish(self, ticket: Ticket, answered: Answered, *, now: float) -> list[Ticket]:
@@ -245,10 +245,10 @@ class Fleet:
         """Take over a session of another gateway, with its place if it has one. One that is known stays as it is."""
         if not self._gates.knows(record.key):
             engine = record.engine if record.engine in self.gates else self._roster.candidates(record.model)[0]
-            session = record.session(rank=self._numbers.take(record.rank), now=now)
+            session = record.session(seniority=self._numbers.take(record.seniority), now=now)
             self._moving.touched(self.gates[engine]).handover.restore(session)
 
-    def claim(self, arrival: Arrival, *, engine: str, rank: int | None, now: float) -> tuple[Ticket, list[Ticket]]:
+    def claim(self, arrival: Arrival, *, engine: str, seniority: int | None, now: float) -> tuple[Ticket, list[Ticket]]:
         """A request that another gateway released is at `engine`: its session gets a place there, whatever the window
         says. If the session is known at another engine, it moves. `ValueError` for an engine that is not known.
         """
@@ -264,7 +264,7 @@ class Fleet:
             else:
                 self._moving.touched(home).handover.part_with(session, "moved")
                 moved = self._moving.touched(gate).handover.adopt(session, now)
-        ticket, decided = self._moving.touched(gate).handover.claim(name, arrival, rank, now)
+        ticket, decided = self._moving.touched(gate).handover.claim(name, arrival, seniority, now)
         return ticket, moved + decided + self._moving.settle(now)
 
     def _name(self, arrival: Arrival) -> str:

@@ -65,13 +65,13 @@ class SessionGate:
     # -- requests
 
     def arrive(
-        self, name: str, arrival: Arrival, *, now: float, rank: int | None = None
+        self, name: str, arrival: Arrival, *, now: float, seniority: int | None = None
     ) -> tuple[Ticket, list[Ticket]]:
         """A request of the session of this name arrives. Returns its ticket and every ticket that this decided, its own
-        included. `rank` is the rank that another gateway gave a session that is new here.
+        included. `seniority` is what another gateway gave a session that is new here.
         """
         state, scheduler = self._state, self._scheduler
-        session = self.sessions.get(name) or scheduler.newcomer(name, arrival, rank, now)
+        session = self.sessions.get(name) or scheduler.newcomer(name, arrival, seniority, now)
         ticket = Ticket(session=session, number=next(state.numbers), arrival=arrival, now=now)
         footprint = self.accounts.footprint_with(session, arrival.body_bytes)
         decided = scheduler.fill(now) if self._is_full else []  # leases may have ended since the last event
@@ -146,7 +146,7 @@ class SessionGate:
         return self._manual.steer(session, steering, now)
 
     def enforce(self, *, enforcing: bool, now: float) -> list[Ticket]:
-        """Let the window hold sessions back, or only count those that it would hold back."""
+        """Make sessions wait for the window, or only count those that would wait."""
         return self._manual.enforce(enforcing=enforcing, now=now)
 
     def resize(self, window: float, *, now: float, budget: Budget | None = None) -> list[Ticket]:
@@ -225,7 +225,7 @@ class SessionGate:
 
     @property
     def is_enforcing(self) -> bool:
-        """Whether the window holds sessions back."""
+        """Whether sessions wait for the window."""
         return self._state.is_enforcing
 
     def has_room_for(self, tokens: float) -> bool:
@@ -237,8 +237,8 @@ class SessionGate:
         return self._scheduler.make_room(tokens, now=now)
 
     def first_sessions(self, limit: int) -> list[Session]:
-        """At most `limit` sessions: those with places by rank, then those that wait in their order, then others. The
-        cost depends on `limit` only.
+        """At most `limit` sessions: those with places by seniority, then those that wait in their order, then others.
+        The cost depends on `limit` only.
         """
         chosen = dict.fromkeys(islice(self._state.places, limit))
         chosen.update(dict.fromkeys(islice(self._state.order, limit)))

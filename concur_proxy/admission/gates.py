@@ -9,7 +9,7 @@ from concur_proxy.admission.standings import Standings
 from concur_proxy.admission.ticket import Ticket
 
 GateFactory = Callable[[str, Numbers], SessionGate]
-"""Makes the gate of an engine, by the engine's name and the fleet's numbers for ranks."""
+"""Makes the gate of an engine, by the engine's name and the fleet's numbers for seniority."""
 
 
 class Gates:

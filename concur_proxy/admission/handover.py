@@ -17,7 +17,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     engine: str
     state: str
     """A `SessionState`'s value."""
-    rank: int
+    seniority: int
     footprint: float
     context_tokens: int | None
     model: str | None
@@ -36,7 +36,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
             key=session.key,
             engine=engine,
             state=session.state.value,
-            rank=session.rank,
+            seniority=session.seniority,
             footprint=session.footprint,
             context_tokens=session.context_tokens,
             model=session.model,
@@ -47,9 +47,9 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
             turns=session.turns,
         )
 
-    def session(self, *, rank: int, now: float) -> Session:
-        """Make the session again, idle for as long as it was. `rank` is its own rank, unless that is taken."""
-        session = Session(key=self.key, rank=rank, one_shot=False, now=now - self.idle_s, model=self.model)
+    def session(self, *, seniority: int, now: float) -> Session:
+        """Make the session again, idle for as long as it was. `seniority` is its own, unless that is taken."""
+        session = Session(key=self.key, seniority=seniority, one_shot=False, now=now - self.idle_s, model=self.model)
         session.state = SessionState(self.state)
         session.stopped, session.turns = self.stopped, self.turns
         if self.stopped and session.state is SessionState.ACTIVE:
@@ -69,8 +69,8 @@ class Handover:
         self._scheduler = scheduler
 
     def part_with(self, session: Session, reason: str) -> None:
-        """Give a session away, for another gate's `adopt`. It keeps its waiting requests and its rank, and loses its
-        place. The queue moves with the next event. `ValueError` while requests are in flight: the engine has them.
+        """Give a session away, for another gate's `adopt`. It keeps its waiting requests and its seniority, and loses
+        its place. The queue moves with the next event. `ValueError` while requests are in flight: the engine has them.
         """
         if session.in_flight:
             raise ValueError(f"session {session.key!r} has requests in flight")
@@ -102,12 +102,12 @@ class Handover:
             self._state.places.rest(session)
         self._state.sessions.sleep(session)
 
-    def claim(self, name: str, arrival: Arrival, rank: int | None, now: float) -> tuple[Ticket, list[Ticket]]:
+    def claim(self, name: str, arrival: Arrival, seniority: int | None, now: float) -> tuple[Ticket, list[Ticket]]:
         """A request that another gateway released is at the engine: its session gets a place, whatever the window says.
         Returns the request's ticket, and the tickets of the session that waited here.
         """
         state, scheduler = self._state, self._scheduler
-        session = state.sessions.get(name) or scheduler.newcomer(name, arrival, rank, now)
+        session = state.sessions.get(name) or scheduler.newcomer(name, arrival, seniority, now)
         ticket = Ticket(session=session, number=next(state.numbers), arrival=arrival, now=now)
         footprint = state.accounts.footprint_with(session, arrival.body_bytes)
         scheduler.wake(session, now)

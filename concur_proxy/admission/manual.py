@@ -22,14 +22,14 @@ class Steering(Enum):
 
 
 class ManualControl:
-    """Pauses, resumes and prioritises sessions of one gate, and switches the window's force on and off."""
+    """Pauses, resumes and prioritises sessions of one gate, and switches the window on and off."""
 
     def __init__(self, state: GateState, scheduler: Scheduler) -> None:
         self._state = state
         self._scheduler = scheduler
 
     def steer(self, session: Session, steering: Steering, now: float) -> list[Ticket]:
-        """Do this to the session. `END` is not for here: it is the same as a client's end."""
+        """Do this to the session. `END` is not handled here: it is the same as the end that a client reports."""
         if steering is Steering.PAUSE:
             return self._pause(session, now)
         if steering is Steering.RESUME:
@@ -37,7 +37,7 @@ class ManualControl:
         return self._prioritise(session, now)
 
     def enforce(self, *, enforcing: bool, now: float) -> list[Ticket]:
-        """Let the window hold sessions back, or only count those that it would hold back."""
+        """Make sessions wait for the window, or only count those that would wait."""
         self._state.is_enforcing = enforcing
         if enforcing:
             self._scheduler.pause_excess(now)
@@ -72,12 +72,12 @@ class ManualControl:
 
     def _prioritise(self, session: Session, now: float) -> list[Ticket]:
         """Make it the next to get a place and the last to lose one."""
-        order, rank = self._state.order, self._state.numbers.take_least()
+        order, seniority = self._state.order, self._state.numbers.take_least()
         is_waiting = session in order
         order.leave(session)
         if session.state is SessionState.ACTIVE:
-            self._state.places.rerank(session, rank)
-        session.rank = rank
+            self._state.places.reorder(session, seniority)
+        session.seniority = seniority
         if is_waiting:
             order.join(session)
         self._state.sessions.note(session)

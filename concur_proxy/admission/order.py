@@ -13,10 +13,10 @@ from concur_proxy.admission.session import Session
 class QueueOrder(Protocol):
     """The sessions that wait for a place, in the order of their turn.
 
-    What an order may read: the session's `rank`, `state`, `model`, `footprint`, `has_lapsed`, `is_preferred`, and its
-    waiting requests (`held`) with their `arrival`. None of these changes while the session waits, except that further
-    requests join `held`. An operator can put a session first: such sessions (`is_preferred`) come before all others, by
-    rank.
+    What an order may read: the session's `seniority`, `state`, `model`, `footprint`, `has_lapsed`, `is_preferred`, and
+    its waiting requests (`held`) with their `arrival`. While a session waits only `held` changes: requests join it, and
+    leave it when they time out. An operator can put a session first: such sessions (`is_preferred`) come before all
+    others, by seniority.
 
     Every method should cost O(log n) or less: a queue of ten thousand sessions is normal.
     """

@@ -59,7 +59,7 @@ class Scheduler:
         return decided
 
     def pause_excess(self, now: float) -> None:
-        """Pause sessions until the limits hold the rest: first those whose lease has ended, then the youngest."""
+        """Pause sessions until the rest is within the limits: first those whose lease has ended, then the youngest."""
         while not self._is_needless and self._limits.are_exceeded(in_flight=self._state.in_flight):
             if self._reclaim_lapsed(now):
                 continue
@@ -101,10 +101,10 @@ class Scheduler:
 
     # -- carrying out
 
-    def newcomer(self, name: str, arrival: Arrival, rank: int | None, now: float) -> Session:
+    def newcomer(self, name: str, arrival: Arrival, seniority: int | None, now: float) -> Session:
         """Make a session that is not known yet. `wake` adds it."""
-        rank = self._state.numbers.take(rank)
-        return Session(key=name, rank=rank, one_shot=arrival.key is None, now=now, model=arrival.model)
+        seniority = self._state.numbers.take(seniority)
+        return Session(key=name, seniority=seniority, one_shot=arrival.key is None, now=now, model=arrival.model)
 
     def wake(self, session: Session, now: float) -> None:
         """A request of the session has arrived."""

@@ -11,17 +11,17 @@ class GateSnapshot:
     """What a gate looks like at one moment, for metrics, control laws and debugging."""
 
     window: float
-    """How many sessions may be active; `inf` when all may."""
+    """How many sessions may be active; `inf` for no limit."""
     budget_tokens: float | None
-    """What the active sessions' caches may fill; None: anything."""
+    """How much KV cache the active sessions may fill, tokens; None for no limit."""
     active: int
     """Sessions that hold a place."""
     paused: int
-    """Sessions that had a place and lost it at a step boundary, waiting for one or silent."""
+    """Sessions that lost their place at a step boundary and have not got one again."""
     queued: int
-    """Sessions never admitted yet, waiting or left by their client."""
+    """Sessions that were never admitted."""
     waiting: int
-    """Sessions with held requests, resuming and new."""
+    """Sessions in the queue."""
     held: int
     """Requests that wait."""
     in_flight: int
@@ -33,15 +33,15 @@ class GateSnapshot:
     answered_tokens: int
     """Prompt and completion tokens of all answers so far."""
     answering_s: float
-    """Seconds that these took, from release to end, summed up."""
+    """Seconds from release to end, summed over all answers."""
     promised_tokens: int
-    """Context so far that sessions came back to which had kept their places."""
+    """Context of sessions that came back and had kept their places, so far."""
     told_tokens: int
-    """The like, of requests whose answers told what was cached."""
+    """The part of `promised_tokens` whose answers reported how much was cached."""
     lost_tokens: int
-    """The part of these that the engine had to compute again."""
+    """The part of `told_tokens` that the engine had to compute again."""
     prefill_tokens_s: float | None
-    """Prompt tokens that the engine can compute in a second, as far as it has shown; None until it has."""
+    """Highest prefill rate that the engine has shown, tokens per second; None until it has shown one."""
     lease_s: float
     """How long an idle session keeps its place while others wait."""
 

@@ -8,7 +8,7 @@ from tests.admission.gates import body_of
 
 
 def _session(context: int | None = None) -> Session:
-    session = Session(key="s", rank=1, one_shot=False, now=0.0)
+    session = Session(key="s", seniority=1, one_shot=False, now=0.0)
     session.context_tokens = context
     session.cache = 0
     session.footprint = float(context or 0)

@@ -87,7 +87,7 @@ def test_an_idle_session_keeps_its_place_for_what_is_left_of_its_lease() -> None
     before.idle("s")
     before.now = after.now = 3.0
     (record,) = _kept(before, "s")
-    after.gate.handover.restore(record.session(rank=record.rank, now=3.0))
+    after.gate.handover.restore(record.session(seniority=record.seniority, now=3.0))
     waiting = after.arrive("t")
     assert waiting.is_held
     after.now = LEASE - 0.1
@@ -106,11 +106,11 @@ def test_a_session_that_lost_its_place_is_still_without_one_and_knows_its_senior
     assert session is not None
     session.enter(SessionState.PAUSED)
     record = _record(session, before)
-    after.gate.handover.restore(record.session(rank=record.rank, now=0.0))
+    after.gate.handover.restore(record.session(seniority=record.seniority, now=0.0))
     assert (after.gate.active, after.gate.snapshot().paused) == (0, 1)
     restored = after.gate.sessions.get("s")
     assert restored is not None
-    assert restored.rank == record.rank
+    assert restored.seniority == record.seniority
 
 
 def test_a_request_in_flight_is_claimed_whatever_the_window_says() -> None:

@@ -111,7 +111,7 @@ def test_another_process_knows_of_a_stop_and_a_preference() -> None:
     scene.gate.steer(scene.session("a"), Steering.PRIORITISE, now=scene.now)
     record = SessionRecord.of(scene.session("a"), "e", now=scene.now)
     other = Scene(window=2)
-    session = record.session(rank=Numbers().take(record.rank), now=0.0)
+    session = record.session(seniority=Numbers().take(record.seniority), now=0.0)
     other.gate.handover.restore(session)
     assert session.stopped
     assert session.is_preferred

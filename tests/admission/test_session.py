@@ -18,7 +18,7 @@ PAIRS = list(product(SessionState, SessionState))
 
 
 def _session(state: SessionState = SessionState.QUEUED) -> Session:
-    session = Session(key="a", rank=1, one_shot=False, now=0.0)
+    session = Session(key="a", seniority=1, one_shot=False, now=0.0)
     session.state = state
     return session
 
@@ -58,12 +58,12 @@ def test_a_session_is_dormant_while_none_of_its_requests_is_held_or_in_flight() 
 
 
 def test_a_session_of_one_request_ends_with_it() -> None:
-    assert Session(key="a", rank=1, one_shot=True, now=0.0).ending
+    assert Session(key="a", seniority=1, one_shot=True, now=0.0).ending
     assert not _session().ending
 
 
 def _named(key: str) -> Session:
-    return Session(key=key, rank=1, one_shot=False, now=0.0)
+    return Session(key=key, seniority=1, one_shot=False, now=0.0)
 
 
 def test_sessions_are_found_by_key_until_they_are_removed() -> None:
@@ -111,7 +111,7 @@ def test_its_keys_are_listed_elsewhere_as_well() -> None:
     tables = {name: SessionTable() for name in "ab"}
     for name, table in tables.items():
         table.list_in(homes, name)
-    session = Session(key="s", rank=1, one_shot=False, now=0.0)
+    session = Session(key="s", seniority=1, one_shot=False, now=0.0)
     tables["a"].add(session)
     assert homes == {"s": "a"}
     tables["a"].remove(session)

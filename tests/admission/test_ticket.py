@@ -5,7 +5,7 @@ from concur_proxy.admission.ticket import Holds, Ticket
 
 
 def _ticket() -> Ticket:
-    session = Session(key="a", rank=1, one_shot=False, now=3.0)
+    session = Session(key="a", seniority=1, one_shot=False, now=3.0)
     return Ticket(session=session, number=2, arrival=Arrival(key="s", body_bytes=10, hold_s=6.0), now=3.0)
 
 
@@ -30,7 +30,7 @@ def test_a_refused_ticket_is_neither_held_nor_in_flight() -> None:
 
 
 def _due(number: int, deadline: float) -> Ticket:
-    session = Session(key=f"s{number}", rank=number, one_shot=False, now=0.0)
+    session = Session(key=f"s{number}", seniority=number, one_shot=False, now=0.0)
     return Ticket(session=session, number=number, arrival=Arrival(hold_s=deadline), now=0.0)
 
 

@@ -48,7 +48,7 @@ class SmallestFirst:
 def _place(session: Session) -> Place:
     first = next(iter(session.held), None)
     size = 0 if first is None or session.is_preferred else first.arrival.body_bytes
-    return (not session.is_preferred, size, session.rank)
+    return (not session.is_preferred, size, session.seniority)
 
 
 def build() -> SmallestFirst:

@@ -31,8 +31,8 @@ def waiting(
     number: int, *, paused: bool = False, lapsed: bool = False, preferred: bool = False, size: int = 0
 ) -> Session:
     """A session that waits with one request."""
-    rank = -1 - number if preferred else number
-    session = Session(key=f"s{number}", rank=rank, one_shot=False, now=0.0)
+    seniority = -1 - number if preferred else number
+    session = Session(key=f"s{number}", seniority=seniority, one_shot=False, now=0.0)
     session.state = SessionState.PAUSED if paused else SessionState.QUEUED
     session.has_lapsed = paused and lapsed
     session.held[Ticket(session=session, number=number, arrival=Arrival(body_bytes=size), now=0.0)] = None
@@ -74,7 +74,7 @@ def test_all_ways_to_read_it_agree(
         assert [order.position(each) for each in listed] == list(range(1, len(listed) + 1))
         new = [each for each in listed if each.state is not SessionState.PAUSED]
         assert order.first_new() is (new[0] if new else None)
-        preferred = sorted((each for each in listed if each.is_preferred), key=lambda each: each.rank)
+        preferred = sorted((each for each in listed if each.is_preferred), key=lambda each: each.seniority)
         assert listed[: len(preferred)] == preferred, "an operator put these first"
 
 

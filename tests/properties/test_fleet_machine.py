@@ -213,7 +213,7 @@ class FleetMachine(RuleBasedStateMachine):
     def nobody_new_waits_while_another_engine_has_a_place_to_give(self) -> None:
         for gate in self._takers():
             if heads := self._heads_for(gate):
-                eldest = min(heads, key=lambda session: session.rank)
+                eldest = min(heads, key=lambda session: session.seniority)
                 assert gate.active >= places(gate.snapshot().window)
                 assert not gate.has_room_for(eldest.footprint)
 
@@ -229,7 +229,7 @@ class FleetMachine(RuleBasedStateMachine):
         for gate in self._takers():
             served = [session for session in movers if self.fleet._roster.serves(gate.engine, session.model)]
             if served:
-                assert not gate.has_room_for(min(served, key=lambda session: session.rank).footprint)
+                assert not gate.has_room_for(min(served, key=lambda session: session.seniority).footprint)
 
     def teardown(self) -> None:
         """When everything ends, everybody is served, and nothing is left."""

@@ -11,8 +11,8 @@ from concur_proxy.admission.session import Session, SessionState
 class ResumingFirst:
     """Four queues, one after the other, except that the last two are served together in order of arrival:
 
-    1. sessions that an operator put first, by rank;
-    2. sessions that resume after a pause, by rank: they may still have a cache, and others will soon need its place;
+    1. sessions that an operator put first, by seniority;
+    2. sessions that resume after a pause, by seniority: they may still have a cache, which others will soon evict;
     3. sessions that lost their place because they were idle for longer than their lease: they have no cache left to
        lose, and if they went first, new sessions would never get in;
     4. new sessions.
@@ -25,13 +25,13 @@ class ResumingFirst:
         self._resuming: SortedDict[int, Session] = SortedDict()
         self._returning: SortedDict[int, Session] = SortedDict()
         self._new: SortedDict[int, Session] = SortedDict()
-        self._numbers: dict[Session, int] = {}
+        self._places: dict[Session, int] = {}
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self._places)
 
     def __contains__(self, session: Session) -> bool:
-        return session in self._numbers
+        return session in self._places
 
     def __iter__(self) -> Iterator[Session]:
         """All sessions in the order of their turn."""
@@ -42,13 +42,13 @@ class ResumingFirst:
 
     def join(self, session: Session) -> None:
         """Add the session. Joining twice changes nothing."""
-        if session not in self._numbers:
-            number = self._numbers[session] = _number(session)
+        if session not in self._places:
+            number = self._places[session] = _number(session)
             self._queue_of(session)[number] = session
 
     def leave(self, session: Session) -> None:
         """Remove the session. Nothing happens if it has not joined."""
-        number = self._numbers.pop(session, None)
+        number = self._places.pop(session, None)
         if number is not None:
             del self._queue_of(session)[number]
 
@@ -70,7 +70,7 @@ class ResumingFirst:
 
     def position(self, session: Session) -> int:
         """The session's place, from 1. For one that has not joined: the place that it would get."""
-        number = self._numbers.get(session, _number(session))
+        number = self._places.get(session, _number(session))
         queue = self._queue_of(session)
         if queue is self._preferred:
             return self._preferred.bisect_left(number) + 1
@@ -95,7 +95,7 @@ def _number(session: Session) -> int:
     """What orders the session within its queue."""
     if session.has_lapsed and session.held and not session.is_preferred:
         return next(iter(session.held)).number
-    return session.rank
+    return session.seniority
 
 
 def build() -> ResumingFirst:

@@ -75,7 +75,7 @@ class Leader:
         self._expected.clear()
         early, self._early = self._early, []
         # by seniority, then those who have waited for longest: their replicas joined in any order
-        early.sort(key=lambda item: (item[1].rank is None, item[1].rank or 0, -item[1].waited_s))
+        early.sort(key=lambda item: (item[1].seniority is None, item[1].seniority or 0, -item[1].waited_s))
         post: Post = []
         for replica, claim, came_at in early:
             if replica in self._tickets:
@@ -117,7 +117,7 @@ class Leader:
 
     def _hold(self, replica: str, claim: Claim, now: float, *, waited_s: float = 0.0) -> Post:
         arrival = claim.arrival.after(claim.waited_s + waited_s)
-        ticket, decided = self.fleet.arrive(arrival, now=now, rank=claim.rank)
+        ticket, decided = self.fleet.arrive(arrival, now=now, seniority=claim.seniority)
         self._own(ticket, replica, claim.number)
         post = self.post(decided, now=now)
         if ticket.is_held:
@@ -125,7 +125,7 @@ class Leader:
             held = Held(
                 join=self._joins[replica],
                 number=claim.number,
-                rank=ticket.session.rank,
+                seniority=ticket.session.seniority,
                 position=position,
                 wait_s=wait_s,
             )
@@ -169,7 +169,7 @@ class Leader:
     def _claim(self, replica: str, claim: Claim, now: float) -> list[Ticket]:
         if claim.engine not in self.fleet.gates:
             return []  # an engine that this leader does not have: its end is awaited by nobody
-        ticket, decided = self.fleet.claim(claim.arrival, engine=claim.engine, rank=claim.rank, now=now)
+        ticket, decided = self.fleet.claim(claim.arrival, engine=claim.engine, seniority=claim.seniority, now=now)
         self._own(ticket, replica, claim.number)
         return decided
 
@@ -188,7 +188,7 @@ class Leader:
             outcome=ticket.outcome.value,
             found=ticket.found.value,
             engine=ticket.engine,
-            rank=ticket.session.rank,
+            seniority=ticket.session.seniority,
             position=position,
             wait_s=wait_s,
         )

@@ -19,7 +19,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     number: int
     arrival: Arrival
     """As it came to the replica."""
-    rank: int | None
+    seniority: int | None
     """Its session's seniority as far as the replica has been told; None: not yet."""
     engine: str
     """Where it is in flight; empty while it is held."""
@@ -90,7 +90,7 @@ class Held(Message, frozen=True, kw_only=True):
     join: int
     """The replica's last join that the leader has heard: what was decided before it counts no more."""
     number: int
-    rank: int
+    seniority: int
     position: int
     """Place in the line, from 1."""
     wait_s: float
@@ -106,7 +106,7 @@ class Decided(Message, frozen=True, kw_only=True):
     outcome: str
     """An `Outcome`'s value."""
     engine: str
-    rank: int
+    seniority: int
     position: int
     wait_s: float
     found: str

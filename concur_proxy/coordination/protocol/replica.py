@@ -29,7 +29,7 @@ class Replica:
 
     def __init__(self) -> None:
         self._in_hand: dict[int, _InHand] = {}
-        self._ranks: OrderedDict[str, int] = OrderedDict()
+        self._seniority: OrderedDict[str, int] = OrderedDict()
         self._refused: OrderedDict[Ticket, tuple[int, float]] = OrderedDict()
         self._holds = Holds()
         self._last = self._joins = 0
@@ -49,18 +49,18 @@ class Replica:
 
     def knows(self, key: str) -> bool:
         """Whether it has seen this session, and not its end."""
-        return key in self._ranks
+        return key in self._seniority
 
     def forget(self, key: str) -> None:
         """The session is over."""
-        self._ranks.pop(key, None)
+        self._seniority.pop(key, None)
 
     def arrive(self, arrival: Arrival, *, now: float) -> tuple[Ticket, Arrive]:
         """A request arrives. Returns its ticket and what the leader must hear."""
         self._last += 1
         key = arrival.key
-        rank = 0 if key is None else self._ranks.get(key, 0)
-        session = Session(key=key or "", rank=rank, one_shot=key is None, now=now, model=arrival.model)
+        seniority = 0 if key is None else self._seniority.get(key, 0)
+        session = Session(key=key or "", seniority=seniority, one_shot=key is None, now=now, model=arrival.model)
         ticket = Ticket(session=session, number=self._last, arrival=arrival, now=now)
         self._holds.add(ticket)
         entry = self._in_hand[ticket.number] = _InHand(ticket)
@@ -111,11 +111,11 @@ class Replica:
             entry = self._in_hand.get(message.number)
             if entry is None or not entry.ticket.is_held:
                 continue
-            entry.ticket.session.rank = message.rank
+            entry.ticket.session.seniority = message.seniority
             entry.wait = (message.position, message.wait_s)
             key = entry.ticket.arrival.key
             if key is not None:
-                self._remember(key, message.rank)
+                self._remember(key, message.seniority)
             if isinstance(message, Decided):
                 ticket = entry.ticket
                 self._holds.remove(ticket)
@@ -136,11 +136,11 @@ class Replica:
         if len(self._refused) > REMEMBERED_REFUSALS:
             self._refused.popitem(last=False)
 
-    def _remember(self, key: str, rank: int) -> None:
-        self._ranks[key] = rank
-        self._ranks.move_to_end(key)
-        if len(self._ranks) > REMEMBERED_SESSIONS:
-            self._ranks.popitem(last=False)
+    def _remember(self, key: str, seniority: int) -> None:
+        self._seniority[key] = seniority
+        self._seniority.move_to_end(key)
+        if len(self._seniority) > REMEMBERED_SESSIONS:
+            self._seniority.popitem(last=False)
 
 
 def _claim(entry: _InHand, now: float) -> Claim:
@@ -148,7 +148,7 @@ def _claim(entry: _InHand, now: float) -> Claim:
     return Claim(
         number=ticket.number,
         arrival=ticket.arrival,
-        rank=ticket.session.rank or None,
+        seniority=ticket.session.seniority or None,
         engine=ticket.engine if ticket.is_in_flight else "",
         waited_s=now - ticket.arrived_at,
     )

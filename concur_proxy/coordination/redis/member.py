@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 GRACE_S = 1.0
 """How long a new leader waits for the claims of all that live."""
-RANKS_PER_TERM = 1 << 32
+SENIORITY_PER_TERM = 1 << 32
 
 
 class Member:
@@ -140,7 +140,7 @@ class Member:
         logger.info("leading in term %s, with %d sessions", term.name, len(records))
         now = self.now
         self._take_manual(self._newest_manual(term, standing))
-        fleet = self.parts.make_fleet(term.number * RANKS_PER_TERM)
+        fleet = self.parts.make_fleet(term.number * SENIORITY_PER_TERM)
         for record in sorted(records, key=lambda record: -record.idle_s):
             fleet.restore(record, now=now)
         self.changes = set()

@@ -4,18 +4,18 @@ from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
 
 
-def _session(rank: int, state: SessionState = SessionState.QUEUED) -> Session:
-    session = Session(key=f"s{rank}", rank=rank, one_shot=False, now=0.0)
+def _session(seniority: int, state: SessionState = SessionState.QUEUED) -> Session:
+    session = Session(key=f"s{seniority}", seniority=seniority, one_shot=False, now=0.0)
     session.state = state
     return session
 
 
 def _order(line: ResumingFirst) -> list[int]:
-    ranks = []
+    seniorities = []
     while (session := line.head()) is not None:
-        ranks.append(session.rank)
+        seniorities.append(session.seniority)
         line.leave(session)
-    return ranks
+    return seniorities
 
 
 def test_resuming_sessions_come_before_new_ones_each_by_seniority() -> None:
@@ -24,7 +24,7 @@ def test_resuming_sessions_come_before_new_ones_each_by_seniority() -> None:
         line.join(session)
     first = line.first_new()
     assert first is not None
-    assert first.rank == 1
+    assert first.seniority == 1
     assert _order(line) == [4, 9, 1, 3]
     assert len(line) == 0
     assert line.head() is line.first_new() is None
@@ -40,7 +40,7 @@ def test_sessions_that_were_silent_too_long_queue_with_new_ones_as_their_request
     assert line.position(lapsed) == 3
     first = line.first_new()
     assert first is not None
-    assert first.rank == 4
+    assert first.seniority == 4
     assert _order(line) == [2, 4, 1, 6]
 
 
