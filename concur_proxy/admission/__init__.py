@@ -1,6 +1,5 @@
 """Sessions that run and sessions that wait: the sessions, their requests' tickets, and the gates that admit them.
 
-
 This room is pure. Every event is a method call with `now` (monotonic seconds). It returns the tickets that it decided.
 One writer calls it, so there are no locks. The property tests check these invariants:
 

@@ -1,4 +1,4 @@
-"""One gateway's own requests, whoever decides on them."""
+"""One gateway's own requests, wherever they are decided."""
 
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -12,20 +12,20 @@ from concur_proxy.admission.ticket import Holds, Ticket
 from concur_proxy.coordination.protocol.messages import Arrive, Claim, Decided, Finish, Held, Join, ToReplica
 
 REMEMBERED_SESSIONS = 20_000
-"""Sessions whose seniority a replica remembers for a leader that does not know them."""
+"""A replica remembers the seniority of this many sessions, for a leader that does not know them."""
 REMEMBERED_REFUSALS = 1_000
-"""Refused tickets whose expected wait can still be asked for."""
+"""A replica remembers the expected wait of this many refused tickets."""
 
 
 @dataclass(slots=True)
 class _InHand:
     ticket: Ticket
     wait: tuple[int, float] = (1, 0.0)
-    """Place in the line and seconds, as last heard."""
+    """Place in the queue and seconds, as last heard."""
 
 
 class Replica:
-    """The requests that this process has in hand, and what it last heard of them. Its tickets' numbers are its own."""
+    """The requests that this gateway has in hand, and what it last heard about them. It numbers its tickets itself."""
 
     def __init__(self) -> None:
         self._in_hand: dict[int, _InHand] = {}
@@ -39,16 +39,16 @@ class Replica:
 
     @property
     def held(self) -> list[Ticket]:
-        """Its requests that wait."""
+        """Its waiting requests."""
         return list(self._holds)
 
     @property
     def released(self) -> list[Ticket]:
-        """Its requests that are at an engine."""
+        """Its requests in flight."""
         return [entry.ticket for entry in self._in_hand.values() if entry.ticket.is_in_flight]
 
     def knows(self, key: str) -> bool:
-        """Whether it has seen this session, and not its end."""
+        """Whether it has seen this session and not its end."""
         return key in self._seniority
 
     def forget(self, key: str) -> None:
@@ -89,21 +89,21 @@ class Replica:
         return Finish(number=ticket.number, answered=Answered(client_gone=True))
 
     def next_deadline(self) -> float | None:
-        """When the first of its holds ends, or None."""
+        """The next deadline of its waiting requests, or None."""
         first = self._holds.first()
         return None if first is None else first.deadline
 
     def overdue(self, *, now: float) -> list[Ticket]:
-        """Held requests past their deadline: whoever should have said so is silent."""
+        """Waiting requests past their deadlines: the leader should have ended them, but is silent."""
         return list(takewhile(lambda ticket: ticket.deadline <= now, self._holds))
 
     def join(self, *, now: float) -> Join:
-        """All that it has in hand, for a leader that does not know."""
+        """Report everything that it has in hand to a leader that does not know it."""
         self._joins += 1
         return Join(join=self._joins, claims=tuple(_claim(entry, now) for entry in self._in_hand.values()))
 
     def receive(self, messages: Iterable[ToReplica], *, now: float) -> list[Ticket]:
-        """The leader says something of requests; returns those that are thereby decided."""
+        """Take messages of the leader. Returns the tickets that they decided."""
         decided = []
         for message in messages:
             if not isinstance(message, Held | Decided) or message.join != self._joins:
@@ -127,7 +127,7 @@ class Replica:
         return decided
 
     def expected_wait(self, ticket: Ticket) -> tuple[int, float]:
-        """A held or refused ticket's place in the line and the seconds that it will take, as last heard."""
+        """The queue place of a ticket that waits or was refused, and the seconds that it will take, as last heard."""
         entry = self._in_hand.get(ticket.number)
         return self._refused.get(ticket, (1, 0.0)) if entry is None else entry.wait
 

@@ -134,7 +134,7 @@ class RedisCoordinator:
             self._replica.forget(change.key)
         member.apply(member.fleet.apply(change, now=member.now))
         if isinstance(change, Steer):
-            self.upkeep.hurry()  # what an operator was told is done must outlive this process
+            self.upkeep.hurry()  # a change that was confirmed to an operator must outlive this process
 
     def _drain(self) -> None:
         """Refuse what waits here and what arrives here. Another gateway may lead from now on."""
