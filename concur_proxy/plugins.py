@@ -21,6 +21,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 if TYPE_CHECKING:  # a plug-in's types are imported by the room that uses them
+    from concur_proxy.admission.order import QueueOrder
     from concur_proxy.admission.placement import Placement
     from concur_proxy.control.law import ControlLaw
     from concur_proxy.control.options import OptionValue
@@ -58,11 +59,11 @@ RECOGNISERS: "PluginKind[Callable[[RecogniserOptions], Recogniser]]" = PluginKin
     group="concur_proxy.recognisers",
     signature="build(options: RecogniserOptions) -> Recogniser",
 )
-ORDERS: PluginKind[Callable[..., Any]] = PluginKind(
+ORDERS: "PluginKind[Callable[[], QueueOrder]]" = PluginKind(
     title="queue order",
     package="concur_proxy.admission.orders",
     group="concur_proxy.orders",
-    signature="build(...) -> Order",
+    signature="build() -> QueueOrder",
 )
 PLACEMENTS: "PluginKind[Callable[[], Placement]]" = PluginKind(
     title="placement",

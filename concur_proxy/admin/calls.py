@@ -22,7 +22,7 @@ from concur_proxy.admin.schema import (
 )
 from concur_proxy.admin.state import StateReader
 from concur_proxy.admission.changes import Steer
-from concur_proxy.admission.steering import Steering
+from concur_proxy.admission.manual import Steering
 from concur_proxy.control.law import Budget
 from concur_proxy.coordination.coordinator import Role
 from concur_proxy.coordination.protocol import manual as kept

@@ -127,7 +127,7 @@ def _shares(wanted: Sequence[int], total: int) -> list[int]:
 
 def _session(gate: SessionGate, session: Session, now: float) -> SessionStatus:
     first = next(iter(session.held), None)
-    place = gate.place_of(session) if gate.is_waiting(session) else None
+    place = gate.queue.position(session) if session in gate.queue else None
     return SessionStatus(
         session_id=session.key,
         engine=gate.engine,

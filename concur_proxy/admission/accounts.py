@@ -1,35 +1,42 @@
-"""What sessions have and need in the cache, as far as bytes, answers and the engine's counts tell."""
+"""How much KV cache sessions have and need, learned from body sizes, answers and the engine's token counts."""
 
 from concur_proxy.admission.arrival import Answered
-from concur_proxy.admission.footprint import FootprintEstimator
-from concur_proxy.admission.prefill import PrefillSpeed
 from concur_proxy.admission.session import Session
 from concur_proxy.admission.ticket import Ticket
 
 
 class TokenAccounts:
-    """One gate's token counts: footprints beforehand, contexts and losses afterwards."""
+    """One gate's token counts: footprints before an answer, contexts and losses after it."""
 
     def __init__(self) -> None:
         self.estimator = FootprintEstimator()
         self.prefill = PrefillSpeed()
+        self.engine_prefill_tokens_s: float | None = None
+        """The highest prefill rate that the engine's counters have shown, tokens per second."""
         self.cache = 0
-        """How often the engine has started with an empty cache."""
+        """How often the engine has restarted with an empty cache."""
         self.answered_tokens = 0
         """Prompt and completion tokens of all answers."""
         self.answering_s = 0.0
-        """Seconds that these took, from release to end, summed up."""
+        """Seconds from release to end, summed over all answers."""
         self.promised_tokens = 0
-        """Context that sessions came back to which had kept their places: it should be in the cache."""
+        """Context of sessions that came back and had kept their places: it should be in the cache."""
         self.told_tokens = 0
-        """The like, of requests whose answers told what was cached."""
+        """The part of `promised_tokens` whose answers reported how much was cached."""
         self.lost_tokens = 0
-        """The part of these that the engine had to compute again: it was evicted too early."""
+        """The part of `told_tokens` that the engine had to compute again, because it had evicted it too early."""
+
+    @property
+    def prefill_tokens_s(self) -> float | None:
+        """Prompt tokens that the engine can compute in a second: the larger of what its counters and single answers
+        show. Counters show too little while caches are kept, and single answers while the engine is busy.
+        """
+        return max(self.engine_prefill_tokens_s or 0.0, self.prefill.tokens_s or 0.0) or None
 
     def footprint_with(self, session: Session, body_bytes: int) -> float:
-        """The session's footprint once another request of this size is with it.
+        """The session's footprint with one more request of this size.
 
-        Requests at the same time share the history, and each adds to it what it has of its own.
+        Requests of a session that run at the same time share the history. Each adds only what is new in it.
         """
         tokens = self.estimator.estimate(body_bytes)
         if session.is_dormant:
@@ -37,15 +44,15 @@ class TokenAccounts:
         return session.footprint + max(0.0, tokens - (session.context_tokens or 0))
 
     def promise(self, ticket: Ticket) -> None:
-        """A session that kept its place has come back with this request; what went with the engine's last cache is
-        promised to nobody.
+        """Expect the session's context in the cache: it kept its place and has come back with this request. Nothing is
+        expected if the engine has restarted since.
         """
         session, ticket.cache = ticket.session, self.cache
         ticket.promised_tokens = session.context_tokens or 0 if session.cache == self.cache else 0
         self.promised_tokens += ticket.promised_tokens
 
     def settle(self, ticket: Ticket, answered: Answered, *, now: float) -> float | None:
-        """Count an answer; returns the session's footprint from now on, or None if the engine did not count tokens."""
+        """Count an answer. Returns the session's new footprint, or None if the engine did not count tokens."""
         session, prompt_tokens, cached_tokens = ticket.session, answered.prompt_tokens, answered.cached_tokens
         if prompt_tokens is None:
             return None
@@ -55,7 +62,7 @@ class TokenAccounts:
         self.answering_s += now - released_at
         if cached_tokens is not None:
             kept = ticket.promised_tokens if ticket.cache == self.cache else 0
-            promised = min(kept, prompt_tokens)  # a compacted history needs less than was there
+            promised = min(kept, prompt_tokens)  # a compacted history needs less than was cached
             self.told_tokens += promised
             self.lost_tokens += max(0, promised - cached_tokens)
             if answered.first_token_s is not None:
@@ -70,3 +77,87 @@ class TokenAccounts:
         if before is not None:
             self.estimator.learn_growth(session.context_tokens - before)
         return float(session.context_tokens)
+
+
+class FootprintEstimator:
+    """Learns from answers how many tokens a request has per byte, and by how much a session grows in a turn."""
+
+    SMOOTHING = 0.1
+    """Weight of the newest observation in the moving averages."""
+    FIRST_TOKENS_PER_BYTE = 0.4
+    """Assumed until the engine has counted tokens. English text has about 0.25; code and other languages have more. If
+    the first wave is underestimated it thrashes; if it is overestimated it only waits a moment.
+    """
+    FIRST_BYTES = 2_000.0
+    """Weight of that assumption: a few short requests do not outweigh it, one long request does."""
+
+    def __init__(self) -> None:
+        self._bytes = self.FIRST_BYTES
+        self._tokens = self.FIRST_BYTES * self.FIRST_TOKENS_PER_BYTE
+        self._growth: float | None = None
+
+    @property
+    def tokens_per_byte(self) -> float:
+        """Tokens per byte over the last requests."""
+        return self._tokens / self._bytes
+
+    def growth_tokens(self, footprint: float) -> float:
+        """Mean growth of a session's context from one answer to the next, tokens. Every admitted session gets this much
+        in reserve: sessions whose footprints fill the whole cache would thrash a turn later.
+
+        Until a growth has been seen it is `footprint`. If it were 0, the whole first wave would be admitted, and most
+        of it paused a turn later.
+        """
+        return footprint if self._growth is None else self._growth
+
+    def estimate(self, body_bytes: int) -> float:
+        """Tokens that a request body of this size probably has."""
+        return body_bytes * self.tokens_per_byte
+
+    def learn(self, *, body_bytes: int, prompt_tokens: int) -> None:
+        """The engine counted `prompt_tokens` in a request body of `body_bytes`."""
+        if body_bytes > 0 and prompt_tokens > 0:
+            kept = 1 - self.SMOOTHING
+            self._bytes = kept * self._bytes + body_bytes
+            self._tokens = kept * self._tokens + prompt_tokens
+
+    def learn_growth(self, tokens: float) -> None:
+        """A session's context grew by `tokens` between two answers. If it shrank (by compaction), this is ignored."""
+        if tokens > 0:
+            self._growth = tokens if self._growth is None else self._growth + self.SMOOTHING * (tokens - self._growth)
+
+
+class PrefillSpeed:
+    """Decaying maximum of the observed prefill rate, tokens per second: the second-highest sample, so that one outlier
+    does not count.
+
+    A sample is one answer's computed prompt tokens over its time to first token. A request that had to wait for others
+    shows less than the engine can do. An answer that a cache on the way gave shows more, so the highest sample is not
+    trusted. Single answers show the rate soon, also while caches are kept and the engine is never busy with prompts, so
+    that its counters do not show it.
+    """
+
+    LEAST_TOKENS = 256
+    """Samples of fewer tokens are ignored: the constant time of an engine step outweighs them."""
+    KEPT = 0.999
+    """Decay from one answer to the next: half after 700 answers."""
+
+    def __init__(self) -> None:
+        self._fastest = 0.0
+        self._second = 0.0
+
+    @property
+    def tokens_s(self) -> float | None:
+        """Tokens per second; None until two answers were seen."""
+        return self._second or None
+
+    def observe(self, tokens: int, seconds: float) -> None:
+        """An engine computed `tokens` prompt tokens within `seconds` from the release to the first token."""
+        if tokens < self.LEAST_TOKENS or seconds <= 0:
+            return
+        speed = tokens / seconds
+        fastest, second = self._fastest * self.KEPT, self._second * self.KEPT
+        if speed > fastest:
+            self._fastest, self._second = speed, fastest
+        else:
+            self._fastest, self._second = fastest, max(second, speed)

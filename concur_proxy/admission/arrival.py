@@ -1,13 +1,13 @@
 """Everything that is known of a request: `Arrival` when it arrives, `Answered` when its answer has ended.
 
 The HTTP side makes them, and every layer down to the gate passes them on unchanged, over Redis too. So a new fact is
-one field here, with a default, and its reader.
+one field here, with a default, and its reader. They hold plain values only (`gc=False`).
 """
 
 import msgspec
 
 
-class Arrival(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class Arrival(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """A request as it arrives."""
 
     key: str | None = None
@@ -26,7 +26,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         return msgspec.structs.replace(self, hold_s=self.hold_s - seconds) if seconds else self
 
 
-class Answered(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class Answered(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """How an admitted request ended."""
 
     prompt_tokens: int | None = None

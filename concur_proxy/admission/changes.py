@@ -8,8 +8,8 @@ from collections.abc import Collection
 
 import msgspec
 
+from concur_proxy.admission.manual import Steering
 from concur_proxy.admission.room import EngineLoad
-from concur_proxy.admission.steering import Steering
 from concur_proxy.control.law import Budget
 
 
@@ -30,7 +30,7 @@ class EngineChange(Change, frozen=True, kw_only=True):
 
 
 class EndSession(SessionChange, frozen=True, kw_only=True):
-    """The session is over. A request of it that is waiting or in flight is still served."""
+    """The session is over. Its requests that wait or are in flight are still served."""
 
 
 class Steer(SessionChange, frozen=True, kw_only=True):
@@ -40,7 +40,7 @@ class Steer(SessionChange, frozen=True, kw_only=True):
 
 
 class Enforce(EngineChange, frozen=True, kw_only=True):
-    """Let the window hold sessions back, or only count those that it would hold back."""
+    """Make sessions wait for the window, or only count those that would wait."""
 
     enforcing: bool
 

@@ -1,11 +1,16 @@
-"""The gates of all engines behind one door: a session is placed once and stays where its KV cache lives.
+"""All engines behind one interface: a session is placed once, and stays where its KV cache is.
 
-Like a gate, it is one object in layers, a file each, that know only those below them:
+A `Fleet` is made of:
 
-    fleet                            requests come and end, time passes, engines show their load, a person steers
-    fleet_engines   fleet_handover   engines come and go; sessions and requests go from process to process
-    fleet_state                      the gates, and the questions that can be put to all of them
+    Fleet          requests arrive and end, time passes, changes are carried out
+    Gates          one gate per engine, and where each session is
+    Moving         which sessions go to another gate, and when
+    Roster         which engines there are, which of them can be used, and for which models
+    Standings      how the gates compare, so that no event needs to look at all of them
 """
+
+import math
+from collections.abc import Mapping, Sequence
 
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.changes import (
@@ -21,155 +26,258 @@ from concur_proxy.admission.changes import (
     Resize,
     RetireEngine,
     Serve,
+    SessionChange,
     Steer,
 )
-from concur_proxy.admission.fleet_engines import FleetEngines
-from concur_proxy.admission.fleet_handover import FleetHandover
-from concur_proxy.admission.fleet_state import beside
 from concur_proxy.admission.gate import SessionGate
-from concur_proxy.admission.room import EngineLoad
-from concur_proxy.admission.steering import Steering
+from concur_proxy.admission.gates import GateFactory, Gates
+from concur_proxy.admission.handover import SessionRecord
+from concur_proxy.admission.manual import Steering
+from concur_proxy.admission.moving import Moving
+from concur_proxy.admission.placement import Placement
+from concur_proxy.admission.placements.least_pressure import LeastPressure
+from concur_proxy.admission.session import Numbers
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.control.law import Budget
 
 
-class Fleet(FleetEngines, FleetHandover):
-    """Places sessions on engines and passes every event on to the gate concerned."""
+class Fleet:
+    """Places sessions on engines, and passes every event on to the gate that it concerns. Every event returns the
+    tickets that it decided.
+    """
 
-    def arrive(self, arrival: Arrival, *, now: float, rank: int | None = None) -> tuple[Ticket, list[Ticket]]:
+    def __init__(
+        self,
+        *,
+        engines: Sequence[str],
+        make_gate: GateFactory,
+        placement: Placement | None = None,
+        move_after_s: float = math.inf,
+        after: int = 0,
+    ) -> None:
+        """`move_after_s`: how long a paused session waits for its own engine before another one may take it. `after`:
+        no gateway has given a larger seniority before.
+        """
+        self._numbers = Numbers(after=after)
+        self._gates = Gates(engines, make_gate, self._numbers, move_after_s=move_after_s)
+        self._roster = self._gates.roster
+        self._moving = Moving(self._gates, placement or LeastPressure())
+
+    # -- questions
+
+    @property
+    def gates(self) -> Mapping[str, SessionGate]:
+        """The gates by engine, to read."""
+        return self._gates.by_engine
+
+    @property
+    def down(self) -> frozenset[str]:
+        """Engines that cannot be reached. They get no new sessions."""
+        return self._roster.down
+
+    def candidates(self, model: str | None) -> list[str]:
+        """The engines that may serve a request outside of any session, the best first."""
+        return self._roster.candidates(model)
+
+    def models_of(self, engine: str) -> frozenset[str] | None:
+        """The models that the engine serves; None: not known."""
+        return self._roster.models_of(engine)
+
+    def knows(self, change: Change) -> bool:
+        """Whether the session or engine that the change names is known."""
+        if isinstance(change, SessionChange):
+            return self._gates.knows(change.key)
+        return not isinstance(change, EngineChange) or change.engine in self.gates
+
+    def next_deadline(self) -> float | None:
+        """When `expire` has something to do, or None."""
+        only = self._gates.only
+        return self._gates.standings.next_deadline() if only is None else only.next_deadline()
+
+    def expected_wait(self, ticket: Ticket, *, now: float) -> tuple[int, float]:
+        """The queue place, from 1, of a ticket that waits or was refused, and the seconds that it probably takes."""
+        gate = self._gates.gate_of(ticket)
+        return (1, 0.0) if gate is None else gate.expected_wait(ticket, now=now)
+
+    # -- requests
+
+    def arrive(self, arrival: Arrival, *, now: float, seniority: int | None = None) -> tuple[Ticket, list[Ticket]]:
         """A request arrives. Returns its ticket and every ticket that this decided.
 
         It goes to an engine that serves its model. A request for a model that is served by different engines starts a
-        separate session, because it uses another cache. `rank` is the seniority that another process gave a session
-        that is new here.
+        separate session, because it uses another cache. `seniority` is what another gateway gave a session that is new
+        here.
         """
-        model, avoid = arrival.model, arrival.avoid
         name = self._name(arrival)
+        if self._gates.only is not None:
+            return self._gates.only.arrive(name, arrival, now=now, seniority=seniority)
         decided = self._moving.evacuate(now)
-        gate, session = self._find(name)
-        if session is not None and not self._roster.are_alike(session.model, model):
-            name = beside(name, model)
-            gate, session = self._find(name)
-        if gate is None or session is None:
+        found = self._gates.find(name)
+        if found is not None and not self._roster.are_alike(found[1].model, arrival.model):
+            name = variant(name, arrival.model)
+            found = self._gates.find(name)
+        if found is None:
             gate = self._place(name, arrival)
-        elif not session.in_flight and self._roster.has_lost(gate.engine, session.model, avoid):
-            # Its cache is lost with the engine; what is in flight there must end first.
-            gate, more = self._moving.move(session, gate, now)
-            decided += more
-        ticket, more = self._moving.touched(gate).arrive(name, arrival, now=now, rank=rank)
-        return ticket, decided + more + self._settle(now)
+        else:
+            gate, session = found
+            if not session.in_flight and self._roster.has_lost(gate.engine, session.model, arrival.avoid):
+                # Its cache is lost with the engine. Requests in flight there must end first.
+                gate, more = self._moving.move(session, gate, now)
+                decided += more
+        ticket, more = self._moving.touched(gate).arrive(name, arrival, now=now, seniority=seniority)
+        return ticket, decided + more + self._moving.settle(now)
 
     def finish(self, ticket: Ticket, answered: Answered, *, now: float) -> list[Ticket]:
-        """The request is over, see `SessionGate.finish`."""
-        gate = self._gate_of(ticket)
-        if gate is None or not (ticket.is_held or ticket.is_in_flight):
+        """The request is over, whether it was waiting or in flight. Finishing a ticket twice changes nothing."""
+        only = self._gates.only
+        if only is not None:
+            return only.finish(ticket, answered, now=now)
+        gate = self._gates.gate_of(ticket)
+        if gate is None:
             return []
-        if ticket.is_held:
+        if ticket.is_in_flight:
+            decided = self._moving.evacuate(now)
+            decided += self._moving.touched(gate).finish(ticket, answered, now=now)
+        elif ticket.is_held:  # withdrawn first: an evacuation could admit it
             decided = self._moving.touched(gate).finish(ticket, answered, now=now)
-            return decided + self._moving.evacuate(now) + self._settle(now)
-        decided = self._moving.evacuate(now)
-        decided += self._moving.touched(gate).finish(ticket, answered, now=now)
-        return decided + self._settle(now)
-
-    def apply(self, change: Change, *, now: float) -> list[Ticket]:
-        """Carry out a change; returns what it decided."""
-        match change:
-            case EndSession():
-                return self.end(change.key, now=now)
-            case Steer():
-                return self.steer(change.key, change.steering, now=now)
-            case Drain():
-                return self.drain(now=now)
-            case EngineChange():
-                return self._apply_to_engine(change, now)
-        raise TypeError(f"{change!r} is no change of a fleet")
-
-    def _apply_to_engine(self, change: EngineChange, now: float) -> list[Ticket]:
-        match change:
-            case Enforce():
-                return self.enforce(change.engine, enforcing=change.enforcing, now=now)
-            case Resize():
-                return self.resize(change.engine, change.window, budget=change.budget, now=now)
-            case Observe():
-                return self.observe(change.engine, change.load, now=now)
-            case RetireEngine():
-                return self.retire_engine(change.engine, now=now)
-            case Reachable():
-                (self.mark_up if change.is_up else self.mark_down)(change.engine)
-            case Serve():
-                self.serve(change.engine, change.models)
-            case LoseCache():
-                self.lose_cache(change.engine)
-            case AddEngine():
-                self.add_engine(change.engine)
-            case _:
-                raise TypeError(f"{change!r} is no change of a fleet")
-        return []
-
-    def end(self, key: str, *, now: float) -> list[Ticket]:
-        """The session is over, see `SessionGate.end`; an unknown one is none of our business."""
-        decided = self._moving.evacuate(now)
-        models = () if self._roster.is_uniform else self._roster.models
-        for name in (key, *(beside(key, model) for model in models)):
-            gate = self._home(name)
-            decided += [] if gate is None else self._moving.touched(gate).end(name, now=now)
-        return decided + self._settle(now)
-
-    def steer(self, key: str, steering: Steering, *, now: float) -> list[Ticket]:
-        """A person does something to a session; to an unknown one, nothing."""
-        if steering is Steering.END:
-            return self.end(key, now=now)
-        decided = self._moving.evacuate(now)
-        gate, session = self._find(key)
-        if gate is not None and session is not None:
-            gate = self._moving.touched(gate)
-            if steering is Steering.PAUSE:
-                decided += gate.stop(session, now=now)
-            elif steering is Steering.RESUME:
-                decided += gate.let_go_on(session, now=now)
-            else:
-                decided += gate.prefer(session, now=now)
-        return decided + self._settle(now)
-
-    def enforce(self, engine: str, *, enforcing: bool, now: float) -> list[Ticket]:
-        """Hold whom the engine's window holds, or only count them; of one that is gone, nothing."""
-        gate = self._gates.get(engine)
-        if gate is None:
+            decided += self._moving.evacuate(now)
+        else:
             return []
-        decided = self._moving.touched(gate).enforce(enforcing=enforcing, now=now)
-        return decided + self._moving.evacuate(now) + self._settle(now)
-
-    def resize(self, engine: str, window: float, *, now: float, budget: Budget | None = None) -> list[Ticket]:
-        """Set the window of one engine; of one that is gone, nothing."""
-        gate = self._gates.get(engine)
-        if gate is None:
-            return []
-        decided = self._moving.evacuate(now)
-        return decided + self._moving.touched(gate).resize(window, now=now, budget=budget) + self._settle(now)
-
-    def observe(self, engine: str, load: EngineLoad | None, *, now: float) -> list[Ticket]:
-        """The newest reading of one engine, see `SessionGate.observe`; of one that is gone, nothing."""
-        gate = self._gates.get(engine)
-        if gate is None:
-            return []
-        decided = self._moving.evacuate(now)
-        return decided + self._moving.touched(gate).observe(load, now=now) + self._settle(now)
+        return decided + self._moving.settle(now)
 
     def expire(self, *, now: float) -> list[Ticket]:
         """Time has passed, see `SessionGate.expire`."""
+        if self._gates.only is not None:
+            return self._gates.only.expire(now=now)
         decided = self._moving.evacuate(now)
-        decided += [ticket for gate in self._standings.due(now) for ticket in gate.expire(now=now)]
-        return decided + self._settle(now)
+        decided += [ticket for gate in self._gates.standings.due(now) for ticket in gate.expire(now=now)]
+        return decided + self._moving.settle(now)
 
-    def drain(self, *, now: float) -> list[Ticket]:
-        """Stop admitting, see `SessionGate.drain`."""
-        self._is_draining = True
-        return [ticket for gate in self._gates.values() for ticket in self._moving.touched(gate).drain(now=now)]
+    # -- changes
+
+    def apply(self, change: Change, *, now: float) -> list[Ticket]:
+        """Carry out a change. `ValueError` as the change's class says."""
+        match change:
+            case EndSession():
+                return self._end(change.key, now)
+            case Steer():
+                return self._steer(change, now)
+            case Drain():
+                return self._gates.drain(now)
+            case AddEngine():
+                self._gates.add(change.engine)
+                self._moving.reconsider_all()
+            case EngineChange() if change.engine in self.gates:
+                return self._apply_to_engine(change, now)
+            case RetireEngine():
+                raise ValueError(f"no engine {change.engine}")
+        return []
+
+    def _end(self, key: str, now: float) -> list[Ticket]:
+        decided = self._moving.evacuate(now)
+        models = () if self._roster.is_uniform else self._roster.models
+        for name in (key, *(variant(key, model) for model in models)):
+            gate = self._gates.home(name)
+            decided += [] if gate is None else self._moving.touched(gate).end(name, now=now)
+        return decided + self._moving.settle(now)
+
+    def _steer(self, change: Steer, now: float) -> list[Ticket]:
+        if change.steering is Steering.END:
+            return self._end(change.key, now)
+        decided = self._moving.evacuate(now)
+        found = self._gates.find(change.key)
+        if found is not None:
+            decided += self._moving.touched(found[0]).steer(found[1], change.steering, now=now)
+        return decided + self._moving.settle(now)
+
+    def _apply_to_engine(self, change: EngineChange, now: float) -> list[Ticket]:
+        """Carry out a change to an engine that there is."""
+        gate = self.gates[change.engine]
+        match change:
+            case Resize():
+                decided = self._moving.evacuate(now)
+                decided += self._moving.touched(gate).resize(change.window, now=now, budget=change.budget)
+                return decided + self._moving.settle(now)
+            case Observe():
+                decided = self._moving.evacuate(now)
+                return decided + self._moving.touched(gate).observe(change.load, now=now) + self._moving.settle(now)
+            case Enforce():
+                decided = self._moving.touched(gate).enforce(enforcing=change.enforcing, now=now)
+                return decided + self._moving.evacuate(now) + self._moving.settle(now)
+            case Reachable():
+                self._reach(gate, is_up=change.is_up)
+            case Serve():
+                if self._roster.serve(change.engine, change.models):
+                    self._moving.reconsider_all()
+            case LoseCache():
+                gate.lose_cache()
+            case RetireEngine():
+                self._roster.retire(change.engine)
+                self._moving.reconsider_all()
+                return self._moving.evacuate(now) + self._moving.settle(now)
+        return []
+
+    def _reach(self, gate: SessionGate, *, is_up: bool) -> None:
+        """While the engine is down and another one is up, new sessions go elsewhere. Sessions that wait here move with
+        the next event, and idle ones with their next request.
+        """
+        if is_up:
+            self._roster.mark_up(gate.engine)
+            self._gates.standings.touch(gate.engine)
+            self._moving.reconsider({*self._roster.down, *self._roster.retiring})  # there is an engine to move to now
+        else:
+            self._roster.mark_down(gate.engine)
+            self._moving.touched(gate)
+
+    # -- other gateways
+
+    def note_changes(self, changes: set[str]) -> None:
+        """Put the names of sessions that change into `changes`, from now on."""
+        self._gates.note_changes(changes)
+
+    def record(self, name: str, *, now: float) -> SessionRecord | None:
+        """What another gateway needs to go on with the session. None if it is over, or if it is a single request."""
+        found = self._gates.find(name)
+        if found is None or found[1].one_shot:
+            return None
+        return SessionRecord.of(found[1], found[0].engine, now=now)
+
+    def restore(self, record: SessionRecord, *, now: float) -> None:
+        """Take over a session of another gateway, with its place if it has one. One that is known stays as it is."""
+        if not self._gates.knows(record.key):
+            engine = record.engine if record.engine in self.gates else self._roster.candidates(record.model)[0]
+            session = record.session(seniority=self._numbers.take(record.seniority), now=now)
+            self._moving.touched(self.gates[engine]).handover.restore(session)
+
+    def claim(self, arrival: Arrival, *, engine: str, seniority: int | None, now: float) -> tuple[Ticket, list[Ticket]]:
+        """A request that another gateway released is at `engine`: its session gets a place there, whatever the window
+        says. If the session is known at another engine, it moves. `ValueError` for an engine that is not known.
+        """
+        if engine not in self.gates:
+            raise ValueError(f"no engine {engine}")
+        name, gate = self._name(arrival), self.gates[engine]
+        moved: list[Ticket] = []
+        found = self._gates.find(name)
+        if found is not None and found[0] is not gate:
+            home, session = found
+            if session.in_flight:
+                name = variant(name, engine)
+            else:
+                self._moving.touched(home).handover.part_with(session, "moved")
+                moved = self._moving.touched(gate).handover.adopt(session, now)
+        ticket, decided = self._moving.touched(gate).handover.claim(name, arrival, seniority, now)
+        return ticket, moved + decided + self._moving.settle(now)
+
+    def _name(self, arrival: Arrival) -> str:
+        """The name of the request's session in this fleet. One without a key gets a name that no key can be."""
+        return f"\0{next(self._numbers)}" if arrival.key is None else arrival.key
 
     def _place(self, name: str, arrival: Arrival) -> SessionGate:
         """The gate for a session that has none."""
-        first = next(iter(self._gates.values()))
-        if len(self._gates) == 1:
-            return first
-        tokens = first.accounts.estimator.estimate(arrival.body_bytes)
+        any_gate = next(iter(self.gates.values()))
+        tokens = any_gate.accounts.estimator.estimate(arrival.body_bytes)
         return self._moving.choose(name, tokens, arrival.model, arrival.avoid)
+
+
+def variant(key: str, model: str | None) -> str:
+    """The name of the separate session that session `key` has for another model."""
+    return f"{key}\0{model or ''}"

@@ -1,95 +1,162 @@
-"""The gate: which sessions are active, which wait, and which requests are thereby released.
+"""The gate: admits whole sessions to one engine under a window.
 
-It is one object in layers, a file each, that know only those below them:
+A `SessionGate` is made of a few objects that share one `GateState`:
 
-    gate                             requests come and end, time passes, the engine shows its load
-    gate_handover   gate_by_hand     sessions come from elsewhere and go there; a person stops or prefers them
-    gate_scheduling                  who gets a place, and who gives one up
-    gate_transitions                 what it takes to admit, pause or end a session, and to decide a request
-    gate_state                       the parts, and the questions that can be put to them
+    SessionGate      requests arrive and end, time passes, the engine reports its load; all questions
+    Scheduler        who gets a place and who gives one up; all changes of sessions and requests
+    ManualControl    what an operator does
+    Handover         sessions come from elsewhere and go there
 """
 
 from dataclasses import replace
+from itertools import islice
 
 from concur_proxy.admission.arrival import Answered, Arrival
-from concur_proxy.admission.gate_by_hand import GateByHand
-from concur_proxy.admission.gate_handover import GateHandover
+from concur_proxy.admission.gate_state import GateOptions, GateState
+from concur_proxy.admission.handover import Handover
+from concur_proxy.admission.lease import Lease
+from concur_proxy.admission.manual import ManualControl, Steering
+from concur_proxy.admission.order import QueueOrder
+from concur_proxy.admission.orders.resuming_first import ResumingFirst
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.room import EngineLoad
-from concur_proxy.admission.session import Session, SessionState
+from concur_proxy.admission.scheduler import Scheduler
+from concur_proxy.admission.session import Numbers, Session, SessionState
+from concur_proxy.admission.snapshot import GateSnapshot, snapshot_of
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 
 
-class SessionGate(GateHandover, GateByHand):
-    """Admits whole sessions to one engine under a window; an admitted session's requests pass at once."""
+class SessionGate:
+    """Every event returns the tickets that it decided. A request of a session with a place is admitted at once."""
+
+    def __init__(
+        self,
+        *,
+        options: GateOptions,
+        lease: Lease,
+        window: float,
+        engine: str = "",
+        numbers: Numbers | None = None,
+        order: QueueOrder | None = None,
+    ) -> None:
+        self._state = state = GateState(
+            options=options,
+            lease=lease,
+            window=window,
+            engine=engine,
+            numbers=numbers or Numbers(),
+            order=order if order is not None else ResumingFirst(),
+        )
+        self._scheduler = Scheduler(state)
+        self._manual = ManualControl(state, self._scheduler)
+        self.handover = Handover(state, self._scheduler)
+        self.engine = engine
+        self.sessions = state.sessions
+        self.queue = state.order
+        """The sessions that wait for a place, to read."""
+        self.accounts = state.accounts
+        self.counters = state.counters
+        """Events so far by (event, reason): `admit` and `resume` (window, room, lease, claim), `pause` (window, lease,
+        client_gone, by_hand, moved), `refuse` (an Outcome's value), `end` (said, answered, idle, or an Outcome's
+        value), `would_hold` (window), `move` to another gate (lost, shared, waited).
+        """
+
+    # -- requests
 
     def arrive(
-        self, name: str, arrival: Arrival, *, now: float, rank: int | None = None
+        self, name: str, arrival: Arrival, *, now: float, seniority: int | None = None
     ) -> tuple[Ticket, list[Ticket]]:
         """A request of the session of this name arrives. Returns its ticket and every ticket that this decided, its own
-        included. `rank` is the seniority that another process gave a session that is new here.
+        included. `seniority` is what another gateway gave a session that is new here.
         """
-        session = self.sessions.get(name) or self._newcomer(name, arrival, rank, now)
-        ticket = Ticket(session=session, number=next(self._numbers), arrival=arrival, now=now)
-        estimate = self.accounts.footprint_with(session, arrival.body_bytes)
-        decided = self._pump(now) if self._is_full else []  # leases may have ended since the last event
-        refusal = self._refusal(session, estimate, now)
+        state, scheduler = self._state, self._scheduler
+        session = self.sessions.get(name) or scheduler.newcomer(name, arrival, seniority, now)
+        ticket = Ticket(session=session, number=next(state.numbers), arrival=arrival, now=now)
+        footprint = self.accounts.footprint_with(session, arrival.body_bytes)
+        decided = scheduler.fill(now) if self._is_full else []  # leases may have ended since the last event
+        refusal = self._refusal(session, footprint, now)
         if refusal is not None:
-            return ticket, [*decided, self._decide(ticket, refusal, now)]
-        self._wake(session, now)
-        self._set_footprint(session, estimate)
+            return ticket, [*decided, scheduler.decide(ticket, refusal, now)]
+        scheduler.wake(session, now)
+        scheduler.measure(session, footprint)
         if session.state is SessionState.ACTIVE and not session.pausing:
             self.accounts.promise(ticket)
-            return ticket, [*decided, self._decide(ticket, Outcome.ADMITTED, now)]
+            return ticket, [*decided, scheduler.decide(ticket, Outcome.ADMITTED, now)]
         session.held[ticket] = None
-        self._holds.add(ticket)
+        state.holds.add(ticket)
         if not session.pausing:
-            self._wait(session)
-        return ticket, decided + self._pump(now)
+            scheduler.wait(session)
+        return ticket, decided + scheduler.fill(now)
 
     def finish(self, ticket: Ticket, answered: Answered, *, now: float) -> list[Ticket]:
         """The request is over, well or badly, whether it was waiting or in flight. Finishing a ticket twice changes
         nothing.
         """
-        if ticket.is_held:
-            self._withdraw(ticket, Outcome.CLIENT_GONE, now)
-            return self._pump(now)
+        state, scheduler = self._state, self._scheduler
         if not ticket.is_in_flight:
-            return []
+            if not ticket.is_held:
+                return []
+            scheduler.withdraw(ticket, Outcome.CLIENT_GONE, now)
+            return scheduler.fill(now)
         ticket.finished = True
         session = ticket.session
         session.turns += 1
         session.in_flight -= 1
-        self._in_flight -= 1
-        self._lasting -= ticket.reading < self._readings
+        state.in_flight -= 1
+        state.lasting -= ticket.reading < state.readings
         footprint = self.accounts.settle(ticket, answered, now=now)
         if footprint is not None:
-            self._set_footprint(session, footprint)
+            scheduler.measure(session, footprint)
         if session.in_flight == 0:
-            self._step_boundary(session, now, client_gone=answered.client_gone)
-        if self._options.enforcing:
-            self._pause_excess(now)
-        return self._pump(now)
+            scheduler.step_boundary(session, now, client_gone=answered.client_gone)
+        if state.is_enforcing:
+            scheduler.pause_excess(now)
+        return scheduler.fill(now)
+
+    def _refusal(self, session: Session, footprint: float, now: float) -> Outcome | None:
+        """Why a request is refused at once, or None."""
+        if self._state.is_draining:
+            return Outcome.DRAINING
+        is_new = session.state is SessionState.QUEUED and not session.held
+        if not is_new or not self._is_full:
+            return None
+        # The sessions before it are not admitted either, so room for it alone would only make the queue longer.
+        is_next = self._state.order.position(session) == 1
+        return None if is_next and self.make_room(footprint, now=now) else Outcome.QUEUE_FULL
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._state.order) >= self._state.options.max_waiting_sessions
+
+    # -- everything else that happens
 
     def end(self, key: str, *, now: float) -> list[Ticket]:
-        """The session is over: at once if nothing of it is held or in flight, else when its last request has ended."""
+        """The session is over: at once if none of its requests waits or is in flight, else when the last one ends."""
         session = self.sessions.get(key)
         if session is None:
             return []
         session.ending = True
         if session.is_dormant:
-            self._end(session, "said")
-        return self._pump(now)
+            self._scheduler.end(session, "said")
+        return self._scheduler.fill(now)
+
+    def steer(self, session: Session, steering: Steering, *, now: float) -> list[Ticket]:
+        """An operator pauses, resumes or prioritises a session."""
+        return self._manual.steer(session, steering, now)
+
+    def enforce(self, *, enforcing: bool, now: float) -> list[Ticket]:
+        """Make sessions wait for the window, or only count those that would wait."""
+        return self._manual.enforce(enforcing=enforcing, now=now)
 
     def resize(self, window: float, *, now: float, budget: Budget | None = None) -> list[Ticket]:
-        """Set the window in sessions (1 or more, `inf` for none; of a fraction only the whole ones count) and the one
-        in tokens. Shrunk below the active sessions, the youngest pause at their step boundary.
+        """Set the windows, see `Resize`. If they are smaller than what the active sessions fill, the youngest sessions
+        pause at their step boundaries.
         """
-        self._limits.resize(window, budget)
-        if self._options.enforcing:
-            self._pause_excess(now)
-        return self._pump(now)
+        self._state.limits.resize(window, budget)
+        if self._state.is_enforcing:
+            self._scheduler.pause_excess(now)
+        return self._scheduler.fill(now)
 
     def observe(self, load: EngineLoad | None, *, now: float) -> list[Ticket]:
         """Take the newest reading of the engine, or None if there is no reading that can be trusted.
@@ -97,75 +164,107 @@ class SessionGate(GateHandover, GateByHand):
         Gauges that do not show all requests that have been in flight since the last reading are late: by them the
         engine looks emptier than it is. They admit nobody beyond the window.
         """
-        is_late = load is not None and load.is_late(self._lasting)
-        self._limits.observe(replace(load, waiting=None) if load is not None and is_late else load)
-        self._readings += 1
-        self._lasting = self._in_flight
+        state = self._state
+        is_late = load is not None and load.is_late(state.lasting)
+        state.limits.observe(replace(load, waiting=None) if load is not None and is_late else load)
+        state.readings += 1
+        state.lasting = state.in_flight
         if load is not None:
-            self._seen_prefill_tokens_s = load.prefill_tokens_s
-            if load.capacity_tokens and self._prefill_tokens_s:
-                self._lease.observe_break_even(load.capacity_tokens / self._prefill_tokens_s)
-        return self._pump(now)
-
-    def begin_with_lease(self, seconds: float) -> None:
-        """Another process has found this lease to be right for the engine."""
-        self._lease.begin_with(seconds)
-
-    def lose_cache(self) -> None:
-        """The engine has started with an empty cache: nothing is promised that was in the one before."""
-        self.accounts.cache += 1
+            self.accounts.engine_prefill_tokens_s = load.prefill_tokens_s
+            if load.capacity_tokens and self.accounts.prefill_tokens_s:
+                state.lease.observe_break_even(load.capacity_tokens / self.accounts.prefill_tokens_s)
+        return self._scheduler.fill(now)
 
     def expire(self, *, now: float) -> list[Ticket]:
-        """Time has passed: end holds past their deadline, forget sessions silent for too long, hand on lapsed
-        places.
+        """Time has passed: end waits that are past their deadlines, forget sessions that were idle for too long, and
+        pass on places whose lease has ended.
         """
-        decided = []
-        while (ticket := self._holds.first()) is not None and ticket.deadline <= now:
-            decided.append(self._withdraw(ticket, Outcome.HOLD_TIMEOUT, now))
+        state, decided = self._state, []
+        while (ticket := state.holds.first()) is not None and ticket.deadline <= now:
+            decided.append(self._scheduler.withdraw(ticket, Outcome.HOLD_TIMEOUT, now))
         while (
             dormant := self.sessions.longest_dormant()
-        ) is not None and dormant.idle_since + self._options.session_ttl_s <= now:
-            self._end(dormant, "idle")
-        return decided + self._pump(now)
+        ) is not None and dormant.idle_since + state.options.session_ttl_s <= now:
+            self._scheduler.end(dormant, "idle")
+        return decided + self._scheduler.fill(now)
 
     def drain(self, *, now: float) -> list[Ticket]:
-        """Stop: refuse all that is held and all that comes; what is in flight goes on."""
-        self._draining = True
-        return [self._withdraw(ticket, Outcome.DRAINING, now) for ticket in list(self._holds)]
+        """Refuse every request that waits or arrives from now on."""
+        self._state.is_draining = True
+        return [self._scheduler.withdraw(ticket, Outcome.DRAINING, now) for ticket in list(self._state.holds)]
 
-    def _refusal(self, session: Session, footprint: float, now: float) -> Outcome | None:
-        """Why a request is not even held; None: it is."""
-        if self._draining:
-            return Outcome.DRAINING
-        is_new = session.state is SessionState.QUEUED and not session.held
-        if not is_new or not self._is_full:
-            return None
-        # Whoever stands before it is not admitted either, so room for it alone would only make the line longer.
-        is_next = self._line.position(session) == 1
-        return None if is_next and self.make_room(footprint, now=now) else Outcome.QUEUE_FULL
+    def begin_with_lease(self, seconds: float) -> None:
+        """Start with the lease that another gateway found right for the engine."""
+        self._state.lease.begin_with(seconds)
+
+    def lose_cache(self) -> None:
+        """The engine has restarted with an empty cache: nothing that was in the old one is expected any more."""
+        self.accounts.cache += 1
+
+    # -- questions
 
     @property
-    def _is_full(self) -> bool:
-        """Whether as many wait as may."""
-        return self.waiting >= self._options.max_waiting_sessions
+    def active(self) -> int:
+        """Sessions that hold a place, including those that pause when their answer ends."""
+        return len(self._state.places)
 
-    def _step_boundary(self, session: Session, now: float, *, client_gone: bool) -> None:
-        """The session's last request in flight has ended: it ends, pauses or rests."""
-        session.idle_since = now
-        session.is_between_steps = not client_gone
-        if session.ending and not session.held:
-            self._end(session, "answered" if session.one_shot else "said")
-            return
-        if session.pausing or client_gone:
-            self._pause(session, _pause_reason(session))
-        else:
-            self._places.rest(session)
-        if session.is_dormant:
-            self.sessions.sleep(session)
+    @property
+    def waiting(self) -> int:
+        """Sessions in the queue. Sessions that an operator paused are not in it."""
+        return len(self._state.order)
 
+    @property
+    def footprint_tokens(self) -> float:
+        """KV cache that the active sessions need, tokens."""
+        return self._state.places.footprint_tokens
 
-def _pause_reason(session: Session) -> str:
-    """Why a session pauses at its step boundary."""
-    if session.stopped:
-        return "by_hand"
-    return "window" if session.pausing else "client_gone"
+    @property
+    def budget(self) -> Budget | None:
+        """The window in tokens, if there is one."""
+        return self._state.limits.budget
+
+    @property
+    def is_enforcing(self) -> bool:
+        """Whether sessions wait for the window."""
+        return self._state.is_enforcing
+
+    def has_room_for(self, tokens: float) -> bool:
+        """Whether a session with this footprint would be admitted if it were next, as things are."""
+        return self._scheduler.has_room_for(tokens)
+
+    def make_room(self, tokens: float, *, now: float) -> bool:
+        """The same, after taking back lapsed places as needed. Call this only when somebody waits."""
+        return self._scheduler.make_room(tokens, now=now)
+
+    def first_sessions(self, limit: int) -> list[Session]:
+        """At most `limit` sessions: those with places by seniority, then those that wait in their order, then others.
+        The cost depends on `limit` only.
+        """
+        chosen = dict.fromkeys(islice(self._state.places, limit))
+        chosen.update(dict.fromkeys(islice(self._state.order, limit)))
+        chosen.update(dict.fromkeys(islice(self.sessions, 4 * limit)))
+        return list(islice(chosen, limit))
+
+    def expected_wait(self, ticket: Ticket, *, now: float) -> tuple[int, float]:
+        """The place of the ticket's session in the queue, from 1, and the seconds that it will probably take."""
+        position = self._state.order.position(ticket.session)
+        return position, self._scheduler.admissions.expected_wait_s(position, now=now)
+
+    def next_deadline(self) -> float | None:
+        """When `expire` has something to do without any other event, or None."""
+        state = self._state
+        hold, dormant = state.holds.first(), self.sessions.longest_dormant()
+        times = (
+            None if hold is None else hold.deadline,
+            None if dormant is None else dormant.idle_since + state.options.session_ttl_s,
+            self.next_lapse() if state.order else None,
+        )
+        return min((time for time in times if time is not None), default=None)
+
+    def next_lapse(self) -> float | None:
+        """When the next idle session's lease ends, or None."""
+        return self._scheduler.next_lapse()
+
+    def snapshot(self) -> GateSnapshot:
+        """The present state in numbers; O(1)."""
+        return snapshot_of(self._state)

@@ -1,4 +1,4 @@
-"""How long an idle session keeps its place while others wait for it."""
+"""How long a session keeps its place between two turns while others wait for a place."""
 
 from collections import deque
 from typing import Protocol
@@ -7,16 +7,16 @@ from sortedcontainers import SortedList
 
 
 class Lease(Protocol):
-    """The time for which a place is held between two steps of a session."""
+    """How long a session keeps its place between two turns."""
 
     @property
     def duration_s(self) -> float:
-        """Seconds after a session's last answer until its place may go to a session that waits."""
+        """Seconds after a session's last answer until its place can go to a session that waits."""
         ...
 
     @property
     def keeps_caches(self) -> bool:
-        """False when it was found that no cache is worth being kept between two steps."""
+        """False if keeping a cache between two turns has turned out not to be worthwhile."""
         ...
 
     def observe_gap(self, gap_s: float) -> None:
@@ -24,11 +24,11 @@ class Lease(Protocol):
         ...
 
     def observe_break_even(self, seconds: float) -> None:
-        """Learn after how many seconds it is cheaper to compute a cache again than to have held it."""
+        """Learn after how many seconds computing a cache again is cheaper than having kept it."""
         ...
 
     def begin_with(self, seconds: float) -> None:
-        """Take what another process has learnt, until enough is known here."""
+        """Use what another gateway has learned, until enough is known here."""
         ...
 
 
@@ -47,46 +47,47 @@ class FixedLease:
         """Nothing to learn."""
 
     def begin_with(self, seconds: float) -> None:
-        """It stays as it is."""
+        """Nothing to learn."""
 
 
 class LearnedLease:
-    """The lease that costs least over the gaps seen lately: a ski rental with known odds.
+    """The lease with the lowest expected cost over the recent gaps: the ski-rental problem with known odds.
 
-    To hold a session's cache for a second costs the engine what it could have done with that part of its cache; to let
-    it go and to compute it again costs the prefill. The two are equal after the *break-even* time
+    Keeping a session's cache for a second costs what the engine could have done with that part of its cache. Letting it
+    go costs the prefill that computes it again. Both costs are proportional to the session's size. So whatever the
+    size, they are equal after the *break-even* time
 
         T = capacity / prefill rate
 
-    whatever the session's size, as both grow with it. With gaps g the mean cost of a lease L is, in seconds,
+    With gaps g, the mean cost of a lease L, in seconds, is
 
         (1 - e) (E[min(g, L)] + P(g > L) T) + e L
 
-    where e is the share of silences that no request ends, and L is the gap for which it is least; but 0 where that is
-    not `WORTHWHILE` times less than for none at all. Then no cache is worth being kept between two steps, and the gate
-    is as if it were not there.
+    where e is the share of idle times that no request ends. L is the gap for which this cost is lowest. But L is 0 if
+    that cost is not below `WORTHWHILE` times the cost without any lease: then no cache is worth keeping between two
+    turns, and the gate stands aside.
     """
 
     MEMORY = 256
-    """Gaps that are remembered."""
+    """Number of remembered gaps."""
     ENOUGH = 8
-    """Gaps before which nothing is concluded, and after which anew."""
+    """Gaps before the first judgement, and between two judgements."""
     ENDED = 0.08
-    """e: clients hardly ever say the end, and agents have about a dozen turns."""
+    """e: clients rarely report the end of a session, and agents have about a dozen turns."""
     WORTHWHILE = 0.5
-    """What a lease must cost at most, as a part of the cost without any: a held cache is never put to full use, and one
-    that was let go is not always lost.
+    """Highest cost of a worthwhile lease, as a share of the cost without a lease. It is below 1 because a kept cache is
+    never fully used, and a cache that was let go is not always lost.
     """
     STAY = 0.6
-    """The same where there is a lease already, so that none comes and goes."""
+    """The same while there is a lease, so that it does not come and go."""
     MARGIN = 1.1
-    """Above the gap, for the jitter of client and network."""
+    """Factor on the gap, for the jitter of client and network."""
     SHORTEST_S = 0.25
-    """Added to it for the same reason."""
+    """Added for the same reason, seconds."""
     FIRST_S = 5.0
-    """The lease until `ENOUGH` gaps are known: a first wave whose tools are slow is not held for long in vain."""
+    """The lease until `ENOUGH` gaps are known. Short, so that a first wave with slow tools does not block others."""
     FIRST_BREAK_EVEN_S = 10.0
-    """T until the engine's rates are known: a paused prefix was seen to survive 10 to 12 s on a loaded engine."""
+    """T until the engine's rates are known. On a loaded engine, a paused prefix was seen to survive 10 to 12 s."""
 
     def __init__(self) -> None:
         self._recent: deque[float] = deque()
@@ -98,7 +99,7 @@ class LearnedLease:
 
     @property
     def duration_s(self) -> float:
-        """The lease's present length in seconds."""
+        """The present length of the lease, seconds."""
         return self._duration_s
 
     @property
@@ -117,7 +118,7 @@ class LearnedLease:
             self._judge()
 
     def observe_break_even(self, seconds: float) -> None:
-        """Take the engine's present break-even time."""
+        """Take the engine's present break-even time, seconds."""
         self._break_even_s = seconds
         if len(self._recent) >= self.ENOUGH:
             self._judge()

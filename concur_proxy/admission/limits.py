@@ -1,27 +1,27 @@
-"""How many sessions may be active: the windows in sessions and in tokens, and the work-conserving rule beside them."""
+"""How many sessions may hold a place: by the window in sessions, by the window in tokens, and by the engine's room."""
 
 import math
 
-from concur_proxy.admission.footprint import FootprintEstimator
+from concur_proxy.admission.accounts import FootprintEstimator
 from concur_proxy.admission.places import Places
 from concur_proxy.admission.room import Demand, EngineLoad, Room
 from concur_proxy.control.law import Budget
 
 GROWING_TURNS = 0.35
-"""Growth of a turn that is charged to each session when somebody may have to pause: what is in flight is growing."""
+"""Share of a turn's growth that is charged to each session when one may have to pause: requests in flight grow."""
 REPRIEVE_SHARE = 0.9
-"""A session told to pause may stay after all when its fellows fill no more than this of the budget: at the very limit
-it would be told to pause again with the next token.
+"""A session that is about to pause may keep its place if all sessions fill at most this share of the token window. At
+the very limit it would have to pause again with the next token.
 """
 
 
 class Limits:
-    """Judges the sessions that hold a place; changes none."""
+    """Judges how many sessions may hold a place. It changes no session."""
 
     def __init__(
         self, *, places: Places, footprints: FootprintEstimator, window: float, work_conserving: bool = True
     ) -> None:
-        """`ValueError` for a window under 1, NaN included: nobody would ever be admitted."""
+        """`ValueError` for a window below 1 or NaN: no session would ever be admitted."""
         self._places = places
         self._footprints = footprints
         self._work_conserving = work_conserving
@@ -36,7 +36,7 @@ class Limits:
 
     @property
     def budget(self) -> Budget | None:
-        """What their caches may fill beside that; None: anything."""
+        """How much KV cache they may fill; None: no limit."""
         return self._budget
 
     def resize(self, window: float, budget: Budget | None) -> None:
@@ -45,21 +45,21 @@ class Limits:
         self._room.limit_tokens = math.inf if budget is None else budget.tokens
 
     def observe(self, load: EngineLoad | None) -> None:
-        """The engine's newest reading, or None when there is none to be trusted."""
+        """The engine's newest reading, or None if there is no reading that can be trusted."""
         self._room.observe(load)
 
     def admitted(self, tokens: float) -> None:
-        """A session of this footprint has got a place."""
+        """A session with this footprint has got a place."""
         self._room.released(tokens)
 
     def reason_to_admit(self, tokens: float, *, in_flight: int) -> str | None:
-        """`window` or `room`, by whichever one more session of this footprint may be active; None if by neither."""
+        """What allows one more session with this footprint: `window` or `room`, or None if neither does."""
         if len(self._places) + 1 <= self._window and self._fits_budget(tokens):
             return "window"
         return "room" if self._has_room(tokens, in_flight) else None
 
     def are_exceeded(self, *, in_flight: int) -> bool:
-        """Whether one of the sessions with a place must pause, those aside that are about to."""
+        """Whether one of the sessions with a place must pause, not counting those that are about to."""
         places = self._places
         if self._budget is not None:
             growing = GROWING_TURNS * self._footprints.growth_tokens(0.0) * places.steady
@@ -67,12 +67,12 @@ class Limits:
             return places.steady > self._window or over
         if places.steady <= self._window:
             return False
-        # Nobody is paused whose cache fits.
+        # A session whose cache fits is not paused.
         demand = self._demand(places.steady_tokens, places.steady, in_flight)
         return not (self._work_conserving and self._room.holds(demand))
 
     def allow_reprieve(self, *, in_flight: int) -> bool:
-        """Whether one of the sessions that are about to pause may stay after all."""
+        """Whether one of the sessions that are about to pause may keep its place."""
         if self._places.steady + 1 <= self._window:
             budget = self._budget
             if budget is None or self._places.footprint_tokens <= REPRIEVE_SHARE * budget.tokens:
@@ -93,7 +93,7 @@ class Limits:
         return self._room.fits(tokens, demand)
 
     def _demand(self, footprints: float, sessions: int, in_flight: int, *, alike: float = 0.0) -> Demand:
-        """`alike` is the footprint of a session like those in question, for as long as their growth is unknown."""
+        """`alike` stands for a turn's growth until that is known: the footprint of a session like those in question."""
         growth = self._footprints.growth_tokens(alike)
         return Demand(footprints=footprints, sessions=sessions, in_flight=in_flight, growth=growth)
 

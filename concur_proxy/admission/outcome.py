@@ -4,9 +4,7 @@ from enum import Enum
 
 
 class Outcome(Enum):
-    """The one word for a ticket's fate: return value, metric label and key of the HTTP answer. The value is the
-    label.
-    """
+    """What was decided on a ticket. The value is the metric label."""
 
     ADMITTED = "admitted"
     QUEUE_FULL = "queue_full"

@@ -1,4 +1,8 @@
-"""The interface of a placement: which engine a session goes to."""
+"""The interface of a placement: which engine a session goes to.
+
+A placement is a plug-in. Its module is `placements/<name>.py` with a function `build()` that makes one. The setting
+`placement` names it.
+"""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,14 +11,14 @@ from concur_proxy.admission.gate import SessionGate
 
 
 class Placement(Protocol):
-    """Chooses a gate for a session that has none; its file is `placements/<name>.py` with a `build()`.
+    """Chooses the gate for a session that has none.
 
-    Whatever it chooses, a new session that waits is served by an engine that has room sooner, and one whose engine is
-    lost is placed anew.
+    Whatever it chooses, a new session that waits is served by the first engine that has room, and a session that loses
+    its engine is placed again.
     """
 
     def choose(self, gates: Sequence[SessionGate], *, key: str, tokens: float) -> SessionGate:
-        """One of `gates` for session `key` of this footprint. They are never none, in the fleet's order, and all can
-        take it.
+        """Return one of `gates` for session `key`, which needs `tokens` of cache. There is at least one gate, they are
+        in the order of the fleet's engines, and each can take the session.
         """
         ...

@@ -9,7 +9,8 @@ from concur_proxy.admission.session import Session
 
 
 class Places:
-    """Active sessions by seniority, apart from those that pause at the end of their answer, with their footprints' sum.
+    """Active sessions by seniority, and the sum of their footprints. Sessions that are about to pause at the end of
+    their answer are kept apart: they are *pausing*, the others are *steady*.
 
     Every operation costs O(log n) or less.
     """
@@ -18,93 +19,93 @@ class Places:
         self._steady: SortedDict[int, Session] = SortedDict()
         self._pausing: SortedDict[int, Session] = SortedDict()
         self._stopping: SortedDict[int, Session] = SortedDict()
-        """Those that were stopped by hand and have not paused yet."""
+        """Pausing sessions that an operator paused: they pause even if there is room."""
         self._idle: OrderedDict[Session, None] = OrderedDict()
         self.footprint_tokens = 0.0
         """Sum of the footprints of all sessions with a place."""
         self.pausing_tokens = 0.0
-        """The part of it whose sessions are about to pause."""
+        """The part of that sum whose sessions are about to pause."""
 
     def __len__(self) -> int:
         return len(self._steady) + len(self._pausing) + len(self._stopping)
 
     def __iter__(self) -> Iterator[Session]:
-        """By seniority, those first that keep their places."""
+        """Steady sessions first, each part by seniority."""
         for part in (self._steady, self._pausing, self._stopping):
             yield from part.values()
 
     @property
     def steady(self) -> int:
-        """Places whose sessions are not about to pause."""
+        """Number of steady sessions."""
         return len(self._steady)
 
     @property
     def steady_tokens(self) -> float:
-        """Sum of the footprints of their sessions."""
+        """Sum of the footprints of the steady sessions."""
         return self.footprint_tokens - self.pausing_tokens
 
     @property
     def pausing(self) -> int:
-        """Places given up as soon as what is in flight has ended, unless there is room for them by then."""
+        """Number of sessions that pause when their answers end, unless there is room for them by then."""
         return len(self._pausing)
 
     def take(self, session: Session) -> None:
         """Give the session a place."""
-        self._steady[session.rank] = session
+        self._steady[session.seniority] = session
         self.footprint_tokens += session.footprint
 
     def give_up(self, session: Session) -> None:
         """Take the session's place away."""
         self.measure(session, 0.0)
-        self._part(session).pop(session.rank)
+        self._part(session).pop(session.seniority)
         session.pausing = False
         self._idle.pop(session, None)
         if not self:
-            self.footprint_tokens = self.pausing_tokens = 0.0  # float remainders must not add up over the years
+            self.footprint_tokens = self.pausing_tokens = 0.0  # rounding errors must not add up
 
     def measure(self, session: Session, footprint: float) -> None:
-        """Count the session's footprint as this from now on."""
+        """The session's footprint changes to this."""
         self.footprint_tokens += footprint - session.footprint
         if session.pausing:
             self.pausing_tokens += footprint - session.footprint
 
     def youngest(self) -> Session:
-        """The steady session that was admitted last by seniority."""
+        """The steady session with the highest seniority number: it pauses first."""
         return self._steady.peekitem(-1)[1]
 
     def start_pausing(self, session: Session) -> None:
-        """The session gives its place up at the end of its answer."""
-        del self._steady[session.rank]
-        self._pausing[session.rank] = session
+        """The session is to pause at the end of its answer."""
+        del self._steady[session.seniority]
+        self._pausing[session.seniority] = session
         session.pausing = True
         self.pausing_tokens += session.footprint
 
     def reprieve(self) -> Session:
-        """The most senior pausing session keeps its place after all."""
-        rank, session = self._pausing.popitem(0)
+        """Let the most senior pausing session keep its place."""
+        seniority, session = self._pausing.popitem(0)
         session.pausing = False
         self.pausing_tokens -= session.footprint
-        self._steady[rank] = session
+        self._steady[seniority] = session
         return session
 
     def stop(self, session: Session) -> None:
-        """The session was stopped by hand: it gives its place up at the end of its answer, whatever room there is."""
+        """An operator paused the session: it pauses at the end of its answer, even if there is room."""
         if not session.pausing:
             self.start_pausing(session)
-        self._stopping[session.rank] = self._pausing.pop(session.rank)
+        self._stopping[session.seniority] = self._pausing.pop(session.seniority)
 
     def let_go_on(self, session: Session) -> None:
-        """The session that was to stop keeps its place after all."""
-        self._steady[session.rank] = self._stopping.pop(session.rank)
+        """An operator resumed the session before it paused: it keeps its place."""
+        self._steady[session.seniority] = self._stopping.pop(session.seniority)
         session.pausing = False
         self.pausing_tokens -= session.footprint
 
-    def rank(self, session: Session, rank: int) -> None:
+    def reorder(self, session: Session, seniority: int) -> None:
         """Give the session another seniority."""
         part = self._part(session)
-        del part[session.rank]
-        session.rank = rank
-        part[rank] = session
+        del part[session.seniority]
+        session.seniority = seniority
+        part[seniority] = session
 
     def _part(self, session: Session) -> SortedDict[int, Session]:
         if not session.pausing:

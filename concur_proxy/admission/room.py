@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineLoad:
-    """What the engine last said of itself; None is unknown."""
+    """The engine's last reading. None: not known."""
 
     running: int | None
     waiting: int | None
     kv_usage: float | None
-    """Share of KV blocks held by requests in flight, 0 to 1."""
+    """Share of KV blocks in use by requests in flight, 0 to 1."""
     capacity_tokens: int | None
     prefill_tokens_s: float | None = None
-    """Prompt tokens that it was seen to compute in a second at most."""
+    """The highest prefill rate seen, tokens per second."""
 
     def is_late(self, lasting: int) -> bool:
         """Whether these gauges miss requests: the gateway has had `lasting` requests at the engine since the reading
@@ -25,16 +25,16 @@ class EngineLoad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """What the sessions with a place would fill of the engine's cache."""
+    """How much KV cache the sessions with a place need."""
 
     footprints: float
     """Sum of the active sessions' footprints, tokens."""
     sessions: int
-    """How many sessions that is."""
+    """Number of active sessions."""
     in_flight: int
-    """Requests of theirs at the engine now."""
+    """Their requests at the engine now."""
     growth: float
-    """Tokens by which a session grows in a turn: each is given this much in reserve."""
+    """Tokens by which a session grows in a turn. Each session gets this much in reserve."""
 
     @property
     def tokens(self) -> float:
@@ -43,33 +43,33 @@ class Demand:
 
 
 class Room:
-    """The work-conserving rule: nobody is held while the engine queues nothing and has cache that no admitted session
-    fills.
+    """The work-conserving rule: no session waits while the engine has an empty queue and cache that no admitted session
+    needs.
 
-    "Free" cannot be read from the engine's KV usage, which counts the blocks of idle sessions as free; so it is
-    capacity less the footprints of the sessions that hold a place. Requests in flight that did not come through this
-    gate show in the KV usage, and the larger of the two counts. Tokens released since the last reading are added to
-    it: a reading is up to an interval old.
+    The engine's KV usage does not show how much is free: it counts the blocks of idle sessions as free. So free is the
+    capacity minus the footprints of the sessions that hold a place. Requests that did not come through this gate show
+    only in the KV usage, so the larger of the two is used. A reading is up to one interval old, so tokens released
+    since then are added to the KV usage.
     """
 
     def __init__(self) -> None:
         self.limit_tokens = math.inf
-        """What the control law lets be filled of the capacity, at most."""
+        """How much of the capacity the control law allows to be filled."""
         self._load: EngineLoad | None = None
         self._released_since = 0.0
 
     def observe(self, load: EngineLoad | None) -> None:
-        """Take the newest reading; None when there is none that can be trusted."""
+        """Take the newest reading, or None if there is no reading that can be trusted."""
         self._load = load
         self._released_since = 0.0
 
     def released(self, tokens: float) -> None:
-        """A session of this many tokens was admitted after the last reading."""
+        """A session with this many tokens was admitted after the last reading."""
         self._released_since += tokens
 
     def fits(self, tokens: float, demand: Demand) -> bool:
-        """Whether a session of `tokens` can be added to `demand` without evicting anybody; unknown is no, unless the
-        engine does nothing at all.
+        """Whether a session with `tokens` fits in addition to `demand` without evictions. If readings are missing, it
+        fits only if the engine does nothing at all.
         """
         load = self._load
         if load is None or load.waiting is None or load.waiting > 0:
@@ -81,10 +81,11 @@ class Room:
         return filled + tokens + demand.growth <= min(load.capacity_tokens, self.limit_tokens)
 
     def holds(self, demand: Demand) -> bool:
-        """Whether the cache is large enough for all of `demand`, however busy the engine is; unknown is no.
+        """Whether the cache is large enough for all of `demand`, however busy the engine is. False if readings are
+        missing.
 
-        By this, not by `fits`, a session is let stay: an engine that queues for a moment is no reason to give up caches
-        that are there, and to pause a session whose cache fits only makes it compute everything again.
+        This, not `fits`, decides whether a session keeps its place. An engine that queues for a moment is no reason to
+        give up caches: a paused session whose cache fits would only have to compute it again.
         """
         capacity = None if self._load is None else self._load.capacity_tokens
         return capacity is not None and demand.tokens <= capacity

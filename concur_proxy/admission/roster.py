@@ -1,4 +1,4 @@
-"""Which engines there are, which of them can be used, and for what."""
+"""The engines of a fleet: which of them can be used, and for which models."""
 
 from collections.abc import Collection, Iterable
 from collections.abc import Set as AbstractSet
@@ -7,8 +7,8 @@ from collections.abc import Set as AbstractSet
 class Roster:
     """The fleet's engines by name, in their order.
 
-    An engine whose models are not known counts as serving all; a model that none is known to serve is everybody's, so
-    that an engine says itself that it does not exist.
+    An engine whose models are not known counts as serving all models. A model that no engine is known to serve can go
+    to any engine, so that the engine itself answers that the model does not exist.
     """
 
     def __init__(self, engines: Iterable[str]) -> None:
@@ -19,12 +19,12 @@ class Roster:
 
     @property
     def down(self) -> frozenset[str]:
-        """Engines that could not be reached."""
+        """Engines that cannot be reached."""
         return frozenset(self._down)
 
     @property
     def models(self) -> Collection[str]:
-        """Every model that an engine is known to serve."""
+        """Every model that some engine is known to serve."""
         return self._serving.keys()
 
     @property
@@ -34,35 +34,35 @@ class Roster:
 
     @property
     def retiring(self) -> AbstractSet[str]:
-        """Engines that are given up as soon as nothing is in flight there; changes as they do."""
+        """Engines that are removed as soon as nothing is in flight there. This view changes with them."""
         return self._retiring
 
     def add(self, engine: str) -> None:
-        """There is one more engine; one that was retiring stays."""
+        """Add an engine. An engine that is retiring stays."""
         self._retiring.discard(engine)
         self._models.setdefault(engine, None)
         self._learn()
 
     def retire(self, engine: str) -> None:
-        """The engine serves nothing any more; `ValueError` for the last one that does."""
+        """Let the engine retire. `ValueError` for the last engine that does not."""
         if self._models.keys() <= self._retiring | {engine}:
             raise ValueError(f"{engine} is the last engine")
         self._retiring.add(engine)
         self._learn()
 
     def remove(self, engine: str) -> None:
-        """There is no such engine any more."""
+        """Remove the engine."""
         del self._models[engine]
         self._retiring.discard(engine)
         self._down.discard(engine)
         self._learn()
 
     def leads_nowhere(self, engine: str) -> bool:
-        """Whether whoever waits for the engine should go elsewhere: it is down, or retiring."""
+        """Whether sessions that wait for the engine should go elsewhere: it is down, or retiring."""
         return engine in self._down or engine in self._retiring
 
     def is_down(self, engine: str) -> bool:
-        """Whether the engine could not be reached."""
+        """Whether the engine cannot be reached."""
         return engine in self._down
 
     def mark_down(self, engine: str) -> None:
@@ -74,7 +74,7 @@ class Roster:
         self._down.discard(engine)
 
     def serve(self, engine: str, models: Collection[str] | None) -> bool:
-        """The engine serves these models from now on; None: not known. Whether that is news."""
+        """The engine serves these models; None: not known. Returns whether that has changed."""
         known = None if models is None else frozenset(models)
         if known == self._models[engine]:
             return False
@@ -95,20 +95,20 @@ class Roster:
         return model == other or self._engines_of(model) == self._engines_of(other)
 
     def takes(self, engine: str, model: str | None) -> bool:
-        """Whether a session of another engine may come to this one."""
+        """Whether a session of another engine may move to this one."""
         return engine not in self._down and self.serves(engine, model)
 
     def has_lost(self, engine: str, model: str | None, avoid: str | None = None) -> bool:
-        """Whether a session must leave the engine, and another can take it: it is down, does not serve the model, or is
-        to be avoided.
+        """Whether a session must leave the engine, because it is down, does not serve the model, or is to be avoided.
+        False if no other engine can take the session.
         """
         if engine not in self._down and engine != avoid and self.serves(engine, model):
             return False
         return any(other not in self._down for other in self._engines_of(model) if other != engine)
 
     def candidates(self, model: str | None = None, avoid: str | None = None) -> list[str]:
-        """Engines to which a new session may go: those that serve the model and are up, or all that serve it when none
-        is; `avoid` only where there is no other.
+        """Engines that a new session may go to: those that serve the model and are up, or all that serve it if none is
+        up. `avoid` is left out if there is another one.
         """
         serving = self._engines_of(model)
         engines = list(self._models) if len(serving) == len(self._models) else [e for e in self._models if e in serving]
@@ -122,7 +122,7 @@ class Roster:
         self._all = frozenset(self._models.keys() - self._retiring)
         unknown = {engine for engine in self._all if self._models[engine] is None}
         self._undeclared = frozenset(unknown) or self._all
-        """Engines to which a model goes that no list names."""
+        """Engines for a model that no engine lists."""
         serving: dict[str, set[str]] = {}
         for engine in self._all:
             for model in self._models[engine] or ():

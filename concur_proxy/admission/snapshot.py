@@ -2,23 +2,26 @@
 
 from dataclasses import dataclass
 
+from concur_proxy.admission.gate_state import GateState
+from concur_proxy.admission.session import SessionState
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateSnapshot:
     """What a gate looks like at one moment, for metrics, control laws and debugging."""
 
     window: float
-    """How many sessions may be active; `inf` when all may."""
+    """How many sessions may be active; `inf` for no limit."""
     budget_tokens: float | None
-    """What the active sessions' caches may fill; None: anything."""
+    """How much KV cache the active sessions may fill, tokens; None for no limit."""
     active: int
     """Sessions that hold a place."""
     paused: int
-    """Sessions that had a place and lost it at a step boundary, waiting for one or silent."""
+    """Sessions that lost their place at a step boundary and have not got one again."""
     queued: int
-    """Sessions never admitted yet, waiting or left by their client."""
+    """Sessions that were never admitted."""
     waiting: int
-    """Sessions with held requests, resuming and new."""
+    """Sessions in the queue."""
     held: int
     """Requests that wait."""
     in_flight: int
@@ -30,14 +33,38 @@ class GateSnapshot:
     answered_tokens: int
     """Prompt and completion tokens of all answers so far."""
     answering_s: float
-    """Seconds that these took, from release to end, summed up."""
+    """Seconds from release to end, summed over all answers."""
     promised_tokens: int
-    """Context so far that sessions came back to which had kept their places."""
+    """Context of sessions that came back and had kept their places, so far."""
     told_tokens: int
-    """The like, of requests whose answers told what was cached."""
+    """The part of `promised_tokens` whose answers reported how much was cached."""
     lost_tokens: int
-    """The part of these that the engine had to compute again."""
+    """The part of `told_tokens` that the engine had to compute again."""
     prefill_tokens_s: float | None
-    """Prompt tokens that the engine can compute in a second, as far as it has shown; None until it has."""
+    """Highest prefill rate that the engine has shown, tokens per second; None until it has shown one."""
     lease_s: float
     """How long an idle session keeps its place while others wait."""
+
+
+def snapshot_of(state: GateState) -> GateSnapshot:
+    """Read the numbers; O(1)."""
+    accounts, budget = state.accounts, state.limits.budget
+    return GateSnapshot(
+        window=state.limits.window,
+        budget_tokens=None if budget is None else budget.tokens,
+        active=len(state.places),
+        paused=state.sessions.count(SessionState.PAUSED),
+        queued=state.sessions.count(SessionState.QUEUED),
+        waiting=len(state.order),
+        held=len(state.holds),
+        in_flight=state.in_flight,
+        lasting=state.lasting,
+        footprint_tokens=state.places.footprint_tokens,
+        answered_tokens=accounts.answered_tokens,
+        answering_s=accounts.answering_s,
+        promised_tokens=accounts.promised_tokens,
+        told_tokens=accounts.told_tokens,
+        lost_tokens=accounts.lost_tokens,
+        prefill_tokens_s=accounts.prefill_tokens_s,
+        lease_s=state.lease.duration_s,
+    )

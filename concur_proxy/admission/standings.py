@@ -1,16 +1,19 @@
-"""How the gates of a fleet stand to each other, so that no event need look at all of them."""
+"""How the gates of a fleet compare, so that no event needs to look at all of them."""
 
 import math
 from collections.abc import Mapping
+from heapq import heapify, heappop, heappush
 
-from concur_proxy.admission.earliest import Earliest
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.roster import Roster
 from concur_proxy.admission.session import Session, SessionState
 
+SLACK = 64
+"""How many more outdated entries than values are kept before they are removed."""
+
 
 class Standings:
-    """What the fleet compares gates by, read anew only from those that an event has touched."""
+    """What the fleet compares gates by. It is read again only from gates that an event has touched."""
 
     def __init__(self, gates: Mapping[str, SessionGate], roster: Roster, *, move_after_s: float = math.inf) -> None:
         """`move_after_s`: how long a session waits to resume where its cache was before it may resume elsewhere."""
@@ -19,32 +22,32 @@ class Standings:
         self._order = {engine: number for number, engine in enumerate(gates)}
         self._touched = set(gates)
         self._stale: set[str] = set()
-        """Gates whose lapsed places were asked for: to be read anew, though nothing else has happened there."""
+        """Gates whose lease has ended: they are read again, though nothing else has happened there."""
         self._deadlines = Earliest()
         self._heads: dict[str, tuple[int, float, str | None]] = {}
-        """Rank, footprint and model of each line's first new session."""
+        """Seniority, footprint and model of the first new session in each queue."""
         self._seniority = Earliest()
-        """The ranks of these."""
+        """Their seniority."""
         self._move_after_s = move_after_s
         self._moves = Earliest()
-        """When the next in each line, if it waits to resume, may do so elsewhere."""
+        """When the next session of each queue, if it waits to resume, may do so elsewhere."""
         self._movers: dict[str, Session] = {}
-        """Those of them that may by now."""
+        """Those sessions that may do so now."""
         self._takers: set[str] = set()
-        """Engines that could serve a session that waits for another: nobody waits there."""
+        """Engines that could serve a session of another engine: their own queues are empty."""
         self._lapses = Earliest()
-        """When the next lease ends on each of them."""
+        """When the next lease ends on each taker."""
         self._unasked: set[str] = set()
-        """Takers that may have got room since they were last asked."""
+        """Takers that may have got room since `to_ask` was last called."""
         self._have_heads_changed = True
 
     def add(self, engine: str) -> None:
-        """There is one more gate."""
+        """A gate was added."""
         self._order[engine] = 1 + max(self._order.values(), default=0)
         self._touched.add(engine)
 
     def remove(self, engine: str) -> None:
-        """There is no such gate any more."""
+        """A gate was removed."""
         del self._order[engine]
         for index in (self._deadlines, self._seniority, self._moves, self._lapses):
             index.put(engine, None)
@@ -74,20 +77,20 @@ class Standings:
         return self._in_order(due)
 
     def longest_waiting_mover(self, taker: str) -> SessionGate | None:
-        """The gate in whose line stands the most senior of the sessions that have waited there for long enough to
-        resume, and that this engine may take; or None.
+        """The gate whose queue starts with the most senior session that has waited long enough to resume elsewhere and
+        that this engine may take, or None.
         """
         self._refresh()
         movers = [
-            (session.rank, engine)
+            (session.seniority, engine)
             for engine, session in self._movers.items()
             if engine != taker and self._roster.takes(taker, session.model)
         ]
         return self._gates[min(movers)[1]] if movers else None
 
     def longest_waiting_new(self, taker: str) -> SessionGate | None:
-        """The gate in whose line stands the most senior of the waiting new sessions that this engine may take, of the
-        first in each line; or None.
+        """Compare the first new session of each queue: the gate of the most senior one that this engine may take, or
+        None.
         """
         self._refresh()
         first = self._seniority.first()
@@ -97,12 +100,12 @@ class Standings:
         return self._gates[min(others)[1]] if others else None
 
     def to_ask(self, now: float) -> list[SessionGate]:
-        """The takers that may have room for a session which they had none for when this was last called; none when
-        none waits that may go to another engine.
+        """The takers that may have room now for a session that they had no room for when this was last called. Empty if
+        no session waits that may go to another engine.
         """
         self._refresh()
         for engine in self._moves.pop(now):
-            mover = self._gates[engine].first_waiting()
+            mover = self._gates[engine].queue.head()
             if mover is not None:
                 self._movers[engine] = mover
                 self._have_heads_changed = True
@@ -119,7 +122,7 @@ class Standings:
         return self._roster.takes(taker, self._heads[donor][2])
 
     def _next_lapse(self) -> float | None:
-        """When a lease ends on an engine that may take one of the heads."""
+        """When the next lease ends on an engine that may take one of the heads."""
         if self._roster.is_uniform:
             first = self._lapses.first()
             return None if first is None else first[0]
@@ -140,9 +143,10 @@ class Standings:
 
     def _read(self, engine: str) -> None:
         gate = self._gates[engine]
+        queue = gate.queue
         self._deadlines.put(engine, gate.next_deadline())
-        first = gate.first_new()
-        head = None if first is None else (first.rank, first.footprint, first.model)
+        first = queue.first_new()
+        head = None if first is None else (first.seniority, first.footprint, first.model)
         if head != self._heads.get(engine):
             self._have_heads_changed = True
             self._seniority.put(engine, None if head is None else head[0])
@@ -150,8 +154,8 @@ class Standings:
                 del self._heads[engine]
             else:
                 self._heads[engine] = head
-        self._read_mover(engine, gate.first_waiting())
-        takes = not gate.waiting and not self._roster.leads_nowhere(engine)
+        self._read_mover(engine, queue.head())
+        takes = not queue and not self._roster.leads_nowhere(engine)
         if takes:
             self._takers.add(engine)
         else:
@@ -166,3 +170,44 @@ class Standings:
             self._moves.put(engine, None)
         else:
             self._moves.put(engine, next(iter(head.held)).arrived_at + self._move_after_s)
+
+
+class Earliest:
+    """Values by key, and which is the least. Changing a value and asking cost O(log n) on average."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, float] = {}
+        self._heap: list[tuple[float, str]] = []
+        """Every value, and outdated ones that have not reached the front yet."""
+
+    def put(self, key: str, value: float | None) -> None:
+        """Set the key's value, or remove it with None."""
+        if value == self._values.get(key):
+            return
+        if value is None:
+            del self._values[key]
+            return
+        self._values[key] = value
+        heappush(self._heap, (value, key))
+        if len(self._heap) > 2 * len(self._values) + SLACK:
+            self._heap = [(kept, name) for name, kept in self._values.items()]
+            heapify(self._heap)
+
+    def get(self, key: str) -> float | None:
+        """The key's value, or None."""
+        return self._values.get(key)
+
+    def first(self) -> tuple[float, str] | None:
+        """The least value and its key, or None if there are no values."""
+        heap = self._heap
+        while heap and self._values.get(heap[0][1]) != heap[0][0]:
+            heappop(heap)
+        return heap[0] if heap else None
+
+    def pop(self, limit: float) -> set[str]:
+        """Remove and return the keys whose values are at most `limit`."""
+        keys = set()
+        while (first := self.first()) is not None and first[0] <= limit:
+            del self._values[first[1]]
+            keys.add(first[1])
+        return keys

@@ -1,6 +1,9 @@
-"""One request's claim on its session's place."""
+"""A request's ticket: its way from arrival to end."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from sortedcontainers import SortedDict
 
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.outcome import Outcome
@@ -10,10 +13,9 @@ if TYPE_CHECKING:
 
 
 class Ticket:
-    """A request from its arrival to its end: held (`outcome` is None), then decided, and if admitted, in flight until
-    finished.
+    """A request waits (`outcome` is None) until it is decided. If it is admitted, it is in flight until it is finished.
 
-    A session may have several; cancelling one leaves the others.
+    A session may have several tickets, which are independent of each other.
     """
 
     __slots__ = (
@@ -35,36 +37,61 @@ class Ticket:
     def __init__(self, *, session: "Session", number: int, arrival: Arrival, now: float) -> None:
         self.session = session
         self.found = session.state
-        """Where the session stood when the request came."""
+        """The state of the session when the request arrived."""
         self.number = number
-        """Arrival order over all tickets of a gate; breaks ties between equal deadlines."""
+        """Order of arrival among all tickets of a fleet. It orders tickets with equal deadlines."""
         self.arrival = arrival
         self.arrived_at = now
         self.deadline = now + arrival.hold_s
-        """When the hold ends with `HOLD_TIMEOUT`, in the caller's monotonic seconds."""
+        """When the wait ends with `HOLD_TIMEOUT`, monotonic seconds."""
         self.outcome: Outcome | None = None
         self.decided_at: float | None = None
         self.engine = ""
-        """The engine whose gate decided, by name."""
+        """The engine whose gate decided; empty until then."""
         self.finished = False
         self.reading = 0
-        """How often the engine's gauges had been read when this request was released."""
+        """How often the engine's gauges had been read when this request was admitted."""
         self.cache: int | None = None
-        """Which of the gate's caches was there when they were promised."""
+        """`TokenAccounts.cache` when `promised_tokens` was set."""
         self.promised_tokens = 0
-        """Context that should be in the cache for this request: its session has kept its place since it had it."""
+        """Context that should be in the cache for this request, because its session has kept its place."""
 
     @property
     def is_held(self) -> bool:
-        """True until the request is released, refused or given up."""
+        """True while the request waits."""
         return self.outcome is None
 
     @property
     def is_in_flight(self) -> bool:
-        """True from release until the answer ended."""
+        """True from admission to the end of the answer."""
         return self.outcome is Outcome.ADMITTED and not self.finished
 
     @property
     def held_s(self) -> float:
-        """Seconds between arrival and decision; 0 while undecided."""
+        """Seconds from arrival to decision; 0 while the request waits."""
         return 0.0 if self.decided_at is None else self.decided_at - self.arrived_at
+
+
+class Holds:
+    """Waiting tickets by deadline. Every operation costs O(log n) or less."""
+
+    def __init__(self) -> None:
+        self._by_deadline: SortedDict[tuple[float, int], Ticket] = SortedDict()
+
+    def __len__(self) -> int:
+        return len(self._by_deadline)
+
+    def __iter__(self) -> Iterator[Ticket]:
+        return iter(self._by_deadline.values())
+
+    def add(self, ticket: Ticket) -> None:
+        """The ticket starts to wait."""
+        self._by_deadline[ticket.deadline, ticket.number] = ticket
+
+    def remove(self, ticket: Ticket) -> None:
+        """The ticket does not wait here any more."""
+        del self._by_deadline[ticket.deadline, ticket.number]
+
+    def first(self) -> Ticket | None:
+        """The ticket with the next deadline, or None."""
+        return self._by_deadline.peekitem(0)[1] if self._by_deadline else None

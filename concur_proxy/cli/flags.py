@@ -45,7 +45,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "redis_url_file",
         "redis_prefix",
     ),
-    "waiting": ("max_waiting_sessions", "max_hold_s", "keepalive_comments_s"),
+    "waiting": ("order", "max_waiting_sessions", "max_hold_s", "keepalive_comments_s"),
     "relaying": ("ask_usage", "tell_clients", "allow_paths", "max_body_bytes", "max_header_bytes"),
     "running": ("config", "record", "log_level", "log_format", "log_requests", "hash_sessions", "otlp_endpoint"),
 }
@@ -55,6 +55,7 @@ _PLUGINS: Mapping[str, plugins.PluginKind[Any]] = {
     "engine_kinds": plugins.ENGINE_KINDS,
     "law": plugins.LAWS,
     "placement": plugins.PLACEMENTS,
+    "order": plugins.ORDERS,
     "recognisers": plugins.RECOGNISERS,
 }
 """Settings that name a plug-in, and its kind."""
@@ -79,6 +80,7 @@ _METAVARS = {
     "session_end_headers": "HEADER",
     "idle_lease": "SECONDS",
     "placement": "NAME",
+    "order": "NAME",
     "store": "KIND",
     "redis_url": "URL",
     "redis_url_file": "FILE",

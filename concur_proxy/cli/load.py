@@ -209,6 +209,7 @@ def _complaint(details: ErrorDetails) -> str:
 def _plugin_problems(settings: GatewaySettings, origins: Origins) -> Iterator[str]:
     chosen: list[tuple[str, plugins.PluginKind[Any], str]] = [
         ("placement", plugins.PLACEMENTS, settings.placement),
+        ("order", plugins.ORDERS, settings.order),
         *(("recognisers", plugins.RECOGNISERS, recogniser) for recogniser in settings.recognisers),
     ]
     for name, kind, value in chosen:

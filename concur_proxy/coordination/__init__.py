@@ -1,1 +1,1 @@
-"""Who decides on admission: this process alone, or one of several gateways that share a Redis."""
+"""What decides on admission: this gateway alone, or one gateway of several that share a Redis."""

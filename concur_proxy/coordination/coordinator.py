@@ -144,7 +144,7 @@ class Coordinator(Protocol):
     def set_manual(self, manual: ManualSettings) -> None:
         """Replace what operators have set. Call this only where it is decided.
 
-        Every gateway that shares the store hears of it before it hears of a decision that depends on it. It is
+        Every gateway that shares the store receives the settings before any decision that depends on them. They are
         forgotten when all gateways have stopped.
         """
         ...

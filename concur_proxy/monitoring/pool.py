@@ -13,7 +13,7 @@ from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease, LearnedLease, Lease
-from concur_proxy.admission.numbers import Numbers
+from concur_proxy.admission.session import Numbers
 from concur_proxy.control.governor import GovernorOptions, WindowGovernor
 from concur_proxy.control.options import OptionValue
 from concur_proxy.coordination.coordinator import Coordinator
@@ -99,6 +99,7 @@ class EnginePool:
             window=self.laws.of(engine).window,
             engine=engine,
             numbers=numbers,
+            order=plugins.load(plugins.ORDERS, settings.order)(),
         )
 
     def open(self, coordinator: Coordinator) -> None:

@@ -68,6 +68,7 @@ class GatewaySettings(BaseSettings):
         5.0, ge=0, le=600, description="Time between two questions for an engine's `/health`; 0 for none"
     )
     placement: str = Field("least-pressure", min_length=1, description="How new sessions are placed on engines")
+    order: str = Field("resuming-first", min_length=1, description="Order in which waiting sessions are admitted")
     move_after_s: float = Field(
         8.0, ge=0, description="Wait for its own engine after which a paused session may resume on another"
     )

@@ -1,13 +1,12 @@
 """A gate with a clock and a diary, for tests that tell a story of events."""
 
+from concur_proxy.admission.accounts import FootprintEstimator
 from concur_proxy.admission.arrival import Answered, Arrival
-from concur_proxy.admission.footprint import FootprintEstimator
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease, Lease
-from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.room import EngineLoad
-from concur_proxy.admission.session import Session
+from concur_proxy.admission.session import Numbers, Session
 from concur_proxy.admission.ticket import Ticket
 
 HOLD_S = 1_000.0

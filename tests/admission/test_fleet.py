@@ -3,6 +3,7 @@ from collections.abc import Sequence
 import pytest
 
 from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.changes import Drain, EndSession, Observe, Resize
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from tests.admission.fleets import LEASE_S, FleetScene
@@ -49,7 +50,7 @@ def test_a_new_session_that_waits_is_served_by_whichever_engine_is_free_first() 
     held = [scene.arrive("y"), scene.arrive("z")]
     assert [scene.home(key) for key in "yz"] == ["a", "b"]
     assert scene.finish(running) == [held[1]]
-    scene.fleet.end("z", now=0.0)
+    scene.fleet.apply(EndSession(key="z"), now=0.0)
     assert scene.finish(held[1]) == [held[0]]
     assert held[0].engine == "b"
 
@@ -61,7 +62,7 @@ def test_of_several_lines_the_session_that_has_waited_longest_is_served_first() 
     more = scene.arrive("w")
     assert [scene.home(key) for key in "xyzw"] == ["a", "b", "c", "a"]
     assert scene.finish(running["c"]) == [third]
-    scene.fleet.end("z", now=0.0)
+    scene.fleet.apply(EndSession(key="z"), now=0.0)
     assert scene.finish(third) == [first]
     assert first.engine == "c"
     assert (second.is_held, more.is_held) == (True, True)
@@ -73,9 +74,9 @@ def test_a_paused_session_is_not_moved_by_another_engines_room() -> None:
     other = scene.arrive("z")
     scene.finish(scene.arrive("y"))
     assert [scene.home(key) for key in "xzy"] == ["a", "b", "a"]
-    scene.fleet.resize("a", 1.0, now=0.0)
+    scene.fleet.apply(Resize(engine="a", window=1.0), now=0.0)
     resuming = scene.arrive("y")
-    scene.fleet.end("z", now=0.0)
+    scene.fleet.apply(EndSession(key="z"), now=0.0)
     scene.finish(other)
     assert (resuming.is_held, senior.is_in_flight, scene.home("y")) == (True, True, "a")
 
@@ -100,7 +101,7 @@ def test_a_line_whose_head_was_served_elsewhere_moves_on() -> None:
     scene = FleetScene("a", "b")
     scene.arrive("x", tokens=100)
     running = scene.arrive(None, tokens=100)
-    scene.fleet.observe("a", load(running=1, kv_usage=0.1, capacity_tokens=1_000), now=0.0)
+    scene.fleet.apply(Observe(engine="a", load=load(running=1, kv_usage=0.1, capacity_tokens=1_000)), now=0.0)
     large, small = scene.arrive("large", tokens=950), scene.arrive("small", tokens=200)
     assert [scene.home(key) for key in ("large", "small")] == ["a", "a"]
     assert (large.is_held, small.is_held) == (True, True)
@@ -126,7 +127,7 @@ def test_a_held_request_may_be_given_up_and_one_in_flight_too() -> None:
 
 
 def test_ending_an_unknown_session_does_nothing() -> None:
-    assert FleetScene("a").fleet.end("nobody", now=0.0) == []
+    assert FleetScene("a").fleet.apply(EndSession(key="nobody"), now=0.0) == []
 
 
 def test_the_earliest_deadline_of_all_engines_counts() -> None:
@@ -144,7 +145,7 @@ def test_draining_refuses_what_waits_on_every_engine() -> None:
     scene = FleetScene("a", "b")
     running = [scene.arrive(key) for key in "xy"]
     held = [scene.arrive(key) for key in "zw"]
-    assert set(scene.fleet.drain(now=0.0)) == set(held)
+    assert set(scene.fleet.apply(Drain(), now=0.0)) == set(held)
     assert {ticket.outcome for ticket in held} == {Outcome.DRAINING}
     assert all(ticket.is_in_flight for ticket in running)
     assert scene.arrive("late").outcome is Outcome.DRAINING
@@ -162,6 +163,6 @@ def test_a_ticket_of_a_session_that_is_gone_waits_for_nothing() -> None:
     scene = FleetScene("a")
     ticket = scene.arrive("x")
     stranger = Ticket(session=ticket.session, number=99, arrival=Arrival(), now=0.0)
-    scene.fleet.end("x", now=0.0)
+    scene.fleet.apply(EndSession(key="x"), now=0.0)
     scene.finish(ticket)
     assert scene.fleet.expected_wait(stranger, now=0.0) == (1, 0.0)

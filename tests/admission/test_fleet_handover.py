@@ -3,8 +3,9 @@
 import pytest
 
 from concur_proxy.admission.arrival import Arrival
+from concur_proxy.admission.changes import AddEngine
+from concur_proxy.admission.handover import SessionRecord
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.record import SessionRecord
 from tests.admission.fleets import FleetScene
 
 
@@ -46,7 +47,7 @@ def test_changes_are_noted_of_engines_that_come_later_too() -> None:
     changes: set[str] = set()
     scene.fleet.note_changes(changes)
     scene.arrive("x")
-    scene.fleet.add_engine("b")
+    scene.fleet.apply(AddEngine(engine="b"), now=0.0)
     scene.arrive("y")
     assert (scene.home("y"), changes) == ("b", {"x", "y"})
 
@@ -54,7 +55,7 @@ def test_changes_are_noted_of_engines_that_come_later_too() -> None:
 def test_an_idle_session_comes_along_to_the_engine_where_its_request_is() -> None:
     scene = FleetScene("a", "b")
     scene.finish(scene.arrive("x"))
-    ticket, _ = scene.fleet.claim(Arrival(key="x"), engine="b", rank=None, now=0.0)
+    ticket, _ = scene.fleet.claim(Arrival(key="x"), engine="b", seniority=None, now=0.0)
     assert (ticket.is_in_flight, ticket.engine, scene.home("x")) == (True, "b", "b")
     assert scene.fleet.gates["a"].active == 0
 
@@ -65,18 +66,18 @@ def test_who_waits_elsewhere_is_told_when_its_session_comes_along_to_a_free_plac
     scene.finish(scene.arrive("y"))
     held = scene.arrive("z")
     assert (held.is_held, scene.home("z")) == (True, "a")
-    _, decided = scene.fleet.claim(Arrival(key="z"), engine="b", rank=None, now=6.0)
+    _, decided = scene.fleet.claim(Arrival(key="z"), engine="b", seniority=None, now=6.0)
     assert (held.outcome, decided) == (Outcome.ADMITTED, [held])
 
 
 def test_a_session_with_requests_in_flight_elsewhere_stays_and_has_one_beside_it() -> None:
     scene = FleetScene("a", "b")
     running = scene.arrive("x")
-    ticket, _ = scene.fleet.claim(Arrival(key="x"), engine="b", rank=None, now=0.0)
+    ticket, _ = scene.fleet.claim(Arrival(key="x"), engine="b", seniority=None, now=0.0)
     assert (running.engine, ticket.engine) == ("a", "b")
     assert ticket.session is not running.session
 
 
 def test_a_request_at_an_engine_that_there_is_not_cannot_be_claimed() -> None:
     with pytest.raises(ValueError, match="no engine c"):
-        FleetScene("a").fleet.claim(Arrival(key="x"), engine="c", rank=None, now=0.0)
+        FleetScene("a").fleet.claim(Arrival(key="x"), engine="c", seniority=None, now=0.0)

@@ -97,7 +97,7 @@ def test_new_sessions_are_served_in_order_of_arrival() -> None:
     scene = Scene(window=1.0)
     running = scene.arrive("a", one_shot=True)
     tickets = [scene.arrive(key, one_shot=True) for key in "bcd"]
-    assert [scene.gate.position(ticket) for ticket in tickets] == [1, 2, 3]
+    assert [scene.gate.queue.position(ticket.session) for ticket in tickets] == [1, 2, 3]
     for ticket in tickets:
         assert scene.finish(running) == [ticket]
         running = ticket
@@ -110,7 +110,7 @@ def test_a_resuming_session_comes_before_new_ones() -> None:
     scene.resize(1.0)
     scene.finish(second)
     resuming = scene.arrive("b")
-    assert (scene.gate.position(resuming), scene.gate.position(new)) == (1, 2)
+    assert (scene.gate.queue.position(resuming.session), scene.gate.queue.position(new.session)) == (1, 2)
     scene.gate.end("a", now=0.0)
     assert scene.finish(first) == [resuming]
     assert scene.gate.counters["resume", "window"] == 1
@@ -152,7 +152,7 @@ def test_a_new_session_beyond_the_bound_is_refused_and_leaves_no_trace() -> None
     assert refused.outcome is Outcome.QUEUE_FULL
     assert scene.gate.sessions.get("c") is None
     assert scene.gate.counters["refuse", "queue_full"] == 1
-    assert scene.gate.position(refused) == 2
+    assert scene.gate.queue.position(refused.session) == 2
 
 
 def test_further_requests_of_waiting_or_paused_sessions_are_never_refused() -> None:
@@ -231,4 +231,5 @@ def test_the_expected_wait_follows_the_place_and_the_rate() -> None:
         scene.now += 2.0
         assert scene.finish(running) == [ticket]
         running = ticket
-    assert scene.gate.expected_wait_s(scene.gate.position(tickets[4]), now=scene.now) == pytest.approx(4.0)
+    _, seconds = scene.gate.expected_wait(tickets[4], now=scene.now)
+    assert seconds == pytest.approx(4.0)

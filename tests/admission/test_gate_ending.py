@@ -72,7 +72,7 @@ def test_a_key_that_comes_back_after_its_end_is_a_new_session() -> None:
     waiting = [scene.arrive("b", one_shot=True), scene.arrive("c"), scene.arrive("a")]
     assert scene.session("a") is not old
     assert [ticket.is_held for ticket in waiting] == [False, True, True]
-    assert scene.gate.position(waiting[2]) == 2
+    assert scene.gate.queue.position(waiting[2].session) == 2
 
 
 def test_a_session_that_is_silent_for_its_time_to_live_is_forgotten() -> None:

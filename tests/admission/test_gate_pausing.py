@@ -36,7 +36,7 @@ def test_a_pausing_sessions_next_request_waits_and_is_released_in_its_turn() -> 
     assert following.is_held
     scene.finish(answer)
     assert following.is_held
-    assert scene.gate.position(following) == 1
+    assert scene.gate.queue.position(following.session) == 1
     scene.gate.end("a", now=0.0)
     assert scene.finish(senior) == [following]
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from concur_proxy.admission.footprint import FootprintEstimator
+from concur_proxy.admission.accounts import FootprintEstimator
 from concur_proxy.admission.limits import GROWING_TURNS, REPRIEVE_SHARE, Limits
 from concur_proxy.admission.places import Places
 from concur_proxy.admission.session import Session
@@ -19,8 +19,8 @@ class Crowd:
         self.limits = Limits(
             places=self.places, footprints=self.estimator, window=window, work_conserving=work_conserving
         )
-        for rank, footprint in enumerate(footprints, start=1):
-            session = Session(key=str(rank), rank=rank, one_shot=False, now=0.0)
+        for seniority, footprint in enumerate(footprints, start=1):
+            session = Session(key=str(seniority), seniority=seniority, one_shot=False, now=0.0)
             session.footprint = footprint
             self.places.take(session)
 

@@ -2,8 +2,8 @@ from concur_proxy.admission.places import Places
 from concur_proxy.admission.session import Session
 
 
-def _session(rank: int, footprint: float = 0.0) -> Session:
-    session = Session(key=f"s{rank}", rank=rank, one_shot=False, now=0.0)
+def _session(seniority: int, footprint: float = 0.0) -> Session:
+    session = Session(key=f"s{seniority}", seniority=seniority, one_shot=False, now=0.0)
     session.footprint = footprint
     return session
 
@@ -44,7 +44,7 @@ def test_a_place_given_up_takes_its_tokens_along_whether_pausing_or_not() -> Non
 
 
 def test_no_remainder_is_left_when_nobody_has_a_place() -> None:
-    places, sessions = Places(), [_session(rank, footprint) for rank, footprint in enumerate((0.1, 0.2, 0.3))]
+    places, sessions = Places(), [_session(seniority, footprint) for seniority, footprint in enumerate((0.1, 0.2, 0.3))]
     for session in sessions:
         places.take(session)
     for session in sessions:
@@ -64,7 +64,7 @@ def test_a_footprint_measured_anew_counts_from_then_on() -> None:
 
 
 def test_the_longest_idle_is_the_first_that_came_to_rest_and_has_not_woken() -> None:
-    places, sessions = Places(), [_session(rank) for rank in range(3)]
+    places, sessions = Places(), [_session(seniority) for seniority in range(3)]
     for session in sessions:
         places.take(session)
     assert places.longest_idle() is None

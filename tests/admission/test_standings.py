@@ -1,7 +1,10 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
 from concur_proxy.admission.arrival import Arrival
-from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.roster import Roster
-from concur_proxy.admission.standings import Standings
+from concur_proxy.admission.session import Numbers
+from concur_proxy.admission.standings import SLACK, Earliest, Standings
 from tests.admission.gates import Scene
 
 
@@ -100,3 +103,41 @@ def test_an_engine_is_offered_the_eldest_that_it_can_serve() -> None:
     roster.serve("c", ["three"])
     assert standings.longest_waiting_new("c") is None
     assert standings.next_deadline() == 9.0, "a lease that ends there helps nobody"
+
+
+KEYS = st.sampled_from("abcdef")
+CHANGES = st.lists(st.tuples(KEYS, st.none() | st.integers(0, 9).map(float)), max_size=300)
+
+
+@given(CHANGES)
+def test_the_first_is_the_least_of_all_that_were_put_last(changes: list[tuple[str, float | None]]) -> None:
+    earliest = Earliest()
+    values: dict[str, float] = {}
+    for key, value in changes:
+        earliest.put(key, value)
+        values = {name: kept for name, kept in values.items() if name != key}
+        if value is not None:
+            values[key] = value
+        assert earliest.first() == min(((kept, name) for name, kept in values.items()), default=None)
+
+
+@given(CHANGES, st.integers(0, 9))
+def test_popping_takes_what_has_come_and_leaves_the_rest(changes: list[tuple[str, float | None]], limit: int) -> None:
+    earliest = Earliest()
+    for key, value in changes:
+        earliest.put(key, value)
+    kept = {key: value for key, value in dict(changes).items() if value is not None}
+    assert earliest.pop(limit) == {key for key, value in kept.items() if value <= limit}
+    rest = [(value, key) for key, value in kept.items() if value > limit]
+    assert earliest.first() == min(rest, default=None)
+    assert earliest.pop(limit) == set()
+
+
+def test_outdated_values_do_not_pile_up() -> None:
+    earliest = Earliest()
+    earliest.put("first", 0.0)
+    for number in range(10_000):
+        earliest.put("moving", 1.0 + number)
+    assert len(earliest._heap) <= 2 * 2 + SLACK + 1
+    earliest.put("first", None)
+    assert earliest.first() == (10_000.0, "moving")

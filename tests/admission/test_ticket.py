@@ -1,11 +1,11 @@
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import Session
-from concur_proxy.admission.ticket import Ticket
+from concur_proxy.admission.ticket import Holds, Ticket
 
 
 def _ticket() -> Ticket:
-    session = Session(key="a", rank=1, one_shot=False, now=3.0)
+    session = Session(key="a", seniority=1, one_shot=False, now=3.0)
     return Ticket(session=session, number=2, arrival=Arrival(key="s", body_bytes=10, hold_s=6.0), now=3.0)
 
 
@@ -27,3 +27,38 @@ def test_a_refused_ticket_is_neither_held_nor_in_flight() -> None:
         ticket = _ticket()
         ticket.outcome = outcome
         assert (ticket.is_held, ticket.is_in_flight) == (False, False)
+
+
+def _due(number: int, deadline: float) -> Ticket:
+    session = Session(key=f"s{number}", seniority=number, one_shot=False, now=0.0)
+    return Ticket(session=session, number=number, arrival=Arrival(hold_s=deadline), now=0.0)
+
+
+def test_the_first_is_the_one_whose_hold_ends_first() -> None:
+    holds = Holds()
+    late, soon = _due(1, 9.0), _due(2, 3.0)
+    assert holds.first() is None
+    holds.add(late)
+    holds.add(soon)
+    assert holds.first() is soon
+    holds.remove(soon)
+    assert holds.first() is late
+
+
+def test_of_equal_deadlines_the_first_to_come_is_first() -> None:
+    holds = Holds()
+    second, first = _due(2, 3.0), _due(1, 3.0)
+    holds.add(second)
+    holds.add(first)
+    assert list(holds) == [first, second]
+    assert len(holds) == 2
+
+
+def test_a_removed_ticket_is_not_kept_until_its_deadline() -> None:
+    holds = Holds()
+    tickets = [_due(number, 1_000.0 + number) for number in range(50)]
+    for ticket in tickets:
+        holds.add(ticket)
+    for ticket in tickets[1:]:
+        holds.remove(ticket)
+    assert (len(holds), list(holds)) == (1, tickets[:1])

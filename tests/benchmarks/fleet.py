@@ -14,11 +14,12 @@ from itertools import count
 from statistics import median
 
 from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.changes import EndSession
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import LearnedLease
-from concur_proxy.admission.numbers import Numbers
+from concur_proxy.admission.session import Numbers
 from concur_proxy.admission.ticket import Ticket
 
 ENGINES = (1, 4, 16, 64)
@@ -60,7 +61,7 @@ class Crowd:
         self._send(f"agent-{next(self._names)}")
         ticket = self.running.popleft()
         self._finish(ticket)
-        self.running.extend(self.fleet.end(ticket.session.key, now=self._now))
+        self.running.extend(self.fleet.apply(EndSession(key=ticket.session.key), now=self._now))
 
     def _send(self, key: str) -> None:
         self._now += 0.001

@@ -6,7 +6,7 @@ from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease, LearnedLease
-from concur_proxy.admission.numbers import Numbers
+from concur_proxy.admission.session import Numbers
 
 
 def make_fleet(

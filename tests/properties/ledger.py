@@ -99,10 +99,10 @@ def precedence(session: Session) -> tuple[bool, bool, int]:
     the new ones, as its request came.
     """
     if session.is_preferred:
-        return (False, False, session.rank)
+        return (False, False, session.seniority)
     if session.has_lapsed and session.held:
         return (True, True, next(iter(session.held)).number)
-    return (True, session.state is SessionState.QUEUED, session.rank)
+    return (True, session.state is SessionState.QUEUED, session.seniority)
 
 
 def places(window: float) -> float:

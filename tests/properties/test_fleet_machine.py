@@ -5,16 +5,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from concur_proxy.admission.arrival import Answered, Arrival
-from concur_proxy.admission.changes import EndSession
+from concur_proxy.admission.changes import AddEngine, EndSession, Observe, Reachable, Resize, RetireEngine, Serve, Steer
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease
-from concur_proxy.admission.numbers import Numbers
+from concur_proxy.admission.manual import Steering
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.room import EngineLoad
-from concur_proxy.admission.session import Session, SessionState
-from concur_proxy.admission.steering import Steering
+from concur_proxy.admission.session import Numbers, Session, SessionState
 from concur_proxy.admission.ticket import Ticket
 from tests.properties.ledger import Ledger, places
 
@@ -99,7 +98,7 @@ class FleetMachine(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(KEYS_OF_SESSIONS))
     def end(self, key: str) -> None:
-        self.ledger.decided(self.fleet.end(key, now=self.now))
+        self.ledger.decided(self.fleet.apply(EndSession(key=key), now=self.now))
 
     @rule(key=st.sampled_from(KEYS_OF_SESSIONS), steering=st.sampled_from(Steering))
     def steer(self, key: str, steering: Steering) -> None:
@@ -109,34 +108,34 @@ class FleetMachine(RuleBasedStateMachine):
         assert not any(session.stopped for session in found) or steering is not Steering.RESUME
 
     def _steer(self, key: str, steering: Steering) -> None:
-        self.ledger.decided(self.fleet.steer(key, steering, now=self.now))
+        self.ledger.decided(self.fleet.apply(Steer(key=key, steering=steering), now=self.now))
 
     @rule(engine=ENGINE, window=WINDOWS)
     def resize(self, engine: int, window: float) -> None:
-        self.ledger.decided(self.fleet.resize(self._name(engine), window, now=self.now))
+        self.ledger.decided(self.fleet.apply(Resize(engine=self._name(engine), window=window), now=self.now))
 
     @rule(engine=ENGINE, load=LOADS)
     def observe(self, engine: int, load: EngineLoad | None) -> None:
-        self.ledger.decided(self.fleet.observe(self._name(engine), load, now=self.now))
+        self.ledger.decided(self.fleet.apply(Observe(engine=self._name(engine), load=load), now=self.now))
 
     @rule(engine=ENGINE, seconds=st.sampled_from([0.0, 1.0]))
     def mark_down(self, engine: int, seconds: float) -> None:
-        self.fleet.mark_down(self._name(engine))
+        self.fleet.apply(Reachable(engine=self._name(engine), is_up=False), now=self.now)
         self._let_time_pass(seconds)
 
     @rule(engine=ENGINE, seconds=st.sampled_from([0.0, 1.0]))
     def mark_up(self, engine: int, seconds: float) -> None:
-        self.fleet.mark_up(self._name(engine))
+        self.fleet.apply(Reachable(engine=self._name(engine), is_up=True), now=self.now)
         self._let_time_pass(seconds)
 
     @rule(engine=ENGINE, models=LISTS, seconds=st.sampled_from([0.0, 1.0]))
     def serve(self, engine: int, models: list[str] | None, seconds: float) -> None:
-        self.fleet.serve(self._name(engine), models)
+        self.fleet.apply(Serve(engine=self._name(engine), models=models), now=self.now)
         self._let_time_pass(seconds)
 
     @rule(engine=st.sampled_from([*NAMES, "four"]), seconds=st.sampled_from([0.0, 1.0]))
     def add_engine(self, engine: str, seconds: float) -> None:
-        self.fleet.add_engine(engine)
+        self.fleet.apply(AddEngine(engine=engine), now=self.now)
         self._let_time_pass(seconds)
 
     @precondition(lambda self: len(self.gates) > 1 + len(self.fleet._roster.retiring))
@@ -144,7 +143,7 @@ class FleetMachine(RuleBasedStateMachine):
     def retire_engine(self, engine: int) -> None:
         name = self._name(engine)
         if name not in self.fleet._roster.retiring:
-            self.ledger.decided(self.fleet.retire_engine(name, now=self.now))
+            self.ledger.decided(self.fleet.apply(RetireEngine(engine=name), now=self.now))
 
     @rule(seconds=st.sampled_from([1.0, LEASE, TTL]))
     def let_time_pass(self, seconds: float) -> None:
@@ -193,14 +192,14 @@ class FleetMachine(RuleBasedStateMachine):
 
     def _heads_for(self, taker: SessionGate) -> list[Session]:
         """The first new session of each line that this gate's engine serves."""
-        heads = [head for gate in self.gates if (head := gate.first_new()) is not None]
+        heads = [head for gate in self.gates if (head := gate.queue.first_new()) is not None]
         return [head for head in heads if self.fleet._roster.serves(taker.engine, head.model)]
 
     @invariant()
     def nobody_waits_for_an_engine_that_cannot_serve_beside_one_that_can(self) -> None:
         for gate in self.gates:
             retires = gate.engine in self.fleet._roster.retiring
-            for session in gate.sessions if retires else gate.line():
+            for session in gate.sessions if retires else list(gate.queue):
                 assert session.in_flight or not self.fleet._roster.has_lost(gate.engine, session.model)
             assert not retires or len(gate.sessions), "it has nothing left, and is still there"
 
@@ -214,7 +213,7 @@ class FleetMachine(RuleBasedStateMachine):
     def nobody_new_waits_while_another_engine_has_a_place_to_give(self) -> None:
         for gate in self._takers():
             if heads := self._heads_for(gate):
-                eldest = min(heads, key=lambda session: session.rank)
+                eldest = min(heads, key=lambda session: session.seniority)
                 assert gate.active >= places(gate.snapshot().window)
                 assert not gate.has_room_for(eldest.footprint)
 
@@ -223,14 +222,14 @@ class FleetMachine(RuleBasedStateMachine):
         movers = [
             head
             for gate in self.gates
-            if (head := gate.first_waiting()) is not None
+            if (head := gate.queue.head()) is not None
             and head.state is SessionState.PAUSED
             and next(iter(head.held)).arrived_at + self.move_after_s <= self.now
         ]
         for gate in self._takers():
             served = [session for session in movers if self.fleet._roster.serves(gate.engine, session.model)]
             if served:
-                assert not gate.has_room_for(min(served, key=lambda session: session.rank).footprint)
+                assert not gate.has_room_for(min(served, key=lambda session: session.seniority).footprint)
 
     def teardown(self) -> None:
         """When everything ends, everybody is served, and nothing is left."""

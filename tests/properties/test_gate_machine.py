@@ -9,6 +9,7 @@ from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease
+from concur_proxy.admission.manual import Steering
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.session import SessionState
@@ -129,14 +130,14 @@ class GateMachine(RuleBasedStateMachine):
         session = self.gate.sessions.get(key)
         if session is not None:
             with self._step():
-                self.ledger.decided(self.gate.stop(session, now=self.now))
+                self.ledger.decided(self.gate.steer(session, Steering.PAUSE, now=self.now))
 
     @precondition(lambda self: any(session.stopped for session in self.gate.sessions))
     @rule()
     def let_all_go_on(self) -> None:
         for session in [session for session in self.gate.sessions if session.stopped]:
             with self._step():
-                self.ledger.decided(self.gate.let_go_on(session, now=self.now))
+                self.ledger.decided(self.gate.steer(session, Steering.RESUME, now=self.now))
 
     @precondition(lambda self: self.gate.sessions)
     @rule(key=KEYS)
@@ -144,7 +145,7 @@ class GateMachine(RuleBasedStateMachine):
         session = self.gate.sessions.get(key)
         if session is not None:
             with self._step():
-                self.ledger.decided(self.gate.prefer(session, now=self.now))
+                self.ledger.decided(self.gate.steer(session, Steering.PRIORITISE, now=self.now))
 
     @rule(window=WINDOWS)
     def resize(self, window: float) -> None:
@@ -255,7 +256,7 @@ class GateMachine(RuleBasedStateMachine):
     @invariant()
     def positions_count_the_line(self) -> None:
         for place, session in enumerate(waiting(self.gate), start=1):
-            assert self.gate.position(next(iter(session.held))) == place
+            assert self.gate.queue.position(session) == place
 
     def teardown(self) -> None:
         """When everything ends, everybody is served, and nothing is left."""

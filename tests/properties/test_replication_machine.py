@@ -7,14 +7,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.changes import Steer
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
+from concur_proxy.admission.handover import SessionRecord
 from concur_proxy.admission.lease import FixedLease
-from concur_proxy.admission.numbers import Numbers
+from concur_proxy.admission.manual import Steering
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.record import SessionRecord
-from concur_proxy.admission.steering import Steering
+from concur_proxy.admission.session import Numbers
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.coordination.protocol.leader import Leader, Post
 from concur_proxy.coordination.protocol.messages import Rejoin, ToLeader, ToReplica
@@ -70,7 +71,9 @@ class ReplicationMachine(RuleBasedStateMachine):
         self._steer(key, steering)
 
     def _steer(self, key: str, steering: Steering) -> None:
-        self._carry(self.leader.post(self.leader.fleet.steer(key, steering, now=self.now), now=self.now))
+        self._carry(
+            self.leader.post(self.leader.fleet.apply(Steer(key=key, steering=steering), now=self.now), now=self.now)
+        )
 
     # -- what the network and time do
 

@@ -78,7 +78,8 @@ async def test_a_failure_before_admission_holds_no_place(monkeypatch: pytest.Mon
     async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
         with monkeypatch.context() as patch:
             patch.setattr(LocalCoordinator, "wait", fail)
-            patch.setattr(gateway.app.coordinator.fleet.gates[engine.url], "_reason_to_admit", lambda _: None)
+            scheduler = gateway.app.coordinator.fleet.gates[engine.url]._scheduler
+            patch.setattr(scheduler, "_reason_to_admit", lambda _: None)
             assert (await gateway.chat("a")).status_code == 500
         await gateway.settled()
         assert (await gateway.chat("a")).status_code == 200

@@ -1,1 +1,1 @@
-"""One way of placing sessions a file. Each has `build()`, which makes its `Placement`."""
+"""Placements, one per module. Each module has `build()`, which makes its `Placement`."""

@@ -1,4 +1,4 @@
-"""Sessions go where they are served soonest."""
+"""Sessions go where they are probably admitted soonest."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,10 @@ from concur_proxy.admission.gate import SessionGate
 
 
 class LeastPressure:
-    """A gate with room first, then the shortest line, the least KV cache spoken for, the fewest sessions."""
+    """Prefers a gate with room, then the shortest queue, the smallest sum of footprints, the fewest sessions."""
 
     def choose(self, gates: Sequence[SessionGate], *, key: str, tokens: float) -> SessionGate:  # noqa: ARG002
-        """The least pressed of `gates`; the first of equals."""
+        """The gate with the least pressure; the first of several equal ones."""
         ordered = sorted(gates, key=_pressure)
         return next((gate for gate in ordered if gate.has_room_for(tokens)), ordered[0])
 
@@ -19,5 +19,5 @@ def _pressure(gate: SessionGate) -> tuple[int, float, int]:
 
 
 def build() -> LeastPressure:
-    """The placement."""
+    """Make the placement."""
     return LeastPressure()

@@ -1,7 +1,8 @@
-"""Several gateways as one: what they tell each other, and what each does upon it. Pure: how messages travel, and who
-leads, is decided elsewhere.
+"""Several gateways that act as one: what they send each other, and what each of them does with it.
 
-One process, the leader, decides for all; the others, and the leader's own requests as well, put their requests to it.
-Nothing that only one process knows is needed to go on without it: what a replica has in hand, it claims anew from every
-leader, and what no replica has in hand, idle sessions, is kept in a store that every leader reads first.
+This room is pure: `coordination.redis` decides how messages travel and who leads. One gateway, the leader, decides for
+all. The others hand their requests to it, and so does the leader with its own.
+
+If any gateway is lost, the others can go on. Every gateway reports the requests that it has in hand to each new leader.
+Idle sessions, which no gateway has in hand, are kept in Redis, and each new leader reads them first.
 """

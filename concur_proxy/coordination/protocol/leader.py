@@ -1,4 +1,4 @@
-"""The process that decides: a fleet, and whose its tickets are."""
+"""The gateway that decides: a fleet, and which replica each of its tickets belongs to."""
 
 from collections.abc import Collection, Iterable
 
@@ -20,21 +20,21 @@ from concur_proxy.coordination.protocol.messages import (
 )
 
 Post = list[tuple[str, ToReplica]]
-"""Messages with the replica that each is for."""
+"""Messages, each with the replica that it is for."""
 
 
 class Leader:
-    """Applies what replicas say to the fleet, and says what the fleet has decided.
+    """Applies the replicas' messages to the fleet, and answers with what the fleet has decided.
 
-    A new leader knows of no request. Until the replicas that are expected have joined it decides on nothing new, so
-    that no place is given away which a request in flight holds; but not for longer than `open_at`.
+    A new leader knows no requests. It decides on no new request until the expected replicas have joined, because it
+    could give away a place that a request in flight needs. It waits at most until `open_at`.
     """
 
     def __init__(self, fleet: Fleet, *, expected: Collection[str] = (), open_at: float = 0.0) -> None:
         self.fleet = fleet
         self._owners: dict[Ticket, tuple[str, int]] = {}
         self._tickets: dict[str, dict[int, Ticket]] = {}
-        """By replica and its number; those of the replicas that have joined."""
+        """The tickets of the replicas that have joined, by replica and by the replica's number."""
         self._joins: dict[str, int] = {}
         self._expected = set(expected)
         self._open_at = open_at
@@ -42,15 +42,15 @@ class Leader:
 
     @property
     def replicas(self) -> frozenset[str]:
-        """Those that have joined."""
+        """The replicas that have joined."""
         return frozenset(self._tickets)
 
     def tickets_of(self, replica: str) -> Collection[Ticket]:
-        """What a replica has in hand, as far as the leader knows."""
+        """The requests that a replica has in hand, as far as the leader knows."""
         return self._tickets.get(replica, {}).values()
 
     def receive(self, replica: str, message: ToLeader, *, now: float) -> Post:
-        """A replica says something."""
+        """Take a message of a replica."""
         if isinstance(message, Join):
             return self._join(replica, message, now) + self.open(now=now)
         if replica not in self._tickets:
@@ -69,13 +69,13 @@ class Leader:
         return post
 
     def open(self, *, now: float) -> Post:
-        """Decide on what came early, if the time has come."""
+        """Decide on the requests that arrived early, unless replicas are still expected."""
         if self._expected and now < self._open_at:
             return []
         self._expected.clear()
         early, self._early = self._early, []
-        # by seniority, then those who have waited for longest: their replicas joined in any order
-        early.sort(key=lambda item: (item[1].rank is None, item[1].rank or 0, -item[1].waited_s))
+        # by seniority, then by waiting time, because replicas join in any order
+        early.sort(key=lambda item: (item[1].seniority is None, item[1].seniority or 0, -item[1].waited_s))
         post: Post = []
         for replica, claim, came_at in early:
             if replica in self._tickets:
@@ -88,7 +88,7 @@ class Leader:
         return min((time for time in times if time is not None), default=None)
 
     def lose(self, replica: str, *, now: float) -> Post:
-        """A replica is gone, and its requests with it; their sessions keep their places for as long as their leases."""
+        """A replica is gone, and its requests with it. Their sessions keep their places until their leases end."""
         self._expected.discard(replica)
         decided: list[Ticket] = []
         self._joins.pop(replica, None)
@@ -97,7 +97,7 @@ class Leader:
         return self.post(decided, now=now) + self.open(now=now)
 
     def post(self, decided: Iterable[Ticket], *, now: float) -> Post:
-        """What is to be said of tickets that the fleet has decided on."""
+        """The messages about tickets that the fleet has decided."""
         post: Post = []
         for ticket in decided:
             owner = self._owners.get(ticket)
@@ -117,7 +117,7 @@ class Leader:
 
     def _hold(self, replica: str, claim: Claim, now: float, *, waited_s: float = 0.0) -> Post:
         arrival = claim.arrival.after(claim.waited_s + waited_s)
-        ticket, decided = self.fleet.arrive(arrival, now=now, rank=claim.rank)
+        ticket, decided = self.fleet.arrive(arrival, now=now, seniority=claim.seniority)
         self._own(ticket, replica, claim.number)
         post = self.post(decided, now=now)
         if ticket.is_held:
@@ -125,7 +125,7 @@ class Leader:
             held = Held(
                 join=self._joins[replica],
                 number=claim.number,
-                rank=ticket.session.rank,
+                seniority=ticket.session.seniority,
                 position=position,
                 wait_s=wait_s,
             )
@@ -159,7 +159,9 @@ class Leader:
             same = known.get(claim.number)
             if same is not None:
                 if same.is_in_flight and not claim.engine:
-                    post.append((replica, self._decision(same, replica, claim.number, now)))  # it has not been heard
+                    post.append(
+                        (replica, self._decision(same, replica, claim.number, now))
+                    )  # the replica has not heard the decision
             elif claim.engine:
                 decided += self._claim(replica, claim, now)
             else:
@@ -168,8 +170,8 @@ class Leader:
 
     def _claim(self, replica: str, claim: Claim, now: float) -> list[Ticket]:
         if claim.engine not in self.fleet.gates:
-            return []  # an engine that this leader does not have: its end is awaited by nobody
-        ticket, decided = self.fleet.claim(claim.arrival, engine=claim.engine, rank=claim.rank, now=now)
+            return []  # this leader does not have the engine, so nothing depends on the request's end
+        ticket, decided = self.fleet.claim(claim.arrival, engine=claim.engine, seniority=claim.seniority, now=now)
         self._own(ticket, replica, claim.number)
         return decided
 
@@ -188,7 +190,7 @@ class Leader:
             outcome=ticket.outcome.value,
             found=ticket.found.value,
             engine=ticket.engine,
-            rank=ticket.session.rank,
+            seniority=ticket.session.seniority,
             position=position,
             wait_s=wait_s,
         )

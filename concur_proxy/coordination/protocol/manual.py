@@ -1,4 +1,4 @@
-"""What people have set by hand: it holds for all gateways that are one, whoever of them leads."""
+"""Manual settings: what operators have set at run time. They hold for all gateways that share a store."""
 
 from collections.abc import Collection
 
@@ -9,46 +9,46 @@ from concur_proxy.control.options import OptionValue
 
 
 class ManualWindow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """A window that stays until it is released."""
+    """A window that stays until it is set back to automatic."""
 
     sessions: float | None
-    """None: any number."""
+    """None: no limit."""
     budget: Budget | None
 
 
 class ManualLaw(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """A control law in the place of the settings' one."""
+    """A control law that replaces the one from the settings."""
 
     name: str
     options: dict[str, OptionValue]
 
 
 class ManualSettings(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """All of it. Servers are as `--engine` names them, engines by name."""
+    """All manual settings. Servers are written as for `--engine`, engines by name."""
 
     revision: int = 0
-    """Of two that came from one, the larger is the later one."""
+    """The higher revision wins."""
     added: tuple[str, ...] = ()
-    """Servers that there are, whatever the settings name."""
+    """Servers that are used in addition to those in the settings."""
     removed: tuple[str, ...] = ()
-    """Servers that there are not, though the settings or a name's addresses name them."""
+    """Servers that are not used, although the settings or a DNS name list them."""
     windows: dict[str, ManualWindow] = {}
     """By engine."""
     laws: dict[str, ManualLaw] = {}
     """By engine."""
 
     def with_server(self, server: str, *, is_named: bool = False) -> "ManualSettings":
-        """There is this server. `is_named`: the settings name it, and need only be followed again."""
+        """Use this server. `is_named`: the settings list it, so it is enough to follow them again."""
         added = _without(self.added, [server])
         return self._next(added=added if is_named else (*added, server), removed=_without(self.removed, [server]))
 
     def without_server(self, server: str, engines: Collection[str], *, is_named: bool) -> "ManualSettings":
-        """There is this server, whose engines these are, no more. `is_named`: the settings name it."""
+        """Do not use this server, which has these engines. `is_named`: the settings list it."""
         left = self.forget([server], engines)
         return msgspec.structs.replace(left, removed=(*left.removed, server)) if is_named else left
 
     def forget(self, servers: Collection[str], engines: Collection[str]) -> "ManualSettings":
-        """Nothing is said of these any more."""
+        """Forget everything about these servers and engines."""
         return self._next(
             added=_without(self.added, servers),
             removed=_without(self.removed, servers),
@@ -57,18 +57,18 @@ class ManualSettings(msgspec.Struct, frozen=True, kw_only=True, array_like=True)
         )
 
     def mentions(self, servers: Collection[str], engines: Collection[str]) -> bool:
-        """Whether anything is said of any of these."""
+        """Whether anything is set for one of these servers or engines."""
         return not {*self.added, *self.removed}.isdisjoint(servers) or not {*self.windows, *self.laws}.isdisjoint(
             engines
         )
 
     def with_window(self, engine: str, window: ManualWindow | None) -> "ManualSettings":
-        """This window stays; None: the law moves it."""
+        """Set this window; None: the law moves it."""
         others = {other: kept for other, kept in self.windows.items() if other != engine}
         return self._next(windows=others if window is None else others | {engine: window})
 
     def with_law(self, engine: str, law: ManualLaw | None) -> "ManualSettings":
-        """This law moves the window; None: the settings' one."""
+        """Let this law move the window; None: the one from the settings."""
         others = {other: kept for other, kept in self.laws.items() if other != engine}
         return self._next(laws=others if law is None else others | {engine: law})
 

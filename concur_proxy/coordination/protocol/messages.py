@@ -1,42 +1,46 @@
-"""What replicas and their leader tell each other. No message holds a time of day: clocks need not agree."""
+"""What gateways and their leader send each other. No message has a time of day, so clocks need not agree.
+
+If an older gateway would misread a change here, raise `PROTOCOL` in `coordination.redis.link`.
+"""
 
 import msgspec
 
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.changes import EndSession, EngineChange, Reachable
-from concur_proxy.admission.record import SessionRecord
+from concur_proxy.admission.handover import SessionRecord
 from concur_proxy.control.law import Budget
 from concur_proxy.coordination.protocol.manual import ManualSettings
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=True):
-    """Any of these."""
+    """Base of all messages."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """A request that a replica has in hand, by the replica's own number for it."""
+    """A request that a replica has in hand."""
 
     number: int
+    """The replica's own number for the request."""
     arrival: Arrival
-    """As it came to the replica."""
-    rank: int | None
-    """Its session's seniority as far as the replica has been told; None: not yet."""
+    """The request as it arrived at the replica."""
+    seniority: int | None
+    """Its session's seniority as last heard; None: not heard yet."""
     engine: str
-    """Where it is in flight; empty while it is held."""
+    """Where it is in flight; empty while it waits."""
     waited_s: float
-    """Seconds since it came."""
+    """Seconds since it arrived."""
 
 
 class Join(Message, frozen=True, kw_only=True):
-    """A replica has all of these in hand, and nothing else."""
+    """A replica reports all requests that it has in hand."""
 
     join: int
-    """Its number among the replica's joins."""
+    """How often the replica has joined."""
     claims: tuple[Claim, ...]
 
 
 class Arrive(Message, frozen=True, kw_only=True):
-    """A request has come to a replica."""
+    """A request has arrived at a replica."""
 
     claim: Claim
 
@@ -49,11 +53,11 @@ class Finish(Message, frozen=True, kw_only=True):
 
 
 class Overloaded(EngineChange, frozen=True, kw_only=True):
-    """The engine refused a request because it is overloaded. The gateway that moves its window must hear of it."""
+    """The engine refused a request because it is overloaded. The gateway that moves its window must know that."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """What a person asks of the gateways, as an HTTP request puts it; whoever sends it on has let the person pass."""
+    """A call of the admin API, as its HTTP request states it. The gateway that passes it on has checked the key."""
 
     method: str
     path: str
@@ -62,7 +66,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """What is said to that, as an HTTP answer puts it."""
+    """The answer to a call, for an HTTP response."""
 
     status: int
     body: bytes
@@ -70,58 +74,58 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class Ask(Message, frozen=True, kw_only=True):
-    """A replica passes a call on."""
+    """A replica passes a call on to the leader."""
 
     number: int
-    """Its own for it."""
+    """The replica's own number for the call."""
     call: Call
 
 
 class Told(Message, frozen=True, kw_only=True):
-    """The leader answers one."""
+    """The leader answers a call."""
 
     number: int
     reply: Reply
 
 
 class Held(Message, frozen=True, kw_only=True):
-    """The leader holds a request."""
+    """A request waits."""
 
     join: int
-    """The replica's last join that the leader has heard: what was decided before it counts no more."""
+    """The replica's last join that the leader has heard. Decisions from before it do not count."""
     number: int
-    rank: int
+    seniority: int
     position: int
-    """Place in the line, from 1."""
+    """Place in the queue, from 1."""
     wait_s: float
-    """What this place will probably take."""
+    """Seconds that this place will probably take."""
 
 
 class Decided(Message, frozen=True, kw_only=True):
-    """The leader has decided on a request."""
+    """A request was decided."""
 
     join: int
-    """As above."""
+    """As in `Held`."""
     number: int
     outcome: str
     """An `Outcome`'s value."""
     engine: str
-    rank: int
+    seniority: int
     position: int
     wait_s: float
     found: str
-    """A `SessionState`'s value: where the session stood when the request came."""
+    """A `SessionState`'s value: the session's state when the request arrived."""
 
 
 class Rejoin(Message, frozen=True, kw_only=True):
-    """The leader has lost sight of a replica: it shall join anew."""
+    """The leader has lost track of the replica, which must join again."""
 
 
 class EngineStanding(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """What a replica must know of an engine to go on alone."""
+    """What a replica must know about an engine to go on alone."""
 
     window: float | None
-    """None: any number of sessions."""
+    """None: no limit."""
     budget: Budget | None
     is_up: bool
     models: tuple[str, ...] | None
@@ -130,12 +134,12 @@ class EngineStanding(msgspec.Struct, frozen=True, kw_only=True, array_like=True)
 
 
 class Standing(Message, frozen=True, kw_only=True):
-    """How the fleet stands, told by the leader now and then."""
+    """The state of the fleet, which the leader sends several times a second."""
 
     engines: dict[str, EngineStanding]
     replicas: int
     laws: dict[str, dict[str, float]]
-    """What each engine's control law has learnt."""
+    """The state of each engine's control law."""
     manual: ManualSettings
     """What operators have set."""
 
@@ -145,7 +149,7 @@ ToReplica = Held | Decided | Rejoin | Standing | Told
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """Messages from one sender, numbered without a gap from 0."""
+    """Messages of one sender. Its batches are numbered from 0 without gaps."""
 
     sender: str
     number: int
@@ -157,10 +161,10 @@ decode_batch = msgspec.msgpack.Decoder(Batch).decode
 encode_record = msgspec.msgpack.Encoder().encode
 
 _MSGPACK_ARRAY = b"\xdd"
-"""Of up to 2^32 values; their number follows in four bytes, and then they."""
+"""Start of an array with up to 2^32 values: four bytes with their number follow, and then the values."""
 _decode_records = msgspec.msgpack.Decoder(list[SessionRecord]).decode
 
 
 def decode_records(number: int, encoded: bytes) -> list[SessionRecord]:
-    """So many encoded records, one behind the other."""
+    """Decode this many records, which follow each other without separators."""
     return _decode_records(_MSGPACK_ARRAY + number.to_bytes(4, "big") + encoded)

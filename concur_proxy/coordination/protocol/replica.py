@@ -1,4 +1,4 @@
-"""One gateway's own requests, whoever decides on them."""
+"""One gateway's own requests, wherever they are decided."""
 
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -6,31 +6,30 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from concur_proxy.admission.arrival import Answered, Arrival
-from concur_proxy.admission.holds import Holds
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import Session, SessionState
-from concur_proxy.admission.ticket import Ticket
+from concur_proxy.admission.ticket import Holds, Ticket
 from concur_proxy.coordination.protocol.messages import Arrive, Claim, Decided, Finish, Held, Join, ToReplica
 
 REMEMBERED_SESSIONS = 20_000
-"""Sessions whose seniority a replica remembers for a leader that does not know them."""
+"""A replica remembers the seniority of this many sessions, for a leader that does not know them."""
 REMEMBERED_REFUSALS = 1_000
-"""Refused tickets whose expected wait can still be asked for."""
+"""A replica remembers the expected wait of this many refused tickets."""
 
 
 @dataclass(slots=True)
 class _InHand:
     ticket: Ticket
     wait: tuple[int, float] = (1, 0.0)
-    """Place in the line and seconds, as last heard."""
+    """Place in the queue and seconds, as last heard."""
 
 
 class Replica:
-    """The requests that this process has in hand, and what it last heard of them. Its tickets' numbers are its own."""
+    """The requests that this gateway has in hand, and what it last heard about them. It numbers its tickets itself."""
 
     def __init__(self) -> None:
         self._in_hand: dict[int, _InHand] = {}
-        self._ranks: OrderedDict[str, int] = OrderedDict()
+        self._seniority: OrderedDict[str, int] = OrderedDict()
         self._refused: OrderedDict[Ticket, tuple[int, float]] = OrderedDict()
         self._holds = Holds()
         self._last = self._joins = 0
@@ -40,28 +39,28 @@ class Replica:
 
     @property
     def held(self) -> list[Ticket]:
-        """Its requests that wait."""
+        """Its waiting requests."""
         return list(self._holds)
 
     @property
     def released(self) -> list[Ticket]:
-        """Its requests that are at an engine."""
+        """Its requests in flight."""
         return [entry.ticket for entry in self._in_hand.values() if entry.ticket.is_in_flight]
 
     def knows(self, key: str) -> bool:
-        """Whether it has seen this session, and not its end."""
-        return key in self._ranks
+        """Whether it has seen this session and not its end."""
+        return key in self._seniority
 
     def forget(self, key: str) -> None:
         """The session is over."""
-        self._ranks.pop(key, None)
+        self._seniority.pop(key, None)
 
     def arrive(self, arrival: Arrival, *, now: float) -> tuple[Ticket, Arrive]:
         """A request arrives. Returns its ticket and what the leader must hear."""
         self._last += 1
         key = arrival.key
-        rank = 0 if key is None else self._ranks.get(key, 0)
-        session = Session(key=key or "", rank=rank, one_shot=key is None, now=now, model=arrival.model)
+        seniority = 0 if key is None else self._seniority.get(key, 0)
+        session = Session(key=key or "", seniority=seniority, one_shot=key is None, now=now, model=arrival.model)
         ticket = Ticket(session=session, number=self._last, arrival=arrival, now=now)
         self._holds.add(ticket)
         entry = self._in_hand[ticket.number] = _InHand(ticket)
@@ -90,21 +89,21 @@ class Replica:
         return Finish(number=ticket.number, answered=Answered(client_gone=True))
 
     def next_deadline(self) -> float | None:
-        """When the first of its holds ends, or None."""
+        """The next deadline of its waiting requests, or None."""
         first = self._holds.first()
         return None if first is None else first.deadline
 
     def overdue(self, *, now: float) -> list[Ticket]:
-        """Held requests past their deadline: whoever should have said so is silent."""
+        """Waiting requests past their deadlines: the leader should have ended them, but is silent."""
         return list(takewhile(lambda ticket: ticket.deadline <= now, self._holds))
 
     def join(self, *, now: float) -> Join:
-        """All that it has in hand, for a leader that does not know."""
+        """Report everything that it has in hand to a leader that does not know it."""
         self._joins += 1
         return Join(join=self._joins, claims=tuple(_claim(entry, now) for entry in self._in_hand.values()))
 
     def receive(self, messages: Iterable[ToReplica], *, now: float) -> list[Ticket]:
-        """The leader says something of requests; returns those that are thereby decided."""
+        """Take messages of the leader. Returns the tickets that they decided."""
         decided = []
         for message in messages:
             if not isinstance(message, Held | Decided) or message.join != self._joins:
@@ -112,11 +111,11 @@ class Replica:
             entry = self._in_hand.get(message.number)
             if entry is None or not entry.ticket.is_held:
                 continue
-            entry.ticket.session.rank = message.rank
+            entry.ticket.session.seniority = message.seniority
             entry.wait = (message.position, message.wait_s)
             key = entry.ticket.arrival.key
             if key is not None:
-                self._remember(key, message.rank)
+                self._remember(key, message.seniority)
             if isinstance(message, Decided):
                 ticket = entry.ticket
                 self._holds.remove(ticket)
@@ -128,7 +127,7 @@ class Replica:
         return decided
 
     def expected_wait(self, ticket: Ticket) -> tuple[int, float]:
-        """A held or refused ticket's place in the line and the seconds that it will take, as last heard."""
+        """The queue place of a ticket that waits or was refused, and the seconds that it will take, as last heard."""
         entry = self._in_hand.get(ticket.number)
         return self._refused.get(ticket, (1, 0.0)) if entry is None else entry.wait
 
@@ -137,11 +136,11 @@ class Replica:
         if len(self._refused) > REMEMBERED_REFUSALS:
             self._refused.popitem(last=False)
 
-    def _remember(self, key: str, rank: int) -> None:
-        self._ranks[key] = rank
-        self._ranks.move_to_end(key)
-        if len(self._ranks) > REMEMBERED_SESSIONS:
-            self._ranks.popitem(last=False)
+    def _remember(self, key: str, seniority: int) -> None:
+        self._seniority[key] = seniority
+        self._seniority.move_to_end(key)
+        if len(self._seniority) > REMEMBERED_SESSIONS:
+            self._seniority.popitem(last=False)
 
 
 def _claim(entry: _InHand, now: float) -> Claim:
@@ -149,7 +148,7 @@ def _claim(entry: _InHand, now: float) -> Claim:
     return Claim(
         number=ticket.number,
         arrival=ticket.arrival,
-        rank=ticket.session.rank or None,
+        seniority=ticket.session.seniority or None,
         engine=ticket.engine if ticket.is_in_flight else "",
         waited_s=now - ticket.arrived_at,
     )

@@ -1,4 +1,4 @@
-"""What people ask of a replica that follows: it is put to the leader, and answered or given up in a moment."""
+"""Calls of the admin API that arrive at a follower: the leader answers them within seconds, or they fail."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,14 +7,14 @@ from concur_proxy.coordination.coordinator import LeaderSilent
 from concur_proxy.coordination.protocol.messages import Ask, Call, Reply, Told
 
 TOLD_S = 2.0
-"""The leader answers in milliseconds, or has lost its term by then."""
+"""The leader answers in milliseconds. If it has not answered by then it has lost its term."""
 MOST_AT_ONCE = 64
 MOST_BYTES = 4 << 20
-"""Of an answer; a state of 200 sessions has a hundredth of it. A stream keeps what is sent for 10 s."""
+"""Largest answer. The state of 200 sessions has a hundredth of that. The Redis stream keeps messages for 10 s."""
 
 
 class Calls:
-    """Those that this replica has put to the leader and waits for."""
+    """The calls that this gateway has sent to the leader and whose answers it waits for."""
 
     def __init__(self, send: Callable[[Ask], None]) -> None:
         self._send = send
@@ -22,7 +22,7 @@ class Calls:
         self._last = 0
 
     async def put(self, call: Call, leader: str) -> Reply:
-        """The leader's answer, or `LeaderSilent`."""
+        """Return the leader's answer. `LeaderSilent` if none comes in time."""
         if len(self._waiting) >= MOST_AT_ONCE:
             raise LeaderSilent(
                 f"{MOST_AT_ONCE} calls wait for the gateway that leads, {leader}. Ask again in a moment."
@@ -44,7 +44,7 @@ class Calls:
             del self._waiting[number]
 
     def told(self, message: Told) -> None:
-        """The leader answers one; of one that is given up, nothing."""
+        """The leader answered. An answer to a call that has failed meanwhile is ignored."""
         answer = self._waiting.get(message.number)
         if answer is not None and not answer.done():
             answer.set_result(message.reply)
@@ -61,7 +61,7 @@ class Calls:
 
 
 def fit(reply: Reply) -> Reply:
-    """An answer that can be sent: what is too large is refused instead."""
+    """Replace an answer that is too large to be sent by an error."""
     if len(reply.body) <= MOST_BYTES:
         return reply
     body = (

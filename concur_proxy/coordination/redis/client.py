@@ -9,7 +9,7 @@ from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 
 TIMEOUT_S = 1.0
-"""Redis answers in a millisecond; what takes longer is taken for gone, and admission goes on without it."""
+"""Redis answers in a millisecond. If it takes this long, it counts as unreachable, and admission goes on without it."""
 SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 DEFAULT_PORT = 6379
 SENTINEL_PORT = 26379
@@ -18,19 +18,21 @@ Client = Redis | RedisCluster
 
 
 def connect(url: str) -> Client:
-    """A client for `url`; it connects when it is used.
+    """Make a client for `url`. It connects when it is first used.
 
-    - `redis://`, `rediss://` (TLS) and `unix://` as redis-py has them: user, password, database, and its options in the
-      query (`ssl_ca_certs`, ...)
-    - `redis+cluster://` and `rediss+cluster://` the same, with any node of a cluster
-    - `redis+sentinel://` and `rediss+sentinel://` with the sentinels' `host:port`, by commas, and the master's name as
-      path: `redis+sentinel://user:password@a:26379,b:26379/mymaster?db=0`
+    - `redis://`, `rediss://` (TLS) and `unix://` as in redis-py: user, password and database, and redis-py's options in
+      the query (`ssl_ca_certs`, ...)
+    - `redis+cluster://` and `rediss+cluster://`: the same, with any node of a cluster
+    - `redis+sentinel://` and `rediss+sentinel://`: the sentinels' `host:port`, separated by commas, and the master's
+      name as the path: `redis+sentinel://user:password@a:26379,b:26379/mymaster?db=0`
     """
     options: dict[str, Any] = {
         "socket_timeout": TIMEOUT_S,
         "socket_connect_timeout": TIMEOUT_S,
         "protocol": 2,
-        "retry": Retry(NoBackoff(), 1),  # redis-py's own waits for seconds, in which this process should go on alone
+        "retry": Retry(
+            NoBackoff(), 1
+        ),  # redis-py's own retry waits for seconds; this gateway should go on alone by then
     }
     scheme, _, rest = url.partition("://")
     transport, _, kind = scheme.partition("+")

@@ -19,8 +19,8 @@ from concur_proxy.admission.changes import (
     Steer,
 )
 from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.manual import Steering
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.steering import Steering
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.coordination.coordinator import CoordinatorParts, LeaderSilent, Listener, Role, Status
 from concur_proxy.coordination.protocol.manual import ManualSettings
@@ -134,7 +134,7 @@ class RedisCoordinator:
             self._replica.forget(change.key)
         member.apply(member.fleet.apply(change, now=member.now))
         if isinstance(change, Steer):
-            self.upkeep.hurry()  # what an operator was told is done must outlive this process
+            self.upkeep.hurry()  # a change that was confirmed to an operator must outlive this process
 
     def _drain(self) -> None:
         """Refuse what waits here and what arrives here. Another gateway may lead from now on."""

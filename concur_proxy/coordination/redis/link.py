@@ -1,4 +1,4 @@
-"""The wire between replicas: messages by streams, the term by a key that expires."""
+"""The connection between gateways: messages in Redis streams, the leader's term in a key that expires."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from concur_proxy.admission.changes import Change
-from concur_proxy.admission.record import SessionRecord
+from concur_proxy.admission.handover import SessionRecord
 from concur_proxy.coordination.protocol.messages import (
     Batch,
     Message,
@@ -31,30 +31,30 @@ PROTOCOL = 2
 other's messages. Raise it with any change that an older gateway would misread.
 """
 LEASE_S = 2.0
-"""A leader that is silent for so long leads no more."""
+"""A leader that is silent for this long is not the leader any more."""
 LIFE_S = 3.0
-"""A replica that is silent for so long is taken for dead, and its requests with it."""
+"""A replica that is silent for this long counts as gone, and its requests with it."""
 STREAM_SPAN_MS = 10_000
-"""How long a message stays in its stream: longer than anybody falls behind in a lease."""
+"""How long a message stays in its stream. No gateway falls behind for that long and keeps its lease."""
 STREAM_LIFE_S = 60
 MESSAGES_AT_ONCE = 500
 BLOCK_MS = 500
-"""How long a read waits for something new: less than a time-out."""
+"""How long a read waits for new messages: less than the timeout of a connection."""
 RECORDS_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Who leads."""
+    """Who leads, and which gateways are alive."""
 
     name: str
-    """Unlike any other's; empty while nobody leads."""
+    """Unique; empty while no gateway leads."""
     replicas: frozenset[str]
-    """Who is alive."""
+    """The gateways that are alive."""
 
     @property
     def number(self) -> int:
-        """Rises from term to term for as long as Redis remembers."""
+        """Rises from term to term, as long as Redis keeps its data."""
         return int(self.name.partition(":")[0] or 0)
 
     @property
@@ -65,7 +65,7 @@ class Term:
 
 @dataclass(slots=True)
 class _Outbox:
-    """What is to be sent in one direction."""
+    """Messages to be sent to one stream."""
 
     messages: deque[Message | Change] = field(default_factory=deque)
     sent: int = 0
@@ -80,7 +80,7 @@ class Gap(Exception):  # noqa: N818 - says what happened
 
 
 class RedisLink:
-    """Sends, hears and keeps, in one term at a time. Every method raises redis-py's errors, or `OSError`."""
+    """Sends, hears and keeps, in one term at a time. Every method can raise redis-py's errors or `OSError`."""
 
     def __init__(self, client: Client, *, prefix: str, me: str) -> None:
         self.me = me
@@ -90,7 +90,7 @@ class RedisLink:
         self._outboxes: dict[str, _Outbox] = {}
         self._has_work = asyncio.Event()
         self._sent_ms = 0
-        """When Redis last took a message, by its own clock."""
+        """When Redis last took a message, by Redis' clock."""
         self._has_sent_all = asyncio.Event()
         self._has_sent_all.set()
         self._read_to: dict[str, str] = {}
@@ -99,7 +99,7 @@ class RedisLink:
     # -- terms
 
     async def beat(self, *, may_lead: bool) -> Term:
-        """Say that this replica lives; who leads is the answer."""
+        """Report that this gateway is alive, and ask who leads."""
         answer = await self._run(
             BEAT,
             [self._key("term"), self._key("number"), self._key("replicas")],
@@ -109,11 +109,11 @@ class RedisLink:
         return Term(_text(name), frozenset(_text(replica) for replica in replicas))
 
     async def resign(self, term: str) -> None:
-        """Say that this replica goes, and leads no more."""
+        """Report that this gateway stops, and end its term."""
         await self._run(RESIGN, [self._key("term"), self._key("replicas")], [self.me, term])
 
     def enter(self, term: str, *, leads: bool) -> None:
-        """Send and hear in this term from now on; what was not sent in the last one is forgotten."""
+        """Send and hear in this term from now on. Unsent messages of the last term are dropped."""
         self._term = term
         self._outboxes.clear()
         self._has_sent_all.set()
@@ -124,7 +124,7 @@ class RedisLink:
     # -- messages
 
     def send(self, message: Message | Change, to: str | None = None) -> None:
-        """Send to the leader, or as the leader to a replica, soon."""
+        """Queue a message for the leader, or from the leader for a replica."""
         if self._term:
             stream = f"in:{self._term}" if to is None else f"out:{self._term}:{to}"
             self._outboxes.setdefault(stream, _Outbox()).messages.append(message)
@@ -132,7 +132,7 @@ class RedisLink:
             self._has_sent_all.clear()
 
     async def flush(self) -> None:
-        """Wait until there is something to send, and send it."""
+        """Wait until there are messages to send, and send them."""
         await self._has_work.wait()
         self._has_work.clear()
         pipeline = self._client.pipeline(transaction=False)
@@ -146,8 +146,8 @@ class RedisLink:
                 try:
                     fields: Any = {"b": encode_batch(batch)}
                 except (ValueError, OverflowError, TypeError):
-                    # Its number is used up, so that whoever hears the next batch asks for what is in hand.
-                    logger.exception("messages that cannot be written are left out")
+                    # Its number is used up, so the receiver of the next batch notices the gap.
+                    logger.exception("messages that cannot be encoded were dropped")
                     continue
                 pipeline.xadd(self._key(stream), fields, minid=str(max(0, self._sent_ms - STREAM_SPAN_MS)))
             pipeline.expire(self._key(stream), STREAM_LIFE_S)
@@ -158,32 +158,30 @@ class RedisLink:
             self._has_sent_all.set()
 
     async def sent_all(self) -> None:
-        """Wait until `flush` has left nothing to be sent."""
+        """Wait until `flush` has sent everything."""
         await self._has_sent_all.wait()
 
     async def hear(self) -> list[Batch]:
-        """The next batches that others have sent in this term, or none after a while. `Gap` when some are missing; the
-        next call goes on behind it.
-        """
+        """Return the next batches of this term, or none after a while."""
         if not self._read_to:
             await asyncio.sleep(BLOCK_MS / 1000 / 10)
             return []
         term, streams = self._term, dict(self._read_to)
         answer: Any = await self._client.xread(cast("Any", streams), count=MESSAGES_AT_ONCE, block=BLOCK_MS)
         if term != self._term:
-            return []  # another one has begun meanwhile
+            return []  # a new term has begun meanwhile
         batches = []
         for name, entries in answer or ():
             for entry, fields in entries:
                 self._read_to[_text(name)] = _text(entry)
                 try:
                     batches.append(decode_batch(fields[b"b"]))
-                except msgspec.DecodeError as error:  # its sender will be found to miss one
-                    logger.warning("messages of another version are passed over: %s", error)
+                except msgspec.DecodeError as error:  # the missing batch is noticed as a gap
+                    logger.warning("messages that cannot be decoded were skipped: %s", error)
         return batches
 
     def check(self, batch: Batch) -> None:
-        """Count a batch; `Gap` when those before it are missing."""
+        """Check the batch's number. `Gap` if batches before it are missing."""
         expected = self._heard.get(batch.sender, 0)
         self._heard[batch.sender] = batch.number + 1
         if batch.number != expected:
@@ -192,7 +190,7 @@ class RedisLink:
     # -- what is kept
 
     async def keep(self, term: str, standing: bytes, records: Mapping[str, SessionRecord | None]) -> bool:
-        """Write sessions down for the next leader; False when this term is over."""
+        """Write sessions down for the next leader. Returns False if this term is over."""
         items = list(records.items())
         keys = [self._key("term"), self._key("sessions"), self._key("standing")]
         is_kept = True
@@ -204,7 +202,7 @@ class RedisLink:
         return is_kept
 
     async def kept(self) -> tuple[bytes | None, list[SessionRecord]]:
-        """What the last leader has written down."""
+        """Read what the last leader wrote down."""
         standing = await self._client.get(self._key("standing"))
         records: list[SessionRecord] = []
         cursor: Any = 0
@@ -214,7 +212,7 @@ class RedisLink:
         return cast("bytes | None", standing), records
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         await self._client.aclose()
 
     async def _run(self, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:  # noqa: ANN401 - Redis'

@@ -1,12 +1,12 @@
-"""One replica among others: who decides on its requests, and what changes when somebody else does."""
+"""One gateway among others: where its requests are decided, and what happens when another gateway takes the lead."""
 
 import logging
 from collections.abc import Callable, Sequence
 
 from concur_proxy.admission.changes import Change, Reachable, Resize, Serve
 from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.handover import SessionRecord
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.record import SessionRecord
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 from concur_proxy.coordination.coordinator import CoordinatorParts, Listener, Role, Status
@@ -20,13 +20,14 @@ from concur_proxy.coordination.redis.link import RedisLink, Term
 logger = logging.getLogger(__name__)
 
 GRACE_S = 1.0
-"""How long a new leader waits for the claims of all that live."""
-RANKS_PER_TERM = 1 << 32
+"""How long a new leader waits for the claims of all live gateways, seconds."""
+SENIORITY_PER_TERM = 1 << 32
 
 
 class Member:
-    """Puts this process' requests to whoever decides: to the leader through the link, or to a `Leader` of its own,
-    which decides for all, or in a share of the windows for this process alone.
+    """Hands this gateway's requests to where they are decided: to the leader through the link, or to a `Leader` of its
+    own. That one decides for all gateways if this one leads. If Redis cannot be reached it decides for this gateway
+    alone, with its share of the windows.
     """
 
     def __init__(self, parts: CoordinatorParts, link: RedisLink) -> None:
@@ -35,13 +36,13 @@ class Member:
         self.replica = Replica()
         self.role = Role.ALONE
         self.leader_name = ""
-        """The replica that leads, while this one follows; empty while there is none."""
+        """The gateway that leads, while this one follows; empty while no gateway leads."""
         self.standing: Standing | None = None
-        """How the fleet stood when that was last heard."""
+        """The state of the fleet as last heard."""
         self.changes: set[str] = set()
-        """Keys of the sessions that the next leader has to be told of, while this process leads."""
+        """Keys of the sessions to be written down for the next leader, while this gateway leads."""
         self.tell: Callable[[list[Ticket]], None] = lambda _: None
-        """Hears of every request of this process that was decided, once, and with nothing after other events."""
+        """Called with the requests of this gateway that were decided, and with an empty list after other events."""
         self.listener = Listener()
         self.manual = ManualSettings()
         """What operators have set, as last heard."""
@@ -51,17 +52,17 @@ class Member:
 
     @property
     def now(self) -> float:
-        """Seconds of the store's clock."""
+        """Monotonic seconds."""
         return self.parts.clock()
 
     @property
     def fleet(self) -> Fleet:
-        """The fleet that decides, or while another process leads, one without sessions that knows the engines."""
+        """The fleet that decides. While another gateway leads, one without sessions that knows the engines."""
         return self.leader.fleet
 
     @property
     def reads_engines(self) -> bool:
-        """Whether this process moves the windows: as the leader, or where it is alone and never heard of any."""
+        """Whether this gateway moves the windows: it leads, or it is alone and has never heard of a leader."""
         return self.role is Role.LEADING or (self.role is Role.ALONE and self.standing is None)
 
     @property
@@ -77,18 +78,18 @@ class Member:
     # -- messages
 
     def say(self, message: ToLeader) -> None:
-        """Tell whoever decides."""
+        """Send a message to the gateway that decides."""
         if self.role is Role.FOLLOWING:
             self.link.send(message)
         else:
             self.hand_on(self.leader.receive(self.link.me, message, now=self.now))
 
     def apply(self, decided: list[Ticket]) -> None:
-        """Tell all of what the fleet here has decided."""
+        """Report what the fleet here has decided to all gateways."""
         self.hand_on(self.leader.post(decided, now=self.now))
 
     def hand_on(self, post: Post) -> None:
-        """Give each replica its messages, this one as well."""
+        """Deliver messages to the gateways, including this one."""
         own: list[ToReplica] = []
         for replica, message in post:
             if replica == self.link.me:
@@ -98,7 +99,7 @@ class Member:
         self.hear(own)
 
     def hear(self, messages: Sequence[ToReplica]) -> None:
-        """Whoever decides says something."""
+        """Take messages of the gateway that decides."""
         decided = self.replica.receive(messages, now=self.now)
         for message in messages:
             if isinstance(message, Standing):
@@ -110,20 +111,20 @@ class Member:
         self.tell(decided)
 
     def refuse(self, ticket: Ticket, outcome: Outcome) -> None:
-        """Hold one of the own requests no longer."""
+        """End the wait of one of this gateway's requests."""
         message = self.replica.refuse(ticket, outcome, now=self.now)
         if message is not None:
             self.say(message)
             self.tell([ticket])
 
     def lose(self, replica: str) -> None:
-        """A replica is gone, and the requests with it that it had in hand."""
-        logger.warning("replica %s is gone", replica)
+        """A replica is gone, and with it the requests that it had in hand."""
+        logger.warning("gateway %s is gone", replica)
         self.hand_on(self.leader.lose(replica, now=self.now))
 
     def rejoin(self, sender: str) -> None:
-        """Messages of this sender are missing: what is in hand is to be said anew."""
-        logger.warning("messages of %s are missing", sender)
+        """Messages of this sender are missing: the requests in hand must be reported again."""
+        logger.warning("messages of gateway %s are missing", sender)
         if self.role is Role.LEADING:
             self.link.send(Rejoin(), sender)
         else:
@@ -134,13 +135,13 @@ class Member:
     def lead(
         self, term: Term, standing: Standing | None, records: Sequence[SessionRecord], *, before: str = ""
     ) -> None:
-        """Decide for all from now on, with what the leader before, whose name is `before`, has written down. It is not
-        waited for: probably it is gone, and the places of its sessions are known.
+        """Decide for all gateways from now on, with what the last leader (`before`) has written down. Do not wait for
+        that gateway's claims: it is probably gone, and the places of its sessions are known.
         """
         logger.info("leading in term %s, with %d sessions", term.name, len(records))
         now = self.now
         self._take_manual(self._newest_manual(term, standing))
-        fleet = self.parts.make_fleet(term.number * RANKS_PER_TERM)
+        fleet = self.parts.make_fleet(term.number * SENIORITY_PER_TERM)
         for record in sorted(records, key=lambda record: -record.idle_s):
             fleet.restore(record, now=now)
         self.changes = set()
@@ -150,14 +151,14 @@ class Member:
         self._begin(Role.LEADING, term.name)
 
     def follow(self, term: Term) -> None:
-        """Let the term's leader decide from now on; nobody does, and all waits, until there is one."""
-        logger.info("following %s", term.leader or "nobody yet")
+        """Let the term's leader decide from now on. While there is no leader, all requests wait."""
+        logger.info("following %s", term.leader or "no gateway yet")
         self.leader = Leader(self.parts.make_fleet(0))
         self.leader_name = term.leader or ""
         self._begin(Role.FOLLOWING, term.name)
 
     def go_alone(self, reason: str) -> None:
-        """Decide for this process' own requests from now on."""
+        """Decide for this gateway's own requests from now on."""
         logger.warning("Redis cannot be reached, going on alone: %s", reason)
         self.leader = Leader(self.parts.make_fleet(0))
         self._begin(Role.ALONE, "")
@@ -174,10 +175,10 @@ class Member:
     def _join(self) -> None:
         self.say(self.replica.join(now=self.now))
 
-    # -- what people have set
+    # -- manual settings
 
     def set_manual(self, manual: ManualSettings) -> None:
-        """They have, here. The others hear of it before anything that is decided thereby."""
+        """Replace the manual settings. Other gateways hear this before any decision that depends on them."""
         self.manual = manual
         if self.role is Role.LEADING:
             self.publish()
@@ -188,23 +189,23 @@ class Member:
         self.listener.on_manual(manual)
 
     def _newest_manual(self, term: Term, standing: Standing | None) -> ManualSettings:
-        """What holds when this replica begins to lead: what was written down, unless it knows of something later."""
+        """The manual settings for a new leader: those that were written down, unless it knows newer ones."""
         if standing is None or standing.manual.revision <= self.manual.revision:
             return self.manual
-        is_new = self.standing is None and term.replicas <= {self.link.me}  # nobody is left who has known it
+        is_new = self.standing is None and term.replicas <= {self.link.me}  # no gateway is left that has known them
         return self.manual if is_new else standing.manual
 
     # -- engines
 
     def publish(self) -> Standing:
-        """Tell the others how the fleet stands."""
+        """Send the state of the fleet to the other gateways."""
         self.standing = standing = self.stand()
         for replica in self.leader.replicas - {self.link.me}:
             self.link.send(standing, replica)
         return standing
 
     def stand(self) -> Standing:
-        """How the fleet stands, for the others and for the next leader."""
+        """The state of the fleet, for the other gateways and for the next leader."""
         engines = {}
         for engine, gate in self.fleet.gates.items():
             snapshot, models = gate.snapshot(), self.fleet.models_of(engine)
@@ -225,7 +226,7 @@ class Member:
             self._take(standing)
 
     def _take(self, standing: Standing) -> None:
-        """Begin with what was last known of the engines: with all of the windows, or alone with a share of them."""
+        """Start with what was last known about the engines; alone, with this gateway's share of the windows."""
         share = 1.0 / max(1, standing.replicas) if self.role is Role.ALONE else 1.0
         for engine, known in standing.engines.items():
             if engine not in self.fleet.gates:
@@ -240,4 +241,4 @@ class Member:
             self._apply(Resize(engine=engine, window=window, budget=budget))
 
     def _apply(self, change: Change) -> None:
-        self.fleet.apply(change, now=self.now)  # nothing waits in a fleet that is new or follows
+        self.fleet.apply(change, now=self.now)  # this decides no request: none waits in a new fleet or in a follower's

@@ -1,10 +1,10 @@
-"""What must happen in Redis at once. Time is Redis' own; every key has one hash tag, so that a cluster keeps them
-together.
+"""Lua scripts for what must be atomic in Redis. They use Redis' own clock. All keys have the same hash tag, so that a
+cluster keeps them on one node.
 """
 
 BEAT = """
--- keys: term, last term's number, live replicas by their last beat
--- arguments: replica, milliseconds of a lease, of a replica's life, nonce, whether it would lead
+-- keys: term, number of the last term, live replicas with the time of their last beat
+-- arguments: replica, milliseconds of a lease, milliseconds of a replica's life, nonce, whether it wants to lead
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZADD', KEYS[3], now, ARGV[1])
@@ -18,19 +18,21 @@ elseif not term and ARGV[5] == '1' then
 end
 return {term or '', redis.call('ZRANGE', KEYS[3], 0, -1)}
 """
-"""I live; who leads, and who lives as well? Whoever asks leads from now on, if nobody does and it would."""
+"""Report that a gateway is alive, and return who leads and which gateways are alive. If nobody leads and the caller
+wants to, it leads from now on.
+"""
 
 RESIGN = """
--- keys: term, live replicas; arguments: replica, own term or nothing
+-- keys: term, live replicas; arguments: replica, its own term or nothing
 redis.call('ZREM', KEYS[2], ARGV[1])
 if redis.call('GET', KEYS[1]) == ARGV[2] then
     redis.call('DEL', KEYS[1])
 end
 """
-"""I go; somebody else may lead at once."""
+"""Report that a gateway stops. Another one can lead at once."""
 
 KEEP = """
--- keys: term, sessions, standing; arguments: own term, standing, then session and record in turn, no record: it is over
+-- keys: term, sessions, standing; arguments: own term, standing, then pairs of session and record (empty: over)
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
     return 0
 end
@@ -44,10 +46,10 @@ for i = 3, #ARGV, 2 do
 end
 return 1
 """
-"""Write down what the next leader must know; refused, with 0, to one whose term is over: the term fences it off."""
+"""Write down what the next leader must know. Returns 0 and writes nothing if the caller's term is over."""
 
 KEPT = """
--- keys: sessions; arguments: cursor, how many at once
+-- keys: sessions; arguments: cursor, page size
 local page = redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
 local records = {}
 for i = 2, #page[2], 2 do
@@ -55,4 +57,4 @@ for i = 2, #page[2], 2 do
 end
 return {page[1], #records, table.concat(records)}
 """
-"""What has been written down, a page at a time, as one string: a client takes long to read a hundred thousand."""
+"""Read what was written down, one page at a time and as one string: a client takes long to read many strings."""

@@ -1,4 +1,4 @@
-"""What goes on in the background while replicas share a Redis: beats, messages, and what is written down."""
+"""The background tasks of a gateway that shares a Redis: beats, messages, and writing down."""
 
 import asyncio
 import logging
@@ -29,13 +29,13 @@ logger = logging.getLogger(__name__)
 
 BEAT_S = 0.4
 KEEP_S = 0.25
-"""Time between two writings of what the next leader must know."""
+"""Seconds between two writes of what the next leader must know."""
 ALONE_AFTER_S = 1.5
-"""Silence of Redis after which a replica goes on alone: less than a leader's lease."""
+"""If Redis is silent for this long, the gateway goes on alone. Less than a leader's lease."""
 FAREWELL_S = 1.0
-"""How long a replica that stops tries to say what it has not said yet."""
+"""How long a gateway that stops tries to send its last messages, seconds."""
 FAILURES = (RedisError, OSError)
-"""`OSError` has time-outs in it."""
+"""`OSError` includes timeouts."""
 
 _encode_standing = msgspec.msgpack.Encoder().encode
 _decode_standing = msgspec.msgpack.Decoder(Standing).decode
@@ -44,23 +44,23 @@ _TO_REPLICA = get_args(ToReplica)
 
 
 class Upkeep:
-    """Keeps a member in touch with the others, or notices that it is not."""
+    """Keeps a member in touch with the other gateways, and notices when it is not."""
 
     def __init__(self, member: Member) -> None:
         self.is_leaving = False
-        """Whether this process shall not lead."""
+        """Whether this gateway must not lead, because it is stopping."""
         self._member = member
         self._link = member.link
         self._term = Term("", frozenset())
         self._heard_at = time.monotonic()
-        """When Redis last answered a beat."""
+        """When Redis last answered a beat, monotonic seconds."""
         self._is_due = asyncio.Event()
-        """Whether something is to be written down at once."""
+        """Set if something must be written down at once."""
         self._tasks: list[asyncio.Task[None]] = []
         self._is_stopped = False
 
     async def start(self) -> None:
-        """Find out who leads, as far as Redis can be reached, and keep at it."""
+        """Find out who leads, if Redis can be reached, and start the tasks."""
         await self._beat()
         if self._member.role is Role.ALONE:
             self._member.go_alone("no answer yet")
@@ -68,10 +68,10 @@ class Upkeep:
             self._tasks.append(asyncio.create_task(self._keep_at(work)))
 
     async def stop(self) -> None:
-        """Hand everything over: somebody else may lead at once."""
+        """Hand everything over, so that another gateway can lead at once."""
         with suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL_S):
-                await self._link.sent_all()  # the last answers' ends: places wait for them
+                await self._link.sent_all()  # other sessions wait for the places of the last answers
         await self.vanish()
         with suppress(*FAILURES):
             leads = self._member.role is Role.LEADING
@@ -82,19 +82,19 @@ class Upkeep:
             await self._link.close()
 
     async def vanish(self) -> None:
-        """Cease without a word."""
-        self._is_stopped = True  # redis-py swallows a cancellation now and then
+        """Stop without telling the others."""
+        self._is_stopped = True  # redis-py sometimes swallows a cancellation
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _keep_at(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Begin anew what a defect has ended: without any one of these a gateway would look well and serve nobody."""
+        """Restart a task that a defect has ended. Without one of them a gateway would look healthy and serve nobody."""
         while not self._is_stopped:
             try:
                 await work()
             except Exception:
-                logger.exception("unexpected error, which is a defect here; going on")
+                logger.exception("unexpected error: a defect in concur-proxy; going on")
                 await asyncio.sleep(BEAT_S)
 
     # -- who leads
@@ -107,7 +107,7 @@ class Upkeep:
     async def _beat(self) -> None:
         member, asked_at = self._member, time.monotonic()
         if member.role is Role.LEADING and asked_at - self._heard_at > LEASE_S:
-            member.go_alone("the term has run out unnoticed")  # this process was stopped for a while
+            member.go_alone("the term ended while this process did not run")  # this process was suspended for a while
         try:
             term = await self._link.beat(may_lead=not self.is_leaving)
         except FAILURES as error:
@@ -136,7 +136,7 @@ class Upkeep:
             except FAILURES:
                 return  # the next beat tries again
             except msgspec.MsgspecError as error:
-                logger.warning("what the last leader wrote down cannot be read, maybe of another version: %s", error)
+                logger.warning("what the last leader wrote down cannot be decoded: %s", error)
                 known, records = None, []
             member.lead(term, known, records, before=before.leader)
         for replica in member.leader.replicas - term.replicas - {self._link.me}:
@@ -150,7 +150,7 @@ class Upkeep:
             try:
                 await self._link.flush()
             except FAILURES:
-                await asyncio.sleep(BEAT_S)  # the beat will tell; what was lost shows as a gap
+                await asyncio.sleep(BEAT_S)  # the next beat notices it; lost messages show as a gap
 
     async def _keep_hearing(self) -> None:
         while not self._is_stopped:
@@ -179,14 +179,14 @@ class Upkeep:
                     Told(number=message.number, reply=fit(member.listener.on_call(message.call))), batch.sender
                 )
             elif isinstance(message, _TO_LEADER):
-                if isinstance(message, Join):  # it learns of engines that were added before it is sent to one
+                if isinstance(message, Join):  # so it knows added engines before a request is sent to one
                     self._link.send(member.stand(), batch.sender)
                 member.hand_on(member.leader.receive(batch.sender, message, now=member.now))
 
     # -- what the next leader must know
 
     def hurry(self) -> None:
-        """Write down at once."""
+        """Write down at once what the next leader must know."""
         self._is_due.set()
 
     async def _keep_keeping(self) -> None:
@@ -201,7 +201,9 @@ class Upkeep:
 
     async def _keep(self) -> None:
         member = self._member
-        changed = [key for key in member.changes if not key.startswith("\0")]  # sessions of one request are not kept
+        changed = [
+            key for key in member.changes if not key.startswith("\0")
+        ]  # single requests without a key are not kept
         member.changes.clear()
         standing = member.publish()
         records = {key: member.fleet.record(key, now=member.now) for key in changed}

@@ -5,12 +5,13 @@ from functools import partial
 
 from concur_proxy import plugins
 from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.changes import EndSession, Observe, Resize
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease, LearnedLease
-from concur_proxy.admission.numbers import Numbers
 from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.session import Numbers
 from concur_proxy.admission.snapshot import GateSnapshot
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.governor import GovernorOptions, WindowGovernor
@@ -173,7 +174,7 @@ class SimulatedGateway:
         decided = self._door.finish(ticket, answered, now=now)
         is_told = request.plan.says_end or self.policy.hears_ends
         if request.is_last and is_told and self.policy.knows_sessions:
-            decided += self._door.end(key, now=now)
+            decided += self._door.apply(EndSession(key=key), now=now)
         self._apply(decided)
         self._on_done(request)
         request.on_done(request)
@@ -190,9 +191,10 @@ class SimulatedGateway:
     def _scrape(self, loop: ControlLoop) -> None:
         now = self._timeline.now
         rates, signal = loop.read(self.fleet.gates[loop.engine.name].snapshot())
-        self._apply(self._door.observe(loop.engine.name, engine_load(rates), now=now))
-        window = loop.decide(signal)
-        self._apply(self._door.resize(loop.engine.name, window, now=now, budget=loop.governor.budget))
+        engine = loop.engine.name
+        self._apply(self._door.apply(Observe(engine=engine, load=engine_load(rates)), now=now))
+        resized = Resize(engine=engine, window=loop.decide(signal), budget=loop.governor.budget)
+        self._apply(self._door.apply(resized, now=now))
         self._timeline.after(SCRAPE_INTERVAL_S, partial(self._scrape, loop))
 
     def _make_gate(self, engine: str, numbers: Numbers) -> SessionGate:

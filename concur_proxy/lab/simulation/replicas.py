@@ -5,11 +5,9 @@ from functools import partial
 from random import Random
 
 from concur_proxy.admission.arrival import Answered, Arrival
-from concur_proxy.admission.changes import EndSession
+from concur_proxy.admission.changes import Change, EndSession
 from concur_proxy.admission.fleet import Fleet
-from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.control.law import Budget
 from concur_proxy.coordination.protocol.leader import Leader, Post
 from concur_proxy.coordination.protocol.messages import ToLeader, ToReplica
 from concur_proxy.coordination.protocol.replica import Replica
@@ -63,20 +61,14 @@ class SimulatedReplicas:
             self._say(name, message)
         return []
 
-    def end(self, key: str, *, now: float) -> list[Ticket]:  # noqa: ARG002 - as above
-        """The session is over, see `Fleet.end`."""
-        name = self._random.choice(self._names)
-        self._replicas[name].forget(key)
-        self._say(name, EndSession(key=key))
-        return []
-
-    def resize(self, engine: str, window: float, *, now: float, budget: Budget | None = None) -> list[Ticket]:
-        """Set the window of one engine, as the leader."""
-        return self._decide(self._leader.fleet.resize(engine, window, now=now, budget=budget))
-
-    def observe(self, engine: str, load: EngineLoad | None, *, now: float) -> list[Ticket]:
-        """The newest reading of one engine, as the leader."""
-        return self._decide(self._leader.fleet.observe(engine, load, now=now))
+    def apply(self, change: Change, *, now: float) -> list[Ticket]:
+        """Carry out a change: at the leader, but the end of a session comes to any gateway."""
+        if isinstance(change, EndSession):
+            name = self._random.choice(self._names)
+            self._replicas[name].forget(change.key)
+            self._say(name, change)
+            return []
+        return self._decide(self._leader.fleet.apply(change, now=now))
 
     def expire(self, *, now: float) -> list[Ticket]:
         """Time has passed for the leader."""

@@ -10,7 +10,7 @@ def claim(number: int, key: str) -> Claim:
     return Claim(
         number=number,
         arrival=Arrival(key=key, body_bytes=400, hold_s=60.0),
-        rank=None,
+        seniority=None,
         engine="",
         waited_s=0.0,
     )

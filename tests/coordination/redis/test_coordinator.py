@@ -12,8 +12,8 @@ import pytest
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.changes import Drain, EndSession, Resize, RetireEngine, Steer
 from concur_proxy.admission.lease import LearnedLease
+from concur_proxy.admission.manual import Steering
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.steering import Steering
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 from concur_proxy.coordination.coordinator import CoordinatorParts, LeaderSilent, Listener, Role

@@ -1,9 +1,9 @@
 """Sessions that a person stops, lets go on, and puts first."""
 
 from concur_proxy.admission.arrival import Arrival
-from concur_proxy.admission.numbers import Numbers
-from concur_proxy.admission.record import SessionRecord
-from concur_proxy.admission.session import SessionState
+from concur_proxy.admission.handover import SessionRecord
+from concur_proxy.admission.manual import Steering
+from concur_proxy.admission.session import Numbers, SessionState
 from tests.admission.gates import Scene
 from tests.properties.ledger import recount
 
@@ -11,7 +11,7 @@ from tests.properties.ledger import recount
 def test_a_session_that_is_stopped_ends_its_answer_and_then_gets_no_place_until_it_is_let_go_on() -> None:
     scene = Scene(window=4)
     answering = scene.arrive("a")
-    scene.gate.stop(scene.session("a"), now=scene.now)
+    scene.gate.steer(scene.session("a"), Steering.PAUSE, now=scene.now)
     assert answering.is_in_flight
     second = scene.arrive("a")
     assert second.is_held, "not even while the first is in flight"
@@ -21,7 +21,7 @@ def test_a_session_that_is_stopped_ends_its_answer_and_then_gets_no_place_until_
     assert second.is_held
     assert scene.gate.waiting == 0
     recount(scene.gate)
-    assert scene.gate.let_go_on(scene.session("a"), now=scene.now) == [second]
+    assert scene.gate.steer(scene.session("a"), Steering.RESUME, now=scene.now) == [second]
     recount(scene.gate)
 
 
@@ -29,16 +29,16 @@ def test_an_idle_session_that_is_stopped_hands_its_place_on_at_once() -> None:
     scene = Scene(window=1)
     scene.idle("a")
     waiting = scene.arrive("b")
-    assert scene.gate.stop(scene.session("a"), now=scene.now) == [waiting]
+    assert scene.gate.steer(scene.session("a"), Steering.PAUSE, now=scene.now) == [waiting]
     assert scene.gate.counters["pause", "by_hand"] == 1
 
 
 def test_a_session_that_is_let_go_on_before_its_answer_ended_keeps_its_place() -> None:
     scene = Scene(window=1)
     answering = scene.arrive("a")
-    scene.gate.stop(scene.session("a"), now=scene.now)
+    scene.gate.steer(scene.session("a"), Steering.PAUSE, now=scene.now)
     held = scene.arrive("a")
-    assert scene.gate.let_go_on(scene.session("a"), now=scene.now) == [held]
+    assert scene.gate.steer(scene.session("a"), Steering.RESUME, now=scene.now) == [held]
     scene.finish(answering)
     scene.finish(held)
     assert scene.session("a").state is SessionState.ACTIVE
@@ -48,7 +48,7 @@ def test_a_session_that_is_let_go_on_before_its_answer_ended_keeps_its_place() -
 def test_a_stopped_sessions_hold_ends_at_its_deadline() -> None:
     scene = Scene(window=1)
     scene.idle("a")
-    scene.gate.stop(scene.session("a"), now=scene.now)
+    scene.gate.steer(scene.session("a"), Steering.PAUSE, now=scene.now)
     held = scene.arrive("a", hold_s=3)
     assert scene.pass_time(3) == [held]
     recount(scene.gate)
@@ -57,7 +57,7 @@ def test_a_stopped_sessions_hold_ends_at_its_deadline() -> None:
 def test_nobody_is_reprieved_who_was_stopped() -> None:
     scene = Scene(window=1)
     answering = scene.arrive("a")
-    scene.gate.stop(scene.session("a"), now=scene.now)
+    scene.gate.steer(scene.session("a"), Steering.PAUSE, now=scene.now)
     scene.resize(50)
     scene.finish(answering)
     assert scene.session("a").state is SessionState.PAUSED
@@ -68,15 +68,15 @@ def test_who_is_preferred_is_next_even_before_those_that_resume() -> None:
     scene.idle(
         "a",
     )
-    scene.gate.stop(scene.session("a"), now=scene.now)
+    scene.gate.steer(scene.session("a"), Steering.PAUSE, now=scene.now)
     running = scene.arrive("b")
     resuming = scene.arrive("a")
-    scene.gate.let_go_on(scene.session("a"), now=scene.now)
+    scene.gate.steer(scene.session("a"), Steering.RESUME, now=scene.now)
     new = [scene.arrive(key) for key in "cd"]
-    scene.gate.prefer(scene.session("d"), now=scene.now)
-    assert [scene.gate.position(ticket) for ticket in (new[1], resuming, new[0])] == [1, 2, 3]
-    assert [session.key for session in scene.gate.line()] == ["d", "a", "c"]
-    assert scene.gate.first_new() is scene.session("d")
+    scene.gate.steer(scene.session("d"), Steering.PRIORITISE, now=scene.now)
+    assert [scene.gate.queue.position(ticket.session) for ticket in (new[1], resuming, new[0])] == [1, 2, 3]
+    assert [session.key for session in scene.gate.queue] == ["d", "a", "c"]
+    assert scene.gate.queue.first_new() is scene.session("d")
     assert scene.finish(running, gone=True) == [new[1]]
     recount(scene.gate)
 
@@ -84,7 +84,7 @@ def test_who_is_preferred_is_next_even_before_those_that_resume() -> None:
 def test_who_is_preferred_is_the_last_to_pause() -> None:
     scene = Scene(window=3)
     scene.idle("a", "b", "c")
-    scene.gate.prefer(scene.session("c"), now=scene.now)
+    scene.gate.steer(scene.session("c"), Steering.PRIORITISE, now=scene.now)
     scene.resize(1)
     assert scene.session("c").state is SessionState.ACTIVE
     recount(scene.gate)
@@ -93,7 +93,7 @@ def test_who_is_preferred_is_the_last_to_pause() -> None:
 def test_a_gate_that_ceases_to_enforce_lets_all_pass_but_those_that_were_stopped() -> None:
     scene = Scene(window=1)
     scene.idle("a")
-    scene.gate.stop(scene.session("a"), now=scene.now)
+    scene.gate.steer(scene.session("a"), Steering.PAUSE, now=scene.now)
     stopped, running, waiting = scene.arrive("a"), scene.arrive("b"), scene.arrive("c")
     assert running.is_in_flight
     assert scene.gate.enforce(enforcing=False, now=scene.now) == [waiting]
@@ -107,17 +107,17 @@ def test_a_gate_that_ceases_to_enforce_lets_all_pass_but_those_that_were_stopped
 def test_another_process_knows_of_a_stop_and_a_preference() -> None:
     scene = Scene(window=2)
     scene.arrive("a")
-    scene.gate.stop(scene.session("a"), now=scene.now)
-    scene.gate.prefer(scene.session("a"), now=scene.now)
+    scene.gate.steer(scene.session("a"), Steering.PAUSE, now=scene.now)
+    scene.gate.steer(scene.session("a"), Steering.PRIORITISE, now=scene.now)
     record = SessionRecord.of(scene.session("a"), "e", now=scene.now)
     other = Scene(window=2)
-    session = record.session(rank=Numbers().take(record.rank), now=0.0)
-    other.gate.restore(session)
+    session = record.session(seniority=Numbers().take(record.seniority), now=0.0)
+    other.gate.handover.restore(session)
     assert session.stopped
     assert session.is_preferred
     assert session.state is SessionState.PAUSED
     assert other.arrive("a").is_held
-    claimed, released = other.gate.claim("a", Arrival(key="a"), rank=None, now=0.0)
+    claimed, released = other.gate.handover.claim("a", Arrival(key="a"), None, 0.0)
     assert claimed.is_in_flight
     assert released == [], "what is held of it waits on"
     other.finish(claimed)

@@ -3,10 +3,9 @@
 import pytest
 
 from concur_proxy.admission.arrival import Arrival
-from concur_proxy.admission.numbers import Numbers
+from concur_proxy.admission.handover import SessionRecord
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.record import SessionRecord
-from concur_proxy.admission.session import Session, SessionState
+from concur_proxy.admission.session import Numbers, Session, SessionState
 from tests.admission.gates import Scene
 
 LEASE = 5.0
@@ -32,8 +31,8 @@ def test_a_session_moves_with_its_held_requests_and_their_deadlines() -> None:
     target.arrive("b")
     tickets = [source.arrive("c", hold_s=7.0), source.arrive("c", hold_s=9.0)]
     session = source.session("c")
-    source.gate.part_with(session, "lost")
-    assert target.gate.adopt(session, now=0.0) == []
+    source.gate.handover.part_with(session, "lost")
+    assert target.gate.handover.adopt(session, 0.0) == []
     assert (source.gate.snapshot().held, target.gate.snapshot().held) == (0, 2)
     assert (source.gate.sessions.get("c"), target.gate.sessions.get("c")) == (None, session)
     assert source.gate.next_deadline() is None
@@ -48,17 +47,17 @@ def test_a_moved_session_keeps_its_seniority_in_the_new_line() -> None:
     target.arrive("b")
     elder, younger = source.arrive("c"), target.arrive("d")
     session = source.session("c")
-    source.gate.part_with(session, "lost")
-    target.gate.adopt(session, now=0.0)
-    assert (target.gate.position(elder), target.gate.position(younger)) == (1, 2)
+    source.gate.handover.part_with(session, "lost")
+    target.gate.handover.adopt(session, 0.0)
+    assert (target.gate.queue.position(elder.session), target.gate.queue.position(younger.session)) == (1, 2)
 
 
 def test_an_active_session_moves_as_a_paused_one_and_gives_its_place_up() -> None:
     source, target = _two()
     source.idle("a")
     session = source.session("a")
-    source.gate.part_with(session, "lost")
-    target.gate.adopt(session, now=0.0)
+    source.gate.handover.part_with(session, "lost")
+    target.gate.handover.adopt(session, 0.0)
     assert (session.state, source.gate.active, source.gate.snapshot().footprint_tokens) == (SessionState.PAUSED, 0, 0.0)
     assert target.arrive("a").outcome is Outcome.ADMITTED
     assert target.gate.counters["resume", "window"] == 1
@@ -69,7 +68,7 @@ def test_a_session_in_flight_stays_where_it_is() -> None:
     source, _ = _two()
     source.arrive("a")
     with pytest.raises(ValueError, match="'a' has requests in flight"):
-        source.gate.part_with(source.session("a"), "lost")
+        source.gate.handover.part_with(source.session("a"), "lost")
     assert (source.gate.active, source.gate.snapshot().in_flight) == (1, 1)
 
 
@@ -77,8 +76,8 @@ def test_a_dormant_session_that_moved_is_forgotten_in_its_time() -> None:
     source, target = _two()
     source.idle("a")
     session = source.session("a")
-    source.gate.part_with(session, "lost")
-    target.gate.adopt(session, now=0.0)
+    source.gate.handover.part_with(session, "lost")
+    target.gate.handover.adopt(session, 0.0)
     target.pass_time(100.0)
     assert len(target.gate.sessions) == 0
 
@@ -88,7 +87,7 @@ def test_an_idle_session_keeps_its_place_for_what_is_left_of_its_lease() -> None
     before.idle("s")
     before.now = after.now = 3.0
     (record,) = _kept(before, "s")
-    after.gate.restore(record.session(rank=record.rank, now=3.0))
+    after.gate.handover.restore(record.session(seniority=record.seniority, now=3.0))
     waiting = after.arrive("t")
     assert waiting.is_held
     after.now = LEASE - 0.1
@@ -107,17 +106,17 @@ def test_a_session_that_lost_its_place_is_still_without_one_and_knows_its_senior
     assert session is not None
     session.enter(SessionState.PAUSED)
     record = _record(session, before)
-    after.gate.restore(record.session(rank=record.rank, now=0.0))
+    after.gate.handover.restore(record.session(seniority=record.seniority, now=0.0))
     assert (after.gate.active, after.gate.snapshot().paused) == (0, 1)
     restored = after.gate.sessions.get("s")
     assert restored is not None
-    assert restored.rank == record.rank
+    assert restored.seniority == record.seniority
 
 
 def test_a_request_in_flight_is_claimed_whatever_the_window_says() -> None:
     scene = Scene(window=1.0)
     scene.arrive("a")
-    ticket, decided = scene.gate.claim("b", Arrival(key="b"), rank=None, now=0.0)
+    ticket, decided = scene.gate.handover.claim("b", Arrival(key="b"), None, 0.0)
     assert (ticket.outcome, decided) == (Outcome.ADMITTED, [])
     assert (scene.gate.active, scene.gate.snapshot().in_flight) == (2, 2)
     scene.finish(ticket)
@@ -128,7 +127,7 @@ def test_a_claim_releases_what_its_session_holds_here() -> None:
     scene = Scene(window=1.0)
     scene.arrive("a")
     held = scene.arrive("b")
-    _, decided = scene.gate.claim("b", Arrival(key="b"), rank=None, now=0.0)
+    _, decided = scene.gate.handover.claim("b", Arrival(key="b"), None, 0.0)
     assert decided == [held]
     assert held.outcome is Outcome.ADMITTED
 

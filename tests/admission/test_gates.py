@@ -3,6 +3,17 @@
 import pytest
 
 from concur_proxy.admission.arrival import Answered
+from concur_proxy.admission.changes import (
+    AddEngine,
+    Drain,
+    EndSession,
+    LoseCache,
+    Observe,
+    Reachable,
+    Resize,
+    RetireEngine,
+    Serve,
+)
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import SessionState
 from tests.admission.fleets import FleetScene
@@ -12,10 +23,10 @@ def test_an_engine_that_is_added_serves_who_waits_and_who_comes() -> None:
     scene = FleetScene("a")
     scene.arrive("x")
     held = [scene.arrive(key) for key in "yz"]
-    scene.fleet.add_engine("b")
+    scene.fleet.apply(AddEngine(engine="b"), now=0.0)
     assert scene.pass_time(0.0) == held[:1]
     assert (held[0].engine, held[1].is_held) == ("b", True)
-    scene.fleet.add_engine("c")
+    scene.fleet.apply(AddEngine(engine="c"), now=0.0)
     assert scene.pass_time(0.0) == held[1:]
     assert list(scene.fleet.gates) == ["a", "b", "c"]
 
@@ -26,7 +37,7 @@ def test_an_engine_that_retires_is_forgotten_when_nothing_is_in_flight_and_its_s
     scene.finish(scene.arrive("other"))
     scene.finish(scene.arrive("idle"))
     assert [scene.home(key) for key in ("x", "other", "idle")] == ["a", "b", "a"]
-    assert scene.fleet.retire_engine("a", now=0.0) == []
+    assert scene.fleet.apply(RetireEngine(engine="a"), now=0.0) == []
     assert (scene.home("idle"), scene.home("x")) == ("b", "a")
     assert [scene.arrive(key).engine for key in "uvw"] == ["b"] * 3
     parallel = scene.arrive("x")
@@ -43,17 +54,17 @@ def test_who_waits_for_an_engine_that_retires_waits_for_another_at_once() -> Non
     running = [scene.arrive(key) for key in "xy"]
     held = [scene.arrive(key) for key in "zw"]
     assert [scene.home(key) for key in "zw"] == ["a", "b"]
-    scene.fleet.retire_engine("a", now=0.0)
+    scene.fleet.apply(RetireEngine(engine="a"), now=0.0)
     assert {scene.home(key) for key in "zw"} == {"b"}
-    scene.fleet.end("y", now=0.0)
+    scene.fleet.apply(EndSession(key="y"), now=0.0)
     assert scene.finish(running[1]) == [held[0]]
 
 
 def test_an_engine_that_is_added_while_it_retires_stays() -> None:
     scene = FleetScene("a", "b")
     running = scene.arrive("x")
-    scene.fleet.retire_engine("a", now=0.0)
-    scene.fleet.add_engine("a")
+    scene.fleet.apply(RetireEngine(engine="a"), now=0.0)
+    scene.fleet.apply(AddEngine(engine="a"), now=0.0)
     scene.finish(running)
     assert (list(scene.fleet.gates), scene.home("x"), scene.arrive("x").engine) == (["a", "b"], "a", "a")
 
@@ -61,10 +72,10 @@ def test_an_engine_that_is_added_while_it_retires_stays() -> None:
 def test_the_last_engine_and_an_unknown_one_cannot_retire() -> None:
     scene = FleetScene("a", "b")
     running = scene.arrive("x")
-    scene.fleet.retire_engine("a", now=0.0)
+    scene.fleet.apply(RetireEngine(engine="a"), now=0.0)
     for engine, reason in (("b", "last engine"), ("c", "no engine c")):
         with pytest.raises(ValueError, match=reason):
-            scene.fleet.retire_engine(engine, now=0.0)
+            scene.fleet.apply(RetireEngine(engine=engine), now=0.0)
     scene.finish(running)
     assert list(scene.fleet.gates) == ["b"]
 
@@ -73,41 +84,45 @@ def test_what_comes_late_for_an_engine_that_is_gone_does_nothing() -> None:
     scene = FleetScene("a", "b")
     ticket = scene.arrive(None)
     scene.finish(ticket)
-    scene.fleet.retire_engine("a", now=0.0)
+    scene.fleet.apply(RetireEngine(engine="a"), now=0.0)
     assert list(scene.fleet.gates) == ["b"]
-    assert scene.fleet.resize("a", 2.0, now=0.0) == scene.fleet.observe("a", None, now=0.0) == []
+    for change in (
+        Resize(engine="a", window=2.0),
+        Observe(engine="a", load=None),
+        LoseCache(engine="a"),
+        Serve(engine="a", models=["m"]),
+        Reachable(engine="a", is_up=False),
+        Reachable(engine="a", is_up=True),
+    ):
+        assert scene.fleet.apply(change, now=0.0) == []
     assert scene.fleet.finish(ticket, Answered(client_gone=True), now=0.0) == []
     assert scene.fleet.expected_wait(ticket, now=0.0) == (1, 0.0)
-    scene.fleet.lose_cache("a")
-    scene.fleet.serve("a", ["m"])
-    scene.fleet.mark_down("a")
-    scene.fleet.mark_up("a")
     assert scene.fleet.down == frozenset()
 
 
 def test_a_gate_that_is_added_while_the_fleet_drains_refuses_too() -> None:
     scene = FleetScene("a")
-    scene.fleet.drain(now=0.0)
-    scene.fleet.add_engine("b")
+    scene.fleet.apply(Drain(), now=0.0)
+    scene.fleet.apply(AddEngine(engine="b"), now=0.0)
     assert [scene.arrive(key).outcome for key in "xyz"] == [Outcome.DRAINING] * 3
 
 
 def test_a_model_that_only_the_retiring_engine_served_goes_to_the_others_which_say_so() -> None:
     scene = FleetScene("a", "b")
-    scene.fleet.serve("a", ["one"])
-    scene.fleet.serve("b", ["two"])
+    scene.fleet.apply(Serve(engine="a", models=["one"]), now=0.0)
+    scene.fleet.apply(Serve(engine="b", models=["two"]), now=0.0)
     scene.finish(scene.arrive("x", model="one"))
-    scene.fleet.retire_engine("a", now=0.0)
+    scene.fleet.apply(RetireEngine(engine="a"), now=0.0)
     assert list(scene.fleet.gates) == ["b"]
     assert scene.arrive("x", model="one").engine == "b"
 
 
 def test_new_sessions_avoid_an_engine_that_is_down() -> None:
     scene = FleetScene("a", "b", windows={"b": 5.0})
-    scene.fleet.mark_down("a")
+    scene.fleet.apply(Reachable(engine="a", is_up=False), now=0.0)
     assert scene.fleet.down == {"a"}
     assert [scene.arrive(key).engine for key in "xyz"] == ["b"] * 3
-    scene.fleet.mark_up("a")
+    scene.fleet.apply(Reachable(engine="a", is_up=True), now=0.0)
     assert scene.arrive("w").engine == "a"
 
 
@@ -115,11 +130,11 @@ def test_an_idle_session_of_a_dead_engine_resumes_on_a_live_one_before_new_ones(
     scene = FleetScene("a", "b")
     scene.finish(scene.arrive("x"))
     running = scene.arrive("y")
-    scene.fleet.mark_down("a")
+    scene.fleet.apply(Reachable(engine="a", is_up=False), now=0.0)
     new = scene.arrive("z")
     back = scene.arrive("x")
     assert (scene.home("x"), back.session.state) == ("b", SessionState.PAUSED)
-    scene.fleet.end("y", now=0.0)
+    scene.fleet.apply(EndSession(key="y"), now=0.0)
     assert scene.finish(running) == [back]
     assert (back.engine, new.is_held) == ("b", True)
 
@@ -129,23 +144,23 @@ def test_sessions_that_wait_for_a_dead_engine_move_to_a_live_one_with_the_next_e
     dying = scene.arrive("x")
     running = scene.arrive("y")
     scene.finish(scene.arrive("w"))
-    scene.fleet.resize("a", 1.0, now=0.0)
+    scene.fleet.apply(Resize(engine="a", window=1.0), now=0.0)
     new, resuming = scene.arrive("z"), scene.arrive("w")
     assert [scene.home(key) for key in "xywz"] == ["a", "b", "a", "a"]
     extra = scene.arrive("v")
-    scene.fleet.mark_down("a")
+    scene.fleet.apply(Reachable(engine="a", is_up=False), now=0.0)
     # The request that found the engine dead ends: nobody who waits is sent after it.
     assert scene.finish(dying) == []
     assert {scene.home(key) for key in "wzv"} == {"b"}
     assert [scene.fleet.expected_wait(ticket, now=0.0)[0] for ticket in (resuming, new, extra)] == [1, 2, 3]
-    scene.fleet.end("y", now=0.0)
+    scene.fleet.apply(EndSession(key="y"), now=0.0)
     assert scene.finish(running) == [resuming]
 
 
 def test_while_every_engine_is_down_sessions_wait_and_pass_as_ever() -> None:
     scene = FleetScene("a", "b")
     for engine in "ab":
-        scene.fleet.mark_down(engine)
+        scene.fleet.apply(Reachable(engine=engine, is_up=False), now=0.0)
     tickets = [scene.arrive(None) for _ in range(3)]
     assert [ticket.outcome for ticket in tickets] == [Outcome.ADMITTED, Outcome.ADMITTED, None]
     assert scene.finish(tickets[0]) == [tickets[2]]
@@ -153,22 +168,22 @@ def test_while_every_engine_is_down_sessions_wait_and_pass_as_ever() -> None:
 
 def test_sessions_that_waited_while_every_engine_was_down_follow_the_first_that_is_back() -> None:
     scene = FleetScene("a", "b", windows={"b": 9.0})
-    scene.fleet.mark_down("a")
+    scene.fleet.apply(Reachable(engine="a", is_up=False), now=0.0)
     for number in range(9):
         scene.arrive(f"s{number}")
-    scene.fleet.mark_down("b")
+    scene.fleet.apply(Reachable(engine="b", is_up=False), now=0.0)
     scene.arrive("x")
     held = [scene.arrive("y"), scene.arrive("z")]
     assert {ticket.outcome for ticket in held} == {None}
-    scene.fleet.mark_up("b")
-    assert sorted(scene.fleet.resize("b", 12.0, now=0.0), key=lambda ticket: ticket.number) == held
+    scene.fleet.apply(Reachable(engine="b", is_up=True), now=0.0)
+    assert sorted(scene.fleet.apply(Resize(engine="b", window=12.0), now=0.0), key=lambda ticket: ticket.number) == held
     assert [ticket.engine for ticket in held] == ["b", "b"]
 
 
 def test_an_answer_that_is_still_coming_from_a_dead_engine_may_end() -> None:
     scene = FleetScene("a", "b")
     answer = scene.arrive("x")
-    scene.fleet.mark_down("a")
+    scene.fleet.apply(Reachable(engine="a", is_up=False), now=0.0)
     parallel = scene.arrive("x")
     assert parallel.engine == "a"
     scene.finish(parallel)

@@ -1,0 +1,121 @@
+"""Sessions and requests that move between the gates of a fleet, or between gateways."""
+
+import msgspec
+
+from concur_proxy.admission.arrival import Arrival
+from concur_proxy.admission.gate_state import GateState
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.scheduler import Scheduler
+from concur_proxy.admission.session import Session, SessionState
+from concur_proxy.admission.ticket import Ticket
+
+
+class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What another gateway needs to go on with a session. It has no requests: gateways claim those themselves."""
+
+    key: str
+    engine: str
+    state: str
+    """A `SessionState`'s value."""
+    seniority: int
+    footprint: float
+    context_tokens: int | None
+    model: str | None
+    idle_s: float
+    """Seconds since its last request ended, or since it arrived."""
+    is_between_steps: bool
+    has_lapsed: bool
+    stopped: bool = False
+    """Whether an operator paused it."""
+    turns: int = 0
+
+    @classmethod
+    def of(cls, session: Session, engine: str, *, now: float) -> "SessionRecord":
+        """The session as it is now. One with requests counts as idle since now."""
+        return cls(
+            key=session.key,
+            engine=engine,
+            state=session.state.value,
+            seniority=session.seniority,
+            footprint=session.footprint,
+            context_tokens=session.context_tokens,
+            model=session.model,
+            idle_s=now - session.idle_since if session.is_dormant else 0.0,
+            is_between_steps=session.is_dormant and session.is_between_steps,
+            has_lapsed=session.has_lapsed,
+            stopped=session.stopped,
+            turns=session.turns,
+        )
+
+    def session(self, *, seniority: int, now: float) -> Session:
+        """Make the session again, idle for as long as it was. `seniority` is its own, unless that is taken."""
+        session = Session(key=self.key, seniority=seniority, one_shot=False, now=now - self.idle_s, model=self.model)
+        session.state = SessionState(self.state)
+        session.stopped, session.turns = self.stopped, self.turns
+        if self.stopped and session.state is SessionState.ACTIVE:
+            session.state = SessionState.PAUSED  # it was about to pause at the end of its answer
+        session.footprint = self.footprint
+        session.context_tokens = self.context_tokens
+        session.is_between_steps = self.is_between_steps
+        session.has_lapsed = self.has_lapsed
+        return session
+
+
+class Handover:
+    """Gives sessions of one gate away, and takes over those of other gates and gateways."""
+
+    def __init__(self, state: GateState, scheduler: Scheduler) -> None:
+        self._state = state
+        self._scheduler = scheduler
+
+    def part_with(self, session: Session, reason: str) -> None:
+        """Give a session away, for another gate's `adopt`. It keeps its waiting requests and its seniority, and loses
+        its place. The queue moves with the next event. `ValueError` while requests are in flight: the engine has them.
+        """
+        if session.in_flight:
+            raise ValueError(f"session {session.key!r} has requests in flight")
+        if session.state is SessionState.ACTIVE:
+            self._scheduler.pause(session, "moved")
+        self._state.counters["move", reason] += 1
+        self._state.order.leave(session)
+        self._state.sessions.remove(session)
+        session.cache = None
+        for ticket in session.held:
+            self._state.holds.remove(ticket)
+
+    def adopt(self, session: Session, now: float) -> list[Ticket]:
+        """Take over a session that another gate gave away."""
+        self._state.sessions.add(session)
+        for ticket in session.held:
+            self._state.holds.add(ticket)
+        if session.held:
+            self._scheduler.wait(session)
+        else:
+            self._state.sessions.sleep(session)
+        return self._scheduler.fill(now)
+
+    def restore(self, session: Session) -> None:
+        """Take over a session that another gateway had, as it was: idle, with its place if it is active."""
+        self._state.sessions.add(session)
+        if session.state is SessionState.ACTIVE:
+            self._state.places.take(session)
+            self._state.places.rest(session)
+        self._state.sessions.sleep(session)
+
+    def claim(self, name: str, arrival: Arrival, seniority: int | None, now: float) -> tuple[Ticket, list[Ticket]]:
+        """A request that another gateway released is at the engine: its session gets a place, whatever the window says.
+        Returns the request's ticket, and the tickets of the session that waited here.
+        """
+        state, scheduler = self._state, self._scheduler
+        session = state.sessions.get(name) or scheduler.newcomer(name, arrival, seniority, now)
+        ticket = Ticket(session=session, number=next(state.numbers), arrival=arrival, now=now)
+        footprint = state.accounts.footprint_with(session, arrival.body_bytes)
+        scheduler.wake(session, now)
+        scheduler.measure(session, footprint)
+        scheduler.decide(ticket, Outcome.ADMITTED, now)
+        if session.state is SessionState.ACTIVE:
+            return ticket, []
+        decided = scheduler.admit(session, "claim", now)
+        if session.stopped:
+            state.places.stop(session)
+        return ticket, decided

@@ -1,0 +1,50 @@
+"""The interface of a queue order: which of the waiting sessions gets the next place.
+
+An order is a plug-in. Its module is `orders/<name>.py` with a function `build()` that makes one, and each engine's gate
+has its own. The setting `order` names it.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from concur_proxy.admission.session import Session
+
+
+class QueueOrder(Protocol):
+    """The sessions that wait for a place, in the order of their turn.
+
+    What an order may read: the session's `seniority`, `state`, `model`, `footprint`, `has_lapsed`, `is_preferred`, and
+    its waiting requests (`held`) with their `arrival`. While a session waits only `held` changes: requests join it, and
+    leave it when they time out. An operator can put a session first: such sessions (`is_preferred`) come before all
+    others, by seniority.
+
+    Every method should cost O(log n) or less: a queue of ten thousand sessions is normal.
+    """
+
+    def join(self, session: Session) -> None:
+        """Add the session. Joining twice changes nothing."""
+        ...
+
+    def leave(self, session: Session) -> None:
+        """Remove the session. Nothing happens if it has not joined."""
+        ...
+
+    def head(self) -> Session | None:
+        """The session that is next, or None."""
+        ...
+
+    def first_new(self) -> Session | None:
+        """The first session that was never admitted, or None. It has no cache yet, so any engine can take it."""
+        ...
+
+    def position(self, session: Session) -> int:
+        """The session's place, from 1. For one that has not joined: the place that it would get."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __contains__(self, session: Session) -> bool: ...
+
+    def __iter__(self) -> Iterator[Session]:
+        """All sessions in the order of their turn."""
+        ...

@@ -1,0 +1,1 @@
+"""Queue orders, one per module. Each module has `build()`, which makes its `QueueOrder`."""

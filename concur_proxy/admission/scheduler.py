@@ -1,0 +1,251 @@
+"""Who gets a place and who gives one up: the window, the engine's room, and the leases of idle sessions.
+
+The first half of `Scheduler` decides. The second half carries out: what it takes to admit, pause or end a session and
+to decide a request. It does not ask whether there is room.
+"""
+
+from concur_proxy.admission.arrival import Arrival
+from concur_proxy.admission.gate_state import GateState
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.session import Session, SessionState
+from concur_proxy.admission.ticket import Ticket
+
+
+class Scheduler:
+    """Moves the sessions of one gate between the queue and the places."""
+
+    def __init__(self, state: GateState) -> None:
+        self._state = state
+        self._sessions = state.sessions
+        self._order = state.order
+        self._places = state.places
+        self._limits = state.limits
+        self._holds = state.holds
+        self._counters = state.counters
+        self.admissions = AdmissionRate()
+
+    # -- deciding
+
+    def has_room_for(self, tokens: float) -> bool:
+        """Whether a session with this footprint would be admitted if it were next, as things are."""
+        if not self._state.is_enforcing:
+            return True
+        head = self._order.head()
+        if head is not None and head.footprint <= tokens:
+            return False  # there was no room for that one either
+        return self._reason_to_admit(tokens) is not None
+
+    def make_room(self, tokens: float, *, now: float) -> bool:
+        """Whether a session with this footprint would be admitted if it were next.
+
+        This takes back places whose lease has ended, as many as needed. So call it only when somebody waits.
+        """
+        return self._make_room(tokens, now) is not None or not self._state.is_enforcing
+
+    def fill(self, now: float) -> list[Ticket]:
+        """Give places while there is room: first to sessions that were about to pause, then to the queue."""
+        decided: list[Ticket] = []
+        while self._places.pausing and self._limits.allow_reprieve(in_flight=self._state.in_flight):
+            decided += self.release(self._places.reprieve(), now)
+        while (session := self._order.head()) is not None:
+            reason = self._make_room(session.footprint, now)
+            if reason is None and self._state.is_enforcing:
+                break
+            if reason is None:
+                self._counters["would_hold", "window"] += 1
+            decided += self.admit(session, reason or "window", now)
+        if not self._order:
+            self.admissions.queue_emptied()
+        return decided
+
+    def pause_excess(self, now: float) -> None:
+        """Pause sessions until the rest is within the limits: first those whose lease has ended, then the youngest."""
+        while not self._is_needless and self._limits.are_exceeded(in_flight=self._state.in_flight):
+            if self._reclaim_lapsed(now):
+                continue
+            session = self._places.youngest()
+            if session.in_flight:
+                self._places.start_pausing(session)
+            else:
+                self.pause(session, "window")
+
+    def next_lapse(self) -> float | None:
+        """When the next idle session's lease ends, so that its place can go to a session that waits, or None."""
+        idle = self._places.longest_idle()
+        return None if idle is None else idle.idle_since + self._state.lease.duration_s
+
+    def _make_room(self, tokens: float, now: float) -> str | None:
+        """Why a session with this footprint may be admitted, after taking back lapsed places as needed, or None."""
+        while (reason := self._reason_to_admit(tokens)) is None and self._reclaim_lapsed(now):
+            pass
+        return reason
+
+    def _reason_to_admit(self, tokens: float) -> str | None:
+        """Why a session with this footprint may be admitted as things are, or None."""
+        if self._is_needless:
+            return "lease"
+        return self._limits.reason_to_admit(tokens, in_flight=self._state.in_flight)
+
+    @property
+    def _is_needless(self) -> bool:
+        """Whether a law that protects caches has none to protect: then the engine orders requests as well as we do."""
+        return self._limits.budget is not None and not self._state.lease.keeps_caches
+
+    def _reclaim_lapsed(self, now: float) -> bool:
+        """Take back the place of the session that has been idle for longest. False if its lease has not ended."""
+        session, lapse = self._places.longest_idle(), self.next_lapse()
+        if session is None or lapse is None or lapse > now:
+            return False
+        self.pause(session, "lease")
+        return True
+
+    # -- carrying out
+
+    def newcomer(self, name: str, arrival: Arrival, seniority: int | None, now: float) -> Session:
+        """Make a session that is not known yet. `wake` adds it."""
+        seniority = self._state.numbers.take(seniority)
+        return Session(key=name, seniority=seniority, one_shot=arrival.key is None, now=now, model=arrival.model)
+
+    def wake(self, session: Session, now: float) -> None:
+        """A request of the session has arrived."""
+        if self._sessions.get(session.key) is None:
+            self._sessions.add(session)
+        elif session.is_dormant and session.is_between_steps:
+            self._state.lease.observe_gap(now - session.idle_since)
+        self._sessions.wake(session)
+        self._places.wake(session)
+
+    def wait(self, session: Session) -> None:
+        """The session has waiting requests and no place: it joins the queue, unless an operator paused it."""
+        if not session.stopped:
+            self._order.join(session)
+
+    def admit(self, session: Session, reason: str, now: float) -> list[Ticket]:
+        """Give the session a place. Returns the requests that this released: none if an operator paused it."""
+        self._order.leave(session)
+        session.has_lapsed = False
+        self._counters["resume" if session.state is SessionState.PAUSED else "admit", reason] += 1
+        self._sessions.move(session, SessionState.ACTIVE)
+        self._places.take(session)
+        self._limits.admitted(session.footprint)
+        self.admissions.admitted(now)
+        return [] if session.stopped else self.release(session, now)
+
+    def release(self, session: Session, now: float) -> list[Ticket]:
+        """Admit every waiting request of the session, in order of arrival."""
+        released = list(session.held)
+        session.held.clear()
+        for ticket in released:
+            self._holds.remove(ticket)
+        return [self.decide(ticket, Outcome.ADMITTED, now) for ticket in released]
+
+    def decide(self, ticket: Ticket, outcome: Outcome, now: float) -> Ticket:
+        """Admit or refuse a request, or note that its client has left."""
+        ticket.outcome = outcome
+        ticket.decided_at = now
+        ticket.engine = self._state.engine
+        if outcome is Outcome.ADMITTED:
+            ticket.session.in_flight += 1
+            self._state.in_flight += 1
+            ticket.reading = self._state.readings
+        else:
+            self._counters["refuse", outcome.value] += 1
+        return ticket
+
+    def pause(self, session: Session, reason: str) -> None:
+        """Take an active session's place away. None of its requests may be in flight."""
+        self._counters["pause", reason] += 1
+        self._places.give_up(session)
+        session.has_lapsed = reason == "lease"
+        self._sessions.move(session, SessionState.PAUSED)
+        if session.held:
+            self.wait(session)
+
+    def withdraw(self, ticket: Ticket, outcome: Outcome, now: float) -> Ticket:
+        """End the wait of a request without admitting it. If that was its session's only request, the session is idle
+        from now on, or ends.
+        """
+        session = ticket.session
+        del session.held[ticket]
+        self._holds.remove(ticket)
+        self.decide(ticket, outcome, now)
+        if not session.held:
+            self._order.leave(session)
+        if session.is_dormant:
+            session.idle_since = now
+            session.is_between_steps = False
+            if session.ending:
+                self.end(session, outcome.value)
+            else:
+                self._sessions.sleep(session)
+        return ticket
+
+    def step_boundary(self, session: Session, now: float, *, client_gone: bool) -> None:
+        """The session's last request in flight has ended: the session ends, pauses, or rests between turns."""
+        session.idle_since = now
+        session.is_between_steps = not client_gone
+        if session.ending and not session.held:
+            self.end(session, "answered" if session.one_shot else "said")
+            return
+        if session.stopped:
+            self.pause(session, "by_hand")
+        elif session.pausing or client_gone:
+            self.pause(session, "window" if session.pausing else "client_gone")
+        else:
+            self._places.rest(session)
+        if session.is_dormant:
+            self._sessions.sleep(session)
+
+    def end(self, session: Session, reason: str) -> None:
+        """Forget the session, and take its place away if it has one."""
+        self._counters["end", reason] += 1
+        if session.state is SessionState.ACTIVE:
+            self._places.give_up(session)
+        self._sessions.remove(session)
+        session.enter(SessionState.ENDED)
+
+    def measure(self, session: Session, footprint: float) -> None:
+        """Count the session with this footprint from now on."""
+        if session.state is SessionState.ACTIVE:
+            self._places.measure(session, footprint)
+        session.footprint = footprint
+
+
+class AdmissionRate:
+    """How fast the queue moves, and so how long a place in it takes: a moving average of the time between two sessions
+    that leave the queue by admission.
+    """
+
+    SMOOTHING = 0.2
+    """Weight of the newest interval."""
+    UNKNOWN_WAIT_S = 5.0
+    """Assumed interval while nobody has left the queue yet."""
+
+    def __init__(self) -> None:
+        self._last: float | None = None
+        self._interval_s: float | None = None
+
+    def admitted(self, now: float) -> None:
+        """A session left the queue by admission."""
+        if self._last is not None:
+            interval = now - self._last
+            self._interval_s = (
+                interval
+                if self._interval_s is None
+                else self._interval_s + self.SMOOTHING * (interval - self._interval_s)
+            )
+        self._last = now
+
+    def queue_emptied(self) -> None:
+        """Nobody waits. The time until the next admission says nothing about how fast the queue moves."""
+        self._last = None
+
+    def expected_wait_s(self, position: int, *, now: float) -> float:
+        """Seconds until the session at `position` (1 is next) will probably be admitted.
+
+        If nobody has left the queue for longer than the average interval, half of that time counts as the interval.
+        """
+        silence = 0.0 if self._last is None else now - self._last
+        if self._interval_s is None:
+            return max(self.UNKNOWN_WAIT_S, silence) * position
+        return max(self._interval_s, silence / 2) * position
