@@ -95,11 +95,11 @@ async def test_a_warning_in_the_middle_of_an_answer_names_request_and_session(
     assert warning["session"] == hashed_session("agent-7")
 
 
-async def test_what_is_done_by_hand_is_logged_with_its_request(lines: list[dict[str, object]]) -> None:
+async def test_what_an_operator_does_is_logged_with_its_request(lines: list[dict[str, object]]) -> None:
     async with scripted_engine() as engine, running_gateway(engine.url, hash_sessions=True) as gateway:
         await gateway.chat("agent-7")
         got = await gateway.client.post("/concur/v1/sessions/pause", json={"session_id": "agent-7"})
-    (line,) = [line for line in lines if "by hand" in str(line["message"])]
+    (line,) = [line for line in lines if "an operator asked" in str(line["message"])]
     assert line["request_id"] == got.headers["x-request-id"]
     assert hashed_session("agent-7") in str(line["message"])
     assert "agent-7" not in json.dumps(lines)
