@@ -167,7 +167,7 @@ class Hop:
             monitor.on_answer(response.status)
             if response.status in OVERLOADED and self._endpoint.kind is EndpointKind.GENERATE:
                 self._parts.coordinator.apply(Overloaded(engine=monitor.engine))
-            await self._hand_on(attempt, response, choose(response))
+            await self._hand_on(attempt, response, choose)
         except EngineBroke as error:
             logger.warning("%s %s: answer cut off: %s", self._view.method, self._endpoint.route, error)
             self._answer.cut_off()
@@ -177,12 +177,12 @@ class Hop:
             if not attempt.is_whole:
                 response.close()
 
-    async def _hand_on(self, attempt: Attempt, response: UpstreamResponse, tap: Tap) -> None:
+    async def _hand_on(self, attempt: Attempt, response: UpstreamResponse, choose: ChooseTap) -> None:
         """Send the engine's answer to the client as it comes."""
-        answer, clock, is_stream = self._answer, self._parts.clock, isinstance(tap, StreamTap)
+        answer, clock, tap = self._answer, self._parts.clock, choose(response)
         try:
             if self.record.status is None:
-                keep_length = response.status != _NOT_MODIFIED and not (self._strips and is_stream)
+                keep_length = response.status != _NOT_MODIFIED and not (self._strips and isinstance(tap, StreamTap))
                 await answer.begin(response.status, response_headers(response.headers, keep_length=keep_length))
             elif not _is_event_stream(response):  # a comment has begun an event stream: only events can follow
                 await answer.end_with_error(response.status, await _beginning(response, MAX_ERROR_BYTES))
