@@ -1,1 +1,1 @@
-"""One request from the client's socket to the engine's and back."""
+"""One request from the client to an engine, and its answer back."""

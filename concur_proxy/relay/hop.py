@@ -1,5 +1,6 @@
 """The way to one engine and back."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,10 +8,9 @@ from functools import partial
 
 from concur_proxy.coordination.protocol.messages import Overloaded
 from concur_proxy.monitoring.monitor import EngineMonitor
-from concur_proxy.relay.answer import Answer
-from concur_proxy.relay.parts import GatewayParts
-from concur_proxy.telemetry.request_note import RequestNote
-from concur_proxy.telemetry.tracing import CONTEXT_HEADERS, RelaySpan
+from concur_proxy.relay.answer import ClientAnswer
+from concur_proxy.relay.parts import RelayParts
+from concur_proxy.telemetry.events import BROKE_MIDSTREAM, CLIENT_GONE, Attempt, RequestRecord
 from concur_proxy.upstream.client import UpstreamResponse
 from concur_proxy.upstream.connection import EngineBroke, EngineUnreachable
 from concur_proxy.wire.answer.events import MAX_ERROR_BYTES
@@ -18,9 +18,11 @@ from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.answer.sse import StreamTap
 from concur_proxy.wire.answer.tap import NoTap, ResponseIdTap, Tap, choose_tap
 from concur_proxy.wire.api_shape import ApiShape
-from concur_proxy.wire.headers import Headers, request_headers
+from concur_proxy.wire.headers import TRACE_CONTEXT, Headers, request_headers, response_headers
 from concur_proxy.wire.request.body import inject_include_usage
+from concur_proxy.wire.request.endpoint_rule import EndpointKind
 from concur_proxy.wire.request.endpoints import Endpoint
+from concur_proxy.wire.request.repeating import may_repeat
 from concur_proxy.wire.request.view import RequestView
 
 logger = logging.getLogger(__name__)
@@ -30,152 +32,204 @@ OVERLOADED = frozenset({429, 503})
 
 ENGINE_HEADER = b"x-concur-engine"
 
+ChooseTap = Callable[[UpstreamResponse], Tap]
+
+_NOT_MODIFIED = 304
+"""Its content-length is that of a body which it does not have; uvicorn would wait for that body."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setback:
-    """An engine failed before any byte of an answer had come."""
+    """An engine failed before any byte of its answer had come."""
 
     fault: GatewayFault
     detail: str
     may_have_begun: bool
-    """Whether it had got the request, and so may have done something about it."""
+    """Whether the engine received the request and may have begun to work on it."""
 
 
 class Hop:
-    """Passes one request on, and its answer back; to a second engine where the first one failed."""
+    """Passes one request on and its answer back. If the first engine fails early, it does so again with a second."""
 
     def __init__(
-        self, parts: GatewayParts, endpoint: Endpoint, view: RequestView, answer: Answer, note: RequestNote
+        self, parts: RelayParts, endpoint: Endpoint, view: RequestView, answer: ClientAnswer, record: RequestRecord
     ) -> None:
+        self.record = record
         self._parts = parts
         self._endpoint = endpoint
         self._view = view
         self._answer = answer
-        self._note = note
-        self._context: Headers = []
-        """Headers by which the engine goes on with the request's trace."""
-        self.tap: Tap = NoTap()
-        """What reads the answer."""
-        self.first_token_at: float | None = None
-        """When its first token came, by the gateway's clock."""
-        self.is_whole = False
-        """Whether an engine's answer has been handed on to its end."""
+        self._may_ask = False
+        """Whether the engine may be asked for usage that the client did not ask for."""
         self._strips = False
-        """Whether the engine was asked for usage that the client did not ask for."""
+        """Whether it was asked, so that the usage must be taken out of the answer."""
 
-    async def pass_counted(self, engine: str, key: str | None) -> Setback | None:
-        """As `pass_on`, and read what the answer cost; ask for it where the client did not.
+    async def pass_on(self, engine: str) -> Setback | None:
+        """Send a request that needs no admission, and pass the answer on unread.
 
-        Until the engine's fingerprint is known nobody is asked: what asking displaces could not be put back.
+        Returns a Setback if the engine failed before answering; nothing has been sent to the client then.
         """
-        parts, shape = self._parts, self._endpoint.shape
-        fingerprint = parts.fingerprints.get(engine)
-        asking = None
-        if parts.options.ask_usage and self._endpoint.can_ask_usage and engine in parts.fingerprints:
-            asking = inject_include_usage(self._view.body, self._view.json)
-        self._strips = asking is not None
-
-        def tap(response: UpstreamResponse) -> Tap:
-            chosen = choose_tap(shape, response.headers, strip=self._strips, fingerprint=fingerprint)
-            if shape is not ApiShape.RESPONSES:
-                return chosen
-            return ResponseIdTap(chosen, partial(parts.learn_response, engine=engine, session=key))
-
-        setback = await self.pass_on(engine, asking, tap)
-        if isinstance(self.tap, StreamTap) and self.tap.has_ended_choice:
-            parts.fingerprints[engine] = self.tap.fingerprint
-        return setback
-
-    async def pass_on(
-        self, engine: str, body: bytes | None = None, tap: Callable[[UpstreamResponse], Tap] = lambda _: NoTap()
-    ) -> Setback | None:
-        """Send the request and hand the answer on, however it ends. Returns why there is none, if there is none: then
-        nothing of one has been sent to the client either.
-        """
-        monitor = self._parts.monitors.get(engine)
-        if monitor is None:  # of several gateways, the one that leads knows an engine that this one does not yet
-            detail = f"{engine} is no engine of this gateway"
-            return Setback(fault=GatewayFault.ENGINE_UNREACHABLE, detail=detail, may_have_begun=False)
-        note = self._note
-        note.engine = engine
-        if self._parts.options.tell_clients:
-            self._answer.tell(ENGINE_HEADER, engine.encode("latin-1", "replace"))
-        with note.span.relay(
-            engine=engine,
-            url=monitor.address.url,
-            provider=monitor.kind,
-            model=note.model,
-            is_stream=note.is_stream,
-        ) as span:
-            self._context, began = span.context, self._parts.clock()
-            setback = await self._exchange(monitor, body, tap, span)
-            if setback is not None:
-                span.failed(setback.fault.code)
-            first = self.first_token_at if note.is_stream else None
-            span.told(self.tap.usage, None if first is None else first - began)
-        return setback
-
-    async def _exchange(
-        self, monitor: EngineMonitor, body: bytes | None, tap: Callable[[UpstreamResponse], Tap], span: RelaySpan
-    ) -> Setback | None:
+        attempt = Attempt()
+        self.record.attempts.append(attempt)
         try:
-            response = await self.send(monitor.engine, body)
+            return await self._relay(attempt, engine, _no_tap)
+        except BaseException as error:
+            attempt.failure = attempt.failure or failure_of(error)
+            raise
+        finally:
+            attempt.ended_at = self._parts.clock()
+
+    async def generate(self, attempt: Attempt, engine: str, session: str | None) -> Setback | None:
+        """Send an admitted request, pass the answer on and read what it cost. Ask the engine for usage if the client
+        did not.
+
+        Until the engine's fingerprint is known, the engine is not asked: what asking displaces could not be restored.
+        Returns as `pass_on`.
+        """
+        parts = self._parts
+        self._may_ask = parts.options.ask_usage and self._endpoint.can_ask_usage and engine in parts.fingerprints
+        return await self._relay(attempt, engine, partial(self._choose_tap, engine, session))
+
+    def other_engine(self, engine: str, setback: Setback) -> str | None:
+        """Return another engine for a request that this one failed; None if it must not be sent again."""
+        parts, view, route = self._parts, self._view, self._endpoint.route
+        if not may_repeat(self._endpoint, view.method, view.json, may_have_begun=setback.may_have_begun):
+            return None
+        fleet = parts.coordinator.fleet
+        candidates = fleet.candidates(self.record.model)
+        other = next((each for each in candidates if each != engine and each not in fleet.down), None)
+        if other is not None:
+            logger.info("%s %s: sent on to another engine: %s", view.method, route, setback.detail)
+            for hear in parts.events.retried:
+                hear(self.record)
+        return other
+
+    async def send(self, engine: str, *, plain: bool = False) -> UpstreamResponse:
+        """Send the client's request. `plain` asks for an answer without compression. Raises as `Upstream.send`."""
+        view, record = self._view, self.record
+        body = inject_include_usage(view.body, view.json) if self._may_ask else None
+        self._strips = body is not None
+        if body is None and view.has_body:
+            body = view.body
+        removed: frozenset[bytes] = frozenset()
+        added: Headers = []
+        if plain or self._strips or record.status is not None:
+            # The gateway must read the answer: to merge it, to take an event out of it, or because a comment began it.
+            removed |= {b"accept-encoding"}
+            added.append((b"accept-encoding", b"identity"))
+        monitor = self._parts.monitors[engine]
+        if pinned := monitor.rank_headers:
+            removed |= {name for name, _ in pinned}
+            added += pinned
+        if record.context:
+            removed |= TRACE_CONTEXT
+            added += record.context
+        headers = request_headers(view.headers, removed=removed, added=added)
+        return await self._parts.upstream.send(monitor.address.url, view.method, view.target, headers, body)
+
+    async def _relay(self, attempt: Attempt, engine: str, choose: ChooseTap) -> Setback | None:
+        parts = self._parts
+        attempt.engine = engine
+        monitor = parts.monitors.get(engine)
+        if monitor is None:  # the leader of several gateways knows an engine that this gateway does not know yet
+            detail = f"{engine} is no engine of this gateway"
+            setback = Setback(fault=GatewayFault.ENGINE_UNREACHABLE, detail=detail, may_have_begun=False)
+        else:
+            attempt.sent_at = parts.clock()
+            attempt.url, attempt.kind, attempt.listed = monitor.address.url, monitor.kind, monitor.models
+            if parts.options.tell_clients:
+                self._answer.add_header(ENGINE_HEADER, engine.encode("latin-1", "replace"))
+            for hear in parts.events.sent:
+                hear(self.record)
+            answered = await self._ask(monitor)
+            if isinstance(answered, UpstreamResponse):
+                await self._receive(attempt, monitor, answered, choose)
+                return None
+            setback = answered
+        attempt.failure = setback.fault.code
+        return setback
+
+    async def _ask(self, monitor: EngineMonitor) -> UpstreamResponse | Setback:
+        try:
+            return await self.send(monitor.engine)
         except EngineUnreachable as error:
             monitor.on_unreachable(str(error))
             return Setback(fault=GatewayFault.ENGINE_UNREACHABLE, detail=str(error), may_have_begun=False)
         except EngineBroke as error:
             monitor.on_broken(str(error))
             return Setback(fault=GatewayFault.ENGINE_BROKE, detail=str(error), may_have_begun=True)
+
+    async def _receive(
+        self, attempt: Attempt, monitor: EngineMonitor, response: UpstreamResponse, choose: ChooseTap
+    ) -> None:
         try:
-            span.answered(response.status)
+            attempt.status = response.status
             monitor.on_answer(response.status)
-            if response.status in OVERLOADED and self._endpoint.is_generating:
+            if response.status in OVERLOADED and self._endpoint.kind is EndpointKind.GENERATE:
                 self._parts.coordinator.apply(Overloaded(engine=monitor.engine))
-            self.tap = tap(response)
-            await self._hand_on(response)
+            await self._hand_on(attempt, response, choose)
         except EngineBroke as error:
             logger.warning("%s %s: answer cut off: %s", self._view.method, self._endpoint.route, error)
             self._answer.cut_off()
-            span.failed("engine_broke_midstream")
-            self._parts.failed(self._note, "engine_broke_midstream")
+            attempt.failure = BROKE_MIDSTREAM
+            self.record.failures.append(BROKE_MIDSTREAM)
         finally:
-            response.close()
-        return None
+            if not attempt.is_whole:
+                response.close()
 
-    async def send(self, engine: str, body: bytes | None = None, *, plain: bool = False) -> UpstreamResponse:
-        """Send the client's request on; `plain`: so that the answer can be read. Raises as `Upstream.send`."""
-        view = self._view
-        if body is None and view.has_body:
-            body = view.body
-        headers = request_headers(view.headers)
-        if plain or self._strips or self._answer.status is not None:
-            # The answer is read, an event shall be taken out of it, or a comment has begun it: not with compression.
-            headers = [field for field in headers if field[0] != b"accept-encoding"]
-            headers.append((b"accept-encoding", b"identity"))
-        monitor = self._parts.monitors[engine]
-        if pinned := monitor.rank_headers:
-            names = {name for name, _ in pinned}
-            headers = [field for field in headers if field[0] not in names] + pinned
-        if self._context:
-            headers = [field for field in headers if field[0] not in CONTEXT_HEADERS] + self._context
-        return await self._parts.upstream.send(monitor.address.url, view.method, view.target, headers, body)
+    async def _hand_on(self, attempt: Attempt, response: UpstreamResponse, choose: ChooseTap) -> None:
+        """Send the engine's answer to the client as it comes."""
+        answer, clock, tap = self._answer, self._parts.clock, choose(response)
+        try:
+            if self.record.status is None:
+                keep_length = response.status != _NOT_MODIFIED and not (self._strips and isinstance(tap, StreamTap))
+                await answer.begin(response.status, response_headers(response.headers, keep_length=keep_length))
+            elif not _is_event_stream(response):  # a comment has begun an event stream: only events can follow
+                await answer.end_with_error(response.status, await _beginning(response, MAX_ERROR_BYTES))
+                return
+            async for chunk in response.chunks():
+                if attempt.first_token_at is None and tap.has_token(chunk):
+                    attempt.first_token_at = clock()
+                passed = tap.feed(chunk)
+                if passed:
+                    await answer.send({"type": "http.response.body", "body": passed, "more_body": True})
+            if attempt.first_token_at is None:
+                attempt.first_token_at = clock()
+            await answer.end(tap.finish(), response.trailers)
+            attempt.is_whole = True
+        finally:
+            attempt.usage = tap.usage
+            if isinstance(tap, StreamTap) and tap.has_ended_choice:
+                self._parts.fingerprints[attempt.engine] = tap.fingerprint
 
-    async def _hand_on(self, response: UpstreamResponse) -> None:
-        answer, tap = self._answer, self.tap
-        if not answer.can_take(response):
-            await answer.end_with_error(response.status, await _beginning(response, MAX_ERROR_BYTES))
-            return
-        await answer.begin(response, keep_length=not (self._strips and isinstance(tap, StreamTap)))
-        async for chunk in response.chunks():
-            if self.first_token_at is None and tap.has_token(chunk):
-                self.first_token_at = self._parts.clock()
-            passed = tap.feed(chunk)
-            if passed:
-                await answer.go_on(passed)
-        if self.first_token_at is None:  # an answer without any: its end is as telling
-            self.first_token_at = self._parts.clock()
-        await answer.end(tap.finish(), response.trailers)
-        self.is_whole = True
+    def _choose_tap(self, engine: str, session: str | None, response: UpstreamResponse) -> Tap:
+        parts, shape = self._parts, self._endpoint.shape
+        tap = choose_tap(shape, response.headers, strip=self._strips, fingerprint=parts.fingerprints.get(engine))
+        if shape is not ApiShape.RESPONSES:
+            return tap
+
+        def learn(response_id: str) -> None:
+            parts.response_homes.learn(response_id, engine)
+            if session is not None:
+                parts.recognisers.learn(response_id, session)
+
+        return ResponseIdTap(tap, learn)
+
+
+def _no_tap(_: UpstreamResponse) -> Tap:
+    return NoTap()
+
+
+def failure_of(error: BaseException) -> str:
+    """Return the reason why an attempt broke off, as `Attempt.failure` has it."""
+    return CLIENT_GONE if isinstance(error, asyncio.CancelledError) else type(error).__name__
+
+
+def _is_event_stream(response: UpstreamResponse) -> bool:
+    return any(
+        name.lower() == b"content-type" and value.lower().startswith(b"text/event-stream")
+        for name, value in response.headers
+    )
 
 
 async def _beginning(response: UpstreamResponse, limit: int) -> bytes:

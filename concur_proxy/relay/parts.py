@@ -1,5 +1,6 @@
 """What every exchange needs, made once."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -7,16 +8,14 @@ from concur_proxy import plugins
 from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.recognition.recogniser import RecogniserChain, RecogniserOptions
-from concur_proxy.relay.response_homes import ResponseHomes
 from concur_proxy.settings.gateway import GatewaySettings
-from concur_proxy.telemetry.generations import GenerationMetrics
-from concur_proxy.telemetry.recorder import TraceRecorder
-from concur_proxy.telemetry.request_note import RequestNote
-from concur_proxy.telemetry.requests import RequestMetrics
-from concur_proxy.telemetry.tracing import Tracing
+from concur_proxy.telemetry.events import RequestEvents
 from concur_proxy.upstream.client import Upstream
 from concur_proxy.wire.request.endpoints import EndpointCatalogue
 from concur_proxy.wire.request.view import RequestReader
+
+MAX_RESPONSES = 10_000
+"""About 2 MB. An engine itself forgets its responses when it restarts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +28,12 @@ class RelayOptions:
     ask_usage: bool
     tell_clients: bool
     keepalive_comments_s: float
-    """Seconds between SSE comments to a held streaming request; 0 for none."""
-    log_requests: bool
+    """Seconds between SSE comments to a waiting streaming request; 0 for none."""
     hash_sessions: bool
 
     @classmethod
     def of(cls, settings: GatewaySettings) -> "RelayOptions":
-        """The relay's part of the settings."""
+        """Take the relay's part of the settings."""
         return cls(
             max_body_bytes=settings.max_body_bytes,
             max_header_bytes=settings.max_header_bytes,
@@ -43,21 +41,29 @@ class RelayOptions:
             ask_usage=settings.ask_usage,
             tell_clients=settings.tell_clients,
             keepalive_comments_s=settings.keepalive_comments_s,
-            log_requests=settings.log_requests,
             hash_sessions=settings.hash_sessions,
         )
 
 
-def recognisers_of(settings: GatewaySettings) -> RecogniserChain:
-    """Build the recognisers that the settings name, in their order."""
-    options = RecogniserOptions(
-        session_headers=settings.session_headers, session_body_fields=settings.session_body_fields
-    )
-    return RecogniserChain(plugins.load(plugins.RECOGNISERS, name)(options) for name in settings.recognisers)
+class ResponseHomes:
+    """Which engine made a response, for the last `MAX_RESPONSES`. Only that engine can retrieve or cancel it."""
+
+    def __init__(self) -> None:
+        self._engines: OrderedDict[str, str] = OrderedDict()
+
+    def learn(self, response_id: str, engine: str) -> None:
+        """Remember that this engine makes the response."""
+        self._engines[response_id] = engine
+        if len(self._engines) > MAX_RESPONSES:
+            self._engines.popitem(last=False)
+
+    def engine_of(self, path: str) -> str | None:
+        """Return the engine of the response that a path like `/v1/responses/{id}/cancel` names; None if unknown."""
+        return self._engines.get(path.split("/")[3]) if path.startswith("/v1/responses/") else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayParts:
+class RelayParts:
     """The parts that exchanges share."""
 
     options: RelayOptions
@@ -67,22 +73,41 @@ class GatewayParts:
     coordinator: Coordinator
     monitors: Mapping[str, EngineMonitor]
     upstream: Upstream
-    metrics: RequestMetrics
-    generations: GenerationMetrics
-    tracing: Tracing
+    events: RequestEvents
     clock: Callable[[], float]
-    recorder: TraceRecorder | None = None
     response_homes: ResponseHomes = field(default_factory=ResponseHomes)
     fingerprints: dict[str, bytes | None] = field(default_factory=dict)
-    """The last `system_fingerprint` of each engine, see `StreamTap`; None for one that sends none."""
+    """The last `system_fingerprint` of each engine, see `StreamTap`; None for an engine that sends none."""
 
-    def failed(self, note: RequestNote, reason: str) -> None:
-        """The gateway itself answers with an error, or an answer has broken off: noted of the request, and counted."""
-        note.failure = reason
-        self.metrics.failed(reason)
+    @classmethod
+    def of(
+        cls,
+        settings: GatewaySettings,
+        *,
+        catalogue: EndpointCatalogue,
+        coordinator: Coordinator,
+        monitors: Mapping[str, EngineMonitor],
+        upstream: Upstream,
+        events: RequestEvents,
+        clock: Callable[[], float],
+    ) -> "RelayParts":
+        """Build what depends only on the settings."""
+        recognisers = _recognisers(settings)
+        return cls(
+            options=RelayOptions.of(settings),
+            catalogue=catalogue,
+            reader=RequestReader(settings.session_end_headers, recognisers.body_fields),
+            recognisers=recognisers,
+            coordinator=coordinator,
+            monitors=monitors,
+            upstream=upstream,
+            events=events,
+            clock=clock,
+        )
 
-    def learn_response(self, response_id: str, *, engine: str, session: str | None) -> None:
-        """An answer's id is known (responses API): later requests name it."""
-        self.response_homes.learn(response_id, engine)
-        if session is not None:
-            self.recognisers.learn(response_id, session)
+
+def _recognisers(settings: GatewaySettings) -> RecogniserChain:
+    options = RecogniserOptions(
+        session_headers=settings.session_headers, session_body_fields=settings.session_body_fields
+    )
+    return RecogniserChain(plugins.load(plugins.RECOGNISERS, name)(options) for name in settings.recognisers)

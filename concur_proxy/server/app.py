@@ -8,8 +8,6 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 
-from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
-
 from concur_proxy import plugins
 from concur_proxy.admin.calls import AdminCalls
 from concur_proxy.admin.manual import ManualChanges
@@ -24,19 +22,13 @@ from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.monitoring.pool import EnginePool
 from concur_proxy.relay.asgi import Receive, Scope, Send
-from concur_proxy.relay.parts import GatewayParts, RelayOptions, recognisers_of
-from concur_proxy.relay.relay import Relay, serve_named
+from concur_proxy.relay.parts import RelayOptions, RelayParts
+from concur_proxy.relay.relay import Relay, serve_own
 from concur_proxy.server.reload import Load, SettingsReloader
 from concur_proxy.settings.gateway import GatewaySettings
-from concur_proxy.telemetry.fleet import FleetCollector
-from concur_proxy.telemetry.generations import GenerationMetrics
-from concur_proxy.telemetry.recorder import TraceRecorder
-from concur_proxy.telemetry.requests import RequestMetrics
-from concur_proxy.telemetry.store import StoreCollector
-from concur_proxy.telemetry.tracing import NoTracing, Tracing
+from concur_proxy.telemetry.telemetry import Telemetry
 from concur_proxy.upstream.client import Upstream
 from concur_proxy.wire.request.endpoints import EndpointCatalogue
-from concur_proxy.wire.request.view import RequestReader
 
 Clock = Callable[[], float]
 
@@ -64,34 +56,23 @@ class GatewayApp:
         self.coordinator = coordinator = _coordinator(settings.store, parts)
         pool.open(coordinator)
         self._upstream = Upstream(connect_timeout_s=settings.connect_timeout_s)
-        self._tracing = _tracing(settings.otlp_endpoint, replica)
-        self._recorder = None if settings.record is None else TraceRecorder(settings.record, clock)
-        registry = CollectorRegistry()
-        generations = GenerationMetrics(registry)
-        pool.on_forgotten = generations.forget
-        own = (FleetCollector(coordinator, pool.monitors.values()), StoreCollector(coordinator))
-        for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, *own):
-            registry.register(collector)
-        recognisers = recognisers_of(settings)
+        self._telemetry = Telemetry(settings, replica=replica, now=clock())
+        self._telemetry.watch(coordinator, pool.monitors.values())
+        pool.on_forgotten = self._telemetry.forget
         self._relay = Relay(
-            GatewayParts(
-                options=RelayOptions.of(settings),
+            RelayParts.of(
+                settings,
                 catalogue=EndpointCatalogue(settings.endpoint_rules, [kind.paths for kind in kinds]),
-                reader=RequestReader(settings.session_end_headers, recognisers.body_fields),
-                recognisers=recognisers,
                 coordinator=coordinator,
                 monitors=pool.monitors,
                 upstream=self._upstream,
-                metrics=RequestMetrics(registry),
-                generations=generations,
-                tracing=self._tracing,
+                events=self._telemetry.events,
                 clock=clock,
-                recorder=self._recorder,
             )
         )
         self._admin = build_admin(
             monitors=pool.monitors.values(),
-            registry=registry,
+            registry=self._telemetry.registry,
             coordinator=coordinator,
             is_draining=lambda: self._draining,
         )
@@ -125,7 +106,7 @@ class GatewayApp:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["path"] in ADMIN_PATHS:
-            await serve_named(self._admin, scope, receive, send)
+            await serve_own(self._admin, scope, receive, send)
         else:
             await self._relay(scope, receive, send)
 
@@ -153,6 +134,7 @@ class GatewayApp:
         self._pool.name_servers("settings", settings.engine)
         self._pool.reconfigure(settings)
         self._relay.reconfigure(RelayOptions.of(settings))
+        self._telemetry.reconfigure(settings)
         logging.getLogger().setLevel(settings.log_level.upper())
 
     async def _live(self, receive: Receive, send: Send) -> None:
@@ -165,9 +147,7 @@ class GatewayApp:
         await asyncio.gather(self._background, return_exceptions=True)
         await self.coordinator.stop()
         await self._upstream.close()
-        await self._tracing.close()
-        if self._recorder is not None:
-            self._recorder.close()
+        await self._telemetry.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _watch(self) -> None:
@@ -185,11 +165,3 @@ def _coordinator(store: str, parts: CoordinatorParts) -> Coordinator:
     )
 
     return RedisCoordinator(parts)
-
-
-def _tracing(endpoint: str | None, replica: str) -> Tracing:
-    if endpoint is None:
-        return NoTracing()
-    from concur_proxy.telemetry.otlp import OtlpTracing  # noqa: PLC0415 - OpenTelemetry is an extra
-
-    return OtlpTracing(endpoint, instance=replica)

@@ -1,1 +1,1 @@
-"""What the gateway says of itself: Prometheus series and log lines."""
+"""What the gateway reports: metrics, log lines, spans and recordings."""

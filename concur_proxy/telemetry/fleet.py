@@ -1,4 +1,4 @@
-"""Series about engines, windows and sessions, read from their owners at the moment of a scrape."""
+"""Metrics of engines, windows and sessions, read from their owners at the moment of a scrape."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
@@ -30,21 +30,21 @@ def _signal(name: str) -> Reading:
 GAUGES: Sequence[tuple[str, str, Reading]] = (
     ("concur_window_sessions", "Sessions that may be active on the engine", _gate("window")),
     ("concur_window_tokens", "KV cache that the active sessions may fill", _gate("budget_tokens")),
-    ("concur_waiting_sessions", "Sessions with held requests", _gate("waiting")),
+    ("concur_waiting_sessions", "Sessions with a waiting request", _gate("waiting")),
     ("concur_held_requests", "Requests that wait for their session's admission", _gate("held")),
     ("concur_in_flight_requests", "Admission-controlled requests at the engine", _gate("in_flight")),
     ("concur_footprint_tokens", "KV cache that the active sessions need", _gate("footprint_tokens")),
     ("concur_lease_seconds", "How long an idle session keeps its place while others wait", _gate("lease_s")),
     ("concur_engine_up", "1 while the engine can be reached", _engine("is_up")),
-    ("concur_engine_signals_stale", "1 while the signals are too old to be acted upon", _engine("is_stale")),
+    ("concur_engine_signals_stale", "1 while the signals are too old to be used", _engine("is_stale")),
     ("concur_engine_signal_age_seconds", "Age of the newest usable signals", _engine("signal_age_s")),
     ("concur_engine_kv_usage_ratio", "KV blocks in use by running requests, 0 to 1", _signal("kv_usage")),
     ("concur_engine_prefix_hit_ratio", "Prefix-cache hit rate of the last interval", _signal("hit_rate")),
     ("concur_engine_running_requests", "Requests in the engine's batch", _signal("running")),
-    ("concur_engine_waiting_requests", "Requests queued inside the engine", _signal("waiting")),
+    ("concur_engine_waiting_requests", "Requests that wait inside the engine", _signal("waiting")),
     ("concur_engine_capacity_tokens", "KV cache size", _signal("capacity_tokens")),
 )
-"""Name, help and reading of each gauge with the one label `engine`; a reading of None leaves the series out."""
+"""Name, help and reading of each gauge with the one label `engine`. A gauge whose reading is None is not exported."""
 
 _ADMITTED_BY = ("window", "room")
 _REFUSED_BY = tuple(outcome.value for outcome in Outcome if outcome is not Outcome.ADMITTED)
@@ -52,32 +52,37 @@ _REFUSED_BY = tuple(outcome.value for outcome in Outcome if outcome is not Outco
 EVENTS: Sequence[tuple[str, str, str, Sequence[str]]] = (
     ("concur_admissions", "Sessions admitted for the first time", "admit", _ADMITTED_BY),
     ("concur_resumes", "Paused sessions admitted again", "resume", _ADMITTED_BY),
-    ("concur_pauses", "Sessions that lost their place at a step boundary", "pause", ("window", "lease", "client_gone")),
-    ("concur_moves", "Sessions handed over to another engine", "move", ("lost", "shared", "waited")),
+    (
+        "concur_pauses",
+        "Sessions that lost their place between requests",
+        "pause",
+        ("window", "lease", "client_gone"),
+    ),
+    ("concur_moves", "Sessions moved to another engine", "move", ("lost", "shared", "waited")),
     ("concur_refusals", "Requests not admitted", "refuse", _REFUSED_BY),
     ("concur_ended_sessions", "Sessions that ended", "end", ("said", "answered", "idle")),
-    ("concur_would_hold", "Sessions that a law which only observes would have held", "would_hold", ("window",)),
+    ("concur_would_hold", "Sessions that would have waited, but the gateway only observes", "would_hold", ("window",)),
 )
-"""Name, help, the gate's event, and reasons that are exported from the start: a counter that is absent until its first
-event hides it from `rate()`.
+"""Name, help, the gate's event, and the reasons that are exported from the start: `rate()` misses the first event of a
+counter that did not exist before.
 """
 
 
 class FleetCollector(Collector):
-    """Reads gates and monitors; keeps nothing itself, so a series cannot disagree with what the gate decides by."""
+    """Reads gates and monitors. It keeps no copy, so a metric always agrees with what the gate uses."""
 
     def __init__(self, coordinator: Coordinator, monitors: Collection[EngineMonitor]) -> None:
         self._coordinator = coordinator
         self._monitors = monitors
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: names are known only with the engines, and the registry need not check them."""
+        """Return nothing, so that the registry does not check names."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """One reading of everything."""
+        """Read the present state."""
         gates = self._coordinator.fleet.gates
-        # An engine that was given up may have a monitor for a moment longer than a gate.
+        # The monitor of a removed engine may exist a moment longer than its gate.
         pairs = [(gates[monitor.engine], monitor) for monitor in self._monitors if monitor.engine in gates]
         for name, text, reading in GAUGES:
             gauge = GaugeMetricFamily(name, text, labels=["engine"])
@@ -114,15 +119,17 @@ class FleetCollector(Collector):
 
     def _engine_counters(self, pairs: list[tuple[SessionGate, EngineMonitor]]) -> Iterator[Metric]:
         decisions = CounterMetricFamily("concur_control_decisions", "Control decisions", labels=["engine", "kind"])
-        restarts = CounterMetricFamily("concur_engine_restarts", "Engine restarts noticed", labels=["engine"])
+        restarts = CounterMetricFamily("concur_engine_restarts", "Engine restarts seen", labels=["engine"])
         failures = CounterMetricFamily("concur_scrape_failures", "Scrapes without a usable answer", labels=["engine"])
         promised = CounterMetricFamily(
             "concur_promised_tokens",
-            "Context that sessions came back to which had kept their places",
+            "Context of returning sessions that had kept their place, so it should be cached",
             labels=["engine"],
         )
         lost = CounterMetricFamily(
-            "concur_lost_tokens", "The part of it that answers showed to be computed again", labels=["engine"]
+            "concur_lost_tokens",
+            "Promised tokens that the engine had to compute again",
+            labels=["engine"],
         )
         preempted = CounterMetricFamily("concur_engine_preemptions", "Preemptions seen", labels=["engine"])
         for gate, monitor in pairs:

@@ -1,52 +1,60 @@
-"""A record of the load, to be replayed by the simulator: times and token counts, no content and no names."""
+"""Recordings of the load, to be replayed by the simulator: times and token counts, no content and no names."""
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 from secrets import token_bytes
 from typing import TextIO
 
-from concur_proxy.admission.ticket import Ticket
+from concur_proxy.telemetry.events import Attempt, RequestEvents, RequestRecord
 from concur_proxy.wire.answer.usage import Usage
 
-REMEMBERED_SESSIONS = 100_000
-"""Of how many sessions the turns are counted; of an older one they begin anew."""
+MAX_SESSIONS = 100_000
+"""How many sessions' turns are counted. The count of an older session starts again."""
 
 
 class TraceRecorder:
-    """Appends a line to a file for each answer whose tokens were counted; `simulation.trace` tells the format.
+    """Appends a line to a file for each answer whose tokens were counted. `lab.simulation.trace` documents the format.
 
-    Sessions are told apart by a keyed hash whose key dies with the process. `OSError` when the file cannot be written.
+    Sessions are distinguished by a keyed hash whose key ends with the process. `OSError` if the file cannot be written.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+    def __init__(self, path: Path, began_at: float) -> None:
+        """`began_at` is the time of the gateway's clock that counts as 0 in the recording."""
         self._file: TextIO = path.open("a", encoding="ascii", buffering=1)
-        self._clock = clock
-        self._began_at = clock()
+        self._began_at = began_at
         self._key = token_bytes(16)
         self._turns: OrderedDict[str, int] = OrderedDict()
 
-    def record(self, ticket: Ticket, usage: Usage) -> None:
-        """An answer has ended."""
-        name = blake2b(ticket.session.key.encode("utf-8", "surrogatepass"), digest_size=8, key=self._key).hexdigest()
-        turn = self._turns.pop(name, 0)
-        self._turns[name] = turn + 1
-        if len(self._turns) > REMEMBERED_SESSIONS:
-            self._turns.popitem(last=False)
-        line = {
-            "session": name,
-            "turn": turn,
-            "at": round(ticket.arrived_at - self._began_at, 3),
-            "prompt_tokens": usage.prompt_tokens,
-            "completion_tokens": usage.completion_tokens,
-            "cached_tokens": usage.cached_tokens,
-            "held_s": round(ticket.held_s, 3),
-            "duration_s": round(self._clock() - ticket.arrived_at, 3),
-        }
-        self._file.write(json.dumps(line) + "\n")
+    def subscribe(self, events: RequestEvents) -> None:
+        """Record these requests."""
+        events.ended.append(self._ended)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _ended(self, record: RequestRecord) -> None:
+        for attempt in record.attempts:
+            if attempt.usage is not None and attempt.arrived_at is not None:
+                self._write(attempt, attempt.usage, attempt.arrived_at)
+
+    def _write(self, attempt: Attempt, usage: Usage, arrived_at: float) -> None:
+        key = attempt.session_key.encode("utf-8", "surrogatepass")
+        name = blake2b(key, digest_size=8, key=self._key).hexdigest()
+        turn = self._turns.pop(name, 0)
+        self._turns[name] = turn + 1
+        if len(self._turns) > MAX_SESSIONS:
+            self._turns.popitem(last=False)
+        line = {
+            "session": name,
+            "turn": turn,
+            "at": round(arrived_at - self._began_at, 3),
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "cached_tokens": usage.cached_tokens,
+            "held_s": round(attempt.wait_s, 3),
+            "duration_s": round(attempt.ended_at - arrived_at, 3),
+        }
+        self._file.write(json.dumps(line) + "\n")

@@ -1,78 +1,185 @@
-"""Series about requests, counted as they pass."""
+"""Metrics of requests and of the engines' answers."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from concur_proxy.admission.outcome import Outcome
+from concur_proxy.telemetry.events import BROKE_MIDSTREAM, CLIENT_GONE, Attempt, RequestEvents, RequestRecord
 from concur_proxy.wire.answer.fault import GatewayFault
 
-QUEUE_WAIT_BUCKETS_S = (0.001, 0.01, 0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 240, 360, 480, 600)
-"""From no wait to the SDKs' default time-out of 600 s."""
+WAIT_BUCKETS_S = (0.001, 0.01, 0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 240, 360, 480, 600)
+"""From no wait to the SDKs' default timeout of 600 s."""
 DURATION_BUCKETS_S = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640)
 
-BROKEN = ("client_gone", "engine_broke_midstream")
-"""Reasons of failure beside the gateway's own error answers."""
+BROKEN = (CLIENT_GONE, BROKE_MIDSTREAM)
+"""Reasons of failure that are not one of the gateway's own error answers."""
+
+RETRIES = {GatewayFault.ENGINE_UNREACHABLE.code: "unreachable", GatewayFault.ENGINE_BROKE.code: "broke"}
+"""The label of a retry by the first attempt's failure."""
+
+UNLISTED = "other"
+"""Label of a model that the engine does not list: clients must not be able to add labels."""
 
 
 class RequestMetrics:
-    """Counters and histograms of requests. No label names a session: their number has no bound."""
+    """Counters and histograms. No label names a session, because the number of sessions has no bound."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         wait = Histogram(
             "concur_queue_wait_seconds",
             "Time from a request's arrival to its admission or refusal",
             ["outcome"],
-            buckets=QUEUE_WAIT_BUCKETS_S,
+            buckets=WAIT_BUCKETS_S,
             registry=registry,
         )
         self._wait = {outcome: wait.labels(outcome.value) for outcome in Outcome}
         self._duration = Histogram(
             "concur_request_duration_seconds",
-            "Time from a request's arrival to the end of its answer, the queue included",
+            "Time from a request's arrival to the end of its answer, the wait included",
             ["path", "code"],
             buckets=DURATION_BUCKETS_S,
             registry=registry,
         )
-        self._known: dict[tuple[str, int], Histogram] = {}
+        self._durations: dict[tuple[str, int], Histogram] = {}
         self._failures = Counter(
             "concur_request_failures",
-            "Requests that the gateway itself answered with an error, or whose answer broke",
+            "Requests that the gateway itself answered with an error, or whose answer broke off",
             ["reason"],
             registry=registry,
         )
-        for reason in (*(fault.code for fault in GatewayFault), *BROKEN):
-            self._failures.labels(reason)  # exported as 0 before the first
         self._retries = Counter(
             "concur_retries",
-            "Requests sent to a second engine, as the first one failed before it answered",
+            "Requests sent to a second engine because the first one failed before it answered",
             ["reason"],
             registry=registry,
         )
-        for reason in ("unreachable", "broke"):
-            self._retries.labels(reason)
         self._unkeyed = Counter(
             "concur_unkeyed_requests", "Admission-controlled requests without a session key", registry=registry
         )
+        self._answers = AnswerMetrics(registry)
+        self.forget = self._answers.forget
+        for reason in (*(fault.code for fault in GatewayFault), *BROKEN):
+            self._failures.labels(reason)  # exported as 0 before the first one
+        for reason in RETRIES.values():
+            self._retries.labels(reason)
 
-    def retried(self, reason: str) -> None:
-        """A request was sent to a second engine."""
-        self._retries.labels(reason).inc()
+    def subscribe(self, events: RequestEvents) -> None:
+        """Count these events."""
+        events.unrecognised.append(lambda _: self._unkeyed.inc())
+        events.waited.append(self._waited)
+        events.retried.append(self._retried)
+        events.ended.append(self._ended)
 
-    def waited(self, outcome: Outcome, seconds: float) -> None:
-        """A request's wait, of whatever length, has ended."""
-        self._wait[outcome].observe(seconds)
+    def _waited(self, record: RequestRecord) -> None:
+        attempt = record.attempts[-1]
+        if attempt.outcome is not None:
+            self._wait[attempt.outcome].observe(attempt.wait_s)
 
-    def answered(self, path: str, code: int, seconds: float) -> None:
-        """An answer has ended. `path` is the endpoint's catalogue entry, never the client's text; `code` the status."""
-        key = (path, code)
-        histogram = self._known.get(key)
-        if histogram is None:
-            histogram = self._known[key] = self._duration.labels(path, str(code))
-        histogram.observe(seconds)
+    def _retried(self, record: RequestRecord) -> None:
+        self._retries.labels(RETRIES[record.attempts[-1].failure or ""]).inc()
 
-    def failed(self, reason: str) -> None:
-        """The gateway answered with an error of its own, or an answer broke off."""
-        self._failures.labels(reason).inc()
+    def _ended(self, record: RequestRecord) -> None:
+        status, route = record.status, record.route
+        if record.is_received and route is not None and status is not None:
+            key = (route, status)
+            histogram = self._durations.get(key)
+            if histogram is None:
+                histogram = self._durations[key] = self._duration.labels(route, str(status))
+            histogram.observe(record.ended_at - record.began_at)
+        if record.failures:
+            self._count_failures(record)
+        if status is not None and status < HTTPStatus.BAD_REQUEST:
+            for attempt in record.attempts:
+                if attempt.is_whole and attempt.arrived_at is not None:
+                    self._answers.count(record, attempt, attempt.arrived_at)
 
-    def unkeyed(self) -> None:
-        """A request came without a session key."""
-        self._unkeyed.inc()
+    def _count_failures(self, record: RequestRecord) -> None:
+        for reason in record.failures:
+            # A client that leaves before its request is complete has asked for nothing.
+            if record.is_received or reason != CLIENT_GONE:
+                self._failures.labels(reason).inc()
+
+
+class AnswerMetrics:
+    """Durations and tokens of whole answers to admitted requests, by engine and model."""
+
+    LABELS = ("engine", "model")
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def histogram(name: str, text: str) -> Histogram:
+            return Histogram(name, text, self.LABELS, buckets=DURATION_BUCKETS_S, registry=registry)
+
+        def counter(name: str, text: str) -> Counter:
+            return Counter(name, text, self.LABELS, registry=registry)
+
+        self._total = histogram("concur_generation_duration_seconds", "Arrival to the answer's end, the wait included")
+        self._engine = histogram(
+            "concur_engine_generation_duration_seconds", "Admission to the answer's end, without the wait"
+        )
+        self._first = histogram("concur_time_to_first_token_seconds", "Arrival to a stream's first token")
+        self._engine_first = histogram(
+            "concur_engine_time_to_first_token_seconds", "Admission to a stream's first token, without the wait"
+        )
+        self._prompt = counter("concur_prompt_tokens", "Prompt tokens of answers, cached ones included")
+        self._cached = counter("concur_cached_tokens", "Prompt tokens that the prefix cache held, as engines report")
+        self._completion = counter("concur_completion_tokens", "Generated tokens")
+        self._series: dict[tuple[str, str], _Series] = {}
+
+    def count(self, record: RequestRecord, attempt: Attempt, arrived_at: float) -> None:
+        """Count the answer of this attempt, which has ended well."""
+        model, listed = record.model, attempt.listed
+        labels = (attempt.engine, model if model is not None and listed is not None and model in listed else UNLISTED)
+        series = self._series.get(labels)
+        if series is None:
+            series = self._series[labels] = self._add(labels)
+        total_s = attempt.ended_at - arrived_at
+        series.total.observe(total_s)
+        series.engine.observe(total_s - attempt.wait_s)
+        if record.is_stream and attempt.first_token_at is not None:
+            first_s = attempt.first_token_at - arrived_at
+            series.first.observe(first_s)
+            series.engine_first.observe(first_s - attempt.wait_s)
+        usage = attempt.usage
+        if usage is not None:
+            series.prompt.inc(usage.prompt_tokens)
+            if usage.cached_tokens:
+                series.cached.inc(usage.cached_tokens)
+            series.completion.inc(usage.completion_tokens)
+
+    def forget(self, engine: str) -> None:
+        """Remove the engine's series: the engine is gone, and series of past pods would grow without bound."""
+        gone = {labels for labels in self._series if labels[0] == engine}
+        for family in (self._total, self._engine, self._first, self._engine_first):
+            for labels in gone:
+                family.remove(*labels)
+        for tokens in (self._prompt, self._cached, self._completion):
+            for labels in gone:
+                tokens.remove(*labels)
+        for labels in gone:
+            del self._series[labels]
+
+    def _add(self, labels: tuple[str, str]) -> "_Series":
+        return _Series(
+            total=self._total.labels(*labels),
+            engine=self._engine.labels(*labels),
+            first=self._first.labels(*labels),
+            engine_first=self._engine_first.labels(*labels),
+            prompt=self._prompt.labels(*labels),
+            cached=self._cached.labels(*labels),
+            completion=self._completion.labels(*labels),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Series:
+    """The series of one engine and model. Looking each one up for every answer costs more than counting it."""
+
+    total: Histogram
+    engine: Histogram
+    first: Histogram
+    engine_first: Histogram
+    prompt: Counter
+    cached: Counter
+    completion: Counter

@@ -1,4 +1,4 @@
-"""Series about where sessions are kept, and who decides on them."""
+"""Metrics of the gateways that share a store: who decides, and how many there are."""
 
 from collections.abc import Iterable, Iterator
 
@@ -15,16 +15,16 @@ class StoreCollector(Collector):
         self._coordinator = coordinator
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: the registry need not check the names."""
+        """Return nothing, so that the registry does not check names."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """One reading."""
+        """Read the present state."""
         status = self._coordinator.status
-        roles = GaugeMetricFamily("concur_store_role", "1 for how this gateway stands to the others", labels=["role"])
+        roles = GaugeMetricFamily("concur_store_role", "1 for this gateway's role in the group", labels=["role"])
         for role in Role:
             roles.add_metric([role.value], float(status.role is role))
         yield roles
         yield GaugeMetricFamily(
-            "concur_replicas", "Gateways that are one, as far as this one knows", value=status.replicas
+            "concur_replicas", "Gateways that share the store, as far as this one knows", value=status.replicas
         )

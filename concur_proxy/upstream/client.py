@@ -1,8 +1,8 @@
 """Requests to engines over HTTP/1.1, byte for byte, on asyncio and llhttp (httptools) alone.
 
 CPU time of a minimal relay per whole JSON answer, 64 connections (`python -m tests.benchmarks.relay --clients`): this
-client 55 us, aiohttp 142, httpx over aiohttp 377, httpx 2265. And no other does all of this: headers as they came
-(case, order, duplicates, non-ASCII), trailers, and an abort at once when the client leaves.
+client 55 us, aiohttp 142, httpx over aiohttp 377, httpx 2265. No other client does all of this: headers as received
+(case, order, duplicates, non-ASCII), trailers, and an abort as soon as the caller is cancelled.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ CONNECT_TIMEOUT_S = 5.0
 
 
 class Upstream:
-    """Client of all engines: a connection for each request in flight, kept for `KEEP_IDLE_S` when idle."""
+    """The client for all engines. Each request in flight has a connection; an idle one is kept for `KEEP_IDLE_S`."""
 
     def __init__(self, *, connect_timeout_s: float = CONNECT_TIMEOUT_S, tls: ssl.SSLContext | None = None) -> None:
-        """`tls` is for `https` engines; by default the system's certificates (and `SSL_CERT_FILE`) are trusted."""
+        """`tls` is for `https` engines. By default the system's certificates (and `SSL_CERT_FILE`) are trusted."""
         self._connect_timeout_s = connect_timeout_s
         self._tls = tls
         self._origins: dict[str, Origin] = {}
@@ -27,13 +27,14 @@ class Upstream:
     async def send(
         self, engine_url: str, method: str, target: bytes, headers: Headers, body: bytes | None = None
     ) -> "UpstreamResponse":
-        """Send a request and return its answer once status and headers are there, however long that takes.
+        """Send a request and return its answer when status and headers have come, however long that takes.
 
-        `engine_url` is `http[s]://host[:port][/prefix]`; `target`, path and query as they came, goes behind the prefix.
-        Headers go out as given, but for `Host`, the engine's, and the framing, which follows `body` (None: no body).
-        A request that dies on a kept connection before any byte of an answer is sent once more, on a new one: the
-        engine had closed it. Cancelling aborts the connection. Raises EngineUnreachable, EngineBroke with `answered`
-        false, and ValueError for a URL, target or header that no request can be made of.
+        `engine_url` is `http[s]://host[:port][/prefix]`. `target` (path and query as received) follows the prefix.
+        Headers are sent as given, except for `Host`, which is the engine's, and the framing, which follows `body` (None
+        for no body). If a kept connection dies before any byte of the answer, the engine had closed it, and the request
+        is sent again on a new one. Cancelling aborts the connection.
+
+        Raises EngineUnreachable, EngineBroke with `answered` false, or ValueError for an invalid URL, target or header.
         """
         origin = self._origins.get(engine_url)
         if origin is None:
@@ -53,11 +54,11 @@ class Upstream:
         return UpstreamResponse(fresh)
 
     async def close(self) -> None:
-        """Abort every connection, answers in flight included."""
+        """Abort every connection, also those with answers in flight."""
         for origin in self._origins.values():
             for connection in list(origin.connections):
                 connection.transport.abort()
-        await asyncio.sleep(0)  # the turn of the loop in which the transports close their sockets
+        await asyncio.sleep(0)  # the transports close their sockets in the next turn of the loop
 
     async def _connect(self, origin: Origin) -> Connection:
         if origin.is_https and self._tls is None:
@@ -69,27 +70,27 @@ class Upstream:
                 return (await make(lambda: Connection(origin), origin.host, origin.port, ssl=tls))[1]
         except TimeoutError as error:
             raise EngineUnreachable(f"{origin.url}: no connection within {self._connect_timeout_s} s") from error
-        except (OSError, UnicodeError) as error:  # UnicodeError: a host name that IDNA refuses
+        except (OSError, UnicodeError) as error:  # UnicodeError: IDNA refuses the host name
             raise EngineUnreachable(f"{origin.url}: {error}") from error
 
 
 class UpstreamResponse:
-    """An engine's answer from its headers on. Whoever gets one calls `close` in a `finally`."""
+    """An engine's answer whose headers have come. The caller of `Upstream.send` must call `close`."""
 
     __slots__ = ("_connection", "headers", "status", "trailers")
 
     def __init__(self, connection: Connection) -> None:
         self.status = connection.status
         self.headers = connection.headers
-        """As sent, hop-by-hop ones included."""
+        """As sent, also hop-by-hop fields."""
         self.trailers = connection.trailers
-        """Fields sent after a chunked body; complete once `chunks` has ended."""
+        """Fields after a chunked body. They are complete when `chunks` has ended."""
         self._connection: Connection | None = connection
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives, compressed if it was: each item is what had come since the last, never empty.
+        """Yield the body as it arrives, without decompression. Each item is what has come since the last one.
 
-        Raises EngineBroke with `answered` true if the connection ends before the body does.
+        Raises EngineBroke with `answered` true if the connection ends before the body. At the end the answer is closed.
         """
         while self._connection is not None:
             data = await self._connection.receive()
@@ -99,7 +100,7 @@ class UpstreamResponse:
             yield data
 
     def close(self) -> None:
-        """Keep the connection if the answer is complete, else abort it at once; a second call does nothing."""
+        """Keep the connection if the answer is complete, else abort it. A second call does nothing."""
         if self._connection is not None:
             self._connection.release()
             self._connection = None

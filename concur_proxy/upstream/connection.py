@@ -1,4 +1,4 @@
-"""Connections to one engine over HTTP/1.1: a request's bytes go out, and its answer's come in."""
+"""Connections to one engine over HTTP/1.1."""
 
 import asyncio
 import socket
@@ -11,33 +11,33 @@ from concur_proxy.engines.address import is_server_url
 from concur_proxy.wire.headers import Headers
 
 KEEP_IDLE_S = 4.0
-"""Under the 5 s after which uvicorn, hence vLLM and SGLang, closes an idle connection."""
+"""Less than the 5 s after which uvicorn, and so vLLM and SGLang, closes an idle connection."""
 LAST_STATUS = 599
-"""A server can pass no other on (RFC 9110, 15)."""
+"""The highest valid status (RFC 9110, 15); a server cannot send a higher one to the client."""
 BUFFERED_BYTES = 256 * 1024
-"""Reading from the engine pauses while more than this of an answer is untaken."""
+"""Reading from the engine pauses while more of an answer than this has not been taken."""
 
 _FRAMING = frozenset({b"host", b"connection", b"content-length", b"transfer-encoding", b"expect"})
-"""Request headers about the client's own connection; what the engine needs of them is written anew."""
+"""Request headers about the client's own connection. The client here writes those that the engine needs."""
 _TCP_OPTIONS = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6), ("TCP_USER_TIMEOUT", 90_000))
-"""No time-out ends a long answer: a host that vanished without a FIN is the kernel's to notice, in 90 s (tcp(7))."""
+"""No timeout ends a long answer. If a host disappears without a FIN, the kernel notices it in 90 s (tcp(7))."""
 
 
-class EngineUnreachable(Exception):  # noqa: N818  # what happened, as an outcome is named
+class EngineUnreachable(Exception):  # noqa: N818 - named like an outcome
     """No connection to the engine: refused, timed out, unknown host, TLS handshake failed."""
 
 
-class EngineBroke(Exception):  # noqa: N818
-    """The connection ended, or spoke no HTTP/1.1, before the answer was complete."""
+class EngineBroke(Exception):  # noqa: N818 - as above
+    """The connection ended before the answer was complete, or the answer was not HTTP/1.1."""
 
     def __init__(self, reason: str, *, answered: bool) -> None:
         super().__init__(reason)
         self.answered = answered
-        """Whether status and headers had come: a client that has them can only be cut off, else it gets an error."""
+        """Whether status and headers had come. Then the client has them, and its answer can only be cut off."""
 
 
 class Origin:
-    """Where one engine listens, and the connections to it."""
+    """An engine's address and the connections to it."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -51,10 +51,10 @@ class Origin:
         self.host_line = b"host: " + parts.netloc.encode("ascii")
         self.connections: set[Connection] = set()
         self.idle: dict[Connection, float] = {}
-        """Since when, by the loop's clock, latest last."""
+        """Idle connections and since when they are idle, by the loop's clock; the latest is the last."""
 
     def request(self, method: str, target: bytes, headers: Headers, body: bytes | None) -> bytes:
-        """A request to this engine, as it goes over the wire; `ValueError` if none can be made of these."""
+        """Return a request to this engine as bytes. `ValueError` if target or headers are invalid."""
         lines = [b"%b %b%b HTTP/1.1" % (method.encode("ascii"), self.prefix, target), self.host_line]
         lines += [b"%b: %b" % header for header in headers if header[0].lower() not in _FRAMING]
         if body is not None:
@@ -65,7 +65,7 @@ class Origin:
         return b"%b\r\n\r\n%b" % (head, body or b"")
 
     def take_idle(self) -> "Connection | None":
-        """The connection that was used last, if it is fresh enough to be used again."""
+        """Take the connection that was used last, if it may be used again."""
         while self.idle:
             connection, since = self.idle.popitem()
             if connection.loop.time() - since < KEEP_IDLE_S and not connection.transport.is_closing():
@@ -74,16 +74,18 @@ class Origin:
         return None
 
     def keep_idle(self, connection: "Connection") -> None:
-        """The connection is free for the next request."""
+        """Keep the connection for the next request."""
         now = self.idle[connection] = connection.loop.time()
         oldest, since = next(iter(self.idle.items()))
-        if now - since >= KEEP_IDLE_S:  # one goes for one that comes: the engine closes what a pause in traffic leaves
+        if (
+            now - since >= KEEP_IDLE_S
+        ):  # one goes for each that comes: the engine closes those that a pause in traffic leaves
             del self.idle[oldest]
             oldest.transport.close()
 
 
 class Connection(asyncio.Protocol):
-    """One connection: one request and its answer at a time."""
+    """One connection. It has one request and its answer at a time."""
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
@@ -95,7 +97,7 @@ class Connection(asyncio.Protocol):
         self.expect_answer(is_head=False)
 
     def expect_answer(self, *, is_head: bool) -> None:
-        """Forget the last answer: another one is to come, without a body if it is to HEAD."""
+        """Prepare for the next answer. The answer to a HEAD request has no body."""
         self.is_head = is_head
         self.status = 0
         self.headers: Headers = []
@@ -105,7 +107,7 @@ class Connection(asyncio.Protocol):
         self.began = self.answered = self.complete = self.keep_alive = False
 
     async def exchange(self, request: bytes, *, is_head: bool) -> None:
-        """Send the request; returns when status and headers of its answer are there."""
+        """Send the request. Returns when status and headers of its answer have come."""
         self.expect_answer(is_head=is_head)
         self.transport.write(request)
         try:
@@ -116,7 +118,7 @@ class Connection(asyncio.Protocol):
             raise
 
     async def receive(self) -> bytes:
-        """What of the body has come since the last call, once there is any; empty at its end."""
+        """Wait for a part of the body and return what has come since the last call; empty at the end."""
         while not self.parts:
             if self.complete:
                 return b""
@@ -130,15 +132,15 @@ class Connection(asyncio.Protocol):
         return data
 
     async def arrival(self) -> None:
-        """Wait until something comes; raises EngineBroke if nothing will."""
+        """Wait until something comes. Raises EngineBroke if nothing can come any longer."""
         if self.broke is not None:
             raise self.broke
         self.waiter = self.loop.create_future()
         await self.waiter
 
     def release(self) -> None:
-        """The answer is not read on: keep the connection if it is complete, else abort it."""
-        # An answer can come before the engine took the whole request, whose rest would go before the next request.
+        """Stop reading. Keep the connection if the answer is complete, else abort it."""
+        # An answer can come before the engine has read the whole request. The rest would precede the next request.
         is_clean = self.complete and self.keep_alive and not self.transport.get_write_buffer_size()
         if is_clean and not self.transport.is_closing():
             self.origin.keep_idle(self)
@@ -146,13 +148,13 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
 
     def fail(self, reason: str) -> None:
-        """Nothing more comes over this connection that could be used."""
+        """Note why nothing more can come."""
         if self.broke is None:
             self.broke = EngineBroke(f"{self.origin.url}: {reason}", answered=self.answered)
         self.wake()
 
     def wake(self) -> None:
-        """Whoever waits looks again."""
+        """Wake the waiting task, so that it looks again."""
         if self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(None)
 
@@ -182,7 +184,7 @@ class Connection(asyncio.Protocol):
         self.wake()
 
     def eof_received(self) -> None:
-        # RFC 9112 section 6.3: a body with neither of these headers ends where the connection does.
+        # RFC 9112 section 6.3: without these headers, the body ends with the connection.
         framing = {b"content-length", b"transfer-encoding"}
         self.complete = self.complete or (self.answered and framing.isdisjoint(n.lower() for n, _ in self.headers))
 
@@ -193,7 +195,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if self.complete:
-            raise EngineBroke("an answer that nobody asked for", answered=True)
+            raise EngineBroke("an answer without a request", answered=True)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         (self.trailers if self.answered else self.headers).append((name, value))
@@ -215,4 +217,4 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         self.complete = self.answered
         if not self.answered:
-            self.headers.clear()  # a 1xx answer's: the real one is still to come
+            self.headers.clear()  # they belong to a 1xx answer; the final one follows

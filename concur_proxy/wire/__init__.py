@@ -1,6 +1,5 @@
-"""What the engines' APIs mean on the wire: which path generates, whose session a request is, what a request asks for,
-what an answer cost, and how an error looks in the called API.
+"""What bytes mean in the engines' APIs: paths that generate, what a request says, what an answer cost, how errors look.
 
-Pure byte work: nothing here opens a socket, reads a clock or waits. The gateway calls it once a request or once a
-chunk, so a body is never parsed twice and a stream's common chunk is returned as the object that came in.
+This room is pure: nothing here opens a socket, reads a clock or waits. Each request and each chunk is read once. A
+stream's usual chunk is returned as the object that came in.
 """

@@ -20,6 +20,9 @@ HOP_BY_HOP = frozenset(
 )
 """Fields of one connection: RFC 9110, 7.6.1, and for the two proxy fields RFC 2616, 13.5.1."""
 
+TRACE_CONTEXT = frozenset({b"traceparent", b"tracestate"})
+"""They continue a trace from one process to the next: W3C Trace Context."""
+
 # The gateway writes its own host field, and it has the whole body before it sends any byte.
 _NOT_SENT_ON = HOP_BY_HOP | {b"host", b"expect"}
 _NOT_SENT_BACK_NOR_LENGTH = HOP_BY_HOP | {b"content-length"}
@@ -30,14 +33,19 @@ _NEVER_NAMED = frozenset({b"content-length", b"host", b"content-type", b"content
 _USUAL_OPTIONS = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close"})
 
 
-def request_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """Return the fields of a client's request that the engine gets. `Host` is not among them: the engine's is added
-    later.
+def request_headers(
+    headers: Headers, *, removed: frozenset[bytes] = frozenset(), added: Iterable[tuple[bytes, bytes]] = ()
+) -> Headers:
+    """Return the fields that the engine gets of a client's request, without those in `removed`, and then `added`.
+
+    `Host` is not among them: the engine's own is added later.
     """
-    return _without(_NOT_SENT_ON, headers)
+    kept = _without(_NOT_SENT_ON | removed if removed else _NOT_SENT_ON, headers)
+    kept += added
+    return kept
 
 
-def response_headers(headers: Iterable[tuple[bytes, bytes]], *, keep_length: bool = True) -> Headers:
+def response_headers(headers: Headers, *, keep_length: bool = True) -> Headers:
     """Return the fields of an engine's answer (names in any case) that the client gets.
 
     Without `keep_length`, content-length is removed: for a stream from which an event may be stripped.
@@ -46,7 +54,7 @@ def response_headers(headers: Iterable[tuple[bytes, bytes]], *, keep_length: boo
     return _without(dropped, [(name.lower(), value) for name, value in headers])
 
 
-def _without(dropped: frozenset[bytes], headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+def _without(dropped: frozenset[bytes], headers: Headers) -> Headers:
     kept: Headers = []
     named: set[bytes] = set()
     for field in headers:

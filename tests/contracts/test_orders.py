@@ -16,6 +16,7 @@ from concur_proxy.admission.order import QueueOrder
 from concur_proxy.admission.session import Numbers, Session, SessionState
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.coordination.local import LocalCoordinator
+from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.monitoring.pool import EnginePool
 from concur_proxy.settings.gateway import GatewaySettings
 
@@ -94,7 +95,7 @@ def test_a_long_queue_costs_little(name: str) -> None:
 
 def test_an_order_of_another_package_is_used_by_each_gate() -> None:
     settings = GatewaySettings(engine=("http://127.0.0.1:1", "http://127.0.0.1:2"), order=OUTSIDE)  # type: ignore[call-arg]
-    gates = EnginePool(settings, lambda: 0.0).make_fleet(0).gates
+    gates = EnginePool(settings, KnownKinds(()), lambda: 0.0).make_fleet(0).gates
     queues = [gate.queue for gate in gates.values()]
     assert [type(queue).__name__ for queue in queues] == ["SmallestFirst"] * 2
     assert queues[0] is not queues[1]

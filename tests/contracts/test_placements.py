@@ -5,6 +5,7 @@ import pytest
 from concur_proxy import plugins
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.placement import Placement
+from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.monitoring.pool import EnginePool
 from concur_proxy.settings.gateway import GatewaySettings
 from tests.admission.gates import Scene
@@ -43,6 +44,6 @@ def test_it_changes_no_gate(placement: Placement) -> None:
 
 def test_a_placement_of_another_package_places_the_sessions() -> None:
     settings = GatewaySettings(engine=("http://127.0.0.1:1", "http://127.0.0.1:2"), placement=OUTSIDE)  # type: ignore[call-arg]
-    fleet = EnginePool(settings, lambda: 0.0).make_fleet(0)
+    fleet = EnginePool(settings, KnownKinds(()), lambda: 0.0).make_fleet(0)
     tickets = [fleet.arrive(Arrival(key=key), now=0.0)[0] for key in "abc"]
     assert [ticket.engine for ticket in tickets] == ["http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:1"]

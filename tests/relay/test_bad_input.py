@@ -51,7 +51,7 @@ def request(
 
 
 def refused(answer: Message, path: str, fault: GatewayFault, *says: str) -> None:
-    """An error of this fault, in the shape of the API called, that says how to mend it."""
+    """An error of this fault, in the shape of the API called, that says what to do."""
     assert answer.status == fault.value.status
     assert answer.values(b"x-concur-reason") == [fault.code.encode()]
     assert answer.values(b"content-type") == [b"application/json"]
@@ -67,7 +67,7 @@ def refused(answer: Message, path: str, fault: GatewayFault, *says: str) -> None
         assert set(value["error"]) == {"type", "message", "param", "code"}
         assert value["error"]["code"] == fault.code
         assert value["error"]["type"] == fault.value.openai_type
-    for text in (*says, fault.value.mend):
+    for text in (*says, fault.value.fix):
         assert text in value["error"]["message"]
 
 

@@ -94,7 +94,7 @@ async def test_where_no_engine_gives_a_list_its_own_answer_passes(status: str) -
 
 
 async def test_an_engine_that_hangs_or_breaks_is_left_out_of_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("concur_proxy.relay.model_lists.TIMEOUT_S", 0.2)
+    monkeypatch.setattr("concur_proxy.relay.passing.LIST_TIMEOUT_S", 0.2)
 
     async def breaks(exchange: Exchange) -> None:
         exchange.die()

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from concur_proxy.telemetry.events import hashed_session
 from concur_proxy.telemetry.logs import JsonFormatter
-from concur_proxy.telemetry.request_note import shown_session
 from tests.http.running_gateway import running_gateway
 from tests.http.scripted_engine import Exchange, Hold, scripted_engine
 
@@ -92,14 +92,14 @@ async def test_a_warning_in_the_middle_of_an_answer_names_request_and_session(
             )
     (warning,) = [line for line in lines if "cut off" in str(line["message"])]
     assert warning["request_id"] == "mine"
-    assert warning["session"] == shown_session("agent-7", hashed=True)
+    assert warning["session"] == hashed_session("agent-7")
 
 
-async def test_what_is_done_by_hand_is_logged_with_its_request(lines: list[dict[str, object]]) -> None:
+async def test_what_an_operator_does_is_logged_with_its_request(lines: list[dict[str, object]]) -> None:
     async with scripted_engine() as engine, running_gateway(engine.url, hash_sessions=True) as gateway:
         await gateway.chat("agent-7")
         got = await gateway.client.post("/concur/v1/sessions/pause", json={"session_id": "agent-7"})
-    (line,) = [line for line in lines if "an operator" in str(line["message"])]
+    (line,) = [line for line in lines if "an operator asked" in str(line["message"])]
     assert line["request_id"] == got.headers["x-request-id"]
-    assert shown_session("agent-7", hashed=True) in str(line["message"])
+    assert hashed_session("agent-7") in str(line["message"])
     assert "agent-7" not in json.dumps(lines)

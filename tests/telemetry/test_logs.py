@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from concur_proxy.telemetry.logs import configure_logging
-from concur_proxy.telemetry.request_note import NOTE, RequestNote
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.telemetry.events import CURRENT, Attempt, RequestEvents, RequestRecord
+from concur_proxy.telemetry.logs import JsonFormatter, RequestLog, configure_logging, log_request
+from concur_proxy.wire.answer.usage import Usage
 
 
 @pytest.fixture(autouse=True)
@@ -93,27 +95,96 @@ def test_what_was_configured_before_is_replaced(capsys: pytest.CaptureFixture[st
     assert len(lines(capsys)) == 1
 
 
-@pytest.fixture(name="note")
-def _note() -> Iterator[RequestNote]:
-    note = RequestNote(method="POST", request_id="r-1")
-    token = NOTE.set(note)
-    yield note
-    NOTE.reset(token)
+@pytest.fixture(name="current")
+def _current() -> Iterator[RequestRecord]:
+    current = RequestRecord(method="POST", request_id="r-1")
+    token = CURRENT.set(current)
+    yield current
+    CURRENT.reset(token)
 
 
-def test_a_line_about_a_request_names_it(note: RequestNote, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_about_a_request_names_it(current: RequestRecord, capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(level="info", style="json")
     logging.getLogger("x").info("sent on")
-    note.of_session("agent-7")
+    current.session = "agent-7"
     logging.getLogger("x").info("cut off")
     first, second = (json.loads(line) for line in lines(capsys))
     assert (first["request_id"], "session" in first) == ("r-1", False)
     assert (second["request_id"], second["session"]) == ("r-1", "agent-7")
 
 
-def test_people_find_the_request_at_the_end_of_its_line(note: RequestNote, capsys: pytest.CaptureFixture[str]) -> None:
+def test_people_find_the_request_at_the_end_of_its_line(
+    current: RequestRecord, capsys: pytest.CaptureFixture[str]
+) -> None:
     configure_logging(level="info", style="text")
-    note.of_session("agent-7")
+    current.session = "agent-7"
     logging.getLogger("x").warning("cut off")
     (line,) = lines(capsys)
     assert line.endswith(" WARNING cut off [request_id=r-1 session=agent-7]")
+
+
+WHOLE = RequestRecord(
+    method="POST",
+    route="/v1/chat/completions",
+    status=200,
+    model="m",
+    is_stream=True,
+    began_at=10.0,
+    ended_at=11.23456,
+    attempts=[
+        Attempt(arrived_at=10.0, outcome=Outcome.ADMITTED, wait_s=0.15, engine="http://dead", sent_at=10.15),
+        Attempt(
+            arrived_at=10.2,
+            outcome=Outcome.ADMITTED,
+            wait_s=0.1,
+            engine="http://a",
+            sent_at=10.3,
+            first_token_at=10.7,
+            usage=Usage(prompt_tokens=100, completion_tokens=7, cached_tokens=64),
+        ),
+    ],
+)
+
+
+def test_the_line_of_a_request_has_what_is_known(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        log_request(WHOLE)
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "POST /v1/chat/completions 200: duration_s=1.2346 queue_wait_s=0.25 first_token_s=0.5 engine=http://a model=m "
+        "prompt_tokens=100 cached_tokens=64 completion_tokens=7"
+    )
+    entry = json.loads(JsonFormatter().format(record))
+    assert {name: entry[name] for name in ("method", "route", "status", "queue_wait_s", "cached_tokens")} == {
+        "method": "POST",
+        "route": "/v1/chat/completions",
+        "status": 200,
+        "queue_wait_s": 0.25,
+        "cached_tokens": 64,
+    }
+
+
+def test_a_client_that_left_before_an_answer_has_no_status(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        log_request(RequestRecord(method="GET", failures=["client_gone"], ended_at=1.0))
+    (record,) = caplog.records
+    assert record.getMessage() == "GET - -: duration_s=1.0 failure=client_gone"
+
+
+def test_a_request_that_was_never_sent_names_no_engine(caplog: pytest.LogCaptureFixture) -> None:
+    refused = Attempt(arrived_at=0.0, outcome=Outcome.HOLD_TIMEOUT, wait_s=2.0, engine="http://a")
+    with caplog.at_level(logging.INFO):
+        log_request(RequestRecord(method="POST", attempts=[refused], ended_at=2.0))
+    assert "engine" not in caplog.records[0].getMessage()
+
+
+def test_request_lines_are_switched_on_and_off(caplog: pytest.LogCaptureFixture) -> None:
+    events = RequestEvents()
+    log = RequestLog(events)
+    for on, lines_written in ((True, 1), (True, 1), (False, 0), (False, 0), (True, 1)):
+        log.switch(on=on)
+        caplog.clear()
+        with caplog.at_level(logging.INFO):
+            for hear in events.ended:
+                hear(WHOLE)
+        assert len(caplog.records) == lines_written

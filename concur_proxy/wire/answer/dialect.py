@@ -1,4 +1,4 @@
-"""What the gateway asks of an API's answers, whole or streamed."""
+"""What the gateway reads in an API's answers, whole or streamed."""
 
 from typing import Protocol
 
@@ -8,41 +8,39 @@ from concur_proxy.wire.answer.usage import Usage
 
 
 class EventReading(msgspec.Struct, frozen=True, kw_only=True):
-    """What one event of a stream said. Fields that it did not speak of are None."""
+    """What one event of a stream says. A field that it does not mention is None."""
 
     usage: Usage | None = None
-    """The count so far, this event's included."""
+    """The count so far, with this event."""
     choices: int | None = None
-    """How many choices it carried."""
+    """How many choices it has."""
     ends_choice: bool = False
-    """Whether one of them is complete with it."""
+    """Whether it completes a choice."""
     fingerprint: bytes | None = None
     """`system_fingerprint` as JSON text."""
 
 
 class AnswerDialect(Protocol):
-    """One API's way to report what an answer cost. Its methods never raise: what they cannot read says nothing."""
+    """How one API reports what an answer cost. The methods never raise: what they cannot read counts as nothing."""
 
     @property
     def markers(self) -> tuple[bytes, bytes]:
-        """Bytes of which every event worth parsing holds at least one; equal where one is enough."""
+        """Every event worth parsing contains one of these. They are equal where one is enough."""
         ...
 
     @property
     def tail_key(self) -> bytes:
-        """The quoted JSON key whose object alone tells the usage, for answers too large to parse."""
+        """The quoted JSON key of the object that has the usage, for answers that are too large to parse."""
         ...
 
     def has_token(self, events: bytes) -> bool:
-        """Whether this part of a stream's beginning brings a token: what an engine may say before it has computed the
-        prompt does not.
-        """
+        """Whether this part of a stream's beginning brings a token. Some events come before the prompt is computed."""
         ...
 
     def read_event(self, data: bytes, before: Usage | None) -> EventReading | None:
-        """One event's data; `before` is the usage read from earlier events of the same stream."""
+        """Read an event's data. `before` is the usage that earlier events of the stream reported."""
         ...
 
     def read_answer(self, body: bytes) -> Usage | None:
-        """A whole JSON answer."""
+        """Read a whole JSON answer."""
         ...

@@ -1,4 +1,4 @@
-"""Which dialect reads which API's answers: a new API is one file in `wire/answers` and one row here."""
+"""The dialect for each API's answers. A new API is one file in `wire/answer/apis` and one row here."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

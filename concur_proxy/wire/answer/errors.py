@@ -1,10 +1,10 @@
-"""The gateway's own error answers, in the called API's shape, with headers by which the SDKs retry as they should.
+"""The gateway's own error answers, in the called API's shape, with headers that make the SDKs retry correctly.
 
 openai 3.57 and anthropic 2.13 (`_base_client.py`: `_should_retry`, `_parse_retry_after_header`,
 `_calculate_retry_timeout`) retry 408, 409, 429 and 5xx twice by default, obey `x-should-retry`, and prefer
-`retry-after-ms` over `retry-after`. How long they are willing to wait differs: openai-python up to 120 s since July
-2026 (longer: no retry at all), up to 60 s before (longer: its own 0.5 to 8 s instead); openai-node and anthropic
-without a sensible bound. So no more than 60 s is ever asked for.
+`retry-after-ms` over `retry-after`. Their longest delay differs. openai-python waits up to 120 s since July 2026 and
+does not retry after a longer delay; before, it waited up to 60 s and replaced a longer delay with 0.5 to 8 s.
+openai-node and anthropic have no sensible bound. So the gateway never asks for more than 60 s.
 """
 
 import math
@@ -19,16 +19,14 @@ from concur_proxy.wire.api_shape import ApiShape
 from concur_proxy.wire.headers import Headers
 
 MAX_RETRY_AFTER_S = 60.0
-"""See above: the longest delay that every SDK version honours."""
+"""The longest delay that every SDK version accepts, see above."""
 
 REASON_HEADER = b"x-concur-reason"
-"""The fault's code: tells the gateway's own answers from the engines'."""
+"""The fault's code. Engines do not send this header, so it marks the gateway's own answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorAnswer:
-    """A whole HTTP answer."""
-
     status: int
     headers: Headers
     body: bytes
@@ -42,11 +40,11 @@ def error_answer(
     retry_after_s: float | None = None,
     allow: Sequence[str] = (),
 ) -> ErrorAnswer:
-    """The answer to a request that the gateway refuses or fails.
+    """Return the answer to a request that the gateway refuses or fails.
 
-    `detail` says what is special about this case, in the middle of the message. `retry_after_s` is the wait expected by
-    the caller's queue, in seconds; it is sent between 1 and `MAX_RETRY_AFTER_S`, and only for faults that a retry can
-    mend. `allow` fills the Allow header.
+    `detail` says what is special about this case; it is in the middle of the message. `retry_after_s` is the expected
+    wait in seconds. It is sent as 1 to `MAX_RETRY_AFTER_S`, and only for faults that can disappear until a retry.
+    `allow` fills the Allow header.
     """
     row = fault.value
     body = msgspec.json.encode(_MANNERS[shape].body(fault, error_message(fault, detail)))
@@ -65,7 +63,8 @@ def error_answer(
 
 
 def error_event(fault: GatewayFault, shape: ApiShape, *, detail: str = "") -> bytes:
-    """The same refusal as an event, for a stream whose 200 has gone out. The stream ends after it, without `[DONE]`.
+    """Return the same error as an event, for a stream that has begun with status 200. The stream ends after it, without
+    `[DONE]`.
 
     The SDKs raise on it: openai on an `error` member, anthropic on an event named `error`.
     """
@@ -74,10 +73,10 @@ def error_event(fault: GatewayFault, shape: ApiShape, *, detail: str = "") -> by
 
 
 def error_message(fault: GatewayFault, detail: str = "") -> str:
-    """What happened, the case's detail, and the mend."""
+    """Return what happened, the case's detail, and what the caller can do."""
     row = fault.value
     what = f"{row.what}: {detail}" if detail else row.what
-    return f"{what if what.endswith('.') else f'{what}.'} {row.mend}"
+    return f"{what if what.endswith('.') else f'{what}.'} {row.fix}"
 
 
 def _openai_error(fault: GatewayFault, message: str) -> dict[str, Any]:
@@ -89,7 +88,7 @@ def _openai_body(fault: GatewayFault, message: str) -> dict[str, Any]:
 
 
 def _responses_event(fault: GatewayFault, message: str) -> dict[str, Any]:
-    # the documented event is flat; the SDK raises only where there is an `error` member (openai/_streaming.py)
+    # The documented event is flat, but the SDK raises only if it has an `error` member (openai/_streaming.py).
     flat = {"type": "error", "code": fault.code, "message": message, "param": None, "sequence_number": 0}
     return {**flat, "error": _openai_error(fault, message)}
 
@@ -99,13 +98,13 @@ def _anthropic_body(fault: GatewayFault, message: str) -> dict[str, Any]:
 
 
 def _sglang_body(fault: GatewayFault, message: str) -> dict[str, Any]:
-    # its own are {"error": {"message"}}, in a stream with type and a numeric code (serve_generate_request)
+    # SGLang's own are {"error": {"message"}}, in a stream with type and a numeric code (serve_generate_request).
     return {"error": {"message": message, "type": fault.value.openai_type, "code": fault.value.status}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Manners:
-    """How one API tells an error."""
+    """How one API reports an error."""
 
     body: Callable[[GatewayFault, str], dict[str, Any]]
     event: Callable[[GatewayFault, str], dict[str, Any]]

@@ -1,4 +1,4 @@
-"""Everything the gateway itself refuses or fails with: status, each API's word for it, and the mend."""
+"""Every error of the gateway itself: its status, its type in each API, and what the caller can do."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -6,8 +6,6 @@ from enum import Enum
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultRow:
-    """One row of the table below."""
-
     status: int
     openai_type: str
     """`error.type` in OpenAI's shape."""
@@ -15,10 +13,10 @@ class FaultRow:
     """`error.type` in Anthropic's shape (their documented list)."""
     what: str
     """What happened, without a full stop."""
-    mend: str
-    """What the caller can do about it, a whole sentence."""
+    fix: str
+    """What the caller can do, a whole sentence."""
     retry_after_s: float | None = None
-    """How long to wait before a retry when nobody computed it; None: a retry of the same request cannot help."""
+    """The delay before a retry where none was computed. None: a retry of the same request cannot help."""
 
 
 class GatewayFault(Enum):
@@ -29,23 +27,23 @@ class GatewayFault(Enum):
         openai_type="rate_limit_error",
         anthropic_type="rate_limit_error",
         what="Too many sessions are waiting for the inference engines",
-        mend="Retry after the time in the Retry-After header.",
+        fix="Retry after the time in the Retry-After header.",
         retry_after_s=10,
     )
     HOLD_TIMEOUT = FaultRow(
         status=429,
         openai_type="rate_limit_error",
         anthropic_type="rate_limit_error",
-        what="No place for this session became free within the longest time a request is held",
-        mend="Retry after the time in the Retry-After header, or run fewer sessions at once.",
+        what="The session was not admitted within the longest time that a request may wait",
+        fix="Retry after the time in the Retry-After header, or run fewer sessions at once.",
         retry_after_s=10,
     )
     DRAINING = FaultRow(
         status=503,
         openai_type="server_error",
         anthropic_type="overloaded_error",
-        what="The gateway is shutting down and takes no new requests",
-        mend="Retry: another instance or the restarted one will answer.",
+        what="The gateway is shutting down and accepts no new requests",
+        fix="Retry: another instance or the restarted one will answer.",
         retry_after_s=5,
     )
     ENGINE_UNREACHABLE = FaultRow(
@@ -53,7 +51,7 @@ class GatewayFault(Enum):
         openai_type="server_error",
         anthropic_type="api_error",
         what="The inference engine could not be reached",
-        mend="Retry; if it persists, check that the engine runs and listens.",
+        fix="Retry; if this persists, check that the engine runs and listens.",
         retry_after_s=1,
     )
     ENGINE_BROKE = FaultRow(
@@ -61,7 +59,7 @@ class GatewayFault(Enum):
         openai_type="server_error",
         anthropic_type="api_error",
         what="The inference engine closed the connection before it answered",
-        mend="Retry; if it persists, look at the engine's log.",
+        fix="Retry; if this persists, look at the engine's log.",
         retry_after_s=1,
     )
     INTERNAL = FaultRow(
@@ -69,74 +67,74 @@ class GatewayFault(Enum):
         openai_type="server_error",
         anthropic_type="api_error",
         what="The gateway itself failed",
-        mend="Retry, and report the reference, under which the gateway's log tells more.",
+        fix="Retry, and report the reference: the gateway's log has more under it.",
         retry_after_s=1,
     )
     BAD_HTTP = FaultRow(
         status=400,
         openai_type="invalid_request_error",
         anthropic_type="invalid_request_error",
-        what="This is no valid HTTP/1.1 request",
-        mend="Send one, without TLS and without a proxy's CONNECT.",
+        what="This is not a valid HTTP/1.1 request",
+        fix="Send HTTP/1.1 without TLS and without CONNECT.",
     )
     TARGET_TOO_LONG = FaultRow(
         status=414,
         openai_type="invalid_request_error",
         anthropic_type="invalid_request_error",
         what="The request's target is longer than the gateway accepts",
-        mend="Send a shorter path and query; what is long belongs into the body.",
+        fix="Send a shorter path and query; put long values into the body.",
     )
     BAD_JSON = FaultRow(
         status=400,
         openai_type="invalid_request_error",
         anthropic_type="invalid_request_error",
         what="The request body is not valid JSON",
-        mend="Send one JSON object, encoded as UTF-8.",
+        fix="Send one JSON object, encoded as UTF-8.",
     )
     BODY_NOT_OBJECT = FaultRow(
         status=400,
         openai_type="invalid_request_error",
         anthropic_type="invalid_request_error",
         what="The request body is JSON, but not an object",
-        mend='Send one JSON object, such as {"model": ..., "messages": [...]}.',
+        fix='Send one JSON object, such as {"model": ..., "messages": [...]}.',
     )
     BODY_TOO_LARGE = FaultRow(
         status=413,
         openai_type="invalid_request_error",
         anthropic_type="request_too_large",
         what="The request body is larger than the gateway accepts",
-        mend="Send less, or raise the gateway's body limit.",
+        fix="Send less, or raise the gateway's body limit.",
     )
     HEADERS_TOO_LARGE = FaultRow(
         status=431,
         openai_type="invalid_request_error",
         anthropic_type="invalid_request_error",
         what="The request's headers are larger than the gateway accepts",
-        mend="Send fewer or shorter headers.",
+        fix="Send fewer or shorter headers.",
     )
     UNKNOWN_PATH = FaultRow(
         status=404,
         openai_type="invalid_request_error",
         anthropic_type="not_found_error",
         what="The gateway does not know this path",
-        mend="Check its spelling (no trailing slash), or add it to the gateway's pass-through or generating paths.",
+        fix="Check its spelling (no trailing slash), or add it to the gateway's setting allow_paths.",
     )
     WRONG_METHOD = FaultRow(
         status=405,
         openai_type="invalid_request_error",
         anthropic_type="invalid_request_error",
-        what="This path does not take this method",
-        mend="Use a method named in the Allow header.",
+        what="This path does not accept this method",
+        fix="Use a method named in the Allow header.",
     )
     ADMIN_REFUSED = FaultRow(
         status=403,
         openai_type="permission_error",
         anthropic_type="permission_error",
         what="Engine administration does not pass through the gateway",
-        mend="Call the engine itself, or list this method and path among the gateway's pass-through paths.",
+        fix="Call the engine itself, or add this method and path to the gateway's setting allow_paths.",
     )
 
     @property
     def code(self) -> str:
-        """The fault's name as clients and metrics see it, such as `queue_full`."""
+        """The fault's name for clients and metrics, such as `queue_full`."""
         return self.name.lower()

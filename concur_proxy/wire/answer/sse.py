@@ -1,4 +1,4 @@
-"""A stream of events on its way to the client: read for its usage, and rid of the event only the gateway asked for."""
+"""A tap for event streams. It reads the usage and removes the event that only the gateway asked for."""
 
 import re
 
@@ -7,41 +7,41 @@ from concur_proxy.wire.answer.dialects import ANSWER_DIALECTS
 from concur_proxy.wire.answer.usage import Usage
 from concur_proxy.wire.api_shape import ApiShape
 
-MAX_HELD_BYTES = 64 * 1024
-"""When stripping: a usage event is far smaller, so an event that grew beyond this without an end is let through."""
+MAX_STRIPPED_BYTES = 64 * 1024
+"""With stripping: a usage event is far smaller, so a larger unfinished event is passed on."""
 
 MAX_READ_BYTES = 8 * 1024 * 1024
-"""When only reading: a larger event (a whole response repeated at its stream's end) is not kept to be read."""
+"""Without stripping: a larger event (a response repeated at its stream's end) is not kept and read."""
 
 _EVENT_ENDS = (b"\n\n", b"\n\r\n")
 _EVENT_END = re.compile(rb"\n\r?\n")
 _COMMENT = b":"
 _LINE_BREAKS = b"\r\n"
-# the bytes of an event's end that can stand at the end of what was searched: b"\n\r"
 _OVERLAP = 2
+"""An event's end can be cut after two of its bytes: `\\n\\r`."""
 
 
 class StreamTap:
-    """One answer's stream: send on what `feed` returns for each chunk in order, and at the end what `finish` returns.
+    """One answer's stream. Used as `wire.answer.tap.Tap` says.
 
-    Reading only, `feed` returns the chunk itself. With `strip`, it removes whole usage events without choices, which is
-    what the engine adds for `stream_options.include_usage`: an event that a chunk leaves unfinished waits for its end,
-    every other byte passes at once. Stripping stops in a stream whose other events report usage too, for such an engine
-    does so unasked.
+    Without `strip`, `feed` returns the chunk itself. With `strip`, it removes whole usage events without choices, which
+    the engine adds for `stream_options.include_usage`. An event that a chunk leaves unfinished waits for its end; every
+    other byte passes at once. Stripping stops if other events of the stream report usage too, because such an engine
+    reports it unasked.
 
-    vLLM 0.32 moves `system_fingerprint` from the last chunk with a choice to the usage event when usage is asked for. A
-    `fingerprint` learnt from an earlier stream of the same engine is put back, so that the client sees what it would
-    have seen.
+    If usage is asked for, vLLM 0.32 moves `system_fingerprint` from the last chunk with a choice to the usage event. A
+    `fingerprint` known from an earlier stream of the same engine is put back, so that the client sees what it would
+    have seen without the gateway.
     """
 
     __slots__ = (
         "_dialect",
         "_first",
-        "_held",
         "_is_passing",
         "_put_back",
         "_second",
         "_strip",
+        "_unfinished",
         "_usage_is_unasked",
         "fingerprint",
         "has_ended_choice",
@@ -54,58 +54,58 @@ class StreamTap:
         self._strip = strip
         self._put_back = fingerprint
         self.fingerprint: bytes | None = None
-        """The engine's `system_fingerprint` as JSON text, where this stream told it."""
+        """The engine's `system_fingerprint` as JSON text; None until the stream has it."""
         self.has_ended_choice = False
-        """Whether the event that ends a choice has come: without a fingerprint by then, the engine has none."""
-        self._held = bytearray()
+        """Whether an event that ends a choice has come. Without a fingerprint by then, the engine has none."""
+        self._unfinished = bytearray()
         self._is_passing = False
         self.usage: Usage | None = None
-        """The usage read so far; None where the stream has not told it."""
+        """The usage read so far; None until the stream reports it."""
         self._usage_is_unasked = False
 
     def has_token(self, chunk: bytes) -> bool:
-        """Whether a chunk of the stream's beginning brings a token; comments keep the connection alive before it."""
-        while chunk.startswith(_COMMENT):  # the token may stand behind it
+        """Whether a chunk of the stream's beginning brings a token. Comments may come before it."""
+        while chunk.startswith(_COMMENT):  # the token may follow in the same chunk
             chunk = chunk.partition(b"\n")[2].lstrip(_LINE_BREAKS)
         return bool(chunk) and self._dialect.has_token(chunk)
 
     def feed(self, chunk: bytes) -> bytes:
-        """The bytes to send to the client in place of `chunk`; may be empty."""
-        if self._held or not chunk.endswith(_EVENT_ENDS):
+        """Return the bytes to send in place of `chunk`; may be empty."""
+        if self._unfinished or not chunk.endswith(_EVENT_ENDS):
             passed = self._feed_unfinished(chunk)
         elif chunk.rfind(self._first) < 0 and chunk.rfind(self._second) < 0:
-            # rfind: 2 to 4 times as fast as `in` on chunks of 200 bytes to 60 kB (CPython 3.11)
+            # rfind is 2 to 4 times as fast as `in` on chunks of 200 bytes to 60 kB (CPython 3.11).
             return chunk
         else:
             passed = self._examine(chunk)
         return passed if self._strip else chunk
 
     def finish(self) -> bytes:
-        """What was held back when the stream ended, to be sent on as well."""
-        left = bytes(self._held)
-        self._held.clear()
+        """Return what is left of an event without an end."""
+        left = bytes(self._unfinished)
+        self._unfinished.clear()
         examined = self._examine_event(left)
         return examined if self._strip else b""
 
     def _feed_unfinished(self, chunk: bytes) -> bytes:
-        held = self._held
-        search_from = max(0, len(held) - _OVERLAP)
-        held += chunk
-        start, mark = max((held.rfind(mark, search_from), mark) for mark in _EVENT_ENDS)
+        unfinished = self._unfinished
+        search_from = max(0, len(unfinished) - _OVERLAP)
+        unfinished += chunk
+        start, mark = max((unfinished.rfind(mark, search_from), mark) for mark in _EVENT_ENDS)
         passed = b""
         if start >= 0:
             end = start + len(mark)
-            passed = self._examine(bytes(held[:end]))
-            del held[:end]
-        if len(held) > (MAX_HELD_BYTES if self._strip else MAX_READ_BYTES):
+            passed = self._examine(bytes(unfinished[:end]))
+            del unfinished[:end]
+        if len(unfinished) > (MAX_STRIPPED_BYTES if self._strip else MAX_READ_BYTES):
             self._is_passing = True
         if self._is_passing:
-            passed += bytes(held[:-_OVERLAP])
-            del held[:-_OVERLAP]
+            passed += bytes(unfinished[:-_OVERLAP])
+            del unfinished[:-_OVERLAP]
         return passed
 
     def _examine(self, block: bytes) -> bytes:
-        """`block` holds whole events; after the last one there may be stray line breaks."""
+        """Examine whole events. Stray line breaks may follow the last one."""
         passed = []
         start = 0
         for end in _EVENT_END.finditer(block):
@@ -116,7 +116,7 @@ class StreamTap:
 
     def _examine_event(self, event: bytes) -> bytes:
         if self._is_passing:
-            # the end of an event whose beginning went out unread
+            # This is the end of an event whose beginning was passed on unread.
             self._is_passing = False
             return event
         if not self._may_tell(event):
@@ -133,7 +133,7 @@ class StreamTap:
         return self._rewrite(event, reading, tells_usage=reading.usage is not before)
 
     def _may_tell(self, event: bytes) -> bool:
-        """Whether to parse: SGLang writes `"usage":null` into every event of a completion."""
+        """Whether the event is worth parsing. SGLang writes `"usage":null` into every event of a completion."""
         at = event.find(self._first)
         if at < 0:
             return self._second in event
@@ -144,7 +144,7 @@ class StreamTap:
         if not self._strip or self._usage_is_unasked:
             return event
         if tells_usage and reading.choices == 0:
-            # breaks before the event's first byte belong to nobody and stay
+            # Line breaks before the event's first byte belong to no event and stay.
             return event[: len(event) - len(event.lstrip(_LINE_BREAKS))]
         if reading.ends_choice and reading.fingerprint is None and self._put_back is not None:
             end = event.rfind(b"}")
@@ -153,6 +153,6 @@ class StreamTap:
 
 
 def _data(event: bytes) -> bytes:
-    """The event's data: its `data:` lines, joined as the standard says."""
+    """Return the event's `data:` lines, joined as the standard says."""
     lines = event.strip(_LINE_BREAKS).splitlines()
     return b"\n".join(line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:"))

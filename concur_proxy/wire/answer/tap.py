@@ -1,4 +1,4 @@
-"""Taps: each sees an answer's bytes on their way to the client and reads what they say about it."""
+"""Taps: each sees the bytes of an answer before the client gets them, and reads what they say about it."""
 
 import json
 import re

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """The engine's own count for one request."""
-
     prompt_tokens: int
-    """All tokens of the prompt, cached ones included, whatever the API's own word for the sum."""
+    """All tokens of the prompt, with the cached ones, whatever the API calls this sum."""
     completion_tokens: int
     """All generated tokens, over all choices."""
     cached_tokens: int | None = None
-    """Prompt tokens found in the prefix cache; None where the engine does not tell (vLLM:
+    """Prompt tokens found in the prefix cache. None where the engine does not report them (vLLM reports them with
     --enable-prompt-tokens-details).
     """
 

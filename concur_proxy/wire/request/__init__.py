@@ -1,1 +1,1 @@
-"""Reading requests: paths, headers and bodies of the APIs that the engines speak."""
+"""Reading requests: paths, headers and bodies."""

@@ -1,4 +1,4 @@
-"""A path added by configuration, such as `POST /my/path` or `GET,POST /files/*`, and what the gateway does with it."""
+"""A path that an operator adds, such as `POST /my/path` or `GET,POST /files/*`, and what the gateway does with it."""
 
 import re
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ _LITERAL = re.compile(r"(/[A-Za-z0-9._~:@+=,-]+)+")
 
 
 class EndpointKind(Enum):
-    """What admission has to do with a path."""
+    """Whether requests to a path need admission."""
 
     GENERATE = "generate"
-    """Makes tokens: waits for its session's place."""
+    """They make tokens, so they need it."""
     PASS = "pass"  # noqa: S105  (not a password)
-    """Passes at once."""
+    """They pass at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,9 +24,9 @@ class EndpointRule:
 
     methods: tuple[str, ...]
     path: str
-    """A literal path, or the prefix before the `*` with its slash."""
+    """A literal path, or the prefix before the `*`, with its slash."""
     is_prefix: bool
-    """Whether any path below `path` is meant."""
+    """Whether the rule is for every path below `path`."""
     kind: EndpointKind
 
     @property
@@ -36,7 +36,7 @@ class EndpointRule:
 
 
 def parse_endpoint_rule(text: str, kind: EndpointKind) -> EndpointRule:
-    """`METHOD[,METHOD] /path` or `METHOD[,METHOD] /path/*` as a rule; ValueError with a one-line mend otherwise."""
+    """Parse `METHOD[,METHOD] /path` or `METHOD[,METHOD] /path/*`. `ValueError` says in one line how to write it."""
     methods_text, slash, rest = text.strip().partition("/")
     methods = tuple(name.strip().upper() for name in methods_text.split(","))
     path = slash + rest

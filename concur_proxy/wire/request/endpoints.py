@@ -65,9 +65,10 @@ class Refusal:
     """Why a method and path do not pass."""
 
     fault: GatewayFault
-    """UNKNOWN_PATH, WRONG_METHOD or ADMIN_REFUSED."""
     shape: ApiShape
     """Whose error body the caller expects."""
+    detail: str
+    """What is special about this request, for the error message."""
     allow: tuple[str, ...] = ()
     """For WRONG_METHOD: the methods that the path takes."""
 
@@ -139,7 +140,7 @@ class EndpointCatalogue:
         tables += self._matching(path)
         if not tables:
             fault = GatewayFault.ADMIN_REFUSED if path in self.administration else GatewayFault.UNKNOWN_PATH
-            return Refusal(fault=fault, shape=shape_of_path(path))
+            return Refusal(fault=fault, shape=shape_of_path(path), detail=_named(method, path))
         return _choose(tables, method, path)
 
     def _matching(self, path: str) -> list[dict[str, Endpoint]]:
@@ -198,7 +199,16 @@ def _choose(tables: list[dict[str, Endpoint]], method: str, path: str) -> Endpoi
         return replace(any_endpoint, kind=EndpointKind.PASS, can_ask_usage=False)
     if method == "HEAD" and "GET" in allow:
         return replace(allow["GET"], kind=EndpointKind.PASS, can_ask_usage=False)
-    return Refusal(fault=GatewayFault.WRONG_METHOD, shape=shape_of_path(path), allow=tuple(sorted(allow)))
+    return Refusal(
+        fault=GatewayFault.WRONG_METHOD,
+        shape=shape_of_path(path),
+        detail=_named(method, path),
+        allow=tuple(sorted(allow)),
+    )
+
+
+def _named(method: str, path: str) -> str:
+    return f"{method} {path[:200]}"
 
 
 def _distinct(rows: Iterable[Iterable[str]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Model names: in the engines' lists, and in requests that are no JSON."""
+"""Model names in the engines' lists, and in requests without JSON."""
 
 import json
 import re
@@ -14,7 +14,7 @@ _FORM_FIELD = re.compile(
 
 
 def model_ids(body: bytes) -> frozenset[str] | None:
-    """The ids in an answer to `GET /v1/models`, LoRA adapters among them; None when it is no such list."""
+    """Return the ids in an answer to `GET /v1/models`, with LoRA adapters; None if it is not such a list."""
     cards = _cards(body)
     if cards is None:
         return None
@@ -22,7 +22,7 @@ def model_ids(body: bytes) -> frozenset[str] | None:
 
 
 def merge_lists(bodies: Sequence[bytes]) -> bytes | None:
-    """One list of all models, each as the first body that names it has it; None when no body is a list."""
+    """Return one list of all models. The first body that names a model describes it. None if no body is a list."""
     merged: dict[str, Any] | None = None
     cards: dict[object, dict[str, Any]] = {}
     for body in bodies:
@@ -39,12 +39,12 @@ def merge_lists(bodies: Sequence[bytes]) -> bytes | None:
 
 
 def model_in_path(path: str) -> str | None:
-    """The model that `/v1/models/{id}` asks about."""
+    """Return the model of a path like `/v1/models/{id}`."""
     return path.removeprefix(f"{LIST_PATH}/") if path.startswith(f"{LIST_PATH}/") else None
 
 
 def model_in_form(body: bytes) -> str | None:
-    """The field `model` of a multipart form, as the audio endpoints take it."""
+    """Return the field `model` of a multipart form; the audio endpoints use forms."""
     found = _FORM_FIELD.search(body)
     return None if found is None else found[1].decode("utf-8", "replace").strip() or None
 

@@ -151,7 +151,7 @@ def test_headers_describe_the_body_and_name_the_reason(fault: GatewayFault, shap
 
 
 @FAULTS
-def test_only_what_a_retry_can_mend_asks_for_one(fault: GatewayFault) -> None:
+def test_only_faults_that_a_retry_can_help_ask_for_one(fault: GatewayFault) -> None:
     answer = error_answer(fault, ApiShape.OPENAI, retry_after_s=5)
     can_help = fault in RETRIED
     assert header(answer, b"x-should-retry") == ("true" if can_help else "false")
@@ -208,9 +208,9 @@ def test_a_wrong_method_names_the_right_ones() -> None:
 
 
 @FAULTS
-def test_a_message_says_what_happened_the_detail_and_the_mend(fault: GatewayFault) -> None:
+def test_a_message_says_what_happened_the_detail_and_the_fix(fault: GatewayFault) -> None:
     row = fault.value
-    assert error_message(fault) == f"{row.what}. {row.mend}"
+    assert error_message(fault) == f"{row.what}. {row.fix}"
     for detail in ("the limit is 7 bytes", "the limit is 7 bytes."):
-        assert error_message(fault, detail) == f"{row.what}: the limit is 7 bytes. {row.mend}"
-    assert error_message(fault, "GET /v1/..") == f"{row.what}: GET /v1/.. {row.mend}"
+        assert error_message(fault, detail) == f"{row.what}: the limit is 7 bytes. {row.fix}"
+    assert error_message(fault, "GET /v1/..") == f"{row.what}: GET /v1/.. {row.fix}"

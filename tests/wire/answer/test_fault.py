@@ -9,11 +9,11 @@ def test_no_two_faults_are_one() -> None:
 
 
 @pytest.mark.parametrize("fault", GatewayFault)
-def test_every_fault_says_what_happened_and_how_to_mend_it(fault: GatewayFault) -> None:
+def test_every_fault_says_what_happened_and_what_to_do(fault: GatewayFault) -> None:
     row = fault.value
     assert row.what[0].isupper()
     assert not row.what.endswith(".")
-    assert row.mend.endswith(".")
+    assert row.fix.endswith(".")
     assert fault.code == fault.name.lower()
 
 
@@ -39,5 +39,5 @@ def test_every_fault_says_what_happened_and_how_to_mend_it(fault: GatewayFault) 
 )
 def test_status(fault: GatewayFault, status: int) -> None:
     assert fault.value.status == status
-    # what a retry can mend is exactly what is not the client's own fault
+    # a retry can help exactly where the client is not at fault
     assert (fault.value.retry_after_s is not None) == (status == 429 or status >= 500)

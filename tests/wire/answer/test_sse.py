@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concur_proxy.wire.answer.sse import MAX_HELD_BYTES, MAX_READ_BYTES, StreamTap
+from concur_proxy.wire.answer.sse import MAX_READ_BYTES, MAX_STRIPPED_BYTES, StreamTap
 from concur_proxy.wire.answer.usage import Usage
 from concur_proxy.wire.api_shape import ApiShape
 from tests.wire.answer import streams
@@ -146,7 +146,9 @@ def test_a_stream_that_breaks_off_loses_nothing_but_a_whole_usage_event() -> Non
         assert Seen(ApiShape.OPENAI, [stream[:end]], strip=True).output == expected, end
 
 
-@pytest.mark.parametrize("size", [MAX_HELD_BYTES - 100, MAX_HELD_BYTES, 3 * MAX_HELD_BYTES, 40 * MAX_HELD_BYTES])
+@pytest.mark.parametrize(
+    "size", [MAX_STRIPPED_BYTES - 100, MAX_STRIPPED_BYTES, 3 * MAX_STRIPPED_BYTES, 40 * MAX_STRIPPED_BYTES]
+)
 def test_a_giant_event_passes_and_the_usage_event_after_it_does_not(size: int) -> None:
     giant = streams.vllm_text(b'"' + b"x" * size + b'"')
     stream = giant + b"".join(streams.VLLM_ASKED)
@@ -161,7 +163,7 @@ def test_a_giant_event_passes_and_the_usage_event_after_it_does_not(size: int) -
 def test_no_more_of_a_giant_event_is_held_than_a_usage_event_could_take() -> None:
     tap = StreamTap(ApiShape.OPENAI, strip=True)
     passed = sum(len(tap.feed(b"x" * 4096)) for _ in range(64))
-    assert passed >= 64 * 4096 - MAX_HELD_BYTES - 4096
+    assert passed >= 64 * 4096 - MAX_STRIPPED_BYTES - 4096
     assert passed + len(tap.finish()) == 64 * 4096
 
 
@@ -180,7 +182,7 @@ def test_a_stream_that_never_ends_an_event_is_not_kept_whole() -> None:
     chunk = b"x" * 1_000_000
     for _ in range(3 * MAX_READ_BYTES // len(chunk)):
         assert tap.feed(chunk) is chunk
-    assert len(tap._held) < MAX_READ_BYTES
+    assert len(tap._unfinished) < MAX_READ_BYTES
 
 
 LINES = [

@@ -1,1 +1,1 @@
-"""How each API reports usage and the end of an answer: one file an API, all of one protocol (`wire.answer_dialect`)."""
+"""How each API reports usage and the end of an answer: one file for each API. See `wire.answer.dialect`."""

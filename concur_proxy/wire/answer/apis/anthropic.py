@@ -1,8 +1,8 @@
 """messages: `usage` in the answer; in a stream, the prompt's part in `message_start` and the rest in `message_delta`.
 
-`input_tokens` leaves out what the cache gave and took: the prompt is input_tokens + cache_read_input_tokens +
-cache_creation_input_tokens (Anthropic's documentation of prompt caching; vLLM 0.32 and SGLang 0.5.23 subtract
-likewise).
+`input_tokens` does not include what was read from the cache or written to it. The prompt is input_tokens +
+cache_read_input_tokens + cache_creation_input_tokens (Anthropic's documentation of prompt caching; vLLM 0.32 and
+SGLang 0.5.23 subtract in the same way).
 """
 
 import re
@@ -36,17 +36,15 @@ _ANSWER_DECODER = msgspec.json.Decoder(_Message)
 
 
 class AnthropicAnswers:
-    """Reads Anthropic's shape."""
-
     markers = (b'"usage"', b'"usage"')
     tail_key = b'"usage"'
 
     def has_token(self, events: bytes) -> bool:
-        """A delta of a content block: `message_start` and pings may come long before."""
+        """Whether there is a delta of a content block. `message_start` and pings may come long before."""
         return _DELTA.search(events) is not None
 
     def read_event(self, data: bytes, before: Usage | None) -> EventReading | None:
-        """`message_start` or `message_delta`: a later event corrects what an earlier one said."""
+        """Read `message_start` or `message_delta`. A later event corrects an earlier one."""
         try:
             event = _EVENT_DECODER.decode(data)
         except (msgspec.DecodeError, RecursionError):
@@ -57,7 +55,7 @@ class AnthropicAnswers:
         return EventReading(usage=_corrected(before, event.usage))
 
     def read_answer(self, body: bytes) -> Usage | None:
-        """The message's `usage`."""
+        """Read the message's `usage`."""
         try:
             message = _ANSWER_DECODER.decode(body)
         except (msgspec.DecodeError, RecursionError):
@@ -78,7 +76,7 @@ def _usage(counts: _Counts | None) -> Usage | None:
 def _corrected(before: Usage | None, counts: _Counts | None) -> Usage | None:
     if counts is None:
         return before
-    # an event that repeats the prompt's part does so whole: its input_tokens and cache fields belong together
+    # An event that repeats the prompt's part repeats all of it: input_tokens and the cache fields belong together.
     repeats_prompt = _prompt(counts) > 0
     if before is None:
         return None if not repeats_prompt else _usage(counts)

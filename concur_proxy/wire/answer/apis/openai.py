@@ -1,7 +1,7 @@
-"""chat/completions and completions: `usage` in the answer; in a stream, if asked for, in a last event without choices.
+"""chat/completions and completions: `usage` in the answer. A stream has it on request, in a last event without choices.
 
-vLLM 0.32 and SGLang 0.5.23 leave `usage` out of the other events or write null there; with `continuous_usage_stats`
-(and vLLM's --enable-force-include-usage) every event has one.
+In the other events of vLLM 0.32 and SGLang 0.5.23, `usage` is absent or null. With `continuous_usage_stats` (and vLLM's
+--enable-force-include-usage) every event has it.
 """
 
 import re
@@ -38,17 +38,15 @@ _DECODER = msgspec.json.Decoder(_Answer)
 
 
 class OpenAIAnswers:
-    """Reads OpenAI's shape."""
-
     markers = (b'"usage"', b'"finish_reason":"')
     tail_key = b'"usage"'
 
     def has_token(self, events: bytes) -> bool:
-        """All but a chunk that only names the role: its delta is empty."""
+        """Whether there is text. A chunk that only names the role has an empty delta."""
         return b'"delta"' not in events or _TEXT.search(events) is not None
 
     def read_event(self, data: bytes, before: Usage | None) -> EventReading | None:
-        """A chunk; a later usage replaces an earlier one."""
+        """Read a chunk. A later usage replaces an earlier one."""
         answer = _decode(data)
         if answer is None:
             return None
@@ -61,7 +59,7 @@ class OpenAIAnswers:
         )
 
     def read_answer(self, body: bytes) -> Usage | None:
-        """The answer's `usage`."""
+        """Read the answer's `usage`."""
         answer = _decode(body)
         return None if answer is None else _usage(answer)
 

@@ -16,7 +16,7 @@ class _Counts(msgspec.Struct):
     input_tokens: int | None = None
     output_tokens: int | None = None
     input_tokens_details: _Details | None = None
-    # SGLang 0.5.23 counts in chat/completions' words here
+    # SGLang 0.5.23 uses the names of chat/completions here.
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     prompt_tokens_details: _Details | None = None
@@ -30,7 +30,7 @@ class _Event(msgspec.Struct):
     response: _Response | None = None
 
 
-# as the event's name or its type, which a text that repeats it would have to escape
+# The event's name or its type. A text that contains the type has escaped quotes.
 _DELTA = re.compile(rb'(?:^event:\s*|"type"\s*:\s*")response\.[a-z_.]*delta\b', re.MULTILINE)
 
 _EVENT_DECODER = msgspec.json.Decoder(_Event)
@@ -38,17 +38,15 @@ _ANSWER_DECODER = msgspec.json.Decoder(_Response)
 
 
 class ResponsesAnswers:
-    """Reads OpenAI's responses."""
-
     markers = (b'"usage"', b'"usage"')
     tail_key = b'"usage"'
 
     def has_token(self, events: bytes) -> bool:
-        """A delta of any kind: `response.created` and what follows it come before the prompt is computed."""
+        """Whether there is a delta. `response.created` and the next events come before the prompt is computed."""
         return _DELTA.search(events) is not None
 
     def read_event(self, data: bytes, before: Usage | None) -> EventReading | None:
-        """An event that holds a response; the one that ends the stream has its usage."""
+        """Read an event that has a response. The one that ends the stream has the usage."""
         try:
             response = _EVENT_DECODER.decode(data).response
         except (msgspec.DecodeError, RecursionError):
@@ -57,7 +55,7 @@ class ResponsesAnswers:
         return EventReading(usage=usage or before)
 
     def read_answer(self, body: bytes) -> Usage | None:
-        """The response's `usage`."""
+        """Read the response's `usage`."""
         try:
             return _usage(_ANSWER_DECODER.decode(body))
         except (msgspec.DecodeError, RecursionError):

@@ -1,6 +1,6 @@
-"""SGLang's /generate: counts in every event's `meta_info`; a `finish_reason` that is an object ends one answer.
+"""SGLang's /generate: every event has counts in `meta_info`. A `finish_reason` that is an object ends one answer.
 
-A request for several answers or prompts gets a list (or events of several ids); their counts are summed.
+A request for several answers or prompts gets a list, or events with several ids. Their counts are summed.
 """
 
 from dataclasses import replace
@@ -25,24 +25,22 @@ _DECODER = msgspec.json.Decoder(_Answer | list[_Answer])
 
 
 class SGLangAnswers:
-    """Reads SGLang's own shape."""
-
     markers = (b'"finish_reason":{', b'"finish_reason":{')
     tail_key = b'"meta_info"'
 
     def has_token(self, events: bytes) -> bool:  # noqa: ARG002
-        """Every event does."""
+        """Always true."""
         return True
 
     def read_event(self, data: bytes, before: Usage | None) -> EventReading | None:
-        """The last event of one answer; those of several answers add up."""
+        """Read the last event of one answer, and add it to those of other answers."""
         usage = self.read_answer(data)
         if usage is None:
             return None
         return EventReading(usage=_added(before, usage))
 
     def read_answer(self, body: bytes) -> Usage | None:
-        """The answer's `meta_info`, summed over a list of answers."""
+        """Read the answer's `meta_info`, summed over a list of answers."""
         try:
             decoded = _DECODER.decode(body)
         except (msgspec.DecodeError, RecursionError):

@@ -1,4 +1,4 @@
-from concur_proxy.relay.response_homes import MAX_RESPONSES, ResponseHomes
+from concur_proxy.relay.parts import MAX_RESPONSES, ResponseHomes
 
 
 def test_a_response_s_engine_is_found_by_the_paths_that_name_it() -> None:

@@ -1,0 +1,61 @@
+"""Requests that need no admission, such as lists of models, embeddings and calls about earlier responses."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from http import HTTPStatus
+
+from concur_proxy.relay.answer import ClientAnswer
+from concur_proxy.relay.hop import Hop, Setback
+from concur_proxy.relay.parts import RelayParts
+from concur_proxy.upstream.client import UpstreamResponse
+from concur_proxy.upstream.connection import EngineBroke, EngineUnreachable
+from concur_proxy.wire.request.models import LIST_PATH, merge_lists
+from concur_proxy.wire.request.view import RequestView
+
+LIST_TIMEOUT_S = 5.0
+"""The model list of an engine that takes longer is left out: the client shall not wait for the slowest engine."""
+
+Ask = Callable[[str], Awaitable[UpstreamResponse]]
+"""Sends the client's request to an engine."""
+
+
+async def pass_at_once(
+    parts: "RelayParts", view: "RequestView", hop: "Hop", answer: "ClientAnswer"
+) -> "Setback | None":
+    """Pass a request on to an engine that serves its model. Returns why no engine answered; None if one did."""
+    if view.path == LIST_PATH and view.method == "GET":
+        servers = {parts.monitors[engine].address.url: engine for engine in parts.coordinator.fleet.candidates(None)}
+        if len(servers) > 1:
+            models = await merged_models(list(servers.values()), partial(hop.send, plain=True))
+            if models is not None:
+                await answer.give_json(models)
+                return None
+    home = next(iter(parts.monitors)) if len(parts.monitors) == 1 else parts.response_homes.engine_of(view.path)
+    if home is not None:
+        return await hop.pass_on(home)
+    model = hop.record.model = view.passing_model
+    engine = parts.coordinator.fleet.candidates(model)[0]
+    setback = await hop.pass_on(engine)
+    if setback is not None and (other := hop.other_engine(engine, setback)) is not None:
+        setback = await hop.pass_on(other)
+    return setback
+
+
+async def merged_models(engines: Sequence[str], ask: Ask) -> bytes | None:
+    """Ask these engines for their lists of models and return one list; None if none of them answers with a list."""
+    bodies = await asyncio.gather(*(_list_of(engine, ask) for engine in engines))
+    return merge_lists([body for body in bodies if body is not None])
+
+
+async def _list_of(engine: str, ask: Ask) -> bytes | None:
+    try:
+        async with asyncio.timeout(LIST_TIMEOUT_S):
+            response = await ask(engine)
+            try:
+                body = b"".join([chunk async for chunk in response.chunks()])
+            finally:
+                response.close()
+    except (EngineUnreachable, EngineBroke, TimeoutError):
+        return None
+    return body if response.status == HTTPStatus.OK else None
