@@ -35,7 +35,9 @@ class VegasOptions:
     initial: float = 8.0
     """Window before the first signal, in sessions."""
     minimum: float = 1.0
+    """The window never falls below this, in sessions."""
     maximum: float = 1024.0
+    """The window never rises above this, in sessions."""
 
     def __post_init__(self) -> None:
         rules = {
