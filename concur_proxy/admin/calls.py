@@ -9,8 +9,7 @@ from concur_proxy.admin.schema import (
     EngineName,
     EngineStatus,
     GatewayStatus,
-    ManualLaw,
-    ManualWindow,
+    LawInput,
     NoInput,
     ServerList,
     ServersChanged,
@@ -19,13 +18,14 @@ from concur_proxy.admin.schema import (
     SessionFilter,
     SessionList,
     SessionName,
+    WindowInput,
 )
 from concur_proxy.admin.state import StateReader
 from concur_proxy.admission.changes import Steer
 from concur_proxy.admission.manual import Steering
 from concur_proxy.control.law import Budget
 from concur_proxy.coordination.coordinator import Role
-from concur_proxy.coordination.protocol import manual as kept
+from concur_proxy.coordination.protocol.manual import ManualWindow
 from concur_proxy.monitoring.monitor import EngineMonitor
 
 logger = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class AdminCalls:
             method="PUT",
             path=WINDOW_PATH,
             summary="Set the window of an engine manually",
-            takes=ManualWindow,
+            takes=WindowInput,
             gives=EngineStatus,
             do=self._set_window,
             refuses=(404, 409),
@@ -114,7 +114,7 @@ class AdminCalls:
             method="PUT",
             path=LAW_PATH,
             summary="Use another control law for an engine",
-            takes=ManualLaw,
+            takes=LawInput,
             gives=EngineStatus,
             do=self._set_law,
             refuses=(404, 409),
@@ -174,15 +174,15 @@ class AdminCalls:
 
         return steer
 
-    def _set_window(self, given: ManualWindow) -> EngineStatus:
+    def _set_window(self, given: WindowInput) -> EngineStatus:
         monitor = self._monitor(given.engine)
         if given.sessions is None and given.tokens is None:
             gate = self._coordinator.fleet.gates[given.engine]
             sessions, budget = gate.snapshot().window, gate.budget
-            window = kept.ManualWindow(sessions=None if sessions == float("inf") else sessions, budget=budget)
+            window = ManualWindow(sessions=None if sessions == float("inf") else sessions, budget=budget)
         else:
             budget = None if given.tokens is None else Budget(tokens=given.tokens)
-            window = kept.ManualWindow(sessions=given.sessions, budget=budget)
+            window = ManualWindow(sessions=given.sessions, budget=budget)
         self._manual.set_window(monitor.engine, window)
         logger.info("engine %s: an operator set the window", given.engine)
         return self._reader.engine(given.engine)
@@ -192,7 +192,7 @@ class AdminCalls:
         logger.info("engine %s: an operator set the window back to automatic", given.engine)
         return self._reader.engine(given.engine)
 
-    def _set_law(self, given: ManualLaw) -> EngineStatus:
+    def _set_law(self, given: LawInput) -> EngineStatus:
         monitor = self._monitor(given.engine)
         try:
             self._manual.set_law(monitor.engine, given.law, given.options)

@@ -1,6 +1,6 @@
 """What operators set manually: engines, windows and control laws.
 
-The store shares these settings with all replicas. Every gateway applies them to its own engines.
+All gateways that share a store have the same settings. Every gateway applies them to its own engines.
 """
 
 import logging
@@ -18,9 +18,9 @@ logger = logging.getLogger(__name__)
 
 
 class ManualChanges:
-    """Changes the manual settings in the store, and applies them wherever they change.
+    """Changes the manual settings in the gateway that decides, and applies them in every gateway.
 
-    A follower applies them too, so that nothing but the lead changes when it becomes the leader.
+    Followers apply them too, so that a new leader has nothing to catch up on.
     """
 
     def __init__(self, pool: EnginePool, coordinator: Coordinator) -> None:

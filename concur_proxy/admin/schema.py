@@ -48,14 +48,14 @@ class EngineName(CallInput):
     engine: str = Field(min_length=1)
 
 
-class ManualWindow(EngineName):
+class WindowInput(EngineName):
     """A window to set manually. Without both numbers, the present window is kept."""
 
     sessions: float | None = Field(None, ge=1, description="Sessions that may be active; null: no limit")
     tokens: float | None = Field(None, gt=0, description="Cache tokens that active sessions may use; null: no limit")
 
 
-class ManualLaw(EngineName):
+class LawInput(EngineName):
     """A control law and its options."""
 
     law: str = Field(min_length=1)
@@ -130,7 +130,9 @@ class SessionStatus(CallResult):
     session_id: str = Field(description="Begins with a NUL character for a request that named no session")
     engine: str
     state: str = Field(description="queued, active or paused")
-    text: str = Field(description="The state in words: running, between turns, waiting (place 3), idle or paused")
+    text: str = Field(
+        description="The state in words: running, between turns, waiting (place 3), idle or paused by an operator"
+    )
     by_hand: bool = Field(description="Whether an operator paused it")
     preferred: bool = Field(description="Whether an operator moved it to the front")
     place: int | None = Field(description="Place in the line, from 1; null: it does not wait")

@@ -149,7 +149,7 @@ def _in_words(session: Session, place: int | None) -> str:
     if session.in_flight:
         return "running, will pause" if session.stopped else "running"
     if session.stopped:
-        return "paused"
+        return "paused by an operator"
     if place is not None:
         return f"waiting (place {place})"
     return "between turns" if session.state is SessionState.ACTIVE else "idle"

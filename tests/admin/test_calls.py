@@ -43,7 +43,10 @@ async def test_sessions_are_read_paused_put_first_resumed_and_ended() -> None:
         assert not tasks[1].done()
         assert not tasks[2].done()
         paused = (await gateway.client.get(f"{V1}/sessions")).json()["sessions"]
-        assert {(row["session_id"], row["text"]) for row in paused} == {("b", "paused"), ("c", "paused")}
+        assert {(row["session_id"], row["text"]) for row in paused} == {
+            ("b", "paused by an operator"),
+            ("c", "paused by an operator"),
+        }
         assert await steer("resume", "b") == 200
         assert (await tasks[1]).status_code == 200
         (between,) = (await gateway.client.get(f"{V1}/sessions", params={"session_id": "b"})).json()["sessions"]

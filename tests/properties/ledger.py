@@ -1,4 +1,4 @@
-"""What a gate's callers know of their tickets, kept apart from the gate, and the recount of a gate by it."""
+"""Records what the callers of a gate know about their tickets, apart from the gate, and recounts a gate."""
 
 import math
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from concur_proxy.admission.ticket import Ticket
 
 
 class Ledger:
-    """Every ticket that was ever given, in exactly one of `held`, `in_flight` and `closed`."""
+    """All tickets, each in exactly one of `held`, `in_flight` and `closed`."""
 
     def __init__(self) -> None:
         self.held: set[Ticket] = set()
@@ -20,13 +20,13 @@ class Ledger:
         self.closed: set[Ticket] = set()
 
     def arrived(self, ticket: Ticket, decided: list[Ticket]) -> None:
-        """The answer of `arrive`."""
+        """Record the answer of `arrive`."""
         assert ticket not in self.held | self.in_flight | self.closed
         self.held.add(ticket)
         self.decided(decided)
 
     def decided(self, tickets: list[Ticket]) -> None:
-        """The answer of any event: each ticket was held until now, and is decided."""
+        """Record the answer of any event: each of these tickets waited until now, and is decided."""
         for ticket in tickets:
             assert ticket in self.held, "a ticket was decided twice"
             self.held.remove(ticket)
@@ -35,21 +35,21 @@ class Ledger:
             assert ticket.decided_at is not None
 
     def finished(self, ticket: Ticket, decided: list[Ticket]) -> None:
-        """The answer of `finish`, or of `abandon` for a ticket in flight."""
+        """Record the answer of `finish`, or of `abandon` for a ticket in flight."""
         self.in_flight.remove(ticket)
         self.closed.add(ticket)
         assert ticket.finished
         self.decided(decided)
 
     def abandoned(self, ticket: Ticket, decided: list[Ticket]) -> None:
-        """The answer of `abandon` for a held ticket, which is not itself among the decided ones."""
+        """Record the answer of `abandon` for a waiting ticket, which is not among the decided ones."""
         self.held.remove(ticket)
         self.closed.add(ticket)
         assert ticket.outcome is Outcome.CLIENT_GONE
         self.decided(decided)
 
     def check(self, gates: Iterable[SessionGate]) -> None:
-        """Gates and ledger agree on every ticket, and each gate on itself."""
+        """Check that gates and ledger agree on every ticket, and that each gate is consistent."""
         gates = list(gates)
         sessions = [session for gate in gates for session in gate.sessions]
         assert len({session.key for session in sessions}) == len(sessions), "a session is in two gates"
@@ -62,7 +62,7 @@ class Ledger:
 
 
 def recount(gate: SessionGate) -> None:
-    """The gate's running sums are those of its sessions, and each session is where its state says."""
+    """Check that the gate's running sums are those of its sessions, and that each session is where its state says."""
     sessions = list(gate.sessions)
     states = {state: [session for session in sessions if session.state is state] for state in SessionState}
     active = states[SessionState.ACTIVE]
@@ -85,7 +85,7 @@ def recount(gate: SessionGate) -> None:
 
 
 def waiting(gate: SessionGate) -> list[Session]:
-    """The sessions that wait for a place, in the order in which they are to get one, by a plain sort."""
+    """The sessions that wait for a place, in the order in which they must get one, by a plain sort."""
     line = [
         session
         for session in gate.sessions
@@ -95,8 +95,8 @@ def waiting(gate: SessionGate) -> list[Session]:
 
 
 def precedence(session: Session) -> tuple[bool, bool, int]:
-    """Those put first by hand, then resuming before new, each by seniority; who lost its place by silence stands among
-    the new ones, as its request came.
+    """The order of the line: sessions that an operator moved to the front, then resuming ones, then new ones, each by
+    seniority. A session that lost its place by silence stands among the new ones, by the arrival of its request.
     """
     if session.is_preferred:
         return (False, False, session.seniority)
@@ -106,5 +106,5 @@ def precedence(session: Session) -> tuple[bool, bool, int]:
 
 
 def places(window: float) -> float:
-    """Whole sessions that fit the window."""
+    """The number of whole sessions that fit into the window."""
     return window if math.isinf(window) else math.floor(window)

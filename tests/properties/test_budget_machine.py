@@ -30,7 +30,7 @@ WHICH = st.integers(0, 1_000)
 
 
 class BudgetMachine(RuleBasedStateMachine):
-    """Any sequence of events at a gate that weighs sessions and learns its lease."""
+    """Any sequence of events at a gate that limits tokens and learns its lease."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class BudgetMachine(RuleBasedStateMachine):
         assert now.footprint_tokens >= -1e-6
 
     def teardown(self) -> None:
-        """Nobody starves: when answers end and silent sessions stay silent, all who wait get in."""
+        """No session starves: when answers end and silent sessions stay silent, all waiting sessions are admitted."""
         for _ in range(200):
             if not self.ledger.held:
                 break

@@ -28,11 +28,11 @@ LOADS = st.none() | st.builds(
 )
 TOKENS = st.none() | st.integers(0, 3_000)
 TICKET = st.integers(0, 1_000)
-"""Which of the tickets in question, by arrival."""
+"""One of these tickets, in order of arrival."""
 
 
 class GateMachine(RuleBasedStateMachine):
-    """Any sequence of events at one gate. What the gate may and must do is computed here from the sessions."""
+    """Any sequence of events at one gate. What the gate may and must do is computed here from its sessions."""
 
     enforcing = True
 
@@ -195,18 +195,18 @@ class GateMachine(RuleBasedStateMachine):
         deadline = self.gate.next_deadline()
         assert deadline is None or deadline > self.now, "a timer armed in the past spins"
 
-    # -- what holds
+    # -- invariants
 
     @contextmanager
     def _step(self) -> Iterator[None]:
-        """Whom one event admits: within the window or by room, and in order."""
+        """The sessions that an event admits: within the window or by room, and in order."""
         states = {session: session.state for session in self.gate.sessions}
         before_line = {session: precedence(session) for session in waiting(self.gate)}
         rooms, in_flight = self._rooms(), set(self.ledger.in_flight)
         yield
         active = [session for session in self.gate.sessions if session.state is SessionState.ACTIVE]
         admitted = [session for session in active if states.get(session) is not SessionState.ACTIVE]
-        # At least what the gate counts as released since the reading, so the check of `no_idle_room` never overreaches.
+        # at least what the gate counts as released since the reading, so that `no_idle_room` is never too strict
         self.released += sum(s.footprint for s in {t.session for t in self.ledger.in_flight - in_flight})
         if not self.enforcing:
             return
@@ -259,7 +259,7 @@ class GateMachine(RuleBasedStateMachine):
             assert self.gate.queue.position(session) == place
 
     def teardown(self) -> None:
-        """When everything ends, everybody is served, and nothing is left."""
+        """When everything ends, every request has been served, and nothing is left."""
         if not hasattr(self, "gate"):
             return
         self.let_all_go_on()
@@ -283,7 +283,7 @@ class GateMachine(RuleBasedStateMachine):
 
 
 class ObservingGateMachine(GateMachine):
-    """The same with a law that only observes: nobody is ever held."""
+    """The same with a law that only observes: no request ever waits."""
 
     enforcing = False
 

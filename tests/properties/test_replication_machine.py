@@ -1,4 +1,4 @@
-"""The admission protocol between replicas and leaders, with a crash or any delay between any two steps."""
+"""The admission protocol between replicas and leaders, with a crash or a delay between any two steps."""
 
 from collections import deque
 
@@ -29,7 +29,7 @@ WHICH = st.integers(0, 1_000)
 
 
 class ReplicationMachine(RuleBasedStateMachine):
-    """Two or three gateways, one of which leads; what travels arrives in order, sometime, or is lost with a term."""
+    """Two or three gateways, one of which leads. Messages arrive in order at some time, or are lost with a term."""
 
     @initialize(replicas=st.integers(2, 3), window=st.sampled_from([1.0, 2.0]))
     def open(self, replicas: int, window: float) -> None:
@@ -64,7 +64,7 @@ class ReplicationMachine(RuleBasedStateMachine):
         if held:
             self._give_up(name, held[which % len(held)])
 
-    # -- what people do
+    # -- what operators do
 
     @rule(key=st.sampled_from("abcdef"), steering=st.sampled_from(Steering))
     def steer(self, key: str, steering: Steering) -> None:
@@ -134,7 +134,7 @@ class ReplicationMachine(RuleBasedStateMachine):
     def another_leads(self, *, knows: bool) -> None:
         self._lead(knows=knows)
 
-    # -- what always holds
+    # -- invariants
 
     @invariant()
     def the_leader_counts_what_it_has_released(self) -> None:
@@ -179,7 +179,7 @@ class ReplicationMachine(RuleBasedStateMachine):
         self.leader.fleet.expire(now=self.now)
         assert all(gate.active == 0 for gate in self.leader.fleet.gates.values()), "a place leaked"
 
-    # -- how it is done
+    # -- implementation
 
     def _lead(self, *, knows: bool) -> None:
         def make_gate(engine: str, numbers: Numbers) -> SessionGate:
@@ -239,9 +239,9 @@ class ReplicationMachine(RuleBasedStateMachine):
         self._say(name, self.replicas[name].refuse(ticket, outcome, now=self.now))
 
     def _settle(self) -> None:
-        """Let all that travels arrive."""
+        """Deliver all messages."""
         self._carry(self.leader.open(now=self.now))
-        for name in self.replicas:  # as a replica does that has not been heard for a while
+        for name in self.replicas:  # as a replica does that has not been heard of for some time
             if name not in self.leader.replicas:
                 self._say(name, self.replicas[name].join(now=self.now))
         while any(self.up.values()) or any(self.down.values()):

@@ -1,7 +1,7 @@
-"""Everything against a real vLLM, from a fresh clone: `python -m tests.real_engine [pytest arguments]`.
+"""Runs the suite against a real vLLM, from a fresh clone: `python -m tests.real_engine [pytest arguments]`.
 
-Installs vLLM into an environment of its own (once, 3.3 GB), makes a tiny model there and runs the suite, in about five
-minutes. `python -m tests.real_engine.fleet` then measures what admission control is worth.
+Installs vLLM into an environment of its own (once, 3.3 GB), makes a tiny model there and runs the suite, which takes
+about five minutes. Then `python -m tests.real_engine.fleet` measures the benefit of admission control.
 """
 
 import sys
@@ -13,7 +13,7 @@ from tests.real_engine import install
 
 
 def main() -> int:
-    """Install what is missing, then run; the exit status is pytest's."""
+    """Install what is missing and run the suite. Returns the exit status of pytest."""
     if not install.is_installed(install.DEFAULT_VENV):
         install.main([])
     return int(pytest.main([str(Path(__file__).parent), *sys.argv[1:]]))

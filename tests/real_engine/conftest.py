@@ -1,4 +1,4 @@
-"""One tiny vLLM server, one gateway before it, and both ways to it, for the whole suite."""
+"""One tiny vLLM server, one gateway in front of it, and both ways to the server, for the whole suite."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,7 +14,7 @@ START_AND_TEST_S = 300
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that needs the first server, or another one, waits for its start."""
+    """A test that needs a vLLM server may wait for its start."""
     for item in items:
         item.add_marker(pytest.mark.timeout(START_AND_TEST_S))
 
@@ -31,19 +31,19 @@ def engine() -> Iterator[VllmServer]:
 
 @pytest.fixture(scope="session")
 def direct(engine: VllmServer) -> Iterator[Way]:
-    """The engine itself."""
+    """The way that leads directly to the engine."""
     with closing(Way(engine.url)) as way:
         yield way
 
 
 @pytest.fixture(scope="session")
 def proxied(engine: VllmServer) -> Iterator[Way]:
-    """A gateway with its default settings before the engine."""
+    """The way through a gateway with default settings."""
     with gateway(engine.url) as url, closing(Way(url)) as way:
         yield way
 
 
 @pytest.fixture(scope="session")
 def both(direct: Way, proxied: Way) -> BothWays:
-    """The comparison of the two."""
+    """Compares the two ways."""
     return BothWays(direct, proxied)

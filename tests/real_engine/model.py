@@ -1,7 +1,7 @@
-"""Makes a Qwen3 of random weights, its tokenizer and its chat template; nothing is downloaded.
+"""Makes a Qwen3 with random weights, its tokenizer and its chat template. Nothing is downloaded.
 
-Run as a script by the engine's own Python, which has transformers: `python model.py --size tiny FOLDER`. The text that
-it writes means nothing, but its cost, caching and answers are those of any model of its size.
+Runs as a script with the engine's own Python, which has transformers: `python model.py --size tiny FOLDER`. The text
+that the model writes is meaningless. Its cost, caching and answers are those of any model of its size.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CHAT_TEMPLATE: Final = """\
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """A model's shape."""
+    """The size of a model."""
 
     hidden: int
     layers: int
@@ -40,17 +40,17 @@ class Size:
 
 
 SIZES: Final = {
-    # for what the APIs answer
+    # for tests of the APIs
     "tiny": Size(hidden=128, layers=2, heads=4, kv_heads=2, feed_forward=256),
-    # for timing: of a prompt's cost on one core, so much that caching it pays; about 2,000 tokens/s of prefill for 72
-    # million parameters with bfloat16 in hardware, and for 15 million without
+    # for timing: a prompt costs so much time on one core that caching pays. Prefill runs at about 2,000 tokens/s, for
+    # 72 million parameters with bfloat16 in hardware, and for 15 million parameters without.
     "fleet": Size(hidden=768, layers=8, heads=12, kv_heads=4, feed_forward=3072),
     "fleet-small": Size(hidden=384, layers=6, heads=6, kv_heads=2, feed_forward=1536),
 }
 
 
 def write_model(folder: Path, size: Size) -> None:
-    """Write the model's folder as the Hub would hold it."""
+    """Write the folder of the model in the format of the Hugging Face Hub."""
     import torch  # type: ignore[import-not-found]  # noqa: PLC0415 - in the engine's environment only
     from transformers import Qwen3Config, Qwen3ForCausalLM  # type: ignore[import-not-found]  # noqa: PLC0415
 
@@ -94,7 +94,7 @@ def _train_tokenizer() -> Any:  # noqa: ANN401 - a type of the engine's environm
 
 
 def _made_up_text() -> Iterator[str]:
-    """Words of syllables: enough of them for the whole vocabulary."""
+    """Made-up words, enough for the whole vocabulary."""
     random = Random(0)
     syllables = [consonant + vowel for consonant in "bcdfghjklmnprstvwz" for vowel in "aeiou"]
     words = ["".join(random.choices(syllables, k=random.randint(1, 4))) for _ in range(6000)]
@@ -103,7 +103,7 @@ def _made_up_text() -> Iterator[str]:
 
 
 def main() -> None:
-    """Write the folder named on the command line."""
+    """Write the folder that is named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", choices=sorted(SIZES), default="tiny", help="default %(default)s")
     parser.add_argument("folder", type=Path, help="folder to write")

@@ -1,8 +1,8 @@
-"""How well the simulator predicts a real vLLM: `python -m tests.real_engine.predict TABLE`, with a table that
-`python -m tests.real_engine.fleet` wrote.
+"""How well the simulator predicts a real vLLM: `python -m tests.real_engine.predict TABLE`.
 
-The cost model's three numbers are fitted to the runs without control and with the fewest agents; all the other arms are
-predicted, and compared with what was measured. Takes about two minutes.
+TABLE is a table that `python -m tests.real_engine.fleet` wrote. The three numbers of the cost model are fitted to the
+runs without control and with the fewest agents. All other arms are predicted and compared with the measurement. Takes
+about two minutes.
 """
 
 import argparse
@@ -28,11 +28,11 @@ PREFILL_TOKENS_S = (600, 700, 800, 900, 1000, 1150, 1300, 1500, 1800, 2200, 2600
 STEP_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.045)
 DECODE_S = (0.001, 0.002, 0.005, 0.01, 0.02)
 CALIBRATING = (DIRECT, "2 agents", "3 agents")
-"""The first and the first of the others that was measured."""
+"""The first of these, and the first of the others that was measured."""
 
 
 def scenario(cost: CostModel) -> Scenario:
-    """The fleet's agents, in the real server's tokens, before an engine of this speed."""
+    """The agents of the fleet, in tokens of the real server, on an engine with this speed."""
     population = Population(
         agents=16,
         turns=Uniform(10, 10),
@@ -49,7 +49,7 @@ def scenario(cost: CostModel) -> Scenario:
 
 
 def policy_of(arm: str) -> Policy:
-    """The arm as the simulator calls it."""
+    """The name of the arm in the simulator."""
     if arm == DIRECT:
         return POLICIES["off"]
     if arm == DEFAULT:
@@ -58,29 +58,29 @@ def policy_of(arm: str) -> Policy:
         return static(int(agents[1]))
     if limit := re.match(r"(\d+) requests", arm):
         return Policy(name="requests", law="static", options={"window": int(limit[1])}, knows_sessions=False)
-    return POLICIES["aimd-leased"]  # as the gateway runs the law
+    return POLICIES["aimd-leased"]  # the gateway runs the law in this variant
 
 
 def predict(cost: CostModel, arm: str, seeds: Sequence[int] = SEEDS) -> float:
-    """The makespan in seconds, mean over seeds."""
+    """Total time in seconds, mean over the seeds."""
     policy = policy_of(arm)
     return fmean(Experiment(scenario(cost), policy, seed).run().makespan_s for seed in seeds)
 
 
 def read_table(path: Path) -> dict[str, float]:
-    """Measured makespans by arm."""
+    """Measured total times by arm."""
     rows = re.findall(r"^\| ([^|]+?) \| ([\d.]+) \|", path.read_text(), flags=re.MULTILINE)
     return {arm: float(seconds) for arm, seconds in rows}
 
 
 def misfit(fitted: tuple[CostModel, dict[str, float]]) -> float:
-    """How far the calibrating arms are off: squares of logarithms."""
+    """Squared error of the calibrating arms, in logarithms."""
     cost, measured = fitted
     return sum(math.log(predict(cost, arm, (1,)) / seconds) ** 2 for arm, seconds in measured.items())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Fit, predict, print a Markdown table."""
+    """Fit, predict and print a Markdown table."""
     parser = argparse.ArgumentParser(prog="python -m tests.real_engine.predict", description=__doc__)
     parser.add_argument("table", type=Path)
     measured = read_table(parser.parse_args(arguments).table)

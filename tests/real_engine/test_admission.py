@@ -16,13 +16,13 @@ SMALL = ("--law", "static", "--no-work-conserving", "--idle-lease", "0", "--log-
 
 @pytest.fixture
 def one_place(engine: VllmServer) -> Iterator[Way]:
-    """A gateway that lets one session at a time to the engine, and takes an idle one's place when another waits."""
+    """A gateway with room for one session. An idle session loses its place when another one waits."""
     with gateway(engine.url, *SMALL, "--set", "window=1") as url, closing(Way(url)) as way:
         yield way
 
 
 LONG = 3900
-"""Tokens of an answer that outlasts what a test looks at meanwhile; the test cancels it."""
+"""Tokens of an answer that takes longer than the test looks at it; the test cancels it."""
 
 
 async def ask(client: httpx.AsyncClient, session: str, tokens: int = 5) -> httpx.Response:

@@ -7,7 +7,7 @@ import pytest
 from tests.real_engine.ways import Way, until
 
 TOKENS = 3900
-"""Take the engine far longer than it may take to notice that nobody listens."""
+"""An answer of so many tokens takes far longer than the engine needs to notice that the client has left."""
 CHAT = {"messages": [{"role": "user", "content": "go on"}], "max_tokens": TOKENS}
 LONG: dict[str, dict[str, object]] = {
     "/v1/chat/completions": CHAT,
@@ -22,7 +22,7 @@ def running(direct: Way) -> float:
 
 
 async def check_aborted(direct: Way, proxied: Way, finished_before: float, made_before: float) -> None:
-    """The engine must have stopped early. vLLM 0.32 counts no `finished_reason="abort"` when a client goes."""
+    """Check that the engine stopped early. vLLM 0.32 does not count `finished_reason="abort"` when a client leaves."""
     await until(lambda: running(direct) == 0, "the engine has stopped")
     await until(lambda: proxied.series.read("concur_in_flight_requests") == 0, "the place is given up")
     assert direct.series.read("vllm:request_success_total") == finished_before

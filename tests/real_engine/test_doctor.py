@@ -1,4 +1,4 @@
-"""What the doctor says of real vLLM servers."""
+"""The doctor's findings on real vLLM servers."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ KEY = "sk-tiny"
 
 
 def examined(url: str, *flags: str) -> tuple[str, Mapping[str, dict[str, Any]]]:
-    """The worst of what is found, and the findings by their codes."""
+    """The worst severity, and the findings by code."""
     command = [sys.executable, "-m", "concur_proxy", "doctor", "--json", "--engine", url, *flags]
     told = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
     return told["status"], {found["code"]: found for found in told["findings"]}

@@ -16,7 +16,7 @@ SHORT = {**LONG, "max_tokens": 4}
 
 @pytest.fixture
 def mortal() -> Iterator[VllmServer]:
-    """A server of this test's own."""
+    """A server for this test alone."""
     with VllmServer("tiny", kv_blocks=160) as server:
         yield server
 
@@ -44,7 +44,7 @@ async def test_an_engine_that_is_killed_breaks_its_answers_and_serves_again_once
 
 
 async def break_a_stream(way: Way, server: VllmServer) -> None:
-    """Kill the server while one client reads a stream and another is held; both must hear of it."""
+    """Kill the server while one client reads a stream and another one waits. Both must get an error."""
     async with httpx.AsyncClient(base_url=way.url, timeout=60, trust_env=False) as client:
         begun = asyncio.Event()
         streaming = asyncio.create_task(read_stream(client, begun))

@@ -72,7 +72,7 @@ def test_a_chat_stream_with_usage_in_every_event_shows_it_as_the_engine_does(bot
     options = {"include_usage": True, "continuous_usage_stats": True}
     totals = []
     for way in (both.direct, both.proxied):
-        # how many tokens an event has, and so tells, is as the engine's scheduler happens to run
+        # the engine's scheduler decides how many tokens an event has, and so what it reports
         chunks = chat_stream(way, stream_options=options)
         assert all(chunk.usage is not None for chunk in chunks)
         totals.append(chunks[-1].usage)

@@ -12,7 +12,7 @@ TEXTS = ["one text", "and another, longer text"]
 
 @contextmanager
 def both_ways_to(task: str) -> Iterator[BothWays]:
-    """A server that makes no tokens, but this of its model's states."""
+    """A server that makes no tokens, but a vector from the states of its model."""
     with (
         VllmServer("tiny", "--runner", "pooling", "--convert", task) as server,
         gateway(server.url) as url,

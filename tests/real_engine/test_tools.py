@@ -87,6 +87,6 @@ def test_a_streamed_tool_call_is_the_engines(both: BothWays) -> None:
 
 
 def no_blanks(way: Way) -> dict[str, int]:
-    """A bias against white space, of which a random model puts any amount between the tokens of a JSON answer."""
+    """A bias against white space. A random model puts any amount of white space between the tokens of a JSON answer."""
     answers = [way.http.post("/tokenize", json={"model": "tiny", "prompt": blank}) for blank in "\t\n\r "]
     return {str(token): -100 for answer in answers for token in answer.json()["tokens"]}

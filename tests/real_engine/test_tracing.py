@@ -1,4 +1,4 @@
-"""One trace from the client through the gateway into vLLM, at one collector."""
+"""One trace from the client through the gateway into vLLM, received by one collector."""
 
 import time
 

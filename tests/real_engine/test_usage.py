@@ -23,7 +23,7 @@ REQUESTS: dict[str, tuple[str, dict[str, object]]] = {
 def counting(engine: VllmServer) -> Iterator[Way]:
     """A gateway whose sessions keep their places, so that their footprints add up."""
     with gateway(engine.url, "--law", "static", "--set", "window=100") as url, closing(Way(url)) as way:
-        # before a first stream has ended nobody is asked for usage
+        # the gateway asks for usage only after a first stream has ended
         way.http.post("/v1/completions", json={"model": "tiny", "prompt": "x", "max_tokens": 1, "stream": True})
         yield way
 
@@ -70,7 +70,7 @@ def test_the_gateway_knows_the_engines_capacity_and_kind(counting: Way) -> None:
 
 
 def context_tokens(usage: dict[str, Any]) -> int:
-    """Prompt and answer, as each API tells them."""
+    """Prompt and answer tokens, as each API reports them."""
     if "total_tokens" in usage:
         return int(usage["total_tokens"])
     cached = usage["cache_creation_input_tokens"] + usage["cache_read_input_tokens"]

@@ -1,4 +1,4 @@
-"""A real vLLM server of the environment that `tests.real_engine.install` makes, on a random-weights model."""
+"""A real vLLM server in the environment that `tests.real_engine.install` makes, with a model of random weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.real_engine.install import DEFAULT_VENV, venv_python
 
 BLOCK_TOKENS = 32
 CONTEXT_TOKENS = 4096
-"""Longest request; vLLM wants the cache to hold one, and keeps a block of it for itself."""
+"""Longest request. vLLM wants the cache to have room for one, and keeps a block for itself."""
 START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 20.0
 LIFETIME_S = 7200
@@ -32,25 +32,25 @@ FLAGS: Sequence[str] = (
     "--enable-prefix-caching",
 )
 TELLS_CACHED = "--enable-prompt-tokens-details"
-"""Makes each answer tell how much of its prompt the cache held."""
+"""Each answer reports how much of its prompt was in the cache."""
 ENVIRONMENT: Mapping[str, str] = {
     "HF_HUB_OFFLINE": "1",
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "VLLM_NO_USAGE_STATS": "1",
-    # the server then has its administration paths, cache resets among them
+    # this enables the administration paths of the server, among them the one that resets the cache
     "VLLM_SERVER_DEV_MODE": "1",
     "VLLM_ENABLE_RESPONSES_API_STORE": "1",
-    # starts in a third of the time when Python may keep what it compiled
+    # with a cache of its compiled files, Python starts in a third of the time
     "PYTHONDONTWRITEBYTECODE": "",
 }
 
 
 class ServerFailed(Exception):  # noqa: N818 - says what happened
-    """vLLM did not start; the message holds the end of its log."""
+    """vLLM did not start. The message contains the end of its log."""
 
 
 class VllmServer:
-    """One server, which may be killed and started again on the same port; a context manager starts and stops it."""
+    """A server that can be killed and started again on the same port. As a context manager it starts and stops."""
 
     def __init__(
         self,
@@ -62,13 +62,13 @@ class VllmServer:
         ranks: int = 1,
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """`ranks`: data-parallel engines behind the one port, each with `kv_blocks` and a core of its own."""
+        """`ranks` is the number of data-parallel engines behind the port. Each has `kv_blocks` and its own core."""
         self.model = size
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = venv / "logs" / f"vllm-{self.port}.log"
         self.kv_blocks = kv_blocks
-        """Size of its cache from the next start."""
+        """Size of the cache from the next start on, in blocks."""
         self._venv = venv
         self._flags = (
             *FLAGS,
@@ -91,10 +91,10 @@ class VllmServer:
         self.stop()
 
     def start(self) -> None:
-        """Start, and return when it serves; makes the model first when it is missing."""
+        """Start, and return when it serves. Makes the model first if it is missing."""
         folder = model_folder(self.model, self._venv)
         command = (
-            # whoever started it may be killed before it can end it
+            # this process may be killed before it can end the server
             *("setpriv", "--pdeathsig", "TERM", "timeout", "--kill-after=10", str(LIFETIME_S)),
             str(venv_python(self._venv)),
             *("-m", "vllm.entrypoints.openai.api_server", "--model", str(folder), "--served-model-name", self.model),
@@ -108,7 +108,7 @@ class VllmServer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # from elsewhere, so that no file of this repository can stand in for an installed module
+                # another folder, so that no file of this repository hides an installed module
                 cwd=self.log.parent,
                 env={
                     **os.environ,
@@ -116,8 +116,9 @@ class VllmServer:
                     "VLLM_CPU_OMP_THREADS_BIND": "|".join(map(str, range(self.ranks))),
                     **self._environment,
                 },
-                # a process group to end, but no session: where the kernel schedules by session (autogroup), vLLM's
-                # spinning on sched_yield starves all others on its cores for seconds (seen with Linux 6.18)
+                # A process group can be ended as a whole. A new session would not do: where the kernel schedules by
+                # session (autogroup), vLLM spins on sched_yield and starves all others on its cores for seconds (seen
+                # with Linux 6.18).
                 process_group=0,
             )
         try:
@@ -127,7 +128,7 @@ class VllmServer:
             raise
 
     def stop(self) -> None:
-        """End it in order, and by force what is left."""
+        """End it in order, and then by force what is left."""
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGTERM)
@@ -136,16 +137,16 @@ class VllmServer:
             self.kill()
 
     def kill(self) -> None:
-        """End the whole process group as a crash would."""
+        """End the whole process group, as a crash would."""
         process, self._process = self._process, None
         if process is None:
             return
-        with suppress(ProcessLookupError):  # all have ended
+        with suppress(ProcessLookupError):  # all processes have ended
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
     def reset_prefix_cache(self) -> None:
-        """Forget all cached blocks, as a fresh start would; nothing may be in flight."""
+        """Empty the prefix cache, as after a fresh start. No request may be in flight."""
         answer = httpx.post(f"{self.url}/reset_prefix_cache", timeout=30, trust_env=False)
         if not answer.is_success or not answer.json()["success"]:
             raise RuntimeError(f"the prefix cache was not reset: {answer.status_code} {answer.text}")
@@ -167,13 +168,13 @@ class VllmServer:
 
 
 def fastest_dtype() -> str:
-    """bfloat16 where the processor computes with it; elsewhere it is emulated, six times as slow as float32."""
+    """bfloat16 if the processor supports it. Elsewhere it is emulated, and six times as slow as float32."""
     flags = Path("/proc/cpuinfo").read_text()
     return "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
 
 
 def model_folder(size: str, venv: Path = DEFAULT_VENV) -> Path:
-    """The folder of the model of this size inside the engine's environment; made when missing."""
+    """The folder of the model of this size in the engine's environment. It is made if it is missing."""
     folder = venv / "models" / size
     if not (folder / "model.safetensors").exists():
         script = Path(__file__).with_name("model.py")

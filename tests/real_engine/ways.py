@@ -1,4 +1,4 @@
-"""The two ways to an engine, direct and through the gateway, and the comparison of what comes back on each."""
+"""The two ways to an engine, directly and through the gateway, and the comparison of their answers."""
 
 import asyncio
 import json
@@ -24,13 +24,13 @@ CHANGING_FIELDS: Final = frozenset({"id", "item_id", "call_id", "created", "crea
 """Ids, times and numbers that differ between two answers to the same request."""
 CHANGING_HEADERS: Final = frozenset({"date", "connection", "transfer-encoding"})
 TOLD_HEADERS: Final = frozenset({"x-request-id", "x-concur-engine", "x-concur-queue-wait-s", "x-concur-session-state"})
-"""What the gateway tells of a request unless it is told not to (`tell_clients`)."""
+"""What the gateway reports about a request, unless `tell_clients` is off."""
 TEXT_FIELDS: Final = frozenset({"content", "text", "delta", "arguments", "partial_json"})
-"""Strings that an engine cuts into events as its scheduler happens to run."""
+"""Strings that an engine splits into events as its scheduler happens to run."""
 
 
 class Way:
-    """One way to the engine, for each kind of client. No client retries: a failure shall show."""
+    """One way to the engine, with a client of each kind. The clients do not retry, so that every failure shows."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -52,7 +52,6 @@ class Way:
         )
 
     def close(self) -> None:
-        """Close all connections."""
         self.series.close()
         self.http.close()
         self.openai.close()
@@ -60,17 +59,18 @@ class Way:
 
 
 class BothWays:
-    """Asks the same on both ways."""
+    """Makes the same request on both ways."""
 
     def __init__(self, direct: Way, proxied: Way) -> None:
         self.direct = direct
         self.proxied = proxied
 
     def same(self, ask: Callable[[Way], Answer]) -> Answer:
-        """The gateway's answer, or the error that a client raises for it; but for ids and times it must be the
-        engine's.
+        """The gateway's answer. Raises the error of the client for an error status.
+
+        Except for ids and times, it must equal the engine's answer.
         """
-        _outcome(ask, self.direct)  # afterwards the prompt is cached for both alike
+        _outcome(ask, self.direct)  # from now on the prompt is cached for both ways
         expected = _comparable_outcome(_outcome(ask, self.direct))
         outcome = _outcome(ask, self.proxied)
         seen = _comparable_outcome(outcome)
@@ -103,7 +103,7 @@ def comparable(answer: object) -> object:
         is_json = "json" in headers.get("content-type", "")
         return answer.status_code, headers, _masked(answer.json()) if is_json else answer.text
     if isinstance(answer, BaseModel):
-        # vLLM leaves fields out that the SDKs' types demand, of which pydantic would warn
+        # vLLM omits fields that the types of the SDKs require, and pydantic would warn about them
         return type(answer).__name__, _masked(answer.model_dump(mode="json", warnings=False))
     if isinstance(answer, list):
         return folded([event.model_dump(mode="json", warnings=False) for event in answer])
@@ -111,7 +111,7 @@ def comparable(answer: object) -> object:
 
 
 def sse_events(text: str) -> list[object]:
-    """The events of a whole stream; asserts that it is framed as vLLM frames it, to the byte."""
+    """The events of a whole stream. Asserts that its framing equals vLLM's, byte for byte."""
     frames = text.split("\n\n")
     assert frames.pop() == "", "the stream ends in the middle of an event"
     events: list[object] = []
@@ -124,7 +124,7 @@ def sse_events(text: str) -> list[object]:
 
 
 def folded(events: Iterable[object]) -> tuple[str, list[object]]:
-    """All text of a stream in one piece, and its events without it, each run of equal ones as one."""
+    """All text of a stream in one piece, and its events without text. Equal events in a row count once."""
     text: list[str] = []
     runs: list[object] = []
     for event in events:
@@ -135,7 +135,7 @@ def folded(events: Iterable[object]) -> tuple[str, list[object]]:
 
 
 def _masked(value: Any, text: list[str] | None = None) -> object:  # noqa: ANN401 - JSON
-    """`value` without changing fields; with `text` its text moves there."""
+    """`value` without fields that change. If `text` is given, the text moves there."""
     if isinstance(value, list):
         return [_masked(item, text) for item in value]
     if not isinstance(value, dict):
@@ -153,7 +153,7 @@ def _masked(value: Any, text: list[str] | None = None) -> object:  # noqa: ANN40
 
 
 async def until(condition: Callable[[], bool], what: str, seconds: float = 40.0) -> None:
-    """Return once `condition` holds; it is asked again and again, and must hold within `seconds`."""
+    """Return once `condition` is true. Raises `AssertionError` if it is not true within `seconds`."""
     try:
         async with asyncio.timeout(seconds):
             while not condition():

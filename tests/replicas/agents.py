@@ -11,16 +11,16 @@ from tests.replicas.client import Failed, Kind, send
 from tests.replicas.server import Server
 
 RETRY_STATUSES = frozenset({408, 409, 429, 500, 502, 503, 504})
-"""What the OpenAI and Anthropic SDKs try again."""
+"""Statuses after which the OpenAI and Anthropic SDKs try again."""
 RETRY_DELAY_S = 0.5
-"""Their first delay, where the answer asks for none."""
+"""The first delay of the SDKs, if the answer asks for none."""
 TRIES = 8
 CHAT = "/v1/chat/completions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """An attempt that gave no answer."""
+    """An attempt without an answer."""
 
     at: float
     replica: Server
@@ -32,26 +32,26 @@ class Failure:
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What the agents have seen; times are of `time.monotonic`."""
+    """What the agents have seen. Times are those of `time.monotonic`."""
 
     answered_at: list[float] = field(default_factory=list)
     """When each whole answer had come, in order."""
     failures: list[Failure] = field(default_factory=list)
     given_up: list[str] = field(default_factory=list)
-    """Requests for which all tries were in vain."""
+    """Requests for which all attempts failed."""
     finished: int = 0
     """Sessions that had all their turns."""
     longest_s: float = 0.0
-    """The longest time from a request to its answer, with all tries."""
+    """The longest time from a request to its answer, over all its attempts."""
 
 
 class Agents:
-    """Runs scripts, each an agent, all at once; every second answer is streamed."""
+    """Runs scripts at the same time, each as one agent. Every second answer is streamed."""
 
     def __init__(
         self, replicas: Sequence[Server], scripts: Sequence[Script], *, endless: bool = False, seed: int = 1
     ) -> None:
-        """`endless`: an agent whose session is over begins another, until `stop`."""
+        """With `endless`, an agent whose session is over starts another one, until `stop`."""
         self.tally = Tally()
         self._replicas = replicas
         self._scripts = scripts
@@ -66,7 +66,7 @@ class Agents:
         self._is_stopping = True
 
     async def run(self) -> Tally:
-        """Until the last agent has finished."""
+        """Run until the last agent has finished."""
         async with asyncio.TaskGroup() as group:
             for script in self._scripts:
                 group.create_task(self._live(script))
@@ -140,5 +140,5 @@ class Agents:
 
 def _delay_s(failed: Failed) -> float:
     if failed.kind == "refused":
-        return 0.05  # nothing was sent: a load balancer takes the next one
+        return 0.05  # nothing was sent, so try the next replica, as a load balancer does
     return RETRY_DELAY_S if failed.retry_after_s is None else failed.retry_after_s

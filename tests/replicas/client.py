@@ -1,4 +1,4 @@
-"""Requests as a patient client sends them, at little cost: a connection each, and an answer read to its end."""
+"""Requests of a patient client, at little cost: one connection per request, and the answer is read to its end."""
 
 import asyncio
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ END_OF_STREAM = b"data: [DONE]\n\n\r\n0\r\n\r\n"
 END_OF_CHUNKS = b"0\r\n\r\n"
 
 Kind = Literal["refused", "broken", "cut", "status"]
-"""No connection; no answer on it; the answer broken off; an answer that is an error."""
+"""No connection; no answer on the connection; a broken answer; an error status."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A whole answer."""
+    """A complete answer."""
 
     status: int
     headers: dict[str, str]
@@ -25,7 +25,7 @@ class Answer:
 
 
 class Failed(Exception):  # noqa: N818 - says what happened
-    """There is no whole answer with status 200."""
+    """There is no complete answer with status 200."""
 
     def __init__(self, kind: Kind, detail: str, *, status: int = 0, retry_after_s: float | None = None) -> None:
         super().__init__(f"{kind}: {detail}")
@@ -35,7 +35,7 @@ class Failed(Exception):  # noqa: N818 - says what happened
 
 
 async def send(port: int, method: str, target: str, *, headers: str = "", body: object = None) -> Answer:
-    """One request to 127.0.0.1 and its whole answer, however long that takes. `Failed` where there is none."""
+    """Send a request to 127.0.0.1 and read the whole answer, however long it takes. Raises `Failed`."""
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError as error:
@@ -58,7 +58,7 @@ async def send(port: int, method: str, target: str, *, headers: str = "", body: 
 
 
 async def ask(server: Server, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
-    """An answer of a replica's admin API; `Failed` likewise."""
+    """Read an answer of a replica's admin API. Raises `Failed`."""
     return msgspec.json.decode((await send(server.port, method, f"/concur/v1/{path}", body=body)).body)
 
 

@@ -1,4 +1,4 @@
-"""Emulated engines, a Redis, and gateways that are one through it: each a process."""
+"""Emulated engines, a Redis, and gateways that share it, each in a process of its own."""
 
 import asyncio
 import shutil
@@ -21,22 +21,22 @@ ASK_TIMEOUT_S = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What one replica says of itself and of the engines, summed over these."""
+    """What one replica reports about itself and about the engines. Counts are sums over the engines."""
 
     role: str
     replicas: int
-    """As many as it knows."""
+    """The number of replicas that it knows."""
     active: int
     held: int
     in_flight: int
     windows: dict[str, float]
     """By engine."""
     actives: dict[str, int]
-    """By engine: sessions that have a place."""
+    """Sessions that have a place, by engine."""
 
 
 class Cluster:
-    """Starts everything, and ends it all when its block does."""
+    """Starts all processes, and ends them when its block ends."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Cluster:
         launchers: Sequence[Sequence[str]] = (),
         redis_urls: Sequence[str] = (),
     ) -> None:
-        """The first replicas are started by `launchers`, and reach Redis at `redis_urls`, as far as these go."""
+        """`launchers` start the first replicas, and `redis_urls` are where the first replicas reach Redis."""
         self.redis = redis or RedisServer()
         self.folder = Path(tempfile.mkdtemp(prefix="concur-replicas-"))
         self.engines = [self._server(f"engine-{number}", "engine", *engine_flags) for number in range(engines)]
@@ -72,7 +72,7 @@ class Cluster:
             await asyncio.to_thread(self.redis.start)
             await asyncio.gather(*(engine.start() for engine in self.engines))
             for replica in self.replicas:
-                await replica.start()  # one after the other: the first one leads
+                await replica.start()  # one after the other: the first one becomes the leader
             await self.agreed()
         except BaseException:
             self._end()
@@ -91,13 +91,13 @@ class Cluster:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     async def standings(self) -> dict[Server, Standing]:
-        """What the running replicas say; those are missing which do not answer."""
+        """What the running replicas report. Replicas that do not answer are missing."""
         running = [replica for replica in self.replicas if replica.is_running]
         answers = await asyncio.gather(*(standing(replica) for replica in running))
         return {replica: answer for replica, answer in zip(running, answers, strict=True) if answer is not None}
 
     async def leader(self) -> Server | None:
-        """Who leads, if all running replicas agree: one leads and has heard of all the others, and these follow."""
+        """The leader, if all running replicas agree: it leads and has heard of all others, and they follow."""
         standings = await self.standings()
         running = [replica for replica in self.replicas if replica.is_running]
         leaders = [replica for replica, told in standings.items() if told.role == "leading"]
@@ -107,14 +107,14 @@ class Cluster:
         return leaders[0] if standings[leaders[0]].replicas == len(running) else None
 
     async def agreed(self, *, within_s: float = 30.0) -> Server:
-        """Wait for that."""
+        """Wait until the replicas agree."""
         async with asyncio.timeout(within_s):
             while (leader := await self.leader()) is None:
                 await asyncio.sleep(0.05)
         return leader
 
     async def leaked(self, *, within_s: float) -> int:
-        """Places and requests that are still counted somewhere after this time, though no client is left."""
+        """Places and requests that are still counted somewhere after this time, although no client is left."""
         left = 0
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
@@ -128,7 +128,7 @@ class Cluster:
 
 
 async def standing(replica: Server) -> Standing | None:
-    """What a replica's metrics say; None when it does not answer."""
+    """What the metrics of a replica report; None if it does not answer."""
     samples = await metrics(replica)
     if samples is None:
         return None
@@ -156,7 +156,7 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 async def metrics(server: Server) -> Samples | None:
-    """All of a server's series by name and labels; None when it does not answer."""
+    """All series of a server by name and labels; None if it does not answer."""
     try:
         async with asyncio.timeout(ASK_TIMEOUT_S):
             answer = await send(server.port, "GET", "/metrics")

@@ -1,4 +1,4 @@
-"""The processes that these tests share: starting them takes longer than a test."""
+"""The processes that these tests share, because starting them takes longer than a test."""
 
 from collections.abc import AsyncIterator
 
@@ -17,7 +17,7 @@ async def _processes() -> AsyncIterator[Cluster]:
 
 @pytest.fixture(name="cluster")
 async def _cluster(processes: Cluster) -> Cluster:
-    """All of them running, and agreed on who leads."""
+    """All processes are running, and the replicas agree on a leader."""
     for server in (*processes.engines, *processes.replicas):
         if not server.is_running:
             await server.start()

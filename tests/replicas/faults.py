@@ -1,4 +1,4 @@
-"""What can happen to the processes, and which failures it forces upon clients."""
+"""Faults of the processes, and the client failures that each of them causes inevitably."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from tests.replicas.namespace import RedisNamespace
 from tests.replicas.server import Server
 
 AWAY_S = 5.0
-"""How long an engine or Redis that was killed stays away."""
+"""Seconds until a killed engine or Redis comes back."""
 A_DAY_S = "86400"
 
 Victim = Literal["leader", "follower"]
@@ -19,35 +19,34 @@ NAMES = {"leader": "the leader", "follower": "a follower"}
 
 
 class Fault(Protocol):
-    """One way of going wrong."""
+    """A fault."""
 
     name: str
     cluster: dict[str, Any]
-    """What the cluster must be made with."""
+    """Options with which the cluster must be made."""
 
     async def strike(self, cluster: Cluster) -> None:
-        """Let it happen; returns when it is over."""
+        """Cause the fault. Returns when it is over."""
         ...
 
     def forces(self, failure: Failure) -> bool:
-        """Whether no gateway could have spared a client this."""
+        """Whether no gateway could have prevented this failure."""
         ...
 
 
 class Spared:
-    """A fault that breaks no client's connection and no engine's answer: it forces nothing."""
+    """A fault that breaks no connection of a client and no answer of an engine, so no failure is inevitable."""
 
     def __init__(self, name: str, **cluster: Any) -> None:  # noqa: ANN401 - the cluster's own
         self.name = name
         self.cluster = cluster
 
     def forces(self, failure: Failure) -> bool:  # noqa: ARG002 - the protocol's
-        """Nothing is."""
         return False
 
 
 class KillReplica:
-    """kill -9 of a replica, which stays away: what it had in hand breaks off, and it takes no connection."""
+    """kill -9 of a replica that does not come back. Its answers break off, and it refuses connections."""
 
     def __init__(self, victim: Victim, name: str = "", **cluster: Any) -> None:  # noqa: ANN401 - the cluster's own
         self.name = name or f"kill -9 of {NAMES[victim]}"
@@ -56,17 +55,16 @@ class KillReplica:
         self._killed: Server | None = None
 
     async def strike(self, cluster: Cluster) -> None:
-        """Kill it."""
         self._killed = await find(self._victim, cluster)
         self._killed.kill()
 
     def forces(self, failure: Failure) -> bool:
-        """What is not an answer of its own."""
+        """Every failure except an answer with an error status."""
         return failure.replica is self._killed and failure.kind != "status"
 
 
 class KillEngine:
-    """kill -9 of an engine, which comes back: an answer that had begun cannot be ended by another."""
+    """kill -9 of an engine that comes back. Another engine cannot continue an answer that had begun."""
 
     name = f"kill -9 of an engine, back after {AWAY_S:g} s"
 
@@ -74,7 +72,6 @@ class KillEngine:
         self.cluster: dict[str, Any] = {}
 
     async def strike(self, cluster: Cluster) -> None:
-        """Kill it, and start it again."""
         cluster.engines[0].kill()
         await asyncio.sleep(AWAY_S)
         await cluster.engines[0].start()
@@ -88,14 +85,13 @@ class KillRedis(Spared):
     """kill -9 of Redis, which comes back."""
 
     async def strike(self, cluster: Cluster) -> None:
-        """Kill it, and start it again."""
         cluster.redis.kill()
         await asyncio.sleep(AWAY_S)
         await asyncio.to_thread(cluster.redis.start)
 
 
 class Freeze(Spared):
-    """SIGSTOP of a replica, an engine or Redis, and SIGCONT."""
+    """SIGSTOP of a replica, an engine or Redis, and SIGCONT after some time."""
 
     def __init__(self, victim: Victim | Literal["engine", "Redis"], seconds: float) -> None:
         super().__init__(f"{NAMES.get(victim, victim)} frozen for {seconds:g} s".removeprefix("the "))
@@ -103,7 +99,6 @@ class Freeze(Spared):
         self._seconds = seconds
 
     async def strike(self, cluster: Cluster) -> None:
-        """Freeze it for a while."""
         frozen: Server | RedisServer
         match self._victim:
             case "engine":
@@ -118,18 +113,18 @@ class Freeze(Spared):
 
 
 class Partition(Spared):
-    """A network that delivers nothing between one replica and Redis for a while."""
+    """A network that delivers nothing between one replica and Redis for some time."""
 
     def __init__(self, victim: Victim, namespace: RedisNamespace, seconds: float) -> None:
         near, far = namespace.urls
-        urls = [far, near] if victim == "leader" else [near, far]  # who starts first leads
+        urls = [far, near] if victim == "leader" else [near, far]  # the replica that starts first leads
         name = f"{seconds:g} s without network between {NAMES[victim]} and Redis"
         super().__init__(name, redis=namespace.redis, redis_urls=urls)
         self._namespace = namespace
         self._seconds = seconds
 
     async def strike(self, cluster: Cluster) -> None:  # noqa: ARG002 - the protocol's
-        """Cut the cable, and mend it."""
+        """Cut the cable, and connect it again."""
         await asyncio.to_thread(self._namespace.cut, 1)
         await asyncio.sleep(self._seconds)
         await asyncio.to_thread(self._namespace.mend, 1)
@@ -142,9 +137,9 @@ async def find(victim: Victim, cluster: Cluster) -> Server:
 
 
 def all_faults(freeze_s: float, namespace: RedisNamespace) -> Sequence[Fault]:
-    """In the order of the table."""
+    """All faults in the order of the table."""
     later = ("unshare", "--time", "--monotonic", A_DAY_S, "--boottime", A_DAY_S, "--fork", "--kill-child")
-    # its library alone: the command `faketime` forks, and would be killed in the gateway's place
+    # only the library: the command `faketime` forks, so its own process would be killed and not the gateway
     library = "LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1"
     earlier = ("env", library, "FAKETIME=-1h", "FAKETIME_DONT_FAKE_MONOTONIC=1")
     return (

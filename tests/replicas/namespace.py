@@ -1,4 +1,4 @@
-"""A network namespace for Redis, with two cables into it, either of which can be cut. Needs root and iproute2."""
+"""A network namespace for Redis with two virtual cables, each of which can be cut. Needs root and iproute2."""
 
 import os
 import subprocess
@@ -8,12 +8,13 @@ from typing import Self
 from tests.coordination.redis_server import RedisServer
 
 NETWORK = "10.213.77"
-"""Addresses of the cables' ends; nothing but this machine reaches them."""
+"""Addresses of the ends of the cables. Only this machine reaches them."""
 
 
 class RedisNamespace:
-    """Holds a Redis that listens at both cables' inner ends and nowhere else. What is sent into a cut cable is lost
-    without a word, as in a network that does not deliver.
+    """Holds a Redis that listens only at the inner ends of both cables.
+
+    What is sent into a cut cable is lost without an error, as in a network that does not deliver.
     """
 
     def __init__(self) -> None:
@@ -42,10 +43,10 @@ class RedisNamespace:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _run("ip", "netns", "del", self._name)  # the cables go with it
+        _run("ip", "netns", "del", self._name)  # this also removes the cables
 
     def cut(self, number: int) -> None:
-        """Deliver nothing by this cable."""
+        """Deliver nothing through this cable."""
         self._inside("link", "set", f"{self._cables[number]}i", "down")
 
     def mend(self, number: int) -> None:

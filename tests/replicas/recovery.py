@@ -1,4 +1,4 @@
-"""What a fault costs: agents keep on working while it strikes, and everything is counted."""
+"""The cost of a fault: agents work while it happens, and everything is counted."""
 
 import asyncio
 import time
@@ -10,12 +10,12 @@ from tests.replicas.agents import Agents, Failure
 from tests.replicas.cluster import Cluster
 
 SETTLE_S = 4.0
-"""After the start: the first sessions begin all at once."""
+"""Seconds after the start, when the first sessions all begin at once."""
 BEFORE_S = 8.0
 SPAN_S = 3.0
 ENOUGH = 0.9
 LONGEST_S = 60.0
-"""What takes longer to recover never does."""
+"""Seconds after which a recovery counts as failed."""
 POLL_S = 0.05
 FINISH_S = 60.0
 
@@ -24,20 +24,20 @@ Strike = Callable[[Cluster], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """Counted from the agents' start until none is left."""
+    """Everything is counted from the start of the agents until the last one has ended."""
 
     failures: list[Failure]
     given_up: int
     unfinished: int
-    """Agents that hung."""
+    """Agents that never finished."""
     answers_s: float
-    """Answers a second before the fault."""
+    """Answers per second before the fault."""
     meanwhile: float | None
-    """Answers a second while it lasted, as a part of that; None for one that lasted less than a second."""
+    """Answers per second during the fault, as a share of those before; None if it lasted less than a second."""
     agreed_s: float | None
-    """Seconds from the fault's end until all replicas agreed, see `watch`; None: never."""
+    """Seconds from the end of the fault until all replicas agreed (see `watch`); None: never."""
     back_s: float | None
-    """And until the answers were back."""
+    """Seconds until the answers were back."""
     leaked: int
 
     @property
@@ -47,9 +47,11 @@ class Cost:
 
 
 async def watch(cluster: Cluster, agents: Agents, strike: Strike, *, leak_s: float) -> Cost:
-    """Let the fault strike, which has ended when `strike` returns. It has been recovered from at the first moment after
-    its end at which all running replicas agree, one leading and having heard of all the others, and from which on the
-    answers of the next `SPAN_S` seconds are at least `ENOUGH` of as many as came in such a time before.
+    """Let the fault happen; it is over when `strike` returns.
+
+    The recovery is the first moment after the fault at which two things are true. All running replicas agree: one leads
+    and has heard of all others. The next `SPAN_S` seconds have at least the share `ENOUGH` of the answers of such a
+    time before the fault.
     """
     running = asyncio.create_task(agents.run())
     await asyncio.sleep(SETTLE_S + BEFORE_S)

@@ -1,4 +1,4 @@
-"""One server as a process of its own, which may be killed, frozen, told to end, and started again where it was."""
+"""One server in a process of its own, which can be killed, frozen, terminated and started again on the same port."""
 
 import asyncio
 import os
@@ -16,10 +16,10 @@ START_TIMEOUT_S = 60.0
 
 
 class Server:
-    """`concur-proxy` with a command and its arguments, on one port of 127.0.0.1 for as long as it is needed."""
+    """`concur-proxy` with a command and its arguments, on one port of 127.0.0.1."""
 
     def __init__(self, name: str, *arguments: str, log: Path, launcher: Sequence[str] = ()) -> None:
-        """`launcher` is a command that runs another one, such as `unshare`; `log` is added to."""
+        """`launcher` is a command that runs another one, such as `unshare`. The log is appended to `log`."""
         self.name = name
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -37,7 +37,7 @@ class Server:
 
     @property
     def descriptors(self) -> int:
-        """Files and sockets that the process has open."""
+        """Number of files and sockets that the process has open."""
         return len(os.listdir(f"/proc/{self._running.pid}/fd"))  # noqa: PTH208 - the kernel's, not a folder
 
     async def start(self) -> None:
@@ -50,7 +50,7 @@ class Server:
                 await asyncio.sleep(0.05)
 
     def kill(self) -> None:
-        """End it as a crash would; nothing where it has ended."""
+        """End it as a crash would. Does nothing if it has ended."""
         if self._process is not None:
             with suppress(ProcessLookupError):
                 self._process.kill()
@@ -58,19 +58,19 @@ class Server:
             self._process = None
 
     def freeze(self) -> None:
-        """Stop it in the middle of whatever it does."""
+        """Stop it with SIGSTOP, whatever it is doing."""
         self._running.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Let it continue."""
         self._running.send_signal(signal.SIGCONT)
 
     def terminate(self) -> None:
-        """Ask it to end."""
+        """Ask it to end with SIGTERM."""
         self._running.send_signal(signal.SIGTERM)
 
     async def ended(self, *, within_s: float) -> int:
-        """Its exit status, once it has ended."""
+        """Wait for the end; returns the exit status."""
         process = self._running
         async with asyncio.timeout(within_s):
             while process.poll() is None:

@@ -1,4 +1,4 @@
-"""A small fleet for tests: engines that take a moment over each answer, and agents that outnumber the places."""
+"""A small fleet for tests: engines that need a moment for each answer, and more agents than places."""
 
 from concur_proxy.lab.demo.workload import Workload, write_scripts
 

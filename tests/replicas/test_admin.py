@@ -1,4 +1,4 @@
-"""The admin API of real processes: whichever replica is asked, and whoever leads."""
+"""The admin API of real processes gives the same answers on every replica."""
 
 import asyncio
 import sys
@@ -21,7 +21,7 @@ async def chat(replica: Server, session: str) -> None:
 
 
 async def split(cluster: Cluster) -> tuple[Server, Server]:
-    """Who leads, and who follows."""
+    """The leader and a follower."""
     leader = await cluster.agreed()
     (follower,) = [replica for replica in cluster.replicas if replica is not leader]
     return leader, follower
@@ -29,7 +29,7 @@ async def split(cluster: Cluster) -> tuple[Server, Server]:
 
 @pytest.fixture(name="more")
 async def _more(cluster: Cluster) -> AsyncIterator[Server]:
-    """An engine that no settings name."""
+    """An engine that is in no settings."""
     engine = Server("engine-more", "engine", *ENGINE_FLAGS, log=cluster.folder / "engine-more.log")
     await engine.start()
     yield engine
@@ -71,7 +71,7 @@ async def test_what_people_set_outlives_kill_9_of_the_leader_and_is_every_replic
     await cluster.agreed()
     for replica in cluster.replicas:
         assert (await ask(replica, "GET", "engines"))["engines"] == [stays.url, more.url]
-        async with asyncio.timeout(10):  # what is given up is forgotten a moment later
+        async with asyncio.timeout(10):  # a removed engine is forgotten a moment later
             while await engines_of(replica) != [stays.url, more.url]:
                 await asyncio.sleep(0.05)
         (row,) = [each for each in (await ask(replica, "GET", "state"))["engines"] if each["engine"] == stays.url]
@@ -93,7 +93,7 @@ async def test_what_people_set_outlives_kill_9_of_the_leader_and_is_every_replic
 
 
 async def engines_of(replica: Server) -> list[str]:
-    """Those that it would itself send requests to."""
+    """The engines to which this replica would send requests."""
     told = msgspec.json.decode((await send(replica.port, "GET", "/readyz")).body)
     return [engine["engine"] for engine in told["engines"]]
 

@@ -1,4 +1,4 @@
-"""kill -9 under load: of a replica, and of Redis with all that it knew."""
+"""kill -9 under load: of a replica, and of a Redis that loses all its data."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from tests.replicas.cluster import Cluster
 from tests.replicas.under_load import agents_at_work, answers_come
 
 AWAY_S = 3.0
-"""Long enough for the gateways to notice, and to go on alone."""
+"""Long enough for the gateways to notice, and to continue alone."""
 
 
 @pytest.mark.parametrize("victim", ["leader", "follower"])

@@ -1,4 +1,4 @@
-"""SIGTERM of one replica after the other: nothing is lost that its clients cannot get again by asking once more."""
+"""SIGTERM of one replica after another: clients lose nothing that they cannot get by asking once more."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ END_S = 20.0
 
 
 def is_retryable(failure: Failure) -> bool:
-    """Refused before anything was done for it, in a way that says so. An answer that had begun must end."""
+    """Refused before any work was done for it, and the answer says so. An answer that had begun must end."""
     if failure.kind == "status":
         return failure.status == 503 and failure.has_retry_after
     return failure.kind in {"refused", "broken"}

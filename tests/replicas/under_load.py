@@ -1,4 +1,4 @@
-"""Agents at work while something happens to the processes, and what must hold afterwards whatever it was."""
+"""Agents work while something happens to the processes, and what must be true afterwards."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -12,12 +12,13 @@ WARM_UP_S = 1.0
 ANSWER_S = 8.0
 FINISH_S = 30.0
 LEAK_S = 20.0
-"""Longer than a session that left without a word is remembered here."""
+"""Longer than a silent session is remembered here."""
 
 
 async def answers_come(agents: Agents) -> None:
-    """Wait for the next answer. Where each replica has one place on an engine and sessions come by either, it may take
-    as long as a lease.
+    """Wait for the next answer.
+
+    This may take as long as a lease, if each replica has one place at an engine and sessions come through any replica.
     """
     seen = len(agents.tally.answered_at)
     async with asyncio.timeout(ANSWER_S):
@@ -27,8 +28,10 @@ async def answers_come(agents: Agents) -> None:
 
 @asynccontextmanager
 async def agents_at_work(cluster: Cluster, *, forces: Callable[[Failure], bool]) -> AsyncIterator[Agents]:
-    """Agents from a moment before the block until a moment after it. Then all of them must have got all that they
-    asked for, with no failure but those which the fault `forces`, all replicas must agree, and no place be lost.
+    """Agents work from a moment before the block until a moment after it.
+
+    Afterwards all agents must have all their answers, the only failures are those that the fault `forces`, all replicas
+    agree, and no place is lost.
     """
     agents = Agents(cluster.replicas, SCRIPTS, endless=True)
     running = asyncio.create_task(agents.run())

@@ -40,7 +40,9 @@ class AimdOptions:
     initial: float = 8.0
     """Window before the first signal, in sessions."""
     minimum: float = 1.0
+    """The window never falls below this, in sessions."""
     maximum: float = 1024.0
+    """The window never rises above this, in sessions."""
     once_per_episode: bool = False
     """Lower the window at most once between two intervals without congestion."""
     overload_pause_s: float = 5.0

@@ -35,7 +35,9 @@ class VegasOptions:
     initial: float = 8.0
     """Window before the first signal, in sessions."""
     minimum: float = 1.0
+    """The window never falls below this, in sessions."""
     maximum: float = 1024.0
+    """The window never rises above this, in sessions."""
 
     def __post_init__(self) -> None:
         rules = {
@@ -66,7 +68,7 @@ class Vegas:
             return self._window.hold("no answer ended in this interval")
         self._least_s = time_s if self._least_s is None else min(self._least_s, time_s)
         queue = self._window.sessions * (1 - self._least_s / time_s)
-        reason = f"by latency, {queue:.1f} active sessions only wait for each other"
+        reason = f"latency suggests that {queue:.1f} of the active sessions wait for each other"
         if queue > self._options.beta:
             return self._window.move(self._window.sessions - 1, f"{reason}, more than {self._options.beta:g}")
         if queue < self._options.alpha and signal.active_sessions + 1 > self._window.sessions:
