@@ -26,7 +26,7 @@ def problems(flags: dict[str, object]) -> tuple[str, ...]:
         ({"max_hold_s": "inf"}, "--max-hold-s inf: must be a finite number"),
         ({"fallback_window": "0"}, "--fallback-window 0: must be 1 or more"),
         ({"log_level": "loud"}, "--log-level loud: must be debug, info, warning or error"),
-        ({"idle_lease": "x"}, "--idle-lease x: must be auto, or seconds, 0 or more"),
+        ({"idle_lease": "x"}, "--idle-lease x: must be auto or a number of seconds, 0 or more"),
         ({"host": ""}, "--host : must not be empty"),
         (
             {"engine": ["http://a", "gpu:8000"]},
@@ -48,7 +48,7 @@ def problems(flags: dict[str, object]) -> tuple[str, ...]:
         ),
         (
             {"scrape_interval_s": "6"},
-            "stale_after_s 5 (the default) must be more than --scrape-interval-s 6: else each reading ends stale",
+            "stale_after_s 5 (the default) must be more than --scrape-interval-s 6: else every reading becomes stale",
         ),
     ],
 )
