@@ -54,6 +54,8 @@ async def test_engines_come_and_go_under_load_and_no_request_is_lost(tmp_path: P
     assert reloads > len(texts)
     assert f"engine {two.url}: added" in log
     assert f"engine {one.url}: given up" in log
-    assert f"settings not reloaded, the old ones stay: max_hold_s = no in {file} line 2: must be a number" in log
+    assert (
+        f"settings not reloaded, the old ones stay in force: max_hold_s = no in {file} line 2: must be a number" in log
+    )
     assert "Traceback" not in log
     assert status == 0
