@@ -17,6 +17,7 @@ NEED_A_GPU = "tests/real_engine/"
 OTHER_FILES = {
     "Dockerfile": "tests/deploy/test_image.py",
     "docker-compose.yml": "tests/deploy/test_compose.py",
+    "deploy/docs/": "tests/docs/",
     "deploy/grafana/": "tests/deploy/test_dashboard.py",
     "deploy/helm/": "tests/deploy/test_kubernetes.py",
     "deploy/kubernetes/": "tests/deploy/test_kubernetes.py",

@@ -82,7 +82,7 @@ class GatewayProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client disconnected. uvicorn notifies only its last request, and with pipelining others come before it."""
+        """The client disconnected. uvicorn notifies only its last request, but earlier ones can be in progress."""
         for cycle in self._ahead:
             cycle.disconnected = cycle.disconnected or not cycle.response_complete
             cycle.message_event.set()
