@@ -68,7 +68,7 @@ def test_all_kinds_are_there_when_asked_for_and_not_else() -> None:
 
 @pytest.mark.parametrize("values", [{"replicas": 2}, {"autoscaling": {"enabled": True}}])
 def test_several_gateways_without_a_store_are_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(helm_python.HelmError, match=r"several gateways need one store: set redis\.url"):
+    with pytest.raises(helm_python.HelmError, match=r"several gateways need Redis: set redis\.url"):
         render(values)
 
 
