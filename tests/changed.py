@@ -1,6 +1,6 @@
 """Prints the test files for what has changed: `python -m tests.changed`. `sh deploy/start check` runs them.
 
-Changed files are those that differ from HEAD, new ones included; if there are none, those of the commits since `main`.
+Changed files are those that differ from HEAD, new ones included; without any, those of the commits since `main`.
 A module has its own test file and the others in the same folder: `concur_proxy/wire/api_shape.py` has
 `tests/wire/test_*.py`.
 """

@@ -1,4 +1,4 @@
-"""Which tests `sh deploy/start check` runs, with a real repository."""
+"""The choice of tests for `sh deploy/start check`, in a real git repository."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Settings read anew while the gateway runs."""
+"""Settings are read again while the gateway runs."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ from tests.http.scripted_engine import Hold, scripted_engine, sessions
 
 @asynccontextmanager
 async def configured(file: Path, text: str) -> AsyncIterator[RunningGateway]:
-    """A gateway with this configuration file, read often."""
+    """A gateway that checks this configuration file often."""
     file.write_text(text)  # noqa: ASYNC240 - a small file
 
     def load() -> GatewaySettings | tuple[str, ...]:
