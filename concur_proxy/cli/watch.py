@@ -48,7 +48,7 @@ def admin_key(options: argparse.Namespace) -> str | None:
 
 
 def read_state(url: str, admin_key: str | None) -> dict[str, Any]:
-    """The answer of `GET /concur/v1/state`; `NoState` if there is none that can be used."""
+    """The answer of `GET /concur/v1/state`; `NoState` if no state was received."""
     headers = {} if admin_key is None else {"authorization": f"Bearer {admin_key}"}
     try:
         answer = httpx.get(f"{url.rstrip('/')}/concur/v1/state", headers=headers, timeout=TIMEOUT_S, trust_env=False)
