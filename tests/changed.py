@@ -1,6 +1,6 @@
 """Prints the test files for what has changed: `python -m tests.changed`. `sh deploy/start check` runs them.
 
-Changed files are those that differ from HEAD, new ones included; if there are none, those of the commits since `main`.
+Changed files are those that differ from HEAD, new ones included; without any, those of the commits since `main`.
 A module has its own test file and the others in the same folder: `concur_proxy/wire/api_shape.py` has
 `tests/wire/test_*.py`.
 """
@@ -17,6 +17,7 @@ NEED_A_GPU = "tests/real_engine/"
 OTHER_FILES = {
     "Dockerfile": "tests/deploy/test_image.py",
     "docker-compose.yml": "tests/deploy/test_compose.py",
+    "deploy/docs/": "tests/docs/",
     "deploy/grafana/": "tests/deploy/test_dashboard.py",
     "deploy/helm/": "tests/deploy/test_kubernetes.py",
     "deploy/kubernetes/": "tests/deploy/test_kubernetes.py",

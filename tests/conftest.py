@@ -1,4 +1,4 @@
-"""What tests of several folders share."""
+"""Fixtures that several folders share."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,6 @@ from tests.coordination.redis_server import RedisServer
 
 @pytest.fixture(name="redis", scope="session")
 def _redis() -> Iterator[RedisServer]:
-    """A Redis that all tests share; who kills or freezes one starts its own."""
+    """A Redis that all tests share. A test that kills or freezes Redis starts its own."""
     with RedisServer() as server:
         yield server

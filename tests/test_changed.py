@@ -1,4 +1,4 @@
-"""Which tests `sh deploy/start check` runs, with a real repository."""
+"""The choice of tests for `sh deploy/start check`, in a real git repository."""
 
 import subprocess
 from pathlib import Path
@@ -7,21 +7,22 @@ import pytest
 
 from tests import changed
 
+CODE, TESTS, DEPLOY = "concur_proxy", "tests", "deploy"
 FILES = (
-    "concur_proxy/plugins.py",
-    "concur_proxy/wire/api_shape.py",
-    "concur_proxy/wire/request/facts.py",
-    "concur_proxy/wire/request/deep/new.py",
-    "deploy/start",
-    "deploy/grafana/dashboards/board.json",
-    "tests/test_plugins.py",
-    "tests/wire/test_api_shape.py",
-    "tests/wire/test_hosts.py",
-    "tests/wire/samples.py",
-    "tests/wire/request/test_facts.py",
-    "tests/deploy/test_start.py",
-    "tests/deploy/test_dashboard.py",
-    "tests/real_engine/test_gpu.py",
+    f"{CODE}/plugins.py",
+    f"{CODE}/wire/api_shape.py",
+    f"{CODE}/wire/request/facts.py",
+    f"{CODE}/wire/request/deep/new.py",
+    f"{DEPLOY}/start",
+    f"{DEPLOY}/grafana/dashboards/board.json",
+    f"{TESTS}/test_plugins.py",
+    f"{TESTS}/wire/test_api_shape.py",
+    f"{TESTS}/wire/test_hosts.py",
+    f"{TESTS}/wire/samples.py",
+    f"{TESTS}/wire/request/test_facts.py",
+    f"{TESTS}/deploy/test_start.py",
+    f"{TESTS}/deploy/test_dashboard.py",
+    f"{TESTS}/real_engine/test_gpu.py",
 )
 
 
@@ -56,17 +57,17 @@ def test_nothing_changed(root: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "tests"),
     [
-        ("concur_proxy/plugins.py", ["tests/test_plugins.py"]),
-        ("concur_proxy/wire/api_shape.py", ["tests/wire/test_api_shape.py", "tests/wire/test_hosts.py"]),
-        ("concur_proxy/wire/request/facts.py", ["tests/wire/request/test_facts.py"]),
-        ("concur_proxy/wire/request/deep/new.py", ["tests/wire/request/test_facts.py"]),
-        ("concur_proxy/wire/request/added.py", ["tests/wire/request/test_facts.py"]),
-        ("tests/wire/samples.py", ["tests/wire/test_api_shape.py", "tests/wire/test_hosts.py"]),
-        ("tests/wire/test_hosts.py", ["tests/wire/test_hosts.py"]),
-        ("tests/wire/test_added.py", ["tests/wire/test_added.py"]),
-        ("tests/real_engine/test_gpu.py", []),
-        ("deploy/start", ["tests/deploy/test_start.py"]),
-        ("deploy/grafana/dashboards/board.json", ["tests/deploy/test_dashboard.py"]),
+        (f"{CODE}/plugins.py", [f"{TESTS}/test_plugins.py"]),
+        (f"{CODE}/wire/api_shape.py", [f"{TESTS}/wire/test_api_shape.py", f"{TESTS}/wire/test_hosts.py"]),
+        (f"{CODE}/wire/request/facts.py", [f"{TESTS}/wire/request/test_facts.py"]),
+        (f"{CODE}/wire/request/deep/new.py", [f"{TESTS}/wire/request/test_facts.py"]),
+        (f"{CODE}/wire/request/added.py", [f"{TESTS}/wire/request/test_facts.py"]),
+        (f"{TESTS}/wire/samples.py", [f"{TESTS}/wire/test_api_shape.py", f"{TESTS}/wire/test_hosts.py"]),
+        (f"{TESTS}/wire/test_hosts.py", [f"{TESTS}/wire/test_hosts.py"]),
+        (f"{TESTS}/wire/test_added.py", [f"{TESTS}/wire/test_added.py"]),
+        (f"{TESTS}/real_engine/test_gpu.py", []),
+        (f"{DEPLOY}/start", [f"{TESTS}/deploy/test_start.py"]),
+        (f"{DEPLOY}/grafana/dashboards/board.json", [f"{TESTS}/deploy/test_dashboard.py"]),
         ("Dockerfile", []),
     ],
 )
@@ -80,12 +81,12 @@ def test_a_change_is_tested_before_and_after_its_commit_on_a_branch(name: str, t
 
 def test_a_deleted_test_is_not_run_and_what_was_committed_before_waits(root: Path) -> None:
     git(root, "switch", "--quiet", "--create", "branch")
-    (root / "concur_proxy/plugins.py").write_text("after\n")
+    (root / f"{CODE}/plugins.py").write_text("after\n")
     commit(root)
-    (root / "tests/wire/test_hosts.py").unlink()
+    (root / f"{TESTS}/wire/test_hosts.py").unlink()
     assert selected(root) == []
-    (root / "tests/wire/samples.py").write_text("after\n")
-    assert selected(root) == ["tests/wire/test_api_shape.py"]
+    (root / f"{TESTS}/wire/samples.py").write_text("after\n")
+    assert selected(root) == [f"{TESTS}/wire/test_api_shape.py"]
 
 
 @pytest.mark.parametrize("tests", changed.OTHER_FILES.values())

@@ -1,4 +1,4 @@
-"""The locks follow pyproject.toml and each other; their first lines tell how to make them anew."""
+"""The locks agree with pyproject.toml and each other. Their first lines are the commands that make them."""
 
 import re
 import tomllib

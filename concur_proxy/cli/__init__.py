@@ -1,4 +1,4 @@
-"""The `concur-proxy` command: arguments in, one line out for each thing that is wrong with them.
+"""The `concur-proxy` command. Each wrong argument or setting is reported in one line.
 
-Each subcommand is a module with `main(arguments) -> exit status`, imported only when it is asked for.
+Each subcommand is a module with `main(arguments) -> exit status`. It is imported only when it is used.
 """

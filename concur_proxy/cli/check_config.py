@@ -1,4 +1,4 @@
-"""`concur-proxy check-config`: what `serve` would make of its settings, without serving."""
+"""`concur-proxy check-config`: checks the settings of `serve` without serving."""
 
 import json
 import sys
@@ -13,9 +13,9 @@ from concur_proxy.settings.gateway import GatewaySettings
 PROG = "concur-proxy check-config"
 
 DESCRIPTION = """\
-Reads flags, environment and the file of --config as `serve` does, and says what is wrong, with its line; or, where all
-is right, shows each setting that is in force and where it was set. Whether the port is free is not asked: a gateway may
-serve there already. Exit status: 0, or 2 when serve would refuse to start."""
+Reads flags, environment and the file of --config as `serve` does. Reports each error with its line in the file. If
+there is no error, shows each setting and where it was set. Does not check whether the port is free, because a gateway
+may already use it. Exit status: 0, or 2 if serve would refuse to start."""
 
 EPILOG = """\
 examples:
@@ -24,7 +24,7 @@ examples:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Check and show; returns the exit status."""
+    """Check and print; returns the exit status."""
     parser = CommandParser(PROG, usage="[--config FILE] [options]", description=DESCRIPTION, epilog=EPILOG)
     add_flags(parser)
     flags = read_flags(parser.read(arguments))
@@ -47,7 +47,7 @@ def _rows(settings: GatewaySettings, origins: Origins) -> list[str]:
 
 
 def _shown(name: str, value: object) -> str:
-    """A value as TOML and JSON both write it, which is what the file could hold; none as an empty text."""
+    """The value as TOML and JSON write it, so that it can be copied into the file; None as an empty text."""
     if isinstance(value, tuple):
         return json.dumps([redacted(name, item) for item in value], ensure_ascii=False)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""`concur-proxy doctor`: asks all that the settings name how it is."""
+"""`concur-proxy doctor`: examines the engines and the Redis that the settings name."""
 
 import asyncio
 import json
@@ -23,20 +23,20 @@ from concur_proxy.settings.gateway import GatewaySettings
 PROG = "concur-proxy doctor"
 
 DESCRIPTION = """\
-Reaches each engine of the settings, and their Redis where `store` is redis: says what it is, which signals are missing
-and how to switch them on, and whether `#dp=N` names the data-parallel ranks that there are. Each engine gets two
-requests of one token, to see what its answers tell. Takes the flags of `serve`, --engine-api-key among them for engines
-that want a key. Exit status: 0 when all is well, 1 for warnings, 2 for errors or wrong settings."""
+Connects to each engine, and to Redis if `store` is redis. Reports which kind of engine it is, which metrics are missing
+and how to enable them, and whether `#dp=N` is the real number of data-parallel ranks. Sends each engine two requests of
+one token to examine its answers. Takes the flags of `serve`, such as --engine-api-key for engines that need a key. Exit
+status: 0 if all is well, 1 for warnings, 2 for errors or wrong settings."""
 
 TIMEOUT_S = 10.0
 WORDS = {Severity.OK: "ok", Severity.WARNING: "warning", Severity.ERROR: "error"}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Examine and tell; returns the exit status."""
+    """Examine and print; returns the exit status."""
     parser = CommandParser(PROG, usage="--engine URL [options]", description=DESCRIPTION)
     add_flags(parser)
-    parser.add_argument("--json", action="store_true", help="one JSON object with all findings")
+    parser.add_argument("--json", action="store_true", help="print all findings as one JSON object")
     namespace = parser.read(arguments)
     as_json = namespace.json
     del namespace.json
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 async def examine(settings: GatewaySettings) -> list[Finding]:
-    """All findings: the settings', each engine's, and the store's."""
+    """All findings about the settings, the engines and Redis."""
     findings = [
         Finding(subject="settings", severity=Severity.WARNING, code="advice", message=line) for line in advise(settings)
     ]

@@ -1,9 +1,9 @@
-"""Files that a command is to write."""
+"""Files that a command writes."""
 
 import os
 from pathlib import Path
 
 
 def is_writable(path: Path) -> bool:
-    """Whether the file can be written, or made where it does not exist."""
+    """Whether the file can be written, or created if it does not exist."""
     return os.access(path if path.exists() else path.parent, os.W_OK) and not path.is_dir()

@@ -1,4 +1,4 @@
-"""The flags of `concur-proxy serve`: one for each setting, in sections."""
+"""The flags of `concur-proxy serve`, one for each setting, in sections."""
 
 import argparse
 import re
@@ -58,7 +58,7 @@ _PLUGINS: Mapping[str, plugins.PluginKind[Any]] = {
     "order": plugins.ORDERS,
     "recognisers": plugins.RECOGNISERS,
 }
-"""Settings that name a plug-in, and its kind."""
+"""Settings that name a plug-in, with the kind of the plug-in."""
 
 _METAVARS = {
     "admin_key": "KEY",
@@ -93,12 +93,12 @@ _METAVARS = {
 
 
 def flag_of(name: str) -> str:
-    """A setting's flag: `--max-hold-s` for `max_hold_s`."""
+    """The flag of a setting: `--max-hold-s` for `max_hold_s`."""
     return "--set" if name == "law_options" else "--" + name.replace("_", "-")
 
 
 def default_of(field: FieldInfo) -> str | None:
-    """A setting's default as one would write it; None where there is none."""
+    """The default as an operator would write it; None for a setting without a default."""
     default = None if field.is_required() else field.get_default(call_default_factory=True, validated_data={})
     if default is None or default in ((), {}):
         return None
@@ -110,7 +110,7 @@ def default_of(field: FieldInfo) -> str | None:
 
 
 def add_flags(parser: CommandParser) -> None:
-    """Give `parser` a flag for each setting. Values stay text: the settings say what is wrong with them."""
+    """Add a flag for each setting. Values stay text, because the settings report what is wrong with them."""
     for title, names in SECTIONS.items():
         group = parser.add_argument_group(title)
         for name in names:
@@ -155,7 +155,7 @@ def _add_flag(group: "argparse._ArgumentGroup", name: str, field: FieldInfo) -> 
 
 
 def _as_help(description: str) -> str:
-    """A description as prose on a screen: a setting's name becomes its flag, other quoted text stands alone."""
+    """The description without backticks, and with flags in the place of names of settings."""
     text = re.sub("`([^`]+)`", lambda found: _shown(found[1]), description)
     return text[0].lower() + text[1:] if text[1:2].islower() else text
 
@@ -171,7 +171,7 @@ def _metavar(name: str) -> str:
 
 
 def read_option(text: str) -> tuple[str, str]:
-    """A law's option from `name=value`."""
+    """Argument type: an option of a law, as `name=value`."""
     key, is_pair, value = text.partition("=")
     if not is_pair or not key.strip():
         raise argparse.ArgumentTypeError(f"write it as name=value, not {text!r}")

@@ -1,18 +1,18 @@
-"""Whether a server could listen where it shall, asked before anything is built."""
+"""Checks whether a server can listen on its address, before anything is built."""
 
 import errno
 import socket
 
 
 def listen_problem(host: str, port: int) -> str | None:
-    """Why nothing can listen on `host` and `port`, with the mend, on one line; None where it can.
+    """One line that says why no server can listen on `host` and `port` and what to do; None if one can.
 
-    Another process can take the port right afterwards: this makes the message readable, not the start certain.
+    Another process can still take the port afterwards. The check exists for its readable message.
     """
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError):
-        return f"--host {host}: no such address; use an address of this machine, or 0.0.0.0 for all of them"
+        return f"--host {host}: no such address; use an address of this machine, or 0.0.0.0 for all its addresses"
     for family, kind, protocol, _, address in addresses:
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -24,9 +24,9 @@ def listen_problem(host: str, port: int) -> str | None:
 
 
 def _describe(error: OSError, host: str, port: int) -> str:
-    mends = {
-        errno.EADDRINUSE: f"port {port} on {host} is in use: stop what listens there, or choose another with --port",
-        errno.EACCES: f"port {port} is not allowed to this user: choose one above 1023 with --port",
-        errno.EADDRNOTAVAIL: f"--host {host}: not an address of this machine; 0.0.0.0 stands for all of them",
+    advice = {
+        errno.EADDRINUSE: f"port {port} on {host} is in use: stop the process that uses it, or choose another --port",
+        errno.EACCES: f"port {port} is not allowed for this user: choose a --port above 1023",
+        errno.EADDRNOTAVAIL: f"--host {host}: not an address of this machine; 0.0.0.0 means all its addresses",
     }
-    return mends.get(error.errno or 0, f"cannot listen on {host} port {port}: {error.strerror}")
+    return advice.get(error.errno or 0, f"cannot listen on {host} port {port}: {error.strerror}")

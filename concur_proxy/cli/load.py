@@ -1,4 +1,4 @@
-"""Loading the settings, with one line for each thing that is wrong: where it was set, what is wrong, and the mend."""
+"""Loads the settings. Each error is one line: where the value was set, what is wrong, and what is expected."""
 
 import os
 import re
@@ -24,7 +24,7 @@ from concur_proxy.settings.sources import ENV_PREFIX
 from concur_proxy.wire.request.endpoints import EndpointCatalogue
 
 _SERVICE_LINK = re.compile(r".+_SERVICE_(HOST|PORT(_.+)?)|.+_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
-"""Variables that Kubernetes gives each pod for the Services beside it; `concur-proxy` would make CONCUR_PROXY_PORT."""
+"""Variables that Kubernetes sets in pods for each Service: CONCUR_PROXY_PORT for one that is named concur-proxy."""
 
 
 class SettingsError(Exception):
@@ -33,11 +33,11 @@ class SettingsError(Exception):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = tuple(problems)
-        """One line each."""
+        """One line for each thing that is wrong."""
 
 
 def load_settings(flags: Mapping[str, object]) -> GatewaySettings:
-    """The settings from `flags`, the environment and the configuration file; SettingsError when any is wrong."""
+    """The settings from `flags`, environment and configuration file; `SettingsError` if any of them is wrong."""
     origins = Origins(flags)
     problems = list(_unknown_variables())
     try:
@@ -45,30 +45,30 @@ def load_settings(flags: Mapping[str, object]) -> GatewaySettings:
     except ConfigFileError as error:
         raise SettingsError([*problems, str(error)]) from error
     except SecretFileError as error:
-        raise SettingsError([*problems, f"{origins.tell(error.setting)}: {error.reason}"]) from error
+        raise SettingsError([*problems, f"{origins.describe(error.setting)}: {error.reason}"]) from error
     except ValidationError as error:
-        raise SettingsError([*problems, *_describe(error, origins)]) from error
+        raise SettingsError([*problems, *_lines(error, origins)]) from error
     problems.extend(_plugin_problems(settings, origins))
     if settings.record is not None and not is_writable(settings.record):
-        problems.append(f"{origins.tell('record')}: cannot be written")
+        problems.append(f"{origins.describe('record')}: cannot be written")
     if settings.otlp_endpoint is not None and not _can_trace():
-        problems.append(f"{origins.tell('otlp_endpoint')}: needs OpenTelemetry: pip install 'concur-proxy[otel]'")
+        problems.append(f"{origins.describe('otlp_endpoint')}: needs OpenTelemetry: pip install 'concur-proxy[otel]'")
     if problems:
         raise SettingsError(problems)
     return settings
 
 
 def advise(settings: GatewaySettings) -> list[str]:
-    """What is allowed but probably not meant, one line each."""
+    """One line for each setting that is allowed but probably a mistake."""
     advice = [
-        f"engine {url} ends in /v1, which clients' paths begin with too: leave it out"
+        f"engine {url} ends in /v1, but the paths of clients already begin with it: leave it out"
         for url in (*settings.engine, *settings.engine_dns)
         if url.endswith("/v1")
     ]
     if settings.max_hold_s >= SDK_TIMEOUT_S:
         advice.append(
-            f"max_hold_s {settings.max_hold_s:g}: the OpenAI and Anthropic SDKs give up after {SDK_TIMEOUT_S:g} s "
-            "unless told otherwise, and then ask again"
+            f"max_hold_s {settings.max_hold_s:g}: by default the OpenAI and Anthropic SDKs time out after "
+            f"{SDK_TIMEOUT_S:g} s and send the request again"
         )
     return advice
 
@@ -82,7 +82,7 @@ def _can_trace() -> bool:
 
 
 class Origins:
-    """Where each setting's value came from."""
+    """Where the value of each setting was set."""
 
     def __init__(self, flags: Mapping[str, object]) -> None:
         self._flags = flags
@@ -90,15 +90,17 @@ class Origins:
         self._path: object = flags.get("config", self._variables.get(f"{ENV_PREFIX}CONFIG"))
 
     def file(self) -> dict[str, object]:
-        """The configuration file's values; none where it is not to be read."""
+        """The values of the configuration file; empty if it cannot be read."""
         try:
             return {} if self._path is None else read_config_file(Path(str(self._path)))
         except ConfigFileError:
             return {}
 
-    def tell(self, name: str, value: object = None, *, part: object = None) -> str:
-        """A setting with its value (or the part of it that is `value`), as the operator wrote it, without secrets.
-        `part` is the item or key in it that is meant, by default `value`.
+    def describe(self, name: str, value: object = None, *, part: object = None) -> str:
+        """The setting as the operator wrote it, without secrets, for the start of an error message.
+
+        `value`: the wrong part of the value, if not all of it is wrong. `part`: the item or key whose line is meant, by
+        default `value`.
         """
         variable = ENV_PREFIX + name.upper()
         if name in self._flags:
@@ -110,12 +112,12 @@ class Origins:
             place = self._place(name, value if part is None else part)
             return f"{name} = {_written(name, file[name] if value is None else value)} in {place}"
         if self._is_in_secret_file(name):
-            return f"{name} {_written(name, value)} from {self.tell(file_setting(name))}"
+            return f"{name} {_written(name, value)} from {self.describe(file_setting(name))}"
         default = default_of(GatewaySettings.model_fields[name])
         return f"{name} {default} (the default)"
 
     def source(self, name: str) -> str:
-        """Where the value in force was set: a flag, a variable, a line of the file, or nowhere (`default`)."""
+        """Where the value was set: a flag, a variable, a line of a file, a setting that names a file, or `default`."""
         variable = ENV_PREFIX + name.upper()
         if name in self._flags:
             return flag_of(name)
@@ -126,7 +128,7 @@ class Origins:
         return file_setting(name) if self._is_in_secret_file(name) else "default"
 
     def unknown(self, name: str) -> str:
-        """A name that is no setting."""
+        """The error for a name that is not a setting."""
         place = f"in {self._place(name)}" if name in self.file() else "among the flags"
         return f"unknown setting {name!r} {place}: {_suggest(name, str)}"
 
@@ -148,26 +150,26 @@ def _unknown_variables() -> Iterator[str]:
 
 
 def _suggest(name: str, write: Callable[[str], str]) -> str:
-    """The setting that `name` probably means, written as where it stands."""
+    """Advice for an unknown name. `write` turns the name of a setting into what the operator would write."""
     near = get_close_matches(name, GatewaySettings.model_fields, n=1)
-    return f"did you mean {write(near[0])}?" if near else "see concur-proxy serve --help for those that there are"
+    return f"did you mean {write(near[0])}?" if near else "see concur-proxy serve --help"
 
 
-def _describe(error: ValidationError, origins: Origins) -> Iterator[str]:
-    told: set[tuple[int | str, ...]] = set()
+def _lines(error: ValidationError, origins: Origins) -> Iterator[str]:
+    reported: set[tuple[int | str, ...]] = set()
     for details in error.errors(include_url=False):
         place = details["loc"][:2]
-        # a list whose items are wrong is found too short as well, and a value of several kinds is wrong for each
-        if place in told or (len(place) == 1 and any(other[:1] == place for other in told)):
+        # pydantic reports one wrong value several times: for each kind that it could have, and for the list around it
+        if place in reported or (len(place) == 1 and any(other[:1] == place for other in reported)):
             continue
-        told.add(place)
+        reported.add(place)
         yield _line(details, origins)
 
 
 def _line(details: ErrorDetails, origins: Origins) -> str:
     kind, place, context = details["type"], details["loc"], details.get("ctx", {})
     if kind == "settings_disagree":
-        first, second = origins.tell(context["first"]), origins.tell(context["second"])
+        first, second = origins.describe(context["first"]), origins.describe(context["second"])
         return f"{first} must be {context['relation']} {second}: {context['reason']}"
     if kind == "no_engine":
         return f"no engine given: use --engine URL, {ENV_PREFIX}ENGINE, or engine in the configuration file"
@@ -175,9 +177,9 @@ def _line(details: ErrorDetails, origins: Origins) -> str:
     if kind == "extra_forbidden":
         return origins.unknown(name)
     if name == "law_options":
-        told = origins.tell(name, part=place[1] if len(place) > 1 else None)
-        return f'{told}: must be names with values, such as {{"alpha": 2}}'
-    return f"{origins.tell(name, details['input'])}: {_complaint(details)}"
+        origin = origins.describe(name, part=place[1] if len(place) > 1 else None)
+        return f'{origin}: must be names with values, such as {{"alpha": 2}}'
+    return f"{origins.describe(name, details['input'])}: {_complaint(details)}"
 
 
 def _complaint(details: ErrorDetails) -> str:
@@ -216,7 +218,7 @@ def _plugin_problems(settings: GatewaySettings, origins: Origins) -> Iterator[st
         try:
             plugins.load(kind, value)
         except ValueError as error:
-            yield f"{origins.tell(name)}: {error}"
+            yield f"{origins.describe(name)}: {error}"
     try:
         kinds = KnownKinds(plugins.load_engine_kinds(settings.engine_kinds))
         EndpointCatalogue(known=[kind.paths for kind in kinds])
@@ -226,17 +228,17 @@ def _plugin_problems(settings: GatewaySettings, origins: Origins) -> Iterator[st
     try:
         law = plugins.load(plugins.LAWS, settings.law)
     except ValueError as error:
-        yield f"{origins.tell('law')}: {error}"
+        yield f"{origins.describe('law')}: {error}"
         return
     try:
         law(settings.law_options)
     except ValueError as error:
         named = _first_named(settings.law_options, str(error))
-        yield f"{origins.tell('law_options', part=named)} with law {settings.law}: {error}"
+        yield f"{origins.describe('law_options', part=named)} with law {settings.law}: {error}"
 
 
 def _first_named(keys: Iterable[str], message: str) -> str | None:
-    """The key that the message names first."""
+    """The key that the message mentions first."""
     found = {key: re.search(rf"\b{re.escape(key)}\b", message) for key in keys}
     places = {key: match.start() for key, match in found.items() if match is not None}
     return min(places, key=places.__getitem__, default=None)

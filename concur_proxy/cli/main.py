@@ -1,4 +1,4 @@
-"""The `concur-proxy` command: hands its arguments to a subcommand."""
+"""The `concur-proxy` command: passes its arguments to a subcommand."""
 
 import sys
 from collections.abc import Sequence
@@ -10,50 +10,46 @@ from importlib.metadata import PackageNotFoundError, version
 from concur_proxy.cli.parser import complain
 
 EXIT_INTERRUPTED = 130
-"""What a shell reports for a command ended by Ctrl-C: 128 + SIGINT."""
+"""Exit status that a shell reports for a command ended by Ctrl-C: 128 + SIGINT."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A subcommand, by the module that has its `main`."""
+    """A subcommand: the module with its `main`, and a summary for the help."""
 
     module: str
     summary: str
 
 
 COMMANDS = {
-    "serve": Command(
-        module="concur_proxy.cli.serve", summary="run the gateway before one or more vLLM or SGLang servers"
-    ),
+    "serve": Command(module="concur_proxy.cli.serve", summary="run the gateway in front of vLLM or SGLang servers"),
     "check-config": Command(
-        module="concur_proxy.cli.check_config", summary="check settings as serve would, and tell where each comes from"
+        module="concur_proxy.cli.check_config", summary="check the settings of serve, and show where each was set"
     ),
-    "doctor": Command(module="concur_proxy.cli.doctor", summary="reach engines and Redis, and tell what to switch on"),
-    "engine": Command(
-        module="concur_proxy.cli.engine", summary="run an emulated inference server, for trials without a GPU"
-    ),
-    "status": Command(module="concur_proxy.cli.status", summary="tell how a running gateway stands"),
-    "top": Command(module="concur_proxy.cli.top", summary="show a running gateway on the terminal"),
+    "doctor": Command(module="concur_proxy.cli.doctor", summary="examine engines and Redis, and report what to enable"),
+    "engine": Command(module="concur_proxy.cli.engine", summary="run an emulated inference server; needs no GPU"),
+    "status": Command(module="concur_proxy.cli.status", summary="show the state of a running gateway"),
+    "top": Command(module="concur_proxy.cli.top", summary="show the state of a running gateway every second"),
     "simulate": Command(
-        module="concur_proxy.cli.simulate", summary="compare control laws over fleets of agents, in virtual time"
+        module="concur_proxy.cli.simulate", summary="compare control laws with fleets of agents, in virtual time"
     ),
     "demo": Command(
-        module="concur_proxy.cli.demo", summary="run one fleet of agents without control, then through the gateway"
+        module="concur_proxy.cli.demo", summary="run a fleet of agents without control, then through the gateway"
     ),
-    "agents": Command(module="concur_proxy.cli.agents", summary="keep a fleet of agents at work on a running server"),
+    "agents": Command(module="concur_proxy.cli.agents", summary="run a fleet of agents against a server, as a load"),
 }
 
 HELP = """\
 usage: concur-proxy COMMAND [options]
 
-Admission control for fleets of LLM agents: a congestion window over whole sessions, before unmodified vLLM and SGLang
-servers.
+Admission control for fleets of LLM agents: a congestion window over whole sessions, in front of unmodified vLLM and
+SGLang servers.
 
 commands:
 {commands}
 
 options:
-  -h, --help  show this help, or a command's with: concur-proxy COMMAND --help
+  -h, --help  show this help; for a command: concur-proxy COMMAND --help
   --version   show the version
 """
 
@@ -94,4 +90,4 @@ def _version() -> str:
     try:
         return version("concur-proxy")
     except PackageNotFoundError:
-        return "unknown: run from its source without being installed"
+        return "unknown: run from source without an installation"

@@ -1,4 +1,4 @@
-"""An argument parser whose complaints are one line with the mend."""
+"""An argument parser that reports each error in one line, with advice."""
 
 import argparse
 import math
@@ -13,14 +13,14 @@ EXIT_WRONG_USE = 2
 
 
 def complain(prog: str, *problems: str) -> int:
-    """Print each problem as one line on standard error; returns the exit status for wrong use."""
+    """Print each problem as one line on standard error; return the exit status for wrong use."""
     for problem in problems:
         print(f"{prog}: error: {problem}", file=sys.stderr)
     return EXIT_WRONG_USE
 
 
 def whole_number(least: int = 0, most: float = math.inf) -> Callable[[str], int]:
-    """An argument's type: a whole number within bounds."""
+    """Argument type: a whole number within bounds."""
     bounds = f", {least} or more" if most == math.inf else f" between {least} and {most:g}"
 
     def read(text: str) -> int:
@@ -32,7 +32,7 @@ def whole_number(least: int = 0, most: float = math.inf) -> Callable[[str], int]
 
 
 def number(text: str) -> float:
-    """An argument's type: a finite number."""
+    """Argument type: a finite number."""
     try:
         value = float(text)
     except ValueError:
@@ -43,7 +43,7 @@ def number(text: str) -> float:
 
 
 def positive_number(text: str) -> float:
-    """An argument's type: a finite number above 0."""
+    """Argument type: a finite number above 0."""
     value = number(text)
     if value <= 0:
         raise argparse.ArgumentTypeError(f"must be more than 0, not {text}")
@@ -51,7 +51,7 @@ def positive_number(text: str) -> float:
 
 
 class CommandParser(argparse.ArgumentParser):
-    """argparse with one-line errors and without abbreviated flags, which would break when a flag is added."""
+    """argparse with one-line errors, and without abbreviated flags, because a new flag could make one ambiguous."""
 
     def __init__(self, prog: str, *, usage: str, description: str, epilog: str | None = None) -> None:
         super().__init__(
@@ -64,7 +64,7 @@ class CommandParser(argparse.ArgumentParser):
         )
 
     def read(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """The parsed arguments; exits with one line when one is unknown or incomplete."""
+        """The parsed arguments; exits with one line if an argument is unknown or incomplete."""
         namespace, rest = self.parse_known_args(arguments)
         if rest:
             near = get_close_matches(rest[0].partition("=")[0], self._option_string_actions, n=1)
@@ -78,7 +78,7 @@ class CommandParser(argparse.ArgumentParser):
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """As wide as the screen up to a readable width, and names with hyphens stay whole."""
+    """Help as wide as the screen, up to a readable width. Names with hyphens are not split."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=34, width=min(shutil.get_terminal_size().columns, 112) - 2)

@@ -13,11 +13,11 @@ from concur_proxy.settings.gateway import GatewaySettings
 PROG = "concur-proxy serve"
 
 DESCRIPTION = """\
-Runs the gateway: an OpenAI- and Anthropic-compatible endpoint before unmodified vLLM and SGLang servers, which admits
-whole agent sessions under a window moved by the engines' own cache signals.
+Runs the gateway: an OpenAI- and Anthropic-compatible endpoint in front of unmodified vLLM and SGLang servers. It admits
+whole agent sessions within a window, which follows the engines' own cache metrics.
 
-Each setting is a flag here, CONCUR_NAME in the environment, and a key in the file of --config. A flag is stronger than
-the environment, and that than the file: --max-hold-s 300, CONCUR_MAX_HOLD_S=300, max_hold_s = 300."""
+Each setting is a flag here, an environment variable, and a key in the file of --config: --max-hold-s 300,
+CONCUR_MAX_HOLD_S=300, max_hold_s = 300. A flag overrides the environment, and the environment overrides the file."""
 
 EPILOG = """\
 examples:
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{PROG}: warning: {line}", file=sys.stderr)
     if problem := listen_problem(settings.host, settings.port):
         return complain(PROG, problem)
-    import uvicorn  # noqa: PLC0415 - --help and wrong settings answer without the server's imports
+    import uvicorn  # noqa: PLC0415 - --help and errors in settings do not wait for these imports
 
     from concur_proxy.server import serve  # noqa: PLC0415 - as above
     from concur_proxy.server.protocol import untested_uvicorn  # noqa: PLC0415 - as above
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _load(flags: Mapping[str, object]) -> GatewaySettings | Sequence[str]:
-    """The settings as they are now, or what is wrong with them."""
+    """The current settings, or one line for each thing that is wrong with them."""
     try:
         return load_settings(flags)
     except SettingsError as error:

@@ -1,4 +1,4 @@
-"""`concur-proxy simulate`: fleets of agents under several control laws, in virtual time."""
+"""`concur-proxy simulate`: compares control laws with fleets of agents, in virtual time."""
 
 import argparse
 import dataclasses
@@ -27,14 +27,14 @@ from concur_proxy.lab.simulation.trace import TraceProblem, scenario_of
 PROG = "concur-proxy simulate"
 
 DESCRIPTION = """\
-Runs fleets of agents against a model of an inference engine, under the gateway's own gate and control laws, in virtual
-time: minutes of a cluster in a second. Compares makespan, latency and fairness."""
+Runs fleets of agents against a model of an inference engine, with the gateway's own gate and control laws, in virtual
+time: minutes of a cluster take a second. Compares total time, latency and fairness."""
 
 ALL = "all"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run what is asked for; returns the exit status."""
+    """Run the simulations and print the comparison; returns the exit status."""
     given = _parser().read(arguments)
     console = Console()
     if given.list:
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
         return complain(PROG, str(error))
     results = _run(suite, given.jobs)
     rows = tabulate(suite, results)
-    console.print(_table(rows))
+    console.print(_table(rows, baseline=_baseline(suite)))
     if len(suite.scenarios) > 1:
         console.print(_summary(rows))
     if given.explain:
@@ -69,9 +69,9 @@ def _suite(given: argparse.Namespace) -> Suite:
         policies = [dataclasses.replace(policy, idle_lease_s=given.idle_lease) for policy in policies]
     for key, value in given.set:
         if not any(_knows(policy.law, key, value) for policy in policies):
-            raise ValueError(f"--set {key}={value}: none of the laws has this option")
+            raise ValueError(f"--set {key}={value}: no law has this option")
     for policy in policies:
-        plugins.load(plugins.LAWS, policy.law)(policy.options)  # says what is wrong with its options
+        plugins.load(plugins.LAWS, policy.law)(policy.options)  # ValueError if an option is wrong
     return Suite(
         scenarios=_scenarios(given),
         policies=policies,
@@ -87,7 +87,7 @@ def _scenarios(given: argparse.Namespace) -> list[Scenario]:
     scenarios = []
     for name in names:
         if name not in SCENARIOS:
-            raise ValueError(f"there is no scenario {name!r}: choose {ALL} or of {', '.join(SCENARIOS)}")
+            raise ValueError(f"there is no scenario {name!r}: choose {ALL} or one of {', '.join(SCENARIOS)}")
         scenario = SCENARIOS[name]
         if given.capacity_tokens:
             shape = dataclasses.replace(scenario.shape, capacity_tokens=given.capacity_tokens)
@@ -106,8 +106,8 @@ def _policy(name: str, options: dict[str, str]) -> Policy:
         policy = Policy(name=base, law=base)
     else:
         choices = [*POLICIES, BEST_STATIC]
-        raise ValueError(f"there is no law {base!r}: choose of {', '.join(choices)}")
-    # --set is for the law that knows the option: a comparison has several
+        raise ValueError(f"there is no law {base!r}: choose one of {', '.join(choices)}")
+    # --set applies only to the laws that know the option
     shared = {key: value for key, value in options.items() if _knows(policy.law, key, value)}
     return dataclasses.replace(policy, name=name, options={**policy.options, **shared, **own_options})
 
@@ -131,17 +131,27 @@ def _run(suite: Suite, processes: int) -> list[Result]:
     return results
 
 
-def _table(rows: Sequence[Row]) -> Table:
-    """Narrow enough for 80 columns."""
+def _baseline(suite: Suite) -> str:
+    """The policy that the others are compared with."""
+    if suite.sweeps:
+        return "best cap"
+    first = suite.policies[0].name
+    return "no control" if first == "off" else first
+
+
+def _table(rows: Sequence[Row], *, baseline: str) -> Table:
+    """The comparison, narrow enough for 80 columns."""
     table = Table(
-        title="Seconds, and shares of tokens; means over the seeds",
-        caption="again: prefilled once more; TTFT and session: 99th percentile; hold: the longest",
+        title="Times in seconds, shares of tokens; means over the seeds",
+        caption="p99: 99th percentile; fairness: Jain's index, 1 is equal",
         box=SIMPLE,
         padding=(0, 1, 0, 0),
         pad_edge=False,
     )
     table.add_column("", no_wrap=True)
-    for heading in ("makespan", "rel.", "hits", "again", "TTFT", "hold", "session", "Jain"):
+    compared = f"vs {baseline}".replace(" ", "\n")
+    headings = "total\ntime", compared, "cache\nhits", "recom-\nputed", "TTFT\np99", "wait\nmax", "session\np99"
+    for heading in (*headings, "fair-\nness"):
         table.add_column(heading, justify="right")
     last = None
     for row in rows:
@@ -169,7 +179,7 @@ def _name(row: Row) -> str:
 
 
 def _summary(rows: Sequence[Row]) -> Table:
-    table = Table(title="Relative makespan over all scenarios", box=SIMPLE, pad_edge=False)
+    table = Table(title="Relative total time over all scenarios", box=SIMPLE, pad_edge=False)
     for heading in ("", "geometric mean", "worst"):
         table.add_column(heading, justify="right" if heading else "left")
     for policy, (mean, worst) in summary(rows).items():
@@ -178,7 +188,7 @@ def _summary(rows: Sequence[Row]) -> Table:
 
 
 def _explain(console: Console, results: Sequence[Result]) -> None:
-    """Every decision that moved a window, in order."""
+    """Print every decision that raised or lowered a window, in order."""
     for result in results:
         for number, course in enumerate(result.courses):
             for point in course:
@@ -207,22 +217,21 @@ def _list(console: Console) -> None:
     table = Table("law", "what it is")
     for policy in POLICIES.values():
         table.add_row(policy.name, policy.summary)
-    table.add_row(BEST_STATIC, "the best of many fixed caps, known only afterwards")
+    table.add_row(BEST_STATIC, "the best of many fixed caps, which is known only afterwards")
     console.print(table)
 
 
 def _parser() -> CommandParser:
     parser = CommandParser(PROG, usage="[SCENARIO ...] [options]", description=DESCRIPTION)
     parser.add_argument(
-        "scenario", nargs="*", metavar="SCENARIO", help=f"see --list; {ALL} for the whole suite (default base)"
+        "scenario", nargs="*", metavar="SCENARIO", help=f"a scenario of --list, or {ALL} (default base)"
     )
     parser.add_argument("--list", action="store_true", help="list scenarios and laws")
     parser.add_argument(
         "--law",
         metavar="NAME",
         action="append",
-        help="a control law to compare, maybe with options of its own as NAME:key=value; repeatable "
-        "(default off, aimd and tokens)",
+        help="a control law to compare, also with options as NAME:key=value; repeatable (default off, aimd, tokens)",
     )
     parser.add_argument(
         "--set",
@@ -230,34 +239,41 @@ def _parser() -> CommandParser:
         action="append",
         type=read_option,
         default=[],
-        help="an option of every law that knows it; repeatable",
+        help="an option for each law that has it; repeatable",
     )
     parser.add_argument(
-        "--seeds", metavar="N", type=whole_number(1), default=1, help="runs of each (default %(default)s)"
+        "--seeds",
+        metavar="N",
+        type=whole_number(1),
+        default=1,
+        help="runs of each law, with different seeds (default %(default)s)",
     )
     parser.add_argument(
         "--jobs", metavar="N", type=whole_number(1), default=os.cpu_count() or 1, help="processes (default %(default)s)"
     )
     parser.add_argument(
-        "--trace", metavar="FILE", type=Path, action="append", help="replay what `serve --record` wrote; repeatable"
+        "--trace", metavar="FILE", type=Path, action="append", help="replay a file of serve --record; repeatable"
     )
     parser.add_argument(
         "--capacity-tokens",
         metavar="N",
         type=whole_number(1024),
-        help="KV cache of each engine, in the scenario's place",
+        help="size of each engine's KV cache (default: the scenario's)",
     )
     parser.add_argument(
         "--idle-lease",
         metavar="SECONDS",
         type=positive_number,
-        help="how long a session in a tool call keeps its place, under every law (default: learnt)",
+        help="how long a session keeps its place between turns, with every law (default: learned)",
+    )
+    parser.add_argument("--explain", action="store_true", help="print every decision that raised or lowered a window")
+    parser.add_argument(
+        "--json", metavar="FILE", type=Path, help="write the numbers and decisions of every run to this file"
     )
     parser.add_argument(
-        "--explain", action="store_true", help="print every decision that moved a window, with its reason"
-    )
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write every run's numbers and courses")
-    parser.add_argument(
-        "--svg", metavar="FILE", type=Path, help="draw window, usage, hit rate and throughput over time"
+        "--svg",
+        metavar="FILE",
+        type=Path,
+        help="draw window, cache usage, hit rate and throughput over time into this file",
     )
     return parser

@@ -1,4 +1,4 @@
-"""`concur-proxy status`: how a running gateway stands, once."""
+"""`concur-proxy status`: shows the state of a running gateway once."""
 
 import json
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ PROG = "concur-proxy status"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print it; 1 when no gateway tells."""
-    parser = CommandParser(PROG, usage="[--url URL] [--json]", description="Tells how a running gateway stands.")
+    """Print the state; returns 1 if no gateway answers."""
+    parser = CommandParser(PROG, usage="[--url URL] [--json]", description="Shows the state of a running gateway.")
     add_gateway_flags(parser)
     parser.add_argument("--json", action="store_true", help="print the answer of GET /concur/v1/state")
     options = parser.read(arguments)

@@ -1,4 +1,4 @@
-"""`concur-proxy top`: a running gateway on a terminal, until Ctrl-C."""
+"""`concur-proxy top`: shows a running gateway until Ctrl-C."""
 
 import time
 from collections.abc import Sequence
@@ -12,15 +12,19 @@ from concur_proxy.cli.watch import EXIT_NO_ANSWER, NoState, add_gateway_flags, a
 
 PROG = "concur-proxy top"
 OTHER_LINES = 18
-"""Of a screen, beside the rows of sessions."""
+"""Lines of the screen that are not rows of sessions."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Show it anew each interval; 1 when no gateway tells at the start."""
+    """Show the state every interval; returns 1 if no gateway answers at the start."""
     parser = CommandParser(PROG, usage="[--url URL]", description="Shows a running gateway until Ctrl-C.")
     add_gateway_flags(parser)
     parser.add_argument(
-        "--interval", type=positive_number, default=1.0, metavar="SECONDS", help="time between two readings (default 1)"
+        "--interval",
+        type=positive_number,
+        default=1.0,
+        metavar="SECONDS",
+        help="seconds between two readings (default 1)",
     )
     options = parser.read(arguments)
     console = Console(highlight=False)

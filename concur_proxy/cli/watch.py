@@ -1,4 +1,4 @@
-"""What `concur-proxy status` and `concur-proxy top` share: their flags, and asking a gateway how it stands."""
+"""Shared by `concur-proxy status` and `concur-proxy top`: their flags, and reading a gateway's state."""
 
 import argparse
 import os
@@ -13,15 +13,14 @@ from concur_proxy.settings.secret_files import read_secret
 DEFAULT_URL = "http://127.0.0.1:8300"
 TIMEOUT_S = 5.0
 EXIT_NO_ANSWER = 1
-"""Status of a command to which no gateway has told its state."""
+"""Exit status of a command that got no state from a gateway."""
 
 
 class NoState(Exception):  # noqa: N818 - says what happened
-    """The gateway did not tell; the text is one line with the mend."""
+    """The gateway did not return its state. The text is one line that says what to do."""
 
 
 def add_gateway_flags(parser: CommandParser) -> None:
-    """Which gateway, and its key."""
     parser.add_argument("--url", default=DEFAULT_URL, metavar="URL", help=f"the gateway (default {DEFAULT_URL})")
     parser.add_argument("--admin-key", metavar="KEY", help="the gateway's admin key (default: CONCUR_ADMIN_KEY)")
     parser.add_argument(
@@ -33,7 +32,7 @@ def add_gateway_flags(parser: CommandParser) -> None:
 
 
 def admin_key(options: argparse.Namespace) -> str | None:
-    """The admin key from the flags, else from the environment; `NoState` if its file cannot be used."""
+    """The admin key from the flags or, without them, from the environment; `NoState` if its file cannot be used."""
     key, file = options.admin_key, options.admin_key_file
     if key is None and file is None:
         key, named = os.environ.get("CONCUR_ADMIN_KEY"), os.environ.get("CONCUR_ADMIN_KEY_FILE")
@@ -49,20 +48,20 @@ def admin_key(options: argparse.Namespace) -> str | None:
 
 
 def read_state(url: str, admin_key: str | None) -> dict[str, Any]:
-    """How the gateway stands; `NoState` when it does not say so."""
+    """The answer of `GET /concur/v1/state`; `NoState` if no state was received."""
     headers = {} if admin_key is None else {"authorization": f"Bearer {admin_key}"}
     try:
         answer = httpx.get(f"{url.rstrip('/')}/concur/v1/state", headers=headers, timeout=TIMEOUT_S, trust_env=False)
         state = answer.json()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise NoState(f"--url {url}: no gateway answers there: {error}") from error
+        raise NoState(f"--url {url}: no gateway answers: {error}") from error
     except ValueError as error:
-        told = "its log tells why" if answer.is_server_error else "it is no gateway of this version"
-        raise NoState(f"--url {url}: the answer is HTTP {answer.status_code} and no state: {told}") from error
+        advice = "see its log" if answer.is_server_error else "it is not a gateway of this version"
+        raise NoState(f"--url {url}: answered HTTP {answer.status_code} without a state: {advice}") from error
     if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
         raise NoState(f"{state['error']['message']} Use --admin-key, --admin-key-file or CONCUR_ADMIN_KEY.")
     if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and "error" in state:
         raise NoState(f"--url {url}: {state['error']['message']}")
     if answer.status_code != httpx.codes.OK or "engines" not in state:
-        raise NoState(f"--url {url}: what answers there is no gateway of this version")
+        raise NoState(f"--url {url}: the server there is not a gateway of this version")
     return dict(state)

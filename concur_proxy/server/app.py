@@ -1,4 +1,4 @@
-"""The composition root: builds every part from the settings, and is the ASGI application."""
+"""The composition root. It builds every part from the settings, and is the ASGI application."""
 
 import asyncio
 import logging
@@ -34,10 +34,10 @@ Clock = Callable[[], float]
 
 
 class GatewayApp:
-    """One gateway. The ASGI server calls it for every request and for its lifespan."""
+    """One gateway. The ASGI server calls it for each request and for the lifespan."""
 
     def __init__(self, settings: GatewaySettings, clock: Clock = time.monotonic, load: Load | None = None) -> None:
-        """`load` reads the settings anew; without it they stay as they are."""
+        """`load` reads the settings again when they are reloaded. Without it they never change."""
         self.settings = settings
         self._clock = clock
         self._draining = False
@@ -98,11 +98,9 @@ class GatewayApp:
 
     @property
     def monitors(self) -> list[EngineMonitor]:
-        """The engines' monitors."""
         return list(self._pool.monitors.values())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request, or the lifespan."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["path"] in ADMIN_PATHS:
@@ -113,7 +111,7 @@ class GatewayApp:
     def _on_role(self, leads: bool, law_states: Mapping[str, Mapping[str, float]]) -> None:  # noqa: FBT001 - a callback
         if leads:
             for monitor in self.monitors:
-                if monitor.engine in self.coordinator.fleet.gates:  # else it is given up
+                if monitor.engine in self.coordinator.fleet.gates:  # otherwise it has been removed
                     monitor.resume(law_states.get(monitor.engine, {}))
 
     def _on_overload(self, engine: str) -> None:
@@ -121,12 +119,12 @@ class GatewayApp:
             monitor.on_overload()
 
     def drain(self) -> None:
-        """Refuse what is held and what comes; what is in flight goes on."""
+        """Refuse waiting and new requests. Answers in flight go on."""
         self._draining = True
         self.coordinator.apply(Drain())
 
     def reload(self) -> None:
-        """Read the settings anew, and apply what can change while it runs."""
+        """Read the settings again, and apply those that can change while the gateway runs."""
         if self._reloader is not None:
             self._reloader.reload()
 

@@ -1,5 +1,7 @@
-"""uvicorn's HTTP/1.1 server with what it lacks: trailers, offers of another protocol that do not cost the body, bounds
-and clear errors for what is no request, and noticing that a client which pipelines has gone.
+"""Extends uvicorn's HTTP/1.1 server, and so its private classes.
+
+It adds trailers, serves requests that offer an upgrade as ordinary ones, limits the size of a head, answers input that
+is not a request with a clear error, and notices when a client that pipelines requests disconnects.
 """
 
 import logging
@@ -22,22 +24,22 @@ FIRST_TESTED_UVICORN = (0, 36)
 FIRST_UNTESTED_UVICORN = (0, 55)
 """The gateway is tested with uvicorn from the first of these versions up to, but not including, the second."""
 MAX_HEAD_BYTES = 1024 * 1024
-"""A request line and headers that have not ended by then never will; the relay's own limit judges shorter ones."""
+"""Limit for a request head that has not ended yet. The relay applies the limit of the settings to complete ones."""
 MAX_TARGET_BYTES = 65_535
-"""More than this no parser of URLs here takes."""
+"""The URL parsers accept no longer target."""
 
 
 class GatewayProtocol(HttpToolsProtocol):
-    """One client's connection."""
+    """The connection of one client."""
 
     _ahead: list[RequestResponseCycle] = []  # noqa: RUF012 - never changed, only replaced
-    """Requests before the last one whose answers had not ended when it came."""
+    """Earlier requests whose answers had not ended when the latest request arrived."""
     url = b""
     _head_bytes: int | None = 0
-    """What has come of a head that is not complete; None while a body comes."""
+    """Bytes received of an incomplete head; None while a body is received."""
 
     def data_received(self, data: bytes) -> None:
-        """Bytes have come from the client."""
+        """Bytes were received from the client."""
         self._unset_keepalive_if_required()
         if self._head_bytes is not None:
             self._head_bytes += len(data)
@@ -55,12 +57,12 @@ class GatewayProtocol(HttpToolsProtocol):
                 self._refuse(GatewayFault.HEADERS_TOO_LARGE, f"they exceed {MAX_HEAD_BYTES} bytes")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header field has come, or a trailer, which is no header and which no engine reads."""
+        """A header field was received, or a trailer. Trailers are dropped, because no engine reads them."""
         if self._head_bytes is not None:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """A request's head has come."""
+        """The head of a request is complete."""
         self._head_bytes = None
         if self.parser.should_upgrade():
             return
@@ -74,26 +76,27 @@ class GatewayProtocol(HttpToolsProtocol):
         self._ahead = [] if before is None or before.response_complete else [*self._ahead, before]
 
     def on_message_complete(self) -> None:
-        """A request has come whole."""
+        """A request is complete."""
         self._head_bytes = 0
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has gone: uvicorn tells only the last of its requests, and with pipelining that one waits."""
+        """The client disconnected. uvicorn notifies only its last request, but earlier ones can be in progress."""
         for cycle in self._ahead:
             cycle.disconnected = cycle.disconnected or not cycle.response_complete
             cycle.message_event.set()
         super().connection_lost(exc)
 
     def _decline_upgrade(self, rest: bytes) -> None:
-        """Serve a request that offers another protocol, as Java's client does with h2c, as if it had not.
+        """Serve a request that offers an upgrade, as Java's client does with h2c, as an ordinary one.
 
-        The parser takes what follows such a head for the other protocol, so it reads the head anew without the offer.
+        The parser takes the bytes after such a head for the other protocol. So a new parser reads the head again,
+        without the offer.
         """
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if method == b"CONNECT":
-            self._refuse(GatewayFault.BAD_HTTP, "the gateway is no proxy for CONNECT")
+            self._refuse(GatewayFault.BAD_HTTP, "the gateway does not support CONNECT")
             return
         kept = [field for field in self.headers if field[0] != b"upgrade"]
         lines = [b"%b %b HTTP/%b" % (method, self.url, version.encode()), *(b"%b: %b" % field for field in kept)]
@@ -102,9 +105,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self.data_received(b"\r\n".join([*lines, b"", rest]))
 
     def _refuse(self, fault: GatewayFault, detail: str) -> None:
-        """Answer what is no request that an application could be asked about, and close: nothing after it can be
-        understood.
-        """
+        """Answer input that is not a valid request, and close the connection: nothing after it can be parsed."""
         logger.info("client %s: %s: %s", self.client, fault.code, detail)
         last: RequestResponseCycle | None = self.cycle
         nothing_sent = last is None or last.response_complete or not last.response_started
@@ -135,10 +136,10 @@ async def _end_with_trailers(cycle: RequestResponseCycle, body: bytes, trailers:
         await cycle.send({"type": "http.response.body", "body": body, "more_body": True})
     if cycle.chunked_encoding and not cycle.disconnected:
         cycle.transport.write(b"0\r\n%b\r\n" % b"".join(b"%b: %b\r\n" % field for field in trailers))
-        cycle.chunked_encoding = False  # the body's end has been written: the cycle must not write another
+        cycle.chunked_encoding = False  # the end of the body is written already
     await cycle.send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _cut_off(cycle: RequestResponseCycle) -> None:
     cycle.transport.close()
-    cycle.disconnected = True  # uvicorn would call an unfinished answer the application's error
+    cycle.disconnected = True  # otherwise uvicorn reports an unfinished answer as an error of the application

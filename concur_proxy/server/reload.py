@@ -1,4 +1,4 @@
-"""Settings that change while the gateway runs: read anew when their file changes, and at SIGHUP."""
+"""Reads the settings again when their file changes and on SIGHUP, and applies them while the gateway runs."""
 
 import asyncio
 import logging
@@ -16,40 +16,40 @@ RELOADABLE = frozenset(
         *("max_body_bytes", "max_header_bytes", "log_level", "log_requests", "hash_sessions"),
     }
 )
-"""What takes effect at once; everything else does at the next start."""
+"""Settings that take effect at once. All others take effect at the next start."""
 
 Load = Callable[[], GatewaySettings | Sequence[str]]
-"""Reads all settings anew, and returns them, or what is wrong with them in one line each."""
+"""Reads all settings again, and returns them, or one line for each thing that is wrong with them."""
 
 
 class SettingsReloader:
-    """Applies new settings where all of them are right, and leaves the old ones in force where any is not."""
+    """Applies new settings if all of them are correct. Otherwise the old ones stay in force."""
 
     def __init__(self, settings: GatewaySettings, load: Load, apply: Callable[[GatewaySettings], None]) -> None:
-        """`apply` raises `ValueError` for what cannot be applied, and has then applied nothing."""
+        """`apply` applies all settings, or raises `ValueError` and applies none."""
         self._settings = settings
         self._load = load
         self._apply = apply
         self._seen = self._stamp()
 
     def reload(self) -> None:
-        """Read and apply; what is wrong is logged."""
+        """Read and apply the settings; log what is wrong."""
         loaded = self._load()
         if not isinstance(loaded, GatewaySettings):
             for problem in loaded:
-                logger.error("settings not reloaded, the old ones stay: %s", problem)
+                logger.error("settings not reloaded, the old ones stay in force: %s", problem)
             return
         try:
             self._apply(loaded)
         except ValueError as error:
-            logger.error("settings not reloaded, the old ones stay: %s", error)  # noqa: TRY400 - one line, no defect
+            logger.error("settings not reloaded, the old ones stay in force: %s", error)  # noqa: TRY400 - one line is enough
             return
         changed = [
             name for name in GatewaySettings.model_fields if getattr(loaded, name) != getattr(self._settings, name)
         ]
         for name in changed:
-            when = "from now on" if name in RELOADABLE else "changed, takes effect at the next start"
-            logger.info("settings reloaded: %s %s", name, when)
+            effect = "takes effect now" if name in RELOADABLE else "takes effect at the next start"
+            logger.info("settings reloaded: %s changed and %s", name, effect)
         self._settings = loaded
 
     async def run(self) -> None:
@@ -62,7 +62,7 @@ class SettingsReloader:
                 self.reload()
 
     def _stamp(self) -> tuple[int, int, int] | None:
-        """Of the file's content: another when it was written, and when another file took its place, as mounts do."""
+        """Identifies the content of the file. It changes if the file is written or replaced, as Kubernetes does it."""
         if self._settings.config is None:
             return None
         try:

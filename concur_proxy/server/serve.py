@@ -1,4 +1,4 @@
-"""Running the gateway as a process."""
+"""Runs the gateway as a process."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, but held requests are refused at the first signal: else it would wait for them before it stops."""
+    """uvicorn that refuses waiting requests at the first signal. Otherwise it would wait for them before it stops."""
 
     def __init__(self, config: uvicorn.Config, app: GatewayApp) -> None:
         super().__init__(config)
@@ -27,14 +27,14 @@ class _Server(uvicorn.Server):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGTERM or SIGINT has come."""
+        """Handle SIGTERM or SIGINT."""
         if self._loop is not None:
-            # Not from here: a signal may interrupt the gate in the middle of a change.
+            # not called directly, because the signal may have interrupted the gate in the middle of a change
             self._loop.call_soon_threadsafe(self._app.drain)
         super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then say where in one line on standard output."""
+        """Listen, then print the address in one line on standard output."""
         self._loop = asyncio.get_running_loop()
         self._loop.add_signal_handler(signal.SIGHUP, self._app.reload)
         await super().startup(sockets)
@@ -44,8 +44,9 @@ class _Server(uvicorn.Server):
 
 
 def run(settings: GatewaySettings, load: Load, listening: socket.socket | None = None) -> None:
-    """Serve until SIGTERM or SIGINT; answers in flight have `drain_timeout_s` to end. At SIGHUP `load` reads the
-    settings anew. `listening`: a socket to serve on instead of the settings' address.
+    """Serve until SIGTERM or SIGINT; answers in flight then have `drain_timeout_s` to end.
+
+    `load` reads the settings again on SIGHUP. `listening` is a socket to serve on instead of the settings' address.
     """
     signal.signal(signal.SIGTERM, _stop)
     configure_logging(level=settings.log_level, style=settings.log_format)
@@ -59,12 +60,12 @@ def run(settings: GatewaySettings, load: Load, listening: socket.socket | None =
 
 
 def _stop(sig: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's arguments
-    """SIGTERM before uvicorn minds it, or raised again by uvicorn after the drain: the process was asked to end."""
+    """Handle SIGTERM before uvicorn does, and when uvicorn raises it again after the drain."""
     sys.exit(0)
 
 
 def server_config(app: GatewayApp, settings: GatewaySettings) -> uvicorn.Config:
-    """How uvicorn is to serve: nothing added to answers, no log line a request, no WebSockets."""
+    """uvicorn's configuration: it adds nothing to answers, logs no requests and serves no WebSockets."""
     return uvicorn.Config(
         app,
         host=settings.host,
@@ -77,6 +78,6 @@ def server_config(app: GatewayApp, settings: GatewaySettings) -> uvicorn.Config:
         server_header=False,
         date_header=False,
         proxy_headers=False,
-        timeout_keep_alive=75,  # longer than the pools of the SDKs, so that it is the client who closes
+        timeout_keep_alive=75,  # longer than the SDKs keep a connection, so that the client closes it
         timeout_graceful_shutdown=max(1, round(settings.drain_timeout_s)),
     )

@@ -1,4 +1,4 @@
-"""Several gateway processes behind one port of one host."""
+"""Runs several gateway processes that share one port."""
 
 import logging
 import os
@@ -15,15 +15,15 @@ from concur_proxy.telemetry.logs import configure_logging
 logger = logging.getLogger(__name__)
 
 BACKLOG = 2048
-"""As uvicorn has it."""
+"""The same as in uvicorn."""
 SHORT_LIFE_S = 5.0
-"""A worker that ended sooner is not replaced before this time is over."""
+"""A worker that ends sooner is replaced only after this time."""
 
 Work = Callable[[socket.socket], None]
 
 
 class Workers:
-    """Forks workers that share a listening socket, and replaces those that die. What ends or reloads goes to all."""
+    """Forks workers that share a listening socket, and replaces those that end. Signals are passed on to all."""
 
     def __init__(self, count: int, work: Work, listening: socket.socket) -> None:
         self._count = count
@@ -33,7 +33,7 @@ class Workers:
         self._is_stopping = False
 
     def run(self) -> int:
-        """Work until told to stop and all have ended; the worst exit status."""
+        """Run until a signal has stopped all workers; returns their highest exit status."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._pass_on)
         for _ in range(self._count):
@@ -44,9 +44,13 @@ class Workers:
             lived_s = time.monotonic() - self._born.pop(process)
             worst = max(worst, os.waitstatus_to_exitcode(status)) if self._is_stopping else worst
             if not self._is_stopping:
-                logger.error("worker %d ended with %d and is replaced", process, os.waitstatus_to_exitcode(status))
+                logger.error(
+                    "worker %d ended with exit status %d and will be replaced",
+                    process,
+                    os.waitstatus_to_exitcode(status),
+                )
                 time.sleep(max(0.0, SHORT_LIFE_S - lived_s))
-            if not self._is_stopping:  # a signal may have come meanwhile
+            if not self._is_stopping:  # a signal may have arrived in the meantime
                 self._fork()
         return worst
 
@@ -66,7 +70,7 @@ class Workers:
 
 
 def run_workers(settings: GatewaySettings, work: Work) -> int:
-    """Run `settings.workers` of them on the settings' address."""
+    """Run `settings.workers` processes on the address of the settings."""
     configure_logging(level=settings.log_level, style=settings.log_format)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG) as listening:

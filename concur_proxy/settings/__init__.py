@@ -1,1 +1,1 @@
-"""Every setting of the gateway: names, kinds, sources, and where in a file each one is set."""
+"""The settings of the gateway: their names, kinds of value and sources."""

@@ -1,4 +1,4 @@
-"""Reading a configuration file: TOML or YAML by its name, with the place of every mistake in one line."""
+"""Reads a configuration file, TOML or YAML by the ending of its name. Each error is one line that names the place."""
 
 import re
 import tomllib
@@ -9,11 +9,11 @@ import yaml
 
 
 class ConfigFileError(Exception):
-    """The configuration file cannot be used; the message is one line."""
+    """The configuration file cannot be used. The message is one line."""
 
 
 def read_config_file(path: Path) -> dict[str, object]:
-    """The file's keys and values as written; ConfigFileError when it cannot be read or is no table of settings."""
+    """The file's keys and values; `ConfigFileError` if it cannot be read or does not contain settings by name."""
     parsers: dict[str, Callable[[str], object]] = {
         ".toml": tomllib.loads,
         ".yaml": yaml.safe_load,
@@ -21,7 +21,7 @@ def read_config_file(path: Path) -> dict[str, object]:
     }
     parse = parsers.get(path.suffix.lower())
     if parse is None:
-        raise ConfigFileError(f"{path}: name it .toml, .yaml or .yml, so that its format is known")
+        raise ConfigFileError(f"{path}: its name must end in .toml, .yaml or .yml")
     try:
         values = parse(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -31,15 +31,15 @@ def read_config_file(path: Path) -> dict[str, object]:
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise ConfigFileError(f"{path}: must hold settings by name, such as port: 8300")
+        raise ConfigFileError(f"{path}: must contain settings by name, such as port: 8300")
     return values
 
 
 def _complaint(error: Exception) -> str:
-    """What a parser says, on one line, with the place first."""
+    """The parser's message on one line, with the place first."""
     mark = getattr(error, "problem_mark", None)
     if mark is not None:
-        return f"line {mark.line + 1}, column {mark.column + 1}: {getattr(error, 'problem', None) or 'no valid YAML'}"
+        return f"line {mark.line + 1}, column {mark.column + 1}: {getattr(error, 'problem', None) or 'not valid YAML'}"
     found = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", str(error))
     if found is not None:
         return f"line {found[2]}, column {found[3]}: {found[1]}"

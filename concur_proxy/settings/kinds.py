@@ -1,4 +1,4 @@
-"""The kinds of value that settings take, as an operator writes them; a wrong one is a `ValueError` with the mend."""
+"""The kinds of value that settings take. A wrong value is a `ValueError` that says what is expected."""
 
 import json
 import math
@@ -12,16 +12,16 @@ from concur_proxy.engines.address import addresses, is_server_url
 from concur_proxy.wire.request.endpoint_rule import EndpointKind, EndpointRule, parse_endpoint_rule
 
 ADMIN_KEY_CHARS = 8
-"""A shorter key could be guessed."""
+"""Least length of the admin key: a shorter one could be guessed."""
 
 _GENERATE = "generate:"
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2: token
 
 
 def split_list(name: str, text: str) -> list[str]:
-    """A list setting that is written as one text: separated by commas, or JSON.
+    """Split a list that is written as one text: items with commas between them, or JSON.
 
-    `allow_paths` is separated by semicolons, as a rule has commas between its methods.
+    `allow_paths` has semicolons between its items, because a rule has commas between its methods.
     """
     if text.lstrip().startswith("["):
         try:
@@ -50,18 +50,18 @@ def engine_server(text: str) -> str:
 
 def _header_name(name: str) -> str:
     if not _HEADER_NAME.fullmatch(name):
-        raise ValueError("must be a header's name, such as x-session-id")
+        raise ValueError("must be the name of a header, such as x-session-id")
     return name.lower()
 
 
 def _body_field(path: str) -> str:
     if not all(step.strip() for step in path.split(".")):
-        raise ValueError("must be a dotted path into the body, such as metadata.session_id")
+        raise ValueError("must be a path into the body, such as metadata.session_id")
     return path
 
 
 def endpoint_rule(text: str) -> EndpointRule:
-    """A line of `allow_paths`; `ValueError` for what is none."""
+    """Parse an item of `allow_paths`; `ValueError` if it is not a rule."""
     if text.startswith(_GENERATE):
         return parse_endpoint_rule(text.removeprefix(_GENERATE), EndpointKind.GENERATE)
     return parse_endpoint_rule(text, EndpointKind.PASS)
@@ -80,7 +80,7 @@ def _lease(value: object) -> object:
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise ValueError("must be auto, or seconds, 0 or more")
+        raise ValueError("must be auto or a number of seconds, 0 or more")
     return seconds
 
 
@@ -91,7 +91,7 @@ def _bearer(key: str) -> str:
 
 
 def _admin_key(key: str) -> str:
-    # a header cannot hold anything else, or each client writes it in its own way
+    # other characters are not allowed in a header, or clients encode them in different ways
     if len(key) < ADMIN_KEY_CHARS or not (key.isascii() and key.isprintable() and key == key.strip()):
         raise ValueError(f"must be {ADMIN_KEY_CHARS} or more characters of ASCII, with no space at either end")
     return key
@@ -100,7 +100,7 @@ def _admin_key(key: str) -> str:
 def _collector(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("must be the base URL of a collector that takes OTLP over HTTP, such as http://collector:4318")
+        raise ValueError("must be the base URL of a collector for OTLP over HTTP, such as http://collector:4318")
     return text.rstrip("/").removesuffix("/v1/traces")
 
 
@@ -110,7 +110,7 @@ def _lower(value: object) -> object:
 
 def _named_server(text: str) -> str:
     if not text.startswith("http://"):
-        raise ValueError("must begin with http://: the certificate of an address is no name's")
+        raise ValueError("must begin with http://, because a certificate for the name does not cover its addresses")
     return engine_server(text)
 
 

@@ -1,4 +1,4 @@
-"""On which line of a configuration file a setting stands, for whoever has to mend it."""
+"""Finds the line of a configuration file on which a setting stands, for error messages."""
 
 import tomllib
 from pathlib import Path
@@ -9,9 +9,10 @@ from concur_proxy.settings.file import ConfigFileError
 
 
 def line_of(path: Path, name: str, part: object = None) -> int | None:
-    """The line (from 1) on which `path` sets `name`; with `part`, that of this item of its list or key of its table.
+    """The line, counted from 1, on which the file sets `name`. With `part`, the line of this item of its list or key of
+    its table.
 
-    None where the file does not say. `ConfigFileError` when it cannot be read.
+    None if the line is not found. `ConfigFileError` if the file cannot be read.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -24,14 +25,14 @@ def line_of(path: Path, name: str, part: object = None) -> int | None:
 
 
 def _in_toml(text: str, name: str, part: object) -> int | None:
-    """tomllib tells no places. But a statement ends on the line with which the file, cut off there, first has it."""
+    """tomllib gives no lines. So parse ever longer beginnings of the file: a setting ends where it is first present."""
     lines = text.splitlines()
     began, found = 0, None
     for end in range(1, len(lines) + 1):
         try:
             values = tomllib.loads("\n".join(lines[:end]))
         except tomllib.TOMLDecodeError:
-            continue  # in the middle of a value of several lines
+            continue  # the cut is inside a value of several lines
         if name in values:
             found = found or _begins(lines, began)
             table = values[name]
@@ -44,9 +45,9 @@ def _in_toml(text: str, name: str, part: object) -> int | None:
 
 
 def _begins(lines: list[str], began: int) -> int:
-    """The first line from `began` on that says something."""
-    said = (number for number in range(began, len(lines)) if lines[number].strip() and lines[number].strip()[0] != "#")
-    return next(said, began) + 1
+    """The first line from `began` on that is neither blank nor a comment."""
+    used = (number for number in range(began, len(lines)) if lines[number].strip() and lines[number].strip()[0] != "#")
+    return next(used, began) + 1
 
 
 def _naming(lines: list[str], began: int, end: int, part: object) -> int | None:

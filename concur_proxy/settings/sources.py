@@ -1,4 +1,4 @@
-"""Where settings come from, beside flags: the environment, and the file that is named."""
+"""Sources of settings other than flags: the environment and the configuration file."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ ENV_PREFIX = "CONCUR_"
 
 
 class Environment(EnvSettingsSource):
-    """`CONCUR_*` variables; what cannot be decoded is left to the validation, which says what is expected."""
+    """`CONCUR_*` variables. Text that is not valid JSON is left to the validation, which says what is expected."""
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: str) -> object:  # noqa: ARG002
         if field_name != "law_options":
@@ -24,7 +24,7 @@ class Environment(EnvSettingsSource):
 
 
 class ConfigFile(PydanticBaseSettingsSource):
-    """The file that a stronger source names in `config`."""
+    """The file that a flag or the environment names in `config`."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[object, str, bool]:  # noqa: ARG002
         return None, field_name, False
@@ -35,5 +35,7 @@ class ConfigFile(PydanticBaseSettingsSource):
             return {}
         values = read_config_file(Path(path))
         if "config" in values:
-            raise ConfigFileError(f"config in {path}: a file cannot name another; use --config or {ENV_PREFIX}CONFIG")
+            raise ConfigFileError(
+                f"config in {path}: a configuration file cannot name another one; use --config or {ENV_PREFIX}CONFIG"
+            )
         return values

@@ -29,7 +29,7 @@ def test_each_setting_has_a_flag_and_its_description_in_the_help() -> None:
 
 
 def test_the_help_names_each_law() -> None:
-    assert f"moves the window: {', '.join(available(LAWS))} (default tokens)" in " ".join(
+    assert f"raises and lowers the window: {', '.join(available(LAWS))} (default tokens)" in " ".join(
         parser().format_help().split()
     )
 

@@ -11,14 +11,14 @@ def test_a_port_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         assert listen_problem("127.0.0.1", port) == (
-            f"port {port} on 127.0.0.1 is in use: stop what listens there, or choose another with --port"
+            f"port {port} on 127.0.0.1 is in use: stop the process that uses it, or choose another --port"
         )
 
 
 def test_an_address_of_another_machine() -> None:
-    # RFC 5737, 3: an address for documentation, which no machine has
+    # RFC 5737, 3: an address for documentation that no machine has
     assert listen_problem("192.0.2.1", 0) == (
-        "--host 192.0.2.1: not an address of this machine; 0.0.0.0 stands for all of them"
+        "--host 192.0.2.1: not an address of this machine; 0.0.0.0 means all its addresses"
     )
 
 

@@ -26,7 +26,7 @@ def problems(flags: dict[str, object]) -> tuple[str, ...]:
         ({"max_hold_s": "inf"}, "--max-hold-s inf: must be a finite number"),
         ({"fallback_window": "0"}, "--fallback-window 0: must be 1 or more"),
         ({"log_level": "loud"}, "--log-level loud: must be debug, info, warning or error"),
-        ({"idle_lease": "x"}, "--idle-lease x: must be auto, or seconds, 0 or more"),
+        ({"idle_lease": "x"}, "--idle-lease x: must be auto or a number of seconds, 0 or more"),
         ({"host": ""}, "--host : must not be empty"),
         (
             {"engine": ["http://a", "gpu:8000"]},
@@ -48,7 +48,7 @@ def problems(flags: dict[str, object]) -> tuple[str, ...]:
         ),
         (
             {"scrape_interval_s": "6"},
-            "stale_after_s 5 (the default) must be more than --scrape-interval-s 6: else each reading ends stale",
+            "stale_after_s 5 (the default) must be more than --scrape-interval-s 6: else every reading becomes stale",
         ),
     ],
 )
@@ -71,7 +71,7 @@ def test_a_wrong_flag_is_one_line(flags: dict[str, object], problem: str) -> Non
         (
             "CONCUR_ZZZZZ",
             "1",
-            "unknown environment variable CONCUR_ZZZZZ: see concur-proxy serve --help for those that there are",
+            "unknown environment variable CONCUR_ZZZZZ: see concur-proxy serve --help",
         ),
         ("CONCUR_CONFIG", "/nowhere.toml", "cannot read /nowhere.toml: No such file or directory"),
     ],
@@ -187,6 +187,6 @@ def test_right_settings_load_and_need_no_advice() -> None:
 def test_what_is_probably_not_meant_is_told() -> None:
     settings = load_settings({"engine": ["http://gpu:8000/v1"], "max_hold_s": 600})
     assert advise(settings) == [
-        "engine http://gpu:8000/v1 ends in /v1, which clients' paths begin with too: leave it out",
-        "max_hold_s 600: the OpenAI and Anthropic SDKs give up after 600 s unless told otherwise, and then ask again",
+        "engine http://gpu:8000/v1 ends in /v1, but the paths of clients already begin with it: leave it out",
+        "max_hold_s 600: by default the OpenAI and Anthropic SDKs time out after 600 s and send the request again",
     ]

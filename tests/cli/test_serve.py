@@ -82,5 +82,5 @@ def test_a_hangup_reads_the_configuration_anew(tmp_path: Path) -> None:
             assert answer.status == 200
         os.kill(process.pid, signal.SIGTERM)
         _, errors = process.communicate(timeout=30)
-    assert "settings not reloaded, the old ones stay: engine = 7 in" in errors
+    assert "settings not reloaded, the old ones stay in force: engine = 7 in" in errors
     assert process.returncode == 0

@@ -69,7 +69,7 @@ async def test_where_no_gateway_answers_it_is_one_line() -> None:
     for command in ("status", "top"):
         status, out, err = await _run(command, "--url", "http://127.0.0.1:9")
         assert (status, out) == (1, "")
-        assert err.startswith(f"concur-proxy {command}: error: --url http://127.0.0.1:9: no gateway answers there")
+        assert err.startswith(f"concur-proxy {command}: error: --url http://127.0.0.1:9: no gateway answers")
         assert err.count("\n") == 1
 
 
@@ -82,7 +82,7 @@ async def test_another_server_is_no_gateway() -> None:
 async def test_a_gateway_that_fails_is_no_other_server() -> None:
     async with scripted_engine(script=answers("500 Internal Server Error", b"oops")) as engine:
         _, _, err = await _run("status", "--url", engine.url)
-        assert err.endswith("the answer is HTTP 500 and no state: its log tells why\n")
+        assert err.endswith("answered HTTP 500 without a state: see its log\n")
 
 
 async def test_who_waits_comes_first() -> None:

@@ -145,3 +145,33 @@ def test_a_token_budget_stays_in_force_and_is_reported_while_signals_are_missing
     decision = governor.on_silence(now=7.0, reason="timed out")
     assert (decision.kind, decision.budget) == (DecisionKind.FREEZE, governor.budget)
     assert describe(decision, 1_000) == "window unchanged (500 of 1k cache tokens): cannot read metrics (timed out)"
+
+
+def test_what_a_law_has_learnt_goes_to_another_process() -> None:
+    governor, successor = _governor(tokens.build({})), _governor(tokens.build({}))
+    governor.on_signal(CongestionSignal(now=1.0, kv_usage=0.1, capacity_tokens=1_000))
+    assert governor.on_overload(now=2.0).kind is DecisionKind.DECREASE
+    assert governor.save() != successor.save()
+    successor.resume(governor.save(), window=7.0, budget=None, now=20.0)
+    assert successor.save() == governor.save()
+    assert (successor.window, successor.has_heard, successor.signal_age_s(now=21.0)) == (7.0, False, 1.0)
+
+
+def test_a_law_that_cannot_save_only_keeps_the_window() -> None:
+    governor = _governor(BadLaw())
+    assert governor.save() == {}
+    governor.resume({"factor": 0.5}, window=3.0, budget=None, now=1.0)
+    assert governor.window == 3.0
+
+
+def test_neither_a_refusal_nor_silence_changes_a_window_that_an_operator_has_set() -> None:
+    governor = _governor()
+    governor.set_manual(5.0, None)
+    for decision in (
+        governor.on_overload(now=1.0),
+        governor.on_silence(now=99.0, reason="connection refused"),
+        governor.on_signal(_signal(100.0)),
+    ):
+        assert (decision.kind, decision.window, decision.reason) == (DecisionKind.FREEZE, 5.0, "set manually")
+    governor.release()
+    assert governor.on_signal(_signal(101.0)).window != 5.0

@@ -1,4 +1,4 @@
-"""The Helm chart, rendered by Helm itself; as a program it prints the plain manifests of deploy/kubernetes.
+"""Renders the Helm chart with Helm itself. As a program it prints the plain manifests of deploy/kubernetes.
 
 .venv/bin/python -m tests.deploy.chart > deploy/kubernetes/concur-proxy.yaml
 """
@@ -11,12 +11,12 @@ import yaml
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 CHART = DEPLOY / "helm" / "concur-proxy"
-HEAD = "# Rendered from helm/concur-proxy with values.yaml beside this file: change those, then\n"
+HEAD = "# Rendered from helm/concur-proxy with the values.yaml in this folder. Change those, then run\n"
 COMMAND = "# .venv/bin/python -m tests.deploy.chart > deploy/kubernetes/concur-proxy.yaml\n"
 
 
 def render(values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    """The manifests that Helm makes of the chart with these values; its own error where it refuses them."""
+    """The manifests that Helm renders with these values; Helm's own error if it refuses them."""
     with helm_python.Chart.load(CHART) as chart:
         files = chart.render(values or {}, name="concur-proxy", namespace="default")
     documents = [document for name in sorted(files) for document in yaml.safe_load_all(files[name])]
@@ -30,7 +30,7 @@ def plain_manifests() -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Texts of several lines as people write them."""
+    """Writes texts of several lines as blocks."""
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:

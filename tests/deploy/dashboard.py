@@ -1,4 +1,4 @@
-"""The dashboard's JSON, read as Grafana reads it: panels with their places, and queries with the variables put in."""
+"""Reads the dashboard's JSON as Grafana does: panels with their positions, queries with the variables replaced."""
 
 import json
 import re
@@ -10,12 +10,12 @@ from typing import Any
 DASHBOARD = Path(__file__).parents[2] / "deploy" / "grafana" / "dashboards" / "concur-proxy.json"
 COLUMNS = 24
 ALL: Mapping[str, str] = {"$engine": ".*", "$model": ".*"}
-"""The variables as they are at first."""
+"""The initial values of the variables."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intervals:
-    """What Grafana makes of the time that is shown and of the scrape interval, as PromQL durations."""
+    """PromQL durations that Grafana derives from the time shown and the scrape interval."""
 
     step: str
     rate: str
@@ -23,7 +23,7 @@ class Intervals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """One panel, where it stands."""
+    """One panel and its position."""
 
     title: str
     kind: str
@@ -32,19 +32,18 @@ class Panel:
     width: float
     height: float
     queries: tuple[tuple[str, str], ...] = ()
-    """Expressions and their legends."""
+    """Expressions with their legends."""
     defaults: Mapping[str, Any]
     overrides: Sequence[Mapping[str, Any]] = ()
 
 
 def dashboard() -> dict[str, Any]:
-    """The file."""
     loaded: dict[str, Any] = json.loads(DASHBOARD.read_text())
     return loaded
 
 
 def substituted(expression: str, variables: Mapping[str, str], intervals: Intervals) -> str:
-    """The query as Grafana sends it; fails on a variable that there is not."""
+    """The query as Grafana sends it; fails on an unknown variable."""
     values = {**variables, "$__rate_interval": intervals.rate, "$__interval": intervals.step}
     for name, value in values.items():
         expression = expression.replace(name, value)
@@ -53,7 +52,7 @@ def substituted(expression: str, variables: Mapping[str, str], intervals: Interv
 
 
 def panels(engines: Sequence[str], intervals: Intervals) -> Iterator[Panel]:
-    """All of them, one that is repeated once for each of these engines, beside each other."""
+    """All panels. A repeated panel appears once for each of these engines, side by side."""
     for panel in dashboard()["panels"]:
         if "repeat" not in panel:
             yield _panel(panel, panel["title"], ALL, intervals)
@@ -70,7 +69,7 @@ def panels(engines: Sequence[str], intervals: Intervals) -> Iterator[Panel]:
 
 
 def annotations(intervals: Intervals) -> Iterator[tuple[str, str, str]]:
-    """What is marked in every panel: its name, colour and query."""
+    """The annotations that every panel shows: name, colour and query."""
     for annotation in dashboard()["annotations"]["list"]:
         yield annotation["name"], annotation["iconColor"], substituted(annotation["target"]["expr"], ALL, intervals)
 
@@ -94,5 +93,5 @@ def _panel(panel: Mapping[str, Any], title: str, variables: Mapping[str, str], i
 
 
 def _escaped(value: str) -> str:
-    """A variable's value within a regular expression within a PromQL text."""
+    """The value of a variable, escaped for a regular expression in a PromQL string."""
     return re.sub(r"([$^*{}\[\]+?.()|])", r"\\\\\1", value)

@@ -1,4 +1,4 @@
-"""A load to look at the dashboard by: emulated engines, gateways, agents, and a real Prometheus that scrapes them."""
+"""A load for the dashboard: emulated engines, gateways, agents, and a real Prometheus that scrapes them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,18 +14,18 @@ from tests.coordination.redis_server import RedisServer
 from tests.deploy.prometheus_server import Prometheus, prometheus
 
 SCALE = 4.0
-"""How many times faster than life."""
+"""The engines and the agents' tools run sped up by this factor."""
 SCRAPE_S = 1
 FLEETS = {
     "coder": [Workload(agents=24, seed=seed) for seed in (1000, 2000, 3000)],
     "writer": [Workload(agents=12, growth_tokens=400, seed=seed) for seed in (4000, 5000)],
 }
-"""By model, of which the first has two engines: more agents than their caches hold, some of whom always begin."""
+"""Agents for each model: more than fit into the caches, with new ones all the time. The first model has two engines."""
 STAGGER_S = 9.0
 
 
 class Engine:
-    """An emulated engine in a process of its own, on one port, which may start again."""
+    """An emulated engine in its own process, on one port. It can be started again."""
 
     def __init__(self, stack: ExitStack, *arguments: str) -> None:
         self.port = free_port()
@@ -35,11 +35,10 @@ class Engine:
 
     @property
     def url(self) -> str:
-        """Where it is."""
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start, and start anew with an empty cache when it runs."""
+        """Start the engine. If it runs, restart it with an empty cache."""
         if self._running is not None:
             self._running.close()
         self._running = self._stack.enter_context(ExitStack())
@@ -49,7 +48,7 @@ class Engine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BusyFleet:
-    """What runs."""
+    """The processes of the load."""
 
     engines: tuple[Engine, ...]
     prometheus: Prometheus
@@ -57,8 +56,9 @@ class BusyFleet:
 
 @asynccontextmanager
 async def busy_fleet() -> AsyncIterator[BusyFleet]:
-    """Two gateways that are one, before two engines of one model and one of another, with agents for each model, which
-    come by a gateway of their own.
+    """Two gateways that share a Redis, in front of two engines with one model and one engine with another.
+
+    The agents of each model use their own gateway.
     """
     with ExitStack() as stack:
         redis = stack.enter_context(RedisServer())

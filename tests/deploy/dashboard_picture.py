@@ -1,7 +1,7 @@
-"""Makes the picture of the dashboard anew: `python -m tests.deploy.dashboard_picture`. About 5 minutes.
+"""Makes the picture of the dashboard: `python -m tests.deploy.dashboard_picture`. About 5 minutes.
 
-No Grafana: the panels are drawn here, from the dashboard's own JSON, with what a real Prometheus answers to their
-queries while it scrapes two gateways under load. An engine is restarted in the middle.
+It does not need Grafana: it draws the panels from the dashboard's JSON, with the data of a real Prometheus that scrapes
+two gateways under load. An engine is restarted in the middle.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ PICTURE = Path(__file__).parents[2] / "deploy" / "screenshots" / "dashboard.png"
 SHOWN_S = 240.0
 STEP_S = 2 * SCRAPE_S
 INTERVALS = Intervals(step=f"{STEP_S}s", rate=f"{4 * SCRAPE_S}s")
-"""As Grafana has it: the rate's is four scrapes at least."""
+"""As in Grafana: the interval of a rate is at least four scrapes."""
 HEAD = 40
-"""Height of what stands above the panels."""
+"""Height of the part above the panels."""
 
 STYLE = """
 body { margin: 0 8px; background: #f4f5f5; font: 11px "DejaVu Sans", sans-serif; color: #24292e }
@@ -42,7 +42,7 @@ i { display: inline-block; width: 10px; height: 3px; margin-right: 4px; vertical
 
 
 async def main() -> None:
-    """Let the load run, then draw what it left in Prometheus."""
+    """Run the load, then draw the data that Prometheus collected."""
     async with busy_fleet() as fleet:
         await asyncio.sleep(SHOWN_S * 0.6)
         await asyncio.to_thread(fleet.engines[0].start)

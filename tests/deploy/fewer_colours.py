@@ -1,4 +1,4 @@
-"""Makes a browser's PNG of a third of its size: a palette of the commonest colours that can be told apart."""
+"""Reduces a browser's PNG to a third of its size, with a palette of the most common colours."""
 
 import struct
 import zlib
@@ -10,11 +10,11 @@ RGB, PALETTE = 2, 3
 
 Colour = tuple[int, int, int]
 ALIKE = 200
-"""Squared distance up to which two colours are taken for one: the edges of letters and lines have thousands."""
+"""Squared distance up to which two colours count as one: the edges of letters and lines have thousands."""
 
 
 def with_fewer_colours(png: bytes, most: int = 128) -> bytes:
-    """The same picture; a colour that is not in the palette becomes the nearest that is."""
+    """The same picture. A colour outside the palette becomes the nearest colour of the palette."""
     chunks = list(_chunks(png))
     width, height, depth, kind = struct.unpack(">IIBB", dict(chunks)[b"IHDR"][:10])
     assert (depth, kind) == (8, RGB), "not what Chromium writes"
@@ -50,7 +50,7 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 
 def _pixels(filtered: bytes, size: int) -> Iterator[bytearray]:
-    """Each line's bytes, with PNG's five line filters undone."""
+    """The bytes of each line, after undoing PNG's five line filters."""
     above = bytearray(size)
     for at in range(0, len(filtered), size + 1):
         kind, line = filtered[at], bytearray(filtered[at + 1 : at + 1 + size])

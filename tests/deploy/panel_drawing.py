@@ -1,4 +1,4 @@
-"""Draws a panel of the dashboard with its data: HTML and SVG, roughly as Grafana would."""
+"""Draws a panel of the dashboard with its data in HTML and SVG, roughly as Grafana does."""
 
 import html
 import math
@@ -12,9 +12,9 @@ from tests.deploy.dashboard import COLUMNS, Panel
 from tests.deploy.prometheus_server import Series
 
 WIDTH = 1120
-"""Pixels of the page."""
+"""Width of the page in pixels."""
 UNIT, GAP = 28, 6
-"""Height of a row of the grid, and space between panels."""
+"""Height of a row of the grid, and the space between panels, in pixels."""
 TITLE, LEGEND_LINE, AXIS, LEFT = 20, 14, 15, 42
 
 COLOURS = {
@@ -31,7 +31,7 @@ PALETTE = ("#4a9e3f", "#d9a400", "#2f6fd0", "#ef6c00", "#d7263d", "#8e4ec6", "#1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """What is annotated: when, and its colour."""
+    """An annotation: its times and its colour."""
 
     at: float
     colour: str
@@ -39,7 +39,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One series, named as in the legend."""
+    """One series with its name in the legend."""
 
     name: str
     points: Sequence[tuple[float, float]]
@@ -57,7 +57,7 @@ class Span:
 
 
 def draw(panel: Panel, found: Sequence[tuple[str, Series]], span: Span, marks: Sequence[Mark]) -> str:
-    """The panel as an HTML element at its place; `found` is each series with its query's legend."""
+    """The panel as an HTML element at its position. `found` is each series with the legend of its query."""
     width, height = panel.width * WIDTH / COLUMNS - GAP, panel.height * UNIT - GAP
     left, top = panel.x * WIDTH / COLUMNS, panel.y * UNIT
     box = f"left:{left:.0f}px;top:{top:.0f}px;width:{width:.0f}px;height:{height:.0f}px"
@@ -79,7 +79,7 @@ def draw(panel: Panel, found: Sequence[tuple[str, Series]], span: Span, marks: S
 
 
 def shown(value: float, unit: str) -> str:
-    """A number as its unit wants it."""
+    """A number with its unit."""
     if unit == "percentunit":
         return f"{value * 100:.3g}%"
     if unit == "s":
@@ -224,7 +224,7 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _pieces(points: Sequence[tuple[float, float]], step: float) -> Iterator[list[tuple[float, float]]]:
-    """Stretches without a gap."""
+    """The parts of a series between gaps."""
     piece: list[tuple[float, float]] = []
     for at, value in points:
         if piece and at - piece[-1][0] > step * 1.5:
@@ -236,7 +236,7 @@ def _pieces(points: Sequence[tuple[float, float]], step: float) -> Iterator[list
 
 
 def stretches(points: Sequence[tuple[float, float]], step: float) -> Iterator[tuple[float, float, float]]:
-    """From when until when a value stayed the same."""
+    """The time spans in which the value did not change."""
     for piece in _pieces(points, step):
         begin = 0
         for index in range(1, len(piece) + 1):

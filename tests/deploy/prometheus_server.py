@@ -1,4 +1,4 @@
-"""A real Prometheus for tests, which scrapes gateways often and evaluates the rules that are shipped."""
+"""A real Prometheus for tests. It scrapes gateways often and evaluates the shipped rules."""
 
 import asyncio
 import json
@@ -22,22 +22,22 @@ class Series:
 
     labels: dict[str, str]
     points: list[tuple[float, float]]
-    """Times and values; a time without a value is left out."""
+    """Times and values. Times without a value are left out."""
 
 
 class Prometheus:
-    """What a running one can be asked."""
+    """Queries to a running Prometheus."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
     async def query(self, expression: str) -> list[float]:
-        """The values of an instant query; fails on one that Prometheus does not take."""
+        """The values of an instant query; fails if Prometheus rejects the query."""
         data = await self._get("query", query=expression)
         return [float(sample["value"][1]) for sample in data["result"]]
 
     async def range(self, expression: str, *, start: float, end: float, step: float) -> list[Series]:
-        """What a range query finds."""
+        """The series of a range query."""
         times = {"start": str(start), "end": str(end), "step": str(step)}
         data = await self._get("query_range", query=expression, **times)
         return [
@@ -46,12 +46,12 @@ class Prometheus:
         ]
 
     async def label_values(self, series: str, label: str) -> list[str]:
-        """A label's values, as Grafana asks for a variable's."""
+        """The values of a label, as Grafana reads them for a variable."""
         values: list[str] = await self._get(f"label/{label}/values", **{"match[]": series})
         return values
 
     async def rules(self) -> list[dict[str, Any]]:
-        """Every rule with its health."""
+        """Each rule and its health."""
         groups = (await self._get("rules"))["groups"]
         return [rule for group in groups for rule in group["rules"]]
 
@@ -63,7 +63,7 @@ class Prometheus:
 
 @asynccontextmanager
 async def prometheus(*targets: str, interval: str = "200ms") -> AsyncIterator[Prometheus]:
-    """Scrapes these, each host and port, until the block ends."""
+    """Scrape these targets, given as host and port, until the block ends."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="concur-prometheus-") as folder:
         config = {

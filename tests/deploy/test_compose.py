@@ -1,4 +1,4 @@
-"""The compose file, as the real compose client reads it; no Docker engine is needed for that."""
+"""The compose file, read by the real compose client, which needs no Docker engine for that."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ _PLUGIN = ("docker", "compose")
 
 
 def compose_client() -> tuple[str, ...] | None:
-    """The one that the tests' requirements bring for Python 3.11 on x86-64 Linux, else this machine's, if any."""
+    """The client of the tests' requirements (Python 3.11 on x86-64 Linux), else this machine's, if it has one."""
     if _OWN.exists():
         return (str(_OWN),)
     if shutil.which("docker") is None:
@@ -39,7 +39,7 @@ PROFILES = {None: {"engine", "agents"}, "vllm": {"vllm"}, "sglang": {"sglang"}}
 
 @cache
 def services(profile: str | None) -> dict[str, Any]:
-    """What would run, by name."""
+    """The services that would run, by name."""
     chosen = () if profile is None else ("--profile", profile)
     assert COMPOSE is not None
     command = [*COMPOSE, *chosen, "config", "--format", "json"]

@@ -1,4 +1,4 @@
-"""Every query of the dashboard, asked of a real Prometheus that scrapes a gateway under load."""
+"""Every query of the dashboard, sent to a real Prometheus that scrapes a gateway under load."""
 
 import asyncio
 import math
@@ -18,18 +18,18 @@ from tests.http.running_gateway import RunningGateway, running_gateway
 INTERVALS = Intervals(step="1s", rate="30s")
 AGENTS = 6
 IN_SESSIONS = "< +Inf"
-"""In the query for a window that only some laws set."""
+"""Occurs in the query for a window that only some laws have."""
 
 
 def queries(engine: str) -> Iterator[tuple[str, str]]:
-    """Where each query stands, and the query as Grafana would send it."""
+    """Each query as Grafana sends it, with its place in the dashboard."""
     for panel in panels([engine], INTERVALS):
         for query, legend in panel.queries:
             yield f"{panel.title}: {legend}", query
 
 
 async def agent(gateway: RunningGateway, name: str) -> None:
-    """Turn after turn, streamed, with a short tool call; goes on after an engine's restart."""
+    """An agent: streamed turns with short tool calls. It goes on after an engine restarts."""
     history = [{"role": "user", "content": f"{name} " * 400}]
     while True:
         await gateway.chat(name, model="emulated", messages=history, stream=True)
@@ -50,7 +50,7 @@ async def load(gateway: RunningGateway) -> AsyncIterator[None]:
 
 
 async def until_all_have_data(server: Prometheus, missing: dict[str, str]) -> dict[str, str]:
-    """Queries that still have no data after 20 s, with where they stand. What cannot be drawn is no data."""
+    """The places of queries that still have no data after 20 s. Data that cannot be drawn does not count."""
     missing = dict(missing)
     for _ in range(40):
         for place, expression in list(missing.items()):
@@ -65,7 +65,7 @@ async def until_all_have_data(server: Prometheus, missing: dict[str, str]) -> di
 
 
 async def is_marked(server: Prometheus, query: str, began: float) -> bool:
-    """Whether an annotation stands anywhere since then, or comes within 10 s."""
+    """Whether an annotation has appeared since then, or appears within 10 s."""
     for _ in range(20):
         if await server.range(query, start=began, end=time.time(), step=1):
             return True
@@ -92,9 +92,9 @@ async def test_every_query_has_data_under_load(redis: RedisServer) -> None:
 
             await gateway.until(lambda: gateway.snapshot().answered_tokens > 20_000, "agents at work")
             while not await server.query("concur_engine_restarts_total == 0"):
-                await asyncio.sleep(0.1)  # what happens before the first scrape is no increase
+                await asyncio.sleep(0.1)  # events before the first scrape are not an increase
             await steer("PUT", "window", tokens=5000)
-            await asyncio.sleep(2)  # a mark compares with what was a step before
+            await asyncio.sleep(2)  # an annotation compares with the value one step earlier
             await steer("PUT", "window", tokens=2500)
             await asyncio.to_thread(engine.start)
             every = dict(queries(engine.url))
@@ -104,7 +104,7 @@ async def test_every_query_has_data_under_load(redis: RedisServer) -> None:
             assert not missing, f"no data for {missing}"
             for name, _, query in annotations(INTERVALS):
                 assert await is_marked(server, query, began), f"nothing is marked: {name}"
-            # `tokens` sets no window in sessions, and none is drawn; of a law that does, it is
+            # the law `tokens` has no window in sessions, so none is drawn; other laws have one
             for query in in_sessions.values():
                 assert not await server.query(query)
             await steer("DELETE", "window")
@@ -134,7 +134,7 @@ def test_each_panel_tells_what_it_shows_and_no_two_overlap() -> None:
 
 
 def test_colours_are_meant_for_series_that_there_are() -> None:
-    """An override that names no legend changes nothing and tells nobody."""
+    """Grafana silently ignores an override for a legend that does not exist."""
     for panel in panels(["http://a:8000"], INTERVALS):
         legends = {legend for _, legend in panel.queries}
         for override in panel.overrides:
@@ -143,7 +143,7 @@ def test_colours_are_meant_for_series_that_there_are() -> None:
 
 
 def test_a_number_has_thresholds_or_a_colour_of_its_own() -> None:
-    """Without them Grafana turns it red at 80."""
+    """Without thresholds Grafana shows values above 80 in red."""
     for panel in panels(["http://a:8000"], INTERVALS):
         if panel.kind == "stat":
             assert panel.defaults["color"]["mode"] == "fixed" or panel.defaults["thresholds"]["steps"], panel.title

@@ -1,4 +1,4 @@
-"""A picture of Chromium's, made smaller, shown by Chromium again."""
+"""A picture from Chromium is reduced and then shown by Chromium again."""
 
 import base64
 

@@ -1,4 +1,4 @@
-"""The Dockerfile: linted, and the steps of its build carried out in a clean directory."""
+"""The Dockerfile is linted, and its build steps are run in a clean directory."""
 
 import json
 import os
@@ -20,7 +20,7 @@ PREFIX = "/opt/concur-proxy"
 
 
 def instructions() -> Iterator[tuple[str, str]]:
-    """Each instruction and its text, lines that go on put together."""
+    """Each instruction and its text, with continued lines joined."""
     text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
     for line in text.splitlines():
         if line.strip() and not line.startswith("#"):
@@ -37,7 +37,7 @@ def in_final_stage() -> dict[str, str]:
 
 @pytest.fixture(name="installed", scope="module")
 def _installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the build stage leaves under its prefix."""
+    """The files that the build stage leaves under its prefix."""
     source, prefix = tmp_path_factory.mktemp("src"), tmp_path_factory.mktemp("opt") / "concur-proxy"
     bin_folder = tmp_path_factory.mktemp("bin")
     (bin_folder / "python").symlink_to(Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}")
@@ -76,7 +76,7 @@ def test_what_is_built_serves_is_healthy_and_stops_when_it_is_told_to(installed:
     (program,) = json.loads(final["ENTRYPOINT"])
     command = [str(installed / "bin" / program), *json.loads(final["CMD"])]
     port = free_port()
-    # as the orchestrator would set it: an engine that is away is no reason not to start
+    # set as an orchestrator does; the gateway starts although the engine cannot be reached
     environment = {"CONCUR_ENGINE": f"http://127.0.0.1:{free_port()}", "CONCUR_PORT": str(port), "HOME": "/nonexistent"}
     process = subprocess.Popen(command, cwd="/", env=environment, stderr=subprocess.DEVNULL)
     try:

@@ -27,11 +27,11 @@ EVERYTHING: dict[str, Any] = {
 }
 VERSION = "1.30"
 INFO = 1
-"""Helm's severity of what may be: it would like an icon."""
+"""Helm's severity of suggestions: it recommends an icon."""
 
 
 def validate(document: dict[str, Any]) -> None:
-    if document["kind"] != "ServiceMonitor":  # the operator's own kind: see the test of its own
+    if document["kind"] != "ServiceMonitor":  # not a kind of Kubernetes: another test checks it
         kubernetes_validate.validate(document, VERSION, strict=True)
 
 
@@ -68,7 +68,7 @@ def test_all_kinds_are_there_when_asked_for_and_not_else() -> None:
 
 @pytest.mark.parametrize("values", [{"replicas": 2}, {"autoscaling": {"enabled": True}}])
 def test_several_gateways_without_a_store_are_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(helm_python.HelmError, match=r"several gateways need one store: set redis\.url"):
+    with pytest.raises(helm_python.HelmError, match=r"several gateways need Redis: set redis\.url"):
         render(values)
 
 
@@ -78,7 +78,7 @@ def test_gateways_without_a_store_never_run_side_by_side() -> None:
 
 
 def test_the_service_monitor_finds_the_gateways_under_the_name_that_the_alerts_know() -> None:
-    """Its fields by name and meaning: Kubernetes has no schema of it, and the operator's own is not ours to copy."""
+    """Checks names and meaning of the fields, because Kubernetes has no schema for this kind."""
     kinds = by_kind(EVERYTHING)
     monitor, labels = kinds["ServiceMonitor"], kinds["Service"]["metadata"]["labels"]
     assert monitor["apiVersion"] == "monitoring.coreos.com/v1"

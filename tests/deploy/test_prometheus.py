@@ -1,4 +1,4 @@
-"""The Prometheus configuration, its rules, and what answers its alerts."""
+"""The Prometheus configuration, its rules, and the runbook for its alerts."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""What `deploy/start` says before it sets anything up; the rest of it is run by anyone who runs these tests."""
+"""Messages of `deploy/start` before it installs anything. Running these tests runs the rest of the script."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The systemd unit, as systemd reads it."""
+"""The systemd unit, checked by systemd."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ def test_systemd_takes_it(tmp_path: Path) -> None:
     unit = tmp_path / UNIT.name
     unit.write_text(UNIT.read_text().replace(PROGRAM, str(Path(sys.executable).with_name("concur-proxy"))))
     command = ["systemd-analyze", "verify", "--man=no", str(unit)]
-    # without those of other packages, which are not ours to judge
+    # without complaints about units of other packages
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
     complaints = [line for line in done.stderr.splitlines() if UNIT.name in line]
     assert not complaints

@@ -48,7 +48,7 @@ async def test_an_engine_s_trailers_reach_the_client(sent: bytes, seen: bytes) -
         writer.write(GET)
         await reader.readuntil(b"\r\n\r\n")
         assert await reader.readexactly(len(seen)) == seen
-        # What follows is the next answer: the end was written once.
+        # The next bytes are the next answer, so the end was written once.
         engine.script = answer_at_once
         writer.write(GET)
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")

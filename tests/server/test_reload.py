@@ -1,4 +1,4 @@
-"""Settings read anew while the gateway runs."""
+"""Settings are read again while the gateway runs."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ from tests.http.scripted_engine import Hold, scripted_engine, sessions
 
 @asynccontextmanager
 async def configured(file: Path, text: str) -> AsyncIterator[RunningGateway]:
-    """A gateway with this configuration file, read often."""
+    """A gateway that checks this configuration file often."""
     file.write_text(text)  # noqa: ASYNC240 - a small file
 
     def load() -> GatewaySettings | tuple[str, ...]:
@@ -54,8 +54,8 @@ async def test_a_changed_file_changes_the_engines(tmp_path: Path, caplog: pytest
         assert (await gateway.chat("a", padding="x" * 3000)).status_code == 413
         assert logging.getLogger().level == logging.DEBUG
     text = caplog.text
-    assert "settings reloaded: engine from now on" in text
-    assert "settings reloaded: fallback_window changed, takes effect at the next start" in text
+    assert "settings reloaded: engine changed and takes effect now" in text
+    assert "settings reloaded: fallback_window changed and takes effect at the next start" in text
 
 
 async def test_another_law_holds_from_now_on_where_nobody_chose_one_by_hand(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ async def test_a_file_that_is_wrong_changes_nothing_and_says_where(
         file.write_text(text.replace("{two}", two.url))
         await gateway.until(lambda: "not reloaded" in caplog.text)
         (line,) = [record.getMessage() for record in caplog.records if "not reloaded" in record.getMessage()]
-        assert line.startswith("settings not reloaded, the old ones stay: ")
+        assert line.startswith("settings not reloaded, the old ones stay in force: ")
         assert complaint in line
         assert (await gateway.chat("a")).status_code == 200
         assert sessions(one) == ["a"]
@@ -126,10 +126,10 @@ async def test_a_secret_that_changed_in_its_file_is_reported(tmp_path: Path, cap
     ):
         key.write_text("another key\n")
         gateway.app.reload()
-        assert "settings reloaded: admin_key changed, takes effect at the next start" in caplog.text
+        assert "settings reloaded: admin_key changed and takes effect at the next start" in caplog.text
         key.unlink()
         gateway.app.reload()
-        assert "not reloaded, the old ones stay: admin_key_file = " in caplog.text
+        assert "not reloaded, the old ones stay in force: admin_key_file = " in caplog.text
         headers = {"authorization": "Bearer open sesame"}
         assert (await gateway.client.get("/concur/v1/state", headers=headers)).status_code == 200
 

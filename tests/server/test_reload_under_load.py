@@ -1,4 +1,4 @@
-"""A gateway process that reads its settings anew, again and again, while answers stream through it."""
+"""A gateway process reads its settings again and again while answers stream through it."""
 
 import asyncio
 import signal
@@ -12,7 +12,7 @@ EXPECTED = "".join(f'data: {{"n":{number}}}\n\n' for number in range(EVENTS)) + 
 
 
 async def streams(exchange: Exchange) -> None:
-    """An answer that takes a while, so that reloads fall into it."""
+    """An answer that takes long enough for reloads to happen during it."""
     await exchange.start_stream()
     for number in range(EVENTS):
         await exchange.chunk(b'data: {"n":%d}\n\n' % number)
@@ -41,7 +41,7 @@ async def test_engines_come_and_go_under_load_and_no_request_is_lost(tmp_path: P
             reloads = 0
             while not all(task.done() for task in agents):
                 file.write_text(texts[reloads % len(texts)])
-                if reloads % 5:  # every fifth is left to the watch over the file
+                if reloads % 5:  # every fifth change is left to the file watch
                     gateway.process.send_signal(signal.SIGHUP)
                 reloads += 1
                 await asyncio.sleep(0.1)
@@ -54,6 +54,8 @@ async def test_engines_come_and_go_under_load_and_no_request_is_lost(tmp_path: P
     assert reloads > len(texts)
     assert f"engine {two.url}: added" in log
     assert f"engine {one.url}: removed" in log
-    assert f"settings not reloaded, the old ones stay: max_hold_s = no in {file} line 2: must be a number" in log
+    assert (
+        f"settings not reloaded, the old ones stay in force: max_hold_s = no in {file} line 2: must be a number" in log
+    )
     assert "Traceback" not in log
     assert status == 0

@@ -48,5 +48,5 @@ def test_workers_are_one_gateway_and_one_that_dies_is_replaced(redis: RedisServe
         os.kill(process.pid, signal.SIGTERM)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 0
-    assert re.search(r"worker \d+ ended with -9 and is replaced", errors)
+    assert re.search(r"worker \d+ ended with exit status -9 and will be replaced", errors)
     assert "Traceback" not in errors

@@ -37,10 +37,10 @@ def test_an_empty_yaml_file_has_no_settings(tmp_path: Path) -> None:
         ("a.yaml", "port: 1\nengine: [\n", "a.yaml: line 3, column 1: "),
         ("a.yaml", "port: 1\n\thost: b\n", "a.yaml: line 2, column 1: found character '\\t'"),
         ("a.yaml", "!!python/object/apply:os.system ['true']\n", "a.yaml: line 1, column 1: could not determine"),
-        ("a.yaml", "- port\n", "a.yaml: must hold settings by name"),
-        ("a.yaml", "3: port\n", "a.yaml: must hold settings by name"),
+        ("a.yaml", "- port\n", "a.yaml: must contain settings by name"),
+        ("a.yaml", "3: port\n", "a.yaml: must contain settings by name"),
         ("a.toml", b"host = '\xff'\n", "a.toml: 'utf-8' codec can't decode byte 0xff"),
-        ("a.ini", "port = 1\n", "a.ini: name it .toml, .yaml or .yml"),
+        ("a.ini", "port = 1\n", "a.ini: its name must end in .toml, .yaml or .yml"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:

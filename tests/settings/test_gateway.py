@@ -101,7 +101,7 @@ class TestSources:
     def test_a_file_names_no_other_file(self, tmp_path: Path) -> None:
         file = tmp_path / "c.toml"
         file.write_text('config = "other.toml"')
-        with pytest.raises(ConfigFileError, match="a file cannot name another"):
+        with pytest.raises(ConfigFileError, match="a configuration file cannot name another"):
             settings(config=file)
 
     def test_rules_are_separated_by_semicolons(self) -> None:

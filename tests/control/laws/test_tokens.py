@@ -236,3 +236,14 @@ def test_an_engine_that_has_our_requests_is_not_idle_whatever_its_gauges_say() -
         assert decision.kind is DecisionKind.HOLD
         assert decision.budget == started.budget
     assert law.on_signal(engine.signal(running=0, in_flight=0)).kind is DecisionKind.INCREASE
+
+
+def test_a_successor_ignores_learnt_values_that_are_missing_or_out_of_bounds() -> None:
+    learnt = {"factor": 0.5, "sought": 5_000.0, "has_lost": 1.0}
+    law = build({})
+    law.resume(learnt)
+    assert law.save() == learnt
+    law.resume({"factor": IDLE_MAXIMUM + 0.1, "sought": 0.0})
+    law.resume({"factor": 0.0, "sought": math.inf})
+    law.resume({})
+    assert law.save() == learnt

@@ -188,3 +188,18 @@ def test_every_request_finishes_and_no_block_is_lost(seed: int, agents: int, cap
     assert counters.finished + counters.aborted == asked
     assert 0 <= counters.prefix_hits <= counters.prefix_queries
     assert (cache.used, cache.free + cache.evictable) == (0, cache.blocks)
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"block_tokens": 0}, "must be 1 or more"),
+        ({"token_budget": 0}, "must be 1 or more"),
+        ({"max_sequences": 0}, "must be 1 or more"),
+        ({"host_tokens": -1}, "host_tokens must be 0 or more"),
+        ({"capacity_tokens": 7}, "at least two blocks, 8"),
+    ],
+)
+def test_an_engine_that_could_not_run_is_refused(values: dict[str, int], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        engine(**values)

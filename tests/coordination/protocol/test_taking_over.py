@@ -1,0 +1,204 @@
+"""A leader that knows nothing yet, and replicas that come, go, and disagree with it."""
+
+from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.changes import EndSession, Reachable
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.coordination.protocol.leader import Leader
+from concur_proxy.coordination.protocol.messages import Ask, Call, Decided, Finish, Held, Join, Rejoin
+from concur_proxy.coordination.protocol.replica import Replica
+from tests.coordination.fleets import make_fleet
+from tests.coordination.protocol.conversation import Conversation
+
+
+def in_flight(leader: Leader, engine: str = "a") -> int:
+    return leader.fleet.gates[engine].snapshot().in_flight
+
+
+def waiting(leader: Leader) -> int:
+    return leader.fleet.gates["a"].snapshot().held
+
+
+def test_a_replica_that_has_not_joined_is_asked_to_join() -> None:
+    talk = Conversation(Leader(make_fleet()), "r")
+    ticket = talk.arrive("r", "s", now=0.0)
+    assert talk.said == [Rejoin()]
+    assert ticket.is_held
+    talk.join("r", now=1.0)
+    assert ticket.is_in_flight
+    assert talk.leader.replicas == {"r"}
+    assert len(talk.leader.tickets_of("r")) == 1
+    assert not talk.leader.tickets_of("unknown")
+
+
+class TestUntilAllHaveJoined:
+    def test_nothing_new_is_admitted_until_the_expected_replicas_have_joined(self) -> None:
+        old = Conversation(Leader(make_fleet(window=1.0)), "p", "q")
+        old.join()
+        at_engine = old.arrive("q", "running", now=0.0)
+        new = Conversation(Leader(make_fleet(window=1.0), expected={"p", "q"}, open_at=10.0))
+        new.replicas = old.replicas
+        new.join("p", now=1.0)
+        ticket = new.arrive("p", "newcomer", now=1.0)
+        assert new.said == []
+        assert new.leader.next_deadline() == 10.0
+        new.join("q", now=2.0)
+        assert ticket.is_held, "the place belongs to the session that is running"
+        assert [type(message) for message in new.said] == [Held]
+        new.finish("q", at_engine, now=3.0, client_gone=True)
+        assert ticket.is_in_flight
+
+    def test_it_waits_no_longer_than_until_it_opens(self) -> None:
+        talk = Conversation(Leader(make_fleet(), expected={"gone"}, open_at=10.0), "p")
+        talk.join(now=0.0)
+        ticket = talk.arrive("p", "s", now=1.0)
+        talk.deliver(talk.leader.open(now=9.0), now=9.0)
+        assert ticket.is_held
+        talk.deliver(talk.leader.open(now=10.0), now=10.0)
+        assert ticket.is_in_flight
+
+    def test_it_opens_when_the_last_expected_replica_is_lost(self) -> None:
+        talk = Conversation(Leader(make_fleet(), expected={"gone"}, open_at=10.0), "p")
+        talk.join(now=0.0)
+        ticket = talk.arrive("p", "s", now=1.0)
+        talk.deliver(talk.leader.lose("gone", now=2.0), now=2.0)
+        assert ticket.is_in_flight
+
+    def test_an_early_request_that_ends_is_not_admitted_later(self) -> None:
+        talk = Conversation(Leader(make_fleet(), expected={"gone"}, open_at=10.0), "p")
+        talk.join(now=0.0)
+        left, stays = talk.arrive("p", "left", now=1.0), talk.arrive("p", "stays", now=1.5)
+        talk.finish("p", left, now=2.0)
+        talk.deliver(talk.leader.open(now=10.0), now=10.0)
+        assert left.outcome is Outcome.CLIENT_GONE
+        assert stays.is_in_flight
+        assert in_flight(talk.leader) == 1
+
+    def test_an_early_request_of_a_lost_replica_is_not_admitted(self) -> None:
+        talk = Conversation(Leader(make_fleet(), expected={"gone"}, open_at=10.0), "p")
+        talk.join(now=0.0)
+        talk.arrive("p", "s", now=1.0)
+        talk.deliver(talk.leader.lose("p", now=2.0), now=2.0)
+        talk.deliver(talk.leader.open(now=10.0), now=10.0)
+        assert in_flight(talk.leader) == 0
+
+    def test_the_senior_session_is_first_and_then_the_one_that_has_waited_longest(self) -> None:
+        old = Conversation(Leader(make_fleet(window=1.0)), "p", "q")
+        old.join()
+        running, senior = old.arrive("p", "running", now=0.0), old.arrive("q", "senior", now=1.0)
+        unheard = [
+            old.replicas[name].arrive(Arrival(key=f"from {name} at {now}", hold_s=60.0), now=now)[0]
+            for name, now in (("p", 5.0), ("q", 2.0))
+        ]
+        new = Conversation(Leader(make_fleet(window=1.0), expected={"p", "q"}, open_at=10.0))
+        new.replicas = old.replicas
+        new.join("p", "q", now=8.0)
+        for name, ticket in (("p", running), ("q", senior), ("q", unheard[1]), ("p", unheard[0])):
+            assert ticket.is_in_flight
+            new.finish(name, ticket, now=11.0, client_gone=True)
+
+
+class TestJoiningAgain:
+    def test_a_decision_that_was_lost_is_repeated(self) -> None:
+        leader, replica = Leader(make_fleet()), Replica()
+        leader.receive("r", replica.join(now=0.0), now=0.0)
+        ticket, message = replica.arrive(Arrival(key="s", hold_s=60.0), now=0.0)
+        leader.receive("r", message, now=0.0)  # the answer is lost
+        post = leader.receive("r", replica.join(now=1.0), now=1.0)
+        assert [type(message) for _, message in post] == [Decided]
+        assert replica.receive([message for _, message in post], now=1.0) == [ticket]
+        assert in_flight(leader) == 1
+
+    def test_a_request_that_both_know_to_be_in_flight_stays(self) -> None:
+        talk = Conversation(Leader(make_fleet()), "r")
+        talk.join()
+        ticket = talk.arrive("r", "s", now=0.0)
+        said = len(talk.said)
+        talk.join(now=1.0)
+        assert (len(talk.said), in_flight(talk.leader)) == (said, 1)
+        talk.finish("r", ticket, now=2.0)
+        assert in_flight(talk.leader) == 0
+
+    def test_a_request_that_the_replica_no_longer_has_is_over(self) -> None:
+        talk = Conversation(Leader(make_fleet(window=1.0)), "r", "other")
+        talk.join()
+        talk.arrive("r", "running", now=0.0)
+        next_one = talk.arrive("other", "next", now=0.0)
+        talk.say("r", Join(join=2, claims=()), now=1.0)
+        assert in_flight(talk.leader) == 0
+        talk.deliver(talk.leader.post(talk.leader.fleet.expire(now=20.0), now=20.0), now=20.0)
+        assert next_one.is_in_flight, "the lease of the session that ran is over"
+
+    def test_a_request_that_runs_elsewhere_than_the_leader_thinks_is_counted_there(self) -> None:
+        talk = Conversation(Leader(make_fleet(engines=("a", "b"))), "r")
+        talk.join()
+        ticket = talk.arrive("r", "s", now=0.0)
+        there, here = ticket.engine, "b" if ticket.engine == "a" else "a"
+        ticket.engine = here
+        talk.join(now=1.0)
+        assert (in_flight(talk.leader, there), in_flight(talk.leader, here)) == (0, 1)
+
+    def test_a_request_at_an_engine_that_the_leader_lacks_is_not_counted(self) -> None:
+        talk = Conversation(Leader(make_fleet()), "r")
+        talk.join()
+        ticket = talk.arrive("r", "s", now=0.0)
+        ticket.engine = "elsewhere"
+        talk.join(now=1.0)
+        assert in_flight(talk.leader) == 0
+        talk.finish("r", ticket, now=2.0)
+        assert not talk.leader.tickets_of("r")
+
+
+def test_requests_of_a_lost_replica_end_and_the_waiting_ones_of_others_are_admitted() -> None:
+    talk = Conversation(Leader(make_fleet(window=1.0, lease_s=0.0)), "lost", "other")
+    talk.join()
+    talk.arrive("lost", "running", now=0.0)
+    talk.arrive("lost", "waiting", now=0.0)
+    next_one = talk.arrive("other", "next", now=0.0)
+    assert waiting(talk.leader) == 2
+    talk.deliver(talk.leader.lose("lost", now=1.0), now=1.0)
+    assert next_one.is_in_flight
+    assert waiting(talk.leader) == 0
+    assert talk.leader.replicas == {"other"}
+
+
+def test_a_request_that_waited_too_long_is_refused_and_its_replica_knows_where_it_stood() -> None:
+    talk = Conversation(Leader(make_fleet(window=1.0)), "r")
+    talk.join()
+    running = talk.arrive("r", "running", now=0.0)
+    refused = talk.arrive("r", "waiting", now=0.0, hold_s=5.0)
+    assert talk.leader.next_deadline() == 5.0
+    assert talk.replicas["r"].next_deadline() == 5.0
+    talk.deliver(talk.leader.post(talk.leader.fleet.expire(now=5.0), now=5.0), now=5.0)
+    assert refused.outcome is Outcome.HOLD_TIMEOUT
+    assert talk.replicas["r"].expected_wait(refused)[0] == 1
+    assert len(talk.leader.tickets_of("r")) == 1
+    assert running.is_in_flight
+
+
+def test_an_ended_session_makes_room() -> None:
+    talk = Conversation(Leader(make_fleet(window=1.0)), "r")
+    talk.join()
+    first = talk.arrive("r", "first", now=0.0)
+    talk.finish("r", first, now=1.0)
+    second = talk.arrive("r", "second", now=1.0)
+    assert second.is_held
+    talk.say("r", EndSession(key="first"), now=2.0)
+    assert second.is_in_flight
+
+
+def test_a_session_at_an_engine_that_cannot_be_reached_goes_to_another() -> None:
+    talk = Conversation(Leader(make_fleet(engines=("a", "b"))), "r")
+    talk.join()
+    ticket = talk.arrive("r", "s", now=0.0)
+    left = ticket.engine
+    talk.finish("r", ticket, now=1.0)
+    talk.say("r", Reachable(engine=left, is_up=False), now=2.0)
+    assert talk.arrive("r", "s", now=3.0).engine not in {"", left}
+
+
+def test_an_end_that_the_leader_has_heard_and_a_message_for_others_change_nothing() -> None:
+    talk = Conversation(Leader(make_fleet()), "r")
+    talk.join()
+    talk.say("r", Finish(number=7, answered=Answered()), now=0.0)
+    talk.say("r", Ask(number=1, call=Call(method="GET", path="/concur/v1/state")), now=0.0)
+    assert talk.said == []
