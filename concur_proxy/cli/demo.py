@@ -1,4 +1,4 @@
-"""`concur-proxy demo`: the same fleet of agents without control and through the gateway."""
+"""`concur-proxy demo`: compares a fleet of agents without control and through the gateway."""
 
 import argparse
 import asyncio
@@ -15,8 +15,9 @@ from concur_proxy.lab.demo.options import DemoOptions
 PROG = "concur-proxy demo"
 
 DESCRIPTION = """\
-Starts an emulated engine, runs the same fleet of agents (growing histories, tool calls) without control and then
-through the gateway, and compares the makespans, hit rates and preemptions. Takes about a minute and needs no GPU."""
+Runs the same fleet of agents (growing histories, tool calls) without control and through the gateway, and compares the
+total times. First in virtual time, which takes a second, then live over HTTP against an emulated engine, which takes
+about a minute. It needs no GPU. On a busy machine it lowers the time scale until the machine keeps up."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -30,18 +31,18 @@ def main(arguments: Sequence[str]) -> int:
     from concur_proxy.lab.demo.servers import ServerFailed  # noqa: PLC0415
 
     try:
-        results = asyncio.run(run.run(options))
+        comparison = asyncio.run(run.run(options))
     except (ServerFailed, httpx.HTTPError, TimeoutError) as error:
         where = f"--engine {options.engine}: " if options.engine else ""
         complain(PROG, f"{where}{str(error) or type(error).__name__}")
         return 1
     if file is not None:
-        run.write_json(results, file)
+        run.write_json(comparison, file)
     return 0
 
 
 def read_options(arguments: Sequence[str]) -> tuple[DemoOptions, Path | None]:
-    """The demo that is asked for, and the file for its results; exits with one line when an argument is wrong."""
+    """The demo's options and the file for its results; exits with one line if an argument is wrong."""
     given = _parser().read(arguments)
     default = DemoOptions()
     workload = replace(default.workload, agents=given.agents, turns=given.turns, seed=given.seed)
@@ -56,7 +57,7 @@ def _parser() -> CommandParser:
         "--engine",
         metavar="URL",
         type=url,
-        help="use this inference server in the place of an emulated one",
+        help="use this inference server instead of an emulated one; there is no virtual time then",
     )
     parser.add_argument(
         "--law",
@@ -65,7 +66,7 @@ def _parser() -> CommandParser:
         default=default.law,
         help=f"the gateway's control law: {', '.join(plugins.available(plugins.LAWS))} (default %(default)s)",
     )
-    for name, text in (("agents", "agents, all started at once"), ("turns", "turns of each agent")):
+    for name, text in (("agents", "number of agents, all started at once"), ("turns", "turns of each agent")):
         value = getattr(default.workload, name)
         parser.add_argument(
             f"--{name}", metavar="N", type=whole_number(1), default=value, help=f"{text} (default %(default)s)"
@@ -75,16 +76,16 @@ def _parser() -> CommandParser:
         metavar="N",
         type=whole_number(),
         default=default.workload.seed,
-        help="what the agents say and how long their tools take (default %(default)s)",
+        help="decides what the agents say and how long their tools run (default %(default)s)",
     )
     parser.add_argument(
         "--time-scale",
         metavar="N",
         type=positive_number,
         default=default.time_scale,
-        help="how many times faster than life it all runs; 1 with --engine (default %(default)g)",
+        help="how much the demo is sped up; lowered on a busy machine, 1 with --engine (default %(default)g)",
     )
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write both results to this file as well")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="also write the results to this file")
     return parser
 
 
@@ -97,7 +98,7 @@ def _law(name: str) -> str:
 
 
 def url(text: str) -> str:
-    """A server's URL, without a slash at the end; `ArgumentTypeError` for what is none."""
+    """A server's URL without a slash at the end; raises `ArgumentTypeError` if it is not an HTTP URL."""
     if urlsplit(text).scheme not in {"http", "https"} or not urlsplit(text).hostname:
         raise argparse.ArgumentTypeError(f"must be a URL such as http://localhost:8000, not {text!r}")
     return text.rstrip("/")

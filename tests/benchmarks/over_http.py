@@ -9,18 +9,11 @@ import argparse
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import get_type_hints
 
 from rich.console import Console
 
 from concur_proxy.lab.demo import run
-from concur_proxy.lab.demo.options import SMALL_ENGINE, DemoOptions
-from concur_proxy.lab.demo.workload import BYTES_PER_TOKEN
-from concur_proxy.lab.engine.engine import EngineShape
-from concur_proxy.lab.server.options import EmulatorOptions
-from concur_proxy.lab.simulation.experiment import Experiment
-from concur_proxy.lab.simulation.policy import Policy
-from tests.benchmarks.scripted import scripted_scenario
+from concur_proxy.lab.demo.options import DemoOptions
 
 HEAD = """\
 | law | over HTTP, s | ratio | simulated, s | ratio | difference |
@@ -37,28 +30,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def compare(law: str) -> str:
-    """A row: total times in seconds of the engine, and the speed relative to no control."""
-    options = replace(DemoOptions(), law=law)
-    free, controlled = asyncio.run(run.run(options, Console(quiet=True)))
-    scenario = scripted_scenario(options.workload, _shape(), bytes_per_token=BYTES_PER_TOKEN)
-    simulated = [Experiment(scenario, Policy(name=name, law=name), 1).run().makespan_s for name in ("off", law)]
-    ratio, expected = free.makespan_s / controlled.makespan_s, simulated[0] / simulated[1]
+    """A row: total times in the engine's seconds, and how many times faster the fleet finishes under the law."""
+    comparison = asyncio.run(run.run(replace(DemoOptions(), law=law), Console(quiet=True)))
+    if comparison.void is not None or comparison.virtual is None:
+        raise SystemExit(f"{law}: {comparison.void}")
+    free, controlled = comparison.runs
+    ratio, virtual = free.makespan_s / controlled.makespan_s, comparison.virtual
     cells = (
         law,
-        f"{controlled.makespan_s * options.time_scale:.0f} of {free.makespan_s * options.time_scale:.0f}",
+        f"{controlled.makespan_s * controlled.time_scale:.0f} of {free.makespan_s * free.time_scale:.0f}",
         f"{ratio:.2f}x",
-        f"{simulated[1]:.0f} of {simulated[0]:.0f}",
-        f"{expected:.2f}x",
-        f"{100 * (ratio / expected - 1):+.0f} %",
+        f"{virtual.controlled_s:.0f} of {virtual.uncontrolled_s:.0f}",
+        f"{virtual.ratio:.2f}x",
+        f"{100 * (ratio / virtual.ratio - 1):+.0f} %",
     )
     return f"| {' | '.join(cells)} |"
-
-
-def _shape() -> EngineShape:
-    given = zip(SMALL_ENGINE[::2], SMALL_ENGINE[1::2], strict=True)
-    values = {flag.removeprefix("--").replace("-", "_"): float(value) for flag, value in given}
-    types = get_type_hints(EmulatorOptions)
-    return EmulatorOptions(**{name: types[name](value) for name, value in values.items()}).shape
 
 
 if __name__ == "__main__":

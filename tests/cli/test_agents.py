@@ -35,14 +35,14 @@ async def test_fleets_go_through_a_gateway_one_after_another() -> None:
         ), "each fleet's sessions are its own"
 
 
-async def test_a_server_that_does_not_answer_is_told_once() -> None:
+async def test_a_server_that_does_not_answer_is_reported_once() -> None:
     command = (sys.executable, "-m", "concur_proxy", "agents", "http://127.0.0.1:9")
     process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
     assert process.stderr is not None
     line = await asyncio.wait_for(process.stderr.readline(), 30)
     process.terminate()
     await process.wait()
-    assert b"http://127.0.0.1:9 lists no model yet" in line
+    assert b"http://127.0.0.1:9 lists no models yet" in line
 
 
 def test_a_server_that_is_none_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from concur_proxy.lab.demo import servers
 from concur_proxy.lab.demo.endless import keep_busy
-from concur_proxy.lab.demo.options import SMALL_ENGINE
+from concur_proxy.lab.demo.options import SMALL_ENGINE, engine_flags
 from concur_proxy.lab.demo.workload import Workload
 from tests.benchmarks.process import free_port, running
 from tests.coordination.redis_server import RedisServer
@@ -62,7 +62,7 @@ async def busy_fleet() -> AsyncIterator[BusyFleet]:
     """
     with ExitStack() as stack:
         redis = stack.enter_context(RedisServer())
-        flags = (*SMALL_ENGINE, "--time-scale", str(SCALE))
+        flags = engine_flags(replace(SMALL_ENGINE, time_scale=SCALE))
         engines = tuple(Engine(stack, "--model", model, *flags) for model in ("coder", "coder", "writer"))
         for engine in engines:
             engine.start()

@@ -18,7 +18,7 @@ from statistics import median, quantiles
 import httpx
 
 from concur_proxy.lab.demo import servers
-from concur_proxy.lab.demo.fleet import Fleet
+from concur_proxy.lab.demo.fleet import AgentFleet
 from concur_proxy.lab.demo.watch import Watch, watch
 from concur_proxy.lab.demo.workload import BYTES_PER_TOKEN, Workload, write_scripts
 from tests.real_engine.install import DEFAULT_VENV, VLLM
@@ -117,7 +117,7 @@ async def run_fleet(server: VllmServer, workload: Workload, arm: str) -> Run:
     server.reset_prefix_cache()
     flags = ARMS[arm]
     async with _way(server.url if server.ranks == 1 else f"{server.url}#dp={server.ranks}", flags) as url:
-        fleet = Fleet(base_url=url, model=server.model, scripts=write_scripts(workload), time_scale=1.0)
+        fleet = AgentFleet(base_url=url, model=server.model, scripts=write_scripts(workload), time_scale=1.0)
         seen, stalls = Watch(), Stalls()
         gateway_url = None if flags is None else url
         watching = asyncio.create_task(watch(seen, engine_url=server.url, gateway_url=gateway_url, interval_s=1.0))

@@ -5,7 +5,7 @@ from contextlib import closing
 import httpx
 import pytest
 
-from concur_proxy.lab.demo.fleet import Fleet
+from concur_proxy.lab.demo.fleet import AgentFleet
 from concur_proxy.lab.demo.workload import Workload, write_scripts
 from tests.real_engine.gateway import gateway
 from tests.real_engine.vllm_server import VllmServer
@@ -94,7 +94,7 @@ async def test_a_fleet_larger_than_the_window_finishes_through_pauses_and_resume
     workload = Workload(agents=6, turns=4, shared_tokens=64, first_tokens=200, growth_tokens=80, answer_tokens=40)
     before = finished(direct)
     with gateway(engine.url, *SMALL, "--set", "window=2") as url, closing(Way(url)) as way:
-        fleet = Fleet(base_url=url, model="tiny", scripts=write_scripts(workload), time_scale=40)
+        fleet = AgentFleet(base_url=url, model="tiny", scripts=write_scripts(workload), time_scale=40)
         running = asyncio.create_task(fleet.run())
         most = 0.0
         while not running.done():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from concur_proxy.lab.demo.workload import Script, Turn
+from concur_proxy.lab.demo.workload import Script, ScriptTurn
 from tests.replicas.client import Failed, Kind, send
 from tests.replicas.server import Server
 
@@ -95,7 +95,7 @@ class Agents:
             await asyncio.sleep(turn.tool_s)
         self.tally.finished += 1
 
-    async def _ask(self, name: str, messages: list[dict[str, str]], turn: Turn, *, is_last: bool) -> bool:
+    async def _ask(self, name: str, messages: list[dict[str, str]], turn: ScriptTurn, *, is_last: bool) -> bool:
         body = {
             "model": "emulated",
             "messages": messages,

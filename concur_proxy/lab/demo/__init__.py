@@ -1,1 +1,1 @@
-"""`concur-proxy demo`: one fleet of agents, run twice against one engine, without control and through the gateway."""
+"""`concur-proxy demo`: the same fleet of agents without control and through the gateway, in virtual time and live."""

@@ -1,4 +1,4 @@
-"""The demo on a terminal: live progress while a fleet runs, and the comparison at the end."""
+"""The demo on a terminal: progress while a fleet runs, and the table at the end."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _BARS = " ▁▂▃▄▅▆▇█"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """One run of the fleet."""
+    """One live run of the fleet. Times are real seconds: multiply them by `time_scale` for the engine's seconds."""
 
     name: str
     makespan_s: float
@@ -28,11 +28,18 @@ class RunResult:
     p50_turn_s: float
     p99_turn_s: float
     most_active: float | None
-    """Sessions that were active at once at most; None where nothing controlled them."""
+    """Largest number of sessions that were admitted at once; None without control."""
+    time_scale: float = 1.0
+    engine_lag: float | None = None
+    """How much too long the engine's steps took, as a share; None for a real engine."""
+    turn_lag: float = 0.0
+    """How much too long agents and gateway made a turn, as a share of the shortest turn."""
+    virtual_s: float | None = None
+    """Total time of the same run in virtual time, in the engine's seconds; None for a real engine."""
 
 
 class LiveView:
-    """Renders one run as it goes on; rich asks again at every refresh."""
+    """Shows one run while it goes on; rich renders it at every refresh."""
 
     def __init__(self, title: str, progress: Progress, watch: Watch) -> None:
         self._title = title
@@ -40,7 +47,7 @@ class LiveView:
         self._watch = watch
 
     def __rich__(self) -> RenderableType:
-        """The present state."""
+        """What is shown now."""
         progress, rates = self._progress, self._watch.rates
         bar = ProgressBar(total=progress.total_turns, completed=progress.turns, width=40)
         row = Table.grid(padding=(0, 1))
@@ -50,11 +57,11 @@ class LiveView:
             f"{progress.turns}/{progress.total_turns} turns",
             f"{progress.elapsed_s:5.1f} s",
         )
-        lines = [f"  requests on their way {progress.waiting:>4}"]
+        lines = [f"  requests in flight {progress.in_flight:>4}"]
         if rates is not None:
             batch = f"running {_number(rates.running)}, waiting {_number(rates.waiting)}"
-            lines.append(f"  engine: {batch}, hit rate {_share(rates.hit_rate)}")
-        lines.append(f"  KV usage {sparkline(self._watch.usage)} {_share(rates.kv_usage if rates else None)}")
+            lines.append(f"  engine: {batch}, hit rate {_percent(rates.hit_rate)}")
+        lines.append(f"  KV usage {sparkline(self._watch.usage)} {_percent(rates.kv_usage if rates else None)}")
         if self._watch.gateway:
             lines += self._gateway_lines()
         return Group(row, *(Text(line) for line in lines))
@@ -62,24 +69,26 @@ class LiveView:
     def _gateway_lines(self) -> list[str]:
         gateway, active = self._watch.gateway, self._watch.active
         highest = max(active, default=1.0) or 1.0
-        states = ", ".join(f"{state} {gateway.get(state, 0):g}" for state in ("active", "paused", "queued"))
-        return [f"  active   {sparkline([number / highest for number in active])}", f"  sessions {states}"]
+        states = {"active": "admitted", "paused": "idle", "queued": "waiting"}
+        counts = ", ".join(f"{word} {gateway.get(state, 0):g}" for state, word in states.items())
+        return [f"  admitted {sparkline([number / highest for number in active])}", f"  sessions: {counts}"]
 
 
-def comparison(results: Sequence[RunResult]) -> Table:
-    """The runs side by side; the ratio is of the first run's makespan to each."""
+def table(results: Sequence[RunResult]) -> Table:
+    """The runs side by side, in the engine's seconds."""
     table = Table(title="The same fleet, twice")
     table.add_column("")
     for result in results:
         table.add_column(result.name, justify="right")
     rows: dict[str, Callable[[RunResult], str]] = {
-        "makespan": lambda result: f"{result.makespan_s:.1f} s",
-        "ratio": lambda result: f"{results[0].makespan_s / result.makespan_s:.2f}x",
-        "prefix hit rate": lambda result: _share(result.hit_rate),
+        "total time": lambda result: f"{result.makespan_s * result.time_scale:.0f} s",
+        "total time, virtual": lambda result: "-" if result.virtual_s is None else f"{result.virtual_s:.0f} s",
+        "prefix hit rate": lambda result: _percent(result.hit_rate),
         "preemptions": lambda result: _number(result.preemptions),
-        "turn p50": lambda result: f"{result.p50_turn_s:.2f} s",
-        "turn p99, holds included": lambda result: f"{result.p99_turn_s:.2f} s",
-        "most sessions active": lambda result: _number(result.most_active),
+        "turn p50": lambda result: f"{result.p50_turn_s * result.time_scale:.1f} s",
+        "turn p99, waiting included": lambda result: f"{result.p99_turn_s * result.time_scale:.1f} s",
+        "most sessions admitted": lambda result: _number(result.most_active),
+        "lag of this machine": lambda result: _percent(max(result.engine_lag or 0.0, result.turn_lag)),
     }
     for name, cell in rows.items():
         table.add_row(name, *map(cell, results))
@@ -87,13 +96,13 @@ def comparison(results: Sequence[RunResult]) -> Table:
 
 
 def sparkline(values: Sequence[float], width: int = 40) -> str:
-    """The last `width` of `values`, each 0 to 1, as bars."""
+    """The last `width` of `values` as bars; each value is between 0 and 1."""
     levels = [min(max(value, 0.0), 1.0) for value in values[-width:]]
     return "".join(_BARS[round(level * (len(_BARS) - 1))] for level in levels).ljust(width)
 
 
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.0f} %"
 
 
 def _number(value: float | None) -> str:

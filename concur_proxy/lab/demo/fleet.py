@@ -1,4 +1,4 @@
-"""Agents as a framework runs them: each sends its history, waits for the answer, calls its tool, and comes back."""
+"""Agents as a framework runs them: each sends its history, waits for the answer, runs its tool and comes back."""
 
 import asyncio
 import json
@@ -12,25 +12,27 @@ from concur_proxy.lab.demo.workload import Script
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """What the fleet has done so far; read by the display while the fleet runs."""
+    """What the fleet has done so far; the display reads it while the fleet runs. Times are real seconds."""
 
     total_turns: int
     turns: int = 0
     finished_agents: int = 0
-    waiting: int = 0
-    """Requests on their way."""
+    in_flight: int = 0
+    """Requests that have no answer yet."""
     failures: list[str] = field(default_factory=list)
     latencies_s: list[float] = field(default_factory=list)
+    tools_late_s: list[float] = field(default_factory=list)
+    """How much too long each tool call took, because this process did not get the CPU in time."""
     started_at: float = field(default_factory=time.monotonic)
     ended_at: float | None = None
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the start, up to the end."""
+        """Seconds since the start, or from start to end once the fleet has finished."""
         return (self.ended_at or time.monotonic()) - self.started_at
 
 
-class Fleet:
+class AgentFleet:
     """Runs scripts against an OpenAI-compatible server, all agents at once."""
 
     def __init__(
@@ -43,8 +45,8 @@ class Fleet:
         streams: bool = False,
         says_end: bool = False,
     ) -> None:
-        """`streams`: whether the answers come token by token. `says_end`: whether an agent's last request is said to be
-        its last.
+        """`streams`: whether answers are streamed. `says_end`: whether an agent's last request says that it is the
+        last.
         """
         self._model = model
         self._scripts = scripts
@@ -60,7 +62,7 @@ class Fleet:
         self.progress = Progress(total_turns=sum(len(script.turns) for script in scripts))
 
     async def run(self) -> Progress:
-        """Until the last agent has finished; the progress is the result."""
+        """Run until the last agent has finished."""
         self.progress.started_at = time.monotonic()
         async with self._client, asyncio.TaskGroup() as group:
             for script in self._scripts:
@@ -78,13 +80,18 @@ class Fleet:
                 return
             messages.append({"role": "assistant", "content": answer})
             self.progress.turns += 1
-            await asyncio.sleep(turn.tool_s / self._time_scale)
+            await self._use_tool(turn.tool_s / self._time_scale)
         self.progress.finished_agents += 1
+
+    async def _use_tool(self, seconds: float) -> None:
+        began = time.monotonic()
+        await asyncio.sleep(seconds)
+        self.progress.tools_late_s.append(time.monotonic() - began - seconds)
 
     async def _ask(
         self, script: Script, messages: list[dict[str, str]], answer_tokens: int, ending: dict[str, str]
     ) -> str | None:
-        self.progress.waiting += 1
+        self.progress.in_flight += 1
         began = time.monotonic()
         try:
             response = await self._client.post(
@@ -104,12 +111,12 @@ class Fleet:
             self.progress.failures.append(f"{script.name}: {type(error).__name__}: {error}")
             return None
         finally:
-            self.progress.waiting -= 1
+            self.progress.in_flight -= 1
             self.progress.latencies_s.append(time.monotonic() - began)
 
 
 def _streamed(response: httpx.Response) -> str:
-    """The text of a stream that has ended; `ValueError` for one that broke off."""
+    """The text of a complete stream; raises `ValueError` if the stream broke off."""
     events = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
     if not events or events.pop() != "[DONE]":
         raise ValueError("the stream broke off")

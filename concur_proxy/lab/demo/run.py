@@ -1,75 +1,160 @@
-"""Runs the demo: the fleet without control, then through the gateway, then the comparison."""
+"""Runs the demo: the fleet in virtual time, then live without control and through the gateway, then the comparison.
+
+Both live runs have the same time scale. If the machine does not keep up, both are repeated at a lower one; if no scale
+works, the live comparison is void.
+"""
 
 import asyncio
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import quantiles
 
 import httpx
 from rich.console import Console
 from rich.live import Live
 
-from concur_proxy.lab.demo import servers
-from concur_proxy.lab.demo.display import LiveView, RunResult, comparison
-from concur_proxy.lab.demo.fleet import Fleet
-from concur_proxy.lab.demo.options import DemoOptions
+from concur_proxy.lab.demo import servers, words
+from concur_proxy.lab.demo.display import LiveView, RunResult, table
+from concur_proxy.lab.demo.fleet import AgentFleet, Progress
+from concur_proxy.lab.demo.lag import Lag, LagMeter, lower_scale
+from concur_proxy.lab.demo.options import DemoOptions, engine_flags
+from concur_proxy.lab.demo.virtual import VirtualTimes, simulate
 from concur_proxy.lab.demo.watch import Watch, watch
 from concur_proxy.lab.demo.workload import write_scripts
+from concur_proxy.lab.simulation.result import percentile
 
 SAMPLE_S = 0.25
+DISAGREEMENT = 1.4
+"""Factor between the live and the virtual ratio from which on the live comparison is void."""
 
 
-async def run(options: DemoOptions, console: Console | None = None) -> list[RunResult]:
-    """Both runs' results, the one without control first; each on a fresh engine unless `options.engine` names one."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The outcome of a demo."""
+
+    runs: list[RunResult]
+    """The live runs, the one without control first. If `void` is set, some may be missing."""
+    virtual: VirtualTimes | None
+    """None for a real engine."""
+    void: str | None
+    """Why the live runs cannot be compared; None if they can."""
+
+
+class _FellBehind(Exception):  # noqa: N818 - the name says what happened
+    """The machine did not keep up."""
+
+    def __init__(self, lag: Lag, problem: str) -> None:
+        super().__init__(problem)
+        self.lag = lag
+
+
+async def run(options: DemoOptions, console: Console | None = None) -> Comparison:
+    """The whole demo. Each live run has a new emulated engine, unless `options.engine` names a real one."""
     console = console or Console()
+    virtual = None if options.engine else simulate(options)
+    console.print(words.introduction(options))
+    if virtual is not None:
+        console.print(words.virtual_verdict(virtual))
+    comparison = await _live(options, virtual, console)
+    if comparison.runs:
+        console.print(table(comparison.runs))
+    console.print(words.live_verdict(comparison.runs, comparison.void))
+    return comparison
+
+
+def write_json(comparison: Comparison, path: Path) -> None:
+    """The live runs as a JSON list."""
+    rows = [{**asdict(result), "void": comparison.void} for result in comparison.runs]
+    path.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+async def _live(options: DemoOptions, virtual: VirtualTimes | None, console: Console) -> Comparison:
     scale = 1.0 if options.engine else options.time_scale
-    load = options.workload
-    console.print(
-        f"{load.agents} agents of {load.turns} turns, all started at once, on "
-        + (options.engine or f"an emulated engine, {scale:g} times faster than life")
+    while True:
+        console.print(words.plan(options, virtual, scale))
+        try:
+            runs = await _both(options, virtual, scale, console)
+        except _FellBehind as behind:
+            lower = None if options.engine else lower_scale(scale, first=options.time_scale, lag=behind.lag)
+            if lower is None:
+                return Comparison(runs=[], virtual=virtual, void=f"this machine is too busy: {behind}")
+            console.print(words.fell_behind(scale, str(behind)))
+            scale = lower
+        else:
+            return Comparison(runs=runs, virtual=virtual, void=disagreement(runs, virtual))
+
+
+async def _both(options: DemoOptions, virtual: VirtualTimes | None, scale: float, console: Console) -> list[RunResult]:
+    """Both runs at one time scale. The controlled one goes first: it is shorter and keeps more processes busy, so a
+    machine that does not keep up is noticed sooner.
+    """
+    controlled = await _run_once(options, scale, console, controlled=True)
+    free = await _run_once(options, scale, console, controlled=False)
+    if virtual is None:
+        return [free, controlled]
+    return [
+        replace(free, virtual_s=virtual.uncontrolled_s),
+        replace(controlled, virtual_s=virtual.controlled_s),
+    ]
+
+
+def disagreement(runs: list[RunResult], virtual: VirtualTimes | None) -> str | None:
+    """Why the runs cannot be compared although the machine kept up; None if they can."""
+    free, controlled = runs
+    if failures := free.failures + controlled.failures:
+        return f"{failures} requests failed"
+    ratio = free.makespan_s / controlled.makespan_s
+    if virtual is None or 1 / DISAGREEMENT < ratio / virtual.ratio < DISAGREEMENT:
+        return None
+    return (
+        f"the live result ({words.compared(ratio)}) does not agree with the virtual one "
+        f"({words.compared(virtual.ratio)}); something disturbed the live runs"
     )
-    results = []
-    for name, controlled in (("no control", False), (f"through concur-proxy ({options.law})", True)):
-        results.append(await _run_once(options, scale, name, controlled=controlled, console=console))
-    console.print(comparison(results))
-    first, second = (result.makespan_s for result in results)
-    console.print(f"The fleet finished [bold]{first / second:.2f} times[/bold] as fast through the gateway.")
-    return results
 
 
-def write_json(results: list[RunResult], path: Path) -> None:
-    """The results as a JSON list."""
-    path.write_text(json.dumps([asdict(result) for result in results], indent=2) + "\n")
-
-
-async def _run_once(options: DemoOptions, scale: float, name: str, *, controlled: bool, console: Console) -> RunResult:
-    engine_arguments = (*options.engine_arguments, "--time-scale", str(scale))
-    async with servers.engine_or(options.engine, *engine_arguments) as engine_url:
+async def _run_once(options: DemoOptions, scale: float, console: Console, *, controlled: bool) -> RunResult:
+    flags = engine_flags(replace(options.emulated, time_scale=scale))
+    async with servers.engine_or(options.engine, *flags) as engine_url:
+        model = await _first_model(engine_url)
         if not controlled:
-            return await _drive(options, scale, name, engine_url, None, console)
-        # The gateway lives in the engine's time: all its intervals shrink with the scale.
+            return await _drive(options, scale, console, model=model, engine_url=engine_url, gateway_url=None)
+        # The gateway's scrape interval shrinks with the engine's time.
         arguments = ("--law", options.law, "--scrape-interval-s", f"{1.0 / scale:g}", "--log-level", "error")
         async with servers.gateway(engine_url, *arguments) as gateway_url:
-            return await _drive(options, scale, name, engine_url, gateway_url, console)
+            return await _drive(options, scale, console, model=model, engine_url=engine_url, gateway_url=gateway_url)
 
 
 async def _drive(
-    options: DemoOptions, scale: float, name: str, engine_url: str, gateway_url: str | None, console: Console
+    options: DemoOptions, scale: float, console: Console, *, model: str, engine_url: str, gateway_url: str | None
 ) -> RunResult:
-    model = await _first_model(engine_url)
+    """Run the fleet; raises `_FellBehind` if the machine did not keep up."""
+    name = words.run_name(options.law if gateway_url else None)
     scripts = write_scripts(options.workload)
-    fleet = Fleet(base_url=gateway_url or engine_url, model=model, scripts=scripts, time_scale=scale)
-    seen = Watch()
-    watcher = asyncio.create_task(watch(seen, engine_url=engine_url, gateway_url=gateway_url, interval_s=SAMPLE_S))
+    fleet = AgentFleet(base_url=gateway_url or engine_url, model=model, scripts=scripts, time_scale=scale)
+    meter, seen = LagMeter(options, scale, fleet.progress), Watch()
+    emulated_url = None if options.engine else engine_url
+    watching = asyncio.create_task(watch(seen, engine_url=engine_url, gateway_url=gateway_url, interval_s=SAMPLE_S))
+    metering = asyncio.create_task(meter.watch(emulated_url=emulated_url, gateway_url=gateway_url, interval_s=SAMPLE_S))
+    running = asyncio.create_task(fleet.run())
     try:
         with Live(LiveView(name, fleet.progress, seen), console=console, refresh_per_second=4, transient=True):
-            progress = await fleet.run()
-            await asyncio.sleep(2 * SAMPLE_S)  # the last sample must see the last answers
+            await asyncio.wait((running, metering), return_when=asyncio.FIRST_COMPLETED)
+            for task in (running, metering):
+                if task.done():
+                    task.result()
+            if running.done():
+                await asyncio.sleep(2 * SAMPLE_S)  # the last samples must see the last answers
     finally:
-        watcher.cancel()
-        await asyncio.gather(watcher, return_exceptions=True)
-    cuts = quantiles(progress.latencies_s, n=100)
+        for task in (watching, metering, running):
+            task.cancel()
+        await asyncio.gather(watching, metering, running, return_exceptions=True)
+    lag = meter.lag
+    if problem := lag.problem():
+        raise _FellBehind(lag, problem)
+    return _result(name, scale, fleet.progress, seen, lag)
+
+
+def _result(name: str, scale: float, progress: Progress, seen: Watch, lag: Lag) -> RunResult:
     return RunResult(
         name=name,
         makespan_s=progress.elapsed_s,
@@ -77,9 +162,12 @@ async def _drive(
         preemptions=seen.preemptions,
         turns=progress.turns,
         failures=len(progress.failures),
-        p50_turn_s=cuts[49],
-        p99_turn_s=cuts[98],
+        p50_turn_s=percentile(progress.latencies_s, 0.5),
+        p99_turn_s=percentile(progress.latencies_s, 0.99),
         most_active=max(seen.active, default=None),
+        time_scale=scale,
+        engine_lag=lag.engine,
+        turn_lag=lag.turns,
     )
 
 

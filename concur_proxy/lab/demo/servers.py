@@ -1,4 +1,4 @@
-"""The processes that a demo needs: an emulated engine and a gateway, each on a port of its own choice."""
+"""The processes that a demo starts: an emulated engine and a gateway, each on a free port."""
 
 import asyncio
 import sys
@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 
 import httpx
 
+COMMAND = (sys.executable, "-m", "concur_proxy")
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 
 
-class ServerFailed(Exception):  # noqa: N818 - says what happened
+class ServerFailed(Exception):  # noqa: N818 - the name says what happened
     """A server of the demo did not start."""
 
 
@@ -24,7 +25,7 @@ async def engine(*arguments: str) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def engine_or(url: str | None, *arguments: str) -> AsyncIterator[str]:
-    """The engine at `url`, or without one an emulated engine with these arguments."""
+    """The engine at `url`; if that is None, an emulated engine with these arguments."""
     if url is not None:
         yield url
         return
@@ -34,16 +35,14 @@ async def engine_or(url: str | None, *arguments: str) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def gateway(engine_url: str, *arguments: str) -> AsyncIterator[str]:
-    """A gateway before `engine_url`; yields its URL."""
+    """A gateway in front of `engine_url`; yields its URL."""
     async with _serve("serve", "--engine", engine_url, "--port", "0", *arguments) as url:
         yield url
 
 
 @asynccontextmanager
 async def _serve(command: str, *arguments: str) -> AsyncIterator[str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "concur_proxy", command, *arguments, stdout=asyncio.subprocess.PIPE
-    )
+    process = await asyncio.create_subprocess_exec(*COMMAND, command, *arguments, stdout=asyncio.subprocess.PIPE)
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
             url = await _read_url(process, command)
@@ -60,7 +59,7 @@ async def _serve(command: str, *arguments: str) -> AsyncIterator[str]:
 
 
 async def _read_url(process: asyncio.subprocess.Process, command: str) -> str:
-    """Both commands print one line that ends in their URL once they listen."""
+    """Both commands print one line when they listen; it ends with their URL."""
     if process.stdout is None:
         raise ServerFailed(f"concur-proxy {command} has no output to read")
     line = (await process.stdout.readline()).decode().strip()

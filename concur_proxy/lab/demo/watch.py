@@ -1,4 +1,4 @@
-"""Samples an engine, and the gateway before it, while a fleet runs."""
+"""Samples an engine, and the gateway in front of it, while a fleet runs."""
 
 import asyncio
 import time
@@ -15,11 +15,11 @@ from concur_proxy.monitoring.scraper import EngineScraper
 
 @dataclass(slots=True, kw_only=True)
 class Watch:
-    """What was seen of one run: hit rate and preemptions over the whole of it, the newest values for the display."""
+    """Signals of one run: hit rate and preemptions of the whole run, and the newest values for the display."""
 
     usage: list[float] = field(default_factory=list)
     active: list[float] = field(default_factory=list)
-    """The gateway's active sessions over time."""
+    """Sessions that the gateway had admitted, over time."""
     first: EngineSample | None = None
     last: EngineSample | None = None
     rates: IntervalRates | None = None
@@ -28,14 +28,14 @@ class Watch:
 
     @property
     def hit_rate(self) -> float | None:
-        """Share of looked-up prompt tokens that the prefix cache held; None when the engine does not tell."""
+        """Share of prompt tokens found in the prefix cache; None if the engine does not report it."""
         queries = self._over_run("prefix_queries")
         hits = self._over_run("prefix_hits")
         return hits / queries if queries and hits is not None else None
 
     @property
     def preemptions(self) -> float | None:
-        """Requests that the engine preempted."""
+        """Requests that the engine preempted; None if it does not report them."""
         return self._over_run("preemptions")
 
     def _over_run(self, name: str) -> float | None:
@@ -43,7 +43,7 @@ class Watch:
         return None if first is None or last is None else float(last - first)
 
     def on_sample(self, rates: IntervalRates, sample: EngineSample) -> None:
-        """The engine's next sample."""
+        """Keep the engine's next sample."""
         self.first = self.first or sample
         self.last, self.rates = sample, rates
         if rates.kv_usage is not None:

@@ -1,10 +1,10 @@
-"""What the demo's agents say and how long their tools take: made from a seed, so that every run is the same."""
+"""What the demo's agents say and how long their tools run. A seed decides everything, so every run is the same."""
 
 from dataclasses import dataclass
 from random import Random
 
 BYTES_PER_TOKEN = 4
-"""The emulated engine's tokenizer exactly, and English text on a real one roughly."""
+"""Exact for the emulated engine's tokenizer; a rough average for English text on a real one."""
 
 _WORDS = (  # noqa: SIM905 - a list of words reads better as a sentence
     "read file test fails line patch run again search index value return call error trace build merge branch review "
@@ -14,16 +14,16 @@ _WORDS = (  # noqa: SIM905 - a list of words reads better as a sentence
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """A fleet that starts all at once; sizes in tokens, times in seconds of the engine's clock."""
+    """A fleet whose agents all start at once. Sizes are in tokens, times in seconds of the engine's clock."""
 
     agents: int = 64
     turns: int = 10
     shared_tokens: int = 128
-    """System prompt that all agents have in common."""
+    """System prompt that all agents share."""
     first_tokens: int = 800
     """An agent's task."""
     growth_tokens: int = 300
-    """A tool's result, added each turn."""
+    """A tool's result, added in each later turn."""
     answer_tokens: int = 40
     tool_s: tuple[float, float] = (0.5, 8.0)
     """Shortest and longest tool call."""
@@ -31,7 +31,7 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class ScriptTurn:
     """One step of an agent."""
 
     text: str
@@ -47,7 +47,7 @@ class Script:
 
     name: str
     system: str
-    turns: tuple[Turn, ...]
+    turns: tuple[ScriptTurn, ...]
 
 
 def write_scripts(workload: Workload) -> list[Script]:
@@ -62,7 +62,7 @@ def _script(random: Random, workload: Workload, system: str, number: int) -> Scr
     for turn in range(workload.turns):
         size = workload.first_tokens if turn == 0 else workload.growth_tokens
         turns.append(
-            Turn(
+            ScriptTurn(
                 text=_text(random, int(size * random.uniform(0.7, 1.3))),
                 answer_tokens=max(1, int(workload.answer_tokens * random.uniform(0.6, 1.4))),
                 tool_s=random.uniform(*workload.tool_s) if turn < workload.turns - 1 else 0.0,

@@ -1,5 +1,5 @@
 from concur_proxy.lab.demo import servers
-from concur_proxy.lab.demo.fleet import Fleet
+from concur_proxy.lab.demo.fleet import AgentFleet
 from concur_proxy.lab.demo.workload import Workload, write_scripts
 
 SCRIPTS = write_scripts(
@@ -9,16 +9,16 @@ SCRIPTS = write_scripts(
 
 async def test_every_agent_takes_every_turn() -> None:
     async with servers.engine("--step-s", "0.001") as url:
-        fleet = Fleet(base_url=url, model="emulated", scripts=SCRIPTS, time_scale=1.0)
+        fleet = AgentFleet(base_url=url, model="emulated", scripts=SCRIPTS, time_scale=1.0)
         progress = await fleet.run()
-    assert (progress.turns, progress.finished_agents, progress.waiting, progress.failures) == (9, 3, 0, [])
-    assert len(progress.latencies_s) == 9
+    assert (progress.turns, progress.finished_agents, progress.in_flight, progress.failures) == (9, 3, 0, [])
+    assert len(progress.latencies_s) == len(progress.tools_late_s) == 9
     assert progress.elapsed_s >= max(progress.latencies_s)
 
 
 async def test_an_agent_whose_engine_fails_is_counted_and_stops() -> None:
     async with servers.engine() as url:
-        progress = await Fleet(base_url=url, model="another", scripts=SCRIPTS, time_scale=1.0).run()
+        progress = await AgentFleet(base_url=url, model="another", scripts=SCRIPTS, time_scale=1.0).run()
     assert (progress.turns, progress.finished_agents) == (0, 0)
     assert len(progress.failures) == 3
     assert "404" in progress.failures[0]

@@ -1,7 +1,7 @@
 import asyncio
 
 from concur_proxy.lab.demo import servers
-from concur_proxy.lab.demo.fleet import Fleet
+from concur_proxy.lab.demo.fleet import AgentFleet
 from concur_proxy.lab.demo.watch import Watch, watch
 from concur_proxy.lab.demo.workload import Workload, write_scripts
 
@@ -13,7 +13,7 @@ async def test_it_sees_what_the_engine_and_the_gateway_went_through() -> None:
         watching = asyncio.create_task(watch(seen, engine_url=engine_url, gateway_url=gateway_url, interval_s=0.05))
         while seen.first is None:
             await asyncio.sleep(0.01)
-        fleet = Fleet(base_url=gateway_url, model="emulated", scripts=write_scripts(load), time_scale=1.0)
+        fleet = AgentFleet(base_url=gateway_url, model="emulated", scripts=write_scripts(load), time_scale=1.0)
         await fleet.run()
         while seen.last is None or seen.last.running or not seen.last.prefix_hits:
             await asyncio.sleep(0.01)
