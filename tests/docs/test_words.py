@@ -74,6 +74,7 @@ def test_a_phrase_of_the_list_is_found(tmp_path: Path, text: str, phrase: str) -
     [
         "Which engine answers? The one with the session.",
         "The session for which it waits.",
+        "| which session a request belongs to |",
         "No more than four.",
         "It waits because of it.",
         "The setting `told` and\n```sh\nmend anew\n```\n",
