@@ -28,6 +28,8 @@ OTHER_FILES = {
     "deploy/systemd/": "tests/deploy/test_systemd.py",
     "pyproject.toml": "tests/test_locks.py",
     "README.md": "tests/docs/",
+    ".github/": "tests/docs/",
+    "deploy/docs/": "tests/docs/",
     "requirements.lock": "tests/test_locks.py",
     "tests/requirements.lock": "tests/test_locks.py",
 }

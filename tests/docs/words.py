@@ -78,15 +78,19 @@ def check(files: Iterable[Path], *, rules: list[Rule]) -> Iterator[Finding]:
 
 
 def texts_of_repository() -> list[Path]:
-    """Lists the files under version control, and new ones, that hold text for people."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=REPOSITORY,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.splitlines()
-    return [REPOSITORY / name for name in sorted(set(listed)) if _is_text(name) and (REPOSITORY / name).is_file()]
+    """Lists the files of the repository that hold text for people: those under version control, and new ones."""
+    return [REPOSITORY / name for name in sorted(_names()) if _is_text(name) and (REPOSITORY / name).is_file()]
+
+
+def _names() -> set[str]:
+    """All file names relative to the repository; in a copy without version control, all except hidden folders."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    try:
+        done = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        names = (path.relative_to(REPOSITORY) for path in REPOSITORY.rglob("*"))
+        return {name.as_posix() for name in names if name.parts[0] == ".github" or not name.parts[0].startswith(".")}
+    return set(done.stdout.splitlines())
 
 
 def _is_text(name: str) -> bool:
