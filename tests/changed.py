@@ -29,7 +29,6 @@ OTHER_FILES = {
     "pyproject.toml": "tests/test_locks.py",
     "README.md": "tests/docs/",
     ".github/": "tests/docs/",
-    "deploy/docs/": "tests/docs/",
     "requirements.lock": "tests/test_locks.py",
     "tests/requirements.lock": "tests/test_locks.py",
 }

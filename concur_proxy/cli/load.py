@@ -224,7 +224,7 @@ def _plugin_problems(settings: GatewaySettings, origins: Origins) -> Iterator[st
         EndpointCatalogue(known=[kind.paths for kind in kinds])
     except ValueError as error:
         hint = "; to leave it out, list the others in engine_kinds"
-        yield f"{origins.tell('engine_kinds')}: {error}" if settings.engine_kinds else f"{error}{hint}"
+        yield f"{origins.describe('engine_kinds')}: {error}" if settings.engine_kinds else f"{error}{hint}"
     try:
         law = plugins.load(plugins.LAWS, settings.law)
     except ValueError as error:
