@@ -18,8 +18,16 @@ from concur_proxy.lab.engine.cost import CostModel
 from concur_proxy.lab.engine.engine import EngineShape
 from concur_proxy.lab.simulation.experiment import Experiment
 from concur_proxy.lab.simulation.policy import POLICIES, static
-from concur_proxy.lab.simulation.scenario import AtOnce, Poisson, Population, Scenario, Waves
-from concur_proxy.lab.simulation.spread import HeavyTailed, Spread, Uniform
+from concur_proxy.lab.simulation.scenario import (
+    AtOnce,
+    HeavyTailed,
+    Poisson,
+    Population,
+    Scenario,
+    Spread,
+    Uniform,
+    Waves,
+)
 
 CAPS = (4, 6, 8, 12, 16, 24, 32, 48)
 WORST_SHOWN = 5

@@ -14,9 +14,8 @@ from statistics import fmean
 
 from concur_proxy.lab.simulation.experiment import Experiment
 from concur_proxy.lab.simulation.policy import POLICIES
-from concur_proxy.lab.simulation.scenario import Population, Scenario, Waves
+from concur_proxy.lab.simulation.scenario import HeavyTailed, Population, Scenario, Uniform, Waves
 from concur_proxy.lab.simulation.scenarios import SCENARIOS
-from concur_proxy.lab.simulation.spread import HeavyTailed, Uniform
 
 MOVE_AFTER_S = (math.inf, 8.0, 0.0)
 UNEVEN = Population(agents=768, turns=HeavyTailed(8, 1.0, 60), growth_tokens=Uniform(100, 900))

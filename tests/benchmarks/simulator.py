@@ -11,8 +11,7 @@ from collections.abc import Sequence
 
 from concur_proxy.lab.simulation.experiment import Experiment
 from concur_proxy.lab.simulation.policy import POLICIES
-from concur_proxy.lab.simulation.scenario import AtOnce, Poisson, Population, Scenario
-from concur_proxy.lab.simulation.spread import Uniform
+from concur_proxy.lab.simulation.scenario import AtOnce, Poisson, Population, Scenario, Uniform
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,16 +1,64 @@
-"""An agent at work: sends, waits for the answer, runs its tool, sends again."""
+"""An agent at work: it sends a request, waits for the answer, runs its tool, and sends the next request."""
 
 from collections.abc import Callable
 
 from concur_proxy.lab.simulation.plan import AgentPlan
-from concur_proxy.lab.simulation.request import Request
 from concur_proxy.lab.simulation.timeline import Timeline
+
+
+class Request:
+    """One request of an agent. Times are seconds since the start of the run; None until they are known."""
+
+    __slots__ = (
+        "admitted_at",
+        "answer_tokens",
+        "cached_tokens",
+        "first_at",
+        "history_tokens",
+        "is_last",
+        "on_done",
+        "plan",
+        "prompt_tokens",
+        "refusals",
+        "sent_at",
+        "side",
+    )
+
+    def __init__(
+        self,
+        *,
+        plan: AgentPlan,
+        history_tokens: int,
+        prompt_tokens: int,
+        answer_tokens: int,
+        is_last: bool,
+        sent_at: float,
+        on_done: Callable[["Request"], None],
+        side: int = 0,
+    ) -> None:
+        self.plan = plan
+        self.history_tokens = history_tokens
+        """The part of the prompt that the session has had computed before."""
+        self.prompt_tokens = prompt_tokens
+        self.answer_tokens = answer_tokens
+        self.is_last = is_last
+        self.sent_at = sent_at
+        self.on_done = on_done
+        self.side = side
+        """Number of the side request in its turn, from 1; 0 for the main request."""
+        self.refusals = 0
+        """How often the gateway has refused it."""
+        self.admitted_at: float | None = None
+        self.first_at: float | None = None
+        """When the first token of the answer came."""
+        self.cached_tokens = 0
+
 
 Send = Callable[[Request], None]
 
 
 class Agent:
-    """Follows its plan; the next turn begins a tool call after the last answer of this one."""
+    """Follows its plan. The next turn starts one tool call after the last answer of the present turn."""
 
     def __init__(self, plan: AgentPlan, timeline: Timeline, send: Send, on_end: Callable[["Agent"], None]) -> None:
         self.plan = plan
@@ -20,7 +68,7 @@ class Agent:
         self._on_end = on_end
         self._turn = 0
         self._history_tokens = 0
-        """What has been prompt or answer."""
+        """Tokens of all prompts and answers so far."""
         self._prompt_tokens = plan.shared_tokens
         self._open = 0
 

@@ -1,19 +1,19 @@
-"""Courses of runs as an SVG: window, usage, hit rate and throughput over time, law against law."""
+"""An SVG that compares runs: sessions, KV usage, hit rate and throughput over time."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from xml.sax.saxutils import escape
 
-from concur_proxy.lab.simulation.course import CoursePoint
+from concur_proxy.lab.simulation.gateway import CoursePoint
 from concur_proxy.lab.simulation.result import Result
 
 WIDTH, PANEL, LEFT, TOP, GAP = 900, 130, 70, 44, 34
 POINTS = 400
-"""More than a chart of this width can show."""
+"""A chart of this width cannot show more points."""
 COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b", "#17becf", "#7f7f7f")
 
 Series = Callable[[CoursePoint, CoursePoint], float]
-"""A value at a point, which may need the point before it."""
+"""A value from a point and the point before it."""
 
 PANELS: Sequence[tuple[str, Series]] = (
     ("active sessions", lambda point, _: float(point.active)),
@@ -24,7 +24,7 @@ PANELS: Sequence[tuple[str, Series]] = (
 
 
 def chart(results: Sequence[Result]) -> str:
-    """An SVG of the first engine of each run; runs of one scenario, a colour each."""
+    """Draw the first engine of each run. The runs are of one scenario, and each has its own colour."""
     longest = max((result.makespan_s for result in results), default=1.0)
     height = TOP + len(PANELS) * (PANEL + GAP)
     parts = [

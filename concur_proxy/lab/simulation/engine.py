@@ -9,34 +9,34 @@ from concur_proxy.lab.engine.request import EngineRequest
 from concur_proxy.lab.simulation.timeline import Timeline
 
 OnProgress = Callable[[EngineRequest], None]
-"""Called at a request's first token and at its last."""
+"""Called at a request's first token and at its last token."""
 
 
 class SimulatedEngine:
-    """Steps the engine model, one step after the other while there is work."""
+    """Runs the steps of the engine model while there is work."""
 
     def __init__(self, name: str, shape: EngineShape, timeline: Timeline, *, late_gauges: bool = False) -> None:
-        """`late_gauges`: whether a scrape reads gauges that are refreshed as late as SGLang's."""
+        """`late_gauges`: refresh the gauges as late as SGLang does."""
         self.name = name
         self.model = EngineModel(shape)
         self._late_gauges = LateGauges(self.model) if late_gauges else None
         self.busy_s = 0.0
-        """Seconds in which it computed."""
+        """Seconds in which the engine computed."""
         self._timeline = timeline
         self._is_stepping = False
         self._waiting: dict[EngineRequest, OnProgress] = {}
 
     def send(self, request: EngineRequest, on_progress: OnProgress) -> None:
-        """A request has come."""
+        """A request arrives."""
         self._waiting[request] = on_progress
         self.model.add(request)
         if not self._is_stepping:
-            # After all that happens at this moment, so that requests that come together are computed together.
+            # After all other events of this moment, so that requests that arrive together are computed together.
             self._is_stepping = True
             self._timeline.after(0.0, self._begin)
 
     def sample(self) -> EngineSample:
-        """What a scrape would read now."""
+        """Read the metrics."""
         model, now = self.model, self._timeline.now
         counters = model.counters
         gauges = Gauges.of(model) if self._late_gauges is None else self._late_gauges.read(now=now)

@@ -13,14 +13,14 @@ from concur_proxy.lab.simulation.scenario import Scenario
 from concur_proxy.lab.simulation.timeline import Timeline
 
 ENDLESS_TOKENS = 1 << 40
-"""A cache that never evicts."""
+"""A cache of this size never evicts."""
 
 
 class Experiment:
-    """Builds the parts, lets time pass, tells what came out."""
+    """Builds the parts, lets time pass, and returns the result."""
 
     def __init__(self, scenario: Scenario, policy: Policy, seed: int, *, keeps_courses: bool = True) -> None:
-        """Courses grow with the time that is simulated, by a point a second and engine."""
+        """`keeps_courses`: record one point per second and engine."""
         shape = scenario.shape
         if policy.infinite_cache:
             shape = dataclasses.replace(shape, capacity_tokens=ENDLESS_TOKENS)
@@ -47,7 +47,7 @@ class Experiment:
         self._all_have_come = False
 
     def run(self) -> Result:
-        """The whole run."""
+        """Run it to the end."""
         self._await_next()
         self._timeline.run(until=self._is_over)
         return self._tally.result(

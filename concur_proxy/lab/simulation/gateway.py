@@ -1,6 +1,7 @@
-"""The gateway in virtual time: the same gates, governors and laws, with calls where HTTP is."""
+"""The gateway in virtual time: the same gates, governors and laws, with calls instead of HTTP."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from concur_proxy import plugins
@@ -15,28 +16,43 @@ from concur_proxy.admission.session import Numbers
 from concur_proxy.admission.snapshot import GateSnapshot
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.governor import GovernorOptions, WindowGovernor
-from concur_proxy.control.law import ControlLaw
+from concur_proxy.control.law import ControlLaw, DecisionKind
 from concur_proxy.control.phrasing import describe
 from concur_proxy.control.signal import CongestionSignal
 from concur_proxy.engines.sample import IntervalRates, SignalRates
 from concur_proxy.lab.engine.request import EngineRequest
-from concur_proxy.lab.simulation.content import block_keys
-from concur_proxy.lab.simulation.course import CoursePoint
+from concur_proxy.lab.simulation.agent import Request
 from concur_proxy.lab.simulation.engine import SimulatedEngine
+from concur_proxy.lab.simulation.plan import block_keys
 from concur_proxy.lab.simulation.policy import Policy
 from concur_proxy.lab.simulation.replicas import SimulatedReplicas
-from concur_proxy.lab.simulation.request import Request
 from concur_proxy.lab.simulation.timeline import Alarm, Timeline
 from concur_proxy.monitoring.signals import SignalMaker, engine_load
 from concur_proxy.wire.answer.errors import MAX_RETRY_AFTER_S
 
 BYTES_PER_TOKEN = 4
-"""Of a request's body."""
+"""Size of a request's body per token of its prompt."""
 SCRAPE_INTERVAL_S = 1.0
 
 
+@dataclass(slots=True, kw_only=True)
+class CoursePoint:
+    """What one scrape showed of an engine and its window. Counters are totals since the start."""
+
+    at: float
+    window: float
+    active: int
+    waiting: int
+    kv_usage: float
+    hit_rate: float | None
+    generated: int
+    prefilled: int
+    kind: DecisionKind = DecisionKind.HOLD
+    reason: str = ""
+
+
 class ControlLoop:
-    """What one engine's signals have led to; keeps its course where a report is to show it."""
+    """One engine's signals and its window. It keeps the course of the run if a report needs it."""
 
     def __init__(self, engine: SimulatedEngine, governor: WindowGovernor, *, keeps_course: bool) -> None:
         self.engine = engine
@@ -67,7 +83,7 @@ class ControlLoop:
         return rates, self._signals.advance(rates, gate)
 
     def decide(self, signal: CongestionSignal) -> float:
-        """The window from now on."""
+        """Decide on the window; returns it."""
         decision = self.governor.on_signal(signal)
         if self._keeps_course:
             last = self.course[-1]
@@ -76,7 +92,7 @@ class ControlLoop:
 
 
 class SimulatedGateway:
-    """Admits requests to engines, scrapes these and moves their windows."""
+    """Admits requests to engines, scrapes the engines and moves their windows."""
 
     def __init__(
         self,
@@ -89,8 +105,8 @@ class SimulatedGateway:
         seed: int = 0,
         keeps_courses: bool = True,
     ) -> None:
-        """`on_done` hears of every request whose answer has ended, before its agent does; `seed` decides which of the
-        `replicas` a request comes to.
+        """`on_done` is called with each request whose answer has ended, before its agent is. `seed` decides which of
+        the `replicas` a request arrives at.
         """
         self.policy = policy
         self.engines = {engine.name: engine for engine in engines}
@@ -115,10 +131,10 @@ class SimulatedGateway:
         self._expiry: Alarm | None = None
         self._expires_at = float("inf")
         for loop in self.loops:
-            timeline.at(0.0, partial(self._scrape, loop))  # a gateway has read its engines before agents come
+            timeline.at(0.0, partial(self._scrape, loop))  # engines are read before the first agent starts
 
     def send(self, request: Request) -> None:
-        """A request has come from an agent."""
+        """A request of an agent arrives."""
         arrival = Arrival(
             key=request.plan.name if self.policy.knows_sessions else None,
             body_bytes=request.prompt_tokens * BYTES_PER_TOKEN,

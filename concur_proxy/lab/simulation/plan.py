@@ -1,45 +1,68 @@
-"""What an agent will do, decided before the run: sizes in tokens, times in seconds."""
+"""What an agent will do, decided before the run. Sizes are in tokens, times in seconds."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from concur_proxy.lab.engine.prefix_cache import BlockKeys
+
+_AGENT_BLOCKS = 1 << 24
+"""More blocks than a session can have, so that keys of different sessions are different."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One step: a request with all that was said before, its answer, and what the agent does until the next."""
+    """One turn: a request with the whole history, its answer, and the tool call after it."""
 
     new_tokens: int
-    """What the task or the tool adds to the history before the request."""
+    """What the task or the last tool call adds to the history."""
     answer_tokens: int
     gap_s: float = 0.0
-    """The tool call after the answer."""
+    """Length of the tool call after the answer."""
     side_requests: int = 0
-    """Requests of the same session at the same time, as sub-agents make them: each has the history up to here and
-    `new_tokens` of its own, and its answer is not kept.
+    """Further requests of the session at the same time, such as those of sub-agents. Each has the history so far and
+    `new_tokens` of its own. Their answers do not become part of the history.
     """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentPlan:
-    """An agent's whole run: one session."""
+    """The whole run of an agent, which is one session."""
 
     name: str
     number: int
-    """Unique in its scenario: the identity of its tokens."""
+    """Unique in its scenario. Agents with different numbers have different tokens."""
     start_s: float
     turns: tuple[Turn, ...]
     shared_tokens: int = 0
-    """System prompt that every agent with the same `shared_id` begins with."""
+    """System prompt, the same for all agents with the same `shared_id`."""
     shared_id: int = 0
     tenant: str = ""
     says_end: bool = False
-    """Whether the last request tells that the session ends with it."""
+    """Whether the agent reports the end of its session."""
 
     @property
     def context_tokens(self) -> int:
-        """The history after the last answer."""
+        """Tokens of the history after the last answer."""
         return self.shared_tokens + sum(turn.new_tokens + turn.answer_tokens for turn in self.turns)
 
 
 Arrivals = Iterator[AgentPlan]
-"""Plans in the order of their start; made as they are needed, so that a hundred thousand need no memory at once."""
+"""Plans in the order of their start. They are made when needed, because a hundred thousand would need much memory."""
+
+
+def block_keys(plan: AgentPlan, tokens: int, block_tokens: int, *, side: int = 0, side_from: int = 0) -> BlockKeys:
+    """The keys of the full blocks of the session's first `tokens` tokens. Blocks with equal content have equal keys.
+
+    Blocks that lie entirely in the shared prompt are the same for all agents that share it. For side request number
+    `side` (from 1), everything after the first `side_from` tokens is its own.
+    """
+    blocks = tokens // block_tokens
+    shared = min(plan.shared_tokens // block_tokens, blocks)
+    common = -1 - plan.shared_id * _AGENT_BLOCKS
+    own = (plan.number << 32) + _AGENT_BLOCKS
+    keys = (*range(common, common - shared, -1), *range(own + shared, own + blocks))
+    if side:
+        kept = min(max(side_from // block_tokens, shared), blocks)
+        other = own + side * _AGENT_BLOCKS
+        keys = (*keys[:kept], *range(other + kept, other + blocks))
+    return keys

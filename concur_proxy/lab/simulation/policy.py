@@ -1,4 +1,4 @@
-"""How a run is controlled."""
+"""How the gateway is set up for a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,42 +8,42 @@ from concur_proxy.control.options import OptionValue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A control law and the gateway's settings around it, as `concur-proxy serve` has them."""
+    """A control law and the settings that go with it, as for `concur-proxy serve`."""
 
     name: str
     law: str
     summary: str = ""
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     knows_sessions: bool = True
-    """False: each request is a session of its own, as for a limit on requests."""
+    """False: each request is a session of its own, as under a limit on requests."""
     work_conserving: bool = True
     idle_lease_s: float | None = None
-    """None: learnt."""
+    """None: learned."""
     tells_cached: bool = True
-    """Whether answers tell how many prompt tokens the cache held: vLLM's --enable-prompt-tokens-details, SGLang's
+    """Whether answers report how many prompt tokens were cached: vLLM's --enable-prompt-tokens-details, SGLang's
     --enable-cache-report.
     """
     hears_ends: bool = False
-    """Whether it is told when an agent has ended, as a scheduler inside the agents' framework is. A gateway hears that
-    only from agents that say so.
+    """Whether the end of every agent is known, as it is to a scheduler inside the agents' framework. A gateway knows it
+    only of agents that report it.
     """
     infinite_cache: bool = False
-    """The clairvoyant bound: an engine that never evicts."""
+    """The lower bound: an engine that never evicts."""
     max_hold_s: float = 540.0
     move_after_s: float = 8.0
 
 
 FOR_LIFE_S = 1800.0
-"""A lease that no tool call of the suite outlasts."""
+"""A lease that is longer than any tool call of the suite."""
 
 CAPS = (4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64, 96)
-"""Static caps among which the best is looked for."""
+"""The static caps that the sweep tries."""
 
 BEST_STATIC = "best-static"
-"""Name of the sweep: the cap, or none, whose makespan is least in the mean over the seeds, known only afterwards."""
+"""Name of the sweep's result: the cap with the lowest mean total time over the seeds, known only afterwards."""
 
 _ALL = (
-    Policy(name="off", law="off", summary="no control: everything passes"),
+    Policy(name="off", law="off", summary="no control: every request passes at once"),
     Policy(name="requests", law="static", summary="a limit on requests", options={"window": 24}, knows_sessions=False),
     Policy(
         name="static", law="static", summary="a fixed cap on sessions", options={"window": 24}, work_conserving=False
@@ -61,7 +61,7 @@ _ALL = (
     Policy(
         name="program-aware",
         law="tokens",
-        summary="footprints up to the whole cache, no reserve, no feedback, no lease, as ThunderAgent (2602.13692)",
+        summary="footprints up to the whole cache, without reserve, feedback or lease, as in ThunderAgent (2602.13692)",
         options={"factor": 1.0, "minimum": 1.0, "maximum": 1.0, "reserve_turns": 0.0},
         work_conserving=False,
         idle_lease_s=FOR_LIFE_S,
@@ -70,17 +70,17 @@ _ALL = (
     Policy(
         name="idle-ttl",
         law="tokens",
-        summary="as program-aware, but a silent session keeps its place for 2 s only, as Continuum (2511.02230)",
+        summary="as program-aware, but an idle session keeps its place for 2 s only, as in Continuum (2511.02230)",
         options={"factor": 1.0, "minimum": 1.0, "maximum": 1.0, "reserve_turns": 0.0},
         work_conserving=False,
         idle_lease_s=2.0,
         hears_ends=True,
     ),
-    Policy(name="tokens", law="tokens", summary="the default: a window in tokens, moved by what was lost"),
+    Policy(name="tokens", law="tokens", summary="the default: a window in tokens, moved by how much context was lost"),
     Policy(
         name="tokens-untold",
         law="tokens",
-        summary="the same where answers do not tell cached tokens",
+        summary="the same if answers do not report cached tokens",
         tells_cached=False,
     ),
     Policy(
@@ -92,5 +92,5 @@ POLICIES = {policy.name: policy for policy in _ALL}
 
 
 def static(cap: int) -> Policy:
-    """A fixed cap on sessions that is nothing else."""
+    """A fixed cap on sessions, and nothing else."""
     return Policy(name=f"static-{cap}", law="static", options={"window": cap}, work_conserving=False)

@@ -1,4 +1,4 @@
-"""Several gateways in virtual time: the replicas and the leader of `replication`, with a delay where Redis is."""
+"""Several gateways in virtual time: the replicas and the leader of `coordination.protocol`, with a delay for Redis."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,12 +14,12 @@ from concur_proxy.coordination.protocol.replica import Replica
 from concur_proxy.lab.simulation.timeline import Timeline
 
 HOP_S = 0.0005
-"""From a replica through Redis to the leader, or back."""
+"""Seconds from a replica through Redis to the leader, or back."""
 
 
 class SimulatedReplicas:
-    """Stands where one gateway has its fleet: a request comes to any replica, as through a load balancer, and the first
-    one leads. Nothing is decided within a call: whoever has a decided request hears of it later.
+    """Has the methods of a `Fleet`. A request arrives at a random replica, as through a load balancer, and the first
+    replica leads. No call decides anything at once: `on_decided` hears of decisions later.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class SimulatedReplicas:
         seed: int,
         hop_s: float = HOP_S,
     ) -> None:
-        """`on_decided` is also called, with nothing, when the leader has heard something: its deadlines may differ."""
+        """`on_decided` is also called with an empty list after a message to the leader: deadlines may have changed."""
         self._timeline = timeline
         self._on_decided = on_decided
         self._hop_s = hop_s
@@ -41,28 +41,28 @@ class SimulatedReplicas:
         self._replicas = {f"replica-{number}": Replica() for number in range(count)}
         self._names = list(self._replicas)
         self._homes: dict[Ticket, str] = {}
-        """The replica that has each request, until it is over."""
+        """The replica of each request, until the request is over."""
         for name, replica in self._replicas.items():
             self._leader.receive(name, replica.join(now=timeline.now), now=timeline.now)
 
     def arrive(self, arrival: Arrival, *, now: float) -> tuple[Ticket, list[Ticket]]:
-        """A request has come, see `Fleet.arrive`."""
+        """A request arrives."""
         name = self._random.choice(self._names)
         ticket, message = self._replicas[name].arrive(arrival, now=now)
         self._homes[ticket] = name
         self._say(name, message)
         return ticket, []
 
-    def finish(self, ticket: Ticket, answered: Answered, *, now: float) -> list[Ticket]:  # noqa: ARG002 - the leader's
-        """A released request is over, see `Fleet.finish`."""
+    def finish(self, ticket: Ticket, answered: Answered, *, now: float) -> list[Ticket]:
+        """The request is over."""
         name = self._homes.pop(ticket)
-        message = self._replicas[name].finish(ticket, answered, now=self._timeline.now)
+        message = self._replicas[name].finish(ticket, answered, now=now)
         if message is not None:
             self._say(name, message)
         return []
 
     def apply(self, change: Change, *, now: float) -> list[Ticket]:
-        """Carry out a change: at the leader, but the end of a session comes to any gateway."""
+        """Carry out a change at the leader. The end of a session is reported to a random replica."""
         if isinstance(change, EndSession):
             name = self._random.choice(self._names)
             self._replicas[name].forget(change.key)
@@ -79,7 +79,7 @@ class SimulatedReplicas:
         return self._leader.next_deadline()
 
     def expected_wait(self, ticket: Ticket, *, now: float) -> tuple[int, float]:  # noqa: ARG002 - `Fleet`'s argument
-        """A held or just refused ticket's place in the line and the seconds that it will take, as its replica heard."""
+        """The queue place of a ticket that waits or was just refused, and the seconds that it will take."""
         return self._replicas[self._homes[ticket]].expected_wait(ticket)
 
     def _say(self, name: str, message: ToLeader) -> None:

@@ -1,20 +1,19 @@
-"""What came out of a run, in numbers."""
+"""The result of a run, in numbers."""
 
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from concur_proxy.lab.simulation.course import CoursePoint
+from concur_proxy.lab.simulation.agent import Request
 from concur_proxy.lab.simulation.engine import SimulatedEngine
-from concur_proxy.lab.simulation.gateway import ControlLoop
+from concur_proxy.lab.simulation.gateway import ControlLoop, CoursePoint
 from concur_proxy.lab.simulation.plan import AgentPlan
-from concur_proxy.lab.simulation.request import Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One run. Times in seconds; a session's time is from its first request to its last answer."""
+    """One run. Times are in seconds. A session's time is from its first request to the end of its last answer."""
 
     scenario: str
     policy: str
@@ -23,31 +22,31 @@ class Result:
     sessions: int
     requests: int
     hit_rate: float
-    """Prompt tokens found in the cache over those looked up, as the engines count."""
+    """Share of prompt tokens that were found in the cache, by the engines' counters."""
     reprefill_share: float
-    """Tokens that sessions had computed before and had to compute again, over all prefilled ones."""
+    """Share of prefilled tokens that had been computed before for the same session."""
     preemptions: int
     busy_share: float
-    """Part of the makespan in which an engine computed, their mean."""
+    """Share of the total time in which an engine computed; mean over the engines."""
     tokens_s: float
-    """Answer tokens a second."""
+    """Answer tokens per second."""
     session_p50_s: float
     session_p99_s: float
     ttft_p50_s: float
-    """From the request, so with its hold, to the answer's first token."""
+    """From the request to the first token of its answer, including the wait for admission."""
     ttft_p99_s: float
     hold_p99_s: float
     longest_hold_s: float
-    """The longest wait of one request, refusals and retries included."""
+    """The longest wait of one request, including refusals and retries."""
     refusals: int
     jain: float
-    """Jain's fairness index over sessions' rates (own tokens over own time): 1 when all are served alike."""
+    """Jain's fairness index over the sessions' rates (tokens per second of their own time): 1 if all are equal."""
     courses: tuple[tuple[CoursePoint, ...], ...] = field(default=(), repr=False)
-    """Each engine's signals and window at each scrape."""
+    """The signals and the window at each scrape, for each engine."""
 
 
 class Tally:
-    """Counts while a run goes on. All that it keeps are 16 bytes a request and as many a session."""
+    """Counts during a run. It keeps 16 bytes per request and 16 bytes per session."""
 
     def __init__(self) -> None:
         self._first_s = array("d")
@@ -68,7 +67,7 @@ class Tally:
         self._refusals += request.refusals
 
     def session(self, plan: AgentPlan, *, began_at: float, ended_at: float) -> None:
-        """An agent has had its last answer."""
+        """An agent has got its last answer."""
         self._ended_at = ended_at
         self._session_s.append(ended_at - began_at)
         tools_s = sum(turn.gap_s for turn in plan.turns[:-1])
@@ -84,7 +83,7 @@ class Tally:
         engines: Sequence[SimulatedEngine],
         loops: Sequence[ControlLoop],
     ) -> Result:
-        """The numbers of the whole run."""
+        """The result of the whole run."""
         counters = [engine.model.counters for engine in engines]
         queries = sum(counter.prefix_queries for counter in counters)
         prefilled = sum(counter.prefilled for counter in counters)
@@ -114,7 +113,7 @@ class Tally:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which `share` of all lie (nearest rank); 0 when there are none."""
+    """The value below which `share` of all values lie (nearest rank); 0 without values."""
     if not values:
         return 0.0
     ordered = sorted(values)

@@ -1,6 +1,7 @@
-"""A workload and the engines that it meets."""
+"""A workload and the engines that serve it."""
 
 import heapq
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -9,15 +10,48 @@ from typing import Protocol
 
 from concur_proxy.lab.engine.engine import EngineShape
 from concur_proxy.lab.simulation.plan import AgentPlan, Arrivals, Turn
-from concur_proxy.lab.simulation.spread import Spread, Uniform
+
+
+class Spread(Protocol):
+    """A distribution of a size or a time."""
+
+    def draw(self, random: Random) -> float:
+        """Draw a value of 0 or more."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform:
+    """Values between two limits, all equally probable."""
+
+    low: float
+    high: float
+
+    def draw(self, random: Random) -> float:
+        """Draw a value."""
+        return random.uniform(self.low, self.high)
+
+
+@dataclass(frozen=True, slots=True)
+class HeavyTailed:
+    """Log-normal: most values are near the median, a few are many times as large, none is above `most`."""
+
+    median: float
+    sigma: float
+    """Standard deviation of the logarithm. At 1, one value in a hundred is ten times the median."""
+    most: float = math.inf
+
+    def draw(self, random: Random) -> float:
+        """Draw a value."""
+        return min(random.lognormvariate(math.log(self.median), self.sigma), self.most)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtOnce:
-    """All agents start together, as a batch job does."""
+    """All agents start together, as in a batch job."""
 
     def times(self, random: Random) -> Iterator[float]:  # noqa: ARG002 - the interface's argument
-        """When each starts."""
+        """The start times, in order."""
         while True:
             yield 0.0
 
@@ -29,7 +63,7 @@ class Poisson:
     per_s: float
 
     def times(self, random: Random) -> Iterator[float]:
-        """When each starts."""
+        """The start times, in order."""
         now = 0.0
         while True:
             now += random.expovariate(self.per_s)
@@ -38,27 +72,27 @@ class Poisson:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waves:
-    """`size` agents start together, again and again."""
+    """`size` agents start together every `every_s` seconds."""
 
     size: int
     every_s: float
 
     def times(self, random: Random) -> Iterator[float]:  # noqa: ARG002 - the interface's argument
-        """When each starts."""
+        """The start times, in order."""
         for number in count():
             yield (number // self.size) * self.every_s
 
 
 class Agents(Protocol):
-    """Some of a scenario's agents."""
+    """A part of a scenario's agents."""
 
     @property
     def agents(self) -> int:
-        """How many they are."""
+        """Their number."""
         ...
 
     def plans(self, random: Random, *, kind: int, numbers: Iterator[int], most_tokens: int) -> Arrivals:
-        """Their plans in the order of their start; `kind` is their own among the scenario's populations."""
+        """Their plans in the order of their start. `kind` is the population's number in the scenario."""
         ...
 
 
@@ -67,22 +101,22 @@ class Population:
     """Agents of one kind."""
 
     agents: int
-    turns: Spread = Uniform(10, 14)  # noqa: RUF009
+    turns: Spread = Uniform(10, 14)
     shared_tokens: int = 1000
-    first_tokens: Spread = Uniform(1000, 2000)  # noqa: RUF009
-    growth_tokens: Spread = Uniform(500, 1500)  # noqa: RUF009
-    """Of a turn: what its tool returned."""
-    answer_tokens: Spread = Uniform(80, 220)  # noqa: RUF009
-    gap_s: Spread = Uniform(0.5, 8.0)  # noqa: RUF009
-    """Tool calls."""
+    first_tokens: Spread = Uniform(1000, 2000)
+    growth_tokens: Spread = Uniform(500, 1500)
+    """Growth per turn: what the tool returned."""
+    answer_tokens: Spread = Uniform(80, 220)
+    gap_s: Spread = Uniform(0.5, 8.0)
+    """Length of the tool calls."""
     side_requests: int = 0
-    """Sub-agents of every third turn."""
+    """Number of sub-agents in every third turn."""
     arrivals: AtOnce | Poisson | Waves = AtOnce()
     tenant: str = ""
     says_end: bool = False
 
     def plans(self, random: Random, *, kind: int, numbers: Iterator[int], most_tokens: int) -> Arrivals:
-        """The agents, one after the other; no context grows beyond `most_tokens`, as no agent lets it."""
+        """The agents, one after the other. An agent ends before its context exceeds `most_tokens`."""
         times = self.arrivals.times(random)
         for _ in range(self.agents):
             number = next(numbers)
@@ -111,7 +145,7 @@ class Population:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """Populations that meet engines; the same for every policy and every run with the same seed."""
+    """Agents and engines. They are the same for every policy and for every run with the same seed."""
 
     name: str
     summary: str
@@ -121,10 +155,10 @@ class Scenario:
     late_gauges: bool = False
     """Whether the engines refresh their gauges as late as SGLang does."""
     replicas: int = 1
-    """Gateways before them, which decide as one."""
+    """Number of gateways in front of the engines, which decide as one."""
 
     def plans(self, random: Random) -> Arrivals:
-        """All agents in the order of their start."""
+        """The plans of all agents in the order of their start."""
         numbers = count()
         streams = [
             population.plans(

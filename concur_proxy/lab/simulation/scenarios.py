@@ -1,9 +1,8 @@
-"""The suite: workloads by name."""
+"""The suite of scenarios, by name."""
 
 from concur_proxy.lab.engine.cost import CostModel
 from concur_proxy.lab.engine.engine import EngineShape
-from concur_proxy.lab.simulation.scenario import Poisson, Population, Scenario, Waves
-from concur_proxy.lab.simulation.spread import HeavyTailed, Uniform
+from concur_proxy.lab.simulation.scenario import HeavyTailed, Poisson, Population, Scenario, Uniform, Waves
 
 AGENTS = 128
 
@@ -25,7 +24,7 @@ _ALL: tuple[Scenario, ...] = (
     ),
     Scenario(
         name="decode-heavy",
-        summary="answers of 400 to 1,200 tokens, little growth else",
+        summary="answers of 400 to 1,200 tokens, otherwise little growth",
         populations=[Population(agents=AGENTS, growth_tokens=Uniform(200, 600), answer_tokens=Uniform(400, 1200))],
     ),
     Scenario(
@@ -52,12 +51,12 @@ _ALL: tuple[Scenario, ...] = (
     ),
     Scenario(
         name="heavy-tailed-tools",
-        summary="as base, tools of 2 s in the median and up to 300 s",
+        summary="as base, tools of 2 s (median) and up to 300 s",
         populations=[Population(agents=AGENTS, gap_s=HeavyTailed(2.0, 1.5, 300.0))],
     ),
     Scenario(
         name="poisson",
-        summary="as base, agents arrive for 400 s, one every 3 s",
+        summary="as base, one agent arrives every 3 s, for 400 s",
         populations=[Population(agents=AGENTS, arrivals=Poisson(per_s=1 / 3))],
     ),
     Scenario(
@@ -72,7 +71,7 @@ _ALL: tuple[Scenario, ...] = (
     ),
     Scenario(
         name="chat-beside-agents",
-        summary="64 agents beside short chats that come one a second",
+        summary="64 agents, and one new short chat per second",
         populations=[
             Population(agents=64, tenant="agents"),
             Population(

@@ -1,4 +1,4 @@
-"""Many runs, in parallel processes: scenarios by policies by seeds."""
+"""Many runs in parallel processes: every scenario with every policy and every seed."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -13,23 +13,23 @@ from concur_proxy.lab.simulation.scenario import Scenario
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """What is to be run."""
+    """What to run."""
 
     scenarios: Sequence[Scenario]
     policies: Sequence[Policy]
     seeds: Sequence[int]
     sweeps: bool = False
-    """Whether to look for the best static cap as well."""
+    """Whether to look for the best static cap too."""
 
     @property
     def runs(self) -> list[tuple[Scenario, Policy, int]]:
-        """All of it, the longest first, so that no process is left alone with one at the end."""
+        """All runs, the longest first, so that no process is left with a long run at the end."""
         policies = [*self.policies, *(static(cap) for cap in CAPS)] if self.sweeps else self.policies
         runs = [(scenario, policy, seed) for scenario in self.scenarios for policy in policies for seed in self.seeds]
         return sorted(runs, key=lambda run: -sum(population.agents for population in run[0].populations))
 
     def results(self, processes: int) -> Iterator[Result]:
-        """Every run's result, as it ends."""
+        """Run everything. Yields each result when it is there."""
         if processes == 1:
             yield from map(_run, self.runs)
             return
@@ -50,20 +50,22 @@ class Row:
     policy: str
     makespan_s: float
     relative: float
-    """To the best static cap, or no control where that is better; without the sweep, to the scenario's first policy."""
+    """Total time relative to the best static cap, or to no control if that is better. Without the sweep: relative to
+    the scenario's first policy.
+    """
     results: tuple[Result, ...]
 
     def mean(self, name: str) -> float:
-        """The mean of one of `Result`'s numbers."""
+        """The mean of one of the numbers in `Result`."""
         return fmean(getattr(result, name) for result in self.results)
 
     def worst(self, name: str) -> float:
-        """The largest of one of `Result`'s numbers."""
+        """The largest of one of the numbers in `Result`."""
         return float(max(getattr(result, name) for result in self.results))
 
 
 def tabulate(suite: Suite, results: Sequence[Result]) -> list[Row]:
-    """A row for each scenario and policy, in the suite's order; of the swept caps only the best."""
+    """One row per scenario and policy, in the suite's order. Of the swept caps only the best gets a row."""
     grouped: dict[tuple[str, str], list[Result]] = {}
     for result in results:
         grouped.setdefault((result.scenario, result.policy), []).append(result)
@@ -95,7 +97,7 @@ def _makespan(results: Sequence[Result]) -> float:
 
 
 def summary(rows: Sequence[Row]) -> dict[str, tuple[float, float]]:
-    """Each policy's geometric mean and worst of `relative` over the scenarios."""
+    """For each policy: the geometric mean and the worst of `relative` over the scenarios."""
     relatives: dict[str, list[float]] = {}
     for row in rows:
         relatives.setdefault(row.policy, []).append(row.relative)

@@ -1,4 +1,4 @@
-"""Virtual time: what is due next happens next."""
+"""Virtual time: it jumps from each event to the next."""
 
 import heapq
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from itertools import count
 
 
 class Alarm:
-    """Something that will happen, unless cancelled."""
+    """A planned event."""
 
     __slots__ = ("call",)
 
@@ -14,13 +14,13 @@ class Alarm:
         self.call: Callable[[], None] | None = call
 
     def cancel(self) -> None:
-        """It will not happen."""
+        """Cancel the event."""
         self.call = None
 
 
 class Timeline:
-    """A clock that jumps from event to event. What is due at the same moment happens in the order in which it was
-    planned, so that a run can be repeated.
+    """A clock that jumps from event to event. Events at the same time happen in the order in which they were planned,
+    so that a run can be repeated.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Timeline:
         self._due: list[tuple[float, int, Alarm]] = []
 
     def at(self, time: float, call: Callable[[], None]) -> Alarm:
-        """Plan `call` for `time`, or for now where that has passed."""
+        """Plan `call` for `time`, or for now if that is in the past."""
         alarm = Alarm(call)
         heapq.heappush(self._due, (max(time, self.now), next(self._numbers), alarm))
         return alarm
@@ -40,7 +40,7 @@ class Timeline:
         return self.at(self.now + delay_s, call)
 
     def run(self, until: Callable[[], bool]) -> None:
-        """Let time pass until `until()` holds after an event, or nothing is planned any more."""
+        """Let time pass until `until()` is true after an event, or no event is left."""
         while self._due and not until():
             time, _, alarm = heapq.heappop(self._due)
             call = alarm.call

@@ -1,11 +1,11 @@
-"""Recorded load: one line of JSON a request, without its content, and agents' plans made of it.
+"""Recorded load: one line of JSON per request, without its content. Agents' plans can be made from it.
 
     {"session": "5d0c...", "turn": 0, "at": 12.503, "prompt_tokens": 1830, "completion_tokens": 122,
      "cached_tokens": 960, "held_s": 0.0, "duration_s": 3.21}
 
-`session` is a hash that means nothing outside its file; `turn` counts a session's answers; `at` is when the request
-came, in seconds since the recording began; `cached_tokens` is null where the engine did not tell; `duration_s` is from
-the request to its answer's end, `held_s` of it in the gateway's line.
+`session` is a hash that has no meaning outside its file. `turn` counts the session's answers. `at` is when the request
+arrived, in seconds since the recording started. `cached_tokens` is null if the engine did not report it. `duration_s`
+is from the request to the end of its answer; it includes `held_s`, the wait for admission.
 """
 
 import json
@@ -20,7 +20,7 @@ from concur_proxy.lab.simulation.scenario import Scenario
 
 
 class TraceProblem(Exception):  # noqa: N818 - what is wrong with the file
-    """A file that is no trace; the message is one line with the mend."""
+    """The file is not a trace. The message is one line that says how to fix it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,25 +36,25 @@ class TracedRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracePopulation:
-    """The agents of a trace; the same for every seed."""
+    """The agents of a trace. They are the same for every seed."""
 
     recorded: Sequence[AgentPlan]
 
     @property
     def agents(self) -> int:
-        """How many."""
+        """Their number."""
         return len(self.recorded)
 
     def plans(self, random: Random, *, kind: int, numbers: Iterator[int], most_tokens: int) -> Arrivals:  # noqa: ARG002
-        """In the order of their start."""
+        """Their plans in the order of their start."""
         return iter(self.recorded)
 
 
 def scenario_of(path: Path, *, capacity_tokens: int | None = None) -> Scenario:
-    """The trace as a scenario; `TraceProblem` for a file that is none."""
+    """Read a trace as a scenario. `TraceProblem` if the file is not a trace."""
     plans = plans_of(_read(path))
     if not plans:
-        raise TraceProblem(f"{path}: it has no request whose tokens were counted: record with usage reporting on")
+        raise TraceProblem(f"{path}: no request in it has token counts: record with usage reporting on")
     shape = EngineShape() if capacity_tokens is None else EngineShape(capacity_tokens=capacity_tokens)
     largest = max(plan.context_tokens for plan in plans)
     if not shape.fits(largest):
@@ -63,8 +63,8 @@ def scenario_of(path: Path, *, capacity_tokens: int | None = None) -> Scenario:
 
 
 def plans_of(requests: Iterable[TracedRequest]) -> list[AgentPlan]:
-    """An agent for each session. What its history grew by is what each turn adds; what lies between an answer's end and
-    the next request is its tool call.
+    """Make one agent per session. Each turn adds what the history grew by. The time from the end of an answer to the
+    next request is a tool call.
     """
     sessions: dict[str, list[TracedRequest]] = {}
     for request in requests:
@@ -108,4 +108,4 @@ def _line(path: Path, number: int, line: str) -> TracedRequest:
             duration_s=float(value["duration_s"]),
         )
     except (ValueError, TypeError, KeyError) as error:
-        raise TraceProblem(f"{path}: line {number} is no request of a trace: {type(error).__name__} {error}") from None
+        raise TraceProblem(f"{path}: line {number} is no traced request: {type(error).__name__} {error}") from None

@@ -2,8 +2,7 @@
 
 from concur_proxy.lab.engine.cost import CostModel
 from concur_proxy.lab.engine.engine import EngineShape
-from concur_proxy.lab.simulation.scenario import AtOnce, Poisson, Population, Scenario, Waves
-from concur_proxy.lab.simulation.spread import Uniform
+from concur_proxy.lab.simulation.scenario import AtOnce, Poisson, Population, Scenario, Uniform, Waves
 
 
 def small(

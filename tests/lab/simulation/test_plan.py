@@ -1,5 +1,4 @@
-from concur_proxy.lab.simulation.content import block_keys
-from concur_proxy.lab.simulation.plan import AgentPlan, Turn
+from concur_proxy.lab.simulation.plan import AgentPlan, Turn, block_keys
 
 
 def _plan(number: int, *, shared: int = 40, shared_id: int = 0) -> AgentPlan:
