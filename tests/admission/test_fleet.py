@@ -3,7 +3,8 @@ from collections.abc import Sequence
 import pytest
 
 from concur_proxy.admission.arrival import Answered, Arrival
-from concur_proxy.admission.changes import Drain, EndSession, Observe, Resize
+from concur_proxy.admission.changes import Drain, EndSession, Enforce, LoseCache, Observe, Resize, RetireEngine, Steer
+from concur_proxy.admission.manual import Steering
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from tests.admission.fleets import LEASE_S, FleetScene
@@ -166,3 +167,60 @@ def test_a_ticket_of_a_session_that_is_gone_waits_for_nothing() -> None:
     scene.fleet.apply(EndSession(key="x"), now=0.0)
     scene.finish(ticket)
     assert scene.fleet.expected_wait(stranger, now=0.0) == (1, 0.0)
+
+
+def test_it_says_which_sessions_and_engines_it_knows() -> None:
+    scene = FleetScene("a")
+    scene.arrive("x")
+    known = (EndSession(key="x"), Resize(engine="a", window=2.0), Drain())
+    assert all(scene.fleet.knows(change) for change in known)
+    assert not scene.fleet.knows(Steer(key="y", steering=Steering.PAUSE))
+    assert not scene.fleet.knows(LoseCache(engine="b"))
+
+
+def test_a_ticket_of_an_engine_that_is_gone_is_over() -> None:
+    scene = FleetScene("a", "b", "c")
+    ticket = scene.arrive(None)
+    scene.finish(ticket)
+    scene.fleet.apply(RetireEngine(engine=ticket.engine), now=0.0)
+    assert ticket.engine not in scene.fleet.gates
+    assert scene.finish(ticket) == []
+
+
+def test_an_operator_steers_a_session_wherever_it_is() -> None:
+    scene = FleetScene("a", "b")
+    tickets = [scene.arrive(key) for key in "xy"]
+    for ticket in tickets:
+        scene.finish(ticket)
+    waiting = scene.arrive("z")
+    assert waiting.is_held
+    for steering in Steering:
+        assert scene.fleet.apply(Steer(key="nobody", steering=steering), now=0.0) == []
+    assert scene.fleet.apply(Steer(key="y", steering=Steering.PAUSE), now=0.0) == [waiting]
+    paused = scene.arrive("y")
+    assert paused.is_held
+    scene.fleet.apply(Steer(key="y", steering=Steering.RESUME), now=0.0)
+    assert paused.is_held, "its place is another session's now"
+    scene.fleet.apply(Steer(key="z", steering=Steering.END), now=0.0)
+    assert scene.finish(waiting) == [paused]
+    scene.fleet.apply(Steer(key="x", steering=Steering.END), now=0.0)
+    assert not scene.fleet.knows(EndSession(key="x"))
+
+
+def test_an_engine_whose_window_is_not_enforced_admits_everybody() -> None:
+    scene = FleetScene("a", "b")
+    running = [scene.arrive(key) for key in "xy"]
+    waiting = [scene.arrive(key) for key in "zw"]
+    assert all(ticket.is_held for ticket in waiting)
+    scene.fleet.apply(Enforce(engine="a", enforcing=False), now=0.0)
+    assert all(ticket.is_in_flight for ticket in (*running, *waiting))
+    assert scene.arrive("v").engine == "a", "the other engine's window is full"
+
+
+def test_a_restarted_engine_is_expected_to_have_no_session_s_context() -> None:
+    scene = FleetScene("a", "b")
+    ticket = scene.arrive("x")
+    scene.fleet.finish(ticket, Answered(prompt_tokens=100, completion_tokens=10), now=0.0)
+    scene.fleet.apply(LoseCache(engine=ticket.engine), now=0.0)
+    scene.arrive("x")
+    assert scene.fleet.gates[ticket.engine].snapshot().promised_tokens == 0

@@ -122,3 +122,49 @@ def test_another_process_knows_of_a_stop_and_a_preference() -> None:
     assert released == [], "what is held of it waits on"
     other.finish(claimed)
     assert session.state is SessionState.PAUSED
+
+
+def test_pausing_and_resuming_twice_is_the_same_as_once() -> None:
+    scene = Scene(window=1.0)
+    scene.idle("a")
+    session = scene.session("a")
+    for _ in range(2):
+        scene.gate.steer(session, Steering.PAUSE, now=0.0)
+    assert scene.gate.counters["pause", "by_hand"] == 1
+    waiting = scene.arrive("a")
+    assert scene.gate.steer(session, Steering.RESUME, now=0.0) == [waiting]
+    assert scene.gate.steer(session, Steering.RESUME, now=0.0) == []
+
+
+def test_a_session_is_resumed_while_the_window_is_not_enforced() -> None:
+    scene = Scene(window=1.0, enforcing=False)
+    scene.idle("a", "b")
+    scene.gate.steer(scene.session("b"), Steering.PAUSE, now=0.0)
+    waiting = scene.arrive("b")
+    assert scene.gate.steer(scene.session("b"), Steering.RESUME, now=0.0) == [waiting]
+    assert scene.gate.active == 2
+    assert scene.gate.has_room_for(1e9)
+
+
+def test_a_session_that_is_about_to_pause_is_paused_by_an_operator_too() -> None:
+    scene = Scene(window=2.0)
+    scene.idle("a")
+    answering = scene.arrive("b")
+    scene.resize(1.0)
+    session = scene.session("b")
+    assert session.pausing
+    scene.gate.steer(session, Steering.PAUSE, now=0.0)
+    scene.resize(2.0)
+    assert session.pausing, "there is room, but an operator paused it"
+    scene.finish(answering)
+    assert scene.gate.counters["pause", "by_hand"] == 1
+
+
+def test_sessions_are_listed_with_places_first_then_those_that_wait() -> None:
+    scene = Scene(window=2.0)
+    scene.idle("a")
+    scene.arrive("b")
+    scene.arrive("c")
+    scene.gate.steer(scene.session("b"), Steering.PAUSE, now=0.0)
+    assert [session.key for session in scene.gate.first_sessions(10)] == ["a", "b", "c"]
+    assert [session.key for session in scene.gate.first_sessions(1)] == ["a"]
