@@ -8,8 +8,8 @@ from collections.abc import Collection
 
 import msgspec
 
+from concur_proxy.admission.limits import EngineLoad
 from concur_proxy.admission.manual import Steering
-from concur_proxy.admission.room import EngineLoad
 from concur_proxy.control.law import Budget
 
 

@@ -170,6 +170,10 @@ class Fleet:
                 return self._apply_to_engine(change, now)
             case RetireEngine():
                 raise ValueError(f"no engine {change.engine}")
+            case EngineChange():
+                pass  # the engine was removed meanwhile
+            case _:
+                raise TypeError(f"a fleet cannot carry out {change!r}")
         return []
 
     def _end(self, key: str, now: float) -> list[Ticket]:
@@ -193,28 +197,22 @@ class Fleet:
         """Carry out a change to an engine that there is."""
         gate = self.gates[change.engine]
         match change:
-            case Resize():
-                decided = self._moving.evacuate(now)
-                decided += self._moving.touched(gate).resize(change.window, now=now, budget=change.budget)
-                return decided + self._moving.settle(now)
-            case Observe():
-                decided = self._moving.evacuate(now)
-                return decided + self._moving.touched(gate).observe(change.load, now=now) + self._moving.settle(now)
-            case Enforce():
-                decided = self._moving.touched(gate).enforce(enforcing=change.enforcing, now=now)
-                return decided + self._moving.evacuate(now) + self._moving.settle(now)
             case Reachable():
                 self._reach(gate, is_up=change.is_up)
+                return []
             case Serve():
                 if self._roster.serve(change.engine, change.models):
                     self._moving.reconsider_all()
-            case LoseCache():
-                gate.lose_cache()
+                return []
             case RetireEngine():
                 self._roster.retire(change.engine)
                 self._moving.reconsider_all()
                 return self._moving.evacuate(now) + self._moving.settle(now)
-        return []
+        if self._gates.only is not None:
+            return _apply_to_gate(change, gate, now)
+        decided = self._moving.evacuate(now)
+        decided += _apply_to_gate(change, self._moving.touched(gate), now)
+        return decided + self._moving.settle(now)
 
     def _reach(self, gate: SessionGate, *, is_up: bool) -> None:
         """While the engine is down and another one is up, new sessions go elsewhere. Sessions that wait here move with
@@ -276,6 +274,21 @@ class Fleet:
         any_gate = next(iter(self.gates.values()))
         tokens = any_gate.accounts.estimator.estimate(arrival.body_bytes)
         return self._moving.choose(name, tokens, arrival.model, arrival.avoid)
+
+
+def _apply_to_gate(change: EngineChange, gate: SessionGate, now: float) -> list[Ticket]:
+    """Carry out a change that concerns one gate only."""
+    match change:
+        case Resize():
+            return gate.resize(change.window, now=now, budget=change.budget)
+        case Observe():
+            return gate.observe(change.load, now=now)
+        case Enforce():
+            return gate.enforce(enforcing=change.enforcing, now=now)
+        case LoseCache():
+            gate.lose_cache()
+            return []
+    raise TypeError(f"a fleet cannot carry out {change!r}")
 
 
 def variant(key: str, model: str | None) -> str:

@@ -15,14 +15,14 @@ from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.gate_state import GateOptions, GateState
 from concur_proxy.admission.handover import Handover
 from concur_proxy.admission.lease import Lease
+from concur_proxy.admission.limits import EngineLoad
 from concur_proxy.admission.manual import ManualControl, Steering
 from concur_proxy.admission.order import QueueOrder
 from concur_proxy.admission.orders.resuming_first import ResumingFirst
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.scheduler import Scheduler
 from concur_proxy.admission.session import Numbers, Session, SessionState
-from concur_proxy.admission.snapshot import GateSnapshot, snapshot_of
+from concur_proxy.admission.snapshot import GateSnapshot
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 
@@ -267,4 +267,23 @@ class SessionGate:
 
     def snapshot(self) -> GateSnapshot:
         """The present state in numbers; O(1)."""
-        return snapshot_of(self._state)
+        state, accounts, budget = self._state, self.accounts, self.budget
+        return GateSnapshot(
+            window=state.limits.window,
+            budget_tokens=None if budget is None else budget.tokens,
+            active=self.active,
+            paused=self.sessions.count(SessionState.PAUSED),
+            queued=self.sessions.count(SessionState.QUEUED),
+            waiting=self.waiting,
+            held=len(state.holds),
+            in_flight=state.in_flight,
+            lasting=state.lasting,
+            footprint_tokens=self.footprint_tokens,
+            answered_tokens=accounts.answered_tokens,
+            answering_s=accounts.answering_s,
+            promised_tokens=accounts.promised_tokens,
+            told_tokens=accounts.told_tokens,
+            lost_tokens=accounts.lost_tokens,
+            prefill_tokens_s=accounts.prefill_tokens_s,
+            lease_s=state.lease.duration_s,
+        )

@@ -23,6 +23,8 @@ class Gates:
         self._make_gate = make_gate
         self._numbers = numbers
         self._by_engine: dict[str, SessionGate] = {}
+        self.by_engine: Mapping[str, SessionGate] = self._by_engine
+        """All gates, to read."""
         self._homes: dict[str, str] = {}
         """The engine of each session, by the session's name."""
         self._changes: set[str] | None = None
@@ -33,11 +35,6 @@ class Gates:
         """The gate, if there is only one: then there is nothing to place, to move or to share."""
         for engine in engines:
             self.add(engine)
-
-    @property
-    def by_engine(self) -> Mapping[str, SessionGate]:
-        """All gates, to read."""
-        return self._by_engine
 
     def add(self, engine: str) -> None:
         """Add an engine with a gate of its own. An engine that is being removed stays."""

@@ -13,14 +13,10 @@ class Roster:
 
     def __init__(self, engines: Iterable[str]) -> None:
         self._models: dict[str, frozenset[str] | None] = dict.fromkeys(engines)
-        self._down: set[str] = set()
+        self.down: frozenset[str] = frozenset()
+        """Engines that cannot be reached."""
         self._retiring: set[str] = set()
         self._learn()
-
-    @property
-    def down(self) -> frozenset[str]:
-        """Engines that cannot be reached."""
-        return frozenset(self._down)
 
     @property
     def models(self) -> Collection[str]:
@@ -54,24 +50,20 @@ class Roster:
         """Remove the engine."""
         del self._models[engine]
         self._retiring.discard(engine)
-        self._down.discard(engine)
+        self.down -= {engine}
         self._learn()
 
     def leads_nowhere(self, engine: str) -> bool:
         """Whether sessions that wait for the engine should go elsewhere: it is down, or retiring."""
-        return engine in self._down or engine in self._retiring
-
-    def is_down(self, engine: str) -> bool:
-        """Whether the engine cannot be reached."""
-        return engine in self._down
+        return engine in self.down or engine in self._retiring
 
     def mark_down(self, engine: str) -> None:
         """The engine cannot be reached."""
-        self._down.add(engine)
+        self.down |= {engine}
 
     def mark_up(self, engine: str) -> None:
         """The engine answers again."""
-        self._down.discard(engine)
+        self.down -= {engine}
 
     def serve(self, engine: str, models: Collection[str] | None) -> bool:
         """The engine serves these models; None: not known. Returns whether that has changed."""
@@ -96,15 +88,15 @@ class Roster:
 
     def takes(self, engine: str, model: str | None) -> bool:
         """Whether a session of another engine may move to this one."""
-        return engine not in self._down and self.serves(engine, model)
+        return engine not in self.down and self.serves(engine, model)
 
     def has_lost(self, engine: str, model: str | None, avoid: str | None = None) -> bool:
         """Whether a session must leave the engine, because it is down, does not serve the model, or is to be avoided.
         False if no other engine can take the session.
         """
-        if engine not in self._down and engine != avoid and self.serves(engine, model):
+        if engine not in self.down and engine != avoid and self.serves(engine, model):
             return False
-        return any(other not in self._down for other in self._engines_of(model) if other != engine)
+        return any(other not in self.down for other in self._engines_of(model) if other != engine)
 
     def candidates(self, model: str | None = None, avoid: str | None = None) -> list[str]:
         """Engines that a new session may go to: those that serve the model and are up, or all that serve it if none is
@@ -112,7 +104,7 @@ class Roster:
         """
         serving = self._engines_of(model)
         engines = list(self._models) if len(serving) == len(self._models) else [e for e in self._models if e in serving]
-        up = [engine for engine in engines if engine not in self._down] or engines
+        up = [engine for engine in engines if engine not in self.down] or engines
         return up if avoid is None else [engine for engine in up if engine != avoid] or up
 
     def _engines_of(self, model: str | None) -> frozenset[str]:

@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass
 
-from concur_proxy.admission.gate_state import GateState
-from concur_proxy.admission.session import SessionState
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateSnapshot:
@@ -44,27 +41,3 @@ class GateSnapshot:
     """Highest prefill rate that the engine has shown, tokens per second; None until it has shown one."""
     lease_s: float
     """How long an idle session keeps its place while others wait."""
-
-
-def snapshot_of(state: GateState) -> GateSnapshot:
-    """Read the numbers; O(1)."""
-    accounts, budget = state.accounts, state.limits.budget
-    return GateSnapshot(
-        window=state.limits.window,
-        budget_tokens=None if budget is None else budget.tokens,
-        active=len(state.places),
-        paused=state.sessions.count(SessionState.PAUSED),
-        queued=state.sessions.count(SessionState.QUEUED),
-        waiting=len(state.order),
-        held=len(state.holds),
-        in_flight=state.in_flight,
-        lasting=state.lasting,
-        footprint_tokens=state.places.footprint_tokens,
-        answered_tokens=accounts.answered_tokens,
-        answering_s=accounts.answering_s,
-        promised_tokens=accounts.promised_tokens,
-        told_tokens=accounts.told_tokens,
-        lost_tokens=accounts.lost_tokens,
-        prefill_tokens_s=accounts.prefill_tokens_s,
-        lease_s=state.lease.duration_s,
-    )

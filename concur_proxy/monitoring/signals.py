@@ -1,6 +1,6 @@
 """What control and admission get from one scrape: the engine's rates, together with what the gate has counted."""
 
-from concur_proxy.admission.room import EngineLoad
+from concur_proxy.admission.limits import EngineLoad
 from concur_proxy.admission.snapshot import GateSnapshot
 from concur_proxy.control.signal import CongestionSignal
 from concur_proxy.engines.sample import IntervalRates

@@ -5,7 +5,7 @@ from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease, Lease
-from concur_proxy.admission.room import EngineLoad
+from concur_proxy.admission.limits import EngineLoad
 from concur_proxy.admission.session import Numbers, Session
 from concur_proxy.admission.ticket import Ticket
 

@@ -3,7 +3,18 @@ from collections.abc import Sequence
 import pytest
 
 from concur_proxy.admission.arrival import Answered, Arrival
-from concur_proxy.admission.changes import Drain, EndSession, Enforce, LoseCache, Observe, Resize, RetireEngine, Steer
+from concur_proxy.admission.changes import (
+    Change,
+    Drain,
+    EndSession,
+    Enforce,
+    EngineChange,
+    LoseCache,
+    Observe,
+    Resize,
+    RetireEngine,
+    Steer,
+)
 from concur_proxy.admission.manual import Steering
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
@@ -224,3 +235,10 @@ def test_a_restarted_engine_is_expected_to_have_no_session_s_context() -> None:
     scene.fleet.apply(LoseCache(engine=ticket.engine), now=0.0)
     scene.arrive("x")
     assert scene.fleet.gates[ticket.engine].snapshot().promised_tokens == 0
+
+
+def test_what_a_fleet_cannot_carry_out_is_no_silent_nothing() -> None:
+    scene = FleetScene("a")
+    for change in (Change(), EngineChange(engine="a")):
+        with pytest.raises(TypeError, match="cannot carry out"):
+            scene.fleet.apply(change, now=0.0)

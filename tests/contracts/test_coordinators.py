@@ -11,8 +11,8 @@ import pytest
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.changes import AddEngine, Drain, EndSession, Observe, Reachable, Resize, RetireEngine, Serve
 from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.limits import EngineLoad
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.room import EngineLoad
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.coordination.coordinator import CoordinatorParts, Listener
 from concur_proxy.coordination.local import LocalCoordinator
