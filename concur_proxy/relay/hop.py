@@ -118,7 +118,8 @@ class Hop:
             removed |= {b"accept-encoding"}
             added.append((b"accept-encoding", b"identity"))
         monitor = self._parts.monitors[engine]
-        if pinned := monitor.rank_headers:
+        if monitor.address.dp_rank is not None:
+            pinned = monitor.rank_headers
             removed |= {name for name, _ in pinned}
             added += pinned
         if record.context:

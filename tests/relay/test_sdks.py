@@ -108,7 +108,7 @@ async def test_openai_waits_as_told_after_a_429_and_then_gets_its_answer() -> No
 
 async def test_openai_raises_its_rate_limit_error_with_the_reason() -> None:
     async with busy_gateway(max_hold_s=0.1) as (_, gateway, _), openai_client(gateway) as client:
-        with pytest.raises(openai.RateLimitError, match="No place for this session became free") as caught:
+        with pytest.raises(openai.RateLimitError, match="The session was not admitted") as caught:
             await client.chat.completions.create(model="m", messages=[CHAT])
         assert caught.value.code == "hold_timeout"
         assert caught.value.response.headers["x-concur-reason"] == "hold_timeout"
@@ -116,7 +116,7 @@ async def test_openai_raises_its_rate_limit_error_with_the_reason() -> None:
 
 async def test_anthropic_raises_its_rate_limit_error_with_the_reason() -> None:
     async with busy_gateway(max_hold_s=0.1) as (_, gateway, _), anthropic_client(gateway) as client:
-        with pytest.raises(anthropic.RateLimitError, match="No place for this session became free") as caught:
+        with pytest.raises(anthropic.RateLimitError, match="The session was not admitted") as caught:
             await client.messages.create(model="m", max_tokens=8, messages=[MESSAGE])
         assert caught.value.type == "rate_limit_error"
 
@@ -176,11 +176,11 @@ async def test_a_hold_that_ends_after_comments_raises_in_both() -> None:
     async with busy_gateway(keepalive_comments_s=0.05, max_hold_s=0.3) as (_, gateway, _):
         async with openai_client(gateway) as client:
             chunks = await client.chat.completions.create(model="m", messages=[CHAT], stream=True)
-            with pytest.raises(openai.APIError, match="No place for this session became free"):
+            with pytest.raises(openai.APIError, match="The session was not admitted"):
                 await anext(chunks)
         async with anthropic_client(gateway) as other:
             events = await other.messages.create(model="m", max_tokens=8, messages=[MESSAGE], stream=True)
-            with pytest.raises(anthropic.APIStatusError, match="No place for this session became free"):
+            with pytest.raises(anthropic.APIStatusError, match="The session was not admitted"):
                 await anext(aiter(events))
 
 
