@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from http import HTTPStatus
 
-from concur_proxy.relay.answer import ClientAnswer
+from concur_proxy.relay.client import ClientAnswer
 from concur_proxy.relay.hop import Hop, Setback
 from concur_proxy.relay.parts import RelayParts
 from concur_proxy.upstream.client import UpstreamResponse

@@ -6,8 +6,7 @@ import logging
 from secrets import token_hex
 from uuid import uuid4
 
-from concur_proxy.relay.answer import ClientAnswer
-from concur_proxy.relay.asgi import Asgi, Message, Receive, Scope, Send
+from concur_proxy.relay.client import Asgi, ClientAnswer, Message, Receive, Scope, Send
 from concur_proxy.relay.exchange import Exchange
 from concur_proxy.relay.parts import RelayOptions, RelayParts
 from concur_proxy.telemetry.events import CURRENT, RequestRecord, hashed_session
