@@ -49,7 +49,7 @@ class Relay:
         limit = parts.options.max_header_bytes
         if view.head_bytes > limit:
             detail = f"the limit is {limit} bytes"
-            found = Refusal(fault=GatewayFault.HEADERS_TOO_LARGE, shape=found.shape, detail=detail)
+            found = Refusal(fault=GatewayFault.HEADERS_TOO_LARGE, detail=detail)
         record = RequestRecord(
             method=view.method,
             path=view.path,

@@ -1,4 +1,4 @@
-"""The life of sessions as clients see it: how they are named, how they end, and how places change hands."""
+"""Sessions as clients see them: how they are named, how they end, and how a place goes from one to another."""
 
 import asyncio
 from pathlib import Path
@@ -19,7 +19,7 @@ ONE_LENT_PLACE = {**ONE_PLACE, "idle_lease": 0}
 
 
 def known(gateway: RunningGateway, number: int = 0) -> list[str]:
-    """The keys of the sessions known, oldest first."""
+    """Return the keys of the known sessions, oldest first."""
     engine = gateway.app.monitors[number].engine
     return [session.key for session in gateway.app.coordinator.fleet.gates[engine].sessions]
 
@@ -139,7 +139,7 @@ async def test_a_pausing_session_s_answer_completes_and_its_next_request_waits()
         await exchange.json({}, status="429 Too Many Requests")
 
     async with (
-        scripted_engine(script=hold, usage=0.3, blocks="1") as engine,  # a cache that holds no two sessions
+        scripted_engine(script=hold, usage=0.3, blocks="1") as engine,  # a cache that is too small for two sessions
         running_gateway(engine.url, law="aimd", law_options={"initial": 2}, idle_lease=3600) as gateway,
     ):
         older = asyncio.create_task(gateway.chat("older"))

@@ -25,8 +25,7 @@ COUNTS: dict[ApiShape, dict[str, object]] = {
 }
 COUNTED = Usage(prompt_tokens=120, completion_tokens=7, cached_tokens=64)
 
-# what the largest answers consist of, and what their ends look like: text that speaks of usage, and other fields
-# of the same name
+# The largest answers consist of such text, which mentions usage, and of other fields of the same name.
 LURE = 'my "usage": {"prompt_tokens": 1} \\ "meta_info":{"prompt_tokens":2}'
 
 

@@ -22,7 +22,7 @@ RECORDINGS = {
 
 
 class Seen:
-    """What a client and the gateway learn from one stream in these chunks."""
+    """What the client gets and the gateway reads of one stream in these chunks."""
 
     def __init__(
         self, shape: ApiShape, chunks: Iterable[bytes], *, strip: bool, fingerprint: bytes | None = None
