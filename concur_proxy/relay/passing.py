@@ -20,9 +20,7 @@ Ask = Callable[[str], Awaitable[UpstreamResponse]]
 """Sends the client's request to an engine."""
 
 
-async def pass_at_once(
-    parts: "RelayParts", view: "RequestView", hop: "Hop", answer: "ClientAnswer"
-) -> "Setback | None":
+async def pass_at_once(parts: RelayParts, view: RequestView, hop: Hop, answer: ClientAnswer) -> Setback | None:
     """Pass a request on to an engine that serves its model. Returns why no engine answered; None if one did."""
     if view.path == LIST_PATH and view.method == "GET":
         servers = {parts.monitors[engine].address.url: engine for engine in parts.coordinator.fleet.candidates(None)}

@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from concur_proxy import plugins
 from concur_proxy.admission.changes import Resize
 from concur_proxy.settings.gateway import GatewaySettings
-from tests.contracts.added_plugin import added_plugin
 from tests.http.running_gateway import RunningGateway, running_gateway
 from tests.http.scripted_engine import Exchange, Hold, answer, answer_at_once, scripted_engine, sessions
 
@@ -261,7 +259,9 @@ async def test_without_any_metrics_endpoint_it_serves_by_the_fixed_window() -> N
         assert "404" in detail["problem"]
 
 
-async def test_a_recogniser_from_elsewhere_finds_sessions_in_its_place_of_the_order(tmp_path: Path) -> None:
+async def test_a_recogniser_from_an_outside_module_has_its_place_in_the_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = """
 from concur_proxy.recognition.recogniser import Recognition
 
@@ -275,11 +275,12 @@ class Authorization:
 def build(options):
     return Authorization()
 """
-    order = ("headers", "authorization")
-    with added_plugin(plugins.RECOGNISERS.package, "authorization", source, tmp_path):
-        async with scripted_engine() as engine, running_gateway(engine.url, recognisers=order) as gateway:
-            for headers in ({"authorization": "Bearer a"}, {"authorization": "Bearer a", "x-session-id": "s"}):
-                await gateway.client.post("/v1/chat/completions", json={"program_id": "unread"}, headers=headers)
-            await gateway.client.post("/v1/chat/completions", json={"program_id": "unread"})
-            assert known(gateway) == ["Bearer a", "s"]
-            assert await gateway.metric("concur_unkeyed_requests_total") == 1
+    (tmp_path / "own_recogniser.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    order = ("headers", "own_recogniser:build")
+    async with scripted_engine() as engine, running_gateway(engine.url, recognisers=order) as gateway:
+        for headers in ({"authorization": "Bearer a"}, {"authorization": "Bearer a", "x-session-id": "s"}):
+            await gateway.client.post("/v1/chat/completions", json={"program_id": "unread"}, headers=headers)
+        await gateway.client.post("/v1/chat/completions", json={"program_id": "unread"})
+        assert known(gateway) == ["Bearer a", "s"]
+        assert await gateway.metric("concur_unkeyed_requests_total") == 1
