@@ -17,7 +17,7 @@ from concur_proxy.admin.operations import Operation, Operations, error_body
 from concur_proxy.admin.schema import ErrorBody
 from concur_proxy.coordination.coordinator import Coordinator, LeaderSilent
 from concur_proxy.coordination.protocol.messages import Call
-from concur_proxy.relay.asgi import BodyTooLarge, ClientGone, read_body
+from concur_proxy.relay.client import BodyTooLarge, ClientGone, read_body
 
 OPENAPI_PATH = "/concur/v1/openapi.json"
 ADMIN_API_PATHS = frozenset(

@@ -1,1 +1,1 @@
-"""Which session a request belongs to. Pure: no I/O, no clock."""
+"""Finds the session that a request belongs to. Pure: no I/O, no clock."""

@@ -38,7 +38,7 @@ MAX_KEY_CHARS = 256
 
 
 class Recognition(msgspec.Struct, frozen=True):
-    """Which session a request belongs to."""
+    """The session that a request belongs to."""
 
     key: str
     """The session's key, see `session_key`."""

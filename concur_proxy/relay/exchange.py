@@ -9,8 +9,7 @@ from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.changes import EndSession
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.relay.answer import ClientAnswer
-from concur_proxy.relay.asgi import BodyTooLarge, ClientGone, Receive, read_body
+from concur_proxy.relay.client import BodyTooLarge, ClientAnswer, ClientGone, Receive, read_body
 from concur_proxy.relay.hop import Hop, Setback, failure_of
 from concur_proxy.relay.parts import RelayParts
 from concur_proxy.relay.passing import pass_at_once

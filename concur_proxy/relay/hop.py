@@ -8,15 +8,16 @@ from functools import partial
 
 from concur_proxy.coordination.protocol.messages import Overloaded
 from concur_proxy.monitoring.monitor import EngineMonitor
-from concur_proxy.relay.answer import ClientAnswer
+from concur_proxy.relay.client import ClientAnswer
 from concur_proxy.relay.parts import RelayParts
 from concur_proxy.telemetry.events import BROKE_MIDSTREAM, CLIENT_GONE, Attempt, RequestRecord
 from concur_proxy.upstream.client import UpstreamResponse
 from concur_proxy.upstream.connection import EngineBroke, EngineUnreachable
+from concur_proxy.wire.answer.dialect import Tap
 from concur_proxy.wire.answer.events import MAX_ERROR_BYTES
 from concur_proxy.wire.answer.fault import GatewayFault
-from concur_proxy.wire.answer.sse import StreamTap
-from concur_proxy.wire.answer.tap import NoTap, ResponseIdTap, Tap, choose_tap
+from concur_proxy.wire.answer.json_tap import ResponseIdTap
+from concur_proxy.wire.answer.tap import NoTap, StreamTap, choose_tap
 from concur_proxy.wire.api_shape import ApiShape
 from concur_proxy.wire.headers import TRACE_CONTEXT, Headers, request_headers, response_headers
 from concur_proxy.wire.request.body import inject_include_usage
@@ -118,7 +119,8 @@ class Hop:
             removed |= {b"accept-encoding"}
             added.append((b"accept-encoding", b"identity"))
         monitor = self._parts.monitors[engine]
-        if pinned := monitor.rank_headers:
+        if monitor.address.dp_rank is not None:
+            pinned = monitor.rank_headers
             removed |= {name for name, _ in pinned}
             added += pinned
         if record.context:

@@ -46,7 +46,7 @@ class RelayOptions:
 
 
 class ResponseHomes:
-    """Which engine made a response, for the last `MAX_RESPONSES`. Only that engine can retrieve or cancel it."""
+    """Remembers the engines of the last `MAX_RESPONSES` responses. Only its engine can retrieve or cancel one."""
 
     def __init__(self) -> None:
         self._engines: OrderedDict[str, str] = OrderedDict()

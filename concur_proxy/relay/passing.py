@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from http import HTTPStatus
 
-from concur_proxy.relay.answer import ClientAnswer
+from concur_proxy.relay.client import ClientAnswer
 from concur_proxy.relay.hop import Hop, Setback
 from concur_proxy.relay.parts import RelayParts
 from concur_proxy.upstream.client import UpstreamResponse
@@ -20,9 +20,7 @@ Ask = Callable[[str], Awaitable[UpstreamResponse]]
 """Sends the client's request to an engine."""
 
 
-async def pass_at_once(
-    parts: "RelayParts", view: "RequestView", hop: "Hop", answer: "ClientAnswer"
-) -> "Setback | None":
+async def pass_at_once(parts: RelayParts, view: RequestView, hop: Hop, answer: ClientAnswer) -> Setback | None:
     """Pass a request on to an engine that serves its model. Returns why no engine answered; None if one did."""
     if view.path == LIST_PATH and view.method == "GET":
         servers = {parts.monitors[engine].address.url: engine for engine in parts.coordinator.fleet.candidates(None)}

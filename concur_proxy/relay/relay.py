@@ -6,8 +6,7 @@ import logging
 from secrets import token_hex
 from uuid import uuid4
 
-from concur_proxy.relay.answer import ClientAnswer
-from concur_proxy.relay.asgi import Asgi, Message, Receive, Scope, Send
+from concur_proxy.relay.client import Asgi, ClientAnswer, Message, Receive, Scope, Send
 from concur_proxy.relay.exchange import Exchange
 from concur_proxy.relay.parts import RelayOptions, RelayParts
 from concur_proxy.telemetry.events import CURRENT, RequestRecord, hashed_session
@@ -50,7 +49,7 @@ class Relay:
         limit = parts.options.max_header_bytes
         if view.head_bytes > limit:
             detail = f"the limit is {limit} bytes"
-            found = Refusal(fault=GatewayFault.HEADERS_TOO_LARGE, shape=found.shape, detail=detail)
+            found = Refusal(fault=GatewayFault.HEADERS_TOO_LARGE, detail=detail)
         record = RequestRecord(
             method=view.method,
             path=view.path,

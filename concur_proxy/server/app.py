@@ -21,7 +21,7 @@ from concur_proxy.coordination.local import LocalCoordinator
 from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.monitoring.pool import EnginePool
-from concur_proxy.relay.asgi import Receive, Scope, Send
+from concur_proxy.relay.client import Receive, Scope, Send
 from concur_proxy.relay.parts import RelayOptions, RelayParts
 from concur_proxy.relay.relay import Relay, serve_own
 from concur_proxy.server.reload import Load, SettingsReloader

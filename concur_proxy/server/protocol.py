@@ -12,7 +12,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from concur_proxy.relay.asgi import CUT_OFF, END_WITH_TRAILERS
+from concur_proxy.relay.client import CUT_OFF, END_WITH_TRAILERS
 from concur_proxy.wire.answer.errors import error_answer
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.api_shape import shape_of_path

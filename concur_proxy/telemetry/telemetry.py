@@ -29,9 +29,6 @@ class Telemetry:
         metrics.subscribe(self.events)
         self.forget = metrics.forget
         """Call this with an engine that has been removed."""
-        self._recorder = None if settings.record is None else TraceRecorder(settings.record, now)
-        if self._recorder is not None:
-            self._recorder.subscribe(self.events)
         self._tracing = None
         if settings.otlp_endpoint is not None:
             from concur_proxy.telemetry.otlp import OtlpTracing  # noqa: PLC0415 - OpenTelemetry is an extra
@@ -40,6 +37,9 @@ class Telemetry:
             self._tracing.subscribe(self.events)
         self._log = RequestLog(self.events)
         self._log.switch(on=settings.log_requests)
+        self._recorder = None if settings.record is None else TraceRecorder(settings.record, now)
+        if self._recorder is not None:
+            self._recorder.subscribe(self.events)
 
     def watch(self, coordinator: Coordinator, monitors: Collection[EngineMonitor]) -> None:
         """Export what the coordinator and the monitors know at the moment of a scrape."""

@@ -12,9 +12,9 @@ from concur_proxy.wire.headers import Headers
 
 KEEP_IDLE_S = 4.0
 """Less than the 5 s after which uvicorn, and so vLLM and SGLang, closes an idle connection."""
-LAST_STATUS = 599
+MAX_STATUS = 599
 """The highest valid status (RFC 9110, 15); a server cannot send a higher one to the client."""
-BUFFERED_BYTES = 256 * 1024
+MAX_BUFFERED_BYTES = 256 * 1024
 """Reading from the engine pauses while more of an answer than this has not been taken."""
 
 _FRAMING = frozenset({b"host", b"connection", b"content-length", b"transfer-encoding", b"expect"})
@@ -178,7 +178,7 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.fail(f"the answer is not HTTP/1.1: {error}")
             self.transport.abort()
-        if self.untaken > BUFFERED_BYTES and not self.paused and not self.complete:
+        if self.untaken > MAX_BUFFERED_BYTES and not self.paused and not self.complete:
             self.paused = True
             self.transport.pause_reading()
         self.wake()
@@ -202,7 +202,7 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self.parser.get_status_code()
-        if status > LAST_STATUS:
+        if status > MAX_STATUS:
             self.fail(f"the answer is not HTTP/1.1: status {status}")
             self.transport.abort()
         elif status >= 200:

@@ -84,7 +84,7 @@ class Fixed:
 
 
 class Learning(Fixed):
-    """Remembers what it is told."""
+    """Remembers its calls."""
 
     def __init__(self) -> None:
         super().__init__(None)

@@ -1,4 +1,4 @@
-"""What no engine should see, or nobody could answer: each gets an error that says what is wrong and how to mend it."""
+"""Requests that no engine should see. Each gets an error that says what is wrong and what to do."""
 
 import asyncio
 import contextlib
@@ -36,7 +36,7 @@ async def running() -> AsyncIterator[Pair]:
 
 @pytest.fixture
 def pair(running: Pair) -> Pair:
-    """The running gateway, before an engine that has seen nothing yet."""
+    """A running gateway whose engine has received nothing yet."""
     running[0].seen.clear()
     return running
 
@@ -51,7 +51,7 @@ def request(
 
 
 def refused(answer: Message, path: str, fault: GatewayFault, *says: str) -> None:
-    """An error of this fault, in the shape of the API called, that says what to do."""
+    """Check that the answer is the error for this fault, in the shape of the called API."""
     assert answer.status == fault.value.status
     assert answer.values(b"x-concur-reason") == [fault.code.encode()]
     assert answer.values(b"content-type") == [b"application/json"]
@@ -116,7 +116,7 @@ async def test_values_are_the_engines_to_judge(pair: Pair, path: str, body: byte
     engine, gateway = pair
     assert (await call(gateway.url, request("POST", path, body))).status == 200
     sent = json.loads(engine.seen[0].body)
-    # a stream may be asked for its usage
+    # the gateway may ask for a stream's usage
     assert {**sent, "stream_options": 0} == {**json.loads(body), "stream_options": 0}
 
 
@@ -232,7 +232,7 @@ async def test_a_request_to_open_a_websocket_is_answered_over_http(pair: Pair) -
     lines = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAA"]
     answer = await call(gateway.url, request("GET", "/v1/realtime?model=m", b"", *lines))
     refused(answer, "/v1/realtime", GatewayFault.UNKNOWN_PATH)
-    # an offer of HTTP/2, as curl makes it, is not taken; the request itself is served
+    # curl offers HTTP/2 like this: the offer is declined and the request is served
     lines = ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"]
     assert (await call(gateway.url, request("GET", "/v1/models", b"", *lines))).status == 200
     assert not engine.seen[0].values(b"upgrade")
@@ -251,7 +251,7 @@ async def test_an_offer_of_another_protocol_does_not_cost_the_body(pair: Pair, f
     lines.append(f"{framing}: {value}")
     head = "\r\n".join([f"POST {CHAT} HTTP/1.1", "Host: gateway", *lines]).encode() + b"\r\n\r\n"
     async with asyncio.timeout(20), connected(gateway.url) as client:
-        for _ in range(2):  # the connection serves on as HTTP/1.1
+        for _ in range(2):  # the connection continues as HTTP/1.1
             whole = head + sent
             for start in range(0, len(whole), piece):
                 await client.send(whole[start : start + piece])

@@ -1,4 +1,4 @@
-"""The life of a request through the real gateway, before an engine that does what each test needs."""
+"""Requests through the real gateway, with an engine that each test scripts."""
 
 import asyncio
 import gzip

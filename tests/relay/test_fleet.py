@@ -31,7 +31,7 @@ async def test_new_sessions_avoid_an_engine_that_is_down_and_its_sessions_move()
         await asyncio.gather(*(gateway.chat(session) for session in ("a", "b")))
         moving = sessions(one)[0]
         await one.stop()
-        # The scrapes notice, without any request lost.
+        # The scrapes notice it, and no request is lost.
         await gateway.until(lambda: one.url in gateway.app.coordinator.fleet.down)
         statuses = [(await gateway.chat(session)).status_code for session in (moving, "c", "d")]
         assert statuses == [200] * 3

@@ -1,4 +1,4 @@
-"""Comments that keep a held stream's connection alive, and what may come after them."""
+"""Comments that keep the connection of a waiting stream alive, and what may follow them."""
 
 import asyncio
 import gzip
@@ -18,7 +18,7 @@ STREAMS = {"stream": True, "messages": []}
 
 @asynccontextmanager
 async def one_busy_place(**settings: object) -> AsyncIterator[tuple[ScriptedEngine, RunningGateway, asyncio.Event]]:
-    """A gateway whose only place is taken until the event is set."""
+    """Run a gateway whose only place is taken until the event is set."""
     staged = StagedAnswer(phase="sent", stream=False)
     options = {"law_options": {"window": 1}, "idle_lease": 0, "keepalive_comments_s": 0.05, **settings}
     async with (
@@ -33,7 +33,7 @@ async def one_busy_place(**settings: object) -> AsyncIterator[tuple[ScriptedEngi
 
 
 async def held(gateway: RunningGateway, path: str = "/v1/chat/completions") -> tuple[asyncio.Task[bytes], list[bytes]]:
-    """A streaming request that waits, and the chunks sent to it: a first comment by now, and what will come."""
+    """Send a streaming request that has to wait. Yields its first comment and the chunks that follow."""
     chunks: list[bytes] = []
 
     async def ask() -> bytes:

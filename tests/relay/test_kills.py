@@ -1,6 +1,6 @@
-"""The kill matrix: engine, client or metrics endpoint die at each phase of a request, streamed and not.
+"""The kill matrix: engine, client or metrics endpoint dies at each phase of a request, streamed and not.
 
-After each: no place in the window is lost, no request hangs, and the next session gets in.
+Afterwards no place is lost, no request hangs, and the next session is admitted.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ streamed_and_not = pytest.mark.parametrize("stream", [True, False], ids=["stream
 
 @asynccontextmanager
 async def one_place(engine: ScriptedEngine) -> AsyncIterator[RunningGateway]:
-    """A gateway that admits one session at a time, whose place is free for others as soon as it is idle."""
+    """Run a gateway that admits one session at a time. Its place is free as soon as the session is idle."""
     async with running_gateway(engine.url, law="static", law_options={"window": 1}, idle_lease=0) as gateway:
         yield gateway
 
 
 async def ask(gateway: RunningGateway, session: str, *, stream: bool) -> tuple[int, str | None, bytes]:
-    """The whole answer: status, reason header, body."""
+    """Return the answer's status, reason header and body."""
     response = await gateway.chat(session, stream=stream)
     return response.status_code, response.headers.get("x-concur-reason"), response.content
 
@@ -242,7 +242,7 @@ async def test_client_that_leaves_between_admission_and_sending_leaks_nothing() 
         queued = [asyncio.create_task(ask(gateway, f"q{number}", stream=False)) for number in range(20)]
         await gateway.until(lambda: gateway.snapshot().held == 20)
         engine.script = answer_at_once
-        # The places are handed on one after another while the clients leave: some are admitted as they go.
+        # Each place is passed to the next client while clients leave, so some are admitted at that moment.
         staged.go_on.set()
         for task in queued:
             await asyncio.sleep(0)

@@ -7,7 +7,7 @@ from tests.http.scripted_engine import Exchange, ScriptedEngine, answer, answers
 
 
 async def lists_or_answers(exchange: Exchange) -> None:
-    """As `ScriptedEngine.models` says, when a client asks."""
+    """Answer a client with the engine's models."""
     await exchange.json(model_list("base", "lora") if exchange.request.target == "/v1/models" else answer())
 
 
@@ -137,4 +137,4 @@ async def test_engines_that_want_a_key_tell_their_models_to_who_has_it() -> None
             await known(gateway, one, two)
             assert (await gateway.chat("a", model="other")).status_code == 200
         assert (len(one.received), len(two.received)) == (0, 1)
-        assert two.received[0].header("authorization") is None  # a client's request has the client's key, or none
+        assert two.received[0].header("authorization") is None  # a client's request has the client's key, or no key

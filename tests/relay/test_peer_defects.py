@@ -1,12 +1,12 @@
-"""The 25 defects found in the closest peer, and that this gateway has none of them.
+"""The 25 defects found in the closest peer. This gateway has none of them.
 
 Here: 1 to 9, 11 to 15, 17 to 25. Elsewhere:
 
 | defect | what | shown in |
 | --- | --- | --- |
-| 9, 10 | what dies or says nothing of its cost gives its place up | test_kills.py, at every phase of a request |
-| 15 | comments to held streams; holds bounded by the client's own time-out | test_keep_alive.py, test_sessions.py |
-| 16 | SIGTERM drains, and never hangs on held requests | tests/e2e/test_drain.py |
+| 9, 10 | a request that dies, or that reports no usage, gives its place up | test_kills.py, at every phase |
+| 15 | comments to waiting streams; the client's own timeout limits the wait | test_keep_alive.py, test_sessions.py |
+| 16 | SIGTERM drains and never hangs on waiting requests | tests/e2e/test_drain.py |
 | 2 to 4, 6 | parsing in depth | tests/engines |
 """
 
@@ -39,7 +39,7 @@ async def test_1_the_window_follows_the_measured_cache() -> None:
     ):
 
         def thrashed() -> bool:
-            engine.queries += 1000  # every prompt is asked for, none is found in the cache
+            engine.queries += 1000  # no prompt is found in the cache
             return gateway.snapshot().window <= 2
 
         await gateway.until(thrashed)
@@ -99,7 +99,7 @@ async def test_6_an_unknown_capacity_is_not_a_capacity_of_nothing() -> None:
         await gateway.until(lambda: gateway.app.monitors[0].rates is not None)
         assert "concur_engine_capacity_tokens{" not in (await gateway.client.get("/metrics")).text
         assert (await gateway.chat("a")).status_code == (await gateway.chat("b")).status_code == 200
-        # The window is full of idle sessions; the engine says that it runs and queues nothing.
+        # The window is full of idle sessions, and the engine reports no running and no waiting request.
         assert (await gateway.chat("c")).status_code == 200
 
 
@@ -237,9 +237,9 @@ async def test_15_beyond_the_queue_s_bound_is_a_429_whose_retry_after_is_compute
         assert (response.status_code, response.headers["x-concur-reason"]) == (429, "queue_full")
         assert response.headers["x-should-retry"] == "true"
         assert response.json()["error"]["code"] == "queue_full"
-        # Nobody has left the queue yet: a cautious guess for each of the three places.
+        # No session has left the line yet: each of the three places gets a cautious estimate.
         assert response.headers["retry-after"] == "15"
-        # The line has since moved at milliseconds a place.
+        # Since then, a place has taken milliseconds.
         hold.open.clear()
         assert (await refused(gateway)).headers["retry-after"] == "1"
 
@@ -387,7 +387,7 @@ async def test_24_usage_is_counted_and_shown_only_to_a_client_that_asked_for_it(
 
     async with scripted_engine(script=stream) as engine, running_gateway(engine.url) as gateway:
         options = {"stream_options": {"include_usage": True}} if asked == "asked for" else {}
-        await gateway.chat("a", stream=True)  # a first stream shows what the engine says unasked
+        await gateway.chat("a", stream=True)  # the first stream shows what the engine reports unasked
         response = await gateway.chat("a", stream=True, **options)
         assert response.content == content + (usage if options else b"") + b"data: [DONE]\n\n"
         assert _asks_usage(engine.received[1])
@@ -398,6 +398,6 @@ async def test_25_what_is_known_of_silent_sessions_is_forgotten() -> None:
     async with scripted_engine() as engine, running_gateway(engine.url, session_ttl_s=0.1) as gateway:
         for number in range(10):
             await gateway.chat(f"s{number}")
-        # One timer ends them all: nobody needs to come back.
+        # One timer ends all waits, also without another request.
         await gateway.until(lambda: len(gateway.app.coordinator.fleet.gates[engine.url].sessions) == 0)
         assert await gateway.metric("concur_ended_sessions_total", reason="idle") == 10

@@ -1,4 +1,4 @@
-"""Lines about requests, as they come out of a gateway."""
+"""The lines about requests that a gateway writes."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ ONE_PLACE = {"law": "static", "law_options": {"window": 1}, "idle_lease": 0}
 
 @pytest.fixture(name="lines")
 def _lines() -> Iterator[list[dict[str, object]]]:
-    """What is logged from here on, as JSON lines."""
+    """Collects what is logged from now on, as JSON lines."""
     lines: list[dict[str, object]] = []
 
     class Keeper(logging.Handler):

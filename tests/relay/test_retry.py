@@ -1,4 +1,4 @@
-"""Engines that fail before they answer, and the second engine that then does."""
+"""Engines that fail before they answer, and a second engine that answers then."""
 
 import asyncio
 

@@ -47,7 +47,7 @@ MESSAGE_EVENTS = [
 
 
 async def stream(exchange: Exchange) -> None:
-    """A stream in the called API's shape."""
+    """Send a stream in the shape of the called API."""
     is_messages = exchange.request.target == "/v1/messages"
     await exchange.start_stream()
     for event in MESSAGE_EVENTS if is_messages else [*CHAT_EVENTS, b"data: [DONE]\n\n"]:
@@ -57,7 +57,7 @@ async def stream(exchange: Exchange) -> None:
 
 @asynccontextmanager
 async def busy_gateway(**settings: object) -> AsyncIterator[tuple[ScriptedEngine, RunningGateway, asyncio.Event]]:
-    """Its only place is taken until the event is set."""
+    """Run a gateway whose only place is taken until the event is set."""
     staged = StagedAnswer(phase="sent", stream=False)
     options = {"law_options": {"window": 1}, "idle_lease": 0, **settings}
     async with (
@@ -85,7 +85,7 @@ async def test_openai_waits_as_told_after_a_429_and_then_gets_its_answer() -> No
         await gateway.until(lambda: gateway.snapshot().held == 3)
         free.set()
         await asyncio.gather(*line)
-        # The line has moved quickly, so the shortest wait will be asked for: a second.
+        # The line has moved quickly, so the gateway asks for the shortest delay: one second.
         engine.script = staged = StagedAnswer(phase="sent", stream=False)
         busy = asyncio.create_task(gateway.chat("busy again"))
         await staged.reached.wait()
@@ -108,7 +108,7 @@ async def test_openai_waits_as_told_after_a_429_and_then_gets_its_answer() -> No
 
 async def test_openai_raises_its_rate_limit_error_with_the_reason() -> None:
     async with busy_gateway(max_hold_s=0.1) as (_, gateway, _), openai_client(gateway) as client:
-        with pytest.raises(openai.RateLimitError, match="No place for this session became free") as caught:
+        with pytest.raises(openai.RateLimitError, match="The session was not admitted") as caught:
             await client.chat.completions.create(model="m", messages=[CHAT])
         assert caught.value.code == "hold_timeout"
         assert caught.value.response.headers["x-concur-reason"] == "hold_timeout"
@@ -116,7 +116,7 @@ async def test_openai_raises_its_rate_limit_error_with_the_reason() -> None:
 
 async def test_anthropic_raises_its_rate_limit_error_with_the_reason() -> None:
     async with busy_gateway(max_hold_s=0.1) as (_, gateway, _), anthropic_client(gateway) as client:
-        with pytest.raises(anthropic.RateLimitError, match="No place for this session became free") as caught:
+        with pytest.raises(anthropic.RateLimitError, match="The session was not admitted") as caught:
             await client.messages.create(model="m", max_tokens=8, messages=[MESSAGE])
         assert caught.value.type == "rate_limit_error"
 
@@ -153,7 +153,7 @@ async def test_openai_streams(*, comments: bool) -> None:
     async with busy_gateway(keepalive_comments_s=0.05) as (engine, gateway, free), openai_client(gateway) as client:
         asking = asyncio.create_task(client.chat.completions.create(model="m", messages=[CHAT], stream=True))
         if comments:
-            await asking  # headers are there: a comment has been sent
+            await asking  # the headers have come, so a comment has been sent
         engine.script = stream
         free.set()
         words = [chunk.choices[0].delta.content async for chunk in await asking]
@@ -176,11 +176,11 @@ async def test_a_hold_that_ends_after_comments_raises_in_both() -> None:
     async with busy_gateway(keepalive_comments_s=0.05, max_hold_s=0.3) as (_, gateway, _):
         async with openai_client(gateway) as client:
             chunks = await client.chat.completions.create(model="m", messages=[CHAT], stream=True)
-            with pytest.raises(openai.APIError, match="No place for this session became free"):
+            with pytest.raises(openai.APIError, match="The session was not admitted"):
                 await anext(chunks)
         async with anthropic_client(gateway) as other:
             events = await other.messages.create(model="m", max_tokens=8, messages=[MESSAGE], stream=True)
-            with pytest.raises(anthropic.APIStatusError, match="No place for this session became free"):
+            with pytest.raises(anthropic.APIStatusError, match="The session was not admitted"):
                 await anext(aiter(events))
 
 
@@ -199,7 +199,7 @@ async def test_a_stream_that_the_engine_breaks_raises_in_both() -> None:
         async with anthropic_client(gateway) as other:
             events = aiter(await other.messages.create(model="m", max_tokens=8, messages=[MESSAGE], stream=True))
             assert (await anext(events)).type == "message_start"
-            # This SDK lets its HTTP client's own error through.
+            # This SDK raises the error of its HTTP client.
             with pytest.raises(Exception, match="peer closed connection"):
                 await anext(events)
 

@@ -1,4 +1,4 @@
-"""The life of sessions as clients see it: how they are named, how they end, and how places change hands."""
+"""Sessions as clients see them: how they are named, how they end, and how a place goes from one to another."""
 
 import asyncio
 from pathlib import Path
@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from concur_proxy import plugins
 from concur_proxy.admission.changes import Resize
 from concur_proxy.settings.gateway import GatewaySettings
-from tests.contracts.added_plugin import added_plugin
 from tests.http.running_gateway import RunningGateway, running_gateway
 from tests.http.scripted_engine import Exchange, Hold, answer, answer_at_once, scripted_engine, sessions
 
@@ -19,7 +17,7 @@ ONE_LENT_PLACE = {**ONE_PLACE, "idle_lease": 0}
 
 
 def known(gateway: RunningGateway, number: int = 0) -> list[str]:
-    """The keys of the sessions known, oldest first."""
+    """Return the keys of the known sessions, oldest first."""
     engine = gateway.app.monitors[number].engine
     return [session.key for session in gateway.app.coordinator.fleet.gates[engine].sessions]
 
@@ -139,7 +137,7 @@ async def test_a_pausing_session_s_answer_completes_and_its_next_request_waits()
         await exchange.json({}, status="429 Too Many Requests")
 
     async with (
-        scripted_engine(script=hold, usage=0.3, blocks="1") as engine,  # a cache that holds no two sessions
+        scripted_engine(script=hold, usage=0.3, blocks="1") as engine,  # a cache that is too small for two sessions
         running_gateway(engine.url, law="aimd", law_options={"initial": 2}, idle_lease=3600) as gateway,
     ):
         older = asyncio.create_task(gateway.chat("older"))
@@ -261,7 +259,9 @@ async def test_without_any_metrics_endpoint_it_serves_by_the_fixed_window() -> N
         assert "404" in detail["problem"]
 
 
-async def test_a_recogniser_from_elsewhere_finds_sessions_in_its_place_of_the_order(tmp_path: Path) -> None:
+async def test_a_recogniser_from_an_outside_module_has_its_place_in_the_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = """
 from concur_proxy.recognition.recogniser import Recognition
 
@@ -275,11 +275,12 @@ class Authorization:
 def build(options):
     return Authorization()
 """
-    order = ("headers", "authorization")
-    with added_plugin(plugins.RECOGNISERS.package, "authorization", source, tmp_path):
-        async with scripted_engine() as engine, running_gateway(engine.url, recognisers=order) as gateway:
-            for headers in ({"authorization": "Bearer a"}, {"authorization": "Bearer a", "x-session-id": "s"}):
-                await gateway.client.post("/v1/chat/completions", json={"program_id": "unread"}, headers=headers)
-            await gateway.client.post("/v1/chat/completions", json={"program_id": "unread"})
-            assert known(gateway) == ["Bearer a", "s"]
-            assert await gateway.metric("concur_unkeyed_requests_total") == 1
+    (tmp_path / "own_recogniser.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    order = ("headers", "own_recogniser:build")
+    async with scripted_engine() as engine, running_gateway(engine.url, recognisers=order) as gateway:
+        for headers in ({"authorization": "Bearer a"}, {"authorization": "Bearer a", "x-session-id": "s"}):
+            await gateway.client.post("/v1/chat/completions", json={"program_id": "unread"}, headers=headers)
+        await gateway.client.post("/v1/chat/completions", json={"program_id": "unread"})
+        assert known(gateway) == ["Bearer a", "s"]
+        assert await gateway.metric("concur_unkeyed_requests_total") == 1

@@ -1,4 +1,4 @@
-"""A request's spans, as they arrive at a collector."""
+"""The spans of a request, as they arrive at a collector."""
 
 import asyncio
 import json

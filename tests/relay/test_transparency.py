@@ -1,13 +1,12 @@
-"""What the engine and the client see with the gateway between them, compared with what they see without it.
+"""What engine and client see through the gateway, compared with what they see without it.
 
-What may differ, and why:
+These may differ:
 
-- fields of one connection (RFC 9110, 7.6.1) and the body's framing: each connection has its own;
-- `host`, which names whom the client called, and `expect`, which the gateway answers as it reads the body;
-- `x-request-id` and the `x-concur-*` of an admission, where there were none: `tell_clients` adds them, and
-  test_told_headers sees to it that it can be told not to;
-- the case of header names, which means nothing, and the status line's phrase: ASGI carries neither;
-- the length of a streamed answer from which the gateway takes the event that only it asked for.
+- fields of one connection (RFC 9110, 7.6.1) and the body's framing, because each connection has its own;
+- `host`, which names the called server, and `expect`, which the gateway answers when it reads the body;
+- `x-request-id` and `x-concur-*`: `tell_clients` adds those that are absent (see test_added_headers.py);
+- the case of header names and the phrase of the status line: they have no meaning, and ASGI does not carry them;
+- the length of a streamed answer from which the gateway removes the event that only it asked for.
 """
 
 import asyncio
@@ -60,7 +59,7 @@ def kept(fields: Fields, without: set[bytes]) -> Fields:
 
 
 def without_added(direct: Fields, proxied: Fields) -> Fields:
-    """What was proxied, but for the names that the gateway adds and that were not there before."""
+    """Return the proxied fields without those that the gateway adds and that were absent before."""
     added = ADDED - {name.lower() for name, _ in direct}
     return [field for field in proxied if field[0].lower() not in added]
 
@@ -81,7 +80,7 @@ def same_answer(direct: Message, proxied: Message) -> None:
 
 
 async def compare(engine: RawEngine, gateway: RunningGateway, request: bytes) -> tuple[Message, Message]:
-    """The proxied request as the engine saw it and the answer as the client did, once both equal the direct ones."""
+    """Check that the proxied request and answer equal the direct ones, and return them."""
     engine.seen.clear()
     direct = await call(engine.url, request)
     proxied = await call(gateway.url, request)
@@ -99,7 +98,7 @@ async def pair() -> AsyncIterator[tuple[RawEngine, RunningGateway]]:
 
 @pytest.fixture
 def compared(pair: tuple[RawEngine, RunningGateway]) -> Compared:
-    """`compare` before an engine with this script."""
+    """Call `compare` with an engine that has this script."""
 
     async def run(script: Script, request: bytes) -> tuple[Message, Message]:
         engine, gateway = pair
@@ -138,7 +137,7 @@ async def test_statuses_and_bodies_pass(
     assert seen.body == JSON_BODY
     assert got.body == body
     assert got.values(b"content-length") == [b"%d" % len(body)]
-    # the gateway's own answers have this; an engine's must not
+    # only the gateway's own answers have this
     assert not got.values(b"x-concur-reason")
 
 
@@ -317,7 +316,7 @@ async def test_targets_pass_as_they_are_written(pair: tuple[RawEngine, RunningGa
     engine.script = sends(whole(b"200 OK", b"{}"))
     engine.seen.clear()
     assert (await call(gateway.url, request)).status == 200
-    # the server drops the sign of an empty query
+    # the server drops the `?` of an empty query
     assert engine.seen[0].target == target.removesuffix(b"?")
 
 
@@ -383,7 +382,7 @@ async def test_fields_of_one_connection_stay_on_it(pair: tuple[RawEngine, Runnin
 
 
 def an_engine_that_counts(unasked: list[bytes], asked: list[bytes]) -> Script:
-    """It sends another stream to who asks for usage, as the engines do."""
+    """Send another stream if usage is asked for, as the engines do."""
 
     async def script(connection: Connection, request: Message) -> None:
         options = json.loads(request.body).get("stream_options") or {}
@@ -416,7 +415,7 @@ async def test_a_client_that_did_not_ask_for_usage_sees_none(
             proxied = await call(gateway.url, request)
             same_answer(direct, proxied)
             assert proxied.body == b"".join(unasked)
-            # vLLM's fingerprint moves when usage is asked for: a first stream must have told where it belongs
+            # vLLM's fingerprint moves when usage is asked for: the first stream shows where it belongs
             assert (b'"include_usage":true' in engine.seen[-1].body) is asks
         assert gateway.snapshot().footprint_tokens == 127
 
@@ -444,7 +443,7 @@ async def test_a_stream_with_a_length_is_stripped_to_another(pair: tuple[RawEngi
     answer = whole(b"200 OK", b"".join(streams.SGLANG_ASKED), b"Content-Type: text/event-stream")
     engine, gateway = pair
     engine.script = sends(answer)
-    for _ in range(2):  # the first lets the gateway know the engine's streams
+    for _ in range(2):  # the first one shows the gateway what the engine's streams look like
         got = await call(gateway.url, post(CHAT, b'{"stream":true}'))
     assert got.body == b"".join(SGLANG_UNASKED)
 

@@ -1,4 +1,4 @@
-"""A minimal OpenTelemetry collector: takes traces by OTLP over HTTP, and keeps the spans."""
+"""A minimal OpenTelemetry collector. It receives traces by OTLP over HTTP and keeps the spans."""
 
 import gzip
 from collections.abc import Iterable
@@ -72,14 +72,14 @@ class OtlpReceiver:
         self._server.server_close()
 
     def take(self, path: str, body: bytes) -> None:
-        """A batch has come."""
+        """Keep the spans of a batch."""
         self.paths.add(path)
         for group in ExportTraceServiceRequest.FromString(body).resource_spans:
             self.resource = _attributes(group.resource.attributes)
             self.spans += [_received(span) for scope in group.scope_spans for span in scope.spans]
 
     def named(self, name: str) -> ReceivedSpan:
-        """The one span of this name."""
+        """Return the only span of this name."""
         (span,) = [span for span in self.spans if span.name == name]
         return span
 

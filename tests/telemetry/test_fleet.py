@@ -25,7 +25,7 @@ UNITS = ("_seconds", "_tokens", "_ratio", "_sessions", "_requests", "_bytes")
 
 
 class Scene:
-    """A fleet of two engines with places for two sessions each, its monitors, and what it exports."""
+    """Two engines with places for two sessions each, their monitors, and their metrics."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -45,16 +45,16 @@ class Scene:
         self.registry.register(FleetCollector(self.coordinator, self.monitors))
 
     def arrive(self, key: str | None) -> Ticket:
-        """A request of 400 bytes."""
+        """Let a request of 400 bytes arrive."""
         return self.coordinator.arrive(Arrival(key=key, body_bytes=400, hold_s=60))
 
     def samples(self) -> Iterator[Sample]:
-        """Everything, as a Prometheus server would read it."""
+        """Return all metrics as a Prometheus server reads them."""
         for family in text_string_to_metric_families(generate_latest(self.registry).decode()):
             yield from family.samples
 
     def value(self, name: str, **labels: str) -> float | None:
-        """One series, of engine a unless told otherwise; None when it is absent."""
+        """Return the value of a series, by default of engine a; None if it is absent."""
         wanted = {"engine": ENGINES[0], **labels}
         found = [sample.value for sample in self.samples() if sample.name == name and sample.labels == wanted]
         assert len(found) <= 1

@@ -1,4 +1,4 @@
-"""An engine on the loopback that answers with any bytes, and what tests ask of it under both event loops."""
+"""An engine on loopback that answers with any bytes, and helpers that run a test under both event loops."""
 
 import asyncio
 import functools
@@ -20,7 +20,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 def both_loops(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-    """Run the test on asyncio's own loop and on uvloop, which the gateway runs on, each time with a new Upstream."""
+    """Run the test on asyncio's own loop and on uvloop, which the gateway uses, each time with a new Upstream."""
 
     @functools.wraps(test)
     def run(loop_factory: Callable[[], asyncio.AbstractEventLoop], **given: object) -> None:
@@ -45,7 +45,7 @@ def both_loops(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
 
 class Engine:
-    """A TCP server that keeps each request's raw bytes and gives the `answers` in turn, the last one for ever."""
+    """A TCP server that keeps the raw bytes of each request. It sends the `answers` in turn, the last one again."""
 
     server: asyncio.Server
 
@@ -89,7 +89,7 @@ Serve = Callable[..., Awaitable[tuple[Engine, str]]]
 async def serve(
     engines: list[Engine], *answers: bytes | Answer, tls: ssl.SSLContext | None = None
 ) -> tuple[Engine, str]:
-    """A new engine and its URL."""
+    """Run a new engine. Yields it and its URL."""
     engine = Engine(list(answers))
     engines.append(engine)
     engine.server = await asyncio.start_server(engine, "127.0.0.1", 0, ssl=tls)

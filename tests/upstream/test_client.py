@@ -1,4 +1,4 @@
-"""Which connection a request goes over, and how it ends when client, engine or gateway give up."""
+"""The connection that a request uses, and what happens when client, engine or gateway stops."""
 
 import asyncio
 import socket

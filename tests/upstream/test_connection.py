@@ -1,4 +1,4 @@
-"""Every byte between gateway and engine."""
+"""The bytes between gateway and engine."""
 
 import asyncio
 from collections.abc import Callable
@@ -149,7 +149,7 @@ async def test_chunks_are_not_held_back(upstream: Upstream, serve: Serve) -> Non
     engine.go_on.set()
     async for chunk in response.chunks():
         seen.append(chunk)
-        engine.go_on.set()  # the engine writes no further event until this one has been seen
+        engine.go_on.set()  # the engine writes the next event only after this one has been seen
     assert seen == [b"a", b"b", b"c"]
 
 

@@ -1,10 +1,31 @@
-"""What the gateway reads in an API's answers, whole or streamed."""
+"""What the gateway reads in answers, whole or streamed: the interfaces of taps and of the APIs' dialects."""
 
 from typing import Protocol
 
 import msgspec
 
 from concur_proxy.wire.answer.usage import Usage
+
+
+class Tap(Protocol):
+    """Sees every chunk of an answer and returns what to send in its place."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the answer cost; None until the answer has said it."""
+        ...
+
+    def has_token(self, chunk: bytes) -> bool:
+        """Whether the chunk brings a token. Called before `feed`, for each chunk until one does."""
+        ...
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return the bytes to send in place of the chunk; may be empty."""
+        ...
+
+    def finish(self) -> bytes:
+        """Return the bytes to send at the end."""
+        ...
 
 
 class EventReading(msgspec.Struct, frozen=True, kw_only=True):

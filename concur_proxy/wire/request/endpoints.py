@@ -1,4 +1,4 @@
-"""Which methods and paths pass the gateway, and which of them wait for admission: an allow-list."""
+"""The allow-list: the methods and paths that pass the gateway, and those of them that need admission."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -14,9 +14,10 @@ ASKABLE_FOR_USAGE = frozenset({"/v1/chat/completions", "/v1/completions"})
 """Generating paths whose API has `stream_options.include_usage`."""
 
 MAX_PATH_CHARS = 1024
-"""Longer paths are unknown; the longest real ones carry a model id or a response id."""
+"""Longer paths are unknown. The longest real ones have a model id or a response id."""
 
-# a segment that no hop can read as another path: no dot segment, escape, backslash, parameter or control character
+# No server can read such a segment as another path: it has no dot segment, escape, backslash, parameter or control
+# character.
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._~:@+=,-]+"
 _ONE_SEGMENT = re.compile(_SEGMENT)
 _SEGMENTS = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
@@ -44,20 +45,15 @@ class Endpoint:
     """One allowed method and path."""
 
     route: str
-    """The path's template, such as `/v1/models/{id}`: a metric label of bounded variety."""
+    """The path's template, such as `/v1/models/{id}`. It is a metric label, so there are few of them."""
     kind: EndpointKind
     shape: ApiShape
     can_ask_usage: bool = False
-    """Whether `stream_options.include_usage` exists here, so that the gateway may ask for usage itself."""
+    """Whether the API has `stream_options.include_usage`, so that the gateway may ask for usage itself."""
     only_computes: bool = False
     """Whether a request leaves nothing on the engine unless its body says so."""
     is_stateful: bool = False
     """Whether a request uses something that one engine keeps, so that no other engine can answer it."""
-
-    @property
-    def is_generating(self) -> bool:
-        """Whether a request waits for its session's place."""
-        return self.kind is EndpointKind.GENERATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,17 +61,15 @@ class Refusal:
     """Why a method and path do not pass."""
 
     fault: GatewayFault
-    shape: ApiShape
-    """Whose error body the caller expects."""
     detail: str
     """What is special about this request, for the error message."""
     allow: tuple[str, ...] = ()
-    """For WRONG_METHOD: the methods that the path takes."""
+    """For WRONG_METHOD: the methods that the path accepts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pattern:
-    """Paths with one beginning and one end around a variable part."""
+    """Paths with the same beginning and end around a variable part."""
 
     prefix: str
     suffix: str
@@ -117,7 +111,7 @@ class EndpointCatalogue:
         generating = _distinct(paths.generating for paths in known)
         passing = _distinct((*paths.passing, *paths.stateful) for paths in known)
         self._stateful = {_split(row)[1] for paths in known for row in paths.stateful}
-        # a path with a variable part names something that the engine keeps
+        # A path with a variable part names something that the engine keeps.
         self._computing = {_split(row)[1] for row in (*generating, *passing) if "{" not in row} - self._stateful
         for rule in rules:
             if rule.is_prefix:
@@ -128,10 +122,10 @@ class EndpointCatalogue:
         self._add_rows(passing, EndpointKind.PASS)
 
     def find(self, method: str, path: str) -> Endpoint | Refusal:
-        """What to do with a request.
+        """Return the endpoint of a request, or why it does not pass.
 
-        `path` is percent-decoded and without its query, as in an ASGI scope. A path that passes may be sent on as it
-        was received: its decoded form holds no segment that another reading could change.
+        `path` is percent-decoded and without its query, as in an ASGI scope. A path that passes may be sent on as
+        received, because no server can read its decoded form in another way.
         """
         exact = self._exact.get(path)
         if exact is not None and (endpoint := exact.get(method)) is not None:
@@ -140,7 +134,7 @@ class EndpointCatalogue:
         tables += self._matching(path)
         if not tables:
             fault = GatewayFault.ADMIN_REFUSED if path in self.administration else GatewayFault.UNKNOWN_PATH
-            return Refusal(fault=fault, shape=shape_of_path(path), detail=_named(method, path))
+            return Refusal(fault=fault, detail=_named(method, path))
         return _choose(tables, method, path)
 
     def _matching(self, path: str) -> list[dict[str, Endpoint]]:
@@ -194,17 +188,12 @@ def _choose(tables: list[dict[str, Endpoint]], method: str, path: str) -> Endpoi
     if method in allow:
         return allow[method]
     any_endpoint = next(iter(allow.values()))
-    # preflights and HEAD make no tokens; the engine answers them as it does without a gateway
+    # Preflights and HEAD make no tokens. The engine answers them as it does without a gateway.
     if method == "OPTIONS":
         return replace(any_endpoint, kind=EndpointKind.PASS, can_ask_usage=False)
     if method == "HEAD" and "GET" in allow:
         return replace(allow["GET"], kind=EndpointKind.PASS, can_ask_usage=False)
-    return Refusal(
-        fault=GatewayFault.WRONG_METHOD,
-        shape=shape_of_path(path),
-        detail=_named(method, path),
-        allow=tuple(sorted(allow)),
-    )
+    return Refusal(fault=GatewayFault.WRONG_METHOD, detail=_named(method, path), allow=tuple(sorted(allow)))
 
 
 def _named(method: str, path: str) -> str:

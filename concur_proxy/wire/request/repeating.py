@@ -1,4 +1,4 @@
-"""Which requests may be sent to a second engine after the first one failed before it answered."""
+"""Decides whether a request may be sent to a second engine after the first one failed before it answered."""
 
 from concur_proxy.wire.api_shape import ApiShape
 from concur_proxy.wire.request.body import JsonBody

@@ -1,4 +1,4 @@
-"""Streams as the engines write them, event by event: as the sources of vLLM 0.32.0 and SGLang 0.5.23 serialise them."""
+"""Streams of the engines, event by event, as the sources of vLLM 0.32.0 and SGLang 0.5.23 serialise them."""
 # ruff: noqa: E501, ISC004  (an event is one line here too, where it can be)
 
 FINGERPRINT = b'"vllm-0.32.0-1a2b3c4d"'

@@ -73,7 +73,7 @@ def test_every_path_of_a_real_vllm_has_its_place(method: str, path: str, kind: s
 
 def test_generating_endpoints_tell_shape_and_whether_usage_can_be_asked_for() -> None:
     chat = endpoint("POST", "/v1/chat/completions")
-    assert chat.is_generating
+    assert chat.kind is EndpointKind.GENERATE
     assert chat.can_ask_usage
     assert chat.shape is ApiShape.OPENAI
     assert endpoint("POST", "/v1/completions").can_ask_usage
@@ -84,7 +84,7 @@ def test_generating_endpoints_tell_shape_and_whether_usage_can_be_asked_for() ->
         ("/invocations", ApiShape.OPENAI),
     ]:
         other = endpoint("POST", path)
-        assert other.is_generating
+        assert other.kind is EndpointKind.GENERATE
         assert not other.can_ask_usage
         assert other.shape is shape
 
@@ -109,7 +109,7 @@ def test_a_wrong_method_is_told_the_right_ones() -> None:
     answer = refusal("DELETE", "/generate")
     assert answer.fault is GatewayFault.WRONG_METHOD
     assert answer.allow == ("POST", "PUT")
-    assert answer.shape is ApiShape.SGLANG
+    assert answer.detail == "DELETE /generate"
     assert refusal("post", "/v1/chat/completions").fault is GatewayFault.WRONG_METHOD
     assert refusal("POST", "/v1/models/m").allow == ("GET",)
 
@@ -190,7 +190,7 @@ def test_configuration_adds_generating_paths() -> None:
     rule = parse_endpoint_rule("POST /v1/messages/mine", EndpointKind.GENERATE)
     answer = EndpointCatalogue([rule], KNOWN).find("POST", "/v1/messages/mine")
     assert isinstance(answer, Endpoint)
-    assert answer.is_generating
+    assert answer.kind is EndpointKind.GENERATE
     assert answer.shape is ApiShape.ANTHROPIC
 
 
@@ -198,11 +198,11 @@ def test_configuration_comes_before_the_built_in_rows() -> None:
     rule = parse_endpoint_rule("POST /v1/embeddings", EndpointKind.GENERATE)
     answer = EndpointCatalogue([rule], KNOWN).find("POST", "/v1/embeddings")
     assert isinstance(answer, Endpoint)
-    assert answer.is_generating
+    assert answer.kind is EndpointKind.GENERATE
 
 
 def test_a_wide_rule_leaves_the_other_methods_and_admission_alone() -> None:
-    assert endpoint("POST", "/v1/chat/completions", "GET /v1/*").is_generating
+    assert endpoint("POST", "/v1/chat/completions", "GET /v1/*").kind is EndpointKind.GENERATE
     assert endpoint("GET", "/v1/chat/completions", "GET /v1/*").kind is EndpointKind.PASS
     assert endpoint("POST", "/v1/responses/r/cancel", "GET /v1/*").route == "/v1/responses/{id}/cancel"
 

@@ -18,7 +18,7 @@ def inject(body: bytes) -> bytes | None:
 
 
 def asked(body: bytes) -> object:
-    """The body as the engine shall read it."""
+    """The body as the engine reads it."""
     value = json.loads(body)
     value["stream_options"] = {**(value.get("stream_options") or {}), "include_usage": True}
     return value
@@ -95,22 +95,22 @@ def test_who_needs_no_question_or_cannot_be_asked_keeps_the_body(body: bytes) ->
 @pytest.mark.parametrize(
     "body",
     [
-        # written with escapes: the place cannot be found
+        # the key is written with escapes, so it cannot be found
         b'{"stream":true,"stream\\u005foptions":{}}',
-        # found elsewhere: below another key, or the first of two
+        # the key is found elsewhere: in another field, or the first of two
         b'{"stream":true,"metadata":{"stream_options":{}},"stream\\u005foptions":{}}',
         b'{"stream":true,"metadata":{"stream_options":null},"stream_options":null}',
         b'{"stream":true,"stream_options":null,"stream\\u005foptions":null}',
         b'{"stream":true,"stream_options":null,"stream_options":null}',
         b'{"stream":true,"stream_options":{"a":1},"stream\\u005foptions":{"a":1}}',
         b'{"x":"stream_options","stream":true,"stream\\u005foptions":null}',
-        # values that would not come out as they went in
+        # values that would change
         b'{"stream":true,"stream_options":{"x":NaN}}',
         b'{"stream":true,"stream_options":{"x":1e999}}',
         b'{"stream":true,"stream_options":{"x":"\\ud800"}}',
         '{"stream":true,"stream_options":{"x":"é"}}'.encode(),
         b'{"stream":true,"stream_options":{"x":"' + b"y" * 2000 + b'"}}',
-        # no UTF-8: bytes cannot be put in
+        # not UTF-8, so bytes cannot be inserted
         '{"stream":true}'.encode("utf-16"),
         b'\xef\xbb\xbf{"stream":true}',
     ],
@@ -187,7 +187,7 @@ def test_the_result_is_the_same_body_with_the_one_key(text: str) -> None:
     if "stream_options" not in value:
         assert changed.replace(ASK, b"", 1) == body
         return
-    # between what both begin with and what both end with, there is nothing but the options
+    # between the common beginning and the common end there are only the options
     shared = next((i for i, (a, b) in enumerate(zip(body, changed, strict=False)) if a != b), len(body))
     rest = len(body) - shared
     while rest and not changed.endswith(body[len(body) - rest :]):

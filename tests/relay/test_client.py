@@ -16,7 +16,7 @@ async def test_a_stream_from_which_usage_is_stripped_does_not_tell_the_engine_s_
         await exchange.send(head + body)
 
     async with scripted_engine(script=script) as engine, running_gateway(engine.url) as gateway:
-        await gateway.chat("a", stream=True)  # nobody is asked for usage before a first stream has ended
+        await gateway.chat("a", stream=True)  # no engine is asked for usage before its first stream has ended
         response = await gateway.chat("a", stream=True)
         assert response.content == content
         assert "content-length" not in response.headers

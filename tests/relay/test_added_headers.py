@@ -1,4 +1,4 @@
-"""What the gateway adds to requests and answers, and that it can be told not to."""
+"""The headers that the gateway adds to requests and answers, and how to switch them off."""
 
 import asyncio
 

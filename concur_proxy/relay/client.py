@@ -1,8 +1,8 @@
-"""The client's answer: an engine's answer as it comes, or an error of the gateway's own."""
+"""The client's side of one request, over ASGI: its body, and the answer to it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
 
-from concur_proxy.relay.asgi import CUT_OFF, END_WITH_TRAILERS, Scope, Send
 from concur_proxy.telemetry.events import RequestRecord
 from concur_proxy.wire.answer.errors import error_answer, error_event
 from concur_proxy.wire.answer.events import keep_alive_comment, late_error
@@ -10,7 +10,50 @@ from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.api_shape import shape_of_path
 from concur_proxy.wire.headers import Headers, response_headers
 
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+END_WITH_TRAILERS = "concur.end_with_trailers"
+"""Key in the scope's `extensions` of a function that completes an answer: `await end(body, trailers)`."""
+
+CUT_OFF = "concur.cut_off"
+"""Key there of a function that breaks an answer off, so that the client sees that it is incomplete: `cut_off()`."""
+
 _EVENT_STREAM_HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+
+
+class ClientGone(Exception):  # noqa: N818 - a fact, not a fault
+    """The client closed its connection before its request was complete."""
+
+
+class BodyTooLarge(Exception):  # noqa: N818 - as above
+    """The body exceeds the configured limit."""
+
+
+async def read_body(receive: Receive, *, declared: bytes | str | None, limit: int) -> bytes:
+    """Return the whole body. `declared` is the value of content-length, None if there is no such header.
+
+    Raises `BodyTooLarge` beyond `limit` bytes, at once if `declared` exceeds it. Raises `ClientGone` if the client
+    leaves before the end.
+    """
+    if declared is not None and int(declared) > limit:
+        raise BodyTooLarge
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise BodyTooLarge
+        parts.append(part)
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 class ClientAnswer:
