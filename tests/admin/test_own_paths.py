@@ -87,7 +87,7 @@ async def test_the_wrong_method_on_an_own_path_is_told_the_right_one() -> None:
         assert (response.status_code, response.headers["allow"]) == (405, "POST")
         assert response.json()["error"]["code"] == "wrong_method"
         openai = AsyncOpenAI(api_key="k", base_url=gateway.url, max_retries=0)
-        with pytest.raises(APIStatusError, match="does not take this method"):
+        with pytest.raises(APIStatusError, match="does not accept this method"):
             await openai.delete("/metrics", cast_to=object)
         await openai.close()
 
