@@ -111,13 +111,13 @@ def test_what_cannot_be_followed_here_is_logged_once_and_the_rest_is_followed(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.ERROR)
-    by_hand = (
+    manual = (
         ManualSettings(removed=(ONE, TWO))
         .with_law(ONE, ManualLaw(name="plug-in", options={}))
         .with_window(TWO, ManualWindow(sessions=2.0, budget=None))
     )
     for _ in range(3):
-        scene.coordinator.set_manual(by_hand)
+        scene.coordinator.set_manual(manual)
     assert scene.pool.servers == [ONE, TWO]
     assert scene.coordinator.fleet.gates[TWO].snapshot().window == 2.0
     assert len(caplog.records) == 1

@@ -1,11 +1,12 @@
 import asyncio
 import logging
 import socket
+import ssl
 
 import httpx
 import pytest
 
-from concur_proxy.monitoring.probe import MAX_BODY_BYTES, EngineProbe
+from concur_proxy.monitoring.probe import MAX_BODY_BYTES, EngineProbe, describe
 from tests.monitoring.metrics_endpoint import Respond, answer, cut_short, metrics_endpoint, silence
 
 
@@ -45,14 +46,30 @@ async def test_no_answer_is_told_with_its_reason(respond: Respond, reason: str) 
     assert reason in listener.silences[0]
 
 
-async def test_an_engine_that_does_not_listen_is_silent() -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_an_engine_that_does_not_listen_is_silent_and_the_cause_is_said(host: str) -> None:
     listener = Listener()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}/x"
+        url = f"http://{host}:{free.getsockname()[1]}/x"
     async with httpx.AsyncClient(trust_env=False) as client:
         await listener.probe(url, client).ask()
-    assert len(listener.silences) == 1
+    assert listener.silences == [f"{url}: connection refused"]
+
+
+async def test_a_name_without_address_is_said() -> None:
+    listener = Listener()
+    async with httpx.AsyncClient(trust_env=False) as client:
+        await listener.probe("http://no-such-host.invalid/x", client).ask()
+    (unknown,) = listener.silences
+    assert unknown.startswith("http://no-such-host.invalid/x: ")
+    assert "Errno" not in unknown
+
+
+def test_the_number_of_a_tls_error_is_not_one_of_the_system() -> None:
+    error = httpx.ConnectError("[SSL: WRONG_VERSION_NUMBER] wrong version number")
+    error.__cause__ = ssl.SSLError(1, "wrong version number")
+    assert describe(error) == str(error)
 
 
 async def test_a_body_without_end_is_not_kept() -> None:

@@ -36,7 +36,7 @@ LISTS = st.sampled_from([None, None, ["m"], ["n"], ["m", "n"]])
 
 
 class FleetMachine(RuleBasedStateMachine):
-    """Any sequence of events at several engines, of which some are down some of the time."""
+    """Any sequence of events at several engines, some of which are down for some of the time."""
 
     @initialize(
         engines=st.integers(2, 3),
@@ -57,7 +57,7 @@ class FleetMachine(RuleBasedStateMachine):
 
     @property
     def gates(self) -> list[SessionGate]:
-        """The gates that there are now."""
+        """The gates that exist now."""
         return list(self.fleet.gates.values())
 
     # -- events
@@ -156,7 +156,7 @@ class FleetMachine(RuleBasedStateMachine):
         deadline = self.fleet.next_deadline()
         assert deadline is not None
         self._let_time_pass(max(0.0, deadline - self.now))
-        if self.move_after_s == math.inf:  # that nobody has room for a session that may move is only found by asking
+        if self.move_after_s == math.inf:  # else only the fleet finds out that no engine has room
             assert [gate.counters for gate in self.gates] != before, "the timer fired for nothing"
 
     def _let_time_pass(self, seconds: float) -> None:
@@ -169,7 +169,7 @@ class FleetMachine(RuleBasedStateMachine):
         names = list(self.fleet.gates)
         return names[index % len(names)]
 
-    # -- what holds
+    # -- invariants
 
     @invariant()
     def ledger_and_gates_agree(self) -> None:
@@ -191,7 +191,7 @@ class FleetMachine(RuleBasedStateMachine):
         return [gate for gate in self.gates if not roster.leads_nowhere(gate.engine) and not gate.waiting]
 
     def _heads_for(self, taker: SessionGate) -> list[Session]:
-        """The first new session of each line that this gate's engine serves."""
+        """The first new session of each line that the engine of this gate serves."""
         heads = [head for gate in self.gates if (head := gate.queue.first_new()) is not None]
         return [head for head in heads if self.fleet._roster.serves(taker.engine, head.model)]
 
@@ -232,7 +232,7 @@ class FleetMachine(RuleBasedStateMachine):
                 assert not gate.has_room_for(min(served, key=lambda session: session.seniority).footprint)
 
     def teardown(self) -> None:
-        """When everything ends, everybody is served, and nothing is left."""
+        """When everything ends, every request has been served, and nothing is left."""
         if not hasattr(self, "fleet"):
             return
         for gate in self.gates:
