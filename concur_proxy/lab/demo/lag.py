@@ -26,7 +26,9 @@ TOLERANCE = 0.05
 HOPELESS = 2 * TOLERANCE
 """Lag at which a run is given up before its end."""
 SETTLED_S = 5.0
-"""Real seconds after which a run may be given up."""
+"""Real seconds after which a run may be given up. Before that, the start of the fleet weighs too much."""
+SETTLED_ENGINE_S = 30.0
+"""The same in the engine's seconds; both must have passed."""
 LOWEST_SCALE = 1.5
 """The demo does not lower its time scale below this: the fleet would take too long."""
 STEPS_DOWN = (2 / 3, 1 / 2, 1 / 3, 1 / 4, 1 / 6, 1 / 8)
@@ -90,7 +92,8 @@ class LagMeter:
     @property
     def is_hopeless(self) -> bool:
         """Whether the run need not go on."""
-        return self._progress.elapsed_s >= SETTLED_S and self.lag.worst > HOPELESS
+        settled_s = max(SETTLED_S, SETTLED_ENGINE_S / self._scale)
+        return self._progress.elapsed_s >= settled_s and self.lag.worst > HOPELESS
 
     async def watch(self, *, emulated_url: str | None, gateway_url: str | None, interval_s: float) -> None:
         """Take a sample in each interval, until cancelled or the lag is hopeless. None: there is no such server."""

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from concur_proxy.lab.engine.engine import EngineModel
 from concur_proxy.lab.engine.request import EngineRequest
 
-CATCH_UP_S = 0.001
-"""A step that follows a late one may be this much shorter, in real seconds. Timers are late by up to a millisecond, so
-without catching up every short step would take too long. The limit is small because a gateway measures how fast
-prompts are computed: a prompt that is computed in much less than its time would make the engine look faster than it is.
+CATCH_UP = 0.25
+"""A step that follows a late one may be shorter by this share of its time, or by `CATCH_UP_S`. The limit is small,
+because a gateway measures how fast prompts are computed: a prompt that is computed in much less than its time would
+make the engine look faster than it is.
 """
+CATCH_UP_S = 0.001
+"""Real seconds. Timers are late by up to a millisecond, so without catching up every short step would take too long."""
 MAX_BEHIND_S = 0.25
 """Delay that later steps make up for, in real seconds; more is lost."""
 
@@ -60,7 +62,7 @@ class Clockwork:
                 ended_at, behind_s = loop.time(), 0.0
                 continue
             real_s = duration_s / self._time_scale
-            ends_at = ended_at + real_s - min(behind_s, CATCH_UP_S)
+            ends_at = ended_at + real_s - min(behind_s, max(CATCH_UP_S, CATCH_UP * real_s))
             await asyncio.sleep(max(0.0, ends_at - loop.time()))
             late_s = loop.time() - ended_at - real_s
             ended_at += real_s + late_s

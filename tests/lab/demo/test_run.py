@@ -57,6 +57,7 @@ def slow_machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """An engine that does not get the CPU in time, see `slow_commands`; runs are given up early."""
     monkeypatch.setattr(servers, "COMMAND", (sys.executable, "-m", "tests.lab.demo.slow_commands"))
     monkeypatch.setattr(lag, "SETTLED_S", 1.0)
+    monkeypatch.setattr(lag, "SETTLED_ENGINE_S", 1.0)
     return monkeypatch
 
 

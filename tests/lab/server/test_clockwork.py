@@ -35,7 +35,7 @@ async def test_closing_early_aborts() -> None:
     stepping.cancel()
 
 
-async def test_a_machine_that_was_busy_makes_no_later_step_shorter() -> None:
+async def test_a_machine_that_was_busy_makes_later_steps_only_a_little_shorter() -> None:
     model = EngineModel(EngineShape(cost=CostModel(step_s=0.05)))
     clockwork = Clockwork(model, 1.0, _ignore)
     stepping = asyncio.create_task(clockwork.run())
@@ -45,7 +45,7 @@ async def test_a_machine_that_was_busy_makes_no_later_step_shorter() -> None:
     await anext(tokens)
     began = time.monotonic()
     await anext(tokens)
-    assert time.monotonic() - began > 0.045
+    assert time.monotonic() - began > 0.75 * 0.05 - 0.005
     stepping.cancel()
 
 
@@ -90,4 +90,4 @@ async def test_the_gauges_are_refreshed_at_the_end_of_each_step_in_the_engines_t
     await _answer(clockwork, 11)
     stepping.cancel()
     assert len(ends) == 11
-    assert ends[-1] - ends[0] > 0.9
+    assert ends[-1] - ends[0] > 0.7  # ten steps of 0.1 s, some of which may catch up
