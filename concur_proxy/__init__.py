@@ -1,1 +1,1 @@
-"""concur-proxy: admission control for fleets of LLM agents, before unmodified vLLM and SGLang servers."""
+"""concur-proxy: admission control for fleets of LLM agents, in front of unmodified vLLM and SGLang servers."""

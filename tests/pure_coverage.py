@@ -1,7 +1,7 @@
 """Measures how many branches of the pure rooms their own tests take, room by room: `python -m tests.pure_coverage`.
 
-Exit status 1 if a test fails or a room is under the limit. Only the unit tests of the rooms are run, because they are
-quick, and unlike the property tests they take the same branches each time.
+Exit status 1 if a test fails or a room is under the limit. Only the unit tests of the rooms are run: they are quick,
+and they take almost the same branches each time, unlike the property tests.
 """
 
 import json

@@ -6,23 +6,24 @@ from pathlib import Path
 from tests.pure_coverage import ROOMS, measure, room_coverage
 
 REPOSITORY = Path(__file__).parents[1]
+CODE = "concur_proxy"
 FILES: dict[str, dict[str, object]] = {
-    "concur_proxy/wire/a.py": {
+    f"{CODE}/wire/a.py": {
         "summary": {"num_branches": 4, "covered_branches": 3},
         "missing_branches": [[7, 9]],
     },
-    "concur_proxy/wire/deep/b.py": {
+    f"{CODE}/wire/deep/b.py": {
         "summary": {"num_branches": 6, "covered_branches": 5},
         "missing_branches": [[3, -1]],
     },
-    "concur_proxy/wires.py": {"summary": {"num_branches": 2, "covered_branches": 0}, "missing_branches": [[1, 2]]},
+    f"{CODE}/wires.py": {"summary": {"num_branches": 2, "covered_branches": 0}, "missing_branches": [[1, 2]]},
 }
 
 
 def test_a_room_has_the_branches_of_all_its_files_and_of_no_other() -> None:
     room = room_coverage("wire", FILES)
     assert (room.branches, room.taken, room.share) == (10, 8, 0.8)
-    assert room.missed == ("concur_proxy/wire/a.py: 7 -> 9", "concur_proxy/wire/deep/b.py: 3 -> exit")
+    assert room.missed == (f"{CODE}/wire/a.py: 7 -> 9", f"{CODE}/wire/deep/b.py: 3 -> exit")
     assert room_coverage("engines", FILES).share == 1.0
 
 

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Sequence
 
 from concur_proxy.cli.flags import SECTIONS, add_flags, read_flags
-from concur_proxy.cli.load import Origins, SettingsError, advise, load_settings
+from concur_proxy.cli.load import SettingsError, advise, load_settings
+from concur_proxy.cli.origins import Origins
 from concur_proxy.cli.parser import CommandParser, complain
 from concur_proxy.cli.secrets import redacted
 from concur_proxy.settings.gateway import GatewaySettings

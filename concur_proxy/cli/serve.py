@@ -1,4 +1,4 @@
-"""`concur-proxy serve`: the gateway."""
+"""`concur-proxy serve`: runs the gateway."""
 
 import sys
 from collections.abc import Mapping, Sequence

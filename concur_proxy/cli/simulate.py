@@ -7,12 +7,18 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from concur_proxy import plugins
+from concur_proxy.cli.comparison import (
+    as_json,
+    baseline_of,
+    comparison_table,
+    print_choices,
+    print_decisions,
+    summary_table,
+)
 from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.flags import read_option
 from concur_proxy.cli.parser import CommandParser, complain, positive_number, whole_number
@@ -21,7 +27,7 @@ from concur_proxy.lab.simulation.policy import BEST_STATIC, POLICIES, Policy
 from concur_proxy.lab.simulation.result import Result
 from concur_proxy.lab.simulation.scenario import Scenario
 from concur_proxy.lab.simulation.scenarios import SCENARIOS
-from concur_proxy.lab.simulation.suite import Row, Suite, summary, tabulate
+from concur_proxy.lab.simulation.suite import Suite, tabulate
 from concur_proxy.lab.simulation.trace import TraceProblem, scenario_of
 
 PROG = "concur-proxy simulate"
@@ -38,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     given = _parser().read(arguments)
     console = Console()
     if given.list:
-        _list(console)
+        print_choices(console)
         return 0
     for flag in ("json", "svg"):
         path = getattr(given, flag)
@@ -50,13 +56,13 @@ def main(arguments: Sequence[str]) -> int:
         return complain(PROG, str(error))
     results = _run(suite, given.jobs)
     rows = tabulate(suite, results)
-    console.print(_table(rows, baseline=_baseline(suite)))
+    console.print(comparison_table(rows, baseline=baseline_of(suite)))
     if len(suite.scenarios) > 1:
-        console.print(_summary(rows))
+        console.print(summary_table(rows))
     if given.explain:
-        _explain(console, results)
+        print_decisions(console, results)
     if given.json:
-        given.json.write_text(json.dumps([_plain(result) for result in results], indent=1) + "\n")
+        given.json.write_text(json.dumps([as_json(result) for result in results], indent=1) + "\n")
     if given.svg:
         given.svg.write_text(chart([row.results[0] for row in rows if row.scenario == suite.scenarios[0].name]))
     return 0
@@ -129,96 +135,6 @@ def _run(suite: Suite, processes: int) -> list[Result]:
             results.append(result)
             progress.advance(task)
     return results
-
-
-def _baseline(suite: Suite) -> str:
-    """The policy that the others are compared with."""
-    if suite.sweeps:
-        return "best cap"
-    first = suite.policies[0].name
-    return "no control" if first == "off" else first
-
-
-def _table(rows: Sequence[Row], *, baseline: str) -> Table:
-    """The comparison, narrow enough for 80 columns."""
-    table = Table(
-        title="Times in seconds, shares of tokens; means over the seeds",
-        caption="p99: 99th percentile; fairness: Jain's index, 1 is equal",
-        box=SIMPLE,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
-    table.add_column("", no_wrap=True)
-    compared = f"vs {baseline}".replace(" ", "\n")
-    headings = "total\ntime", compared, "cache\nhits", "recom-\nputed", "TTFT\np99", "wait\nmax", "session\np99"
-    for heading in (*headings, "fair-\nness"):
-        table.add_column(heading, justify="right")
-    last = None
-    for row in rows:
-        if row.scenario != last:
-            table.add_row(row.scenario, style="bold")
-            last = row.scenario
-        table.add_row(
-            f"  {_name(row)}",
-            f"{row.makespan_s:.0f}",
-            f"{row.relative:.2f}",
-            f"{row.mean('hit_rate'):.2f}",
-            f"{row.mean('reprefill_share'):.2f}",
-            f"{row.mean('ttft_p99_s'):.1f}",
-            f"{row.worst('longest_hold_s'):.0f}",
-            f"{row.mean('session_p99_s'):.0f}",
-            f"{row.mean('jain'):.2f}",
-        )
-    return table
-
-
-def _name(row: Row) -> str:
-    if row.policy != BEST_STATIC:
-        return row.policy
-    return f"{BEST_STATIC}, {row.results[0].policy.removeprefix('static-')}"
-
-
-def _summary(rows: Sequence[Row]) -> Table:
-    table = Table(title="Relative total time over all scenarios", box=SIMPLE, pad_edge=False)
-    for heading in ("", "geometric mean", "worst"):
-        table.add_column(heading, justify="right" if heading else "left")
-    for policy, (mean, worst) in summary(rows).items():
-        table.add_row(policy, f"{mean:.3f}", f"{worst:.3f}")
-    return table
-
-
-def _explain(console: Console, results: Sequence[Result]) -> None:
-    """Print every decision that raised or lowered a window, in order."""
-    for result in results:
-        for number, course in enumerate(result.courses):
-            for point in course:
-                if point.kind.value not in {"hold", "freeze"}:
-                    where = f"{result.scenario}, {result.policy}, seed {result.seed}, engine {number}"
-                    console.print(
-                        f"{where}: {point.at:.0f} s: {point.reason}; "
-                        f"{point.active} active, {point.waiting} waiting, usage {point.kv_usage:.2f}",
-                        highlight=False,
-                    )
-
-
-def _plain(result: Result) -> dict[str, object]:
-    values = {
-        field.name: getattr(result, field.name) for field in dataclasses.fields(result) if field.name != "courses"
-    }
-    points = [[dataclasses.asdict(point) | {"kind": point.kind.value} for point in course] for course in result.courses]
-    return {**values, "courses": points}
-
-
-def _list(console: Console) -> None:
-    table = Table("scenario", "what it is")
-    for scenario in SCENARIOS.values():
-        table.add_row(scenario.name, scenario.summary)
-    console.print(table)
-    table = Table("law", "what it is")
-    for policy in POLICIES.values():
-        table.add_row(policy.name, policy.summary)
-    table.add_row(BEST_STATIC, "the best of many fixed caps, which is known only afterwards")
-    console.print(table)
 
 
 def _parser() -> CommandParser:

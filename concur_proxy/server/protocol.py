@@ -1,7 +1,7 @@
-"""Extends uvicorn's HTTP/1.1 server, and so its private classes.
+"""uvicorn's HTTP/1.1 server with additions. It extends private classes of uvicorn, see `untested_uvicorn`.
 
-It adds trailers, serves requests that offer an upgrade as ordinary ones, limits the size of a head, answers input that
-is not a request with a clear error, and notices when a client that pipelines requests disconnects.
+It sends trailers, serves requests that offer an upgrade as ordinary ones, limits the size of a head, answers invalid
+input with a clear error, and notices when a client that pipelines requests disconnects.
 """
 
 import logging
@@ -26,7 +26,7 @@ FIRST_UNTESTED_UVICORN = (0, 55)
 MAX_HEAD_BYTES = 1024 * 1024
 """Limit for a request head that has not ended yet. The relay applies the limit of the settings to complete ones."""
 MAX_TARGET_BYTES = 65_535
-"""The URL parsers accept no longer target."""
+"""Longest request target in bytes. The URL parsers reject longer ones."""
 
 
 class GatewayProtocol(HttpToolsProtocol):

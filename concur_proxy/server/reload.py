@@ -62,7 +62,7 @@ class SettingsReloader:
                 self.reload()
 
     def _stamp(self) -> tuple[int, int, int] | None:
-        """Identifies the content of the file. It changes if the file is written or replaced, as Kubernetes does it."""
+        """Changes when the file is written, and when another file takes its place, as with Kubernetes mounts."""
         if self._settings.config is None:
             return None
         try:

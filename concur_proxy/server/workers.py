@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 BACKLOG = 2048
 """The same as in uvicorn."""
 SHORT_LIFE_S = 5.0
-"""A worker that ends sooner is replaced only after this time."""
+"""A worker that ends sooner than this is replaced only when the time is over."""
 
 Work = Callable[[socket.socket], None]
 

@@ -213,7 +213,7 @@ class GatewaySettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the gateway reads only files that a setting names
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - a secret's file is named by a setting
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, environment, configuration file, in order of precedence; then the files of secrets they name."""
+        """The sources in order of precedence. The files of secrets come last, because the other sources name them."""
         return init_settings, Environment(settings_cls), ConfigFile(settings_cls), SecretFiles(settings_cls)
 
     @property

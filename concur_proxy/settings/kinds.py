@@ -35,7 +35,7 @@ def split_list(name: str, text: str) -> list[str]:
 
 
 def engine_server(text: str) -> str:
-    """An inference server as `engine` names it, without a slash at the end; `ValueError` for what is none."""
+    """Check an item of `engine` and remove slashes at its end; `ValueError` if it is not the URL of a server."""
     url, mark, ranks = text.partition("#")
     if "://" not in url:
         raise ValueError(f"must begin with http:// or https://, as in http://{url}")

@@ -1,4 +1,4 @@
-"""Secret settings from files, as Docker and Kubernetes provide secrets: `admin_key_file` names the admin key's file."""
+"""Reads secrets from files, as Docker and Kubernetes provide them: `admin_key_file` names a file with the admin key."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
 SECRETS = ("admin_key", "engine_api_key", "redis_url")
-"""Each of these has a setting `<name>_file` too. `redis_url` is one of them because it can contain a password."""
+"""Settings that can also come from the file that `<name>_file` names. `redis_url` can contain a password."""
 
 
 class SecretFileError(Exception):
-    """A secret cannot be taken from its file."""
+    """A secret cannot be read from its file."""
 
     def __init__(self, setting: str, reason: str) -> None:
         super().__init__(f"{setting}: {reason}")

@@ -12,7 +12,7 @@ ENV_PREFIX = "CONCUR_"
 
 
 class Environment(EnvSettingsSource):
-    """`CONCUR_*` variables. Text that is not valid JSON is left to the validation, which says what is expected."""
+    """`CONCUR_*` variables. Invalid JSON stays text, because the validation says what is expected."""
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: str) -> object:  # noqa: ARG002
         if field_name != "law_options":
