@@ -12,8 +12,7 @@ from concur_proxy.lab.engine.engine import EngineShape
 from concur_proxy.lab.simulation.experiment import Experiment
 from concur_proxy.lab.simulation.gateway import ControlLoop
 from concur_proxy.lab.simulation.policy import POLICIES
-from concur_proxy.lab.simulation.scenario import Population, Scenario
-from concur_proxy.lab.simulation.spread import Uniform
+from concur_proxy.lab.simulation.scenario import Population, Scenario, Uniform
 
 CAPACITY = 6144
 FLEET = Population(
