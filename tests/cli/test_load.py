@@ -34,6 +34,10 @@ def problems(flags: dict[str, object]) -> tuple[str, ...]:
         ),
         ({"law": "aimed"}, "--law aimed: there is no control law 'aimed': did you mean aimd?"),
         (
+            {"order": "resuming-frist"},
+            "--order resuming-frist: there is no queue order 'resuming-frist': did you mean resuming-first?",
+        ),
+        (
             {"placement": "consistent-hsh"},
             "--placement consistent-hsh: there is no placement 'consistent-hsh': did you mean consistent-hash?",
         ),
