@@ -19,7 +19,7 @@ import httpx
 
 from concur_proxy.lab.demo.fleet import Progress
 from concur_proxy.lab.demo.options import DemoOptions
-from concur_proxy.lab.server.server import CLOCK_PATH
+from concur_proxy.lab.server.clockwork import CLOCK_PATH
 
 TOLERANCE = 0.05
 """Largest lag at which a comparison counts. The lags of two runs cannot differ by more, so neither can their ratio."""

@@ -44,7 +44,7 @@ async def test_the_demo_compares_the_fleet_in_virtual_time_and_live(tmp_path: Pa
     assert all(row.keys() == FIELDS and row["void"] is None for row in rows)
 
 
-async def test_it_runs_against_an_engine_that_is_there() -> None:
+async def test_it_runs_against_a_running_engine() -> None:
     async with servers.engine("--flavour", "sglang", "--step-s", "0.001") as url:
         workload = Workload(agents=2, turns=2, first_tokens=50, growth_tokens=20, answer_tokens=4, tool_s=(1.0, 1.1))
         comparison = await run.run(DemoOptions(engine=url, workload=workload), Console(quiet=True))
