@@ -48,12 +48,13 @@ class Lag:
         """The larger of the two."""
         return max(self.engine or 0.0, self.turns)
 
-    def problem(self, tolerance: float = TOLERANCE) -> str | None:
+    @property
+    def problem(self) -> str | None:
         """What is wrong, as the end of a sentence; None if the machine kept up."""
         parts = []
-        if self.engine is not None and self.engine > tolerance:
+        if self.engine is not None and self.engine > TOLERANCE:
             parts.append(f"the emulated engine's steps took {100 * self.engine:.0f} % too long")
-        if self.turns > tolerance:
+        if self.turns > TOLERANCE:
             parts.append(f"agents and gateway made each turn {100 * self.turns:.0f} % too long")
         return " and ".join(parts) or None
 
