@@ -1,4 +1,4 @@
-"""`concur-proxy agents`: the demo's fleet, over and over, against a server that runs already."""
+"""`concur-proxy agents`: runs the demo's fleet again and again against a running server."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from concur_proxy.lab.demo.workload import Workload
 PROG = "concur-proxy agents"
 
 DESCRIPTION = """\
-Keeps a fleet of agents at work on an OpenAI-compatible server, until Ctrl-C: growing histories, tool calls, a new fleet
-when one has finished. A load to look at a gateway's dashboard by."""
+Keeps a fleet of agents (growing histories, tool calls) at work on an OpenAI-compatible server until Ctrl-C. When a
+fleet has finished, a new one starts. Use it as a load when you look at a gateway's dashboard."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run until SIGTERM or Ctrl-C; returns only when `--fleets` are through."""
+    """Run until SIGTERM or Ctrl-C; returns only after the last of `--fleets`."""
     given = _parser().read(arguments)
     from concur_proxy.lab.demo.endless import keep_busy  # noqa: PLC0415 - --help answers without the demo's imports
     from concur_proxy.telemetry.logs import configure_logging  # noqa: PLC0415 - as above
@@ -30,8 +30,8 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> CommandParser:
     default = Workload()
     parser = CommandParser(PROG, usage="[options] URL", description=DESCRIPTION)
-    parser.add_argument("url", metavar="URL", type=url, help="the server, without /v1")
-    for name, text in (("agents", "agents of a fleet"), ("turns", "turns of each agent")):
+    parser.add_argument("url", metavar="URL", type=url, help="the server's URL, without /v1")
+    for name, text in (("agents", "agents in a fleet"), ("turns", "turns of each agent")):
         value = getattr(default, name)
         parser.add_argument(
             f"--{name}", metavar="N", type=whole_number(1), default=value, help=f"{text} (default %(default)s)"
@@ -41,7 +41,9 @@ def _parser() -> CommandParser:
         metavar="N",
         type=positive_number,
         default=1.0,
-        help="how many times faster than life their tools run (default %(default)g)",
+        help="how much the tool calls are sped up (default %(default)g)",
     )
-    parser.add_argument("--fleets", metavar="N", type=whole_number(1), help="end after so many fleets (default: never)")
+    parser.add_argument(
+        "--fleets", metavar="N", type=whole_number(1), help="stop after this many fleets (default: never)"
+    )
     return parser

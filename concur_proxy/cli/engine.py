@@ -13,12 +13,12 @@ from concur_proxy.lab.server.options import EmulatorOptions
 PROG = "concur-proxy engine"
 
 DESCRIPTION = """\
-Runs an emulated inference server: the OpenAI API and the /metrics of vLLM or SGLang, over a model of continuous
-batching, a paged prefix cache with LRU eviction, chunked prefill and preemption. It needs no GPU; its answers mean
-nothing, its timing does."""
+Runs an emulated inference server with the OpenAI API and the /metrics of vLLM or SGLang. It models continuous batching,
+a paged prefix cache with LRU eviction, chunked prefill and preemption. It needs no GPU. The texts of its answers have
+no meaning; their timing does."""
 
 DEFAULT_PORT = 8000
-"""vLLM's own."""
+"""The same as vLLM's."""
 
 _READERS: Mapping[type, Callable[[str], object]] = {int: whole_number(), float: number, str: str}
 _METAVARS: Mapping[type, str] = {int: "N", float: "NUMBER", str: "TEXT"}
@@ -51,7 +51,7 @@ def _parser() -> CommandParser:
         metavar="N",
         type=whole_number(0, 65535),
         default=DEFAULT_PORT,
-        help="TCP port to listen on; 0 for any free one (default %(default)s)",
+        help="TCP port to listen on; 0: any free port (default %(default)s)",
     )
     engine = parser.add_argument_group("the engine")
     types = get_type_hints(EmulatorOptions)
@@ -61,7 +61,7 @@ def _parser() -> CommandParser:
 
 
 def _add_flag(group: "argparse._ArgumentGroup", field: Field[Any], annotation: object) -> None:
-    """A flag for one option: its type says how its text is read, its metadata what it means."""
+    """Add the flag of one option. Its type decides how it is read; its metadata has the help text."""
     flag, text = "--" + field.name.replace("_", "-"), str(field.metadata.get("help", "")).replace("%", "%%")
     if field.default is not MISSING and field.default is not None:
         text += f" (default {_shown(field.default)})"

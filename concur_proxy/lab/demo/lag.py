@@ -19,7 +19,7 @@ import httpx
 
 from concur_proxy.lab.demo.fleet import Progress
 from concur_proxy.lab.demo.options import DemoOptions
-from concur_proxy.lab.server.server import CLOCK_PATH
+from concur_proxy.lab.server.clockwork import CLOCK_PATH
 
 TOLERANCE = 0.05
 """Largest lag at which a comparison counts. The lags of two runs cannot differ by more, so neither can their ratio."""
@@ -48,12 +48,13 @@ class Lag:
         """The larger of the two."""
         return max(self.engine or 0.0, self.turns)
 
-    def problem(self, tolerance: float = TOLERANCE) -> str | None:
+    @property
+    def problem(self) -> str | None:
         """What is wrong, as the end of a sentence; None if the machine kept up."""
         parts = []
-        if self.engine is not None and self.engine > tolerance:
+        if self.engine is not None and self.engine > TOLERANCE:
             parts.append(f"the emulated engine's steps took {100 * self.engine:.0f} % too long")
-        if self.turns > tolerance:
+        if self.turns > TOLERANCE:
             parts.append(f"agents and gateway made each turn {100 * self.turns:.0f} % too long")
         return " and ".join(parts) or None
 

@@ -149,7 +149,7 @@ async def _drive(
             task.cancel()
         await asyncio.gather(watching, metering, running, return_exceptions=True)
     lag = meter.lag
-    if problem := lag.problem():
+    if problem := lag.problem:
         raise _FellBehind(lag, problem)
     return _result(name, scale, fleet.progress, seen, lag)
 

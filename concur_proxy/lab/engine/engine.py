@@ -1,4 +1,4 @@
-"""The engine's scheduler: which requests compute what in the next step."""
+"""The engine's scheduler: decides which requests compute what in the next step."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ class EngineShape:
     capacity_tokens: int = 300_000
     """KV cache, in tokens."""
     block_tokens: int = 16
-    """Tokens of a block: only whole blocks are shared."""
+    """Tokens per block. Only whole blocks are shared."""
     token_budget: int = 8192
-    """Tokens computed in one step at most (vLLM: --max-num-batched-tokens)."""
+    """Maximum tokens computed in one step (vLLM: --max-num-batched-tokens)."""
     max_sequences: int = 256
-    """Requests in the batch at most (vLLM: --max-num-seqs)."""
+    """Maximum requests in the batch (vLLM: --max-num-seqs)."""
     host_tokens: int = 0
-    """KV cache in host memory behind that, which keeps what is evicted; 0 for none."""
+    """Size of a second KV cache in host memory, which keeps evicted blocks, in tokens; 0: there is no such cache."""
     cost: CostModel = CostModel()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
@@ -36,26 +36,26 @@ class EngineShape:
 
     @property
     def blocks(self) -> int:
-        """Blocks of the cache."""
+        """Size of the cache in blocks."""
         return self.capacity_tokens // self.block_tokens
 
     def fits(self, tokens: int) -> bool:
-        """Whether a sequence of this length can be in the cache as a whole."""
+        """Whether the cache can hold a whole sequence of this length."""
         return -(-tokens // self.block_tokens) <= self.blocks
 
 
 @dataclass(slots=True, kw_only=True)
 class EngineCounters:
-    """Lifetime totals, as the engines export them."""
+    """Totals since the start, as engines export them."""
 
     prefix_queries: int = 0
-    """Prompt tokens looked up in the cache, counted when a request enters the batch for the first time."""
+    """Prompt tokens looked up in the cache. A request counts when it first enters the batch."""
     prefix_hits: int = 0
-    """Prompt tokens found there."""
+    """Prompt tokens found in the cache."""
     loaded: int = 0
-    """Prompt tokens that came back from host memory."""
+    """Prompt tokens loaded from host memory."""
     prefilled: int = 0
-    """Tokens computed by prefill, recomputation included."""
+    """Tokens computed by prefill, including recomputed ones."""
     generated: int = 0
     finished: int = 0
     aborted: int = 0
@@ -63,12 +63,13 @@ class EngineCounters:
 
 
 class EngineModel:
-    """Continuous batching with chunked prefill: every step decodes one token for each request in the batch, gives what
-    is left of its token budget to prompts, and preempts the newest request where the cache is too small (it then
-    computes again what was evicted).
+    """Continuous batching with chunked prefill.
 
-    Drive it by `begin_step`, the passing of the time that this returns, and `end_step`. `add` and `abort` may come at
-    any time; a step under way is not changed by them.
+    Every step decodes one token for each request in the batch and spends the rest of its token budget on prompts. If
+    the cache is too small, the newest request is preempted; later it computes again what was evicted.
+
+    To drive it, call `begin_step`, let the returned time pass, and call `end_step`. `add` and `abort` may be called at
+    any time; an abort takes the request out of the current step, which keeps its duration.
     """
 
     def __init__(self, shape: EngineShape) -> None:
@@ -77,11 +78,11 @@ class EngineModel:
         self.counters = EngineCounters()
         self._host = HostTier(shape.host_tokens // shape.block_tokens) if shape.host_tokens else None
         self._loaded = 0
-        """Tokens that the step under way waits for."""
+        """Tokens that the current step loads from host memory."""
         self._waiting: deque[EngineRequest] = deque()
         self._running: list[EngineRequest] = []
         self._planned: list[tuple[EngineRequest, int, bool]] = []
-        """Of the step under way: each request, the tokens to be computed, and whether they are prefill."""
+        """The current step: each request, the number of tokens to compute, and whether they are prefill."""
 
     @property
     def running(self) -> int:
@@ -95,11 +96,11 @@ class EngineModel:
 
     @property
     def kv_usage(self) -> float:
-        """Share of blocks that requests in the batch use; cached blocks of nobody count as free."""
+        """Share of blocks that requests in the batch use. Cached blocks that no request uses count as free."""
         return self.cache.used / self.cache.blocks
 
     def add(self, request: EngineRequest) -> None:
-        """A request has come; `ValueError` for one that could never be computed."""
+        """Add a request to the queue; raises `ValueError` if it can never fit into the cache."""
         if not self.shape.fits(request.prompt_tokens + request.output_tokens):
             raise ValueError(
                 f"{request.prompt_tokens} prompt and {request.output_tokens} answer tokens exceed the engine's "
@@ -108,7 +109,7 @@ class EngineModel:
         self._waiting.append(request)
 
     def abort(self, request: EngineRequest) -> None:
-        """The client has gone; a request that has ended is left alone."""
+        """Drop a request because its client has left. Does nothing if the request has ended."""
         if request in self._waiting:
             self._waiting.remove(request)
         elif request in self._running:
@@ -120,7 +121,7 @@ class EngineModel:
         self.counters.aborted += 1
 
     def begin_step(self) -> float | None:
-        """Plan the next step; returns the seconds that it takes, or None when there is nothing to compute."""
+        """Plan the next step; returns its duration in seconds, or None if there is nothing to compute."""
         preempted = self.counters.preemptions
         self._loaded = 0
         budget = self._plan_running(self.shape.token_budget)
@@ -133,7 +134,7 @@ class EngineModel:
         return self.shape.cost.duration_s(prefill_tokens=sum(prefill), decoding=decoding, loaded_tokens=self._loaded)
 
     def end_step(self) -> Sequence[EngineRequest]:
-        """The step is over: returns the requests that got a token; those finished have left the batch."""
+        """Finish the step; returns the requests that got a token. Finished requests have left the batch."""
         planned, self._planned = self._planned, []
         grown: list[EngineRequest] = []
         for request, tokens, is_prefilling in planned:
@@ -146,7 +147,7 @@ class EngineModel:
         return grown
 
     def _plan_running(self, budget: int) -> int:
-        # Most of a simulation's time is spent here: for each token of each answer, known_tokens is written out.
+        # A simulation spends most of its time here, once per token and request, so known_tokens is written out.
         at, block = 0, self.shape.block_tokens
         while at < len(self._running):
             request = self._running[at]
@@ -157,7 +158,7 @@ class EngineModel:
                 break
             held = (request.pinned_blocks + request.private_blocks) * block
             if computed + tokens > held and not self._hold_blocks(request, computed + tokens):
-                # the newest goes; when that is this one, the loop ends with it
+                # the newest request is preempted; if it is this one, the loop ends
                 self._preempt(self._running[-1])
                 continue
             self._planned.append((request, tokens, missing > 1 or request.generated == 0))
@@ -177,11 +178,9 @@ class EngineModel:
             budget -= tokens
 
     def _enter(self, request: EngineRequest) -> bool:
-        """Pin what the cache has of the request and take blocks for the rest; all of what is known must fit at once, as
-        in vLLM.
-        """
+        """Pin the request's cached prefix and take blocks for the rest; False if they do not all fit, as in vLLM."""
         block = self.shape.block_tokens
-        # the last known token is always computed: its output is the next one
+        # the last known token is always computed, because its output is the next token
         keys = request.keys[: (request.known_tokens - 1) // block]
         node, matched = self.cache.match(keys)
         missing = -(-request.known_tokens // block) - matched
@@ -221,7 +220,7 @@ class EngineModel:
             self.counters.finished += 1
 
     def _store(self, request: EngineRequest) -> None:
-        """Put the whole blocks computed so far into the tree, for others to use."""
+        """Move the computed whole blocks into the tree, where other requests can use them."""
         node = request.node
         if node is None:
             raise RuntimeError("the request is not in the batch")
@@ -233,7 +232,7 @@ class EngineModel:
             request.private_blocks -= len(keys)
 
     def _leave(self, request: EngineRequest) -> None:
-        """Out of the batch: what is whole stays cached, the rest becomes free."""
+        """Take a request out of the batch. Its whole blocks stay cached, the others become free."""
         self._store(request)
         if self._host is not None:
             self._host.keep(request.keys[: request.pinned_blocks])

@@ -1,4 +1,4 @@
-"""The paged KV cache: blocks in use by requests, and a content-addressed tree of blocks that may be used again."""
+"""The paged KV cache: blocks that requests use, and a content-addressed tree of blocks that can be reused."""
 
 from collections.abc import Hashable
 from itertools import count
@@ -6,59 +6,59 @@ from itertools import count
 from sortedcontainers import SortedDict
 
 BlockKeys = tuple[Hashable, ...]
-"""The content of a sequence, a key for each whole block."""
+"""The content of a sequence: one key for each whole block."""
 
 
 class CacheNode:
-    """A run of cached blocks that follows its parent's; sequences that part ways do so between nodes."""
+    """A run of cached blocks that follows the blocks of its parent. Sequences branch between nodes."""
 
     __slots__ = ("children", "keys", "last_used", "number", "parent", "users")
 
     def __init__(self, keys: BlockKeys, parent: "CacheNode | None", number: int) -> None:
         self.keys = keys
         self.number = number
-        """Breaks ties between nodes used at once."""
+        """Breaks ties between nodes that were last used at the same time."""
         self.parent = parent
         self.children: dict[Hashable, CacheNode] = {}
-        """By the first key of each."""
+        """By the first key of each child."""
         self.users = 0
-        """Requests whose sequence runs through this node."""
+        """Number of requests whose sequence includes this node."""
         self.last_used = 0
 
 
 class PrefixCache:
-    """Counts blocks and decides which cached ones make room: the least recently used first, a sequence's tail before
-    its head.
+    """Counts blocks and decides which cached blocks are evicted: the least recently used first, and the end of a
+    sequence before its start.
 
-    A block is free, private to a request, or in the tree. In the tree it is pinned while a request uses its node, else
-    evictable. Sharing is by whole blocks from the start of the sequence, as vLLM's hash chain and SGLang's radix tree
-    have it.
+    A block is free, private to a request, or in the tree. A block in the tree is pinned while a request uses its node;
+    otherwise it is evictable. Sequences share whole blocks from their start, as in vLLM's hash chain and SGLang's radix
+    tree.
     """
 
     def __init__(self, blocks: int) -> None:
         if blocks < 1:
             raise ValueError(f"a cache needs at least one block, not {blocks}")
         self.blocks = blocks
-        """All blocks there are."""
+        """Total number of blocks."""
         self.free = blocks
-        """Blocks that hold nothing."""
+        """Number of empty blocks."""
         self.evictable = 0
-        """Blocks in the tree that no request uses."""
+        """Number of blocks in the tree that no request uses."""
         self.evicted = 0
-        """Blocks evicted so far."""
+        """Number of blocks evicted since the start."""
         self._numbers = count()
         self._root = CacheNode((), None, next(self._numbers))
         self._root.users = 1
         self._leaves: SortedDict[tuple[int, int], CacheNode] = SortedDict()
-        """Evictable nodes that nothing follows, the least recently used first."""
+        """Evictable nodes without children, the least recently used first."""
 
     @property
     def used(self) -> int:
-        """Blocks that requests use now, private or pinned."""
+        """Number of blocks that requests use now, private or pinned."""
         return self.blocks - self.free - self.evictable
 
     def match(self, keys: BlockKeys) -> tuple[CacheNode, int]:
-        """The longest cached prefix of `keys`: its last node and its length in blocks. Pins nothing."""
+        """Find the longest cached prefix of `keys`: its last node and its length in blocks. Pins nothing."""
         node, length = self._root, 0
         while length < len(keys) and (child := node.children.get(keys[length])) is not None:
             shared = _common(child.keys, keys, length)
@@ -69,7 +69,7 @@ class PrefixCache:
         return node, length
 
     def room_beside(self, node: CacheNode) -> int:
-        """Blocks that could be taken if the sequence that ends in `node` were pinned."""
+        """Number of blocks that could be taken if the sequence that ends in `node` were pinned."""
         room = self.free + self.evictable
         step: CacheNode | None = node
         while step is not None:
@@ -79,7 +79,7 @@ class PrefixCache:
         return room
 
     def pin(self, node: CacheNode) -> None:
-        """A request uses the sequence that ends in `node`."""
+        """Protect the sequence that ends in `node` from eviction, for a request that uses it."""
         step: CacheNode | None = node
         while step is not None:
             if step.users == 0:
@@ -88,7 +88,7 @@ class PrefixCache:
             step = step.parent
 
     def unpin(self, node: CacheNode) -> None:
-        """The request has ended: what nobody else uses becomes evictable, as used just now."""
+        """End a request's use of the sequence. Blocks that no other request uses become evictable."""
         now = next(self._numbers)
         step: CacheNode | None = node
         while step is not None:
@@ -100,8 +100,8 @@ class PrefixCache:
             step = step.parent
 
     def take(self, blocks: int) -> bool:
-        """Make `blocks` private to a request, evicting where none are free; False, and nothing done, when too few
-        can be had.
+        """Make `blocks` private to a request; evicts if too few are free. Returns False and changes nothing if too few
+        can be freed.
         """
         if blocks > self.free + self.evictable:
             return False
@@ -111,12 +111,12 @@ class PrefixCache:
         return True
 
     def give_back(self, blocks: int) -> None:
-        """Private blocks hold nothing any more."""
+        """Free private blocks."""
         self.free += blocks
 
     def store(self, node: CacheNode, keys: BlockKeys) -> CacheNode:
-        """Move private blocks with these keys into the tree behind the pinned `node`; returns the new last node,
-        pinned in place of `node`. Blocks whose content is there already become free.
+        """Move private blocks with these keys into the tree, after the pinned `node`. Returns the new last node, which
+        is pinned instead of `node`. Blocks whose content is already in the tree become free.
         """
         at = 0
         while at < len(keys) and (child := node.children.get(keys[at])) is not None:
@@ -135,9 +135,9 @@ class PrefixCache:
         return node
 
     def _split(self, node: CacheNode, length: int) -> CacheNode:
-        """Cut the node after `length` blocks; returns its head."""
+        """Split the node after `length` blocks; returns the first part."""
         parent = node.parent
-        assert parent is not None  # noqa: S101 - the root has no keys to be split
+        assert parent is not None  # noqa: S101 - the root has no keys to split
         head = CacheNode(node.keys[:length], parent, next(self._numbers))
         head.users, head.last_used = node.users, node.last_used
         parent.children[head.keys[0]] = head
@@ -177,12 +177,12 @@ class PrefixCache:
 
 
 def _common(run: BlockKeys, keys: BlockKeys, start: int) -> int:
-    """How many blocks of `run` continue `keys` from `start` on; the first is known to."""
+    """How many blocks of `run` equal those of `keys` from `start` on. The first one is known to be equal."""
     length = min(len(run), len(keys) - start)
     if run[:length] == keys[start : start + length]:
         return length
     low, high = 1, length
-    while low < high:  # the comparison is one in C: halving beats walking
+    while low < high:  # comparing slices runs in C, so a binary search is faster than a loop
         middle = (low + high + 1) // 2
         if run[:middle] == keys[start : start + middle]:
             low = middle

@@ -4,7 +4,7 @@ from concur_proxy.lab.engine.prefix_cache import BlockKeys, CacheNode
 
 
 class EngineRequest:
-    """A prompt, the answer that it will get, and how far the engine has come. Only the engine writes to it."""
+    """A prompt, its future answer, and the engine's progress. Only the engine changes it."""
 
     __slots__ = (
         "cached_tokens",
@@ -19,23 +19,23 @@ class EngineRequest:
     )
 
     def __init__(self, *, keys: BlockKeys, prompt_tokens: int, output_tokens: int) -> None:
-        """`keys` names the content of every whole block of prompt and answer together, so that the answer can be found
-        in the cache by the next turn.
+        """`keys` has the content of each whole block of prompt and answer, so the next turn can find the answer in the
+        cache.
         """
         if prompt_tokens < 1 or output_tokens < 1:
             raise ValueError("a request needs at least one prompt token and one token to generate")
         self.keys = keys
         self.prompt_tokens = prompt_tokens
         self.output_tokens = output_tokens
-        """Tokens of the answer."""
+        """Length of the answer."""
         self.generated = 0
-        """Tokens of the answer that exist; kept over a preemption."""
+        """Answer tokens generated so far; a preemption does not lose them."""
         self.computed = 0
         """Tokens whose keys and values are in the cache."""
         self.cached_tokens: int | None = None
-        """Prompt tokens found in the cache at the first admission to the batch; None before."""
+        """Prompt tokens found in the cache when the request first entered the batch; None before that."""
         self.node: CacheNode | None = None
-        """The end of its sequence in the tree while it is in the batch."""
+        """The last node of its sequence in the tree, while it is in the batch."""
         self.pinned_blocks = 0
         self.private_blocks = 0
 
@@ -46,7 +46,7 @@ class EngineRequest:
 
     @property
     def is_prefilling(self) -> bool:
-        """Whether more than the newest token is still to be computed."""
+        """Whether it has more to compute than its newest token."""
         return self.computed < self.known_tokens - 1 or self.generated == 0
 
     @property

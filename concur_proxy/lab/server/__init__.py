@@ -1,5 +1,5 @@
-"""`concur-proxy engine`: an emulated inference server, so that everything runs and can be tried without a GPU.
+"""`concur-proxy engine`: an emulated inference server, to run and try everything without a GPU.
 
-It speaks the OpenAI chat API and exports the metrics of vLLM or SGLang, over the engine model of
-`concur_proxy.lab.engine`. Its answers mean nothing; when they come, and what they find in the cache, does.
+It speaks the OpenAI chat API and exports the metrics of vLLM or SGLang, on top of the engine model in
+`concur_proxy.lab.engine`. The texts of its answers have no meaning; their timing and their cache hits do.
 """

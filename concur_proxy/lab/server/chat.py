@@ -1,4 +1,4 @@
-"""Chat completions: from a request's JSON to tokens, and from tokens to the answer's JSON, in vLLM's shape."""
+"""Chat completions: turns a request's JSON into tokens, and tokens into the answer's JSON as vLLM writes it."""
 
 import time
 import zlib
@@ -11,7 +11,7 @@ from concur_proxy.lab.server import tokenizer
 from concur_proxy.lab.server.options import EmulatorOptions
 
 
-class BadRequest(Exception):  # noqa: N818 - the name of the status
+class BadRequest(Exception):  # noqa: N818 - named after the HTTP status
     """A request that a real engine would refuse."""
 
     def __init__(self, message: str, *, status: int = 400) -> None:
@@ -26,38 +26,38 @@ class BadRequest(Exception):  # noqa: N818 - the name of the status
 
 @dataclass(slots=True, kw_only=True)
 class Chat:
-    """One chat completion under way."""
+    """One chat completion in progress."""
 
     request: EngineRequest
     text: str
-    """The whole answer."""
+    """The text of the whole answer."""
     model: str
     is_stream: bool
     tells_usage: bool
     """Whether a stream ends with a usage event."""
     finish_reason: str
     tells_cached: bool
-    """Whether usage says what the cache held."""
+    """Whether the usage reports cached tokens."""
     id: str = field(default_factory=lambda: f"chatcmpl-{uuid4().hex}")
     created: int = field(default_factory=lambda: int(time.time()))
 
     def answer(self) -> dict[str, Any]:
-        """The answer as a whole."""
+        """The complete answer, for a request without streaming."""
         message = {"role": "assistant", "content": self.text}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self.finish_reason}
         return {**self._head("chat.completion"), "choices": [choice], "usage": self._usage()}
 
     def first_event(self) -> dict[str, Any]:
-        """A stream's first event, without a token of its own."""
+        """The first event of a stream; it contains no token."""
         return self._event({"role": "assistant", "content": ""}, None)
 
     def event(self, start: int, end: int) -> dict[str, Any]:
-        """The event for the answer's tokens from `start` to `end`."""
+        """The event with the answer's tokens from `start` to `end`."""
         text = self.text[start * tokenizer.TOKEN_BYTES : end * tokenizer.TOKEN_BYTES]
         return self._event({"content": text}, self.finish_reason if end == self.request.output_tokens else None)
 
     def usage_event(self) -> dict[str, Any]:
-        """The event without choices that `include_usage` asks for."""
+        """The event without choices that a request gets with `include_usage`."""
         return {**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()}
 
     def _event(self, delta: dict[str, str], finish_reason: str | None) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class Chat:
 
 
 def read_chat(body: object, options: EmulatorOptions) -> Chat:
-    """The chat that a request's JSON asks for; `BadRequest` when it is none."""
+    """Read a request's JSON; raises `BadRequest` if it is not a valid chat."""
     if not isinstance(body, dict):
         raise BadRequest("the body must be a JSON object")
     model = body.get("model") or options.model
@@ -107,7 +107,7 @@ def read_chat(body: object, options: EmulatorOptions) -> Chat:
 
 
 def _parts(messages: object) -> list[str]:
-    """The texts that a chat template would make: each message's role and content, then the answer's role."""
+    """The texts that a chat template produces: each message's role and content, then the role of the answer."""
     if not isinstance(messages, list) or not messages:
         raise BadRequest("messages must be a list of at least one message")
     parts: list[str] = []

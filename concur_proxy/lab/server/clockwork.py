@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from concur_proxy.lab.engine.engine import EngineModel
 from concur_proxy.lab.engine.request import EngineRequest
 
+CLOCK_PATH = "/emulated/clock"
+"""Path under which the emulator reports how well it keeps its own time, in JSON. A real engine has no such path."""
 CATCH_UP = 0.25
 """A step that follows a late one may be shorter by this share of its time, or by `CATCH_UP_S`. The limit is small,
 because a gateway measures how fast prompts are computed: a prompt that is computed in much less than its time would

@@ -1,4 +1,4 @@
-"""What an emulated engine can be told."""
+"""The options of an emulated engine."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,27 +23,29 @@ _SHAPE = EngineShape()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmulatorOptions:
-    """An emulated engine: whose metrics it exports, its size, and what its work costs in its own seconds."""
+    """An emulated engine: whose metrics it exports, its size, and how long its work takes in the engine's seconds."""
 
     flavour: str = field(default="vllm", metadata={"help": "whose metrics it exports: vllm or sglang"})
-    model: str = field(default="emulated", metadata={"help": "model name that it serves"})
+    model: str = field(default="emulated", metadata={"help": "name of the model that it serves"})
     capacity_tokens: int = field(default=_SHAPE.capacity_tokens, metadata={"help": "KV cache size in tokens"})
-    block_tokens: int = field(default=_SHAPE.block_tokens, metadata={"help": "tokens of a KV block"})
-    token_budget: int = field(default=_SHAPE.token_budget, metadata={"help": "tokens computed in a step at most"})
-    max_sequences: int = field(default=_SHAPE.max_sequences, metadata={"help": "requests in the batch at most"})
-    step_s: float = field(default=_COST.step_s, metadata={"help": "seconds that any step takes"})
+    block_tokens: int = field(default=_SHAPE.block_tokens, metadata={"help": "tokens per KV block"})
+    token_budget: int = field(default=_SHAPE.token_budget, metadata={"help": "maximum tokens computed in one step"})
+    max_sequences: int = field(default=_SHAPE.max_sequences, metadata={"help": "maximum requests in the batch"})
+    step_s: float = field(default=_COST.step_s, metadata={"help": "constant part of every step, in seconds"})
     prefill_tokens_s: float = field(
-        default=_COST.prefill_tokens_s, metadata={"help": "prompt tokens computed in a second"}
+        default=_COST.prefill_tokens_s, metadata={"help": "prompt tokens computed per second"}
     )
-    decode_s: float = field(default=_COST.decode_s, metadata={"help": "further seconds for each sequence that decodes"})
-    answer_tokens: int = field(
-        default=128, metadata={"help": "length of an answer for which the request names no max_tokens"}
+    decode_s: float = field(
+        default=_COST.decode_s, metadata={"help": "additional seconds per sequence that decodes in a step"}
     )
+    answer_tokens: int = field(default=128, metadata={"help": "length of an answer if the request has no max_tokens"})
     cached_tokens: bool = field(
-        default=True, metadata={"help": "tell in each answer's usage how many prompt tokens the cache held"}
+        default=True, metadata={"help": "report the cached prompt tokens in each answer's usage"}
     )
-    data_parallel_size: int = field(default=1, metadata={"help": "ranks, each with a cache and a batch of its own"})
-    time_scale: float = field(default=1.0, metadata={"help": "how many times faster than life it runs"})
+    data_parallel_size: int = field(
+        default=1, metadata={"help": "number of data-parallel ranks, each with its own cache and batch"}
+    )
+    time_scale: float = field(default=1.0, metadata={"help": "how much the engine is sped up"})
 
     def __post_init__(self) -> None:
         flavours = plugins.available(FLAVOURS)
@@ -57,7 +59,7 @@ class EmulatorOptions:
             raise ValueError("--answer-tokens must be 1 or more")
         if not self.model:
             raise ValueError("--model must not be empty")
-        self.shape  # noqa: B018 - the shape and the cost check themselves
+        self.shape  # noqa: B018 - builds the shape and the cost, which check their values
 
     @property
     def shape(self) -> EngineShape:

@@ -1,4 +1,4 @@
-"""Metric families of one series each."""
+"""Metric families with one series each."""
 
 from collections.abc import Mapping
 
@@ -6,14 +6,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 
 def gauge(name: str, text: str, labels: Mapping[str, str], value: float) -> GaugeMetricFamily:
-    """A gauge with this value."""
     family = GaugeMetricFamily(name, text, labels=list(labels))
     family.add_metric(list(labels.values()), value)
     return family
 
 
 def counter(name: str, text: str, labels: Mapping[str, str], value: float) -> CounterMetricFamily:
-    """A counter that stands at this value; its series gets the suffix `_total`."""
+    """A counter with this value. Its series gets the suffix `_total`."""
     family = CounterMetricFamily(name, text, labels=list(labels))
     family.add_metric(list(labels.values()), value)
     return family

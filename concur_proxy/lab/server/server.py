@@ -1,4 +1,4 @@
-"""The emulated engine's HTTP side."""
+"""The HTTP server of the emulated engine."""
 
 import asyncio
 import json
@@ -18,14 +18,12 @@ from prometheus_client.registry import Collector
 from concur_proxy import plugins
 from concur_proxy.lab.engine.engine import EngineModel
 from concur_proxy.lab.server.chat import BadRequest, Chat, read_chat
-from concur_proxy.lab.server.clockwork import Clockwork
+from concur_proxy.lab.server.clockwork import CLOCK_PATH, Clockwork
 from concur_proxy.lab.server.flavour import Flavour
 from concur_proxy.lab.server.options import FLAVOURS, EmulatorOptions
 
 CLIENT_CLOSED = 499
 """The status in vLLM's log when a client has left."""
-CLOCK_PATH = "/emulated/clock"
-"""Where the emulator reports how well it keeps its own time, in JSON; a real engine has no such path."""
 
 
 class _EngineCollector(Collector):
@@ -46,7 +44,7 @@ class _EngineCollector(Collector):
 
 
 def build_app(options: EmulatorOptions) -> FastAPI:
-    """The engine as an ASGI application; its steps run for as long as its lifespan does."""
+    """The engine as an ASGI application. Its steps run during the application's lifespan."""
     flavours = [_flavour(options, rank) for rank in range(options.data_parallel_size)]
     ranks = [Clockwork(model, options.time_scale, flavour.on_step_end) for model, flavour in flavours]
     turns = cycle(ranks)
@@ -104,7 +102,7 @@ def _flavour(options: EmulatorOptions, rank: int) -> tuple[EngineModel, Flavour]
 
 
 def _pinned(request: Request, ranks: Sequence[Clockwork]) -> Clockwork | None:
-    """The rank that the request names, as vLLM takes it; others go round."""
+    """The rank in the request's header, as in vLLM; None if it has no such header."""
     rank = request.headers.get("x-data-parallel-rank")
     if rank is None:
         return None
@@ -122,9 +120,7 @@ def _parse(body: bytes) -> object:
 
 async def _events(chat: Chat, clockwork: Clockwork) -> AsyncIterator[bytes]:
     async for start, end in clockwork.generate(chat.request):
-        if (
-            start == 0
-        ):  # with the first token, as vLLM and SGLang do: sent at once it would tell of a prefill in no time
+        if start == 0:  # vLLM and SGLang send it with the first token; sent earlier, it would hide the prefill time
             yield _event(chat.first_event())
         yield _event(chat.event(start, end))
     if chat.tells_usage:
@@ -137,7 +133,7 @@ def _event(value: dict[str, Any]) -> bytes:
 
 
 async def _whole(chat: Chat, clockwork: Clockwork, request: Request) -> Response:
-    """The answer, unless the client goes away first: then the engine is rid of the request at once."""
+    """The complete answer. If the client leaves first, the engine drops the request at once."""
     answering = asyncio.ensure_future(_exhaust(chat, clockwork))
     leaving = asyncio.ensure_future(request.receive())
     try:
@@ -163,7 +159,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(options: EmulatorOptions, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT; says where in one line on standard output."""
+    """Serve until SIGTERM or SIGINT. Prints the URL in one line on standard output."""
     config = uvicorn.Config(
         build_app(options), host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=1
     )

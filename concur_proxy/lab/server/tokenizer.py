@@ -1,4 +1,4 @@
-"""A tokenizer of four bytes a token, of which each message starts anew: a history that goes on keeps its tokens."""
+"""A tokenizer with four bytes per token. Each message starts a new token, so a growing history keeps its tokens."""
 
 from itertools import cycle, islice
 from random import Random
@@ -23,22 +23,22 @@ _PIECES = (
     "log ",
     "add ",
 )
-"""What answers are made of: one token each."""
+"""The pieces of answers, one token each."""
 
 
 def encode(parts: list[str]) -> bytes:
-    """The tokens of these texts, four bytes each; a text's last token is padded, so that the next begins anew."""
+    """The tokens of these texts, four bytes each. The last token of a text is padded."""
     return b"".join(_padded(part.encode()) for part in parts)
 
 
 def answer(tokens: int, *, seed: int) -> str:
-    """A text of exactly `tokens` tokens, the same for the same seed."""
-    start = Random(seed).randrange(len(_PIECES))  # noqa: S311 - a text, no secret
+    """A text of exactly `tokens` tokens; the same seed gives the same text."""
+    start = Random(seed).randrange(len(_PIECES))  # noqa: S311 - a text, not a secret
     return "".join(islice(cycle(_PIECES[start:] + _PIECES[:start]), tokens))
 
 
 def block_keys(tokens: bytes, block_tokens: int) -> BlockKeys:
-    """A key for each whole block of encoded `tokens`: its content."""
+    """The content of each whole block of the encoded `tokens`."""
     size = block_tokens * TOKEN_BYTES
     return tuple(tokens[at : at + size] for at in range(0, len(tokens) - size + 1, size))
 

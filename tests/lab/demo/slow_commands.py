@@ -11,7 +11,7 @@ import time
 from concur_proxy.cli.main import main
 from concur_proxy.lab.server.clockwork import Clockwork
 
-STALL_S = 0.02
+STALL_S = 0.1
 
 _end_step = Clockwork._end_step
 

@@ -71,7 +71,7 @@ def test_the_live_view_shows_progress_signals_and_the_window() -> None:
     assert "admitted 5, idle 0, waiting 7" in shown(LiveView("run", progress, watch))
 
 
-def test_a_sparkline_has_a_bar_for_each_of_the_last_values() -> None:
+def test_a_sparkline_has_one_bar_per_value() -> None:
     assert sparkline([0.0, 0.5, 1.0, 7.0], width=4) == " ▄██"
     assert sparkline([1.0] * 50, width=10) == "█" * 10
     assert sparkline([], width=3) == "   "

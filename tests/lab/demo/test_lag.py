@@ -6,15 +6,15 @@ from concur_proxy.lab.demo.options import DemoOptions
 
 
 def test_a_small_lag_is_no_problem() -> None:
-    assert Lag(engine=TOLERANCE, turns=TOLERANCE).problem() is None
-    assert Lag(engine=None, turns=0.01).problem() is None
+    assert Lag(engine=TOLERANCE, turns=TOLERANCE).problem is None
+    assert Lag(engine=None, turns=0.01).problem is None
 
 
 def test_each_lag_that_is_too_large_is_named() -> None:
     slow_engine, slow_turns = Lag(engine=0.31, turns=0.01), Lag(engine=None, turns=0.2)
-    assert slow_engine.problem() == "the emulated engine's steps took 31 % too long"
-    assert slow_turns.problem() == "agents and gateway made each turn 20 % too long"
-    assert "31 %" in (problem := Lag(engine=0.31, turns=0.2).problem() or "")
+    assert slow_engine.problem == "the emulated engine's steps took 31 % too long"
+    assert slow_turns.problem == "agents and gateway made each turn 20 % too long"
+    assert "31 %" in (problem := Lag(engine=0.31, turns=0.2).problem or "")
     assert "20 %" in problem
 
 

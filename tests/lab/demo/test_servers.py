@@ -19,12 +19,12 @@ async def test_both_servers_listen_until_the_block_ends() -> None:
                 await client.get(f"{url}/health")
 
 
-async def test_a_server_that_does_not_start_is_told() -> None:
+async def test_a_server_that_does_not_start_is_an_error() -> None:
     with pytest.raises(servers.ServerFailed, match="concur-proxy engine ended with exit code 2"):
         async with servers.engine("--no-such-flag"):
             pass
 
 
-async def test_an_engine_of_the_users_own_is_taken_as_it_is() -> None:
+async def test_a_real_engine_is_used_as_it_is() -> None:
     async with servers.engine_or("http://gpu:8000", "--time-scale", "2") as url:
         assert url == "http://gpu:8000"

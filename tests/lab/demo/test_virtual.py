@@ -31,6 +31,6 @@ def test_without_a_law_there_is_no_difference() -> None:
     assert simulate(options).ratio == 1.0
 
 
-def test_flags_make_the_same_engine() -> None:
+def test_flags_describe_the_same_engine() -> None:
     assert engine_flags(EmulatorOptions()) == ()
     assert engine_flags(EmulatorOptions(cached_tokens=False, step_s=0.5)) == ("--step-s", "0.5", "--no-cached-tokens")

@@ -6,7 +6,7 @@ from concur_proxy.lab.demo.watch import Watch, watch
 from concur_proxy.lab.demo.workload import Workload, write_scripts
 
 
-async def test_it_sees_what_the_engine_and_the_gateway_went_through() -> None:
+async def test_it_samples_the_engine_and_the_gateway() -> None:
     load = Workload(agents=3, turns=4, first_tokens=200, growth_tokens=40, answer_tokens=10, tool_s=(0.0, 0.05))
     seen = Watch()
     async with servers.engine("--step-s", "0.005") as engine_url, servers.gateway(engine_url) as gateway_url:
@@ -26,5 +26,5 @@ async def test_it_sees_what_the_engine_and_the_gateway_went_through() -> None:
     assert {"active", "paused", "queued"} <= seen.gateway.keys()
 
 
-def test_nothing_seen_is_nothing_told() -> None:
+def test_without_samples_nothing_is_known() -> None:
     assert (Watch().hit_rate, Watch().preemptions) == (None, None)

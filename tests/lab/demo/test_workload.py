@@ -2,12 +2,12 @@ from concur_proxy.lab.demo.workload import BYTES_PER_TOKEN, Workload, write_scri
 from concur_proxy.lab.server import tokenizer
 
 
-def test_the_same_seed_makes_the_same_fleet_and_another_another() -> None:
+def test_the_seed_decides_the_fleet() -> None:
     assert write_scripts(Workload(agents=3)) == write_scripts(Workload(agents=3))
     assert write_scripts(Workload(agents=3, seed=2)) != write_scripts(Workload(agents=3, seed=1))
 
 
-def test_sizes_are_about_as_asked_and_agents_differ() -> None:
+def test_sizes_are_near_the_averages_and_agents_differ() -> None:
     workload = Workload(agents=20, turns=4, first_tokens=1000, growth_tokens=100, answer_tokens=50, tool_s=(1.0, 2.0))
     scripts = write_scripts(workload)
     assert len({script.name for script in scripts}) == len({script.turns[0].text for script in scripts}) == 20
@@ -20,5 +20,5 @@ def test_sizes_are_about_as_asked_and_agents_differ() -> None:
         assert script.turns[-1].tool_s == 0.0
 
 
-def test_a_token_is_what_the_emulated_engine_takes_for_one() -> None:
+def test_tokens_are_those_of_the_emulated_engine() -> None:
     assert BYTES_PER_TOKEN == tokenizer.TOKEN_BYTES

@@ -23,7 +23,7 @@ def request(name: str, prompt: int, output: int, *, block: int = 4) -> EngineReq
 
 
 def run(model: EngineModel, *, most: int = 10_000) -> float:
-    """Step until there is nothing left; the time that took."""
+    """Step until nothing is left to compute; returns the seconds that this took."""
     seconds = 0.0
     for _ in range(most):
         duration_s = model.begin_step()
@@ -42,19 +42,19 @@ def test_a_request_takes_a_step_for_its_prompt_and_one_for_each_further_token() 
     assert (model.running, model.waiting, model.kv_usage) == (0, 0, 0.0)
 
 
-def test_the_next_turn_finds_the_last_ones_prompt_and_answer() -> None:
+def test_the_next_turn_finds_the_previous_prompt_and_answer() -> None:
     model = engine()
     model.add(request("a", 40, 9))
     run(model)
     again = request("a", 60, 1)
     model.add(again)
     run(model)
-    # 48 of the 49 tokens were computed: the last one generated never is; they are 12 whole blocks
+    # 48 of the 49 tokens were computed, because the last generated token never is; that is 12 whole blocks
     assert again.cached_tokens == 48
     assert (model.counters.prefix_queries, model.counters.prefix_hits) == (100, 48)
 
 
-def test_even_a_prompt_known_as_a_whole_computes_its_last_token() -> None:
+def test_a_fully_cached_prompt_still_computes_its_last_token() -> None:
     model = engine()
     for _ in range(2):
         last = request("a", 40, 1)
@@ -63,7 +63,7 @@ def test_even_a_prompt_known_as_a_whole_computes_its_last_token() -> None:
     assert last.cached_tokens == 36
 
 
-def test_a_long_prompt_is_computed_in_chunks_beside_those_that_decode() -> None:
+def test_a_long_prompt_is_computed_in_chunks_next_to_decoding_requests() -> None:
     model = engine()
     first = request("a", 4, 10)
     model.add(first)
@@ -78,7 +78,7 @@ def test_a_long_prompt_is_computed_in_chunks_beside_those_that_decode() -> None:
     assert durations == [pytest.approx(1 + 63 / 100 + 0.5), pytest.approx(1 + 37 / 100 + 0.5)]
 
 
-def test_a_prompt_that_does_not_fit_waits_and_so_do_those_behind_it() -> None:
+def test_a_prompt_that_does_not_fit_waits_and_so_do_the_requests_after_it() -> None:
     model = engine(capacity_tokens=40)
     model.add(request("a", 30, 2))
     model.begin_step()
@@ -92,7 +92,7 @@ def test_a_prompt_that_does_not_fit_waits_and_so_do_those_behind_it() -> None:
     assert (model.counters.finished, model.counters.preemptions) == (3, 0)
 
 
-def test_where_answers_outgrow_the_cache_the_newest_is_preempted_and_computes_again() -> None:
+def test_if_answers_outgrow_the_cache_the_newest_request_is_preempted_and_computed_again() -> None:
     model = engine(capacity_tokens=40)
     old, new = request("old", 16, 20), request("new", 16, 20)
     model.add(old)
@@ -135,7 +135,7 @@ def test_an_aborted_request_leaves_at_once_and_its_cache_stays() -> None:
     assert again.cached_tokens == 40
 
 
-def test_usage_counts_blocks_of_requests_and_not_those_kept_for_later() -> None:
+def test_usage_counts_blocks_of_requests_and_not_cached_ones() -> None:
     model = engine()
     model.add(request("a", 40, 2))
     model.begin_step()
@@ -145,7 +145,7 @@ def test_usage_counts_blocks_of_requests_and_not_those_kept_for_later() -> None:
     assert (model.kv_usage, model.cache.evictable) == (0.0, 10)
 
 
-def test_what_never_fits_is_refused() -> None:
+def test_a_request_that_can_never_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="exceed the engine's 400"):
         engine().add(request("a", 390, 20))
     with pytest.raises(ValueError, match="at least two blocks"):
@@ -155,7 +155,7 @@ def test_what_never_fits_is_refused() -> None:
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10_000), agents=st.integers(1, 8), capacity=st.integers(30, 60))
 def test_every_request_finishes_and_no_block_is_lost(seed: int, agents: int, capacity: int) -> None:
-    """Agents with growing histories, in any interleaving, some of whom give up."""
+    """Agents with growing histories, in any interleaving; some of them give up."""
     random = Random(seed)
     model = engine(capacity_tokens=capacity * 4)
     lengths = dict.fromkeys(range(agents), 8)

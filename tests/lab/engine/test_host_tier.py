@@ -6,13 +6,13 @@ from concur_proxy.lab.engine.request import EngineRequest
 BLOCK = 16
 
 
-def test_it_finds_the_longest_prefix_that_it_has_kept() -> None:
+def test_it_finds_the_longest_kept_prefix() -> None:
     tier = HostTier(10)
     tier.keep(("a", "b", "c"))
     assert [tier.find(keys) for keys in (("a", "b", "c", "d"), ("a", "b", "x"), ("x",), ())] == [3, 2, 0, 0]
 
 
-def test_the_least_recently_kept_make_room_and_what_is_too_large_is_not_kept() -> None:
+def test_the_least_recently_kept_sequences_make_room_and_a_too_large_one_is_not_kept() -> None:
     tier = HostTier(4)
     tier.keep(("a", "b"))
     tier.keep(("c", "d"))
@@ -24,7 +24,7 @@ def test_the_least_recently_kept_make_room_and_what_is_too_large_is_not_kept() -
 
 
 def _run(model: EngineModel, name: str) -> float:
-    """The seconds of a request of six blocks, of which five can be found again."""
+    """Seconds that a request of six blocks takes; five of them can be found in a cache."""
     keys = tuple(f"{name}{number}" for number in range(6))
     model.add(EngineRequest(keys=keys, prompt_tokens=6 * BLOCK, output_tokens=1))
     seconds = 0.0
@@ -34,7 +34,7 @@ def _run(model: EngineModel, name: str) -> float:
     return seconds
 
 
-def test_what_was_evicted_comes_back_from_host_memory_faster_than_it_is_computed() -> None:
+def test_evicted_blocks_are_loaded_from_host_memory_faster_than_computed() -> None:
     cost = CostModel(step_s=0.01, prefill_tokens_s=100.0, decode_s=0.0, load_tokens_s=1_000.0)
     model = EngineModel(EngineShape(capacity_tokens=8 * BLOCK, host_tokens=100 * BLOCK, cost=cost))
     first = _run(model, "a")

@@ -7,7 +7,7 @@ from concur_proxy.lab.engine.prefix_cache import BlockKeys, CacheNode, PrefixCac
 
 
 def hold(cache: PrefixCache, keys: BlockKeys) -> tuple[CacheNode, int]:
-    """What a request does: pin what is there, compute the rest, store it."""
+    """Do what a request does: pin the cached prefix, compute the rest, store it."""
     node, matched = cache.match(keys)
     cache.pin(node)
     assert cache.take(len(keys) - matched)
@@ -15,7 +15,7 @@ def hold(cache: PrefixCache, keys: BlockKeys) -> tuple[CacheNode, int]:
 
 
 def visit(cache: PrefixCache, keys: BlockKeys) -> int:
-    """A whole request; how many blocks it found."""
+    """Run a whole request; returns how many blocks it found."""
     node, matched = hold(cache, keys)
     cache.unpin(node)
     return matched
@@ -29,7 +29,7 @@ def test_a_sequence_is_found_again_by_its_prefix() -> None:
     assert (cache.used, cache.free, cache.evictable) == (0, 5, 5)
 
 
-def test_the_least_recently_used_goes_first_and_its_tail_before_its_head() -> None:
+def test_the_least_recently_used_sequence_is_evicted_first_and_its_end_before_its_start() -> None:
     cache = PrefixCache(6)
     visit(cache, ("a", 1, 2))
     visit(cache, ("b", 1, 2))
@@ -39,7 +39,7 @@ def test_the_least_recently_used_goes_first_and_its_tail_before_its_head() -> No
     assert cache.match(("b", 1, 2))[1] == 3
 
 
-def test_a_shared_head_outlives_the_tails_of_those_who_share_it() -> None:
+def test_a_shared_prefix_stays_longer_than_the_sequences_that_share_it() -> None:
     cache = PrefixCache(5)
     visit(cache, ("s", "a1", "a2"))
     visit(cache, ("s", "b1", "b2"))
@@ -48,7 +48,7 @@ def test_a_shared_head_outlives_the_tails_of_those_who_share_it() -> None:
     assert cache.match(("s", "b1", "b2"))[1] == 3
 
 
-def test_what_a_request_uses_is_not_evicted() -> None:
+def test_blocks_in_use_are_not_evicted() -> None:
     cache = PrefixCache(4)
     node, _ = hold(cache, (1, 2))
     assert not cache.take(3)
@@ -58,7 +58,7 @@ def test_what_a_request_uses_is_not_evicted() -> None:
     assert cache.take(4)
 
 
-def test_two_that_compute_the_same_keep_it_once() -> None:
+def test_the_same_content_is_kept_once() -> None:
     cache = PrefixCache(6)
     root, _ = cache.match(())
     for _ in range(2):
@@ -71,7 +71,7 @@ def test_two_that_compute_the_same_keep_it_once() -> None:
     assert (cache.used, cache.evictable) == (0, 3)
 
 
-def test_room_beside_a_sequence_leaves_its_own_blocks_out() -> None:
+def test_room_for_a_request_does_not_include_the_blocks_of_its_prefix() -> None:
     cache = PrefixCache(5)
     visit(cache, (1, 2))
     visit(cache, (7,))
@@ -91,7 +91,7 @@ class CacheMachine(RuleBasedStateMachine):
         super().__init__()
         self.cache = PrefixCache(12)
         self.held: list[tuple[CacheNode, int]] = []
-        """Each with its pinned sequence's end and its private blocks."""
+        """Each request's last pinned node and its private blocks."""
 
     @rule(keys=st.lists(st.integers(0, 2), min_size=1, max_size=8), stored=st.booleans())
     def begin(self, keys: list[int], stored: bool) -> None:  # noqa: FBT001 - hypothesis passes by name

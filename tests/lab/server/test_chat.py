@@ -11,7 +11,7 @@ def ask(**body: object) -> dict[str, object]:
     return {"model": "emulated", "messages": MESSAGES, **body}
 
 
-def test_an_answer_taken_into_the_history_is_where_the_cache_has_it() -> None:
+def test_the_next_prompt_begins_with_the_blocks_of_this_prompt_and_answer() -> None:
     first = read_chat(ask(max_tokens=8), OPTIONS)
     history = [*MESSAGES, {"role": "assistant", "content": first.text}, {"role": "user", "content": "and now?"}]
     second = read_chat(ask(messages=history), OPTIONS)
@@ -33,7 +33,7 @@ def test_a_whole_answer_has_its_usage() -> None:
     }
 
 
-def test_what_the_cache_held_is_told_only_where_switched_on() -> None:
+def test_cached_tokens_are_reported_only_if_switched_on() -> None:
     chat = read_chat(ask(), EmulatorOptions(cached_tokens=False))
     assert chat.answer()["usage"]["prompt_tokens_details"] is None
 
@@ -47,7 +47,7 @@ def test_the_events_together_are_the_answer() -> None:
     assert chat.usage_event()["choices"] == []
 
 
-def test_length_and_usage_are_as_asked() -> None:
+def test_length_and_usage_follow_the_request() -> None:
     assert read_chat(ask(max_completion_tokens=7, max_tokens=9), OPTIONS).request.output_tokens == 7
     unlimited = read_chat(ask(), OPTIONS)
     assert (unlimited.request.output_tokens, unlimited.finish_reason) == (OPTIONS.answer_tokens, "stop")
@@ -75,7 +75,7 @@ def test_parts_and_tool_calls_count_as_content() -> None:
         (ask(max_tokens=2000), 400, "maximum context length is 1024"),
     ],
 )
-def test_what_an_engine_would_refuse_is_refused(body: object, status: int, message: str) -> None:
+def test_a_bad_request_is_refused_as_by_a_real_engine(body: object, status: int, message: str) -> None:
     with pytest.raises(BadRequest, match=message) as caught:
         read_chat(body, OPTIONS)
     assert caught.value.body()["error"]["code"] == status

@@ -64,7 +64,7 @@ async def test_the_time_that_a_busy_machine_took_away_is_measured() -> None:
     stepping.cancel()
     reading = clockwork.reading
     assert reading.due_s == pytest.approx(5 * 0.2, rel=0.01)
-    # 0.3 s less the 0.01 s that remained of that step, ten times faster than life, less what later steps caught up
+    # 0.3 s minus the 0.01 s that remained of that step, sped up 10x, minus what later steps caught up
     assert 2.5 < reading.late_s < 4.0
 
 

@@ -19,6 +19,6 @@ def test_sizes_and_costs_reach_the_engine_model() -> None:
         ({"step_s": -1.0}, "must be more than 0"),
     ],
 )
-def test_a_wrong_option_is_told(wrong: dict[str, float], message: str) -> None:
+def test_a_wrong_option_is_an_error(wrong: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         EmulatorOptions(**wrong)  # type: ignore[arg-type]

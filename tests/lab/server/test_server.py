@@ -8,15 +8,16 @@ import uvicorn
 from openai import AsyncOpenAI, BadRequestError, NotFoundError
 from openai.types.chat import ChatCompletionMessageParam
 
+from concur_proxy.lab.server.clockwork import CLOCK_PATH
 from concur_proxy.lab.server.options import EmulatorOptions
-from concur_proxy.lab.server.server import CLOCK_PATH, build_app
+from concur_proxy.lab.server.server import build_app
 
 MESSAGES: list[ChatCompletionMessageParam] = [{"role": "user", "content": "hello " * 100}]
 
 
 @asynccontextmanager
 async def running(**values: object) -> AsyncIterator[str]:
-    """A listening engine, a thousand times faster than life unless told otherwise."""
+    """A listening engine, sped up 1000x by default."""
     options = EmulatorOptions(**{"time_scale": 1000.0, **values})  # type: ignore[arg-type]
     server = uvicorn.Server(uvicorn.Config(build_app(options), port=0, log_level="warning"))
     serving = asyncio.create_task(server.serve())
@@ -99,7 +100,7 @@ async def test_a_streams_first_event_comes_with_its_first_token() -> None:
         began = loop.time()
         async with client.stream("POST", f"{url}/v1/chat/completions", json=body) as response:
             await anext(response.aiter_raw())
-        # the prompt's 150 tokens and more at 500 a second: who measured less would take the engine for a faster one
+        # more than 150 prompt tokens at 500 per second; a shorter time would make the engine look faster than it is
         assert loop.time() - began > 0.25
 
 
