@@ -27,8 +27,6 @@ OTHER_FILES = {
     "deploy/start": "tests/deploy/test_start.py",
     "deploy/systemd/": "tests/deploy/test_systemd.py",
     "pyproject.toml": "tests/test_locks.py",
-    "README.md": "tests/docs/",
-    ".github/": "tests/docs/",
     "requirements.lock": "tests/test_locks.py",
     "tests/requirements.lock": "tests/test_locks.py",
 }
@@ -58,6 +56,8 @@ def test_files(changed: Iterable[str], root: Path) -> list[str]:
             found.update(_folder_tests(root, path))
         else:
             found.update(_other_tests(root, name))
+            if path.suffix == ".md":
+                found.update(root.glob("tests/docs/test_*.py"))
     return sorted(str(path.relative_to(root)) for path in found if path.is_file())
 
 

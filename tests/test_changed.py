@@ -22,6 +22,8 @@ FILES = (
     f"{TESTS}/wire/request/test_facts.py",
     f"{TESTS}/deploy/test_start.py",
     f"{TESTS}/deploy/test_dashboard.py",
+    f"{TESTS}/docs/test_links.py",
+    f"{TESTS}/deploy/test_prometheus.py",
     f"{TESTS}/real_engine/test_gpu.py",
 )
 
@@ -69,6 +71,9 @@ def test_nothing_changed(root: Path) -> None:
         (f"{DEPLOY}/start", [f"{TESTS}/deploy/test_start.py"]),
         (f"{DEPLOY}/grafana/dashboards/board.json", [f"{TESTS}/deploy/test_dashboard.py"]),
         ("Dockerfile", []),
+        ("README.md", [f"{TESTS}/docs/test_links.py"]),
+        (f"{CODE}/wire/README.md", [f"{TESTS}/docs/test_links.py"]),
+        (f"{DEPLOY}/runbook.md", [f"{TESTS}/deploy/test_prometheus.py", f"{TESTS}/docs/test_links.py"]),
     ],
 )
 def test_a_change_is_tested_before_and_after_its_commit_on_a_branch(name: str, tests: list[str], root: Path) -> None:

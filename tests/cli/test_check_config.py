@@ -67,7 +67,7 @@ def test_a_secret_from_a_file_is_hidden_and_its_file_shown(
         ('record = "/nowhere/r.jsonl"\n', "record = /nowhere/r.jsonl in g.toml line 1: cannot be written"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(
+def test_an_error_is_reported_with_its_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str, problem: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -8,7 +8,7 @@ from tests.coordination.redis_server import RedisServer
 NOWHERE = "http://127.0.0.1:9"
 
 
-def test_what_is_wrong_is_one_line_each(redis: RedisServer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_finding_is_one_line(redis: RedisServer, capsys: pytest.CaptureFixture[str]) -> None:
     url = redis.url.replace("://", "://nobody:hush@")
     assert doctor.main(["--engine", NOWHERE, "--store", "redis", "--redis-url", url]) == 2
     engine, store = capsys.readouterr().out.splitlines()
@@ -28,7 +28,7 @@ def test_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(found.keys() == {"subject", "severity", "code", "message", "fix"} for found in told["findings"])
 
 
-def test_wrong_settings_are_told_as_serve_does(capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_settings_are_reported_as_by_serve(capsys: pytest.CaptureFixture[str]) -> None:
     assert doctor.main(["--engine", NOWHERE, "--port", "x"]) == 2
     assert capsys.readouterr().err == "concur-proxy doctor: error: --port x: must be a whole number\n"
 

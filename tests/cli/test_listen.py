@@ -22,7 +22,7 @@ def test_an_address_of_another_machine() -> None:
     )
 
 
-def test_what_is_no_address() -> None:
+def test_a_wrong_address() -> None:
     problem = listen_problem("no.such.host.invalid", 0)  # RFC 6761, 6.4: never resolves
     assert problem is not None
     assert problem.startswith("--host no.such.host.invalid: no such address")

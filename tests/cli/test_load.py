@@ -150,7 +150,7 @@ def test_no_engine() -> None:
     assert problems({}) == ("no engine given: use --engine URL, CONCUR_ENGINE, or engine in the configuration file",)
 
 
-def test_everything_wrong_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_errors_are_reported_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("c.yaml").write_text("fallback_window: none\n")
     monkeypatch.setenv("CONCUR_HSOT", "a")
@@ -188,7 +188,7 @@ def test_right_settings_load_and_need_no_advice() -> None:
     assert advise(load_settings(ENGINE | {"law": "static", "law_options": {"window": "24"}})) == []
 
 
-def test_what_is_probably_not_meant_is_told() -> None:
+def test_a_probable_mistake_is_reported() -> None:
     settings = load_settings({"engine": ["http://gpu:8000/v1"], "max_hold_s": 600})
     assert advise(settings) == [
         "engine http://gpu:8000/v1 ends in /v1, but the paths of clients already begin with it: leave it out",

@@ -31,7 +31,7 @@ def test_numbers(read: Callable[[str], float], text: str, value: float) -> None:
         (positive_number, "0", "must be more than 0, not 0"),
     ],
 )
-def test_what_is_no_such_number(read: Callable[[str], float], text: str, message: str) -> None:
+def test_a_wrong_number_is_refused(read: Callable[[str], float], text: str, message: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError) as caught:
         read(text)
     assert str(caught.value) == message

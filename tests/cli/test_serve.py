@@ -71,7 +71,7 @@ def test_it_serves_and_ctrl_c_ends_it_quietly() -> None:
     assert "Traceback" not in errors
 
 
-def test_a_hangup_reads_the_configuration_anew(tmp_path: Path) -> None:
+def test_a_hangup_reads_the_configuration_again(tmp_path: Path) -> None:
     file = tmp_path / "gateway.toml"
     file.write_text(f'engine = ["{NOWHERE}"]')
     with gateway("--config", str(file)) as (process, url):

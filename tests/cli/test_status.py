@@ -85,7 +85,7 @@ async def test_a_gateway_that_fails_is_no_other_server() -> None:
         assert err.endswith("answered HTTP 500 without a state: see its log\n")
 
 
-async def test_who_waits_comes_first() -> None:
+async def test_waiting_sessions_come_first() -> None:
     options = {"law": "static", "law_options": {"window": 1}}
     async with scripted_engine(script=Hold()) as engine, running_gateway(engine.url, **options) as gateway:
         asked = [asyncio.create_task(gateway.chat(session)) for session in ("agent-1", "agent-2")]

@@ -73,7 +73,7 @@ def test_real_engines_reserve_gpus(name: str) -> None:
     assert device["driver"] == "nvidia"
 
 
-def test_what_is_mounted_is_there() -> None:
+def test_mounted_files_exist() -> None:
     for name, service in services(None).items():
         for volume in service.get("volumes", ()):
             assert volume["type"] != "bind" or Path(volume["source"]).exists(), f"{name}: {volume['source']}"

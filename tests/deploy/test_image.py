@@ -71,7 +71,7 @@ def test_hadolint_has_nothing_to_say() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_what_is_built_serves_is_healthy_and_stops_when_it_is_told_to(installed: Path) -> None:
+def test_the_built_image_serves_is_healthy_and_stops_on_its_signal(installed: Path) -> None:
     final = in_final_stage()
     (program,) = json.loads(final["ENTRYPOINT"])
     command = [str(installed / "bin" / program), *json.loads(final["CMD"])]

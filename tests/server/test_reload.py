@@ -58,7 +58,7 @@ async def test_a_changed_file_changes_the_engines(tmp_path: Path, caplog: pytest
     assert "settings reloaded: fallback_window changed and takes effect at the next start" in text
 
 
-async def test_another_law_holds_from_now_on_where_nobody_chose_one_by_hand(tmp_path: Path) -> None:
+async def test_another_law_takes_effect_on_engines_without_a_manual_one(tmp_path: Path) -> None:
     file = tmp_path / "gateway.toml"
     async with scripted_engine() as one, scripted_engine() as two:
         engines = f'engine = ["{one.url}", "{two.url}"]\n'

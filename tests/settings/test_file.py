@@ -43,7 +43,7 @@ def test_an_empty_yaml_file_has_no_settings(tmp_path: Path) -> None:
         ("a.ini", "port = 1\n", "a.ini: its name must end in .toml, .yaml or .yml"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
+def test_an_error_is_reported_with_its_place(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
     with pytest.raises(ConfigFileError) as caught:
         read_config_file(write(tmp_path, name, content))
     assert message in str(caught.value)

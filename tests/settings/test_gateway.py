@@ -149,10 +149,10 @@ class TestEngines:
             "http://[::1",
         ],
     )
-    def test_what_is_no_base_url_is_refused(self, url: str) -> None:
+    def test_a_text_that_is_not_a_base_url_is_refused(self, url: str) -> None:
         assert "must be http[s]://host[:port][/base/path]" in complaints(engine=[url])
 
-    def test_a_missing_scheme_is_told_as_such(self) -> None:
+    def test_a_missing_scheme_is_reported_as_such(self) -> None:
         assert "as in http://gpu:8000" in complaints(engine=["gpu:8000"])
 
     def test_at_least_one(self) -> None:
