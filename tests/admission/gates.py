@@ -19,7 +19,7 @@ def load(
     kv_usage: float | None = 0.0,
     capacity_tokens: int | None = 1_000,
 ) -> EngineLoad:
-    """An idle engine's reading, but for what is given."""
+    """An idle engine's reading, except for what is given."""
     return EngineLoad(running=running, waiting=waiting, kv_usage=kv_usage, capacity_tokens=capacity_tokens)
 
 

@@ -19,7 +19,7 @@ READERS = ("status", "top")
 def main(arguments: list[str]) -> int:
     """Run the command; returns its exit status, or 0 when a server runs in the background."""
     state = Path(os.environ["DOCS_STATE"])
-    command = [sys.executable, "-m", "concur_proxy", *arguments]
+    command = [sys.executable, "-P", "-m", "concur_proxy", *arguments]  # -P: as the installed command, not from here
     name = arguments[0]
     if "--help" in arguments or name not in (*SERVERS, *ENDLESS, *READERS):
         return subprocess.run(command, check=False).returncode

@@ -64,10 +64,11 @@ class Reader:
 
     def __init__(self, folder: Path, addresses: Mapping[str, str], gateway: str) -> None:
         self._folder, self._addresses = folder, addresses
+        self._exports = ""
         self._state = folder / ".state"
         self._state.mkdir()
         (self._state / "serve.url").write_text(gateway)
-        for name, line in (("concur-proxy", "-m tests.docs.shell"), ("python", ""), ("python3", "")):
+        for name, line in (("concur-proxy", "-P -m tests.docs.shell"), ("python", ""), ("python3", "")):
             script = self._state / name
             script.write_text(f'#!/bin/sh\nexec "{sys.executable}" {line} "$@"\n')
             script.chmod(0o755)
@@ -75,7 +76,8 @@ class Reader:
 
     def follow(self, block: Block) -> None:
         """Runs a block; fails with what it has printed."""
-        text = self._translated(block.text)
+        text = self._translated(self._exports + block.text if block.language == "sh" else block.text)
+        self._exports += "".join(line for line in block.text.splitlines(keepends=True) if line.startswith("export "))
         command = ["sh", "-euc", text] if block.language == "sh" else [sys.executable, "-c", text]
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("CONCUR_")},

@@ -7,40 +7,7 @@ import pytest
 from tests.docs.prose import passages
 from tests.docs.words import REPOSITORY, check, read_rules, room, texts_of_repository
 
-ROOMS_TO_COME: frozenset[str] = frozenset(
-    {
-        "concur_proxy/admission",
-        "concur_proxy/cli",
-        "concur_proxy/coordination",
-        "concur_proxy/lab",
-        "concur_proxy/recognition",
-        "concur_proxy/relay",
-        "concur_proxy/server",
-        "concur_proxy/settings",
-        "concur_proxy/telemetry",
-        "concur_proxy/upstream",
-        "concur_proxy/wire",
-        "deploy/docs/reference",
-        "deploy/helm",
-        "deploy/kubernetes",
-        "tests/admission",
-        "tests/changed.py",
-        "tests/coordination",
-        "tests/deploy",
-        "tests/lab",
-        "tests/properties",
-        "tests/real_engine",
-        "tests/recognition",
-        "tests/relay",
-        "tests/replicas",
-        "tests/server",
-        "tests/telemetry",
-        "tests/test_changed.py",
-        "tests/test_locks.py",
-        "tests/upstream",
-        "tests/wire",
-    }
-)
+ROOMS_TO_COME: frozenset[str] = frozenset({"concur_proxy/cli/agents.py", "concur_proxy/lab", "tests/lab"})
 """Rooms or files that are not checked yet. Delete a line when `python -m tests.docs.words PATH` finds nothing."""
 
 

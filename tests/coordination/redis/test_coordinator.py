@@ -30,7 +30,7 @@ PAUSE = Call(method="POST", path="pause", body=b"s")
 
 
 class Member:
-    """One replica, and what it has been told."""
+    """One replica, and what it has heard."""
 
     def __init__(
         self, url: str, prefix: str, name: str, *, window: float, engines: tuple[str, ...], lease_s: float | None
