@@ -1,29 +1,17 @@
-"""Texts for people keep to the word list, except in rooms whose texts are still to be rewritten."""
+"""Texts for people keep to the word list."""
 
 from pathlib import Path
 
 import pytest
 
 from tests.docs.prose import passages
-from tests.docs.words import REPOSITORY, check, read_rules, room, texts_of_repository
-
-ROOMS_TO_COME: frozenset[str] = frozenset({"concur_proxy/cli/agents.py", "concur_proxy/lab", "tests/lab"})
-"""Rooms or files that are not checked yet. Delete a line when `python -m tests.docs.words PATH` finds nothing."""
+from tests.docs.words import check, read_rules, room, texts_of_repository
 
 
 def test_texts_keep_to_the_word_list() -> None:
-    checked = [path for path in texts_of_repository() if not _is_to_come(path)]
-
-    findings = list(check(checked, rules=read_rules()))
+    findings = list(check(texts_of_repository(), rules=read_rules()))
 
     assert not findings, "\n".join(str(finding) for finding in findings)
-
-
-def _is_to_come(path: Path) -> bool:
-    name = path.relative_to(REPOSITORY)
-    if name.parts[:2] == ("tests", "docs"):
-        return False
-    return any(name.is_relative_to(room_to_come) for room_to_come in ROOMS_TO_COME)
 
 
 @pytest.mark.parametrize(
