@@ -208,7 +208,7 @@ async def kept_sessions(server: RedisServer, sessions: int) -> None:
 
 async def _until_kept(server: RedisServer, sessions: int) -> None:
     async with asyncio.timeout(60):
-        while server.client.hlen("{kept}:sessions") < sessions:
+        while server.client.hlen(f"{{kept}}:{PROTOCOL}:sessions") < sessions:
             await asyncio.sleep(0.1)
 
 
