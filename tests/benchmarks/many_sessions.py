@@ -35,7 +35,7 @@ LAST_S = 20.0
 LONGEST_S = 240.0
 LEAK_S = 40.0
 HEAD = """\
-| sessions | left mid-hold | left mid-answer | other answers | errors | hung | in, s | places leaked | files leaked |
+| sessions | left waiting | left mid-answer | other answers | errors | hung | in, s | places leaked | files leaked |
 | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
 
 
