@@ -45,6 +45,8 @@ class PluginKind(Generic[Build]):
     """The entry-point group; None: other packages cannot add plug-ins of this kind by entry point."""
     attribute: str = "build"
     """The name of the callable in a module of `package`."""
+    members: tuple[str, ...] = ()
+    """What the object that it returns must have; `check` looks for them."""
 
 
 LAWS: "PluginKind[Callable[[Mapping[str, OptionValue]], ControlLaw]]" = PluginKind(
@@ -52,24 +54,28 @@ LAWS: "PluginKind[Callable[[Mapping[str, OptionValue]], ControlLaw]]" = PluginKi
     package="concur_proxy.control.laws",
     group="concur_proxy.laws",
     signature="build(options: Mapping[str, OptionValue]) -> ControlLaw",
+    members=("window", "enforces", "on_signal", "on_overload"),
 )
 RECOGNISERS: "PluginKind[Callable[[RecogniserOptions], Recogniser]]" = PluginKind(
     title="recogniser",
     package="concur_proxy.recognition.recognisers",
     group="concur_proxy.recognisers",
     signature="build(options: RecogniserOptions) -> Recogniser",
+    members=("body_fields", "recognise"),
 )
 ORDERS: "PluginKind[Callable[[], QueueOrder]]" = PluginKind(
     title="queue order",
     package="concur_proxy.admission.orders",
     group="concur_proxy.orders",
     signature="build() -> QueueOrder",
+    members=("join", "leave", "head", "first_new", "position", "__len__", "__contains__", "__iter__"),
 )
 PLACEMENTS: "PluginKind[Callable[[], Placement]]" = PluginKind(
     title="placement",
     package="concur_proxy.admission.placements",
     group="concur_proxy.placements",
     signature="build() -> Placement",
+    members=("choose",),
 )
 ENGINE_KINDS: "PluginKind[Callable[[], EngineKind]]" = PluginKind(
     title="engine kind",
@@ -77,6 +83,10 @@ ENGINE_KINDS: "PluginKind[Callable[[], EngineKind]]" = PluginKind(
     group="concur_proxy.engine_kinds",
     signature="build() -> EngineKind",
 )
+
+
+class UnusablePluginError(ValueError):
+    """The plug-in was found, but it is not one of its kind."""
 
 
 def load_engine_kinds(names: Sequence[str] = ()) -> "list[EngineKind]":
@@ -115,6 +125,25 @@ def load(kind: PluginKind[Build], name: str) -> Build:
     return cast("Build", found)
 
 
+def check(kind: PluginKind[Any], name: str, *arguments: object) -> None:
+    """Build the plug-in `name` once with `arguments`, as `load` returns it, and look at the result.
+
+    `UnusablePluginError` if it cannot be used. A `ValueError` of its own, such as one for a wrong option, passes.
+    """
+    build = load(kind, name)
+    try:
+        built = build(*arguments)
+    except ValueError:
+        raise
+    except Exception as error:  # another package's code can raise anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UnusablePluginError(f"{kind.title} {name!r}: {reason}: define {kind.signature}") from error
+    missing = [member for member in kind.members if not hasattr(built, member)]
+    if missing:
+        what = type(built).__qualname__
+        raise UnusablePluginError(f"{kind.title} {name!r}: what it returns, {what}, has no {', '.join(missing)}")
+
+
 @cache
 def installed(group: str | None) -> Mapping[str, str]:
     """The plug-ins that installed packages add to `group`: names and import paths. Looked up once in a process."""
@@ -138,5 +167,16 @@ def _path(kind: PluginKind[Any], name: str) -> str:
         return installed(kind.group)[name]
     names = available(kind)
     near = get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(names)}"
+    hint = f"did you mean {near[0]}?" if near else choice(kind, name, names)
     raise ValueError(f"there is no {kind.title} {name!r}: {hint}")
+
+
+def choice(kind: PluginKind[Any], name: str, names: Sequence[str]) -> str:
+    """What to write instead of `name`: one of `names`, or an import path."""
+    hint = f"choose one of {', '.join(names)}"
+    if kind.group is None:
+        return hint
+    module, _, attribute = name.rpartition(".")
+    path = f"{module}:{attribute}" if module else f"{name}:{kind.attribute}"
+    shown = path if all(part.isidentifier() for part in path.replace(":", ".").split(".")) else "my_module:build"
+    return f"{hint}; or write an import path with a colon, {shown}"

@@ -3,12 +3,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 
 from concur_proxy import plugins
+from concur_proxy.admission.order import QueueOrder
+from concur_proxy.admission.placement import Placement
 from concur_proxy.admission.placements import consistent_hash
+from concur_proxy.control.law import ControlLaw
 from concur_proxy.engines.kinds import vllm
+from concur_proxy.recognition.recogniser import Recogniser, RecogniserOptions
 from tests.contracts.added_plugin import added_plugin, installed_plugin
 
 KINDS = plugins.ENGINE_KINDS
@@ -138,6 +143,56 @@ def test_a_plugin_that_cannot_be_imported_is_an_error_with_its_reason(outside: P
     assert str(error.value).startswith("control law 'broken' (outside_plugin:build): ")
     assert problem in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "interface", "arguments"),
+    [
+        (plugins.LAWS, ControlLaw, ({},)),
+        (plugins.RECOGNISERS, Recogniser, (RecogniserOptions(),)),
+        (plugins.ORDERS, QueueOrder, ()),
+        (plugins.PLACEMENTS, Placement, ()),
+    ],
+)
+def test_a_plugin_that_lacks_a_part_of_its_interface_is_refused(
+    kind: plugins.PluginKind[Any], interface: type, arguments: tuple[object, ...]
+) -> None:
+    usual = {*vars(Protocol), *vars(type("Empty", (Protocol,), {}))}
+    assert set(kind.members) == {name for name in vars(interface) if name not in usual and name != "__hash__"}
+    for name in plugins.available(kind):
+        plugins.check(kind, name, *arguments)
+    problem = f"what it returns, object, has no {', '.join(kind.members)}$"
+    with pytest.raises(plugins.UnusablePluginError, match=problem):
+        plugins.check(kind, "tests.test_plugins:build_nothing", *arguments)
+
+
+def build_nothing(*_: object) -> object:
+    return object()
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("def build(one, two, three):\n    pass\n", "missing"),
+        ("def build(*_):\n    return {}['key']\n", "KeyError: 'key'"),
+    ],
+)
+def test_a_plugin_that_cannot_be_built_is_an_error_that_shows_its_signature(
+    outside: Path, source: str, problem: str
+) -> None:
+    (outside / "outside_plugin.py").write_text(source)
+    with pytest.raises(plugins.UnusablePluginError, match=problem) as error:
+        plugins.check(plugins.ORDERS, "outside_plugin:build")
+    assert str(error.value).startswith("queue order 'outside_plugin:build': ")
+    assert str(error.value).endswith(": define build() -> QueueOrder")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("my_law", "my_law:build"), ("a.my_law.make", "a.my_law:make"), ("my-own", "my_module:build")]
+)
+def test_an_unknown_name_is_shown_as_an_import_path(name: str, shown: str) -> None:
+    with pytest.raises(ValueError, match=f"; or write an import path with a colon, {shown}$"):
+        plugins.load(plugins.LAWS, name)
 
 
 def test_a_simulation_compares_a_law_from_outside(outside: Path) -> None:

@@ -7,6 +7,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from concur_proxy import plugins
 from concur_proxy.lab.simulation.policy import BEST_STATIC, POLICIES
 from concur_proxy.lab.simulation.result import Result
 from concur_proxy.lab.simulation.scenarios import SCENARIOS
@@ -91,6 +92,11 @@ def as_json(result: Result) -> dict[str, object]:
     return {**values, "courses": points}
 
 
+def installed_laws() -> list[str]:
+    """The laws that installed packages add by entry point."""
+    return sorted(name for name in plugins.installed(plugins.LAWS.group) if name not in POLICIES)
+
+
 def print_choices(console: Console) -> None:
     table = Table("scenario", "what it is")
     for scenario in SCENARIOS.values():
@@ -99,5 +105,7 @@ def print_choices(console: Console) -> None:
     table = Table("law", "what it is")
     for policy in POLICIES.values():
         table.add_row(policy.name, policy.summary)
+    for name in installed_laws():
+        table.add_row(name, "added by an installed package")
     table.add_row(BEST_STATIC, "the best of many fixed caps, which is known only afterwards")
     console.print(table)

@@ -13,6 +13,7 @@ from concur_proxy import plugins
 from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.origins import Origins, suggest
 from concur_proxy.engines.kind import KnownKinds
+from concur_proxy.recognition.recogniser import RecogniserOptions
 from concur_proxy.settings.file import ConfigFileError
 from concur_proxy.settings.gateway import SDK_TIMEOUT_S, GatewaySettings
 from concur_proxy.settings.secret_files import SecretFileError
@@ -140,14 +141,15 @@ def _complaint(details: ErrorDetails) -> str:
 
 
 def _plugin_problems(settings: GatewaySettings, origins: Origins) -> Iterator[str]:
-    chosen: list[tuple[str, plugins.PluginKind[Any], str]] = [
-        ("placement", plugins.PLACEMENTS, settings.placement),
-        ("order", plugins.ORDERS, settings.order),
-        *(("recognisers", plugins.RECOGNISERS, recogniser) for recogniser in settings.recognisers),
+    of_recognisers = [RecogniserOptions()]
+    chosen: list[tuple[str, plugins.PluginKind[Any], str, Sequence[object]]] = [
+        ("placement", plugins.PLACEMENTS, settings.placement, ()),
+        ("order", plugins.ORDERS, settings.order, ()),
+        *(("recognisers", plugins.RECOGNISERS, recogniser, of_recognisers) for recogniser in settings.recognisers),
     ]
-    for name, kind, value in chosen:
+    for name, kind, value, arguments in chosen:
         try:
-            plugins.load(kind, value)
+            plugins.check(kind, value, *arguments)
         except ValueError as error:
             yield f"{origins.describe(name)}: {error}"
     try:
@@ -157,12 +159,14 @@ def _plugin_problems(settings: GatewaySettings, origins: Origins) -> Iterator[st
         hint = "; to leave it out, list the others in engine_kinds"
         yield f"{origins.describe('engine_kinds')}: {error}" if settings.engine_kinds else f"{error}{hint}"
     try:
-        law = plugins.load(plugins.LAWS, settings.law)
+        plugins.load(plugins.LAWS, settings.law)
     except ValueError as error:
         yield f"{origins.describe('law')}: {error}"
         return
     try:
-        law(settings.law_options)
+        plugins.check(plugins.LAWS, settings.law, settings.law_options)
+    except plugins.UnusablePluginError as error:
+        yield f"{origins.describe('law')}: {error}"
     except ValueError as error:
         named = _first_named(settings.law_options, str(error))
         yield f"{origins.describe('law_options', part=named)} with law {settings.law}: {error}"

@@ -15,6 +15,7 @@ from concur_proxy.cli.comparison import (
     as_json,
     baseline_of,
     comparison_table,
+    installed_laws,
     print_choices,
     print_decisions,
     summary_table,
@@ -77,7 +78,7 @@ def _suite(given: argparse.Namespace) -> Suite:
         if not any(_knows(policy.law, key, value) for policy in policies):
             raise ValueError(f"--set {key}={value}: no law has this option")
     for policy in policies:
-        plugins.load(plugins.LAWS, policy.law)(policy.options)  # ValueError if an option is wrong
+        plugins.check(plugins.LAWS, policy.law, policy.options)  # ValueError if an option is wrong
     return Suite(
         scenarios=_scenarios(given),
         policies=policies,
@@ -111,8 +112,8 @@ def _policy(name: str, options: dict[str, str]) -> Policy:
     elif base in plugins.available(plugins.LAWS) or ":" in base:
         policy = Policy(name=base, law=base)
     else:
-        choices = [*POLICIES, BEST_STATIC]
-        raise ValueError(f"there is no law {base!r}: choose one of {', '.join(choices)}")
+        choices = [*POLICIES, *installed_laws(), BEST_STATIC]
+        raise ValueError(f"there is no law {base!r}: {plugins.choice(plugins.LAWS, base, choices)}")
     # --set applies only to the laws that know the option
     shared = {key: value for key, value in options.items() if _knows(policy.law, key, value)}
     return dataclasses.replace(policy, name=name, options={**policy.options, **shared, **own_options})
@@ -120,7 +121,9 @@ def _policy(name: str, options: dict[str, str]) -> Policy:
 
 def _knows(law: str, key: str, value: str) -> bool:
     try:
-        plugins.load(plugins.LAWS, law)({key: value})
+        plugins.check(plugins.LAWS, law, {key: value})
+    except plugins.UnusablePluginError:
+        raise
     except ValueError as error:
         return "no option" not in str(error)
     return True

@@ -41,6 +41,27 @@ def problems(flags: dict[str, object]) -> tuple[str, ...]:
             {"placement": "consistent-hsh"},
             "--placement consistent-hsh: there is no placement 'consistent-hsh': did you mean consistent-hash?",
         ),
+        (
+            {"law": "builtins:dict"},
+            (
+                "--law builtins:dict: control law 'builtins:dict': what it returns, dict, has no "
+                "window, enforces, on_signal, on_overload"
+            ),
+        ),
+        (
+            {"order": "builtins:list"},
+            (
+                "--order builtins:list: queue order 'builtins:list': what it returns, list, has no "
+                "join, leave, head, first_new, position"
+            ),
+        ),
+        (
+            {"recognisers": ["builtins:id", "headers"]},
+            (
+                "--recognisers builtins:id,headers: recogniser 'builtins:id': what it returns, int, has no "
+                "body_fields, recognise"
+            ),
+        ),
         ({"store": "disk"}, "--store disk: must be memory or redis"),
         (
             {"law": "aimd", "law_options": {"alhpa": "1"}},
