@@ -1,4 +1,4 @@
-"""What holds for every engine kind of the package. A new folder in `engines/kinds` is tested with its capture."""
+"""What holds for every engine kind: a folder in `engines/kinds`, or an entry point. Each is tested with its capture."""
 
 from pathlib import Path
 
@@ -63,14 +63,14 @@ def test_its_capture_has_the_required_signals_and_each_other_one_that_it_does_no
     assert (sample.at, sample.kind) == (3.25, kind.name)
     assert sample.kv_usage is not None
     assert 0 <= sample.kv_usage <= 1
-    assert sample.capacity_tokens is not None
-    assert sample.capacity_tokens > 0
+    assert sample.capacity_tokens is None or sample.capacity_tokens > 0
     assert sample.ranks == 1
 
 
 def test_it_wants_a_small_part_of_its_capture(kind: EngineKind) -> None:
     text = capture(kind.name)
-    assert sum(map(len, exposition(kind, text).series.values())) < len(text.splitlines()) / 10
+    wanted = sum(map(len, exposition(kind, text).series.values()))
+    assert wanted < max(len(text.splitlines()) / 10, 12), "see `read_exposition`: a kind wants a dozen"
 
 
 def test_what_is_missing_is_unknown_and_not_zero(kind: EngineKind) -> None:

@@ -29,6 +29,7 @@ NOT_RUN: Mapping[str, str] = {
     r"^(helm|kubectl) ": "needs a Kubernetes cluster",
     r"^(sudo|journalctl) ": "needs systemd and root",
     r"^sh deploy/start (tests|check)": "runs this test",
+    r"^python -m pytest": "runs tests of this suite",
     r"^(sh deploy/start|concur-proxy) demo": "takes a minute; tests/lab/demo runs it",
     r"pip install": "needs the network",
     r"^python -m tests\.(benchmarks|real_engine)": "takes minutes; its result is in deploy/docs/measured",
