@@ -198,6 +198,6 @@ def test_an_unknown_name_is_shown_as_an_import_path(name: str, shown: str) -> No
 def test_a_simulation_compares_a_law_from_outside(outside: Path) -> None:
     (outside / "outside_law.py").write_text("from concur_proxy.control.laws.static import build\n")
     command = [sys.executable, "-m", "concur_proxy", "simulate", "--law", "outside_law:build:window=2"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(outside), *sys.path])}
+    environment = {**os.environ, "COLUMNS": "120", "PYTHONPATH": os.pathsep.join([str(outside), *sys.path])}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert "outside_law:build:window=2" in done.stdout, done.stderr

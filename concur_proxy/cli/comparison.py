@@ -31,11 +31,11 @@ def comparison_table(rows: Sequence[Row], *, baseline: str) -> Table:
         padding=(0, 1, 0, 0),
         pad_edge=False,
     )
-    table.add_column("", no_wrap=True)
-    compared = f"vs {baseline}".replace(" ", "\n")
+    table.add_column("", overflow="fold")  # a long name takes a second line; numbers are never cut
+    compared = "vs\nfirst" if len(baseline) > len("no control") else f"vs {baseline}".replace(" ", "\n")
     headings = "total\ntime", compared, "cache\nhits", "recom-\nputed", "TTFT\np99", "wait\nmax", "session\np99"
     for heading in (*headings, "fair-\nness"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     last = None
     for row in rows:
         if row.scenario != last:

@@ -74,6 +74,8 @@ def _suite(given: argparse.Namespace) -> Suite:
     policies = [_policy(name, dict(given.set)) for name in names if name != BEST_STATIC]
     if given.idle_lease is not None:
         policies = [dataclasses.replace(policy, idle_lease_s=given.idle_lease) for policy in policies]
+    if given.no_work_conserving:
+        policies = [dataclasses.replace(policy, work_conserving=False) for policy in policies]
     for key, value in given.set:
         if not any(_knows(policy.law, key, value) for policy in policies):
             raise ValueError(f"--set {key}={value}: no law has this option")
@@ -184,6 +186,11 @@ def _parser() -> CommandParser:
         metavar="SECONDS",
         type=positive_number,
         help="how long a session keeps its place between turns, with every law (default: learned)",
+    )
+    parser.add_argument(
+        "--no-work-conserving",
+        action="store_true",
+        help="admit no session beyond the window, with every law; a law of --list may do so already",
     )
     parser.add_argument("--explain", action="store_true", help="print every decision that raised or lowered a window")
     parser.add_argument(

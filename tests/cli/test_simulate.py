@@ -22,6 +22,28 @@ def test_it_compares_laws(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     assert "…" not in shown
 
 
+def test_a_long_name_takes_no_room_from_the_numbers(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    law = "concur_proxy.control.laws.static:build:window=6"
+    assert main([*QUICK, "--law", law, "--law", f"{law}0"]) == 0
+    shown = capsys.readouterr().out
+    assert "recom-" in shown
+    assert "first" in shown
+    assert "…" not in shown
+
+
+def test_the_window_alone_can_be_compared(tmp_path: Path) -> None:
+    times = []
+    for flags in ([], ["--no-work-conserving"]):
+        path = tmp_path / f"{len(flags)}.json"
+        law = ["--law", "concur_proxy.control.laws.static:build:window=1"]
+        assert main([*QUICK, *law, *flags, "--json", str(path)]) == 0
+        times.append(json.loads(path.read_text())[0]["makespan_s"])
+    assert times[1] > 2 * times[0], "one session after the other"
+
+
 def test_it_lists_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"]) == 0
     shown = capsys.readouterr().out
