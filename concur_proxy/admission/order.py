@@ -14,9 +14,10 @@ class QueueOrder(Protocol):
     """The sessions that wait for a place, in the order of their turn.
 
     What an order may read: the session's `seniority`, `state`, `model`, `footprint`, `has_lapsed`, `is_preferred`, and
-    its waiting requests (`held`) with their `arrival`. While a session waits only `held` changes: requests join it, and
-    leave it when they time out. An operator can put a session first: such sessions (`is_preferred`) come before all
-    others, by seniority.
+    its waiting requests (`held`) with their `arrival`. While a session waits, only `held` and `footprint` change:
+    further requests join it and add to its footprint, and requests leave it when they time out. So an order must
+    remember what it sorted a session by. An operator can put a session first: such sessions (`is_preferred`) come
+    before all others, by seniority.
 
     Every method should cost O(log n) or less: a queue of ten thousand sessions is normal.
     """
