@@ -29,6 +29,11 @@ if TYPE_CHECKING:  # a plug-in's types are imported by the room that uses them
     from concur_proxy.recognition.recogniser import Recogniser, RecogniserOptions
 
 Build = TypeVar("Build", bound=Callable[..., Any])
+Built = TypeVar("Built")
+
+
+class PluginError(ValueError):
+    """A plug-in cannot be used. The message is one line that says what is wrong and how to fix it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +50,8 @@ class PluginKind(Generic[Build]):
     """The entry-point group; None: other packages cannot add plug-ins of this kind by entry point."""
     attribute: str = "build"
     """The name of the callable in a module of `package`."""
+    members: tuple[str, ...] = ()
+    """What the object that the callable returns must have."""
 
 
 LAWS: "PluginKind[Callable[[Mapping[str, OptionValue]], ControlLaw]]" = PluginKind(
@@ -52,24 +59,28 @@ LAWS: "PluginKind[Callable[[Mapping[str, OptionValue]], ControlLaw]]" = PluginKi
     package="concur_proxy.control.laws",
     group="concur_proxy.laws",
     signature="build(options: Mapping[str, OptionValue]) -> ControlLaw",
+    members=("window", "enforces", "on_signal", "on_overload"),
 )
 RECOGNISERS: "PluginKind[Callable[[RecogniserOptions], Recogniser]]" = PluginKind(
     title="recogniser",
     package="concur_proxy.recognition.recognisers",
     group="concur_proxy.recognisers",
     signature="build(options: RecogniserOptions) -> Recogniser",
+    members=("body_fields", "recognise"),
 )
 ORDERS: "PluginKind[Callable[[], QueueOrder]]" = PluginKind(
     title="queue order",
     package="concur_proxy.admission.orders",
     group="concur_proxy.orders",
     signature="build() -> QueueOrder",
+    members=("join", "leave", "head", "first_new", "position", "__len__", "__contains__", "__iter__"),
 )
 PLACEMENTS: "PluginKind[Callable[[], Placement]]" = PluginKind(
     title="placement",
     package="concur_proxy.admission.placements",
     group="concur_proxy.placements",
     signature="build() -> Placement",
+    members=("choose",),
 )
 ENGINE_KINDS: "PluginKind[Callable[[], EngineKind]]" = PluginKind(
     title="engine kind",
@@ -81,13 +92,12 @@ ENGINE_KINDS: "PluginKind[Callable[[], EngineKind]]" = PluginKind(
 
 def load_engine_kinds(names: Sequence[str] = ()) -> "list[EngineKind]":
     """The engine kinds with these names, or all that are available, in the order in which they are asked."""
-    kinds = []
-    for name in names or available(ENGINE_KINDS):
-        try:
-            kinds.append(load(ENGINE_KINDS, name)())
-        except TypeError as error:  # such as: a class lacks a method of EngineKind
-            raise ValueError(f"engine kind {name!r}: {error}") from error
-    return kinds
+    return [build(ENGINE_KINDS, name) for name in names or available(ENGINE_KINDS)]
+
+
+def own_engine_kinds() -> "list[EngineKind]":
+    """The engine kinds of this package."""
+    return [build(ENGINE_KINDS, name) for name in _own(ENGINE_KINDS)]
 
 
 def available(kind: PluginKind[Any]) -> list[str]:
@@ -95,8 +105,28 @@ def available(kind: PluginKind[Any]) -> list[str]:
     return sorted({*_own(kind), *installed(kind.group)})
 
 
+def build(kind: PluginKind[Callable[..., Built]], name: str, *args: object) -> Built:
+    """Load the plug-in `name`, and call it with these arguments.
+
+    `PluginError` if that is not possible. A `ValueError` about the arguments, such as a wrong option, is passed on as
+    it is.
+    """
+    make = load(kind, name)
+    try:
+        built = make(*args)
+        missing = [member for member in kind.members if not hasattr(built, member)]
+    except Exception as error:  # a plug-in can raise anything
+        if args and isinstance(error, ValueError):
+            raise
+        raise PluginError(f"{kind.title} {name!r}: building it failed: {_one_line(error)}") from error
+    if missing:
+        what = type(built).__qualname__
+        raise PluginError(f"{kind.title} {name!r}: {what} has no {', '.join(missing)}: define {kind.signature}")
+    return built
+
+
 def load(kind: PluginKind[Build], name: str) -> Build:
-    """The callable of the plug-in `name`. `ValueError`: one line that says what is wrong and how to fix it."""
+    """The callable of the plug-in `name`. `PluginError` if it cannot be found."""
     path = _path(kind, name)
     module_name, _, attribute = path.partition(":")
     shown = f"{kind.title} {name!r}" if path == name else f"{kind.title} {name!r} ({path})"
@@ -104,14 +134,13 @@ def load(kind: PluginKind[Build], name: str) -> Build:
         found: Any = import_module(module_name)
     except ModuleNotFoundError as error:
         hint = "install its package or add its folder to PYTHONPATH"
-        raise ValueError(f"{shown}: there is no module {error.name!r}: {hint}") from error
-    except Exception as error:  # a plug-in's module can raise anything when it is imported
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{shown}: its module cannot be imported: {type(error).__name__}: {reason}") from error
+        raise PluginError(f"{shown}: there is no module {error.name!r}: {hint}") from error
+    except (Exception, SystemExit) as error:  # a plug-in's module can do anything when it is imported
+        raise PluginError(f"{shown}: its module cannot be imported: {_one_line(error)}") from error
     for part in attribute.split("."):
         found = getattr(found, part, None)
     if not callable(found):
-        raise ValueError(f"{shown}: {attribute!r} is not a function there: define {kind.signature}")  # noqa: TRY004 - a wrong setting
+        raise PluginError(f"{shown}: {attribute!r} is not a function there: define {kind.signature}")
     return cast("Build", found)
 
 
@@ -130,7 +159,7 @@ def _path(kind: PluginKind[Any], name: str) -> str:
     if ":" in name:
         module, _, attribute = name.partition(":")
         if not all(part.isidentifier() for part in (*module.split("."), *attribute.split("."))):
-            raise ValueError(f"{name!r} is not an import path: write it as my_package.my_module:build")
+            raise PluginError(f"{name!r} is not an import path: write it as my_package.my_module:build")
         return name
     if name in _own(kind):
         return f"{kind.package}.{name.replace('-', '_')}:{kind.attribute}"
@@ -139,4 +168,8 @@ def _path(kind: PluginKind[Any], name: str) -> str:
     names = available(kind)
     near = get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(names)}"
-    raise ValueError(f"there is no {kind.title} {name!r}: {hint}")
+    raise PluginError(f"there is no {kind.title} {name!r}: {hint}")
+
+
+def _one_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -2,9 +2,9 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib import import_module
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -140,14 +140,18 @@ def _complaint(details: ErrorDetails) -> str:
 
 
 def _plugin_problems(settings: GatewaySettings, origins: Origins) -> Iterator[str]:
-    chosen: list[tuple[str, plugins.PluginKind[Any], str]] = [
-        ("placement", plugins.PLACEMENTS, settings.placement),
-        ("order", plugins.ORDERS, settings.order),
-        *(("recognisers", plugins.RECOGNISERS, recogniser) for recogniser in settings.recognisers),
+    options = settings.recogniser_options
+    builds: list[tuple[str, Callable[[], object]]] = [
+        ("placement", partial(plugins.build, plugins.PLACEMENTS, settings.placement)),
+        ("order", partial(plugins.build, plugins.ORDERS, settings.order)),
+        *(
+            ("recognisers", partial(plugins.build, plugins.RECOGNISERS, recogniser, options))
+            for recogniser in settings.recognisers
+        ),
     ]
-    for name, kind, value in chosen:
+    for name, build in builds:
         try:
-            plugins.load(kind, value)
+            build()
         except ValueError as error:
             yield f"{origins.describe(name)}: {error}"
     try:
@@ -157,12 +161,9 @@ def _plugin_problems(settings: GatewaySettings, origins: Origins) -> Iterator[st
         hint = "; to leave it out, list the others in engine_kinds"
         yield f"{origins.describe('engine_kinds')}: {error}" if settings.engine_kinds else f"{error}{hint}"
     try:
-        law = plugins.load(plugins.LAWS, settings.law)
-    except ValueError as error:
+        plugins.build(plugins.LAWS, settings.law, settings.law_options)
+    except plugins.PluginError as error:
         yield f"{origins.describe('law')}: {error}"
-        return
-    try:
-        law(settings.law_options)
     except ValueError as error:
         named = _first_named(settings.law_options, str(error))
         yield f"{origins.describe('law_options', part=named)} with law {settings.law}: {error}"

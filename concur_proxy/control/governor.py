@@ -6,6 +6,7 @@ still serves requests. A window that an operator set stays in force, with or wit
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from concur_proxy.control.law import Budget, ControlLaw, Decision, DecisionKind, ResumableLaw
@@ -67,7 +68,10 @@ class WindowGovernor:
 
     def save(self) -> dict[str, float]:
         """What the law has learnt; empty if the law cannot save its state."""
-        return self._law.save() if isinstance(self._law, ResumableLaw) else {}
+        try:
+            return self._law.save() if isinstance(self._law, ResumableLaw) else {}
+        except Exception:  # noqa: BLE001 - see on_signal
+            return {}
 
     def resume(self, state: Mapping[str, float], *, window: float, budget: Budget | None, now: float) -> None:
         """Continue for another process: take over what its law had learnt and its windows.
@@ -75,7 +79,8 @@ class WindowGovernor:
         A window that an operator set here stays in force.
         """
         if isinstance(self._law, ResumableLaw):
-            self._law.resume(state)
+            with suppress(Exception):  # see on_signal; the law learns from the start
+                self._law.resume(state)
         if not self._manual:
             self._window, self._budget = window, budget
         self._heard_at = now
@@ -110,10 +115,9 @@ class WindowGovernor:
         if self._manual:
             return self._keep_manual()
         try:
-            decision = self._law.on_signal(signal)
+            return self._take(self._law.on_signal(signal))
         except Exception as error:  # noqa: BLE001 - a law, possibly a plug-in, must never stop the gateway
             return self._fall_back(f"the control law failed ({type(error).__name__}: {error})")
-        return self._take(decision)
 
     def on_overload(self, *, now: float) -> Decision:
         """Decide after the engine refused a request with 429 or 503."""
@@ -121,12 +125,12 @@ class WindowGovernor:
             return self._keep_manual()
         try:
             decision = self._law.on_overload(now=now)
+            if self._is_open(now):
+                # The law remembers the refusal. Its window cannot be used now: the next missing signal would undo it.
+                return self._fall_back(f"{decision.reason}, but its metrics cannot be read")
+            return self._take(decision)
         except Exception as error:  # noqa: BLE001 - see on_signal
             return self._fall_back(f"the control law failed ({type(error).__name__}: {error})")
-        if self._is_open(now):
-            # The law remembers the refusal. Its window cannot be used now: the next missing signal would undo it.
-            return self._fall_back(f"{decision.reason}, but its metrics cannot be read")
-        return self._take(decision)
 
     def on_silence(self, *, now: float, reason: str) -> Decision:
         """Decide when the metrics could not be read in this interval; `reason` says what went wrong."""
@@ -150,6 +154,8 @@ class WindowGovernor:
         return self.signal_age_s(now=now) > self._options.fail_open_after_s
 
     def _take(self, decision: Decision) -> Decision:
+        if not isinstance(decision, Decision):
+            raise TypeError(f"it returned {type(decision).__name__} instead of a Decision")
         if not decision.window >= 1:  # true of NaN as well
             return self._fall_back(f"the control law returned a window of {decision.window:g}, which is below 1")
         self._window, self._budget = decision.window, decision.budget
