@@ -146,8 +146,12 @@ def load(kind: PluginKind[Build], name: str) -> Build:
 
 @cache
 def installed(group: str | None) -> Mapping[str, str]:
-    """The plug-ins that installed packages add to `group`: names and import paths. Looked up once in a process."""
-    return {} if group is None else {point.name: f"{point.module}:{point.attr}" for point in entry_points(group=group)}
+    """The plug-ins that installed packages add to `group`: names and import paths. Looked up once in a process.
+
+    An entry point that is no import path is left out, because any installed package could have one.
+    """
+    points = [] if group is None else entry_points(group=group)
+    return {point.name: f"{point.module}:{point.attr}" for point in points if point.pattern.match(point.value)}
 
 
 def _own(kind: PluginKind[Any]) -> list[str]:

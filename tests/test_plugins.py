@@ -90,6 +90,12 @@ def test_an_installed_package_adds_a_plugin_by_entry_point(outside: Path) -> Non
     assert "forty-two" not in plugins.available(plugins.PLACEMENTS)
 
 
+def test_an_entry_point_that_is_no_import_path_is_left_out(outside: Path) -> None:
+    before = plugins.available(plugins.PLACEMENTS)
+    with installed_plugin(outside, plugins.PLACEMENTS, "odd", "!?"):
+        assert plugins.available(plugins.PLACEMENTS) == before
+
+
 def test_a_plugin_of_this_package_is_not_replaced_by_an_entry_point_of_its_name(outside: Path) -> None:
     with installed_plugin(outside, plugins.PLACEMENTS, "consistent-hash", "outside_plugin:build"):
         assert plugins.load(plugins.PLACEMENTS, "consistent-hash") is consistent_hash.build
