@@ -29,6 +29,11 @@ if TYPE_CHECKING:  # a plug-in's types are imported by the room that uses them
     from concur_proxy.recognition.recogniser import Recogniser, RecogniserOptions
 
 Build = TypeVar("Build", bound=Callable[..., Any])
+Built = TypeVar("Built")
+
+
+class PluginError(ValueError):
+    """A plug-in cannot be used. The message is one line that says what is wrong and how to fix it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +51,7 @@ class PluginKind(Generic[Build]):
     attribute: str = "build"
     """The name of the callable in a module of `package`."""
     members: tuple[str, ...] = ()
-    """What the object that it returns must have; `check` looks for them."""
+    """What the object that the callable returns must have."""
 
 
 LAWS: "PluginKind[Callable[[Mapping[str, OptionValue]], ControlLaw]]" = PluginKind(
@@ -85,19 +90,14 @@ ENGINE_KINDS: "PluginKind[Callable[[], EngineKind]]" = PluginKind(
 )
 
 
-class UnusablePluginError(ValueError):
-    """The plug-in was found, but it is not one of its kind."""
-
-
 def load_engine_kinds(names: Sequence[str] = ()) -> "list[EngineKind]":
     """The engine kinds with these names, or all that are available, in the order in which they are asked."""
-    kinds = []
-    for name in names or available(ENGINE_KINDS):
-        try:
-            kinds.append(load(ENGINE_KINDS, name)())
-        except TypeError as error:  # such as: a class lacks a method of EngineKind
-            raise ValueError(f"engine kind {name!r}: {error}") from error
-    return kinds
+    return [build(ENGINE_KINDS, name) for name in names or available(ENGINE_KINDS)]
+
+
+def own_engine_kinds() -> "list[EngineKind]":
+    """The engine kinds of this package."""
+    return [build(ENGINE_KINDS, name) for name in _own(ENGINE_KINDS)]
 
 
 def available(kind: PluginKind[Any]) -> list[str]:
@@ -105,8 +105,29 @@ def available(kind: PluginKind[Any]) -> list[str]:
     return sorted({*_own(kind), *installed(kind.group)})
 
 
+def build(kind: PluginKind[Callable[..., Built]], name: str, *args: object) -> Built:
+    """Load the plug-in `name`, and call it with these arguments.
+
+    `PluginError` if that is not possible. A `ValueError` about the arguments, such as a wrong option, is passed on as
+    it is.
+    """
+    make = load(kind, name)
+    try:
+        built = make(*args)
+        missing = [member for member in kind.members if not hasattr(built, member)]
+    except Exception as error:  # a plug-in can raise anything
+        if args and isinstance(error, ValueError):
+            raise
+        failure = f"building it failed: {_one_line(error)}: define {kind.signature}"
+        raise PluginError(f"{kind.title} {name!r}: {failure}") from error
+    if missing:
+        what = type(built).__qualname__
+        raise PluginError(f"{kind.title} {name!r}: {what} has no {', '.join(missing)}: define {kind.signature}")
+    return built
+
+
 def load(kind: PluginKind[Build], name: str) -> Build:
-    """The callable of the plug-in `name`. `ValueError`: one line that says what is wrong and how to fix it."""
+    """The callable of the plug-in `name`. `PluginError` if it cannot be found."""
     path = _path(kind, name)
     module_name, _, attribute = path.partition(":")
     shown = f"{kind.title} {name!r}" if path == name else f"{kind.title} {name!r} ({path})"
@@ -114,40 +135,24 @@ def load(kind: PluginKind[Build], name: str) -> Build:
         found: Any = import_module(module_name)
     except ModuleNotFoundError as error:
         hint = "install its package or add its folder to PYTHONPATH"
-        raise ValueError(f"{shown}: there is no module {error.name!r}: {hint}") from error
-    except Exception as error:  # a plug-in's module can raise anything when it is imported
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{shown}: its module cannot be imported: {type(error).__name__}: {reason}") from error
+        raise PluginError(f"{shown}: there is no module {error.name!r}: {hint}") from error
+    except (Exception, SystemExit) as error:  # a plug-in's module can do anything when it is imported
+        raise PluginError(f"{shown}: its module cannot be imported: {_one_line(error)}") from error
     for part in attribute.split("."):
         found = getattr(found, part, None)
     if not callable(found):
-        raise ValueError(f"{shown}: {attribute!r} is not a function there: define {kind.signature}")  # noqa: TRY004 - a wrong setting
+        raise PluginError(f"{shown}: {attribute!r} is not a function there: define {kind.signature}")
     return cast("Build", found)
-
-
-def check(kind: PluginKind[Any], name: str, *arguments: object) -> None:
-    """Build the plug-in `name` once with `arguments`, as `load` returns it, and look at the result.
-
-    `UnusablePluginError` if it cannot be used. A `ValueError` of its own, such as one for a wrong option, passes.
-    """
-    build = load(kind, name)
-    try:
-        built = build(*arguments)
-    except ValueError:
-        raise
-    except Exception as error:  # another package's code can raise anything
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UnusablePluginError(f"{kind.title} {name!r}: {reason}: define {kind.signature}") from error
-    missing = [member for member in kind.members if not hasattr(built, member)]
-    if missing:
-        what = type(built).__qualname__
-        raise UnusablePluginError(f"{kind.title} {name!r}: what it returns, {what}, has no {', '.join(missing)}")
 
 
 @cache
 def installed(group: str | None) -> Mapping[str, str]:
-    """The plug-ins that installed packages add to `group`: names and import paths. Looked up once in a process."""
-    return {} if group is None else {point.name: f"{point.module}:{point.attr}" for point in entry_points(group=group)}
+    """The plug-ins that installed packages add to `group`: names and import paths. Looked up once in a process.
+
+    An entry point that is no import path is left out, because any installed package could have one.
+    """
+    points = [] if group is None else entry_points(group=group)
+    return {point.name: f"{point.module}:{point.attr}" for point in points if point.pattern.match(point.value)}
 
 
 def _own(kind: PluginKind[Any]) -> list[str]:
@@ -159,7 +164,7 @@ def _path(kind: PluginKind[Any], name: str) -> str:
     if ":" in name:
         module, _, attribute = name.partition(":")
         if not all(part.isidentifier() for part in (*module.split("."), *attribute.split("."))):
-            raise ValueError(f"{name!r} is not an import path: write it as my_package.my_module:build")
+            raise PluginError(f"{name!r} is not an import path: write it as my_package.my_module:build")
         return name
     if name in _own(kind):
         return f"{kind.package}.{name.replace('-', '_')}:{kind.attribute}"
@@ -168,7 +173,7 @@ def _path(kind: PluginKind[Any], name: str) -> str:
     names = available(kind)
     near = get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}?" if near else choice(kind, name, names)
-    raise ValueError(f"there is no {kind.title} {name!r}: {hint}")
+    raise PluginError(f"there is no {kind.title} {name!r}: {hint}")
 
 
 def choice(kind: PluginKind[Any], name: str, names: Sequence[str]) -> str:
@@ -180,3 +185,7 @@ def choice(kind: PluginKind[Any], name: str, names: Sequence[str]) -> str:
     path = f"{module}:{attribute}" if module else f"{name}:{kind.attribute}"
     shown = path if all(part.isidentifier() for part in path.replace(":", ".").split(".")) else "my_module:build"
     return f"{hint}; or write an import path with a colon, {shown}"
+
+
+def _one_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

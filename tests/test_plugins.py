@@ -1,7 +1,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -95,6 +95,12 @@ def test_an_installed_package_adds_a_plugin_by_entry_point(outside: Path) -> Non
     assert "forty-two" not in plugins.available(plugins.PLACEMENTS)
 
 
+def test_an_entry_point_that_is_no_import_path_is_left_out(outside: Path) -> None:
+    before = plugins.available(plugins.PLACEMENTS)
+    with installed_plugin(outside, plugins.PLACEMENTS, "odd", "!?"):
+        assert plugins.available(plugins.PLACEMENTS) == before
+
+
 def test_a_plugin_of_this_package_is_not_replaced_by_an_entry_point_of_its_name(outside: Path) -> None:
     with installed_plugin(outside, plugins.PLACEMENTS, "consistent-hash", "outside_plugin:build"):
         assert plugins.load(plugins.PLACEMENTS, "consistent-hash") is consistent_hash.build
@@ -131,6 +137,7 @@ def test_a_wrong_import_path_is_an_error_that_says_how_to_fix_it(name: str, prob
         ("import no_such_library\n", "there is no module 'no_such_library'"),
         ("1 / 0\n", "its module cannot be imported: ZeroDivisionError: division by zero"),
         ("def build(:\n", "its module cannot be imported: SyntaxError"),
+        ("raise SystemExit('usage')\n", "its module cannot be imported: SystemExit: usage"),
     ],
 )
 def test_a_plugin_that_cannot_be_imported_is_an_error_with_its_reason(outside: Path, source: str, problem: str) -> None:
@@ -160,10 +167,10 @@ def test_a_plugin_that_lacks_a_part_of_its_interface_is_refused(
     usual = {*vars(Protocol), *vars(type("Empty", (Protocol,), {}))}
     assert set(kind.members) == {name for name in vars(interface) if name not in usual and name != "__hash__"}
     for name in plugins.available(kind):
-        plugins.check(kind, name, *arguments)
-    problem = f"what it returns, object, has no {', '.join(kind.members)}$"
-    with pytest.raises(plugins.UnusablePluginError, match=problem):
-        plugins.check(kind, "tests.test_plugins:build_nothing", *arguments)
+        plugins.build(kind, name, *arguments)
+    problem = f"object has no {', '.join(kind.members)}: define build"
+    with pytest.raises(plugins.PluginError, match=problem):
+        plugins.build(kind, "tests.test_plugins:build_nothing", *arguments)
 
 
 def build_nothing(*_: object) -> object:
@@ -181,8 +188,8 @@ def test_a_plugin_that_cannot_be_built_is_an_error_that_shows_its_signature(
     outside: Path, source: str, problem: str
 ) -> None:
     (outside / "outside_plugin.py").write_text(source)
-    with pytest.raises(plugins.UnusablePluginError, match=problem) as error:
-        plugins.check(plugins.ORDERS, "outside_plugin:build")
+    with pytest.raises(plugins.PluginError, match=problem) as error:
+        plugins.build(plugins.ORDERS, "outside_plugin:build")
     assert str(error.value).startswith("queue order 'outside_plugin:build': ")
     assert str(error.value).endswith(": define build() -> QueueOrder")
 
@@ -201,3 +208,45 @@ def test_a_simulation_compares_a_law_from_outside(outside: Path) -> None:
     environment = {**os.environ, "COLUMNS": "120", "PYTHONPATH": os.pathsep.join([str(outside), *sys.path])}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert "outside_law:build:window=2" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("def build(options):\n    return options['no such']\n", "building it failed: KeyError: 'no such'"),
+        ("def build():\n    pass\n", "building it failed: TypeError: build() takes 0 positional arguments"),
+        ("def build(options):\n    pass\n", "NoneType has no window, enforces, on_signal, on_overload: define build("),
+        (
+            "class Law:\n    enforces = True\n    window = property(lambda _: 1 / 0)\nbuild = lambda _: Law()\n",
+            "building it failed: ZeroDivisionError: division by zero",
+        ),
+    ],
+)
+def test_a_plugin_that_cannot_be_built_is_an_error_with_its_reason(outside: Path, source: str, problem: str) -> None:
+    (outside / "outside_plugin.py").write_text(source)
+    with pytest.raises(plugins.PluginError) as error:
+        plugins.build(plugins.LAWS, "outside_plugin:build", {})
+    assert str(error.value).startswith("control law 'outside_plugin:build': ")
+    assert problem in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_plugin_without_arguments_can_only_fail(outside: Path) -> None:
+    (outside / "outside_plugin.py").write_text("def build():\n    raise ValueError('no licence')\n")
+    with pytest.raises(plugins.PluginError, match="engine kind 'outside_plugin:build': building it failed: ValueError"):
+        plugins.load_engine_kinds(["outside_plugin:build"])
+
+
+def test_a_complaint_of_the_plugin_itself_is_passed_on() -> None:
+    with pytest.raises(ValueError, match="window") as error:
+        plugins.build(plugins.LAWS, "static", {"window": 0})
+    assert not isinstance(error.value, plugins.PluginError)
+
+
+@pytest.mark.parametrize("kind", [plugins.RECOGNISERS, plugins.ORDERS, plugins.PLACEMENTS])
+def test_a_plugin_that_returns_something_else_is_an_error(
+    outside: Path, kind: plugins.PluginKind[Callable[..., object]]
+) -> None:
+    (outside / "outside_plugin.py").write_text("def build(*_):\n    return 42\n")
+    with pytest.raises(plugins.PluginError, match=f"{kind.title} 'outside_plugin:build': int has no .*: define build"):
+        plugins.build(kind, "outside_plugin:build")

@@ -2,9 +2,9 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib import import_module
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -13,7 +13,6 @@ from concur_proxy import plugins
 from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.origins import Origins, suggest
 from concur_proxy.engines.kind import KnownKinds
-from concur_proxy.recognition.recogniser import RecogniserOptions
 from concur_proxy.settings.file import ConfigFileError
 from concur_proxy.settings.gateway import SDK_TIMEOUT_S, GatewaySettings
 from concur_proxy.settings.secret_files import SecretFileError
@@ -141,15 +140,18 @@ def _complaint(details: ErrorDetails) -> str:
 
 
 def _plugin_problems(settings: GatewaySettings, origins: Origins) -> Iterator[str]:
-    of_recognisers = [RecogniserOptions()]
-    chosen: list[tuple[str, plugins.PluginKind[Any], str, Sequence[object]]] = [
-        ("placement", plugins.PLACEMENTS, settings.placement, ()),
-        ("order", plugins.ORDERS, settings.order, ()),
-        *(("recognisers", plugins.RECOGNISERS, recogniser, of_recognisers) for recogniser in settings.recognisers),
+    options = settings.recogniser_options
+    builds: list[tuple[str, Callable[[], object]]] = [
+        ("placement", partial(plugins.build, plugins.PLACEMENTS, settings.placement)),
+        ("order", partial(plugins.build, plugins.ORDERS, settings.order)),
+        *(
+            ("recognisers", partial(plugins.build, plugins.RECOGNISERS, recogniser, options))
+            for recogniser in settings.recognisers
+        ),
     ]
-    for name, kind, value, arguments in chosen:
+    for name, build in builds:
         try:
-            plugins.check(kind, value, *arguments)
+            build()
         except ValueError as error:
             yield f"{origins.describe(name)}: {error}"
     try:
@@ -159,13 +161,8 @@ def _plugin_problems(settings: GatewaySettings, origins: Origins) -> Iterator[st
         hint = "; to leave it out, list the others in engine_kinds"
         yield f"{origins.describe('engine_kinds')}: {error}" if settings.engine_kinds else f"{error}{hint}"
     try:
-        plugins.load(plugins.LAWS, settings.law)
-    except ValueError as error:
-        yield f"{origins.describe('law')}: {error}"
-        return
-    try:
-        plugins.check(plugins.LAWS, settings.law, settings.law_options)
-    except plugins.UnusablePluginError as error:
+        plugins.build(plugins.LAWS, settings.law, settings.law_options)
+    except plugins.PluginError as error:
         yield f"{origins.describe('law')}: {error}"
     except ValueError as error:
         named = _first_named(settings.law_options, str(error))

@@ -67,7 +67,7 @@ class WindowGovernor:
         return not self._has_heard or self.signal_age_s(now=now) > self._options.stale_after_s
 
     def save(self) -> dict[str, float]:
-        """What the law has learnt; empty if the law cannot save its state, or fails to."""
+        """What the law has learnt; empty if the law cannot save its state."""
         try:
             return self._law.save() if isinstance(self._law, ResumableLaw) else {}
         except Exception:  # noqa: BLE001 - see on_signal
@@ -79,7 +79,7 @@ class WindowGovernor:
         A window that an operator set here stays in force. If the law fails, it goes on with what it has learnt itself.
         """
         if isinstance(self._law, ResumableLaw):
-            with suppress(Exception):  # see on_signal
+            with suppress(Exception):  # see on_signal; the law learns from the start
                 self._law.resume(state)
         if not self._manual:
             self._window, self._budget = window, budget
@@ -115,10 +115,9 @@ class WindowGovernor:
         if self._manual:
             return self._keep_manual()
         try:
-            decision = self._law.on_signal(signal)
+            return self._take(self._law.on_signal(signal))
         except Exception as error:  # noqa: BLE001 - a law, possibly a plug-in, must never stop the gateway
             return self._fall_back(f"the control law failed ({type(error).__name__}: {error})")
-        return self._take(decision)
 
     def on_overload(self, *, now: float) -> Decision:
         """Decide after the engine refused a request with 429 or 503."""
@@ -126,12 +125,12 @@ class WindowGovernor:
             return self._keep_manual()
         try:
             decision = self._law.on_overload(now=now)
+            if self._is_open(now):
+                # The law remembers the refusal. Its window cannot be used now: the next missing signal would undo it.
+                return self._fall_back(f"{decision.reason}, but its metrics cannot be read")
+            return self._take(decision)
         except Exception as error:  # noqa: BLE001 - see on_signal
             return self._fall_back(f"the control law failed ({type(error).__name__}: {error})")
-        if self._is_open(now):
-            # The law remembers the refusal. Its window cannot be used now: the next missing signal would undo it.
-            return self._fall_back(f"{decision.reason}, but its metrics cannot be read")
-        return self._take(decision)
 
     def on_silence(self, *, now: float, reason: str) -> Decision:
         """Decide when the metrics could not be read in this interval; `reason` says what went wrong."""
@@ -155,6 +154,8 @@ class WindowGovernor:
         return self.signal_age_s(now=now) > self._options.fail_open_after_s
 
     def _take(self, decision: Decision) -> Decision:
+        if not isinstance(decision, Decision):
+            raise TypeError(f"it returned {type(decision).__name__} instead of a Decision")
         if not decision.window >= 1:  # true of NaN as well
             return self._fall_back(f"the control law returned a window of {decision.window:g}, which is below 1")
         self._window, self._budget = decision.window, decision.budget

@@ -106,6 +106,8 @@ class KnownKinds:
             if not _is_kind(kind):
                 what = type(kind).__qualname__
                 raise ValueError(f"{what} is not an engine kind: derive it from EngineKind and give it a name")
+            if not isinstance(kind.paths, EnginePaths):
+                raise ValueError(f"engine kind {kind.name}: its paths must be EnginePaths")  # noqa: TRY004 - as above
         self._kinds = tuple(kinds)
         self.metrics_paths = tuple(dict.fromkeys(kind.metrics_path for kind in kinds))
         """Where the metrics of an unknown server may be, in the order in which to ask."""

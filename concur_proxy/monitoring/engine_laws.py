@@ -73,4 +73,4 @@ class EngineLaws:
 
 
 def _make(name: str, options: Mapping[str, OptionValue]) -> ControlLaw:
-    return plugins.load(plugins.LAWS, name)(options)
+    return plugins.build(plugins.LAWS, name, options)

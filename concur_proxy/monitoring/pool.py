@@ -79,7 +79,7 @@ class EnginePool:
         return Fleet(
             engines=self.engines,
             make_gate=self.make_gate,
-            placement=plugins.load(plugins.PLACEMENTS, self._settings.placement)(),
+            placement=plugins.build(plugins.PLACEMENTS, self._settings.placement),
             move_after_s=self._settings.move_after_s,
             after=after,
         )
@@ -99,7 +99,7 @@ class EnginePool:
             window=self.laws.of(engine).window,
             engine=engine,
             numbers=numbers,
-            order=plugins.load(plugins.ORDERS, settings.order)(),
+            order=plugins.build(plugins.ORDERS, settings.order),
         )
 
     def open(self, coordinator: Coordinator) -> None:

@@ -6,7 +6,7 @@ A recogniser is one module. It has a function `build(options: RecogniserOptions)
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -77,26 +77,40 @@ class RecogniserOptions:
 
 
 class RecogniserChain:
-    """Asks several recognisers. The first one that knows the session decides."""
+    """Asks several recognisers. The first one that knows the session decides. One that fails is left out."""
 
-    def __init__(self, recognisers: Iterable[Recogniser]) -> None:
+    def __init__(
+        self, recognisers: Iterable[Recogniser], on_error: Callable[[Exception], None] = lambda _: None
+    ) -> None:
+        """`on_error` is called when a recogniser, possibly a plug-in, raises an error or returns something else."""
         self._recognisers = tuple(recognisers)
         self._learners = [recogniser for recogniser in self._recognisers if isinstance(recogniser, AnswerLearner)]
+        self._on_error = on_error
         self.body_fields = [name for recogniser in self._recognisers for name in recogniser.body_fields]
         """The top-level body fields that any of them reads."""
 
     def recognise(self, request: RequestView) -> Recognition | None:
         """Return the session of a generating request; None if no recogniser knows it."""
         for recogniser in self._recognisers:
-            found = recogniser.recognise(request)
-            if found is not None:
+            try:
+                found = recogniser.recognise(request)
+            except Exception as error:  # noqa: BLE001 - a plug-in must never stop a request
+                self._on_error(error)
+                continue
+            if isinstance(found, Recognition):
                 return found
+            if found is not None:
+                what = f"{type(found).__name__} instead of a Recognition"
+                self._on_error(TypeError(f"{type(recogniser).__qualname__} returned {what}"))
         return None
 
     def learn(self, response_id: str, session: str) -> None:
         """Tell the recognisers that learn from answers; see `AnswerLearner`."""
         for learner in self._learners:
-            learner.learn(response_id, session)
+            try:
+                learner.learn(response_id, session)
+            except Exception as error:  # noqa: BLE001 - see recognise
+                self._on_error(error)
 
 
 def session_key(value: object) -> str | None:

@@ -1,5 +1,6 @@
 """What every exchange needs, made once."""
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,13 +8,17 @@ from dataclasses import dataclass, field
 from concur_proxy import plugins
 from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.monitoring.monitor import EngineMonitor
-from concur_proxy.recognition.recogniser import RecogniserChain, RecogniserOptions
+from concur_proxy.recognition.recogniser import RecogniserChain
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.telemetry.events import RequestEvents
 from concur_proxy.upstream.client import Upstream
 from concur_proxy.wire.request.endpoints import EndpointCatalogue
 from concur_proxy.wire.request.view import RequestReader
 
+logger = logging.getLogger(__name__)
+
+MAX_REPORTED = 100
+"""Different errors of recognisers that are logged, each once: one of them for every request would fill the disk."""
 MAX_RESPONSES = 10_000
 """About 2 MB. An engine itself forgets its responses when it restarts."""
 
@@ -107,7 +112,13 @@ class RelayParts:
 
 
 def _recognisers(settings: GatewaySettings) -> RecogniserChain:
-    options = RecogniserOptions(
-        session_headers=settings.session_headers, session_body_fields=settings.session_body_fields
+    options, reported = settings.recogniser_options, set[str]()
+
+    def on_error(error: Exception) -> None:
+        if repr(error) not in reported and len(reported) < MAX_REPORTED:
+            reported.add(repr(error))
+            logger.error("a recogniser failed and is left out for this request", exc_info=error)
+
+    return RecogniserChain(
+        (plugins.build(plugins.RECOGNISERS, name, options) for name in settings.recognisers), on_error
     )
-    return RecogniserChain(plugins.load(plugins.RECOGNISERS, name)(options) for name in settings.recognisers)

@@ -62,7 +62,11 @@ class GatewayApp:
         self._relay = Relay(
             RelayParts.of(
                 settings,
-                catalogue=EndpointCatalogue(settings.endpoint_rules, [kind.paths for kind in kinds]),
+                catalogue=EndpointCatalogue(
+                    settings.endpoint_rules,
+                    [kind.paths for kind in kinds],
+                    [kind.paths for kind in plugins.own_engine_kinds()],
+                ),
                 coordinator=coordinator,
                 monitors=pool.monitors,
                 upstream=self._upstream,

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from concur_proxy.monitoring.loop import LoopGuard
 from concur_proxy.settings.gateway import GatewaySettings
 
 logger = logging.getLogger(__name__)
@@ -54,12 +55,16 @@ class SettingsReloader:
 
     async def run(self) -> None:
         """Watch the file until cancelled."""
+        guard = LoopGuard("reloading the settings")
         while True:
             await asyncio.sleep(POLL_S)
-            stamp = self._stamp()
-            if stamp != self._seen:
-                self._seen = stamp
-                self.reload()
+            await guard.attempt(self._reload_if_changed)
+
+    async def _reload_if_changed(self) -> None:
+        stamp = self._stamp()
+        if stamp != self._seen:
+            self._seen = stamp
+            self.reload()
 
     def _stamp(self) -> tuple[int, int, int] | None:
         """Changes when the file is written, and when another file takes its place, as with Kubernetes mounts."""

@@ -14,7 +14,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from concur_proxy.control.options import OptionValue
 from concur_proxy.engines.address import EngineAddress, addresses
-from concur_proxy.recognition.recogniser import DEFAULT_RECOGNISERS, DEFAULT_SESSION_FIELDS, DEFAULT_SESSION_HEADERS
+from concur_proxy.recognition.recogniser import (
+    DEFAULT_RECOGNISERS,
+    DEFAULT_SESSION_FIELDS,
+    DEFAULT_SESSION_HEADERS,
+    RecogniserOptions,
+)
 from concur_proxy.settings.kinds import (
     AdminKey,
     BearerKey,
@@ -224,6 +229,10 @@ class GatewaySettings(BaseSettings):
     @property
     def endpoint_rules(self) -> tuple[EndpointRule, ...]:
         return tuple(endpoint_rule(text) for text in self.allow_paths)
+
+    @property
+    def recogniser_options(self) -> RecogniserOptions:
+        return RecogniserOptions(session_headers=self.session_headers, session_body_fields=self.session_body_fields)
 
     @field_validator("*", mode="before")
     @classmethod

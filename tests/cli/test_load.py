@@ -44,22 +44,22 @@ def problems(flags: dict[str, object]) -> tuple[str, ...]:
         (
             {"law": "builtins:dict"},
             (
-                "--law builtins:dict: control law 'builtins:dict': what it returns, dict, has no "
-                "window, enforces, on_signal, on_overload"
+                "--law builtins:dict: control law 'builtins:dict': dict has no "
+                "window, enforces, on_signal, on_overload: define build(options: Mapping[str, OptionValue]) -> ControlLaw"
             ),
         ),
         (
             {"order": "builtins:list"},
             (
-                "--order builtins:list: queue order 'builtins:list': what it returns, list, has no "
-                "join, leave, head, first_new, position"
+                "--order builtins:list: queue order 'builtins:list': list has no "
+                "join, leave, head, first_new, position: define build() -> QueueOrder"
             ),
         ),
         (
             {"recognisers": ["builtins:id", "headers"]},
             (
-                "--recognisers builtins:id,headers: recogniser 'builtins:id': what it returns, int, has no "
-                "body_fields, recognise"
+                "--recognisers builtins:id,headers: recogniser 'builtins:id': int has no "
+                "body_fields, recognise: define build(options: RecogniserOptions) -> Recogniser"
             ),
         ),
         ({"store": "disk"}, "--store disk: must be memory or redis"),

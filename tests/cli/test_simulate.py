@@ -85,7 +85,7 @@ def test_it_replays_a_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         (["nowhere"], "there is no scenario 'nowhere'"),
         (["--law", "reno"], "there is no law 'reno'"),
         (["--law", "reno.build"], "best-static; or write an import path with a colon, reno:build"),
-        (["--law", "builtins:dict"], "what it returns, dict, has no window"),
+        (["--law", "builtins:dict"], "dict has no window"),
         (["--set", "speed=9"], "--set speed=9: no law has this option"),
         (["--law", "tokens:factor=7"], "options must keep 0 < minimum <= factor <= maximum"),
         (["--trace", "/no/such/file"], "cannot be read"),

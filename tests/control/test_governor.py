@@ -184,9 +184,30 @@ def test_neither_a_refusal_nor_silence_changes_a_window_that_an_operator_has_set
     assert governor.on_signal(_signal(101.0)).window != 5.0
 
 
-def test_a_law_that_cannot_be_handed_over_does_not_stop_the_gateway() -> None:
-    governor = _governor(BadLaw(window=4.0))
+class WrongLaw(BadLaw):
+    """The law of a plug-in that returns what is no decision, and whose state cannot move."""
+
+    def _answer(self) -> Decision:
+        return {"window": 3}  # type: ignore[return-value]
+
+    def save(self) -> dict[str, float]:
+        raise KeyError("state")
+
+    def resume(self, state: Mapping[str, float]) -> None:
+        raise KeyError(*state)
+
+
+def test_what_is_no_decision_counts_as_a_failure_of_the_law() -> None:
+    governor = _governor(WrongLaw())
+    for decision in (governor.on_signal(_signal(1.0)), governor.on_overload(now=2.0), governor.on_overload(now=99.0)):
+        assert (decision.kind, governor.window) == (DecisionKind.FALLBACK, 100.0)
+    assert governor.on_signal(_signal(100.0)).reason == (
+        "the control law failed (TypeError: it returned dict instead of a Decision)"
+    )
+
+
+def test_a_law_whose_state_cannot_move_learns_anew() -> None:
+    governor = _governor(WrongLaw())
     assert governor.save() == {}
-    governor.resume({"window": 9.0}, window=9.0, budget=None, now=1.0)
-    assert governor.window == 9.0
-    assert governor.on_signal(_signal(2.0)).window == 4.0
+    governor.resume({"window": 3.0}, window=5.0, budget=None, now=1.0)
+    assert governor.window == 5.0

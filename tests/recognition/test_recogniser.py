@@ -7,9 +7,11 @@ from concur_proxy.recognition.recogniser import (
     DEFAULT_SESSION_HEADERS,
     MAX_KEY_CHARS,
     RecogniserChain,
+    RecogniserOptions,
     Recognition,
     session_key,
 )
+from concur_proxy.recognition.recognisers import headers
 from concur_proxy.wire.request.view import RequestReader, RequestView
 
 
@@ -116,3 +118,34 @@ def test_those_that_learn_from_answers_hear_of_them() -> None:
     learning = Learning()
     RecogniserChain([Fixed(None), learning]).learn("resp_1", "s")
     assert learning.learnt == [("resp_1", "s")]
+
+
+class Failing:
+    """The recogniser of a plug-in, with a defect."""
+
+    body_fields = ("name",)
+
+    def __init__(self, *, returns: object = None) -> None:
+        self._returns = returns
+
+    def recognise(self, request: RequestView) -> Recognition | None:
+        if self._returns is None:
+            raise KeyError(request.path)
+        return self._returns  # type: ignore[return-value]
+
+    def learn(self, response_id: str, session: str) -> None:
+        raise KeyError(response_id, session)
+
+
+def test_a_recogniser_that_fails_is_left_out() -> None:
+    errors: list[Exception] = []
+    after = headers.build(RecogniserOptions())
+    chain = RecogniserChain([Failing(), Failing(returns="a"), after], errors.append)
+    request = RequestReader().view("POST", b"/", "/", [(b"x-session-id", b"mine")])
+    assert chain.recognise(request) == Recognition("mine", "headers")
+    assert [repr(error) for error in errors] == [
+        "KeyError('/')",
+        "TypeError('Failing returned str instead of a Recognition')",
+    ]
+    chain.learn("resp_1", "mine")
+    assert [repr(error) for error in errors[2:]] == ["KeyError('resp_1', 'mine')"] * 2

@@ -113,7 +113,7 @@ class SimulatedGateway:
         self._timeline = timeline
         self._on_done = on_done
         self._laws: dict[str, ControlLaw] = {
-            name: plugins.load(plugins.LAWS, policy.law)(policy.options) for name in self.engines
+            name: plugins.build(plugins.LAWS, policy.law, policy.options) for name in self.engines
         }
         self.fleet = Fleet(engines=list(self.engines), make_gate=self._make_gate, move_after_s=policy.move_after_s)
         self._door: Fleet | SimulatedReplicas = self.fleet

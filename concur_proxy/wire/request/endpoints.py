@@ -86,13 +86,18 @@ class Administration:
     """The engines' administrative paths. The allow-list keeps them out, and a refusal says that they are such."""
 
     def __init__(self, paths: Iterable[str]) -> None:
-        self._exact = {path for path in paths if not path.endswith("/*")}
-        self._families = tuple(path.removesuffix("*") for path in paths if path.endswith("/*"))
+        plain = {_plain(path) for path in paths}
+        self._exact = {path for path in plain if not path.endswith("/*")}
+        self._families = tuple(path.removesuffix("*") for path in plain if path.endswith("/*"))
 
     def __contains__(self, path: str) -> bool:
         """Whether `path` is administrative, in any case and with any number of slashes."""
-        plain = "/" + "/".join(segment for segment in path.lower().split("/") if segment)
+        plain = _plain(path)
         return plain in self._exact or plain.startswith(self._families)
+
+
+def _plain(path: str) -> str:
+    return "/" + "/".join(segment for segment in path.lower().split("/") if segment)
 
 
 class EndpointCatalogue:
@@ -103,9 +108,18 @@ class EndpointCatalogue:
     path that another kind calls administrative.
     """
 
-    def __init__(self, rules: Iterable[EndpointRule] = (), known: Sequence[KnownPaths] = ()) -> None:
-        """`rules` are configured, `known` are the paths of each engine kind."""
-        self.administration = Administration([path for paths in known for path in paths.administrative])
+    def __init__(
+        self,
+        rules: Iterable[EndpointRule] = (),
+        known: Sequence[KnownPaths] = (),
+        others: Sequence[KnownPaths] = (),
+    ) -> None:
+        """`rules` are configured, `known` are the paths of each engine kind.
+
+        The administrative paths of `others`, kinds that are not known here, are administrative as well: such a server
+        may be there, and may not be recognised.
+        """
+        self.administration = Administration(path for paths in (*known, *others) for path in paths.administrative)
         self._exact: dict[str, dict[str, Endpoint]] = {}
         self._patterns: list[_Pattern] = []
         generating = _distinct(paths.generating for paths in known)

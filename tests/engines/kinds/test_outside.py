@@ -22,6 +22,7 @@ from tests.contracts.added_plugin import installed_plugin
 from tests.engines.kinds.outside import concur_trtllm
 from tests.http.running_gateway import running_gateway
 from tests.http.running_server import running_server
+from tests.http.scripted_engine import scripted_engine
 
 SERIES = """\
 # HELP trtllm_num_requests_running Number of active requests
@@ -184,3 +185,15 @@ def test_a_broken_package_is_one_line_that_says_how_to_leave_it_out(folder: Path
         assert problem.startswith("engine kind 'broken' (broken_kind:build): there is no module 'no_such_library'")
         assert problem.endswith("to leave it out, list the others in engine_kinds")
         assert load_settings({"engine": ["http://a"], "engine_kinds": ["vllm"]}).engine_kinds == ("vllm",)
+
+
+@pytest.mark.parametrize("kinds", [("vllm",), ("sglang",), (f"{MODULE}:build",)])
+@pytest.mark.usefixtures("folder")
+async def test_administrative_paths_of_every_kind_stay_closed(kinds: tuple[str, ...]) -> None:
+    async with (
+        scripted_engine() as engine,
+        running_gateway(engine.url, engine_kinds=kinds, allow_paths=("GET,POST /*",)) as gateway,
+    ):
+        for path in ("/sleep", "/collective_rpc", "/flush_cache", "/get_server_info", "/hicache/x", "/debug/x"):
+            refused = await gateway.client.post(path)
+            assert (refused.status_code, refused.headers["x-concur-reason"]) == (403, "admin_refused"), path

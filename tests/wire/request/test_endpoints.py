@@ -281,3 +281,27 @@ def test_two_kinds_may_take_different_methods_on_one_path() -> None:
 def test_a_row_that_is_not_methods_and_a_path_is_an_error(row: str) -> None:
     with pytest.raises(ValueError, match="in the paths of an engine kind: write it as 'GET,POST /path'"):
         EndpointCatalogue(known=[Paths(passing=(row,))])
+
+
+def test_what_a_kind_that_is_not_known_here_calls_administrative_stays_refused() -> None:
+    rule = parse_endpoint_rule("GET,POST /*", EndpointKind.PASS)
+    other = Paths(passing=("POST /mine", "POST /server_info", "GET /{id:path}"))
+    catalogue = EndpointCatalogue([rule], [other], KNOWN)
+    assert isinstance(catalogue.find("POST", "/mine"), Endpoint)
+    for path in ADMINISTRATION:
+        for method in ("GET", "POST"):
+            answer = catalogue.find(method, path)
+            assert isinstance(answer, Refusal), path
+            assert answer.fault is GatewayFault.ADMIN_REFUSED
+    named = parse_endpoint_rule("POST /sleep", EndpointKind.PASS)
+    assert isinstance(EndpointCatalogue([named], [other], KNOWN).find("POST", "/sleep"), Endpoint)
+    assert isinstance(catalogue.find("POST", "/v1/chat/completions"), Endpoint), "the rule is for it"
+    assert isinstance(EndpointCatalogue([], [other], [VLLM]).find("POST", "/v1/score"), Refusal), "only known kinds"
+
+
+@pytest.mark.parametrize("written", ["/Admin/Reset", "/admin/reset/", "/ADMIN/*"])
+def test_a_kind_may_write_an_administrative_path_in_any_case(written: str) -> None:
+    rule = parse_endpoint_rule("POST /*", EndpointKind.PASS)
+    catalogue = EndpointCatalogue([rule], [Paths(administrative=(written,))])
+    for path in ("/admin/reset", "/Admin/Reset"):
+        assert isinstance(catalogue.find("POST", path), Refusal)
