@@ -60,7 +60,7 @@ class ManualChanges:
         self._coordinator.set_manual(manual)
 
     def _on_named(self, gone: Collection[str]) -> None:
-        """The servers that settings and DNS name have changed; `gone` are named no longer."""
+        """Handle a change of the servers that the settings and DNS list. `gone` are no longer listed."""
         manual, engines = self._coordinator.manual, _engines(gone)
         # An address that comes back may be another engine.
         if self._coordinator.status.leads and manual.mentions(gone, engines):
@@ -69,7 +69,7 @@ class ManualChanges:
             self.apply(manual)  # it may mention an engine that is new here
 
     def apply(self, manual: ManualSettings) -> None:
-        """Apply here what operators have set, here or at another gateway."""
+        """Apply manual settings to this gateway's own engines, also those that another gateway received."""
         problem = ""
         try:
             self._pool.set_manual_servers(manual.added, manual.removed)

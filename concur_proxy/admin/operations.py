@@ -48,7 +48,7 @@ class Operation:
 
 
 class Operations:
-    """Answers calls and never raises, because the leader must survive whatever another replica sends it."""
+    """Answers calls. Never raises: nothing that another replica sends may stop the leader."""
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self.all: Mapping[tuple[str, str], Operation] = {(each.method, each.path): each for each in operations}

@@ -55,7 +55,7 @@ class Fleet:
         after: int = 0,
     ) -> None:
         """`move_after_s`: how long a paused session waits for its own engine before another one may take it. `after`:
-        no gateway has given a larger seniority before.
+        new seniority numbers are larger than this one, the largest that any gateway has given before.
         """
         self._numbers = Numbers(after=after)
         self._gates = Gates(engines, make_gate, self._numbers, move_after_s=move_after_s)
@@ -89,12 +89,12 @@ class Fleet:
         return not isinstance(change, EngineChange) or change.engine in self.gates
 
     def next_deadline(self) -> float | None:
-        """When `expire` has something to do, or None."""
+        """The time at which `expire` must be called next, or None."""
         only = self._gates.only
         return self._gates.standings.next_deadline() if only is None else only.next_deadline()
 
     def expected_wait(self, ticket: Ticket, *, now: float) -> tuple[int, float]:
-        """The queue place, from 1, of a ticket that waits or was refused, and the seconds that it probably takes."""
+        """The place in the queue, from 1, of a ticket that waits or was refused, and its probable wait in seconds."""
         gate = self._gates.gate_of(ticket)
         return (1, 0.0) if gate is None else gate.expected_wait(ticket, now=now)
 
@@ -145,7 +145,7 @@ class Fleet:
         return decided + self._moving.settle(now)
 
     def expire(self, *, now: float) -> list[Ticket]:
-        """Time has passed, see `SessionGate.expire`."""
+        """Do everything that is due by now, see `SessionGate.expire`."""
         if self._gates.only is not None:
             return self._gates.only.expire(now=now)
         decided = self._moving.evacuate(now)
@@ -233,14 +233,18 @@ class Fleet:
         self._gates.note_changes(changes)
 
     def record(self, name: str, *, now: float) -> SessionRecord | None:
-        """What another gateway needs to go on with the session. None if it is over, or if it is a single request."""
+        """The session as a record, from which another gateway can continue it. None if the session has ended or is a
+        single request without a key.
+        """
         found = self._gates.find(name)
         if found is None or found[1].one_shot:
             return None
         return SessionRecord.of(found[1], found[0].engine, now=now)
 
     def restore(self, record: SessionRecord, *, now: float) -> None:
-        """Take over a session of another gateway, with its place if it has one. One that is known stays as it is."""
+        """Take over a session of another gateway, with its place if it has one. A session that is already known stays
+        unchanged.
+        """
         if not self._gates.knows(record.key):
             engine = record.engine if record.engine in self.gates else self._roster.candidates(record.model)[0]
             session = record.session(seniority=self._numbers.take(record.seniority), now=now)
@@ -266,11 +270,11 @@ class Fleet:
         return ticket, moved + decided + self._moving.settle(now)
 
     def _name(self, arrival: Arrival) -> str:
-        """The name of the request's session in this fleet. One without a key gets a name that no key can be."""
+        """The name of the request's session in this fleet. A request without a key gets a name that no key can be."""
         return f"\0{next(self._numbers)}" if arrival.key is None else arrival.key
 
     def _place(self, name: str, arrival: Arrival) -> SessionGate:
-        """The gate for a session that has none."""
+        """Choose a gate for a session that has no gate yet."""
         any_gate = next(iter(self.gates.values()))
         tokens = any_gate.accounts.estimator.estimate(arrival.body_bytes)
         return self._moving.choose(name, tokens, arrival.model, arrival.avoid)

@@ -29,7 +29,7 @@ SIGNALS: Mapping[str, str] = {
     "evicted_tokens": "evictions",
     "started_at": "its start time",
 }
-"""The signals of a sample, and what people call them."""
+"""The signals of a sample, with their names in texts."""
 
 REQUIRED_SIGNALS = ("kv_usage", "running", "waiting")
 """What every engine kind reports. The gateway can control an engine with these alone."""

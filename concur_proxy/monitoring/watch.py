@@ -1,4 +1,4 @@
-"""Everything that asks one inference server in the background."""
+"""The background tasks that read one inference server's metrics, models and health."""
 
 import asyncio
 import time

@@ -22,10 +22,13 @@ from concur_proxy.wire.request.view import RequestView
 WAIT_HEADER = b"x-concur-queue-wait-s"
 
 SESSION_STATE_HEADER = b"x-concur-session-state"
-"""The session's state when its request came: `queued` (new), `active` (with its place) or `paused` (without)."""
+"""The session's state when its request arrived: `queued` (new), `active` (with its place) or `paused` (without a
+place).
+"""
 
 WAIT_SHARE = 0.9
-"""Part of a client's own timeout after which its wait ends, so that it gets an answer that it can act upon."""
+"""Part of a client's own timeout after which its wait ends, so that the client still gets an error that it can handle.
+"""
 
 FAULTS = {
     Outcome.QUEUE_FULL: GatewayFault.QUEUE_FULL,
@@ -35,7 +38,9 @@ FAULTS = {
 
 
 class Exchange:
-    """Admits one request, passes it on and accounts for it. Its place is given up exactly once, whatever happens."""
+    """Admits one request, passes it on and accounts for it. Whatever happens, it reports the end of the request exactly
+    once.
+    """
 
     def __init__(
         self,
@@ -72,7 +77,9 @@ class Exchange:
         await self._while_client_listens()
 
     async def _while_client_listens(self) -> None:
-        """Serve, and stop at once when the client leaves: the engine shall not work for nobody."""
+        """Serve, and stop at once when the client leaves, so that the engine does not compute an answer that nobody
+        reads.
+        """
         task = cast("asyncio.Task[None]", asyncio.current_task())
         watcher = asyncio.ensure_future(self._receive())
 

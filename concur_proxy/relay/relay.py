@@ -17,7 +17,9 @@ from concur_proxy.wire.request.view import REQUEST_ID, RequestReader, RequestVie
 logger = logging.getLogger(__name__)
 
 ID_BYTES = 8
-"""vLLM draws as many for an id of its own. It uses ours instead, so its answers keep their length."""
+"""Random bytes in a generated request id: as many as in vLLM's own ids. vLLM uses the gateway's id in its answers, so
+their length does not change.
+"""
 
 
 class Relay:

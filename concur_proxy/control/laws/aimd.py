@@ -77,7 +77,7 @@ class Aimd:
         return self._window.sessions
 
     def on_signal(self, signal: CongestionSignal) -> Decision:
-        """Apply the rule above to one interval. An unknown value moves nothing."""
+        """Apply the rule above to one interval. If a value is unknown, the window stays unchanged."""
         o, usage, hits = self._options, signal.kv_usage, signal.hit_rate
         if usage is None:
             return self._window.hold("KV cache usage is unknown")
@@ -118,5 +118,5 @@ class Aimd:
 
 
 def build(options: Mapping[str, OptionValue]) -> Aimd:
-    """The law; its options are those of `AimdOptions`."""
+    """Make the law with the options of `AimdOptions`."""
     return Aimd(read_options(AimdOptions, options))

@@ -271,5 +271,5 @@ class _Round:
 
 
 def build(options: Mapping[str, OptionValue]) -> Tokens:
-    """The law; its options are those of `TokensOptions`."""
+    """Make the law with the options of `TokensOptions`."""
     return Tokens(read_options(TokensOptions, options))

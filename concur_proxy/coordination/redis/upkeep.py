@@ -1,4 +1,4 @@
-"""The background tasks of a gateway that shares a Redis: beats, messages, and writing down."""
+"""The background tasks of a gateway that shares a Redis: heartbeats, messages, and saving state for the next leader."""
 
 import asyncio
 import logging
@@ -29,9 +29,9 @@ logger = logging.getLogger(__name__)
 
 BEAT_S = 0.4
 KEEP_S = 0.25
-"""Seconds between two writes of what the next leader must know."""
+"""Seconds between two times at which the state is saved for the next leader."""
 ALONE_AFTER_S = 1.5
-"""If Redis is silent for this long, the gateway goes on alone. Less than a leader's lease."""
+"""If Redis does not answer for this long, the gateway goes on alone. This is less than a leader's lease."""
 FAREWELL_S = 1.0
 """How long a gateway that stops tries to send its last messages, seconds."""
 FAILURES = (RedisError, OSError)
@@ -44,7 +44,7 @@ _TO_REPLICA = get_args(ToReplica)
 
 
 class Upkeep:
-    """Keeps a member in touch with the other gateways, and notices when it is not."""
+    """Keeps this gateway in contact with the others, and notices when Redis or a gateway does not answer."""
 
     def __init__(self, member: Member) -> None:
         self.is_leaving = False
@@ -55,7 +55,7 @@ class Upkeep:
         self._heard_at = time.monotonic()
         """When Redis last answered a beat, monotonic seconds."""
         self._is_due = asyncio.Event()
-        """Set if something must be written down at once."""
+        """Set if the state must be saved at once."""
         self._tasks: list[asyncio.Task[None]] = []
         self._is_stopped = False
 
@@ -68,7 +68,7 @@ class Upkeep:
             self._tasks.append(asyncio.create_task(self._keep_at(work)))
 
     async def stop(self) -> None:
-        """Hand everything over, so that another gateway can lead at once."""
+        """Hand the sessions over to the other gateways, so that another one can lead at once."""
         with suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL_S):
                 await self._link.sent_all()  # other sessions wait for the places of the last answers
@@ -82,14 +82,16 @@ class Upkeep:
             await self._link.close()
 
     async def vanish(self) -> None:
-        """Stop without telling the others."""
+        """Stop without a message to the other gateways."""
         self._is_stopped = True  # redis-py sometimes swallows a cancellation
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _keep_at(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Restart a task that a defect has ended. Without one of them a gateway would look healthy and serve nobody."""
+        """Run the task, and start it again after an unexpected error. Without it the gateway would look healthy and
+        serve nobody.
+        """
         while not self._is_stopped:
             try:
                 await work()
@@ -186,7 +188,7 @@ class Upkeep:
     # -- what the next leader must know
 
     def hurry(self) -> None:
-        """Write down at once what the next leader must know."""
+        """Save the state for the next leader at once."""
         self._is_due.set()
 
     async def _keep_keeping(self) -> None:

@@ -19,7 +19,7 @@ HOP_S = 0.0005
 
 class SimulatedReplicas:
     """Has the methods of a `Fleet`. A request arrives at a random replica, as through a load balancer, and the first
-    replica leads. No call decides anything at once: `on_decided` hears of decisions later.
+    replica leads. No call returns decisions; `on_decided` is called with them later.
     """
 
     def __init__(
@@ -71,15 +71,15 @@ class SimulatedReplicas:
         return self._decide(self._leader.fleet.apply(change, now=now))
 
     def expire(self, *, now: float) -> list[Ticket]:
-        """Time has passed for the leader."""
+        """Do everything at the leader that is due by now."""
         return self._decide(self._leader.fleet.expire(now=now))
 
     def next_deadline(self) -> float | None:
-        """When `expire` has something to do, or None."""
+        """The time at which `expire` must be called next, or None."""
         return self._leader.next_deadline()
 
     def expected_wait(self, ticket: Ticket, *, now: float) -> tuple[int, float]:  # noqa: ARG002 - `Fleet`'s argument
-        """The queue place of a ticket that waits or was just refused, and the seconds that it will take."""
+        """The place in the queue of a ticket that waits or was just refused, and its probable wait in seconds."""
         return self._replicas[self._homes[ticket]].expected_wait(ticket)
 
     def _say(self, name: str, message: ToLeader) -> None:

@@ -25,7 +25,7 @@ class TraceProblem(Exception):  # noqa: N818 - what is wrong with the file
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedRequest:
-    """One line."""
+    """One line of a trace: one request."""
 
     session: str
     at: float
@@ -42,11 +42,11 @@ class TracePopulation:
 
     @property
     def agents(self) -> int:
-        """Their number."""
+        """Number of agents."""
         return len(self.recorded)
 
     def plans(self, random: Random, *, kind: int, numbers: Iterator[int], most_tokens: int) -> Arrivals:  # noqa: ARG002
-        """Their plans in the order of their start."""
+        """The agents' plans in the order of their start."""
         return iter(self.recorded)
 
 

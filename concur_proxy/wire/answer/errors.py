@@ -104,7 +104,7 @@ def _sglang_body(fault: GatewayFault, message: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Manners:
-    """How one API reports an error."""
+    """The format in which one API reports an error."""
 
     body: Callable[[GatewayFault, str], dict[str, Any]]
     event: Callable[[GatewayFault, str], dict[str, Any]]

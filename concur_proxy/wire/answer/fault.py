@@ -16,7 +16,7 @@ class FaultRow:
     fix: str
     """What the caller can do, a whole sentence."""
     retry_after_s: float | None = None
-    """The delay before a retry where none was computed. None: a retry of the same request cannot help."""
+    """The delay before a retry if no delay was computed. None: a retry of the same request cannot help."""
 
 
 class GatewayFault(Enum):

@@ -13,9 +13,9 @@ class EndpointKind(Enum):
     """Whether requests to a path need admission."""
 
     GENERATE = "generate"
-    """They make tokens, so they need it."""
+    """Requests that generate tokens: they need admission."""
     PASS = "pass"  # noqa: S105  (not a password)
-    """They pass at once."""
+    """Requests that generate no tokens: they pass at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
