@@ -85,7 +85,7 @@ def load_engine_kinds(names: Sequence[str] = ()) -> "list[EngineKind]":
     for name in names or available(ENGINE_KINDS):
         try:
             kinds.append(load(ENGINE_KINDS, name)())
-        except TypeError as error:  # such as: a class lacks a method of EngineKind
+        except TypeError as error:  # for example, a class lacks a method of EngineKind
             raise ValueError(f"engine kind {name!r}: {error}") from error
     return kinds
 

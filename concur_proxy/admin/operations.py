@@ -56,7 +56,7 @@ class Operations:
     def answer(self, call: Call) -> Reply:
         """Carry the call out and return its answer, or an error."""
         operation = self.all.get((call.method, call.path))
-        if operation is None:  # the replica that passed it on has another version
+        if operation is None:  # the replica that passed the call on has another version
             message = f"{call.method} {call.path[:200]} is not an admin call of this version."
             return _refuse(404, "no_such_call", message)
         try:

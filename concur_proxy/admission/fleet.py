@@ -120,7 +120,7 @@ class Fleet:
         else:
             gate, session = found
             if not session.in_flight and self._roster.has_lost(gate.engine, session.model, arrival.avoid):
-                # Its cache is lost with the engine. Requests in flight there must end first.
+                # The session's cache is lost with the engine. Its requests in flight there must end first.
                 gate, more = self._moving.move(session, gate, now)
                 decided += more
         ticket, more = self._moving.touched(gate).arrive(name, arrival, now=now, seniority=seniority)
@@ -137,7 +137,7 @@ class Fleet:
         if ticket.is_in_flight:
             decided = self._moving.evacuate(now)
             decided += self._moving.touched(gate).finish(ticket, answered, now=now)
-        elif ticket.is_held:  # withdrawn first: an evacuation could admit it
+        elif ticket.is_held:  # withdraw the request before the evacuation, which could admit it
             decided = self._moving.touched(gate).finish(ticket, answered, now=now)
             decided += self._moving.evacuate(now)
         else:
@@ -221,7 +221,7 @@ class Fleet:
         if is_up:
             self._roster.mark_up(gate.engine)
             self._gates.standings.touch(gate.engine)
-            self._moving.reconsider({*self._roster.down, *self._roster.retiring})  # there is an engine to move to now
+            self._moving.reconsider({*self._roster.down, *self._roster.retiring})  # their sessions can move here now
         else:
             self._roster.mark_down(gate.engine)
             self._moving.touched(gate)

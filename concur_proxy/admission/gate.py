@@ -123,7 +123,7 @@ class SessionGate:
         is_new = session.state is SessionState.QUEUED and not session.held
         if not is_new or not self._is_full:
             return None
-        # The sessions before it are not admitted either, so room for it alone would only make the queue longer.
+        # The sessions before it are not admitted either. Letting it join would only make the queue longer.
         is_next = self._state.order.position(session) == 1
         return None if is_next and self.make_room(footprint, now=now) else Outcome.QUEUE_FULL
 

@@ -57,7 +57,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         session.state = SessionState(self.state)
         session.stopped, session.turns = self.stopped, self.turns
         if self.stopped and session.state is SessionState.ACTIVE:
-            session.state = SessionState.PAUSED  # it was about to pause at the end of its answer
+            session.state = SessionState.PAUSED  # the session was about to pause at the end of its answer
         session.footprint = self.footprint
         session.context_tokens = self.context_tokens
         session.is_between_steps = self.is_between_steps

@@ -65,7 +65,7 @@ class LearnedLease:
 
     where e is the share of idle times that no request ends. L is the gap for which this cost is lowest. But L is 0 if
     that cost is not below `WORTHWHILE` times the cost without any lease: then no cache is worth keeping between two
-    turns, and the gate stands aside.
+    turns, and the gate admits every session.
     """
 
     MEMORY = 256

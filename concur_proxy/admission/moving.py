@@ -104,5 +104,5 @@ class Moving:
         if session is None or not gate.make_room(session.footprint, now=now):
             return None
         self.touched(donor).handover.part_with(session, reason)
-        # The next in the donor's queue may need less room than the one that was before it.
+        # The next session in the donor's queue may need less room than the one that has left.
         return self.touched(gate).handover.adopt(session, now) + donor.expire(now=now)

@@ -32,13 +32,13 @@ class Scheduler:
             return True
         head = self._order.head()
         if head is not None and head.footprint <= tokens:
-            return False  # there was no room for that one either
+            return False  # there was no room for the first session of the queue either
         return self._reason_to_admit(tokens) is not None
 
     def make_room(self, tokens: float, *, now: float) -> bool:
         """Whether a session with this footprint would be admitted if it were next.
 
-        This takes back places whose lease has ended, as many as needed. So call it only when somebody waits.
+        This takes back places whose lease has ended, as many as needed. So call it only when a session waits.
         """
         return self._make_room(tokens, now) is not None or not self._state.is_enforcing
 

@@ -70,7 +70,7 @@ class Standings:
         return min(times, default=None)
 
     def due(self, now: float) -> list[SessionGate]:
-        """The gates that have something to do because time has passed."""
+        """The gates with a deadline that has passed."""
         self._refresh()
         due = self._deadlines.pop(now)
         self._touched |= due

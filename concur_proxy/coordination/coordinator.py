@@ -1,4 +1,4 @@
-"""The interface to whatever decides on admission: this process alone, or one gateway of several that share a Redis."""
+"""The interface to what decides on admission: this process alone, or one gateway of several that share a Redis."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -30,7 +30,9 @@ class LoopGuard:
             await step()
         except Exception as error:
             if repr(error) != self._last:
-                logger.exception("%s: unexpected error, a defect in the gateway or in a plug-in; going on", self._what)
+                logger.exception(
+                    "%s: unexpected error, a defect in the gateway or in a plug-in; continuing", self._what
+                )
             self._last = repr(error)
             return error
         self._last = None

@@ -180,12 +180,12 @@ class Exchange:
         outcome = cast("Outcome", ticket.outcome)
         position, wait_s = self._parts.coordinator.expected_wait(ticket)
         retry_after_s = wait_s if outcome is not Outcome.DRAINING else None
-        detail = f"place {position} in the line" if outcome is Outcome.HOLD_TIMEOUT else ""
+        detail = f"place {position} in the queue" if outcome is Outcome.HOLD_TIMEOUT else ""
         await self._answer.refuse(FAULTS[outcome], detail, retry_after_s=retry_after_s)
 
     def _settle(self, ticket: Ticket, attempt: Attempt) -> None:
         """Give the place up and account for what the answer cost."""
-        if attempt.outcome is None:  # nobody has decided: the client has left
+        if attempt.outcome is None:  # the ticket is not decided: the client has left
             self._report_wait(ticket, attempt)
         attempt.ended_at = self._parts.clock()
         usage, first, decided_at = attempt.usage, attempt.first_token_at, ticket.decided_at

@@ -80,9 +80,7 @@ class Origin:
         """Keep the connection for the next request."""
         now = self.idle[connection] = connection.loop.time()
         oldest, since = next(iter(self.idle.items()))
-        if (
-            now - since >= KEEP_IDLE_S
-        ):  # one goes for each that comes: the engine closes those that a pause in traffic leaves
+        if now - since >= KEEP_IDLE_S:  # close one for each that is added, so that few remain after a pause in traffic
             del self.idle[oldest]
             oldest.transport.close()
 
@@ -220,4 +218,4 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         self.complete = self.answered
         if not self.answered:
-            self.headers.clear()  # they belong to a 1xx answer; the final one follows
+            self.headers.clear()  # these headers belong to a 1xx answer; the final answer follows

@@ -1,4 +1,4 @@
-"""What holds for every engine kind of the package. A new folder in `engines/kinds` is tested with its capture."""
+"""The contract of every engine kind of the package. A new folder in `engines/kinds` is tested with its capture."""
 
 from pathlib import Path
 

@@ -92,7 +92,7 @@ class Aimd:
             return self._window.hold(f"KV cache usage is {percent(usage)}, and the prefix-hit rate {found}")
         if signal.gauges_are_late:
             return self._window.hold(f"KV cache usage of {percent(usage)} does not include all requests in flight yet")
-        reason = f"KV cache usage of {percent(usage)} is below {percent(o.u_low)}"
+        reason = f"KV cache usage of {100 * usage:.1f} % is below {percent(o.u_low)}"
         if signal.active_sessions + 1 <= self._window.sessions:
             return self._window.hold(f"{reason}, but the sessions do not fill the window")
         return self._window.move(self._window.sessions + o.alpha, reason)

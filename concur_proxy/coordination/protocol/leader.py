@@ -159,9 +159,8 @@ class Leader:
             same = known.get(claim.number)
             if same is not None:
                 if same.is_in_flight and not claim.engine:
-                    post.append(
-                        (replica, self._decision(same, replica, claim.number, now))
-                    )  # the replica has not heard the decision
+                    # The replica has not received the decision.
+                    post.append((replica, self._decision(same, replica, claim.number, now)))
             elif claim.engine:
                 decided += self._claim(replica, claim, now)
             else:

@@ -189,7 +189,7 @@ class RedisLink:
         if batch.number != expected:
             raise Gap(batch.sender)
 
-    # -- what is kept
+    # -- saved state
 
     async def keep(self, term: str, standing: bytes, records: Mapping[str, SessionRecord | None]) -> bool:
         """Save sessions for the next leader. Returns False if this term is over."""

@@ -194,7 +194,7 @@ class Member:
         """The manual settings for a new leader: the saved ones, unless this gateway knows newer ones."""
         if standing is None or standing.manual.revision <= self.manual.revision:
             return self.manual
-        is_new = self.standing is None and term.replicas <= {self.link.me}  # no gateway is left that has known them
+        is_new = self.standing is None and term.replicas <= {self.link.me}  # no gateway that knew them is left
         return self.manual if is_new else standing.manual
 
     # -- engines
@@ -243,4 +243,4 @@ class Member:
             self._apply(Resize(engine=engine, window=window, budget=budget))
 
     def _apply(self, change: Change) -> None:
-        self.fleet.apply(change, now=self.now)  # this decides no request: none waits in a new fleet or in a follower's
+        self.fleet.apply(change, now=self.now)  # no request waits in this fleet, so none is decided

@@ -96,7 +96,7 @@ class Upkeep:
             try:
                 await work()
             except Exception:
-                logger.exception("unexpected error: a defect in concur-proxy; going on")
+                logger.exception("unexpected error, a defect in concur-proxy; continuing")
                 await asyncio.sleep(BEAT_S)
 
     # -- who leads
@@ -138,7 +138,7 @@ class Upkeep:
             except FAILURES:
                 return  # the next beat tries again
             except msgspec.MsgspecError as error:
-                logger.warning("what the last leader wrote down cannot be decoded: %s", error)
+                logger.warning("the state that the last leader saved cannot be decoded: %s", error)
                 known, records = None, []
             member.lead(term, known, records, before=before.leader)
         for replica in member.leader.replicas - term.replicas - {self._link.me}:
@@ -152,7 +152,8 @@ class Upkeep:
             try:
                 await self._link.flush()
             except FAILURES:
-                await asyncio.sleep(BEAT_S)  # the next beat notices it; lost messages show as a gap
+                # The next beat notices the failure, and the receiver notices lost messages as a gap.
+                await asyncio.sleep(BEAT_S)
 
     async def _keep_hearing(self) -> None:
         while not self._is_stopped:
@@ -181,11 +182,11 @@ class Upkeep:
                     Told(number=message.number, reply=fit(member.listener.on_call(message.call))), batch.sender
                 )
             elif isinstance(message, _TO_LEADER):
-                if isinstance(message, Join):  # so it knows added engines before a request is sent to one
+                if isinstance(message, Join):  # the replica must know an added engine before it sends a request there
                     self._link.send(member.stand(), batch.sender)
                 member.hand_on(member.leader.receive(batch.sender, message, now=member.now))
 
-    # -- what the next leader must know
+    # -- state for the next leader
 
     def hurry(self) -> None:
         """Save the state for the next leader at once."""
@@ -203,9 +204,8 @@ class Upkeep:
 
     async def _keep(self) -> None:
         member = self._member
-        changed = [
-            key for key in member.changes if not key.startswith("\0")
-        ]  # single requests without a key are not kept
+        # Single requests without a key are not saved.
+        changed = [key for key in member.changes if not key.startswith("\0")]
         member.changes.clear()
         standing = member.publish()
         records = {key: member.fleet.record(key, now=member.now) for key in changed}

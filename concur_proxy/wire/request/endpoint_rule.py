@@ -41,7 +41,7 @@ def parse_endpoint_rule(text: str, kind: EndpointKind) -> EndpointRule:
     methods = tuple(name.strip().upper() for name in methods_text.split(","))
     path = slash + rest
     if not path or any(name not in METHODS for name in methods):
-        raise ValueError(f"{text!r} is no path rule: write it as 'POST /my/path' or 'GET,POST /files/*'")
+        raise ValueError(f"{text!r} is not a path rule: write it as 'POST /my/path' or 'GET,POST /files/*'")
     is_prefix = path.endswith("/*")
     literal = path[:-2] if is_prefix else path
     if literal and (_LITERAL.fullmatch(literal) is None or _has_dot_segment(literal)):
