@@ -30,7 +30,7 @@ class EngineChange(Change, frozen=True, kw_only=True):
 
 
 class EndSession(SessionChange, frozen=True, kw_only=True):
-    """The session is over. Its requests that wait or are in flight are still served."""
+    """The session has ended. Its requests that wait or are in flight are still served."""
 
 
 class Steer(SessionChange, frozen=True, kw_only=True):

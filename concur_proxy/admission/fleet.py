@@ -127,7 +127,7 @@ class Fleet:
         return ticket, decided + more + self._moving.settle(now)
 
     def finish(self, ticket: Ticket, answered: Answered, *, now: float) -> list[Ticket]:
-        """The request is over, whether it was waiting or in flight. Finishing a ticket twice changes nothing."""
+        """The request has ended, whether it was waiting or in flight. Finishing a ticket twice changes nothing."""
         only = self._gates.only
         if only is not None:
             return only.finish(ticket, answered, now=now)

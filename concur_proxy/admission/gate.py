@@ -134,7 +134,7 @@ class SessionGate:
     # -- everything else that happens
 
     def end(self, key: str, *, now: float) -> list[Ticket]:
-        """The session is over: at once if none of its requests waits or is in flight, else when the last one ends."""
+        """End the session: at once if none of its requests waits or is in flight, else when the last one ends."""
         session = self.sessions.get(key)
         if session is None:
             return []

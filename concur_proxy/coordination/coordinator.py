@@ -96,7 +96,7 @@ class Coordinator(Protocol):
         ...
 
     def listen(self, listener: Listener) -> None:
-        """Call this listener from now on."""
+        """Report events to this listener from now on."""
         ...
 
     @property
@@ -127,7 +127,7 @@ class Coordinator(Protocol):
         ...
 
     def finish(self, ticket: Ticket, answered: Answered) -> None:
-        """The request is over, whether it was waiting or in flight."""
+        """The request has ended, whether it was waiting or in flight."""
         ...
 
     def expected_wait(self, ticket: Ticket) -> tuple[int, float]:

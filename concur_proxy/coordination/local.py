@@ -32,7 +32,7 @@ class LocalCoordinator:
         self.waits.close()
 
     def listen(self, listener: Listener) -> None:
-        """Call this listener from now on."""
+        """Report events to this listener from now on."""
         self._listener = listener
 
     def needs(self, engine: str) -> bool:
@@ -50,7 +50,7 @@ class LocalCoordinator:
         return await self.waits.wait(ticket, timeout_s=timeout_s)
 
     def finish(self, ticket: Ticket, answered: Answered) -> None:
-        """The request is over."""
+        """The request has ended."""
         self.waits.forget(ticket)
         self.waits.decided(self.fleet.finish(ticket, answered, now=self._clock()))
 

@@ -1,4 +1,4 @@
-"""The asyncio half of admission: requests sleep until they are decided, and a timer lets time pass."""
+"""The asyncio part of admission: requests sleep until they are decided, and a timer calls `expire` at each deadline."""
 
 import asyncio
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""What every exchange needs, made once."""
+"""The objects that every exchange needs. They are made once, from the settings."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -64,7 +64,7 @@ class ResponseHomes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayParts:
-    """The parts that exchanges share."""
+    """The objects that all exchanges share."""
 
     options: RelayOptions
     catalogue: EndpointCatalogue

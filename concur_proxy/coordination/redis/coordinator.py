@@ -55,7 +55,7 @@ class RedisCoordinator:
         self.waits.close()
 
     def listen(self, listener: Listener) -> None:
-        """Call this listener from now on."""
+        """Report events to this listener from now on."""
         self.member.listener = listener
 
     @property
@@ -95,7 +95,7 @@ class RedisCoordinator:
         return await self.waits.wait(ticket, timeout_s=timeout_s)
 
     def finish(self, ticket: Ticket, answered: Answered) -> None:
-        """The request is over."""
+        """The request has ended."""
         self.waits.forget(ticket)
         message = self._replica.finish(ticket, answered, now=self.member.now)
         if message is not None:

@@ -41,7 +41,7 @@ class SimulatedReplicas:
         self._replicas = {f"replica-{number}": Replica() for number in range(count)}
         self._names = list(self._replicas)
         self._homes: dict[Ticket, str] = {}
-        """The replica of each request, until the request is over."""
+        """The replica of each request, until the request has ended."""
         for name, replica in self._replicas.items():
             self._leader.receive(name, replica.join(now=timeline.now), now=timeline.now)
 
@@ -54,7 +54,7 @@ class SimulatedReplicas:
         return ticket, []
 
     def finish(self, ticket: Ticket, answered: Answered, *, now: float) -> list[Ticket]:
-        """The request is over."""
+        """The request has ended."""
         name = self._homes.pop(ticket)
         message = self._replicas[name].finish(ticket, answered, now=now)
         if message is not None:

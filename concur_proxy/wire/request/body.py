@@ -43,7 +43,7 @@ EMPTY_BODY = JsonBody()
 
 
 class BodyFault(msgspec.Struct, frozen=True, kw_only=True):
-    """Why no engine could read a body."""
+    """Why a body cannot be read: no engine could read it either."""
 
     fault: GatewayFault
     """BAD_JSON or BODY_NOT_OBJECT."""

@@ -20,7 +20,7 @@ class EndpointKind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointRule:
-    """One configured line."""
+    """One item of the setting `allow_paths`."""
 
     methods: tuple[str, ...]
     path: str
