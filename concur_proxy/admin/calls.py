@@ -46,10 +46,10 @@ _STEERING_SUMMARIES = {
 
 
 class AdminCalls:
-    """Carries the calls out, in the process that decides."""
+    """Implements the admin calls. With several gateways, only the leader runs them."""
 
     def __init__(self, reader: StateReader, manual: ManualChanges, *, shown: Callable[[str], str]) -> None:
-        """`shown` returns how a session is named in log lines."""
+        """`shown` turns a session's key into its name for log lines."""
         self._reader = reader
         self._pool = reader.pool
         self._coordinator = reader.coordinator
@@ -57,7 +57,7 @@ class AdminCalls:
         self._shown = shown
 
     def operations(self) -> Iterator[Operation]:
-        """All calls."""
+        """The table of all calls."""
         yield from self._on_sessions()
         yield from self._on_windows()
         yield from self._on_engines()

@@ -60,25 +60,25 @@ class ManualChanges:
         self._coordinator.set_manual(manual)
 
     def _on_named(self, gone: Collection[str]) -> None:
-        """The servers that settings and DNS name have changed; `gone` are named no longer."""
+        """Handle a change of the servers that the settings and DNS list. `gone` are no longer listed."""
         manual, engines = self._coordinator.manual, _engines(gone)
-        # An address that comes back may be another engine.
+        # An address that returns later may belong to another engine.
         if self._coordinator.status.leads and manual.mentions(gone, engines):
             self._coordinator.set_manual(manual.forget(gone, engines))
         else:
-            self.apply(manual)  # it may mention an engine that is new here
+            self.apply(manual)  # the settings may name an engine that is new here
 
     def apply(self, manual: ManualSettings) -> None:
-        """Apply here what operators have set, here or at another gateway."""
+        """Apply manual settings to this gateway's own engines, also those that another gateway received."""
         problem = ""
         try:
             self._pool.set_manual_servers(manual.added, manual.removed)
-        except ValueError as error:  # the settings here name other engines than the leader's
+        except ValueError as error:  # this gateway's settings list other engines than the leader's settings
             problem = f"cannot apply engines that were added or removed manually: {error}"
         for engine, monitor in self._pool.monitors.items():
             try:
                 self._apply_law(engine, manual.laws.get(engine))
-            except ValueError as error:  # a plug-in that only the leader has
+            except ValueError as error:  # the law is a plug-in that only the leader has
                 problem = f"engine {engine}: cannot apply a control law that was set manually: {error}"
             _apply_window(monitor, manual.windows.get(engine))
         if problem and problem != self._problem:

@@ -48,7 +48,7 @@ class Operation:
 
 
 class Operations:
-    """Answers calls and never raises, because the leader must survive whatever another replica sends it."""
+    """Answers calls. Never raises: nothing that another replica sends may stop the leader."""
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self.all: Mapping[tuple[str, str], Operation] = {(each.method, each.path): each for each in operations}
@@ -56,7 +56,7 @@ class Operations:
     def answer(self, call: Call) -> Reply:
         """Carry the call out and return its answer, or an error."""
         operation = self.all.get((call.method, call.path))
-        if operation is None:  # the replica that passed it on has another version
+        if operation is None:  # the replica that passed the call on has another version
             message = f"{call.method} {call.path[:200]} is not an admin call of this version."
             return _refuse(404, "no_such_call", message)
         try:

@@ -88,7 +88,7 @@ def build_admin(
 
     @app.exception_handler(HTTPStatus.METHOD_NOT_ALLOWED)
     async def wrong_method(request: Request, error: Exception) -> Response:
-        """The only error that the router can raise, because only known paths reach it."""
+        """Answer a request with a wrong method. The router raises no other error, because only known paths reach it."""
         allow = (cast("HTTPException", error).headers or {}).get("Allow", "")
         return _refuse(GatewayFault.WRONG_METHOD, f"{request.method} {request.url.path}", allow=(allow,))
 

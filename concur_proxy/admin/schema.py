@@ -135,7 +135,7 @@ class SessionStatus(CallResult):
     )
     by_hand: bool = Field(description="Whether an operator paused it")
     preferred: bool = Field(description="Whether an operator moved it to the front")
-    place: int | None = Field(description="Place in the line, from 1; null: it does not wait")
+    place: int | None = Field(description="Place in the queue, from 1; null: it does not wait")
     footprint_tokens: int = Field(description="Cache tokens that it needs")
     turns: int = Field(description="Requests answered so far")
     wait_s: float = Field(description="Seconds that its oldest waiting request has waited")

@@ -40,7 +40,7 @@ class StateReader:
     """Names of the control laws to choose from."""
 
     def state(self) -> GatewayStatus:
-        """Everything, with at most `MAX_SESSIONS` sessions and the newest `MAX_DECISIONS` decisions."""
+        """The whole state: every engine, at most `MAX_SESSIONS` sessions and the newest `MAX_DECISIONS` decisions."""
         now, pairs, listed, homes = self.clock(), self._pairs(), self.sessions(), self.pool.homes
         recent = [(at, monitor, decision) for _, monitor in pairs for at, decision in reversed(monitor.recent)]
         recent.sort(key=lambda entry: -entry[0])
@@ -116,7 +116,7 @@ class StateReader:
 
 
 def _shares(wanted: Sequence[int], total: int) -> list[int]:
-    """Divide the total fairly: each gets what it wants, or as much as any other."""
+    """Divide the total fairly: small wishes are granted in full, and large ones get equal shares of the rest."""
     shares = [0] * len(wanted)
     left = total
     for done, at in enumerate(sorted(range(len(wanted)), key=wanted.__getitem__)):

@@ -29,7 +29,8 @@ class TokenAccounts:
     @property
     def prefill_tokens_s(self) -> float | None:
         """Prompt tokens that the engine can compute in a second: the larger of what its counters and single answers
-        show. Counters show too little while caches are kept, and single answers while the engine is busy.
+        show. Counters underestimate it while caches are kept, and single answers underestimate it while the engine is
+        busy.
         """
         return max(self.engine_prefill_tokens_s or 0.0, self.prefill.tokens_s or 0.0) or None
 
@@ -44,15 +45,15 @@ class TokenAccounts:
         return session.footprint + max(0.0, tokens - (session.context_tokens or 0))
 
     def promise(self, ticket: Ticket) -> None:
-        """Expect the session's context in the cache: it kept its place and has come back with this request. Nothing is
-        expected if the engine has restarted since.
+        """Count the session's context as promised: the session has kept its place, so its context should still be in
+        the cache. Nothing is promised if the engine has restarted since the last turn.
         """
         session, ticket.cache = ticket.session, self.cache
         ticket.promised_tokens = session.context_tokens or 0 if session.cache == self.cache else 0
         self.promised_tokens += ticket.promised_tokens
 
     def settle(self, ticket: Ticket, answered: Answered, *, now: float) -> float | None:
-        """Count an answer. Returns the session's new footprint, or None if the engine did not count tokens."""
+        """Account for an answer. Returns the session's new footprint, or None if the engine did not count tokens."""
         session, prompt_tokens, cached_tokens = ticket.session, answered.prompt_tokens, answered.cached_tokens
         if prompt_tokens is None:
             return None
@@ -115,7 +116,7 @@ class FootprintEstimator:
         return body_bytes * self.tokens_per_byte
 
     def learn(self, *, body_bytes: int, prompt_tokens: int) -> None:
-        """The engine counted `prompt_tokens` in a request body of `body_bytes`."""
+        """Learn from an answer: the engine counted `prompt_tokens` in a request body of `body_bytes`."""
         if body_bytes > 0 and prompt_tokens > 0:
             kept = 1 - self.SMOOTHING
             self._bytes = kept * self._bytes + body_bytes
@@ -131,16 +132,18 @@ class PrefillSpeed:
     """Decaying maximum of the observed prefill rate, tokens per second: the second-highest sample, so that one outlier
     does not count.
 
-    A sample is one answer's computed prompt tokens over its time to first token. A request that had to wait for others
-    shows less than the engine can do. An answer that a cache on the way gave shows more, so the highest sample is not
-    trusted. Single answers show the rate soon, also while caches are kept and the engine is never busy with prompts, so
-    that its counters do not show it.
+    A sample is one answer's computed prompt tokens divided by its time to first token. The sample is too low if the
+    request waited for others inside the engine. It is too high if a cache between gateway and engine gave the answer,
+    so the highest sample is not trusted.
+
+    Single answers show the rate early. They also show it while caches are kept: the engine is then never busy with
+    prompts, and its counters do not show the rate.
     """
 
     LEAST_TOKENS = 256
     """Samples of fewer tokens are ignored: the constant time of an engine step outweighs them."""
     KEPT = 0.999
-    """Decay from one answer to the next: half after 700 answers."""
+    """Part of the maximum that is kept from one answer to the next. It halves in 700 answers."""
 
     def __init__(self) -> None:
         self._fastest = 0.0

@@ -1,7 +1,8 @@
-"""Everything that is known of a request: `Arrival` when it arrives, `Answered` when its answer has ended.
+"""Everything that is known about a request: `Arrival` when it arrives, `Answered` when its answer has ended.
 
-The HTTP side makes them, and every layer down to the gate passes them on unchanged, over Redis too. So a new fact is
-one field here, with a default, and its reader. They hold plain values only (`gc=False`).
+The HTTP side makes these objects. Every layer down to the gate, and the messages over Redis, pass them on unchanged. To
+add a fact, add one field with a default here, and the code that uses it. The objects hold plain values only
+(`gc=False`).
 """
 
 import msgspec
@@ -13,16 +14,16 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fal
     key: str | None = None
     """The session's key. None: the request is a session of its own."""
     model: str | None = None
-    """The model that it names. None: any engine can serve it."""
+    """The model that the request names. None: any engine can serve it."""
     body_bytes: int = 0
     """Size of the body, from which its tokens are estimated."""
     hold_s: float = 0.0
-    """How long it may wait for admission, seconds from its arrival."""
+    """How long the request may wait for admission, in seconds from its arrival."""
     avoid: str | None = None
-    """An engine that has just failed it: it goes there only if no other engine can serve it."""
+    """An engine that has just failed this request. The request goes there only if no other engine can serve it."""
 
     def after(self, seconds: float) -> "Arrival":
-        """The same request after it has waited for `seconds`: it may wait that much less."""
+        """The same request after it has waited for `seconds`: the time that it may still wait is shorter by this."""
         return msgspec.structs.replace(self, hold_s=self.hold_s - seconds) if seconds else self
 
 
@@ -30,11 +31,11 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
     """How an admitted request ended."""
 
     prompt_tokens: int | None = None
-    """As the engine counted them; None: it did not."""
+    """As the engine counted them; None if it did not count them."""
     completion_tokens: int | None = None
     cached_tokens: int | None = None
     """The part of the prompt that was in the engine's cache."""
     first_token_s: float | None = None
-    """Seconds from the release to the first token of the answer; None: nobody saw it."""
+    """Seconds from admission to the first token of the answer; None if no token was seen."""
     client_gone: bool = False
     """The client left before the end. Its session loses its place at once."""

@@ -30,11 +30,11 @@ class EngineChange(Change, frozen=True, kw_only=True):
 
 
 class EndSession(SessionChange, frozen=True, kw_only=True):
-    """The session is over. Its requests that wait or are in flight are still served."""
+    """The session has ended. Its requests that wait or are in flight are still served."""
 
 
 class Steer(SessionChange, frozen=True, kw_only=True):
-    """An operator does something to a session."""
+    """An operator pauses, resumes, prioritises or ends a session."""
 
     steering: Steering
 
@@ -49,7 +49,7 @@ class Resize(EngineChange, frozen=True, kw_only=True):
     """Set the engine's window."""
 
     window: float
-    """Sessions, 1 or more; `inf` for no limit. Only whole sessions count."""
+    """Number of sessions, 1 or more, rounded down; `inf` for no limit."""
     budget: Budget | None = None
     """Tokens; None for no limit."""
 
@@ -61,13 +61,13 @@ class Observe(EngineChange, frozen=True, kw_only=True):
 
 
 class Reachable(EngineChange, frozen=True, kw_only=True):
-    """The engine can be reached, or cannot be reached any more."""
+    """The engine can be reached, or can no longer be reached."""
 
     is_up: bool
 
 
 class Serve(EngineChange, frozen=True, kw_only=True):
-    """The models that the engine serves. None: not known, which counts as all."""
+    """The models that the engine serves. None: not known, so every model is accepted."""
 
     models: Collection[str] | None
 

@@ -55,7 +55,7 @@ class Fleet:
         after: int = 0,
     ) -> None:
         """`move_after_s`: how long a paused session waits for its own engine before another one may take it. `after`:
-        no gateway has given a larger seniority before.
+        new seniority numbers are larger than this one, the largest that any gateway has given before.
         """
         self._numbers = Numbers(after=after)
         self._gates = Gates(engines, make_gate, self._numbers, move_after_s=move_after_s)
@@ -89,12 +89,12 @@ class Fleet:
         return not isinstance(change, EngineChange) or change.engine in self.gates
 
     def next_deadline(self) -> float | None:
-        """When `expire` has something to do, or None."""
+        """The time at which `expire` must be called next, or None."""
         only = self._gates.only
         return self._gates.standings.next_deadline() if only is None else only.next_deadline()
 
     def expected_wait(self, ticket: Ticket, *, now: float) -> tuple[int, float]:
-        """The queue place, from 1, of a ticket that waits or was refused, and the seconds that it probably takes."""
+        """The place in the queue, from 1, of a ticket that waits or was refused, and its probable wait in seconds."""
         gate = self._gates.gate_of(ticket)
         return (1, 0.0) if gate is None else gate.expected_wait(ticket, now=now)
 
@@ -120,14 +120,14 @@ class Fleet:
         else:
             gate, session = found
             if not session.in_flight and self._roster.has_lost(gate.engine, session.model, arrival.avoid):
-                # Its cache is lost with the engine. Requests in flight there must end first.
+                # The session's cache is lost with the engine. Its requests in flight there must end first.
                 gate, more = self._moving.move(session, gate, now)
                 decided += more
         ticket, more = self._moving.touched(gate).arrive(name, arrival, now=now, seniority=seniority)
         return ticket, decided + more + self._moving.settle(now)
 
     def finish(self, ticket: Ticket, answered: Answered, *, now: float) -> list[Ticket]:
-        """The request is over, whether it was waiting or in flight. Finishing a ticket twice changes nothing."""
+        """The request has ended, whether it was waiting or in flight. Finishing a ticket twice changes nothing."""
         only = self._gates.only
         if only is not None:
             return only.finish(ticket, answered, now=now)
@@ -137,7 +137,7 @@ class Fleet:
         if ticket.is_in_flight:
             decided = self._moving.evacuate(now)
             decided += self._moving.touched(gate).finish(ticket, answered, now=now)
-        elif ticket.is_held:  # withdrawn first: an evacuation could admit it
+        elif ticket.is_held:  # withdraw the request before the evacuation, which could admit it
             decided = self._moving.touched(gate).finish(ticket, answered, now=now)
             decided += self._moving.evacuate(now)
         else:
@@ -145,7 +145,7 @@ class Fleet:
         return decided + self._moving.settle(now)
 
     def expire(self, *, now: float) -> list[Ticket]:
-        """Time has passed, see `SessionGate.expire`."""
+        """Do everything that is due by now, see `SessionGate.expire`."""
         if self._gates.only is not None:
             return self._gates.only.expire(now=now)
         decided = self._moving.evacuate(now)
@@ -221,7 +221,7 @@ class Fleet:
         if is_up:
             self._roster.mark_up(gate.engine)
             self._gates.standings.touch(gate.engine)
-            self._moving.reconsider({*self._roster.down, *self._roster.retiring})  # there is an engine to move to now
+            self._moving.reconsider({*self._roster.down, *self._roster.retiring})  # their sessions can move here now
         else:
             self._roster.mark_down(gate.engine)
             self._moving.touched(gate)
@@ -233,14 +233,18 @@ class Fleet:
         self._gates.note_changes(changes)
 
     def record(self, name: str, *, now: float) -> SessionRecord | None:
-        """What another gateway needs to go on with the session. None if it is over, or if it is a single request."""
+        """The session as a record, from which another gateway can continue it. None if the session has ended or is a
+        single request without a key.
+        """
         found = self._gates.find(name)
         if found is None or found[1].one_shot:
             return None
         return SessionRecord.of(found[1], found[0].engine, now=now)
 
     def restore(self, record: SessionRecord, *, now: float) -> None:
-        """Take over a session of another gateway, with its place if it has one. One that is known stays as it is."""
+        """Take over a session of another gateway, with its place if it has one. A session that is already known stays
+        unchanged.
+        """
         if not self._gates.knows(record.key):
             engine = record.engine if record.engine in self.gates else self._roster.candidates(record.model)[0]
             session = record.session(seniority=self._numbers.take(record.seniority), now=now)
@@ -267,11 +271,11 @@ class Fleet:
         return ticket, moved + decided + self._moving.settle(now)
 
     def _name(self, arrival: Arrival) -> str:
-        """The name of the request's session in this fleet. One without a key gets a name that no key can be."""
+        """The name of the request's session in this fleet. A request without a key gets a name that no key can be."""
         return f"\0{next(self._numbers)}" if arrival.key is None else arrival.key
 
     def _place(self, name: str, arrival: Arrival) -> SessionGate:
-        """The gate for a session that has none."""
+        """Choose a gate for a session that has no gate yet."""
         any_gate = next(iter(self.gates.values()))
         tokens = any_gate.accounts.estimator.estimate(arrival.body_bytes)
         return self._moving.choose(name, tokens, arrival.model, arrival.avoid)

@@ -28,7 +28,9 @@ from concur_proxy.control.law import Budget
 
 
 class SessionGate:
-    """Every event returns the tickets that it decided. A request of a session with a place is admitted at once."""
+    """Admits sessions to one engine. Every event returns the tickets that it decided. A request of a session with a
+    place is admitted at once.
+    """
 
     def __init__(
         self,
@@ -90,8 +92,8 @@ class SessionGate:
         return ticket, decided + scheduler.fill(now)
 
     def finish(self, ticket: Ticket, answered: Answered, *, now: float) -> list[Ticket]:
-        """The request is over, well or badly, whether it was waiting or in flight. Finishing a ticket twice changes
-        nothing.
+        """The request has ended, successfully or not, whether it was waiting or in flight. Finishing a ticket twice
+        changes nothing.
         """
         state, scheduler = self._state, self._scheduler
         if not ticket.is_in_flight:
@@ -121,7 +123,7 @@ class SessionGate:
         is_new = session.state is SessionState.QUEUED and not session.held
         if not is_new or not self._is_full:
             return None
-        # The sessions before it are not admitted either, so room for it alone would only make the queue longer.
+        # The sessions before it are not admitted either. Letting it join would only make the queue longer.
         is_next = self._state.order.position(session) == 1
         return None if is_next and self.make_room(footprint, now=now) else Outcome.QUEUE_FULL
 
@@ -132,7 +134,7 @@ class SessionGate:
     # -- everything else that happens
 
     def end(self, key: str, *, now: float) -> list[Ticket]:
-        """The session is over: at once if none of its requests waits or is in flight, else when the last one ends."""
+        """End the session: at once if none of its requests waits or is in flight, else when the last one ends."""
         session = self.sessions.get(key)
         if session is None:
             return []
@@ -159,10 +161,10 @@ class SessionGate:
         return self._scheduler.fill(now)
 
     def observe(self, load: EngineLoad | None, *, now: float) -> list[Ticket]:
-        """Take the newest reading of the engine, or None if there is no reading that can be trusted.
+        """Use the newest reading of the engine, or None if there is no reading that can be trusted.
 
-        Gauges that do not show all requests that have been in flight since the last reading are late: by them the
-        engine looks emptier than it is. They admit nobody beyond the window.
+        Gauges are late if they do not show all requests that have been in flight since the last reading. They make the
+        engine look emptier than it is, so they admit no session beyond the window.
         """
         state = self._state
         is_late = load is not None and load.is_late(state.lasting)
@@ -176,8 +178,8 @@ class SessionGate:
         return self._scheduler.fill(now)
 
     def expire(self, *, now: float) -> list[Ticket]:
-        """Time has passed: end waits that are past their deadlines, forget sessions that were idle for too long, and
-        pass on places whose lease has ended.
+        """Do everything that is due by now: end waits that are past their deadlines, forget sessions that were idle for
+        too long, and pass on places whose lease has ended.
         """
         state, decided = self._state, []
         while (ticket := state.holds.first()) is not None and ticket.deadline <= now:
@@ -205,12 +207,12 @@ class SessionGate:
 
     @property
     def active(self) -> int:
-        """Sessions that hold a place, including those that pause when their answer ends."""
+        """Number of sessions that hold a place, including those that will give it up when their present answer ends."""
         return len(self._state.places)
 
     @property
     def waiting(self) -> int:
-        """Sessions in the queue. Sessions that an operator paused are not in it."""
+        """Number of sessions in the queue. Sessions that an operator paused are not in it."""
         return len(self._state.order)
 
     @property
@@ -229,11 +231,13 @@ class SessionGate:
         return self._state.is_enforcing
 
     def has_room_for(self, tokens: float) -> bool:
-        """Whether a session with this footprint would be admitted if it were next, as things are."""
+        """Whether a session with this footprint would be admitted now if it were next."""
         return self._scheduler.has_room_for(tokens)
 
     def make_room(self, tokens: float, *, now: float) -> bool:
-        """The same, after taking back lapsed places as needed. Call this only when somebody waits."""
+        """Whether a session with this footprint would be admitted if it were next, after taking back as many places as
+        needed whose lease has ended. Call this only when a session waits.
+        """
         return self._scheduler.make_room(tokens, now=now)
 
     def first_sessions(self, limit: int) -> list[Session]:
@@ -246,12 +250,12 @@ class SessionGate:
         return list(islice(chosen, limit))
 
     def expected_wait(self, ticket: Ticket, *, now: float) -> tuple[int, float]:
-        """The place of the ticket's session in the queue, from 1, and the seconds that it will probably take."""
+        """The place in the queue of the ticket's session, from 1, and its probable wait in seconds."""
         position = self._state.order.position(ticket.session)
         return position, self._scheduler.admissions.expected_wait_s(position, now=now)
 
     def next_deadline(self) -> float | None:
-        """When `expire` has something to do without any other event, or None."""
+        """The time at which `expire` must be called next if no other event happens, or None."""
         state = self._state
         hold, dormant = state.holds.first(), self.sessions.longest_dormant()
         times = (

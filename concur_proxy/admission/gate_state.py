@@ -1,4 +1,4 @@
-"""What a gate knows. `Scheduler`, `ManualControl`, `Handover` and `SessionGate` share one `GateState`."""
+"""The state of a gate. `Scheduler`, `ManualControl`, `Handover` and `SessionGate` share one `GateState`."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -17,13 +17,15 @@ class GateOptions:
     """A gate's settings."""
 
     max_waiting_sessions: int = 10_000
-    """New sessions are refused while this many wait. Sessions that resume are never refused: they have work to lose."""
+    """New sessions are refused while this many wait. Sessions that resume are never refused, because they would lose
+    their work.
+    """
     session_ttl_s: float = 1800.0
     """A session without any request for this long is forgotten."""
     work_conserving: bool = True
-    """Admit beyond the window while the engine demonstrably has room."""
+    """Admit sessions beyond the window while the engine's readings show that it has room."""
     enforcing: bool = True
-    """False: admit everybody, and count in `would_hold` who would have waited."""
+    """False: admit every session, and count in `would_hold` those that would have waited."""
 
 
 class GateState:

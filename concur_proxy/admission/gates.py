@@ -72,7 +72,7 @@ class Gates:
         return decided
 
     def touch_all(self) -> None:
-        """Something has happened that concerns every gate."""
+        """Note that something has changed that concerns every gate."""
         for engine in self._by_engine:
             self.standings.touch(engine)
 

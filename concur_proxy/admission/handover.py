@@ -11,7 +11,9 @@ from concur_proxy.admission.ticket import Ticket
 
 
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """What another gateway needs to go on with a session. It has no requests: gateways claim those themselves."""
+    """A session as another gateway needs it to continue the session. It contains no requests: each gateway reports its
+    own requests to a new leader.
+    """
 
     key: str
     engine: str
@@ -31,7 +33,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
     @classmethod
     def of(cls, session: Session, engine: str, *, now: float) -> "SessionRecord":
-        """The session as it is now. One with requests counts as idle since now."""
+        """Make the record of a session. A session with requests is recorded as idle since now."""
         return cls(
             key=session.key,
             engine=engine,
@@ -48,12 +50,14 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         )
 
     def session(self, *, seniority: int, now: float) -> Session:
-        """Make the session again, idle for as long as it was. `seniority` is its own, unless that is taken."""
+        """Make a session from the record. Its idle time goes on. `seniority` is the recorded one, or another one if
+        that is taken.
+        """
         session = Session(key=self.key, seniority=seniority, one_shot=False, now=now - self.idle_s, model=self.model)
         session.state = SessionState(self.state)
         session.stopped, session.turns = self.stopped, self.turns
         if self.stopped and session.state is SessionState.ACTIVE:
-            session.state = SessionState.PAUSED  # it was about to pause at the end of its answer
+            session.state = SessionState.PAUSED  # the session was about to pause at the end of its answer
         session.footprint = self.footprint
         session.context_tokens = self.context_tokens
         session.is_between_steps = self.is_between_steps
@@ -70,7 +74,8 @@ class Handover:
 
     def part_with(self, session: Session, reason: str) -> None:
         """Give a session away, for another gate's `adopt`. It keeps its waiting requests and its seniority, and loses
-        its place. The queue moves with the next event. `ValueError` while requests are in flight: the engine has them.
+        its place. The queue moves with the next event. `ValueError` while requests are in flight, because the engine is
+        working on them.
         """
         if session.in_flight:
             raise ValueError(f"session {session.key!r} has requests in flight")
@@ -95,7 +100,7 @@ class Handover:
         return self._scheduler.fill(now)
 
     def restore(self, session: Session) -> None:
-        """Take over a session that another gateway had, as it was: idle, with its place if it is active."""
+        """Take over another gateway's session unchanged: idle, and with its place if it is active."""
         self._state.sessions.add(session)
         if session.state is SessionState.ACTIVE:
             self._state.places.take(session)

@@ -41,21 +41,21 @@ class FixedLease:
         self.duration_s = duration_s
 
     def observe_gap(self, gap_s: float) -> None:
-        """Nothing to learn."""
+        """Does nothing: the length is constant."""
 
     def observe_break_even(self, seconds: float) -> None:
-        """Nothing to learn."""
+        """Does nothing: the length is constant."""
 
     def begin_with(self, seconds: float) -> None:
-        """Nothing to learn."""
+        """Does nothing: the length is constant."""
 
 
 class LearnedLease:
     """The lease with the lowest expected cost over the recent gaps: the ski-rental problem with known odds.
 
-    Keeping a session's cache for a second costs what the engine could have done with that part of its cache. Letting it
-    go costs the prefill that computes it again. Both costs are proportional to the session's size. So whatever the
-    size, they are equal after the *break-even* time
+    Keeping a session's cache for a second costs what the engine could have done with that part of its cache. Giving the
+    cache up costs the prefill that computes it again. Both costs are proportional to the session's size. So whatever
+    the size, they are equal after the *break-even* time
 
         T = capacity / prefill rate
 
@@ -65,7 +65,7 @@ class LearnedLease:
 
     where e is the share of idle times that no request ends. L is the gap for which this cost is lowest. But L is 0 if
     that cost is not below `WORTHWHILE` times the cost without any lease: then no cache is worth keeping between two
-    turns, and the gate stands aside.
+    turns, and the gate admits every session.
     """
 
     MEMORY = 256
@@ -76,10 +76,10 @@ class LearnedLease:
     """e: clients rarely report the end of a session, and agents have about a dozen turns."""
     WORTHWHILE = 0.5
     """Highest cost of a worthwhile lease, as a share of the cost without a lease. It is below 1 because a kept cache is
-    never fully used, and a cache that was let go is not always lost.
+    never fully used, and a cache that was given up is not always lost.
     """
     STAY = 0.6
-    """The same while there is a lease, so that it does not come and go."""
+    """The same limit while there is a lease. It is higher, so that the lease does not come and go."""
     MARGIN = 1.1
     """Factor on the gap, for the jitter of client and network."""
     SHORTEST_S = 0.25

@@ -87,7 +87,7 @@ class Limits:
         self._room.observe(load)
 
     def admitted(self, tokens: float) -> None:
-        """A session with this footprint has got a place."""
+        """Note that a session with this footprint has got a place."""
         self._room.released(tokens)
 
     def reason_to_admit(self, tokens: float, *, in_flight: int) -> str | None:
@@ -131,7 +131,7 @@ class Limits:
         return self._room.fits(tokens, demand)
 
     def _demand(self, footprints: float, sessions: int, in_flight: int, *, alike: float = 0.0) -> Demand:
-        """`alike` stands for a turn's growth until that is known: the footprint of a session like those in question."""
+        """`alike` is a footprint of a similar session. It replaces the growth of a turn until that is known."""
         growth = self._footprints.growth_tokens(alike)
         return Demand(footprints=footprints, sessions=sessions, in_flight=in_flight, growth=growth)
 
@@ -153,12 +153,12 @@ class Room:
         self._released_since = 0.0
 
     def observe(self, load: EngineLoad | None) -> None:
-        """Take the newest reading, or None if there is no reading that can be trusted."""
+        """Use the newest reading, or None if there is no reading that can be trusted."""
         self._load = load
         self._released_since = 0.0
 
     def released(self, tokens: float) -> None:
-        """A session with this many tokens was admitted after the last reading."""
+        """Note that a session with this many tokens was admitted after the last reading."""
         self._released_since += tokens
 
     def fits(self, tokens: float, demand: Demand) -> bool:
@@ -178,7 +178,7 @@ class Room:
         """Whether the cache is large enough for all of `demand`, however busy the engine is. False if readings are
         missing.
 
-        This, not `fits`, decides whether a session keeps its place. An engine that queues for a moment is no reason to
+        This, not `fits`, decides whether a session keeps its place. A short queue inside the engine is no reason to
         give up caches: a paused session whose cache fits would only have to compute it again.
         """
         capacity = None if self._load is None else self._load.capacity_tokens

@@ -12,13 +12,13 @@ class Steering(Enum):
     """What an operator can do to a session. The value is its name in the admin API, in messages and in the log."""
 
     PAUSE = "pause"
-    """Take its place at its next step boundary, and give it none until it is resumed."""
+    """Take the session's place away at its next step boundary, and give it none until an operator resumes it."""
     RESUME = "resume"
-    """Treat it as any other session again."""
+    """End the pause: treat the session like any other session again."""
     PRIORITISE = "prioritise"
-    """Put it before all other sessions, in the queue and among the places."""
+    """Put the session before all others, in the queue and among the places."""
     END = "end"
-    """End it at once, or with its last answer."""
+    """End the session at once, or with its last answer."""
 
 
 class ManualControl:
@@ -29,7 +29,9 @@ class ManualControl:
         self._scheduler = scheduler
 
     def steer(self, session: Session, steering: Steering, now: float) -> list[Ticket]:
-        """Do this to the session. `END` is not handled here: it is the same as the end that a client reports."""
+        """Apply the operator's action to the session. `END` is not handled here, because it is the same as the end that
+        a client reports.
+        """
         if steering is Steering.PAUSE:
             return self._pause(session, now)
         if steering is Steering.RESUME:
@@ -71,7 +73,7 @@ class ManualControl:
         return decided + self._scheduler.fill(now)
 
     def _prioritise(self, session: Session, now: float) -> list[Ticket]:
-        """Make it the next to get a place and the last to lose one."""
+        """Make the session the next to get a place and the last to lose one."""
         order, seniority = self._state.order, self._state.numbers.take_least()
         is_waiting = session in order
         order.leave(session)

@@ -18,26 +18,26 @@ class Moving:
         self._standings = gates.standings
         self._placement = placement
         self._leaving: set[str] = set()
-        """Engines where a session may wait that has to go elsewhere."""
+        """Engines with sessions that may have to go to another engine."""
 
     def touched(self, gate: SessionGate) -> SessionGate:
-        """The gate. Something is about to happen there."""
+        """Note that something is about to happen at the gate; returns the gate."""
         self._standings.touch(gate.engine)
         if self._roster.leads_nowhere(gate.engine):
             self._leaving.add(gate.engine)
         return gate
 
     def reconsider(self, engines: Iterable[str]) -> None:
-        """Sessions that wait for these engines may have to go elsewhere now."""
+        """Check the sessions that wait for these engines again: they may have to go elsewhere."""
         self._leaving.update(engines)
 
     def reconsider_all(self) -> None:
-        """Every session that waits or is idle may have to go elsewhere now, or may be able to."""
+        """Check every session that waits or is idle again: it may have to go elsewhere, or may be able to."""
         self._gates.touch_all()
         self._leaving.update(self._gates.by_engine)
 
     def choose(self, name: str, tokens: float, model: str | None, avoid: str | None) -> SessionGate:
-        """The gate for a session that has none."""
+        """Choose a gate for a session that has no gate yet."""
         gates = [self._gates.by_engine[engine] for engine in self._roster.candidates(model, avoid)]
         return self._placement.choose(gates, key=name, tokens=tokens)
 
@@ -48,7 +48,9 @@ class Moving:
         return gate, gate.handover.adopt(session, now)
 
     def settle(self, now: float) -> list[Ticket]:
-        """What an event at one gate causes at others. Retiring engines that have no sessions left are forgotten."""
+        """Carry out what an event at one gate causes at others. Retiring engines that have no sessions left are
+        forgotten.
+        """
         decided = self._share(now)
         if self._roster.retiring:
             decided += self.evacuate(now)
@@ -70,8 +72,9 @@ class Moving:
         return decided
 
     def _share(self, now: float) -> list[Ticket]:
-        """Let an engine that has room serve a session that waits for another one: first a session that has waited for
-        long enough to resume, whose cache must then be computed again, else a new one, which has no cache to lose.
+        """Let an engine that has room serve a session that waits for another one. A session that has waited long enough
+        to resume elsewhere comes first, although its cache must be computed again there. A new session comes next: it
+        has no cache to lose.
         """
         decided: list[Ticket] = []
         if self._gates.only is not None:
@@ -97,9 +100,9 @@ class Moving:
     def _take(
         self, gate: SessionGate, donor: SessionGate, session: Session | None, reason: str, now: float
     ) -> list[Ticket] | None:
-        """What the session's move decided, or None if there is no room for it."""
+        """Move the session if there is room for it. Returns what this decided, or None if there is no room."""
         if session is None or not gate.make_room(session.footprint, now=now):
             return None
         self.touched(donor).handover.part_with(session, reason)
-        # The next in the donor's queue may need less room than the one that was before it.
+        # The next session in the donor's queue may need less room than the one that has left.
         return self.touched(gate).handover.adopt(session, now) + donor.expire(now=now)

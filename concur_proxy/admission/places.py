@@ -19,7 +19,7 @@ class Places:
         self._steady: SortedDict[int, Session] = SortedDict()
         self._pausing: SortedDict[int, Session] = SortedDict()
         self._stopping: SortedDict[int, Session] = SortedDict()
-        """Pausing sessions that an operator paused: they pause even if there is room."""
+        """The pausing sessions that an operator paused: they pause even if there is room."""
         self._idle: OrderedDict[Session, None] = OrderedDict()
         self.footprint_tokens = 0.0
         """Sum of the footprints of all sessions with a place."""
@@ -64,7 +64,7 @@ class Places:
             self.footprint_tokens = self.pausing_tokens = 0.0  # rounding errors must not add up
 
     def measure(self, session: Session, footprint: float) -> None:
-        """The session's footprint changes to this."""
+        """Change the session's footprint."""
         self.footprint_tokens += footprint - session.footprint
         if session.pausing:
             self.pausing_tokens += footprint - session.footprint
@@ -74,7 +74,7 @@ class Places:
         return self._steady.peekitem(-1)[1]
 
     def start_pausing(self, session: Session) -> None:
-        """The session is to pause at the end of its answer."""
+        """Mark the session: it pauses at the end of its answer."""
         del self._steady[session.seniority]
         self._pausing[session.seniority] = session
         session.pausing = True
@@ -89,13 +89,13 @@ class Places:
         return session
 
     def stop(self, session: Session) -> None:
-        """An operator paused the session: it pauses at the end of its answer, even if there is room."""
+        """Mark a session that an operator paused: it pauses at the end of its answer, even if there is room."""
         if not session.pausing:
             self.start_pausing(session)
         self._stopping[session.seniority] = self._pausing.pop(session.seniority)
 
     def let_go_on(self, session: Session) -> None:
-        """An operator resumed the session before it paused: it keeps its place."""
+        """Remove the marks of a session that an operator resumed before it paused: it keeps its place."""
         self._steady[session.seniority] = self._stopping.pop(session.seniority)
         session.pausing = False
         self.pausing_tokens -= session.footprint
@@ -113,11 +113,11 @@ class Places:
         return self._stopping if session.stopped else self._pausing
 
     def rest(self, session: Session) -> None:
-        """The session's last request has ended; its lease begins."""
+        """Begin the session's lease, because its last request has ended."""
         self._idle[session] = None
 
     def wake(self, session: Session) -> None:
-        """The session is back with a request."""
+        """End the session's lease, because it is back with a request."""
         self._idle.pop(session, None)
 
     def longest_idle(self) -> Session | None:

@@ -30,7 +30,7 @@ class Roster:
 
     @property
     def retiring(self) -> AbstractSet[str]:
-        """Engines that are removed as soon as nothing is in flight there. This view changes with them."""
+        """Engines that are removed as soon as nothing is in flight there. This is a live view."""
         return self._retiring
 
     def add(self, engine: str) -> None:
@@ -40,7 +40,7 @@ class Roster:
         self._learn()
 
     def retire(self, engine: str) -> None:
-        """Let the engine retire. `ValueError` for the last engine that does not."""
+        """Mark the engine for removal. `ValueError` if every other engine is retiring already."""
         if self._models.keys() <= self._retiring | {engine}:
             raise ValueError(f"{engine} is the last engine")
         self._retiring.add(engine)
@@ -58,15 +58,15 @@ class Roster:
         return engine in self.down or engine in self._retiring
 
     def mark_down(self, engine: str) -> None:
-        """The engine cannot be reached."""
+        """Note that the engine cannot be reached."""
         self.down |= {engine}
 
     def mark_up(self, engine: str) -> None:
-        """The engine answers again."""
+        """Note that the engine answers again."""
         self.down -= {engine}
 
     def serve(self, engine: str, models: Collection[str] | None) -> bool:
-        """The engine serves these models; None: not known. Returns whether that has changed."""
+        """Set the models that the engine serves; None: not known. Returns whether this is a change."""
         known = None if models is None else frozenset(models)
         if known == self._models[engine]:
             return False
@@ -83,7 +83,7 @@ class Roster:
         return engine in self._engines_of(model)
 
     def are_alike(self, model: str | None, other: str | None) -> bool:
-        """Whether the same engines serve both."""
+        """Whether both models are served by the same engines."""
         return model == other or self._engines_of(model) == self._engines_of(other)
 
     def takes(self, engine: str, model: str | None) -> bool:

@@ -27,18 +27,18 @@ class Scheduler:
     # -- deciding
 
     def has_room_for(self, tokens: float) -> bool:
-        """Whether a session with this footprint would be admitted if it were next, as things are."""
+        """Whether a session with this footprint would be admitted now if it were next."""
         if not self._state.is_enforcing:
             return True
         head = self._order.head()
         if head is not None and head.footprint <= tokens:
-            return False  # there was no room for that one either
+            return False  # there was no room for the first session of the queue either
         return self._reason_to_admit(tokens) is not None
 
     def make_room(self, tokens: float, *, now: float) -> bool:
         """Whether a session with this footprint would be admitted if it were next.
 
-        This takes back places whose lease has ended, as many as needed. So call it only when somebody waits.
+        This takes back places whose lease has ended, as many as needed. So call it only when a session waits.
         """
         return self._make_room(tokens, now) is not None or not self._state.is_enforcing
 
@@ -75,20 +75,24 @@ class Scheduler:
         return None if idle is None else idle.idle_since + self._state.lease.duration_s
 
     def _make_room(self, tokens: float, now: float) -> str | None:
-        """Why a session with this footprint may be admitted, after taking back lapsed places as needed, or None."""
+        """Take back as many places as needed whose lease has ended. Returns why a session with this footprint may be
+        admitted then, or None.
+        """
         while (reason := self._reason_to_admit(tokens)) is None and self._reclaim_lapsed(now):
             pass
         return reason
 
     def _reason_to_admit(self, tokens: float) -> str | None:
-        """Why a session with this footprint may be admitted as things are, or None."""
+        """Why a session with this footprint may be admitted now, or None."""
         if self._is_needless:
             return "lease"
         return self._limits.reason_to_admit(tokens, in_flight=self._state.in_flight)
 
     @property
     def _is_needless(self) -> bool:
-        """Whether a law that protects caches has none to protect: then the engine orders requests as well as we do."""
+        """Whether control is pointless: the law protects caches, but no cache survives until the next turn. The engine
+        then orders requests as well as the gateway could.
+        """
         return self._limits.budget is not None and not self._state.lease.keeps_caches
 
     def _reclaim_lapsed(self, now: float) -> bool:
@@ -107,7 +111,7 @@ class Scheduler:
         return Session(key=name, seniority=seniority, one_shot=arrival.key is None, now=now, model=arrival.model)
 
     def wake(self, session: Session, now: float) -> None:
-        """A request of the session has arrived."""
+        """Note that a request of the session has arrived."""
         if self._sessions.get(session.key) is None:
             self._sessions.add(session)
         elif session.is_dormant and session.is_between_steps:

@@ -66,7 +66,7 @@ class Session:
     def __init__(self, *, key: str, seniority: int, one_shot: bool, now: float, model: str | None = None) -> None:
         self.key = key
         self.model = model
-        """The model that its requests name; None: any."""
+        """The model that the session's requests name; None: any model."""
         self.seniority = seniority
         """Order of first arrival. The lowest is admitted and resumed first, and paused last. Below 0: an operator put
         the session first.
@@ -89,17 +89,19 @@ class Session:
         self.footprint = 0.0
         """Tokens of KV cache that the session needs at the engine."""
         self.context_tokens: int | None = None
-        """Tokens of the last turn's prompt and answer, as the engine counted them; None until it has."""
+        """Tokens of the last turn's prompt and answer, as the engine counted them; None before the first count."""
         self.cache: int | None = None
-        """`TokenAccounts.cache` when that context was cached; None: it is not cached here."""
+        """The value of `TokenAccounts.cache` when that context was cached; None: it is not cached here."""
         self.round_tokens = 0
         """The largest context among the requests that were at the engine together, since it was last idle."""
         self.turns = 0
-        """Number of its requests that are over, well or badly."""
+        """Number of its requests that have ended, successfully or not."""
         self.idle_since = now
         """When its last request ended, or the session arrived."""
         self.is_between_steps = False
-        """Whether an answer ended then: the time since is that of a tool call, not a client's pause before a retry."""
+        """Whether an answer ended at `idle_since`. The time since then is a tool call, and not a client's pause before
+        a retry.
+        """
 
     @property
     def is_dormant(self) -> bool:
@@ -174,12 +176,12 @@ class SessionTable:
         self.note(session)
 
     def sleep(self, session: Session) -> None:
-        """The session has no request left, since `idle_since`."""
+        """Note that the session has had no request since `idle_since`."""
         self._dormant[session] = None
         self.note(session)
 
     def wake(self, session: Session) -> None:
-        """The session has a request again."""
+        """Note that the session has a request again."""
         self._dormant.pop(session, None)
 
     def longest_dormant(self) -> Session | None:
@@ -187,18 +189,18 @@ class SessionTable:
         return next(iter(self._dormant), None)
 
     def note(self, session: Session) -> None:
-        """Something about the session has changed that another gateway must know to go on with it."""
+        """Note that the session has changed in a way that another gateway must know to continue it."""
         if self._changes is not None:
             self._changes.add(session.key)
 
 
 class Numbers:
-    """Rising numbers, each given once, for seniority and for the order of arrivals. Numbers that another gateway gave
-    keep their place among them.
+    """Gives rising numbers, each once, for seniority and for the order of arrivals. Numbers that another gateway gave
+    can be taken over.
     """
 
     def __init__(self, *, after: int = 0) -> None:
-        """`after`: no other gateway has given a larger number before, as far as is known."""
+        """`after`: the largest number that another gateway has given before, as far as is known."""
         self._first = self._last = after
         self._taken: set[int] = set()
         self._least = 0
@@ -214,7 +216,7 @@ class Numbers:
         return self._least
 
     def take(self, number: int | None) -> int:
-        """A number that another gateway gave. If it is taken, or None, a new one."""
+        """Take over a number that another gateway gave. Returns a new number if that one is taken or None."""
         if number is not None and number < 0:
             if number in self._taken:
                 return self.take_least()

@@ -14,7 +14,7 @@ class GateSnapshot:
     active: int
     """Sessions that hold a place."""
     paused: int
-    """Sessions that lost their place at a step boundary and have not got one again."""
+    """Sessions that lost their place at a step boundary and have no place again yet."""
     queued: int
     """Sessions that were never admitted."""
     waiting: int

@@ -13,7 +13,7 @@ SLACK = 64
 
 
 class Standings:
-    """What the fleet compares gates by. It is read again only from gates that an event has touched."""
+    """The values by which the fleet compares gates. They are updated only for gates that an event has touched."""
 
     def __init__(self, gates: Mapping[str, SessionGate], roster: Roster, *, move_after_s: float = math.inf) -> None:
         """`move_after_s`: how long a session waits to resume where its cache was before it may resume elsewhere."""
@@ -22,17 +22,17 @@ class Standings:
         self._order = {engine: number for number, engine in enumerate(gates)}
         self._touched = set(gates)
         self._stale: set[str] = set()
-        """Gates whose lease has ended: they are read again, though nothing else has happened there."""
+        """Gates where a lease has ended. They are read again, although no event has touched them."""
         self._deadlines = Earliest()
         self._heads: dict[str, tuple[int, float, str | None]] = {}
         """Seniority, footprint and model of the first new session in each queue."""
         self._seniority = Earliest()
-        """Their seniority."""
+        """The seniority of those sessions, to find the lowest."""
         self._move_after_s = move_after_s
         self._moves = Earliest()
-        """When the next session of each queue, if it waits to resume, may do so elsewhere."""
+        """For each queue whose next session waits to resume: when this session may resume elsewhere."""
         self._movers: dict[str, Session] = {}
-        """Those sessions that may do so now."""
+        """The sessions that may resume elsewhere now, by the engine of their queue."""
         self._takers: set[str] = set()
         """Engines that could serve a session of another engine: their own queues are empty."""
         self._lapses = Earliest()
@@ -57,11 +57,11 @@ class Standings:
             engines.discard(engine)
 
     def touch(self, engine: str) -> None:
-        """Something has happened at this engine's gate, or to the engine."""
+        """Note that something has changed at this engine or its gate."""
         self._touched.add(engine)
 
     def next_deadline(self) -> float | None:
-        """When time alone makes something happen, or None."""
+        """The next time at which something happens without another event, or None."""
         self._refresh()
         firsts = (self._deadlines.first(), self._moves.first() if self._takers else None)
         times = [first[0] for first in firsts if first is not None]
@@ -70,7 +70,7 @@ class Standings:
         return min(times, default=None)
 
     def due(self, now: float) -> list[SessionGate]:
-        """The gates that have something to do because time has passed."""
+        """The gates with a deadline that has passed."""
         self._refresh()
         due = self._deadlines.pop(now)
         self._touched |= due
@@ -100,8 +100,8 @@ class Standings:
         return self._gates[min(others)[1]] if others else None
 
     def to_ask(self, now: float) -> list[SessionGate]:
-        """The takers that may have room now for a session that they had no room for when this was last called. Empty if
-        no session waits that may go to another engine.
+        """The gates that may have got room for a session from another queue since the last call. Empty if no session
+        waits that may go to another engine.
         """
         self._refresh()
         for engine in self._moves.pop(now):
@@ -122,7 +122,7 @@ class Standings:
         return self._roster.takes(taker, self._heads[donor][2])
 
     def _next_lapse(self) -> float | None:
-        """When the next lease ends on an engine that may take one of the heads."""
+        """When the next lease ends on an engine that may take the first session of another queue."""
         if self._roster.is_uniform:
             first = self._lapses.first()
             return None if first is None else first[0]

@@ -47,12 +47,12 @@ class Ticket:
         self.outcome: Outcome | None = None
         self.decided_at: float | None = None
         self.engine = ""
-        """The engine whose gate decided; empty until then."""
+        """The engine whose gate decided the ticket; empty while it waits."""
         self.finished = False
         self.reading = 0
         """How often the engine's gauges had been read when this request was admitted."""
         self.cache: int | None = None
-        """`TokenAccounts.cache` when `promised_tokens` was set."""
+        """The value of `TokenAccounts.cache` when `promised_tokens` was set."""
         self.promised_tokens = 0
         """Context that should be in the cache for this request, because its session has kept its place."""
 

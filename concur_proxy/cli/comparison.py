@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from concur_proxy import plugins
+from concur_proxy.control.phrasing import percent
 from concur_proxy.lab.simulation.policy import BEST_STATIC, POLICIES
 from concur_proxy.lab.simulation.result import Result
 from concur_proxy.lab.simulation.scenarios import SCENARIOS
@@ -79,7 +80,7 @@ def print_decisions(console: Console, results: Sequence[Result]) -> None:
                     where = f"{result.scenario}, {result.policy}, seed {result.seed}, engine {number}"
                     console.print(
                         f"{where}: {point.at:.0f} s: {point.reason}; "
-                        f"{point.active} active, {point.waiting} waiting, usage {point.kv_usage:.2f}",
+                        f"{point.active} active, {point.waiting} waiting, {percent(point.kv_usage)} of the cache used",
                         highlight=False,
                     )
 

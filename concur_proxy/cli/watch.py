@@ -40,7 +40,7 @@ def admin_key(options: argparse.Namespace) -> str | None:
     if file is None:
         return key or None
     if key:
-        raise NoState(f"the admin key is given as a text and in the file {file}: use only one of them")
+        raise NoState(f"the admin key is given twice, as text and in the file {file}: use only one of them")
     try:
         return read_secret(file)
     except ValueError as error:

@@ -74,7 +74,7 @@ class WindowGovernor:
             return {}
 
     def resume(self, state: Mapping[str, float], *, window: float, budget: Budget | None, now: float) -> None:
-        """Continue for another process: take over what its law had learnt and its windows.
+        """Continue for another process: take over its windows and what its law has learnt.
 
         A window that an operator set here stays in force. If the law fails, it goes on with what it has learnt itself.
         """

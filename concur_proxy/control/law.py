@@ -16,7 +16,7 @@ class DecisionKind(Enum):
     HOLD = "hold"
     """The law left the window unchanged."""
     FREEZE = "freeze"
-    """The law had no say: an operator set the window, or the signals are stale."""
+    """The law was not asked: an operator set the window, or the signals are stale."""
     FALLBACK = "fallback"
     """The fixed fallback window is in force: the law failed, or signals have been missing for too long."""
 

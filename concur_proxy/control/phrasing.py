@@ -1,4 +1,4 @@
-"""How a decision reads. The log, the live page, `top` and `simulate --explain` all show this sentence."""
+"""Writes a decision as a sentence. The log, the live page, `top` and `simulate --explain` all show this sentence."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The interface to whatever decides on admission: this process alone, or one gateway of several that share a Redis."""
+"""The interface to what decides on admission: this process alone, or one gateway of several that share a Redis."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,11 +37,13 @@ class Status:
     replicas: int = 1
     """Gateways that share the store."""
     leads: bool = True
-    """Whether this gateway reads the engines and moves their windows. One of those that share a store does."""
+    """Whether this gateway reads the engines and moves their windows. Only one of the gateways that share a store does
+    so.
+    """
 
 
 class LeaderSilent(Exception):  # noqa: N818 - says what happened
-    """The gateway that decides has not answered. The text is for the person who asked."""
+    """The gateway that decides has not answered. The message is for the operator who made the call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +51,17 @@ class Listener:
     """What a coordinator calls. None of these may raise."""
 
     on_role: Callable[[bool, Mapping[str, Mapping[str, float]]], None] = lambda *_: None
-    """`Status.leads` may have changed: its value, and the state of each engine's control law as the last leader had
-    it.
+    """Called with the value of `Status.leads` after it may have changed, and with the state of each engine's control
+    law as the last leader had it.
     """
     on_overload: Callable[[str], None] = lambda _: None
-    """An engine refused a request because it is overloaded. Called only where the windows are moved."""
+    """Called with the engine that refused a request because it is overloaded, only in the gateway that moves the
+    windows.
+    """
     on_manual: Callable[[ManualSettings], None] = lambda _: None
-    """What operators have set, new or not. Called before `on_role`."""
+    """Called with the manual settings, whether they have changed or not. Called before `on_role`."""
     on_call: Callable[[Call], Reply] = lambda _: Reply(status=404, body=b"{}")
-    """Answer a call of the admin API. Called only where it is decided."""
+    """Answers a call of the admin API. Called only in the gateway that decides."""
 
 
 class FleetView(Protocol):
@@ -65,7 +69,7 @@ class FleetView(Protocol):
 
     @property
     def gates(self) -> Mapping[str, SessionGate]:
-        """The gates by engine. They hold all sessions where this gateway decides, and none where it follows."""
+        """The gates by engine. In a gateway that decides they hold all sessions, and in a follower no sessions."""
         ...
 
     @property
@@ -84,15 +88,15 @@ class Coordinator(Protocol):
     """
 
     async def start(self) -> None:
-        """Start to work. Clients are let in after that."""
+        """Start. The server accepts clients only after this."""
         ...
 
     async def stop(self) -> None:
-        """Stop. No request is waiting or in flight by then."""
+        """Stop. The server calls this when no request is waiting or in flight any more."""
         ...
 
     def listen(self, listener: Listener) -> None:
-        """Call this listener from now on."""
+        """Report events to this listener from now on."""
         ...
 
     @property
@@ -102,11 +106,13 @@ class Coordinator(Protocol):
 
     @property
     def fleet(self) -> FleetView:
-        """The engines and their gates as they are known here, to read."""
+        """The engines and their gates, as far as this gateway knows them. For reading only."""
         ...
 
     def needs(self, engine: str) -> bool:
-        """Whether a request may be at the engine or be sent there, even if the engine is being removed."""
+        """Whether the engine is still in use: a request is at the engine, or may be sent there. True also for an engine
+        that is being removed.
+        """
         ...
 
     def arrive(self, arrival: Arrival) -> Ticket:
@@ -121,7 +127,7 @@ class Coordinator(Protocol):
         ...
 
     def finish(self, ticket: Ticket, answered: Answered) -> None:
-        """The request is over, whether it was waiting or in flight."""
+        """The request has ended, whether it was waiting or in flight."""
         ...
 
     def expected_wait(self, ticket: Ticket) -> tuple[int, float]:
@@ -131,18 +137,18 @@ class Coordinator(Protocol):
         ...
 
     def apply(self, change: Change) -> bool:
-        """Carry out a change here or where it is decided. Returns whether the session or engine that it names is
-        known. `ValueError` as the change's class says.
+        """Carry out a change, here or in the gateway that decides. Returns whether the session or engine that it names
+        is known. `ValueError` as the change's class says.
         """
         ...
 
     @property
     def manual(self) -> ManualSettings:
-        """What operators have set, as last heard."""
+        """The manual settings, as far as this gateway has received them."""
         ...
 
     def set_manual(self, manual: ManualSettings) -> None:
-        """Replace what operators have set. Call this only where it is decided.
+        """Replace the manual settings. Call this only in the gateway that decides.
 
         Every gateway that shares the store receives the settings before any decision that depends on them. They are
         forgotten when all gateways have stopped.
@@ -161,7 +167,7 @@ class CoordinatorParts:
     """What a coordinator is made of."""
 
     make_fleet: Callable[[int], Fleet]
-    """Makes a fleet of the present engines without sessions. Seniority starts after the number."""
+    """Makes a fleet of the present engines, without sessions. New seniority numbers are larger than the argument."""
     clock: Callable[[], float]
     """Monotonic seconds."""
     url: str = ""

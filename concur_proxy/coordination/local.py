@@ -25,18 +25,18 @@ class LocalCoordinator:
         self._listener = Listener()
 
     async def start(self) -> None:
-        """There is nothing to prepare."""
+        """Does nothing."""
 
     async def stop(self) -> None:
         """Stop the timer."""
         self.waits.close()
 
     def listen(self, listener: Listener) -> None:
-        """Call this listener from now on."""
+        """Report events to this listener from now on."""
         self._listener = listener
 
     def needs(self, engine: str) -> bool:
-        """Whether a request may be at the engine or be sent there."""
+        """Whether the engine is still in use: a request is at the engine, or may be sent there."""
         return engine in self.fleet.gates
 
     def arrive(self, arrival: Arrival) -> Ticket:
@@ -50,12 +50,12 @@ class LocalCoordinator:
         return await self.waits.wait(ticket, timeout_s=timeout_s)
 
     def finish(self, ticket: Ticket, answered: Answered) -> None:
-        """The request is over."""
+        """The request has ended."""
         self.waits.forget(ticket)
         self.waits.decided(self.fleet.finish(ticket, answered, now=self._clock()))
 
     def expected_wait(self, ticket: Ticket) -> tuple[int, float]:
-        """The ticket's place in the queue, and the seconds that it will probably take."""
+        """The ticket's place in the queue, and its probable wait in seconds."""
         return self.fleet.expected_wait(ticket, now=self._clock())
 
     def apply(self, change: Change) -> bool:
@@ -68,7 +68,7 @@ class LocalCoordinator:
         return is_known
 
     def set_manual(self, manual: ManualSettings) -> None:
-        """Replace what operators have set."""
+        """Replace the manual settings."""
         self.manual = manual
         self._listener.on_manual(manual)
 
@@ -77,9 +77,9 @@ class LocalCoordinator:
         return self._listener.on_call(call)
 
     def next_deadline(self) -> float | None:
-        """When `expire` has something to do, or None."""
+        """The time at which `expire` must be called next, or None."""
         return self.fleet.next_deadline()
 
     def expire(self) -> None:
-        """Time has passed."""
+        """Do everything that is due by now."""
         self.waits.decided(self.fleet.expire(now=self._clock()))

@@ -1,4 +1,4 @@
-"""The asyncio half of admission: requests sleep until they are decided, and a timer lets time pass."""
+"""The asyncio part of admission: requests sleep until they are decided, and a timer calls `expire` at each deadline."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ class Waits:
         self._is_closed = False
 
     def __len__(self) -> int:
-        """Requests that sleep here."""
+        """Number of requests that sleep here."""
         return len(self._sleeping)
 
     async def wait(self, ticket: Ticket, *, timeout_s: float | None = None) -> bool:
@@ -45,7 +45,7 @@ class Waits:
         self._sleeping.pop(ticket, None)
 
     def decided(self, tickets: Iterable[Ticket]) -> None:
-        """Wake these, and look again when the next deadline is. Call this after every event."""
+        """Wake the requests of these tickets, and set the timer to the next deadline. Call this after every event."""
         for ticket in tickets:
             future = self._sleeping.pop(ticket, None)
             if future is not None and not future.done():

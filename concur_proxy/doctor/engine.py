@@ -94,7 +94,7 @@ class EngineExamination:
         return None, Exposition(), statuses[0]
 
     async def _identify(self, known: EngineKind | None) -> tuple[EngineKind | None, ServerInfo]:
-        """What the server says about itself. `known` is its kind, if its metrics showed that."""
+        """Ask the server what it is. `known` is its kind, if its metrics showed that."""
         for kind in self._kinds if known is None else (known,):
             for path in kind.info_paths:
                 answer = await self._get(path)

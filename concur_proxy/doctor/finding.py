@@ -24,6 +24,6 @@ class Finding:
     code: str
     """A word for scripts."""
     message: str
-    """A sentence that goes on from the subject."""
+    """The rest of a sentence that begins with the subject."""
     fix: str = ""
     """What to do about it; empty if there is nothing to do."""

@@ -27,7 +27,9 @@ class EnginePaths:
     passing: tuple[str, ...] = ()
     """Paths whose requests pass at once."""
     stateful: tuple[str, ...] = ()
-    """Paths whose requests pass at once and use something that one server keeps. They are never sent to another one."""
+    """Paths whose requests pass at once and use something that one server keeps. Such requests are never sent to
+    another server.
+    """
     administrative: tuple[str, ...] = ()
     """Paths without methods that only an operator may use: `/flush_cache`, or `/debug/*` for all below it. They never
     pass by default, and a refusal says that they are administrative.
@@ -51,7 +53,7 @@ class Problem:
     code: str
     """A word for scripts."""
     message: str
-    """What is wrong: the sentence goes on from the server's URL."""
+    """What is wrong: the rest of a sentence that begins with the server's URL."""
     fix: str
 
 

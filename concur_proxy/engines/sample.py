@@ -29,7 +29,7 @@ SIGNALS: Mapping[str, str] = {
     "evicted_tokens": "evictions",
     "started_at": "its start time",
 }
-"""The signals of a sample, and what people call them."""
+"""The signals of a sample, with their names in texts."""
 
 REQUIRED_SIGNALS = ("kv_usage", "running", "waiting")
 """What every engine kind reports. The gateway can control an engine with these alone."""
@@ -101,7 +101,7 @@ class PrefillRate:
     """How many prompt tokens an engine can compute per second, from its counters: a slowly decaying maximum.
 
     This is the rate of the whole engine, but it can be measured only while the engine is busy with prompts for a whole
-    span, or exports the prefill time of requests. `concur_proxy.admission.prefill.PrefillSpeed` measures the rate of
+    span, or exports the prefill time of requests. `concur_proxy.admission.accounts.PrefillSpeed` measures the rate of
     single requests from their time to first token. It is known sooner, and also for engines without these counters.
     The gate uses the higher of the two.
     """

@@ -117,7 +117,7 @@ class Circuit:
 
 
 class _Row:
-    """Counts failures without a success between them."""
+    """Counts failures in a row."""
 
     def __init__(self) -> None:
         self._weight = 0

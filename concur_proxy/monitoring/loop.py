@@ -1,4 +1,4 @@
-"""Loops that run as long as the gateway does, whatever goes wrong in one of their rounds."""
+"""Loops that run as long as the gateway does. An error in one round does not end them."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from random import Random
 logger = logging.getLogger(__name__)
 
 JITTER = 0.1
-"""Part of the interval by which a round comes earlier or later, so that loops do not fall into step."""
+"""Part of the interval by which a round comes earlier or later, so that the loops do not all run at the same moment."""
 
 
 class LoopGuard:
@@ -30,7 +30,9 @@ class LoopGuard:
             await step()
         except Exception as error:
             if repr(error) != self._last:
-                logger.exception("%s: unexpected error, a defect in the gateway or in a plug-in; going on", self._what)
+                logger.exception(
+                    "%s: unexpected error, a defect in the gateway or in a plug-in; continuing", self._what
+                )
             self._last = repr(error)
             return error
         self._last = None

@@ -54,12 +54,14 @@ class EngineMonitor:
         self.preemptions = 0.0
         self.scrape_failures = 0
         self.rates: IntervalRates | None = None
-        """The newest interval. None before the first one. It is kept while signals are missing."""
+        """The rates of the newest interval; None before the first one. They are kept while signals are missing."""
         self.kind: str | None = None
         """The name of its engine kind; None until this process has read its metrics."""
         self.last_decision: Decision | None = None
         self.recent: deque[tuple[float, Decision]] = deque(maxlen=RECENT_DECISIONS)
-        """When and what was decided, newest last: decisions that moved the window or differ in kind from the last."""
+        """The latest decisions with their times, newest last: those that moved the window, or differ in kind from the
+        one before.
+        """
         self.has_answered = False
         """Whether the engine has ever answered anything."""
         self.failure: str | None = "not reached yet"
@@ -82,7 +84,7 @@ class EngineMonitor:
 
     @property
     def is_read(self) -> bool:
-        """Whether this process reads its metrics. If there are several replicas, only the leader does."""
+        """Whether this process reads the engine's metrics. If there are several replicas, only the leader does."""
         return self._coordinator.status.leads
 
     @property

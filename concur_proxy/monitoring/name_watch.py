@@ -24,7 +24,7 @@ async def resolve(host: str, port: int) -> list[str]:
 
 
 class NameWatch:
-    """Watches a URL whose host name stands for as many servers as it has addresses, such as a headless service."""
+    """Watches a URL whose host name has one address for each server, as with a headless service."""
 
     def __init__(
         self,

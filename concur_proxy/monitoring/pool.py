@@ -1,4 +1,4 @@
-"""The engines of the gateway. They come and go while it runs."""
+"""The engines of the gateway. They can be added and removed while it runs."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ from concur_proxy.settings.gateway import GatewaySettings
 logger = logging.getLogger(__name__)
 
 USER_AGENT = "concur-proxy"
-"""Tells the gateway's own requests from its clients' in the engines' logs."""
+"""Distinguishes the gateway's own requests from its clients' requests in the engines' logs."""
 
 REAP_S = 0.2
 """Time between two checks whether a removed engine still has requests in flight."""

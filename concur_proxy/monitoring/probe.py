@@ -35,9 +35,9 @@ async def fetch(client: httpx.AsyncClient, url: str, *, timeout_s: float, max_by
 def describe(error: httpx.HTTPError) -> str:
     """The cause of an error in words, such as "connection refused". httpx says only that all attempts failed."""
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ssl.SSLError):  # its errno is not one of the system's
+    while cause is not None and not isinstance(cause, ssl.SSLError):  # has numbers of its own
         if isinstance(cause, OSError) and cause.errno is not None:
-            text = os.strerror(cause.errno) if cause.errno > 0 else cause.strerror  # a negative one is a resolver's
+            text = os.strerror(cause.errno) if cause.errno > 0 else cause.strerror  # below 0: the resolver's
             return (text or str(cause)).lower()
         cause = cause.exceptions[0] if isinstance(cause, BaseExceptionGroup) else cause.__cause__ or cause.__context__
     return str(error) or type(error).__name__

@@ -20,10 +20,10 @@ OnSample = Callable[[IntervalRates, EngineSample], None]
 
 
 class OnFailure(Protocol):
-    """Gets each scrape without a usable answer."""
+    """Called after each scrape without a usable answer."""
 
     def __call__(self, reason: str, *, reachable: bool | None) -> None:
-        """`reason` is for people.
+        """`reason` is shown to operators.
 
         `reachable` is True if the server answered, and False if no connection could be made. It is None if neither is
         certain: a server that answers late or breaks off may only be busy.

@@ -1,4 +1,4 @@
-"""Everything that asks one inference server in the background."""
+"""The background tasks that read one inference server's metrics, models and health."""
 
 import asyncio
 import time
@@ -55,7 +55,7 @@ class ServerWatch:
             interval_s=MODELS_INTERVAL_S,
             timeout_s=MODELS_TIMEOUT_S,
             on_answer=self._on_models,
-            on_silence=lambda _: None,  # the last list stays valid; the other questions show whether the engine is up
+            on_silence=lambda _: None,  # the last list stays valid, and other requests show whether the engine is up
             clock=clock,
         )
         self._health = EngineProbe(

@@ -20,7 +20,9 @@ END_WITH_TRAILERS = "concur.end_with_trailers"
 """Key in the scope's `extensions` of a function that completes an answer: `await end(body, trailers)`."""
 
 CUT_OFF = "concur.cut_off"
-"""Key there of a function that breaks an answer off, so that the client sees that it is incomplete: `cut_off()`."""
+"""Key in `extensions` of a function that breaks an answer off, so that the client sees that it is incomplete:
+`cut_off()`.
+"""
 
 _EVENT_STREAM_HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
@@ -72,7 +74,9 @@ class ClientAnswer:
         self._cut_off: Callable[[], None] | None = extensions.get(CUT_OFF)
 
     def add_header(self, name: bytes, value: bytes) -> None:
-        """Add this header, unless the answer has begun or its maker sends one of that name."""
+        """Add this header to the answer, unless the answer comes with a header of this name. Call this before the
+        answer begins.
+        """
         self._added[name] = value
 
     async def begin(self, status: int, headers: Headers) -> None:
@@ -93,7 +97,9 @@ class ClientAnswer:
             await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
     def cut_off(self) -> None:
-        """Break the answer off. A server without that extension does so by itself, because the answer is incomplete."""
+        """Break the answer off. Servers without the `CUT_OFF` extension do so themselves, because the answer is
+        incomplete.
+        """
         if self._cut_off is not None:
             self._cut_off()
 
@@ -112,7 +118,7 @@ class ClientAnswer:
         retry_after_s: float | None = None,
         allow: tuple[str, ...] = (),
     ) -> None:
-        """Answer with an error of the gateway's own. If the answer has begun, the error is an event."""
+        """Answer with one of the gateway's own errors. If the answer has begun, the error is sent as an event."""
         self._record.failures.append(fault.code)
         shape = shape_of_path(self._path)
         if self._record.status is not None:
@@ -123,10 +129,10 @@ class ClientAnswer:
         await self.end(error.body)
 
     async def give_json(self, body: bytes) -> None:
-        """Answer with JSON of the gateway's own making."""
+        """Answer with JSON that the gateway made."""
         await self.begin(200, [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))])
         await self.end(body)
 
     async def end_with_error(self, status: int, body: bytes) -> None:
-        """Complete an event stream that a comment began: send the engine's own error as an event."""
+        """Complete an event stream that began with a keep-alive comment: send the engine's own error as an event."""
         await self.end(late_error(shape_of_path(self._path), status=status, body=body))

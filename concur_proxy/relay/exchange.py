@@ -22,10 +22,13 @@ from concur_proxy.wire.request.view import RequestView
 WAIT_HEADER = b"x-concur-queue-wait-s"
 
 SESSION_STATE_HEADER = b"x-concur-session-state"
-"""The session's state when its request came: `queued` (new), `active` (with its place) or `paused` (without)."""
+"""The session's state when its request arrived: `queued` (new), `active` (with its place) or `paused` (without a
+place).
+"""
 
 WAIT_SHARE = 0.9
-"""Part of a client's own timeout after which its wait ends, so that it gets an answer that it can act upon."""
+"""Part of a client's own timeout after which its wait ends, so that the client still gets an error that it can handle.
+"""
 
 FAULTS = {
     Outcome.QUEUE_FULL: GatewayFault.QUEUE_FULL,
@@ -35,7 +38,9 @@ FAULTS = {
 
 
 class Exchange:
-    """Admits one request, passes it on and accounts for it. Its place is given up exactly once, whatever happens."""
+    """Admits one request, passes it on and accounts for it. Whatever happens, it reports the end of the request exactly
+    once.
+    """
 
     def __init__(
         self,
@@ -72,7 +77,9 @@ class Exchange:
         await self._while_client_listens()
 
     async def _while_client_listens(self) -> None:
-        """Serve, and stop at once when the client leaves: the engine shall not work for nobody."""
+        """Serve, and stop at once when the client leaves, so that the engine does not compute an answer that nobody
+        reads.
+        """
         task = cast("asyncio.Task[None]", asyncio.current_task())
         watcher = asyncio.ensure_future(self._receive())
 
@@ -173,12 +180,12 @@ class Exchange:
         outcome = cast("Outcome", ticket.outcome)
         position, wait_s = self._parts.coordinator.expected_wait(ticket)
         retry_after_s = wait_s if outcome is not Outcome.DRAINING else None
-        detail = f"place {position} in the line" if outcome is Outcome.HOLD_TIMEOUT else ""
+        detail = f"place {position} in the queue" if outcome is Outcome.HOLD_TIMEOUT else ""
         await self._answer.refuse(FAULTS[outcome], detail, retry_after_s=retry_after_s)
 
     def _settle(self, ticket: Ticket, attempt: Attempt) -> None:
         """Give the place up and account for what the answer cost."""
-        if attempt.outcome is None:  # nobody has decided: the client has left
+        if attempt.outcome is None:  # the ticket is not decided: the client has left
             self._report_wait(ticket, attempt)
         attempt.ended_at = self._parts.clock()
         usage, first, decided_at = attempt.usage, attempt.first_token_at, ticket.decided_at

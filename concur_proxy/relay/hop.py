@@ -1,4 +1,4 @@
-"""The way to one engine and back."""
+"""Sends one request to an engine, and passes its answer back."""
 
 import asyncio
 import logging
@@ -29,14 +29,14 @@ from concur_proxy.wire.request.view import RequestView
 logger = logging.getLogger(__name__)
 
 OVERLOADED = frozenset({429, 503})
-"""Statuses by which an engine says that it has no room."""
+"""Statuses with which an engine refuses a request because it is full."""
 
 ENGINE_HEADER = b"x-concur-engine"
 
 ChooseTap = Callable[[UpstreamResponse], Tap]
 
 _NOT_MODIFIED = 304
-"""Its content-length is that of a body which it does not have; uvicorn would wait for that body."""
+"""Such an answer has the content-length of a body that it does not contain; uvicorn would wait for that body."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,9 @@ class Setback:
 
 
 class Hop:
-    """Passes one request on and its answer back. If the first engine fails early, it does so again with a second."""
+    """Passes one request on to an engine, and its answer back. If the first engine fails early, the request goes to a
+    second one.
+    """
 
     def __init__(
         self, parts: RelayParts, endpoint: Endpoint, view: RequestView, answer: ClientAnswer, record: RequestRecord
@@ -63,7 +65,7 @@ class Hop:
         self._may_ask = False
         """Whether the engine may be asked for usage that the client did not ask for."""
         self._strips = False
-        """Whether it was asked, so that the usage must be taken out of the answer."""
+        """Whether the engine was asked, so that the usage must be removed from the answer."""
 
     async def pass_on(self, engine: str) -> Setback | None:
         """Send a request that needs no admission, and pass the answer on unread.
@@ -84,8 +86,8 @@ class Hop:
         """Send an admitted request, pass the answer on and read what it cost. Ask the engine for usage if the client
         did not.
 
-        Until the engine's fingerprint is known, the engine is not asked: what asking displaces could not be restored.
-        Returns as `pass_on`.
+        The engine is asked only after its fingerprint is known: asking makes vLLM move the fingerprint, and the gateway
+        must put it back. Returns a Setback as `pass_on` does.
         """
         parts = self._parts
         self._may_ask = parts.options.ask_usage and self._endpoint.can_ask_usage and engine in parts.fingerprints

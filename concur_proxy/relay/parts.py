@@ -1,4 +1,4 @@
-"""What every exchange needs, made once."""
+"""The objects that every exchange needs. They are made once, from the settings."""
 
 import logging
 from collections import OrderedDict
@@ -69,7 +69,7 @@ class ResponseHomes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayParts:
-    """The parts that exchanges share."""
+    """The objects that all exchanges share."""
 
     options: RelayOptions
     catalogue: EndpointCatalogue

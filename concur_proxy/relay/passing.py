@@ -14,7 +14,8 @@ from concur_proxy.wire.request.models import LIST_PATH, merge_lists
 from concur_proxy.wire.request.view import RequestView
 
 LIST_TIMEOUT_S = 5.0
-"""The model list of an engine that takes longer is left out: the client shall not wait for the slowest engine."""
+"""Engines that take longer are left out of the list of models, so that the client does not wait for the slowest engine.
+"""
 
 Ask = Callable[[str], Awaitable[UpstreamResponse]]
 """Sends the client's request to an engine."""

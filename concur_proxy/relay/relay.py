@@ -1,4 +1,4 @@
-"""The engines' paths. An allowed request goes on as an `Exchange`; any other one gets an error."""
+"""The engines' paths. An allowed request becomes an `Exchange`; any other request gets an error."""
 
 import asyncio
 import dataclasses
@@ -17,7 +17,9 @@ from concur_proxy.wire.request.view import REQUEST_ID, RequestReader, RequestVie
 logger = logging.getLogger(__name__)
 
 ID_BYTES = 8
-"""vLLM draws as many for an id of its own. It uses ours instead, so its answers keep their length."""
+"""Random bytes in a generated request id: as many as in vLLM's own ids. vLLM uses the gateway's id in its answers, so
+their length does not change.
+"""
 
 
 class Relay:
@@ -87,10 +89,10 @@ class Relay:
                 record.route = found.route
                 await Exchange(self._parts, found, view, receive, answer, record).run()
         except asyncio.CancelledError:
-            # The server stops, and this answer has used up the time that answers in flight are given.
+            # The server stops, and this answer did not end within the time for answers in flight.
             if record.status is None:
                 await answer.refuse(GatewayFault.DRAINING)
-        except Exception:  # the outermost place where the client can still get an answer
+        except Exception:  # the last place in the code where the client can still get an answer
             reference = uuid4().hex[:12]
             logger.exception("%s %r failed, reference %s", view.method, view.path[:200], reference)
             if record.status is None:

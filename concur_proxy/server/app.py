@@ -115,7 +115,7 @@ class GatewayApp:
     def _on_role(self, leads: bool, law_states: Mapping[str, Mapping[str, float]]) -> None:  # noqa: FBT001 - a callback
         if leads:
             for monitor in self.monitors:
-                if monitor.engine in self.coordinator.fleet.gates:  # otherwise it has been removed
+                if monitor.engine in self.coordinator.fleet.gates:  # the engine may have been removed
                     monitor.resume(law_states.get(monitor.engine, {}))
 
     def _on_overload(self, engine: str) -> None:

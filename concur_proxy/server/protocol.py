@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 FIRST_TESTED_UVICORN = (0, 36)
 FIRST_UNTESTED_UVICORN = (0, 55)
-"""The gateway is tested with uvicorn from the first of these versions up to, but not including, the second."""
+"""The gateway is tested with versions of uvicorn from the first of these up to, but not including, the second."""
 MAX_HEAD_BYTES = 1024 * 1024
 """Limit for a request head that has not ended yet. The relay applies the limit of the settings to complete ones."""
 MAX_TARGET_BYTES = 65_535

@@ -20,7 +20,7 @@ RELOADABLE = frozenset(
 """Settings that take effect at once. All others take effect at the next start."""
 
 Load = Callable[[], GatewaySettings | Sequence[str]]
-"""Reads all settings again, and returns them, or one line for each thing that is wrong with them."""
+"""Reads all settings again. Returns them, or one line for each problem."""
 
 
 class SettingsReloader:

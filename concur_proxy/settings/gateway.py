@@ -72,7 +72,7 @@ class GatewaySettings(BaseSettings):
         2.0, gt=0, le=60, description="Seconds after which a read of an engine's metrics has failed"
     )
     stale_after_s: float = Field(
-        5.0, gt=0, description="Age in seconds at which metrics are stale; the window is then unchanged"
+        5.0, gt=0, description="Age in seconds at which metrics are stale; the window then stays unchanged"
     )
     fail_open_after_s: float = Field(
         15.0, gt=0, description="Age of the metrics in seconds at which `fallback_window` replaces the window"
@@ -157,7 +157,7 @@ class GatewaySettings(BaseSettings):
     )
 
     max_waiting_sessions: int = Field(
-        10_000, ge=1, description="Sessions that may wait; requests of any more sessions get HTTP 429"
+        10_000, ge=1, description="Sessions that may wait; a request of another session gets HTTP 429"
     )
     max_hold_s: float = Field(
         540.0,
@@ -178,7 +178,7 @@ class GatewaySettings(BaseSettings):
     )
     allow_paths: tuple[PathRule, ...] = Field(
         (),
-        description="More paths to pass on: `POST /path` or `GET,POST /path/*`; after `generate:`, under admission",
+        description="More paths to pass on, as `GET,POST /path/*`; with `generate:` in front, they need admission",
     )
     max_body_bytes: int = Field(64 * 1024**2, ge=1024, description="Largest request body in bytes")
     max_header_bytes: int = Field(65536, ge=1024, description="Largest request head in bytes")
@@ -193,7 +193,7 @@ class GatewaySettings(BaseSettings):
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
         min_length=1,
-        description="Redis 7 or Valkey: `redis://`, `rediss://`, `unix://`, `redis+sentinel://`, `redis+cluster://`",
+        description="URL of Redis 7 or Valkey: `redis://`, `rediss://`, `unix://`, `redis+sentinel://`, `redis+cluster://`",
     )
     redis_url_file: Path | None = Field(None, description="File that contains the Redis URL, for a URL with a password")
     redis_prefix: str = Field(
@@ -206,7 +206,8 @@ class GatewaySettings(BaseSettings):
         default=False, description="Replace session keys in logs and traces by the first 16 digits of their SHA-256"
     )
     otlp_endpoint: CollectorUrl | None = Field(
-        None, description="OpenTelemetry collector that gets a trace of each request, such as `http://collector:4318`"
+        None,
+        description="URL of an OpenTelemetry collector that gets a trace of each request, as `http://collector:4318`",
     )
 
     @classmethod
@@ -274,7 +275,7 @@ class GatewaySettings(BaseSettings):
                 "fail_open_after_s",
                 "at least",
                 "stale_after_s",
-                "stale metrics freeze the window before the fallback replaces it",
+                "the window stays unchanged before it is replaced",
             )
         return self
 

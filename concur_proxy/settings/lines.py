@@ -1,4 +1,4 @@
-"""Finds the line of a configuration file on which a setting stands, for error messages."""
+"""Finds the line of a configuration file that contains a setting, for error messages."""
 
 import tomllib
 from pathlib import Path

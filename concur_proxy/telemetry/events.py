@@ -63,7 +63,7 @@ class RequestRecord(msgspec.Struct, kw_only=True, eq=False):
     method: str
     path: str = ""
     headers: Headers = []
-    """As the engine gets them, before hop-by-hop fields are removed."""
+    """The headers for the engine, before hop-by-hop fields are removed."""
     began_at: float = 0.0
     request_id: str | None = None
     trace_id: str | None = None
@@ -75,7 +75,7 @@ class RequestRecord(msgspec.Struct, kw_only=True, eq=False):
     session: str | None = None
     """The session's name for logs and traces."""
     model: str | None = None
-    """As the client names it."""
+    """The model's name in the client's request."""
     is_stream: bool = False
     context: Headers = []
     """Trace headers for the engine. Set by a subscriber to `sent`."""
@@ -88,7 +88,7 @@ class RequestRecord(msgspec.Struct, kw_only=True, eq=False):
 
     @property
     def failure(self) -> str | None:
-        """The last of `failures`."""
+        """Why the request failed: the last of `failures`, or None."""
         return self.failures[-1] if self.failures else None
 
 
@@ -96,23 +96,23 @@ Subscriber = Callable[[RequestRecord], None]
 
 
 class RequestEvents:
-    """The moments of all requests, each with its subscribers in the order of their calls."""
+    """The subscribers to each moment in the life of a request. They are called in order."""
 
     __slots__ = ("began", "ended", "retried", "sent", "unrecognised", "waited")
 
     def __init__(self) -> None:
         self.began: list[Subscriber] = []
-        """The head of a request has come."""
+        """The head of a request has arrived."""
         self.unrecognised: list[Subscriber] = []
         """A request needs admission, and no recogniser knows its session."""
         self.waited: list[Subscriber] = []
-        """The wait of the last attempt has ended; it may have had no length."""
+        """The last attempt has been admitted or refused. Its wait may have been 0 s long."""
         self.sent: list[Subscriber] = []
         """The last attempt's request is about to be sent to its engine."""
         self.retried: list[Subscriber] = []
         """The last attempt has failed, and another one follows."""
         self.ended: list[Subscriber] = []
-        """The request is over: the record is complete."""
+        """The request has ended: the record is complete."""
 
 
 CURRENT: ContextVar[RequestRecord | None] = ContextVar("current_request", default=None)

@@ -69,7 +69,7 @@ counter that did not exist before.
 
 
 class FleetCollector(Collector):
-    """Reads gates and monitors. It keeps no copy, so a metric always agrees with what the gate uses."""
+    """Reads gates and monitors. It keeps no copy, so a metric always shows the values that the gate uses."""
 
     def __init__(self, coordinator: Coordinator, monitors: Collection[EngineMonitor]) -> None:
         self._coordinator = coordinator

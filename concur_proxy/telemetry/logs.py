@@ -62,7 +62,7 @@ def configure_logging(*, level: str, style: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it writes a line for every scrape
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # httpx writes a line for every scrape
 
 
 class RequestLog:

@@ -98,7 +98,7 @@ class OtlpTracing:
         carrier: dict[str, str] = {}
         agent: bytes | None = None
         for name, value in record.headers:
-            if name in TRACE_CONTEXT:  # several fields are one list; two parents count as none
+            if name in TRACE_CONTEXT:  # several fields form one list; with two parents the trace has no parent
                 text, before = value.decode("latin-1"), carrier.get(name.decode())
                 carrier[name.decode()] = text if before is None else f"{before},{text}"
             elif name == b"user-agent" and agent is None:

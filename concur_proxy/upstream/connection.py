@@ -20,7 +20,9 @@ MAX_BUFFERED_BYTES = 256 * 1024
 _FRAMING = frozenset({b"host", b"connection", b"content-length", b"transfer-encoding", b"expect"})
 """Request headers about the client's own connection. The client here writes those that the engine needs."""
 _TCP_OPTIONS = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6), ("TCP_USER_TIMEOUT", 90_000))
-"""No timeout ends a long answer. If a host disappears without a FIN, the kernel notices it in 90 s (tcp(7))."""
+"""No timeout ends a long answer. If a host disappears without closing its connections, the kernel notices it in 90 s
+(tcp(7)).
+"""
 
 
 class EngineUnreachable(Exception):  # noqa: N818 - named like an outcome
@@ -33,7 +35,8 @@ class EngineBroke(Exception):  # noqa: N818 - as above
     def __init__(self, reason: str, *, answered: bool) -> None:
         super().__init__(reason)
         self.answered = answered
-        """Whether status and headers had come. Then the client has them, and its answer can only be cut off."""
+        """Whether status and headers had been received. The client has them then, and its answer can only be cut off.
+        """
 
 
 class Origin:
@@ -51,7 +54,7 @@ class Origin:
         self.host_line = b"host: " + parts.netloc.encode("ascii")
         self.connections: set[Connection] = set()
         self.idle: dict[Connection, float] = {}
-        """Idle connections and since when they are idle, by the loop's clock; the latest is the last."""
+        """Idle connections, and since when each is idle by the loop's clock. The latest is the last."""
 
     def request(self, method: str, target: bytes, headers: Headers, body: bytes | None) -> bytes:
         """Return a request to this engine as bytes. `ValueError` if target or headers are invalid."""
@@ -77,9 +80,7 @@ class Origin:
         """Keep the connection for the next request."""
         now = self.idle[connection] = connection.loop.time()
         oldest, since = next(iter(self.idle.items()))
-        if (
-            now - since >= KEEP_IDLE_S
-        ):  # one goes for each that comes: the engine closes those that a pause in traffic leaves
+        if now - since >= KEEP_IDLE_S:  # close one for each that is added, so that few remain after a pause in traffic
             del self.idle[oldest]
             oldest.transport.close()
 
@@ -217,4 +218,4 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         self.complete = self.answered
         if not self.answered:
-            self.headers.clear()  # they belong to a 1xx answer; the final one follows
+            self.headers.clear()  # these headers belong to a 1xx answer; the final answer follows

@@ -21,7 +21,7 @@ HOP_BY_HOP = frozenset(
 """Fields of one connection: RFC 9110, 7.6.1, and for the two proxy fields RFC 2616, 13.5.1."""
 
 TRACE_CONTEXT = frozenset({b"traceparent", b"tracestate"})
-"""They continue a trace from one process to the next: W3C Trace Context."""
+"""Headers that continue a trace from one process to the next: W3C Trace Context."""
 
 # The gateway writes its own host field, and it has the whole body before it sends any byte.
 _NOT_SENT_ON = HOP_BY_HOP | {b"host", b"expect"}
@@ -36,7 +36,7 @@ _USUAL_OPTIONS = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close"})
 def request_headers(
     headers: Headers, *, removed: frozenset[bytes] = frozenset(), added: Iterable[tuple[bytes, bytes]] = ()
 ) -> Headers:
-    """Return the fields that the engine gets of a client's request, without those in `removed`, and then `added`.
+    """Return the fields of a client's request that the engine gets: without those in `removed`, followed by `added`.
 
     `Host` is not among them: the engine's own is added later.
     """
@@ -46,7 +46,7 @@ def request_headers(
 
 
 def response_headers(headers: Headers, *, keep_length: bool = True) -> Headers:
-    """Return the fields of an engine's answer (names in any case) that the client gets.
+    """Return the fields of an engine's answer that the client gets. Names may be in any case.
 
     Without `keep_length`, content-length is removed: for a stream from which an event may be stripped.
     """

@@ -1,4 +1,4 @@
-"""A fleet with a clock, for tests that tell a story of events."""
+"""A fleet with a clock, for tests that are a series of events."""
 
 import math
 
@@ -33,7 +33,7 @@ class FleetScene:
         self.decided: list[Ticket] = []
 
     def arrive(self, key: str | None, *, tokens: int = 0, hold_s: float = HOLD_S, model: str | None = None) -> Ticket:
-        """A request of the session, or of none."""
+        """A request of the session; if `key` is None, a request that names no session."""
         arrival = Arrival(key=key, body_bytes=body_of(tokens), hold_s=hold_s, model=model)
         ticket, self.decided = self.fleet.arrive(arrival, now=self.now)
         return ticket
@@ -43,7 +43,7 @@ class FleetScene:
         return self.fleet.finish(ticket, Answered(), now=self.now)
 
     def pass_time(self, seconds: float) -> list[Ticket]:
-        """Move the clock and tell the fleet."""
+        """Move the clock, and let the fleet do what is due."""
         self.now += seconds
         return self.fleet.expire(now=self.now)
 

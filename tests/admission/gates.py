@@ -1,4 +1,4 @@
-"""A gate with a clock and a diary, for tests that tell a story of events."""
+"""A gate with a clock and a record of what happened, for tests that are a series of events."""
 
 from concur_proxy.admission.accounts import FootprintEstimator
 from concur_proxy.admission.arrival import Answered, Arrival
@@ -24,7 +24,7 @@ def load(
 
 
 def body_of(tokens: float) -> int:
-    """The size of a body that is taken for so many tokens while no engine has counted any."""
+    """The size of a body that counts as this many tokens while no engine has counted any."""
     return round(tokens / FootprintEstimator.FIRST_TOKENS_PER_BYTE)
 
 
@@ -57,7 +57,7 @@ class Scene:
         """What the last event decided."""
 
     def arrive(self, key: str, *, tokens: float = 0.0, hold_s: float = HOLD_S, one_shot: bool = False) -> Ticket:
-        """A request of the session, with a body that is taken for so many tokens while no engine has counted any."""
+        """A request of the session, with a body that counts as this many tokens while no engine has counted any."""
         arrival = Arrival(key=None if one_shot else key, body_bytes=body_of(tokens), hold_s=hold_s)
         ticket, self.decided = self.gate.arrive(key, arrival, now=self.now)
         return ticket
@@ -78,17 +78,17 @@ class Scene:
             self.finish(ticket)
 
     def resize(self, window: float) -> list[Ticket]:
-        """A new window."""
+        """Set the window."""
         return self.gate.resize(window, now=self.now)
 
     def pass_time(self, seconds: float) -> list[Ticket]:
-        """Move the clock and tell the gate."""
+        """Move the clock, and let the gate do what is due."""
         self.now += seconds
         self.decided = self.gate.expire(now=self.now)
         return self.decided
 
     def session(self, key: str) -> Session:
-        """The session, which the gate knows."""
+        """The session of this key; the gate must know it."""
         session = self.gate.sessions.get(key)
         assert session is not None
         return session

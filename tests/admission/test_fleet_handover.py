@@ -1,4 +1,4 @@
-"""A fleet that goes on where another process left off."""
+"""A fleet that continues the sessions of another process."""
 
 import pytest
 

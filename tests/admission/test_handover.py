@@ -1,4 +1,4 @@
-"""Sessions that go to another gate, and a gate that goes on where another process left off."""
+"""Sessions that move to another gate, and a gate that continues the sessions of another process."""
 
 import pytest
 

@@ -11,7 +11,7 @@ from tests.admission.gates import load
 
 
 class Crowd:
-    """Sessions with places, and what is judged of them."""
+    """Sessions with places, and the limits that apply to them."""
 
     def __init__(self, *footprints: float, window: float = math.inf, work_conserving: bool = True) -> None:
         self.places = Places()

@@ -1,4 +1,4 @@
-"""Sessions that a person stops, lets go on, and puts first."""
+"""Sessions that an operator pauses, resumes and prioritises."""
 
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.handover import SessionRecord

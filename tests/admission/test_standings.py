@@ -40,7 +40,7 @@ def test_a_taker_is_asked_once_and_again_only_when_something_has_changed() -> No
     assert (gate and gate.engine, stand.asked(), stand.asked()) == ("a", ["b"], [])
     stand.standings.touch("b")
     assert (stand.asked(), stand.asked()) == (["b"], [])
-    stand.arrive("a", "w")  # behind z: the first in line is the same
+    stand.arrive("a", "w")  # behind z: the first in the queue is the same
     assert stand.asked() == []
 
 

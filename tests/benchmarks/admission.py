@@ -1,8 +1,8 @@
 """The cost of admission: `python -m tests.benchmarks.admission` measures the time of a decision and the memory of a
 waiting session, with more and more sessions waiting.
 
-A decision consists of three events: a session arrives and joins the line, another session ends, and the next session
-in line is released. Time is the median of several rounds. Memory is counted by `tracemalloc`, in a separate run.
+A decision consists of three events: a session arrives and joins the queue, another session ends, and the next session
+in the queue is released. Time is the median of several rounds. Memory is counted by `tracemalloc`, in a separate run.
 """
 
 import argparse
@@ -50,7 +50,7 @@ class Crowd:
         self.running.extend(decided)
 
     def turn_over(self) -> None:
-        """A session arrives, the first one ends, and the next one in line is released."""
+        """A session arrives, the first one ends, and the next one in the queue is released."""
         self.come()
         answered = Answered(prompt_tokens=BODY_BYTES // 4, completion_tokens=200)
         decided = self.gate.finish(self.running.popleft(), answered, now=self._now)

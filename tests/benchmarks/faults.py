@@ -1,14 +1,14 @@
 """The cost of faults for agents behind three gateways: `python -m tests.benchmarks.faults`.
 
 All faults are real: processes are killed and frozen, Redis loses its data, a network namespace delivers nothing. 64
-agents work without a pause on two emulated engines, and 40 of them wait in line. Each turn goes to any replica, and is
+agents work without a pause on two emulated engines, and 40 of them wait. Each turn goes to any replica, and is
 tried again as an SDK does.
 - *cut*: attempts that the fault itself broke: on connections of a killed replica, and answers that a killed engine had
   begun. Each was tried again with another replica. Connections that a killed replica refuses are not counted.
 - *errors*: all other attempts that failed, from start to end, and all requests and agents left without an answer.
 - *meanwhile*: answers per second during the fault, as a share of those before.
 - *recovered*: seconds from the end of the fault until all replicas agree again and 90 % of the answers are back. The
-  end is the kill, if nothing comes back. The replicas agree if one leads and has heard of all others. The answers of
+  end is the kill, if nothing comes back. The replicas agree if one leads and knows all others. The answers of
   the next 3 s count. The error of this figure is 0.1 s.
 - *leaked*: places and requests that the gateways still count when all agents have finished, and sessions that left
   without a word have been forgotten (after 15 s here).

@@ -2,7 +2,7 @@
 with more and more engines.
 
 The window of each engine is full, and sessions wait. A *turn* is a request of an active session and its answer. A
-*decision* consists of three events: a session arrives and joins a line, another session ends, and the next one in line
+*decision* consists of three events: a session arrives and joins a queue, another session ends, and the next one in line
 is released. All figures are medians of several rounds.
 """
 
@@ -55,7 +55,7 @@ class Crowd:
         self._finish(ticket)
 
     def decide(self) -> None:
-        """A session arrives, the first one ends, and the next one in line is released. The timer is
+        """A session arrives, the first one ends, and the next one in the queue is released. The timer is
         read each time, as in the gateway.
         """
         self._send(f"agent-{next(self._names)}")

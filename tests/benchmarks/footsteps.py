@@ -92,7 +92,7 @@ class Trace:
 
 @cache
 def _start(code: CodeType) -> int:
-    """The offset of a function's first `RESUME`. A coroutine that goes on after a wait stands at a later one."""
+    """The offset of a function's first `RESUME`. A coroutine that continues after a wait is at a later `RESUME`."""
     return next(instruction.offset for instruction in dis.get_instructions(code) if instruction.opname == "RESUME")
 
 

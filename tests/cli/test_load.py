@@ -45,7 +45,8 @@ def problems(flags: dict[str, object]) -> tuple[str, ...]:
             {"law": "builtins:dict"},
             (
                 "--law builtins:dict: control law 'builtins:dict': dict has no "
-                "window, enforces, on_signal, on_overload: define build(options: Mapping[str, OptionValue]) -> ControlLaw"
+                "window, enforces, on_signal, on_overload: "
+                "define build(options: Mapping[str, OptionValue]) -> ControlLaw"
             ),
         ),
         (

@@ -55,7 +55,7 @@ async def test_the_admin_key_can_come_from_a_file(tmp_path: Path, monkeypatch: p
         _, _, err = await _run("status", "--url", gateway.url, "--admin-key-file", str(missing))
         assert err.endswith(f"admin key in {missing}: the file cannot be read: No such file or directory\n")
         _, _, err = await _run("status", "--url", gateway.url, key="open sesame")
-        assert err.endswith(f"given as a text and in the file {right}: use only one of them\n")
+        assert err.endswith(f"given twice, as text and in the file {right}: use only one of them\n")
 
 
 async def test_on_a_narrow_terminal_each_engine_is_named() -> None:

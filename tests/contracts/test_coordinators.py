@@ -1,5 +1,5 @@
-"""What holds for every coordinator. A coordinator may decide later than at once, so these tests wait for what they
-expect. Time is a clock that they move.
+"""The contract of every coordinator. A coordinator may need time to decide, so these tests wait for the results that
+they expect. Time is a clock that the tests move.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ class Scene:
         self.coordinator.finish(ticket, Answered(prompt_tokens=100, completion_tokens=10, client_gone=client_gone))
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Let the coordinator come to it."""
+        """Wait until the condition is true."""
         async with asyncio.timeout(5):
             while not condition():
                 await asyncio.sleep(0)

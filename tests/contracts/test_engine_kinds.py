@@ -1,4 +1,4 @@
-"""What holds for every engine kind: a folder in `engines/kinds`, or an entry point. Each is tested with its capture."""
+"""The contract of every engine kind, from a folder in `engines/kinds` or an entry point. Each is tested with its capture."""
 
 from pathlib import Path
 

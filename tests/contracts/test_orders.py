@@ -1,4 +1,4 @@
-"""What holds for every queue order: a new file in `admission/orders` is tested by being there."""
+"""The contract of every queue order. A new file in `admission/orders` is tested automatically."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What holds for every placement: a new file in `admission/placements` is tested by being there."""
+"""The contract of every placement. A new file in `admission/placements` is tested automatically."""
 
 import pytest
 

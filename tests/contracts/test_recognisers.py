@@ -1,4 +1,4 @@
-"""What holds for every recogniser: a new file in `recognition/recognisers` is tested because it is there."""
+"""The contract of every recogniser. A new file in `recognition/recognisers` is tested automatically."""
 
 import json
 from copy import deepcopy

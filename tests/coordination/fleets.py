@@ -1,4 +1,4 @@
-"""Fleets for tests of what stands around them."""
+"""Fleets for tests of coordinators."""
 
 from collections.abc import Sequence
 

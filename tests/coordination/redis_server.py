@@ -21,10 +21,10 @@ START_TIMEOUT_S = 20.0
 
 
 class RedisServer:
-    """One server on a port of its own, in memory alone; with `keeps` it comes back with all that it knew."""
+    """One Redis server on its own port, in memory only. With `keeps` the data survive a restart."""
 
     def __init__(self, *flags: str, keeps: bool = False, host: str = "127.0.0.1", launcher: Sequence[str] = ()) -> None:
-        """`launcher` is a command that runs another one in a place where `host` is an address of its own."""
+        """`launcher` is a command that runs the server in a network namespace in which `host` is a local address."""
         self.host = host
         self.port = free_port()
         self._launcher = launcher
@@ -69,24 +69,24 @@ class RedisServer:
             time.sleep(0.02)
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """Kill the server, as in a crash."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def close(self) -> None:
-        """End it, with all that it has written."""
+        """Stop the server and delete its data."""
         self.kill()
         self.client.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def freeze(self) -> None:
-        """Stop it in the middle of whatever it does."""
+        """Freeze the server with SIGSTOP."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Let the server continue."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: int) -> None:

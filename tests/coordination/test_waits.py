@@ -11,12 +11,12 @@ from tests.coordination.virtual_time import in_virtual_time, virtual_loop
 
 
 class Counting(LocalCoordinator):
-    """Counts how often time was let pass."""
+    """Counts the calls of `expire`."""
 
     expiries = 0
 
     def expire(self) -> None:
-        """As the coordinator does, and count."""
+        """Expire as the coordinator does, and count the call."""
         self.expiries += 1
         super().expire()
 

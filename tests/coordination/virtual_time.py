@@ -1,4 +1,4 @@
-"""An event loop whose time is made up: where nothing is left to do now, it is later at once."""
+"""An event loop with virtual time: when it has nothing left to do, its clock jumps to the next timer."""
 
 import asyncio
 import selectors
@@ -7,7 +7,7 @@ from functools import wraps
 
 
 class _NoWait(selectors.DefaultSelector):
-    """Turns waiting into the passing of the loop's time."""
+    """A selector that does not wait: it moves the loop's clock instead."""
 
     now = 1000.0
     waits = 0
@@ -21,19 +21,19 @@ class _NoWait(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """For tests of timers. Not for sockets: an answer always comes too late."""
+    """An event loop for tests of timers. It cannot be used with sockets: an answer always comes too late."""
 
     def __init__(self) -> None:
         self.selector = _NoWait()
         super().__init__(self.selector)
 
     def time(self) -> float:
-        """Seconds; the clock of everything in the loop."""
+        """The time in seconds, for everything in the loop."""
         return self.selector.now
 
     @property
     def waits(self) -> int:
-        """How often the loop fell asleep until a timer."""
+        """How often the loop waited for a timer."""
         return self.selector.waits
 
 
@@ -45,7 +45,7 @@ def virtual_loop() -> VirtualLoop:
 
 
 def in_virtual_time(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
-    """Makes of an async test a plain one in a loop of its own."""
+    """Turn an async test into a plain test that runs in its own loop."""
 
     @wraps(test)
     def run() -> None:

@@ -1,6 +1,6 @@
 """`concur-proxy` for the command blocks of the documentation: servers run in the background and on free ports.
 
-A block says `concur-proxy serve ...` and goes on, as a reader does in another terminal. This stands in for the command:
+A block says `concur-proxy serve ...` and goes on, as a reader does in another terminal. This replaces the command:
 it starts the server, waits until it is healthy, and notes its URL in the folder that `DOCS_STATE` names.
 """
 

@@ -61,7 +61,9 @@ TRACE = "".join(
 
 
 class Reader:
-    """Follows a page as a person does: one folder, servers that stay, and a shell for each block."""
+    """Runs the blocks of a page as a reader would: in one folder, with servers that keep running, and in a new shell
+    for each block.
+    """
 
     def __init__(self, folder: Path, addresses: Mapping[str, str], gateway: str) -> None:
         self._folder, self._addresses = folder, addresses

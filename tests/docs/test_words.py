@@ -25,6 +25,11 @@ def test_texts_keep_to_the_word_list() -> None:
         ("Its key, and no more.", "no more"),
         ("The start of it.", "of it"),
         ("It is held for a second.", "is held"),
+        ("The state as last heard.", "as last heard"),
+        ("A follower hears later.", "hears later"),
+        ("A request ends, well or badly.", "well or badly"),
+        ("It is written down for the next leader.", "written down"),
+        ("Its place in the line.", "place in the line"),
     ],
 )
 def test_a_phrase_of_the_list_is_found(tmp_path: Path, text: str, phrase: str) -> None:
@@ -41,6 +46,7 @@ def test_a_phrase_of_the_list_is_found(tmp_path: Path, text: str, phrase: str) -
         "It waits because of it.",
         "The setting `told` and\n```sh\nmend anew\n```\n",
         "The lock is held until the write ends.",
+        "A trace is one line of the file, and the listener gets it.",
     ],
 )
 def test_plain_text_passes(tmp_path: Path, text: str) -> None:

@@ -226,7 +226,7 @@ async def _read_request(reader: asyncio.StreamReader) -> Received | None:
 
 
 class Hold:
-    """A script that answers nobody until it is opened."""
+    """A script that delays every answer until it is opened."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()

@@ -19,7 +19,7 @@ EVENTS = ("answered", "failed", "refused", "heard", "missed", "healthy", "unheal
 
 
 def _broken(*, now: float = 0.0) -> Circuit:
-    """Opened by failures in a row."""
+    """A circuit that failures in a row have opened."""
     circuit = Circuit()
     for _ in range(FAILURES):
         circuit.failed(now=now)

@@ -95,8 +95,9 @@ def waiting(gate: SessionGate) -> list[Session]:
 
 
 def precedence(session: Session) -> tuple[bool, bool, int]:
-    """The order of the line: sessions that an operator moved to the front, then resuming ones, then new ones, each by
-    seniority. A session that lost its place by silence stands among the new ones, by the arrival of its request.
+    """The order of the queue: sessions that an operator moved to the front, then resuming ones, then new ones, each by
+    seniority. A session that lost its place because its lease ended is among the new ones, by the arrival of its
+    request.
     """
     if session.is_preferred:
         return (False, False, session.seniority)

@@ -191,7 +191,7 @@ class FleetMachine(RuleBasedStateMachine):
         return [gate for gate in self.gates if not roster.leads_nowhere(gate.engine) and not gate.waiting]
 
     def _heads_for(self, taker: SessionGate) -> list[Session]:
-        """The first new session of each line that the engine of this gate serves."""
+        """The first new session of each queue that the engine of this gate serves."""
         heads = [head for gate in self.gates if (head := gate.queue.first_new()) is not None]
         return [head for head in heads if self.fleet._roster.serves(taker.engine, head.model)]
 

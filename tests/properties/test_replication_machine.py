@@ -241,7 +241,7 @@ class ReplicationMachine(RuleBasedStateMachine):
     def _settle(self) -> None:
         """Deliver all messages."""
         self._carry(self.leader.open(now=self.now))
-        for name in self.replicas:  # as a replica does that has not been heard of for some time
+        for name in self.replicas:  # as a replica does after a silence
             if name not in self.leader.replicas:
                 self._say(name, self.replicas[name].join(now=self.now))
         while any(self.up.values()) or any(self.down.values()):

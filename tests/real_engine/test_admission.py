@@ -69,7 +69,7 @@ async def test_a_held_request_whose_client_leaves_never_reaches_the_engine(direc
         second = asyncio.create_task(ask(client, "b"))
         await until(lambda: read("concur_held_requests") == 1, "b waits")
         second.cancel()
-        await until(lambda: read("concur_held_requests") == 0, "b has left the line")
+        await until(lambda: read("concur_held_requests") == 0, "b has left the queue")
         first.cancel()
         assert (await ask(client, "c")).status_code == 200
     await until(lambda: running(direct) == 0, "the engine is idle")

@@ -237,7 +237,7 @@ async def test_15_beyond_the_queue_s_bound_is_a_429_whose_retry_after_is_compute
         assert (response.status_code, response.headers["x-concur-reason"]) == (429, "queue_full")
         assert response.headers["x-should-retry"] == "true"
         assert response.json()["error"]["code"] == "queue_full"
-        # No session has left the line yet: each of the three places gets a cautious estimate.
+        # No session has left the queue yet: each of the three places gets a cautious estimate.
         assert response.headers["retry-after"] == "15"
         # Since then, a place has taken milliseconds.
         hold.open.clear()
@@ -254,7 +254,7 @@ async def test_15_a_hold_ends_with_a_429_and_a_retry_after() -> None:
         await gateway.until(lambda: engine.in_flight == 1)
         response = await gateway.chat("b")
         assert (response.status_code, response.headers["x-concur-reason"]) == (429, "hold_timeout")
-        assert "place 1 in the line" in response.json()["error"]["message"]
+        assert "place 1 in the queue" in response.json()["error"]["message"]
         assert int(response.headers["retry-after"]) >= 1
         assert gateway.snapshot().waiting == 0
         hold.open.set()

@@ -97,7 +97,7 @@ class Cluster:
         return {replica: answer for replica, answer in zip(running, answers, strict=True) if answer is not None}
 
     async def leader(self) -> Server | None:
-        """The leader, if all running replicas agree: it leads and has heard of all others, and they follow."""
+        """The leader, if all running replicas agree: one leads and knows all others, and they follow it."""
         standings = await self.standings()
         running = [replica for replica in self.replicas if replica.is_running]
         leaders = [replica for replica, told in standings.items() if told.role == "leading"]

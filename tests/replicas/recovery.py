@@ -42,7 +42,7 @@ class Cost:
 
     @property
     def recovered_s(self) -> float | None:
-        """The later of the two."""
+        """Seconds until replicas agree and answers have recovered: the later of both."""
         return None if self.agreed_s is None or self.back_s is None else max(self.agreed_s, self.back_s)
 
 
@@ -50,8 +50,8 @@ async def watch(cluster: Cluster, agents: Agents, strike: Strike, *, leak_s: flo
     """Let the fault happen; it is over when `strike` returns.
 
     The recovery is the first moment after the fault at which two things are true. All running replicas agree: one leads
-    and has heard of all others. The next `SPAN_S` seconds have at least the share `ENOUGH` of the answers of such a
-    time before the fault.
+    and knows all others. The next `SPAN_S` seconds have at least the share `ENOUGH` of the answers of an equal time
+    before the fault.
     """
     running = asyncio.create_task(agents.run())
     await asyncio.sleep(SETTLE_S + BEFORE_S)

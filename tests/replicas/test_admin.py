@@ -29,7 +29,7 @@ async def split(cluster: Cluster) -> tuple[Server, Server]:
 
 @pytest.fixture(name="more")
 async def _more(cluster: Cluster) -> AsyncIterator[Server]:
-    """An engine that is in no settings."""
+    """An engine that no settings name."""
     engine = Server("engine-more", "engine", *ENGINE_FLAGS, log=cluster.folder / "engine-more.log")
     await engine.start()
     yield engine

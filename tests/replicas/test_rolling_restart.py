@@ -1,4 +1,4 @@
-"""SIGTERM of one replica after another: clients lose nothing that they cannot get by asking once more."""
+"""SIGTERM of one replica after another: a request that fails succeeds when the client sends it again."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ END_S = 20.0
 
 
 def is_retryable(failure: Failure) -> bool:
-    """Refused before any work was done for it, and the answer says so. An answer that had begun must end."""
+    """Whether the request was refused before any work was done for it, with an answer that says so."""
     if failure.kind == "status":
         return failure.status == 503 and failure.has_retry_after
     return failure.kind in {"refused", "broken"}

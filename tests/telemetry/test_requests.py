@@ -17,7 +17,7 @@ LABELS = {"engine": "a", "model": "m"}
 
 
 class Counted:
-    """The metrics of requests that a test tells about."""
+    """The metrics of requests that a test reports."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -48,7 +48,7 @@ def ended(*attempts: Attempt, status: int | None = 200, **more: object) -> Reque
 
 
 def whole(engine: str = "a", **more: object) -> Attempt:
-    """It waited for 3 s, had its first token 0.5 s later and ended after 2 s."""
+    """An attempt that waited for 3 s, had its first token 0.5 s later and ended after 2 s."""
     attempt = Attempt(
         arrived_at=100.0, outcome=Outcome.ADMITTED, wait_s=3.0, engine=engine, listed={"m"}, usage=USAGE, is_whole=True
     )

@@ -5,7 +5,7 @@
 const POINTS = 300;
 const LEAST_POINTS = 60;
 const CHARTS = [
-  { id: "window", title: "Use of window (dashed)" },
+  { id: "window", title: "Window (dashed) and its use" },
   { id: "usage", title: "KV cache in use", share: true },
   { id: "hits", title: "Prefix-hit rate", share: true },
   { id: "rate", title: "Tokens per second" },

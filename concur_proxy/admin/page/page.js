@@ -166,7 +166,7 @@ function showEngines(engines, laws) {
 // -- sessions
 
 function makeRow(id) {
-  const cells = ["Session", "State", "Cache tokens", "Turns", "Has waited"].map((label) => {
+  const cells = ["Session", "State", "Cache tokens", "Turns", "Waited"].map((label) => {
     const cell = make("td");
     cell.dataset.label = label;
     return cell;

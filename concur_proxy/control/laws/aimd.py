@@ -77,7 +77,7 @@ class Aimd:
         return self._window.sessions
 
     def on_signal(self, signal: CongestionSignal) -> Decision:
-        """Apply the rule above to one interval. An unknown value moves nothing."""
+        """Apply the rule above to one interval. If a value is unknown, the window stays unchanged."""
         o, usage, hits = self._options, signal.kv_usage, signal.hit_rate
         if usage is None:
             return self._window.hold("KV cache usage is unknown")
@@ -92,7 +92,7 @@ class Aimd:
             return self._window.hold(f"KV cache usage is {percent(usage)}, and the prefix-hit rate {found}")
         if signal.gauges_are_late:
             return self._window.hold(f"KV cache usage of {percent(usage)} does not include all requests in flight yet")
-        reason = f"KV cache usage of {percent(usage)} is below {percent(o.u_low)}"
+        reason = f"KV cache usage of {100 * usage:.1f} % is below {percent(o.u_low)}"
         if signal.active_sessions + 1 <= self._window.sessions:
             return self._window.hold(f"{reason}, but the sessions do not fill the window")
         return self._window.move(self._window.sessions + o.alpha, reason)
@@ -118,5 +118,5 @@ class Aimd:
 
 
 def build(options: Mapping[str, OptionValue]) -> Aimd:
-    """The law; its options are those of `AimdOptions`."""
+    """Make the law with the options of `AimdOptions`."""
     return Aimd(read_options(AimdOptions, options))

@@ -13,5 +13,5 @@ class Off(tokens.Tokens):
 
 
 def build(options: Mapping[str, OptionValue]) -> Off:
-    """The law; its options are those of `tokens`."""
+    """Make the law with the options of `tokens`."""
     return Off(read_options(tokens.TokensOptions, options))

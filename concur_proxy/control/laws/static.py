@@ -39,5 +39,5 @@ class Static:
 
 
 def build(options: Mapping[str, OptionValue]) -> Static:
-    """The law; its options are those of `StaticOptions`."""
+    """Make the law with the options of `StaticOptions`."""
     return Static(read_options(StaticOptions, options))

@@ -173,9 +173,9 @@ class Tokens:
             return self._hold("it is unknown how much of the context had to be recomputed")
         low, high = o.loss_low * decoding, o.loss_high * decoding
         if loss > high:
-            return self._move(self._factor * max(1 - loss / 2, CUT), f"{spent}, more than {percent(high)}")
+            return self._move(self._factor * max(1 - loss / 2, CUT), f"{spent}, above the limit of {percent(high)}")
         if loss < low and signal.queued_sessions:
-            return self._move(self._factor + o.step, f"{spent}, less than {percent(low)}, and sessions waited")
+            return self._move(self._factor + o.step, f"{spent}, below the limit of {percent(low)}, and sessions waited")
         return self._hold(f"{spent}, " + ("but no session waited" if loss < low else f"at most {percent(high)}"))
 
     def _probe(self, signal: CongestionSignal) -> Decision:
@@ -271,5 +271,5 @@ class _Round:
 
 
 def build(options: Mapping[str, OptionValue]) -> Tokens:
-    """The law; its options are those of `TokensOptions`."""
+    """Make the law with the options of `TokensOptions`."""
     return Tokens(read_options(TokensOptions, options))

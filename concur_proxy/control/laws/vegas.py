@@ -87,5 +87,5 @@ class Vegas:
 
 
 def build(options: Mapping[str, OptionValue]) -> Vegas:
-    """The law; its options are those of `VegasOptions`."""
+    """Make the law with the options of `VegasOptions`."""
     return Vegas(read_options(VegasOptions, options))

@@ -1,8 +1,9 @@
 """Several gateways that act as one: what they send each other, and what each of them does with it.
 
 This room is pure: `coordination.redis` decides how messages travel and who leads. One gateway, the leader, decides for
-all. The others hand their requests to it, and so does the leader with its own.
+all. Every gateway sends its requests to the leader; the leader itself does so too.
 
-If any gateway is lost, the others can go on. Every gateway reports the requests that it has in hand to each new leader.
-Idle sessions, which no gateway has in hand, are kept in Redis, and each new leader reads them first.
+A request is *open* while it waits or is in flight. Any gateway can fail without harm to the others. After a change of
+leader, every gateway reports its open requests to the new leader. Idle sessions have no open requests, so they are kept
+in Redis, and each new leader reads them first.
 """

@@ -42,15 +42,15 @@ class Leader:
 
     @property
     def replicas(self) -> frozenset[str]:
-        """The replicas that have joined."""
+        """The names of the replicas that have joined."""
         return frozenset(self._tickets)
 
     def tickets_of(self, replica: str) -> Collection[Ticket]:
-        """The requests that a replica has in hand, as far as the leader knows."""
+        """The open requests of a replica, as far as the leader knows them."""
         return self._tickets.get(replica, {}).values()
 
     def receive(self, replica: str, message: ToLeader, *, now: float) -> Post:
-        """Take a message of a replica."""
+        """Handle a message from a replica."""
         if isinstance(message, Join):
             return self._join(replica, message, now) + self.open(now=now)
         if replica not in self._tickets:
@@ -83,12 +83,12 @@ class Leader:
         return post
 
     def next_deadline(self) -> float | None:
-        """When time alone makes something happen, or None."""
+        """The next time at which something happens without another event, or None."""
         times = [self.fleet.next_deadline(), self._open_at if self._early else None]
         return min((time for time in times if time is not None), default=None)
 
     def lose(self, replica: str, *, now: float) -> Post:
-        """A replica is gone, and its requests with it. Their sessions keep their places until their leases end."""
+        """Forget a replica that is gone, and its requests. Their sessions keep their places until their leases end."""
         self._expected.discard(replica)
         decided: list[Ticket] = []
         self._joins.pop(replica, None)
@@ -159,9 +159,8 @@ class Leader:
             same = known.get(claim.number)
             if same is not None:
                 if same.is_in_flight and not claim.engine:
-                    post.append(
-                        (replica, self._decision(same, replica, claim.number, now))
-                    )  # the replica has not heard the decision
+                    # The replica has not received the decision.
+                    post.append((replica, self._decision(same, replica, claim.number, now)))
             elif claim.engine:
                 decided += self._claim(replica, claim, now)
             else:

@@ -1,4 +1,4 @@
-"""Manual settings: what operators have set at run time. They hold for all gateways that share a store."""
+"""Manual settings: what operators have set at run time. They apply to all gateways that share a store."""
 
 from collections.abc import Collection
 
@@ -24,7 +24,7 @@ class ManualLaw(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class ManualSettings(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """All manual settings. Servers are written as for `--engine`, engines by name."""
+    """All manual settings. Servers are identified by URL as in `--engine`, engines by name."""
 
     revision: int = 0
     """The higher revision wins."""
@@ -33,22 +33,24 @@ class ManualSettings(msgspec.Struct, frozen=True, kw_only=True, array_like=True)
     removed: tuple[str, ...] = ()
     """Servers that are not used, although the settings or a DNS name list them."""
     windows: dict[str, ManualWindow] = {}
-    """By engine."""
+    """By the engine's name."""
     laws: dict[str, ManualLaw] = {}
-    """By engine."""
+    """By the engine's name."""
 
     def with_server(self, server: str, *, is_named: bool = False) -> "ManualSettings":
-        """Use this server. `is_named`: the settings list it, so it is enough to follow them again."""
+        """The settings with this server in use. `is_named`: the configuration lists it, so it need not be added."""
         added = _without(self.added, [server])
         return self._next(added=added if is_named else (*added, server), removed=_without(self.removed, [server]))
 
     def without_server(self, server: str, engines: Collection[str], *, is_named: bool) -> "ManualSettings":
-        """Do not use this server, which has these engines. `is_named`: the settings list it."""
+        """The settings without this server and its `engines`. `is_named`: the configuration lists the server, so its
+        removal must be noted.
+        """
         left = self.forget([server], engines)
         return msgspec.structs.replace(left, removed=(*left.removed, server)) if is_named else left
 
     def forget(self, servers: Collection[str], engines: Collection[str]) -> "ManualSettings":
-        """Forget everything about these servers and engines."""
+        """The settings without anything about these servers and engines."""
         return self._next(
             added=_without(self.added, servers),
             removed=_without(self.removed, servers),
@@ -63,12 +65,12 @@ class ManualSettings(msgspec.Struct, frozen=True, kw_only=True, array_like=True)
         )
 
     def with_window(self, engine: str, window: ManualWindow | None) -> "ManualSettings":
-        """Set this window; None: the law moves it."""
+        """The settings with this window; None: the law moves the window."""
         others = {other: kept for other, kept in self.windows.items() if other != engine}
         return self._next(windows=others if window is None else others | {engine: window})
 
     def with_law(self, engine: str, law: ManualLaw | None) -> "ManualSettings":
-        """Let this law move the window; None: the one from the settings."""
+        """The settings with this law for the engine; None: the configured law."""
         others = {other: kept for other, kept in self.laws.items() if other != engine}
         return self._next(laws=others if law is None else others | {engine: law})
 

@@ -17,14 +17,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=Tr
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """A request that a replica has in hand."""
+    """An open request of a replica: it waits or is in flight."""
 
     number: int
     """The replica's own number for the request."""
     arrival: Arrival
     """The request as it arrived at the replica."""
     seniority: int | None
-    """Its session's seniority as last heard; None: not heard yet."""
+    """The seniority of the request's session, as the leader last reported it; None if it has not yet."""
     engine: str
     """Where it is in flight; empty while it waits."""
     waited_s: float
@@ -32,7 +32,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class Join(Message, frozen=True, kw_only=True):
-    """A replica reports all requests that it has in hand."""
+    """A replica reports all its open requests."""
 
     join: int
     """How often the replica has joined."""
@@ -46,14 +46,14 @@ class Arrive(Message, frozen=True, kw_only=True):
 
 
 class Finish(Message, frozen=True, kw_only=True):
-    """A request is over, well or badly, whether it was waiting or in flight."""
+    """A request has ended, successfully or not, whether it was waiting or in flight."""
 
     number: int
     answered: Answered
 
 
 class Overloaded(EngineChange, frozen=True, kw_only=True):
-    """The engine refused a request because it is overloaded. The gateway that moves its window must know that."""
+    """The engine refused a request because it is overloaded. The leader must know this, because it moves the window."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -89,10 +89,12 @@ class Told(Message, frozen=True, kw_only=True):
 
 
 class Held(Message, frozen=True, kw_only=True):
-    """A request waits."""
+    """The leader reports that a request waits, and its place in the queue."""
 
     join: int
-    """The replica's last join that the leader has heard. Decisions from before it do not count."""
+    """The number of the replica's last join that the leader has received. The replica ignores decisions from before its
+    newest join.
+    """
     number: int
     seniority: int
     position: int
@@ -141,7 +143,7 @@ class Standing(Message, frozen=True, kw_only=True):
     laws: dict[str, dict[str, float]]
     """The state of each engine's control law."""
     manual: ManualSettings
-    """What operators have set."""
+    """The manual settings."""
 
 
 ToLeader = Join | Arrive | Finish | EndSession | Reachable | Overloaded | Ask

@@ -21,11 +21,11 @@ REMEMBERED_REFUSALS = 1_000
 class _InHand:
     ticket: Ticket
     wait: tuple[int, float] = (1, 0.0)
-    """Place in the queue and seconds, as last heard."""
+    """Place in the queue and probable wait in seconds, as the leader last reported them."""
 
 
 class Replica:
-    """The requests that this gateway has in hand, and what it last heard about them. It numbers its tickets itself."""
+    """The open requests of this gateway, and what the leader has reported about them. It numbers its tickets itself."""
 
     def __init__(self) -> None:
         self._in_hand: dict[int, _InHand] = {}
@@ -48,15 +48,15 @@ class Replica:
         return [entry.ticket for entry in self._in_hand.values() if entry.ticket.is_in_flight]
 
     def knows(self, key: str) -> bool:
-        """Whether it has seen this session and not its end."""
+        """Whether this gateway has had a request of the session, and the session has not ended since."""
         return key in self._seniority
 
     def forget(self, key: str) -> None:
-        """The session is over."""
+        """Forget the session, because it has ended."""
         self._seniority.pop(key, None)
 
     def arrive(self, arrival: Arrival, *, now: float) -> tuple[Ticket, Arrive]:
-        """A request arrives. Returns its ticket and what the leader must hear."""
+        """A request arrives. Returns its ticket and the message for the leader."""
         self._last += 1
         key = arrival.key
         seniority = 0 if key is None else self._seniority.get(key, 0)
@@ -67,8 +67,8 @@ class Replica:
         return ticket, Arrive(claim=_claim(entry, now))
 
     def finish(self, ticket: Ticket, answered: Answered, *, now: float) -> Finish | None:
-        """A request is over, whether it was waiting or in flight. Returns what the leader must hear, or None if it has
-        heard it.
+        """A request has ended, whether it was waiting or in flight. Returns the message for the leader, or None if the
+        leader knows already.
         """
         if ticket.is_held:
             return self.refuse(ticket, Outcome.CLIENT_GONE, now=now)
@@ -78,7 +78,7 @@ class Replica:
         return Finish(number=ticket.number, answered=answered)
 
     def refuse(self, ticket: Ticket, outcome: Outcome, *, now: float) -> Finish | None:
-        """Stop the wait of a request, whatever the leader decides later. Returns what the leader must hear, or None if
+        """End the wait of a request, whatever the leader decides later. Returns the message for the leader, or None if
         the request does not wait.
         """
         if not ticket.is_held or ticket.number not in self._in_hand:
@@ -89,7 +89,7 @@ class Replica:
         return Finish(number=ticket.number, answered=Answered(client_gone=True))
 
     def next_deadline(self) -> float | None:
-        """The next deadline of its waiting requests, or None."""
+        """The next deadline of a waiting request, or None."""
         first = self._holds.first()
         return None if first is None else first.deadline
 
@@ -98,12 +98,12 @@ class Replica:
         return list(takewhile(lambda ticket: ticket.deadline <= now, self._holds))
 
     def join(self, *, now: float) -> Join:
-        """Report everything that it has in hand to a leader that does not know it."""
+        """Report all open requests to a leader that does not know them."""
         self._joins += 1
         return Join(join=self._joins, claims=tuple(_claim(entry, now) for entry in self._in_hand.values()))
 
     def receive(self, messages: Iterable[ToReplica], *, now: float) -> list[Ticket]:
-        """Take messages of the leader. Returns the tickets that they decided."""
+        """Handle messages from the leader. Returns the tickets that they decided."""
         decided = []
         for message in messages:
             if not isinstance(message, Held | Decided) or message.join != self._joins:
@@ -127,7 +127,9 @@ class Replica:
         return decided
 
     def expected_wait(self, ticket: Ticket) -> tuple[int, float]:
-        """The queue place of a ticket that waits or was refused, and the seconds that it will take, as last heard."""
+        """The place in the queue of a ticket that waits or was refused, and its probable wait in seconds, as the leader
+        last reported them.
+        """
         entry = self._in_hand.get(ticket.number)
         return self._refused.get(ticket, (1, 0.0)) if entry is None else entry.wait
 

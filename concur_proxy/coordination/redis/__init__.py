@@ -1,1 +1,1 @@
-"""How replicas reach each other through Redis; see `concur_proxy.coordination.protocol` for what they say."""
+"""How gateways reach each other through Redis. `concur_proxy.coordination.protocol` defines what they send."""

@@ -7,7 +7,7 @@ from concur_proxy.coordination.coordinator import LeaderSilent
 from concur_proxy.coordination.protocol.messages import Ask, Call, Reply, Told
 
 TOLD_S = 2.0
-"""The leader answers in milliseconds. If it has not answered by then it has lost its term."""
+"""A leader answers in milliseconds. One that has not answered by then has lost its term."""
 MOST_AT_ONCE = 64
 MOST_BYTES = 4 << 20
 """Largest answer. The state of 200 sessions has a hundredth of that. The Redis stream keeps messages for 10 s."""
@@ -50,7 +50,7 @@ class Calls:
             answer.set_result(message.reply)
 
     def give_up(self) -> None:
-        """The leader that was asked is not the leader any more, or cannot be reached."""
+        """Fail every call that waits for an answer: the leader has changed, or cannot be reached."""
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(

@@ -36,7 +36,7 @@ LATE_S = 2.0
 
 
 class RedisCoordinator:
-    """One gateway of several. It hands its requests to the one that decides, which may be itself."""
+    """One gateway of several. It sends its requests to the gateway that decides, which may be itself."""
 
     def __init__(self, parts: CoordinatorParts) -> None:
         self.member = Member(parts, RedisLink(connect(parts.url), prefix=parts.prefix, me=parts.replica))
@@ -50,26 +50,30 @@ class RedisCoordinator:
         await self.upkeep.start()
 
     async def stop(self) -> None:
-        """Hand everything over."""
+        """Hand the sessions over to the other gateways, and stop."""
         await self.upkeep.stop()
         self.waits.close()
 
     def listen(self, listener: Listener) -> None:
-        """Call this listener from now on."""
+        """Report events to this listener from now on."""
         self.member.listener = listener
 
     @property
     def status(self) -> Status:
-        """Who decides, as last heard."""
+        """Who decides, as last reported."""
         return self.member.status
 
     @property
     def fleet(self) -> Fleet:
-        """The fleet that decides. While another gateway leads, one without sessions that knows the engines."""
+        """The fleet that decides. While another gateway leads, this is a fleet without sessions that only knows the
+        engines.
+        """
         return self.member.fleet
 
     def needs(self, engine: str) -> bool:
-        """Whether a request may be at the engine or be sent there, as far as this gateway or the leader knows."""
+        """Whether the engine is still in use: a request is at the engine, or may be sent there, as far as this gateway
+        or the leader knows.
+        """
         if engine in self.fleet.gates or any(ticket.engine == engine for ticket in self._replica.released):
             return True
         standing = self.member.standing
@@ -78,7 +82,7 @@ class RedisCoordinator:
     # -- requests
 
     def arrive(self, arrival: Arrival) -> Ticket:
-        """A request arrives. The gateway that leads is asked."""
+        """A request arrives. The leader decides on it."""
         ticket, message = self._replica.arrive(arrival, now=self.member.now)
         if self.upkeep.is_leaving:
             self.member.refuse(ticket, Outcome.DRAINING)
@@ -91,20 +95,20 @@ class RedisCoordinator:
         return await self.waits.wait(ticket, timeout_s=timeout_s)
 
     def finish(self, ticket: Ticket, answered: Answered) -> None:
-        """The request is over."""
+        """The request has ended."""
         self.waits.forget(ticket)
         message = self._replica.finish(ticket, answered, now=self.member.now)
         if message is not None:
             self.member.say(message)
 
     def expected_wait(self, ticket: Ticket) -> tuple[int, float]:
-        """The ticket's place in the queue and its seconds, as last heard."""
+        """The ticket's place in the queue and its probable wait in seconds, as the leader last reported them."""
         return self._replica.expected_wait(ticket)
 
     # -- changes
 
     def apply(self, change: Change) -> bool:
-        """Carry out a change here, and let the gateway that leads hear of those that concern it."""
+        """Carry out a change here, and send it to the leader if it concerns the leader."""
         member = self.member
         is_known = member.fleet.knows(change)
         match change:
@@ -137,7 +141,7 @@ class RedisCoordinator:
             self.upkeep.hurry()  # a change that was confirmed to an operator must outlive this process
 
     def _drain(self) -> None:
-        """Refuse what waits here and what arrives here. Another gateway may lead from now on."""
+        """Refuse every request that waits or arrives here. Another gateway may lead from now on."""
         self.upkeep.is_leaving = True
         for ticket in self._replica.held:
             self.member.refuse(ticket, Outcome.DRAINING)
@@ -146,16 +150,16 @@ class RedisCoordinator:
 
     @property
     def manual(self) -> ManualSettings:
-        """What operators have set, as last heard."""
+        """The manual settings, as far as this gateway has received them."""
         return self.member.manual
 
     def set_manual(self, manual: ManualSettings) -> None:
-        """Replace what operators have set."""
+        """Replace the manual settings."""
         self.member.set_manual(manual)
         self.upkeep.hurry()
 
     async def call(self, call: Call) -> Reply:
-        """Let the gateway that leads answer, or this one if there is no other."""
+        """Let the leader answer the call, or this gateway if it decides itself."""
         leader = self.member.status.leader
         if leader:
             return await self.member.calls.put(call, leader)
@@ -166,14 +170,14 @@ class RedisCoordinator:
     # -- time
 
     def next_deadline(self) -> float | None:
-        """When `expire` has something to do, or None."""
+        """The time at which `expire` must be called next, or None."""
         if self.member.role is not Role.FOLLOWING:
             return self.member.leader.next_deadline()
         deadline = self._replica.next_deadline()
         return None if deadline is None else deadline + LATE_S
 
     def expire(self) -> None:
-        """Time has passed."""
+        """Do everything that is due by now."""
         member = self.member
         if member.role is not Role.FOLLOWING:
             member.hand_on(member.leader.open(now=member.now))

@@ -27,15 +27,15 @@ from concur_proxy.coordination.redis.scripts import BEAT, KEEP, KEPT, RESIGN
 logger = logging.getLogger(__name__)
 
 PROTOCOL = 2
-"""Version of what gateways send and keep. It is part of every key, so that gateways of two versions never read each
-other's messages. Raise it with any change that an older gateway would misread.
+"""Version of the messages and of what is saved in Redis. It is part of every key, so that gateways of two versions
+never read each other's messages. Raise it with any change that an older gateway would misread.
 """
 LEASE_S = 2.0
 """A leader that is silent for this long is not the leader any more."""
 LIFE_S = 3.0
 """A replica that is silent for this long counts as gone, and its requests with it."""
 STREAM_SPAN_MS = 10_000
-"""How long a message stays in its stream. No gateway falls behind for that long and keeps its lease."""
+"""How long a message stays in its stream. A gateway that falls behind for longer loses its lease."""
 STREAM_LIFE_S = 60
 MESSAGES_AT_ONCE = 500
 BLOCK_MS = 500
@@ -80,7 +80,9 @@ class Gap(Exception):  # noqa: N818 - says what happened
 
 
 class RedisLink:
-    """Sends, hears and keeps, in one term at a time. Every method can raise redis-py's errors or `OSError`."""
+    """Sends and receives messages, and saves the state for the next leader, within one term at a time. Every method can
+    raise redis-py's errors or `OSError`.
+    """
 
     def __init__(self, client: Client, *, prefix: str, me: str) -> None:
         self.me = me
@@ -113,7 +115,7 @@ class RedisLink:
         await self._run(RESIGN, [self._key("term"), self._key("replicas")], [self.me, term])
 
     def enter(self, term: str, *, leads: bool) -> None:
-        """Send and hear in this term from now on. Unsent messages of the last term are dropped."""
+        """Send and receive in this term from now on. Unsent messages of the last term are dropped."""
         self._term = term
         self._outboxes.clear()
         self._has_sent_all.set()
@@ -124,7 +126,7 @@ class RedisLink:
     # -- messages
 
     def send(self, message: Message | Change, to: str | None = None) -> None:
-        """Queue a message for the leader, or from the leader for a replica."""
+        """Put a message for the leader into the outbox, or a message from the leader for the replica `to`."""
         if self._term:
             stream = f"in:{self._term}" if to is None else f"out:{self._term}:{to}"
             self._outboxes.setdefault(stream, _Outbox()).messages.append(message)
@@ -162,7 +164,7 @@ class RedisLink:
         await self._has_sent_all.wait()
 
     async def hear(self) -> list[Batch]:
-        """Return the next batches of this term, or none after a while."""
+        """Return the next batches of this term, or an empty list if none come within `BLOCK_MS`."""
         if not self._read_to:
             await asyncio.sleep(BLOCK_MS / 1000 / 10)
             return []
@@ -181,16 +183,16 @@ class RedisLink:
         return batches
 
     def check(self, batch: Batch) -> None:
-        """Check the batch's number. `Gap` if batches before it are missing."""
+        """Check the batch's number. Raises `Gap` if batches before it are missing."""
         expected = self._heard.get(batch.sender, 0)
         self._heard[batch.sender] = batch.number + 1
         if batch.number != expected:
             raise Gap(batch.sender)
 
-    # -- what is kept
+    # -- saved state
 
     async def keep(self, term: str, standing: bytes, records: Mapping[str, SessionRecord | None]) -> bool:
-        """Write sessions down for the next leader. Returns False if this term is over."""
+        """Save sessions for the next leader. Returns False if this term is over."""
         items = list(records.items())
         keys = [self._key("term"), self._key("sessions"), self._key("standing")]
         is_kept = True
@@ -202,7 +204,7 @@ class RedisLink:
         return is_kept
 
     async def kept(self) -> tuple[bytes | None, list[SessionRecord]]:
-        """Read what the last leader wrote down."""
+        """Read what the last leader saved."""
         standing = await self._client.get(self._key("standing"))
         records: list[SessionRecord] = []
         cursor: Any = 0

@@ -25,9 +25,9 @@ SENIORITY_PER_TERM = 1 << 32
 
 
 class Member:
-    """Hands this gateway's requests to where they are decided: to the leader through the link, or to a `Leader` of its
-    own. That one decides for all gateways if this one leads. If Redis cannot be reached it decides for this gateway
-    alone, with its share of the windows.
+    """Sends this gateway's requests to where they are decided: to the leader through the link, or to its own `Leader`.
+    Its own `Leader` decides for all gateways while this gateway leads. It decides for this gateway alone, with its
+    share of the windows, while Redis cannot be reached.
     """
 
     def __init__(self, parts: CoordinatorParts, link: RedisLink) -> None:
@@ -38,36 +38,38 @@ class Member:
         self.leader_name = ""
         """The gateway that leads, while this one follows; empty while no gateway leads."""
         self.standing: Standing | None = None
-        """The state of the fleet as last heard."""
+        """The state of the fleet, as the leader last reported it."""
         self.changes: set[str] = set()
-        """Keys of the sessions to be written down for the next leader, while this gateway leads."""
+        """Keys of the sessions to save for the next leader, while this gateway leads."""
         self.tell: Callable[[list[Ticket]], None] = lambda _: None
         """Called with the requests of this gateway that were decided, and with an empty list after other events."""
         self.listener = Listener()
         self.manual = ManualSettings()
-        """What operators have set, as last heard."""
+        """The manual settings, as far as this gateway has received them."""
         self.calls = Calls(link.send)
         self.leader = Leader(parts.make_fleet(0))
         self._join()
 
     @property
     def now(self) -> float:
-        """Monotonic seconds."""
+        """Monotonic time in seconds."""
         return self.parts.clock()
 
     @property
     def fleet(self) -> Fleet:
-        """The fleet that decides. While another gateway leads, one without sessions that knows the engines."""
+        """The fleet that decides. While another gateway leads, this is a fleet without sessions that only knows the
+        engines.
+        """
         return self.leader.fleet
 
     @property
     def reads_engines(self) -> bool:
-        """Whether this gateway moves the windows: it leads, or it is alone and has never heard of a leader."""
+        """Whether this gateway moves the windows: it leads, or it is alone and has never known a leader."""
         return self.role is Role.LEADING or (self.role is Role.ALONE and self.standing is None)
 
     @property
     def status(self) -> Status:
-        """Who decides, as last heard."""
+        """Who decides, as last reported."""
         return Status(
             role=self.role,
             leader=self.leader_name if self.role is Role.FOLLOWING else "",
@@ -85,11 +87,11 @@ class Member:
             self.hand_on(self.leader.receive(self.link.me, message, now=self.now))
 
     def apply(self, decided: list[Ticket]) -> None:
-        """Report what the fleet here has decided to all gateways."""
+        """Report decisions of this gateway's fleet to the gateways whose requests they are."""
         self.hand_on(self.leader.post(decided, now=self.now))
 
     def hand_on(self, post: Post) -> None:
-        """Deliver messages to the gateways, including this one."""
+        """Deliver messages to the gateways. Those for this gateway are handled at once."""
         own: list[ToReplica] = []
         for replica, message in post:
             if replica == self.link.me:
@@ -99,7 +101,7 @@ class Member:
         self.hear(own)
 
     def hear(self, messages: Sequence[ToReplica]) -> None:
-        """Take messages of the gateway that decides."""
+        """Handle messages from the gateway that decides."""
         decided = self.replica.receive(messages, now=self.now)
         for message in messages:
             if isinstance(message, Standing):
@@ -118,12 +120,12 @@ class Member:
             self.tell([ticket])
 
     def lose(self, replica: str) -> None:
-        """A replica is gone, and with it the requests that it had in hand."""
+        """Forget a replica that is gone, with its requests."""
         logger.warning("gateway %s is gone", replica)
         self.hand_on(self.leader.lose(replica, now=self.now))
 
     def rejoin(self, sender: str) -> None:
-        """Messages of this sender are missing: the requests in hand must be reported again."""
+        """Report the open requests again, because messages of this sender are missing."""
         logger.warning("messages of gateway %s are missing", sender)
         if self.role is Role.LEADING:
             self.link.send(Rejoin(), sender)
@@ -135,8 +137,8 @@ class Member:
     def lead(
         self, term: Term, standing: Standing | None, records: Sequence[SessionRecord], *, before: str = ""
     ) -> None:
-        """Decide for all gateways from now on, with what the last leader (`before`) has written down. Do not wait for
-        that gateway's claims: it is probably gone, and the places of its sessions are known.
+        """Decide for all gateways from now on, with what the last leader (`before`) has saved. That leader's claims are
+        not awaited: it is probably gone, and the places of its sessions are known.
         """
         logger.info("leading in term %s, with %d sessions", term.name, len(records))
         now = self.now
@@ -178,7 +180,7 @@ class Member:
     # -- manual settings
 
     def set_manual(self, manual: ManualSettings) -> None:
-        """Replace the manual settings. Other gateways hear this before any decision that depends on them."""
+        """Replace the manual settings. Other gateways receive them before any decision that depends on them."""
         self.manual = manual
         if self.role is Role.LEADING:
             self.publish()
@@ -189,10 +191,10 @@ class Member:
         self.listener.on_manual(manual)
 
     def _newest_manual(self, term: Term, standing: Standing | None) -> ManualSettings:
-        """The manual settings for a new leader: those that were written down, unless it knows newer ones."""
+        """The manual settings for a new leader: the saved ones, unless this gateway knows newer ones."""
         if standing is None or standing.manual.revision <= self.manual.revision:
             return self.manual
-        is_new = self.standing is None and term.replicas <= {self.link.me}  # no gateway is left that has known them
+        is_new = self.standing is None and term.replicas <= {self.link.me}  # no gateway that knew them is left
         return self.manual if is_new else standing.manual
 
     # -- engines
@@ -241,4 +243,4 @@ class Member:
             self._apply(Resize(engine=engine, window=window, budget=budget))
 
     def _apply(self, change: Change) -> None:
-        self.fleet.apply(change, now=self.now)  # this decides no request: none waits in a new fleet or in a follower's
+        self.fleet.apply(change, now=self.now)  # no request waits in this fleet, so none is decided

@@ -46,7 +46,7 @@ for i = 3, #ARGV, 2 do
 end
 return 1
 """
-"""Write down what the next leader must know. Returns 0 and writes nothing if the caller's term is over."""
+"""Save the state for the next leader. Returns 0 and saves nothing if the caller's term is over."""
 
 KEPT = """
 -- keys: sessions; arguments: cursor, page size
@@ -57,4 +57,4 @@ for i = 2, #page[2], 2 do
 end
 return {page[1], #records, table.concat(records)}
 """
-"""Read what was written down, one page at a time and as one string: a client takes long to read many strings."""
+"""Read the saved state, one page at a time and as one string, because a client takes long to read many strings."""

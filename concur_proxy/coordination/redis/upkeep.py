@@ -1,4 +1,4 @@
-"""The background tasks of a gateway that shares a Redis: beats, messages, and writing down."""
+"""The background tasks of a gateway that shares a Redis: heartbeats, messages, and saving state for the next leader."""
 
 import asyncio
 import logging
@@ -29,9 +29,9 @@ logger = logging.getLogger(__name__)
 
 BEAT_S = 0.4
 KEEP_S = 0.25
-"""Seconds between two writes of what the next leader must know."""
+"""Seconds between two times at which the state is saved for the next leader."""
 ALONE_AFTER_S = 1.5
-"""If Redis is silent for this long, the gateway goes on alone. Less than a leader's lease."""
+"""If Redis does not answer for this long, the gateway goes on alone. This is less than a leader's lease."""
 FAREWELL_S = 1.0
 """How long a gateway that stops tries to send its last messages, seconds."""
 FAILURES = (RedisError, OSError)
@@ -44,7 +44,7 @@ _TO_REPLICA = get_args(ToReplica)
 
 
 class Upkeep:
-    """Keeps a member in touch with the other gateways, and notices when it is not."""
+    """Keeps this gateway in contact with the others, and notices when Redis or a gateway does not answer."""
 
     def __init__(self, member: Member) -> None:
         self.is_leaving = False
@@ -55,7 +55,7 @@ class Upkeep:
         self._heard_at = time.monotonic()
         """When Redis last answered a beat, monotonic seconds."""
         self._is_due = asyncio.Event()
-        """Set if something must be written down at once."""
+        """Set if the state must be saved at once."""
         self._tasks: list[asyncio.Task[None]] = []
         self._is_stopped = False
 
@@ -68,7 +68,7 @@ class Upkeep:
             self._tasks.append(asyncio.create_task(self._keep_at(work)))
 
     async def stop(self) -> None:
-        """Hand everything over, so that another gateway can lead at once."""
+        """Hand the sessions over to the other gateways, so that another one can lead at once."""
         with suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL_S):
                 await self._link.sent_all()  # other sessions wait for the places of the last answers
@@ -82,19 +82,21 @@ class Upkeep:
             await self._link.close()
 
     async def vanish(self) -> None:
-        """Stop without telling the others."""
+        """Stop without a message to the other gateways."""
         self._is_stopped = True  # redis-py sometimes swallows a cancellation
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _keep_at(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Restart a task that a defect has ended. Without one of them a gateway would look healthy and serve nobody."""
+        """Run the task, and start it again after an unexpected error. Without it the gateway would look healthy and
+        serve nobody.
+        """
         while not self._is_stopped:
             try:
                 await work()
             except Exception:
-                logger.exception("unexpected error: a defect in concur-proxy; going on")
+                logger.exception("unexpected error, a defect in concur-proxy; continuing")
                 await asyncio.sleep(BEAT_S)
 
     # -- who leads
@@ -136,7 +138,7 @@ class Upkeep:
             except FAILURES:
                 return  # the next beat tries again
             except msgspec.MsgspecError as error:
-                logger.warning("what the last leader wrote down cannot be decoded: %s", error)
+                logger.warning("the state that the last leader saved cannot be decoded: %s", error)
                 known, records = None, []
             member.lead(term, known, records, before=before.leader)
         for replica in member.leader.replicas - term.replicas - {self._link.me}:
@@ -150,7 +152,8 @@ class Upkeep:
             try:
                 await self._link.flush()
             except FAILURES:
-                await asyncio.sleep(BEAT_S)  # the next beat notices it; lost messages show as a gap
+                # The next beat notices the failure, and the receiver notices lost messages as a gap.
+                await asyncio.sleep(BEAT_S)
 
     async def _keep_hearing(self) -> None:
         while not self._is_stopped:
@@ -179,14 +182,14 @@ class Upkeep:
                     Told(number=message.number, reply=fit(member.listener.on_call(message.call))), batch.sender
                 )
             elif isinstance(message, _TO_LEADER):
-                if isinstance(message, Join):  # so it knows added engines before a request is sent to one
+                if isinstance(message, Join):  # the replica must know an added engine before it sends a request there
                     self._link.send(member.stand(), batch.sender)
                 member.hand_on(member.leader.receive(batch.sender, message, now=member.now))
 
-    # -- what the next leader must know
+    # -- state for the next leader
 
     def hurry(self) -> None:
-        """Write down at once what the next leader must know."""
+        """Save the state for the next leader at once."""
         self._is_due.set()
 
     async def _keep_keeping(self) -> None:
@@ -201,9 +204,8 @@ class Upkeep:
 
     async def _keep(self) -> None:
         member = self._member
-        changed = [
-            key for key in member.changes if not key.startswith("\0")
-        ]  # single requests without a key are not kept
+        # Single requests without a key are not saved.
+        changed = [key for key in member.changes if not key.startswith("\0")]
         member.changes.clear()
         standing = member.publish()
         records = {key: member.fleet.record(key, now=member.now) for key in changed}

@@ -39,7 +39,7 @@ class RunResult:
 
 
 class LiveView:
-    """Shows one run while it goes on; rich renders it at every refresh."""
+    """Shows one run while it lasts; rich renders it at every refresh."""
 
     def __init__(self, title: str, progress: Progress, watch: Watch) -> None:
         self._title = title

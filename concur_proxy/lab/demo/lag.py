@@ -24,11 +24,11 @@ from concur_proxy.lab.server.clockwork import CLOCK_PATH
 TOLERANCE = 0.05
 """Largest lag at which a comparison counts. The lags of two runs cannot differ by more, so neither can their ratio."""
 HOPELESS = 2 * TOLERANCE
-"""Lag at which a run is given up before its end."""
+"""Lag at which a run is stopped before its end."""
 SETTLED_S = 5.0
-"""Real seconds after which a run may be given up. Before that, the start of the fleet weighs too much."""
+"""Real seconds after which a run may be stopped. Before that, the start of the fleet weighs too much."""
 SETTLED_ENGINE_S = 30.0
-"""The same in the engine's seconds; both must have passed."""
+"""The engine's seconds after which a run may be stopped. Both times must have passed."""
 LOWEST_SCALE = 1.5
 """The demo does not lower its time scale below this: the fleet would take too long."""
 STEPS_DOWN = (2 / 3, 1 / 2, 1 / 3, 1 / 4, 1 / 6, 1 / 8)
@@ -45,12 +45,12 @@ class Lag:
 
     @property
     def worst(self) -> float:
-        """The larger of the two."""
+        """The larger of the two lags."""
         return max(self.engine or 0.0, self.turns)
 
     @property
     def problem(self) -> str | None:
-        """What is wrong, as the end of a sentence; None if the machine kept up."""
+        """What was too slow, as a part of a sentence; None if the machine kept up."""
         parts = []
         if self.engine is not None and self.engine > TOLERANCE:
             parts.append(f"the emulated engine's steps took {100 * self.engine:.0f} % too long")
@@ -92,7 +92,7 @@ class LagMeter:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether the run need not go on."""
+        """Whether the run can stop now, because its comparison will not count."""
         settled_s = max(SETTLED_S, SETTLED_ENGINE_S / self._scale)
         return self._progress.elapsed_s >= settled_s and self.lag.worst > HOPELESS
 
@@ -112,7 +112,7 @@ class LagMeter:
 def least_turn_s(options: DemoOptions) -> float:
     """Seconds that an average turn takes when nothing waits: the answer on an idle emulated engine and the tool call.
 
-    For a real engine, whose speed is not known, the tool call alone.
+    For a real engine this is the tool call alone, because the engine's speed is not known.
     """
     tool_s = fmean(options.workload.tool_s)
     if options.engine is not None:

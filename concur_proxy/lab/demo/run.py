@@ -25,7 +25,7 @@ from concur_proxy.lab.simulation.result import percentile
 
 SAMPLE_S = 0.25
 DISAGREEMENT = 1.4
-"""Factor between the live and the virtual ratio from which on the live comparison is void."""
+"""The live comparison is void if its ratio differs from the virtual one by this factor or more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class _FellBehind(Exception):  # noqa: N818 - the name says what happened
 
 
 async def run(options: DemoOptions, console: Console | None = None) -> Comparison:
-    """The whole demo. Each live run has a new emulated engine, unless `options.engine` names a real one."""
+    """Run the whole demo. Each live run has a new emulated engine, unless `options.engine` names a real one."""
     console = console or Console()
     virtual = None if options.engine else simulate(options)
     console.print(words.introduction(options))
@@ -85,8 +85,8 @@ async def _live(options: DemoOptions, virtual: VirtualTimes | None, console: Con
 
 
 async def _both(options: DemoOptions, virtual: VirtualTimes | None, scale: float, console: Console) -> list[RunResult]:
-    """Both runs at one time scale. The controlled one goes first: it is shorter and keeps more processes busy, so a
-    machine that does not keep up is noticed sooner.
+    """Do both live runs at one time scale. The controlled one goes first: it is shorter and keeps more processes busy,
+    so a machine that does not keep up is noticed sooner.
     """
     controlled = await _run_once(options, scale, console, controlled=True)
     free = await _run_once(options, scale, console, controlled=False)

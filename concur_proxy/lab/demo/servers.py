@@ -59,7 +59,7 @@ async def _serve(command: str, *arguments: str) -> AsyncIterator[str]:
 
 
 async def _read_url(process: asyncio.subprocess.Process, command: str) -> str:
-    """Both commands print one line when they listen; it ends with their URL."""
+    """Read the URL from the line that the command prints when it listens. The URL is the last word of that line."""
     if process.stdout is None:
         raise ServerFailed(f"concur-proxy {command} has no output to read")
     line = (await process.stdout.readline()).decode().strip()

@@ -43,7 +43,7 @@ class Watch:
         return None if first is None or last is None else float(last - first)
 
     def on_sample(self, rates: IntervalRates, sample: EngineSample) -> None:
-        """Keep the engine's next sample."""
+        """Add the engine's next sample."""
         self.first = self.first or sample
         self.last, self.rates = sample, rates
         if rates.kv_usage is not None:

@@ -1,4 +1,4 @@
-"""What the demo says: its sentences, as functions of its results."""
+"""The sentences that the demo prints, as functions of its results."""
 
 from collections.abc import Sequence
 
@@ -11,19 +11,19 @@ EQUAL = 1.05
 
 
 def introduction(options: DemoOptions) -> str:
-    """What will run."""
+    """Says which fleet will run, and where."""
     load = options.workload
     where = options.engine or "an emulated engine"
     return f"{load.agents} agents with {load.turns} turns each, all started at once, on {where}."
 
 
 def virtual_verdict(times: VirtualTimes) -> str:
-    """The result of the simulator."""
+    """Says how long the fleet takes in virtual time."""
     return f"In virtual time the fleet takes {_totals(times.uncontrolled_s, times.controlled_s)}."
 
 
 def plan(options: DemoOptions, virtual: VirtualTimes | None, scale: float) -> str:
-    """What comes next, and how long it takes."""
+    """Announces the live runs and how long they take."""
     if virtual is None:
         return f"Live against {options.engine}:"
     seconds = (virtual.uncontrolled_s + virtual.controlled_s) / scale
@@ -31,12 +31,12 @@ def plan(options: DemoOptions, virtual: VirtualTimes | None, scale: float) -> st
 
 
 def fell_behind(scale: float, problem: str) -> str:
-    """Why a lower time scale follows."""
+    """Says why the live runs are repeated at a lower time scale."""
     return f"This machine does not keep up at {scale:g}x: {problem}."
 
 
 def live_verdict(runs: Sequence[RunResult], void: str | None) -> str:
-    """The result of the live runs."""
+    """Says how long the live runs took, or why they cannot be compared."""
     if void is not None:
         return f"The live comparison is void: {void}."
     free, controlled = runs
@@ -49,12 +49,14 @@ def live_verdict(runs: Sequence[RunResult], void: str | None) -> str:
 
 
 def run_name(law: str | None) -> str:
-    """A run's title; None: nothing controls it."""
+    """A run's title. `law` is None for the run without control."""
     return "no control" if law is None else f"through concur-proxy ({law})"
 
 
 def compared(ratio: float) -> str:
-    """A ratio of total times, without control to controlled."""
+    """Compares two total times in words, such as "1.8x faster". `ratio` is the time without control divided by the time
+    with control.
+    """
     if ratio >= EQUAL:
         return f"{ratio:.1f}x faster"
     if ratio <= 1 / EQUAL:
@@ -63,7 +65,7 @@ def compared(ratio: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A rough duration."""
+    """A duration in words, rounded: "45 s" or "2 min"."""
     return f"{max(1, round(seconds))} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 

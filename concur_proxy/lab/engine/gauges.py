@@ -28,7 +28,7 @@ class Gauges:
 
     @classmethod
     def of(cls, model: EngineModel) -> "Gauges":
-        """The present state."""
+        """The present state of an engine model."""
         cache = model.cache
         return cls(
             running=model.running,

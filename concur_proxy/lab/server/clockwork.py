@@ -31,7 +31,7 @@ class ClockReading:
 
 
 class Clockwork:
-    """Lets the time of each step pass, divided by the time scale."""
+    """Runs the engine model in real time: it sleeps for the duration of each step, divided by the time scale."""
 
     def __init__(self, model: EngineModel, time_scale: float, on_step_end: Callable[[float], None]) -> None:
         """`on_step_end` is called after each step, with `now`."""
@@ -44,7 +44,7 @@ class Clockwork:
 
     @property
     def reading(self) -> ClockReading:
-        """The lag so far. A step that is shortened to catch up takes its share of the lag back."""
+        """The lag so far. A step that is shortened to catch up reduces the lag."""
         return ClockReading(due_s=self._due_s, late_s=self._late_s)
 
     @property

@@ -1,4 +1,4 @@
-"""What an emulated engine takes from the engine kind that it stands for: its metrics."""
+"""What an emulated engine copies from a real engine kind: its metrics."""
 
 from collections.abc import Iterator
 from typing import Protocol

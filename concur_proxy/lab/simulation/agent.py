@@ -38,7 +38,7 @@ class Request:
     ) -> None:
         self.plan = plan
         self.history_tokens = history_tokens
-        """The part of the prompt that the session has had computed before."""
+        """The part of the prompt that has been computed before for this session."""
         self.prompt_tokens = prompt_tokens
         self.answer_tokens = answer_tokens
         self.is_last = is_last
@@ -47,7 +47,7 @@ class Request:
         self.side = side
         """Number of the side request in its turn, from 1; 0 for the main request."""
         self.refusals = 0
-        """How often the gateway has refused it."""
+        """How often the gateway has refused the request."""
         self.admitted_at: float | None = None
         self.first_at: float | None = None
         """When the first token of the answer came."""

@@ -9,11 +9,11 @@ from concur_proxy.lab.simulation.result import Result
 
 WIDTH, PANEL, LEFT, TOP, GAP = 900, 130, 70, 44, 34
 POINTS = 400
-"""A chart of this width cannot show more points."""
+"""Most points of a line: the chart is not wide enough to show more."""
 COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b", "#17becf", "#7f7f7f")
 
 Series = Callable[[CoursePoint, CoursePoint], float]
-"""A value from a point and the point before it."""
+"""Computes a chart's value from a point and the point before it."""
 
 PANELS: Sequence[tuple[str, Series]] = (
     ("active sessions", lambda point, _: float(point.active)),

@@ -17,7 +17,7 @@ ENDLESS_TOKENS = 1 << 40
 
 
 class Experiment:
-    """Builds the parts, lets time pass, and returns the result."""
+    """One run in virtual time: agents, gateway and engines, from the start to the result."""
 
     def __init__(self, scenario: Scenario, policy: Policy, seed: int, *, keeps_courses: bool = True) -> None:
         """`keeps_courses`: record one point per second and engine."""
@@ -47,7 +47,7 @@ class Experiment:
         self._all_have_come = False
 
     def run(self) -> Result:
-        """Run it to the end."""
+        """Let time pass until every agent has its last answer, and return the result."""
         self._await_next()
         self._timeline.run(until=self._is_over)
         return self._tally.result(

@@ -105,8 +105,8 @@ class SimulatedGateway:
         seed: int = 0,
         keeps_courses: bool = True,
     ) -> None:
-        """`on_done` is called with each request whose answer has ended, before its agent is. `seed` decides which of
-        the `replicas` a request arrives at.
+        """`on_done` is called with each request whose answer has ended, before its agent goes on. `seed` decides which
+        of the `replicas` a request arrives at.
         """
         self.policy = policy
         self.engines = {engine.name: engine for engine in engines}

@@ -24,8 +24,8 @@ class Policy:
     --enable-cache-report.
     """
     hears_ends: bool = False
-    """Whether the end of every agent is known, as it is to a scheduler inside the agents' framework. A gateway knows it
-    only of agents that report it.
+    """Whether the gateway knows of the end of every agent, as a scheduler inside the agents' framework does. A real
+    gateway knows only of ends that agents report.
     """
     infinite_cache: bool = False
     """The lower bound: an engine that never evicts."""

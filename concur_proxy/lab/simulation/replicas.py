@@ -19,7 +19,7 @@ HOP_S = 0.0005
 
 class SimulatedReplicas:
     """Has the methods of a `Fleet`. A request arrives at a random replica, as through a load balancer, and the first
-    replica leads. No call decides anything at once: `on_decided` hears of decisions later.
+    replica leads. No call returns decisions; `on_decided` is called with them later.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class SimulatedReplicas:
         self._replicas = {f"replica-{number}": Replica() for number in range(count)}
         self._names = list(self._replicas)
         self._homes: dict[Ticket, str] = {}
-        """The replica of each request, until the request is over."""
+        """The replica of each request, until the request has ended."""
         for name, replica in self._replicas.items():
             self._leader.receive(name, replica.join(now=timeline.now), now=timeline.now)
 
@@ -54,7 +54,7 @@ class SimulatedReplicas:
         return ticket, []
 
     def finish(self, ticket: Ticket, answered: Answered, *, now: float) -> list[Ticket]:
-        """The request is over."""
+        """The request has ended."""
         name = self._homes.pop(ticket)
         message = self._replicas[name].finish(ticket, answered, now=now)
         if message is not None:
@@ -71,15 +71,15 @@ class SimulatedReplicas:
         return self._decide(self._leader.fleet.apply(change, now=now))
 
     def expire(self, *, now: float) -> list[Ticket]:
-        """Time has passed for the leader."""
+        """Do everything at the leader that is due by now."""
         return self._decide(self._leader.fleet.expire(now=now))
 
     def next_deadline(self) -> float | None:
-        """When `expire` has something to do, or None."""
+        """The time at which `expire` must be called next, or None."""
         return self._leader.next_deadline()
 
     def expected_wait(self, ticket: Ticket, *, now: float) -> tuple[int, float]:  # noqa: ARG002 - `Fleet`'s argument
-        """The queue place of a ticket that waits or was just refused, and the seconds that it will take."""
+        """The place in the queue of a ticket that waits or was just refused, and its probable wait in seconds."""
         return self._replicas[self._homes[ticket]].expected_wait(ticket)
 
     def _say(self, name: str, message: ToLeader) -> None:

@@ -58,7 +58,7 @@ class Tally:
         self._ended_at = 0.0
 
     def request(self, request: Request) -> None:
-        """An answer has ended."""
+        """Count a request whose answer has ended."""
         assert request.first_at is not None  # noqa: S101 - an answer that ended has begun
         assert request.admitted_at is not None  # noqa: S101 - and was admitted
         self._first_s.append(request.first_at - request.sent_at)
@@ -67,7 +67,7 @@ class Tally:
         self._refusals += request.refusals
 
     def session(self, plan: AgentPlan, *, began_at: float, ended_at: float) -> None:
-        """An agent has got its last answer."""
+        """Count a session whose agent has got its last answer."""
         self._ended_at = ended_at
         self._session_s.append(ended_at - began_at)
         tools_s = sum(turn.gap_s for turn in plan.turns[:-1])

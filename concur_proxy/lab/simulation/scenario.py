@@ -88,11 +88,11 @@ class Agents(Protocol):
 
     @property
     def agents(self) -> int:
-        """Their number."""
+        """Number of agents."""
         ...
 
     def plans(self, random: Random, *, kind: int, numbers: Iterator[int], most_tokens: int) -> Arrivals:
-        """Their plans in the order of their start. `kind` is the population's number in the scenario."""
+        """The agents' plans in the order of their start. `kind` is the population's number in the scenario."""
         ...
 
 
@@ -116,7 +116,7 @@ class Population:
     says_end: bool = False
 
     def plans(self, random: Random, *, kind: int, numbers: Iterator[int], most_tokens: int) -> Arrivals:
-        """The agents, one after the other. An agent ends before its context exceeds `most_tokens`."""
+        """The agents' plans, one after the other. An agent ends before its context exceeds `most_tokens`."""
         times = self.arrivals.times(random)
         for _ in range(self.agents):
             number = next(numbers)

@@ -29,7 +29,7 @@ class Suite:
         return sorted(runs, key=lambda run: -sum(population.agents for population in run[0].populations))
 
     def results(self, processes: int) -> Iterator[Result]:
-        """Run everything. Yields each result when it is there."""
+        """Run everything. Yields each result as soon as it is known."""
         if processes == 1:
             yield from map(_run, self.runs)
             return

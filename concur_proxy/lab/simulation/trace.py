@@ -25,7 +25,7 @@ class TraceProblem(Exception):  # noqa: N818 - what is wrong with the file
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedRequest:
-    """One line."""
+    """One line of a trace: one request."""
 
     session: str
     at: float
@@ -42,11 +42,11 @@ class TracePopulation:
 
     @property
     def agents(self) -> int:
-        """Their number."""
+        """Number of agents."""
         return len(self.recorded)
 
     def plans(self, random: Random, *, kind: int, numbers: Iterator[int], most_tokens: int) -> Arrivals:  # noqa: ARG002
-        """Their plans in the order of their start."""
+        """The agents' plans in the order of their start."""
         return iter(self.recorded)
 
 
@@ -54,7 +54,7 @@ def scenario_of(path: Path, *, capacity_tokens: int | None = None) -> Scenario:
     """Read a trace as a scenario. `TraceProblem` if the file is not a trace."""
     plans = plans_of(_read(path))
     if not plans:
-        raise TraceProblem(f"{path}: no request in it has token counts: record with usage reporting on")
+        raise TraceProblem(f"{path}: no request has token counts: record with ask_usage = true, the default")
     shape = EngineShape() if capacity_tokens is None else EngineShape(capacity_tokens=capacity_tokens)
     largest = max(plan.context_tokens for plan in plans)
     if not shape.fits(largest):
@@ -108,4 +108,4 @@ def _line(path: Path, number: int, line: str) -> TracedRequest:
             duration_s=float(value["duration_s"]),
         )
     except (ValueError, TypeError, KeyError) as error:
-        raise TraceProblem(f"{path}: line {number} is no traced request: {type(error).__name__} {error}") from None
+        raise TraceProblem(f"{path}: line {number} is not a traced request: {type(error).__name__} {error}") from None

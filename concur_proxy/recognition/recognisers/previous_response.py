@@ -27,7 +27,7 @@ class PreviousResponseRecogniser:
         return None if key is None else Recognition(key, "previous-response")
 
     def learn(self, response_id: str, session: str) -> None:
-        """Remember whose response this is."""
+        """Remember which session this response belongs to."""
         self._sessions[response_id] = session
         if len(self._sessions) > MAX_RESPONSES:
             self._sessions.popitem(last=False)

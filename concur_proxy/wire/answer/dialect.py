@@ -12,7 +12,7 @@ class Tap(Protocol):
 
     @property
     def usage(self) -> Usage | None:
-        """What the answer cost; None until the answer has said it."""
+        """What the answer cost; None until the answer has reported it."""
         ...
 
     def has_token(self, chunk: bytes) -> bool:
@@ -29,7 +29,7 @@ class Tap(Protocol):
 
 
 class EventReading(msgspec.Struct, frozen=True, kw_only=True):
-    """What one event of a stream says. A field that it does not mention is None."""
+    """What one event of a stream reports. A field that the event does not mention is None."""
 
     usage: Usage | None = None
     """The count so far, with this event."""
@@ -46,7 +46,7 @@ class AnswerDialect(Protocol):
 
     @property
     def markers(self) -> tuple[bytes, bytes]:
-        """Every event worth parsing contains one of these. They are equal where one is enough."""
+        """Two byte strings. Every event worth parsing contains one or both. They are equal if one is enough."""
         ...
 
     @property

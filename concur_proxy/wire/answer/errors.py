@@ -98,13 +98,13 @@ def _anthropic_body(fault: GatewayFault, message: str) -> dict[str, Any]:
 
 
 def _sglang_body(fault: GatewayFault, message: str) -> dict[str, Any]:
-    # SGLang's own are {"error": {"message"}}, in a stream with type and a numeric code (serve_generate_request).
+    # SGLang's errors are {"error": {"message"}}; in a stream with type and a numeric code (serve_generate_request).
     return {"error": {"message": message, "type": fault.value.openai_type, "code": fault.value.status}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Manners:
-    """How one API reports an error."""
+    """The format in which one API reports an error."""
 
     body: Callable[[GatewayFault, str], dict[str, Any]]
     event: Callable[[GatewayFault, str], dict[str, Any]]

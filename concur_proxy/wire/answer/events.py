@@ -31,7 +31,7 @@ def late_error(shape: ApiShape, *, status: int, body: bytes) -> bytes:
         value = None
     if not isinstance(value, dict):
         value = {"message": body.decode("utf-8", "replace") or f"the inference engine answered {status}"}
-    if not value.get("error"):  # the errors of SGLang and FastAPI have no such member
+    if not value.get("error"):  # the errors of SGLang and FastAPI have no `error` member
         value = {"error": {"code": status, **value}}
     name = b"event: error\n" if shape in _NAMED else b""
     return b"%bdata: %b\n\n" % (name, json.dumps(value).encode())

@@ -16,7 +16,7 @@ class FaultRow:
     fix: str
     """What the caller can do, a whole sentence."""
     retry_after_s: float | None = None
-    """The delay before a retry where none was computed. None: a retry of the same request cannot help."""
+    """The delay before a retry if no delay was computed. None: a retry of the same request cannot help."""
 
 
 class GatewayFault(Enum):
@@ -67,7 +67,7 @@ class GatewayFault(Enum):
         openai_type="server_error",
         anthropic_type="api_error",
         what="The gateway itself failed",
-        fix="Retry, and report the reference: the gateway's log has more under it.",
+        fix="Retry, and report the reference; the gateway's log has the details.",
         retry_after_s=1,
     )
     BAD_HTTP = FaultRow(
@@ -81,7 +81,7 @@ class GatewayFault(Enum):
         status=414,
         openai_type="invalid_request_error",
         anthropic_type="invalid_request_error",
-        what="The request's target is longer than the gateway accepts",
+        what="The request's path and query are longer than the gateway accepts",
         fix="Send a shorter path and query; put long values into the body.",
     )
     BAD_JSON = FaultRow(
@@ -130,7 +130,7 @@ class GatewayFault(Enum):
         status=403,
         openai_type="permission_error",
         anthropic_type="permission_error",
-        what="Engine administration does not pass through the gateway",
+        what="The gateway does not pass on calls that administer an engine",
         fix="Call the engine itself, or add this method and path to the gateway's setting allow_paths.",
     )
 

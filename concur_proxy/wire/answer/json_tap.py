@@ -34,7 +34,7 @@ class JsonTap:
         self._size = 0
         self._is_tail = False
         self.usage: Usage | None = None
-        """Known after `finish`, where the answer says it."""
+        """Known after `finish`, if the answer reports it."""
 
     def has_token(self, chunk: bytes) -> bool:  # noqa: ARG002
         """Always true: a whole answer brings all its tokens at once."""
@@ -81,8 +81,8 @@ class JsonTap:
 
 
 class ResponseIdTap:
-    """Another tap, and it reports the response's id as soon as it passes: the client may retrieve or cancel a response
-    before it has ended.
+    """Wraps another tap, and reports the response's id as soon as it passes, because the client may retrieve or cancel
+    a response before it has ended.
     """
 
     def __init__(self, inner: Tap, learn: Callable[[str], None]) -> None:
@@ -95,11 +95,11 @@ class ResponseIdTap:
 
     @property
     def usage(self) -> Usage | None:
-        """The inner tap's."""
+        """What the inner tap has read."""
         return self._inner.usage
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return what the inner tap returns."""
+        """Search the chunk for the id, and return what the inner tap returns for the chunk."""
         if self._beginning is not None:
             self._search(chunk)
         return self._inner.feed(chunk)

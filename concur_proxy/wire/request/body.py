@@ -43,7 +43,7 @@ EMPTY_BODY = JsonBody()
 
 
 class BodyFault(msgspec.Struct, frozen=True, kw_only=True):
-    """Why no engine could read a body."""
+    """Why a body cannot be read: no engine could read it either."""
 
     fault: GatewayFault
     """BAD_JSON or BODY_NOT_OBJECT."""
@@ -205,7 +205,7 @@ def _replace_options(body: bytes, sent: object, base: dict[str, Any]) -> bytes |
         return None
     options = {**base, "include_usage": True}
     changed = b"".join((body[:start], json.dumps(options, separators=(",", ":")).encode(), body[start + length :]))
-    # The key may be nested in another field or come again later, and a number may be one that JSON does not have.
+    # The key may be nested in another field or repeated later, and a number may be one that JSON does not allow.
     try:
         return changed if _OPTIONS_DECODER.decode(changed).stream_options == options else None
     except (msgspec.DecodeError, RecursionError):
@@ -213,7 +213,7 @@ def _replace_options(body: bytes, sent: object, base: dict[str, Any]) -> bytes |
 
 
 def _skip_colon(body: bytes, at: int) -> int | None:
-    """Return the position after blanks, a colon and blanks; None where something else stands there."""
+    """Return the position after blanks, a colon and blanks; None if there is anything else."""
     while body[at : at + 1] in _BLANKS:
         at += 1
     if body[at : at + 1] != b":":

@@ -13,14 +13,14 @@ class EndpointKind(Enum):
     """Whether requests to a path need admission."""
 
     GENERATE = "generate"
-    """They make tokens, so they need it."""
+    """Requests that generate tokens: they need admission."""
     PASS = "pass"  # noqa: S105  (not a password)
-    """They pass at once."""
+    """Requests that generate no tokens: they pass at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointRule:
-    """One configured line."""
+    """One item of the setting `allow_paths`."""
 
     methods: tuple[str, ...]
     path: str
@@ -41,7 +41,7 @@ def parse_endpoint_rule(text: str, kind: EndpointKind) -> EndpointRule:
     methods = tuple(name.strip().upper() for name in methods_text.split(","))
     path = slash + rest
     if not path or any(name not in METHODS for name in methods):
-        raise ValueError(f"{text!r} is no path rule: write it as 'POST /my/path' or 'GET,POST /files/*'")
+        raise ValueError(f"{text!r} is not a path rule: write it as 'POST /my/path' or 'GET,POST /files/*'")
     is_prefix = path.endswith("/*")
     literal = path[:-2] if is_prefix else path
     if literal and (_LITERAL.fullmatch(literal) is None or _has_dot_segment(literal)):

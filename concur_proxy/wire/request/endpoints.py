@@ -14,7 +14,7 @@ ASKABLE_FOR_USAGE = frozenset({"/v1/chat/completions", "/v1/completions"})
 """Generating paths whose API has `stream_options.include_usage`."""
 
 MAX_PATH_CHARS = 1024
-"""Longer paths are unknown. The longest real ones have a model id or a response id."""
+"""Longer paths are refused as unknown. The longest real ones contain a model id or a response id."""
 
 # No server can read such a segment as another path: it has no dot segment, escape, backslash, parameter or control
 # character.
@@ -58,7 +58,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Why a method and path do not pass."""
+    """Why a request with this method and path is refused."""
 
     fault: GatewayFault
     detail: str
@@ -83,7 +83,9 @@ class _Pattern:
 
 
 class Administration:
-    """The engines' administrative paths. The allow-list keeps them out, and a refusal says that they are such."""
+    """The engines' administrative paths. The allow-list never contains them, and a refusal reports that they are
+    administrative.
+    """
 
     def __init__(self, paths: Iterable[str]) -> None:
         plain = {_plain(path) for path in paths}

@@ -102,7 +102,7 @@ def test_the_example_in_the_theory_is_right() -> None:
     )
     assert decision.budget is not None
     assert decision.budget.tokens == pytest.approx(48_600)
-    assert decision.reason == "20 % of engine time was recomputation, more than 7 %"
+    assert decision.reason == "20 % of engine time was recomputation, above the limit of 7 %"
 
 
 def test_no_cut_is_deeper_than_a_quarter(engine: _Engine) -> None:

@@ -21,7 +21,7 @@ def finish(number: int) -> Finish:
 
 
 def test_a_request_that_ended_though_it_is_held_here_waits_no_more() -> None:
-    # its replica acted upon what it had heard before the two lost sight of each other
+    # its replica acted on a message from before the connection was lost
     leader = Leader(make_fleet(window=1.0))
     leader.receive("r", Join(join=1, claims=()), now=0.0)
     leader.receive("r", Arrive(claim=claim(1, "s")), now=0.0)

@@ -1,4 +1,4 @@
-"""One gateway's own requests, with a leader that it can talk to."""
+"""One gateway's own requests, and a leader that it exchanges messages with."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A leader that knows nothing yet, and replicas that come, go, and disagree with it."""
+"""A new leader without any state, and replicas that join, leave, and disagree with it."""
 
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.changes import EndSession, Reachable

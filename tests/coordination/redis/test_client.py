@@ -23,7 +23,7 @@ ASK = Ask(number=7, call=Call(method="GET", path="/"))
 
 
 async def _use(url: str, prefix: str = "t") -> None:
-    """All that a replica does: it leads, is heard, writes down and reads it again."""
+    """Do what a replica does: lead, exchange messages, save its state and read it again."""
     link = RedisLink(connect(url), prefix=prefix, me="r")
     try:
         term = await link.beat(may_lead=True)

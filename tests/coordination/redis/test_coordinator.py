@@ -1,4 +1,4 @@
-"""Several replicas over one real Redis, in one process; what fails is Redis or a replica's connection to it."""
+"""Several replicas that share a real Redis, in one process. Redis fails, or the connection of a replica to it."""
 
 import asyncio
 import time
@@ -30,7 +30,7 @@ PAUSE = Call(method="POST", path="pause", body=b"s")
 
 
 class Member:
-    """One replica, and what it has heard."""
+    """One replica, and the decisions that reached it."""
 
     def __init__(
         self, url: str, prefix: str, name: str, *, window: float, engines: tuple[str, ...], lease_s: float | None
@@ -77,14 +77,14 @@ class Member:
         self.coordinator.finish(ticket, Answered(prompt_tokens=100, completion_tokens=10, client_gone=client_gone))
 
     def _do(self, call: Call) -> Reply:
-        """A call's path says what is to be done to the session that its body names."""
+        """Do what the call's path names to the session that its body names."""
         if call.method == "GET":
             return Reply(status=200, body=self.name.encode())
         known = self.coordinator.apply(Steer(key=call.body.decode(), steering=Steering(call.path)))
         return Reply(status=200 if known else 404, body=b"{}")
 
     async def vanish(self) -> None:
-        """As a crash would: nothing is handed over."""
+        """Stop as in a crash: nothing is handed over."""
         await self.coordinator.upkeep.vanish()
 
 
@@ -176,7 +176,7 @@ async def test_what_a_person_does_on_a_follower_reaches_the_leader_and_outlives_
     session = one.coordinator.fleet.gates["a"].sessions.get("s")
     assert session is not None
     assert session.stopped
-    await asyncio.sleep(1.0)  # it is written down for the next leader
+    await asyncio.sleep(1.0)  # the state is saved for the next leader
     await one.vanish()
     await until(lambda: role(two) is Role.LEADING or role(three) is Role.LEADING)
     held = two.arrive("s")
@@ -277,7 +277,7 @@ async def test_when_the_leader_goes_another_leads_with_all_that_was_known(gather
     busy = await two.admitted("busy")
     held = three.arrive("held")
     one.coordinator.apply(Resize(engine="a", window=2.0, budget=Budget(tokens=5_000.0)))
-    await asyncio.sleep(0.4)  # written down
+    await asyncio.sleep(0.4)  # the state is saved
     await one.coordinator.stop()
     await until(lambda: any(role(member) is Role.LEADING for member in (two, three)))
     leader = leader_of([two, three])
@@ -389,7 +389,7 @@ async def test_a_frozen_redis_is_as_good_as_none_and_places_are_counted_once_aft
         leader = leader_of([one, two])
         await until(lambda: leader.coordinator.member.leader.replicas == {"r0", "r1"})
         assert leader.coordinator.fleet.gates["a"].snapshot().in_flight == 1
-        assert leader.manual[-1] == SET, "what the next leader set itself is later than what is written down"
+        assert leader.manual[-1] == SET, "what the next leader set itself is later than the saved settings"
 
 
 async def test_a_redis_without_memory_left_is_as_good_as_none(gather: Gather) -> None:

@@ -37,7 +37,7 @@ ADDED = {
 
 REFUSED = {
     "x-concur-reason": "the code of the error, see below; only on answers that the gateway makes itself",
-    "retry-after": f"seconds to wait, at most {MAX_RETRY_AFTER_S:g}, computed from how fast the line moves",
+    "retry-after": f"seconds to wait, at most {MAX_RETRY_AFTER_S:g}, computed from how fast the queue moves",
     "retry-after-ms": "the same in milliseconds",
     "x-should-retry": "`true` or `false`, for SDKs that read it",
 }

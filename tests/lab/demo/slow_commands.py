@@ -1,6 +1,6 @@
 """`python -m tests.lab.demo.slow_commands engine ...`: concur-proxy on a machine that is too slow for the engine.
 
-The emulated engine's process stands still for a while after each step, as it does when it gets no CPU. `SLOW_ABOVE` is
+The emulated engine's process stops for a while after each step, as it does when it gets no CPU. `SLOW_ABOVE` is
 the highest time scale at which it keeps up.
 """
 

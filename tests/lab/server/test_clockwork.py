@@ -10,7 +10,7 @@ from concur_proxy.lab.server.clockwork import Clockwork
 
 
 def _ignore(_: float) -> None:
-    """Nobody reads this engine's gauges."""
+    """Does nothing, because no test reads this engine's gauges."""
 
 
 async def test_tokens_come_as_they_are_made_and_an_idle_engine_wakes_up_for_the_next_request() -> None:

@@ -1,4 +1,4 @@
-"""Engines whose gauges are late: what the gateway itself has in flight has the last word on idleness and room."""
+"""Engines whose gauges are late: requests in flight decide whether an engine is idle or has room."""
 
 import dataclasses
 from itertools import pairwise
@@ -27,7 +27,7 @@ FLEET = Population(
 
 
 def scenario(prefill_tokens_s: float) -> Scenario:
-    """A fleet as it was measured on a real SGLang, on an engine whose first prompts take seconds."""
+    """A fleet as it was measured on a real SGLang, with an engine that needs seconds for its first prompts."""
     cost = CostModel(step_s=0.05, prefill_tokens_s=prefill_tokens_s, decode_s=0.01)
     shape = EngineShape(capacity_tokens=CAPACITY, token_budget=1024, cost=cost)
     return Scenario(name="late", summary="", populations=[FLEET], shape=shape, late_gauges=True)

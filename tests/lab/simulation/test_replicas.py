@@ -19,7 +19,7 @@ HOP_S = 0.25
 
 
 def _pass_time(timeline: Timeline, seconds: float) -> None:
-    """Let all happen that is due until then."""
+    """Run everything that is due within this time."""
     is_over: list[None] = []
     timeline.after(seconds, lambda: is_over.append(None))
     timeline.run(until=lambda: bool(is_over))

@@ -41,8 +41,8 @@ def test_a_trace_becomes_agents(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("", "no request"),
-        ("{}\n", "line 1 is no traced request"),
-        (_line("a", 0.0, 1, 1) + "\nnonsense\n", "line 2 is no traced request"),
+        ("{}\n", "line 1 is not a traced request"),
+        (_line("a", 0.0, 1, 1) + "\nnonsense\n", "line 2 is not a traced request"),
         ('{"session": "a", "at": "soon"}', "line 1"),
         ("[1]", "line 1"),
     ],

@@ -53,7 +53,7 @@ class Sglang(EngineKind):
     """The start time is read if it is there: a server in one process may export it."""
     advice = Advice(metrics="start it with --enable-metrics", cached_tokens="start it with --enable-cache-report")
     info_paths = ("/server_info", "/get_server_info")
-    """The newer name comes first. Both answer with the server's arguments and its version."""
+    """The newer path comes first. Both paths answer with the server's arguments and its version."""
 
     def wants(self, sample_name: str) -> bool:
         return (sample_name.startswith(PREFIXES) and sample_name[7:] in _WANTED) or sample_name in STARTED
