@@ -1,4 +1,4 @@
-"""The contract of every engine kind, from a folder in `engines/kinds` or an entry point. Each is tested with its capture."""
+"""The contract of every engine kind, from a folder in `engines/kinds` or an entry point; each needs a capture."""
 
 from pathlib import Path
 
