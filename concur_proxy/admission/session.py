@@ -210,6 +210,7 @@ class Numbers:
     def take_least(self) -> int:
         """A number below 0 and below all others."""
         self._least -= 1
+        self._taken.add(self._least)
         return self._least
 
     def take(self, number: int | None) -> int:

@@ -145,3 +145,10 @@ def test_numbers_below_0_stay_apart(again: int) -> None:
     assert numbers.take(again) == again - 1
     assert numbers.take_least() == again - 2
     assert next(numbers) == 101
+
+
+def test_a_number_below_0_that_comes_back_from_elsewhere_is_not_given_twice() -> None:
+    # A gateway remembers the seniority of a session's key, also for the separate session that has another model.
+    numbers = Numbers()
+    least = numbers.take_least()
+    assert numbers.take(least) < least
