@@ -248,20 +248,21 @@ class Fleet:
 
     def claim(self, arrival: Arrival, *, engine: str, seniority: int | None, now: float) -> tuple[Ticket, list[Ticket]]:
         """A request that another gateway released is at `engine`: its session gets a place there, whatever the window
-        says. If the session is known at another engine, it moves. `ValueError` for an engine that is not known.
+        says. If the session is known at another engine, it moves, or if it has requests in flight there, a separate
+        session gets the place. `ValueError` for an engine that is not known.
         """
         if engine not in self.gates:
             raise ValueError(f"no engine {engine}")
         name, gate = self._name(arrival), self.gates[engine]
         moved: list[Ticket] = []
         found = self._gates.find(name)
+        while found is not None and found[0] is not gate and found[1].in_flight:
+            name = variant(name, engine)
+            found = self._gates.find(name)
         if found is not None and found[0] is not gate:
             home, session = found
-            if session.in_flight:
-                name = variant(name, engine)
-            else:
-                self._moving.touched(home).handover.part_with(session, "moved")
-                moved = self._moving.touched(gate).handover.adopt(session, now)
+            self._moving.touched(home).handover.part_with(session, "moved")
+            moved = self._moving.touched(gate).handover.adopt(session, now)
         ticket, decided = self._moving.touched(gate).handover.claim(name, arrival, seniority, now)
         return ticket, moved + decided + self._moving.settle(now)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from concur_proxy.admission.arrival import Arrival
-from concur_proxy.admission.changes import AddEngine
+from concur_proxy.admission.changes import AddEngine, RetireEngine
 from concur_proxy.admission.handover import SessionRecord
 from concur_proxy.admission.outcome import Outcome
 from tests.admission.fleets import FleetScene
@@ -76,6 +76,19 @@ def test_a_session_with_requests_in_flight_elsewhere_stays_and_has_one_beside_it
     ticket, _ = scene.fleet.claim(Arrival(key="x"), engine="b", seniority=None, now=0.0)
     assert (running.engine, ticket.engine) == ("a", "b")
     assert ticket.session is not running.session
+
+
+def test_the_separate_session_comes_along_too_if_it_is_idle_elsewhere() -> None:
+    scene = FleetScene("a", "b")
+    scene.arrive("x")
+    first, _ = scene.fleet.claim(Arrival(key="x"), engine="b", seniority=None, now=0.0)
+    scene.fleet.apply(RetireEngine(engine="b"), now=0.0)
+    scene.finish(first)
+    assert scene.home(first.session.key) == "a"
+    scene.fleet.apply(AddEngine(engine="b"), now=0.0)
+    second, _ = scene.fleet.claim(Arrival(key="x"), engine="b", seniority=None, now=0.0)
+    assert second.session is first.session
+    assert scene.home(first.session.key) == "b"
 
 
 def test_a_request_at_an_engine_that_there_is_not_cannot_be_claimed() -> None:
