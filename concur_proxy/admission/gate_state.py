@@ -27,11 +27,8 @@ class GateOptions:
 
 
 class GateState:
-    """The parts of one gate. Each part has one owner, which alone changes it:
-
-    - `sessions`, `order`, `places`, `holds`, `counters` and `in_flight` belong to the scheduler;
-    - `accounts`, `limits`, `lease` and `is_draining` belong to the gate;
-    - `is_enforcing` belongs to manual control.
+    """The parts of one gate. The four objects named above change them, and nothing else does. Only `Scheduler` admits,
+    refuses, pauses and ends; the others ask it to.
     """
 
     def __init__(
