@@ -6,6 +6,7 @@ still serves requests. A window that an operator set stays in force, with or wit
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from concur_proxy.control.law import Budget, ControlLaw, Decision, DecisionKind, ResumableLaw
@@ -66,16 +67,20 @@ class WindowGovernor:
         return not self._has_heard or self.signal_age_s(now=now) > self._options.stale_after_s
 
     def save(self) -> dict[str, float]:
-        """What the law has learnt; empty if the law cannot save its state."""
-        return self._law.save() if isinstance(self._law, ResumableLaw) else {}
+        """What the law has learnt; empty if the law cannot save its state, or fails to."""
+        try:
+            return self._law.save() if isinstance(self._law, ResumableLaw) else {}
+        except Exception:  # noqa: BLE001 - see on_signal
+            return {}
 
     def resume(self, state: Mapping[str, float], *, window: float, budget: Budget | None, now: float) -> None:
         """Continue for another process: take over what its law had learnt and its windows.
 
-        A window that an operator set here stays in force.
+        A window that an operator set here stays in force. If the law fails, it goes on with what it has learnt itself.
         """
         if isinstance(self._law, ResumableLaw):
-            self._law.resume(state)
+            with suppress(Exception):  # see on_signal
+                self._law.resume(state)
         if not self._manual:
             self._window, self._budget = window, budget
         self._heard_at = now

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Mapping
 
 import pytest
 
@@ -25,6 +26,12 @@ class BadLaw:
 
     def on_overload(self, *, now: float) -> Decision:  # noqa: ARG002 - the interface's argument
         return self._answer()
+
+    def save(self) -> dict[str, float]:
+        raise ZeroDivisionError
+
+    def resume(self, state: Mapping[str, float]) -> None:
+        raise KeyError(*state)
 
     def _answer(self) -> Decision:
         if self._next is None:
@@ -175,3 +182,11 @@ def test_neither_a_refusal_nor_silence_changes_a_window_that_an_operator_has_set
         assert (decision.kind, decision.window, decision.reason) == (DecisionKind.FREEZE, 5.0, "set manually")
     governor.release()
     assert governor.on_signal(_signal(101.0)).window != 5.0
+
+
+def test_a_law_that_cannot_be_handed_over_does_not_stop_the_gateway() -> None:
+    governor = _governor(BadLaw(window=4.0))
+    assert governor.save() == {}
+    governor.resume({"window": 9.0}, window=9.0, budget=None, now=1.0)
+    assert governor.window == 9.0
+    assert governor.on_signal(_signal(2.0)).window == 4.0
