@@ -185,16 +185,10 @@ def test_neither_a_refusal_nor_silence_changes_a_window_that_an_operator_has_set
 
 
 class WrongLaw(BadLaw):
-    """The law of a plug-in that returns what is no decision, and whose state cannot move."""
+    """The law of a plug-in that returns something else than a decision."""
 
     def _answer(self) -> Decision:
         return {"window": 3}  # type: ignore[return-value]
-
-    def save(self) -> dict[str, float]:
-        raise KeyError("state")
-
-    def resume(self, state: Mapping[str, float]) -> None:
-        raise KeyError(*state)
 
 
 def test_what_is_no_decision_counts_as_a_failure_of_the_law() -> None:
