@@ -185,8 +185,6 @@ class Exchange:
 
     def _settle(self, ticket: Ticket, attempt: Attempt) -> None:
         """Give the place up and account for what the answer cost."""
-        if attempt.outcome is None:  # the ticket is not decided: the client has left
-            self._report_wait(ticket, attempt)
         attempt.ended_at = self._parts.clock()
         usage, first, decided_at = attempt.usage, attempt.first_token_at, ticket.decided_at
         answered = Answered(
@@ -197,3 +195,5 @@ class Exchange:
             client_gone=self._client_gone,
         )
         self._parts.coordinator.finish(ticket, answered)
+        if attempt.outcome is None:  # the client has left while its request waited
+            self._report_wait(ticket, attempt)
