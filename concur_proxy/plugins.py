@@ -108,8 +108,8 @@ def available(kind: PluginKind[Any]) -> list[str]:
 def build(kind: PluginKind[Callable[..., Built]], name: str, *args: object) -> Built:
     """Load the plug-in `name`, and call it with these arguments.
 
-    `PluginError` if that is not possible. A `ValueError` about the arguments, such as a wrong option, is passed on as
-    it is.
+    Raises `PluginError` if that is not possible. A `ValueError` about the arguments, such as a wrong option, is passed
+    on as it is.
     """
     make = load(kind, name)
     try:
@@ -127,7 +127,7 @@ def build(kind: PluginKind[Callable[..., Built]], name: str, *args: object) -> B
 
 
 def load(kind: PluginKind[Build], name: str) -> Build:
-    """The callable of the plug-in `name`. `PluginError` if it cannot be found."""
+    """The callable of the plug-in `name`. Raises `PluginError` if it cannot be found."""
     path = _path(kind, name)
     module_name, _, attribute = path.partition(":")
     shown = f"{kind.title} {name!r}" if path == name else f"{kind.title} {name!r} ({path})"

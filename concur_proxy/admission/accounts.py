@@ -123,7 +123,7 @@ class FootprintEstimator:
             self._tokens = kept * self._tokens + prompt_tokens
 
     def learn_growth(self, tokens: float) -> None:
-        """A session's context grew by `tokens` between two answers. If it shrank (by compaction), this is ignored."""
+        """Learn by how many tokens a session's context grew between two answers. A context that shrank is ignored."""
         if tokens > 0:
             self._growth = tokens if self._growth is None else self._growth + self.SMOOTHING * (tokens - self._growth)
 

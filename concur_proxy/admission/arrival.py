@@ -31,7 +31,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
     """How an admitted request ended."""
 
     prompt_tokens: int | None = None
-    """As the engine counted them; None if it did not count them."""
+    """Tokens of the prompt as the engine counted them; None if it did not."""
     completion_tokens: int | None = None
     cached_tokens: int | None = None
     """The part of the prompt that was in the engine's cache."""

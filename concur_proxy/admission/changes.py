@@ -77,12 +77,12 @@ class LoseCache(EngineChange, frozen=True, kw_only=True):
 
 
 class AddEngine(EngineChange, frozen=True, kw_only=True):
-    """Add an engine. An engine that is being removed stays."""
+    """Add an engine. An engine that is being removed is kept."""
 
 
 class RetireEngine(EngineChange, frozen=True, kw_only=True):
     """Remove an engine. Its sessions move to other engines as soon as none of their requests is in flight; then the
-    engine is forgotten. `ValueError` for the last engine and for one that is not known.
+    engine is forgotten. Raises `ValueError` for the last engine and for one that is not known.
     """
 
 

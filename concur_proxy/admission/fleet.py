@@ -155,7 +155,7 @@ class Fleet:
     # -- changes
 
     def apply(self, change: Change, *, now: float) -> list[Ticket]:
-        """Carry out a change. `ValueError` as the change's class says."""
+        """Carry out a change. Raises `ValueError` as described in the class of the change."""
         match change:
             case EndSession():
                 return self._end(change.key, now)
@@ -253,7 +253,7 @@ class Fleet:
     def claim(self, arrival: Arrival, *, engine: str, seniority: int | None, now: float) -> tuple[Ticket, list[Ticket]]:
         """A request that another gateway released is at `engine`: its session gets a place there, whatever the window
         says. If the session is known at another engine, it moves, or if it has requests in flight there, a separate
-        session gets the place. `ValueError` for an engine that is not known.
+        session gets the place. Raises `ValueError` for an engine that is not known.
         """
         if engine not in self.gates:
             raise ValueError(f"no engine {engine}")

@@ -37,7 +37,7 @@ class Gates:
             self.add(engine)
 
     def add(self, engine: str) -> None:
-        """Add an engine with a gate of its own. An engine that is being removed stays."""
+        """Add an engine with a gate of its own. An engine that is being removed is kept."""
         if engine not in self._by_engine:
             gate = self._by_engine[engine] = self._make_gate(engine, self._numbers)
             gate.sessions.list_in(self._homes, engine)

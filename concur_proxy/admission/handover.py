@@ -18,7 +18,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     key: str
     engine: str
     state: str
-    """A `SessionState`'s value."""
+    """The value of a `SessionState`."""
     seniority: int
     footprint: float
     context_tokens: int | None

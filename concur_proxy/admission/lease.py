@@ -28,7 +28,7 @@ class Lease(Protocol):
         ...
 
     def begin_with(self, seconds: float) -> None:
-        """Use what another gateway has learned, until enough is known here."""
+        """Use the lease that another gateway has learned, until enough gaps are known here."""
         ...
 
 
@@ -124,7 +124,7 @@ class LearnedLease:
             self._judge()
 
     def begin_with(self, seconds: float) -> None:
-        """Take this length until `ENOUGH` gaps are known."""
+        """Use a lease of `seconds` until `ENOUGH` gaps are known."""
         if len(self._recent) < self.ENOUGH:
             self._duration_s = seconds
             self._was_found_worthwhile = seconds > 0

@@ -59,7 +59,7 @@ class Limits:
     def __init__(
         self, *, places: Places, footprints: FootprintEstimator, window: float, work_conserving: bool = True
     ) -> None:
-        """`ValueError` for a window below 1 or NaN: no session would ever be admitted."""
+        """Raises `ValueError` for a window below 1 or NaN: no session would ever be admitted."""
         self._places = places
         self._footprints = footprints
         self._work_conserving = work_conserving
@@ -74,7 +74,7 @@ class Limits:
 
     @property
     def budget(self) -> Budget | None:
-        """How much KV cache they may fill; None: no limit."""
+        """How much KV cache the active sessions may fill; None: no limit."""
         return self._budget
 
     def resize(self, window: float, budget: Budget | None) -> None:

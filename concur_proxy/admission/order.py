@@ -13,11 +13,15 @@ from concur_proxy.admission.session import Session
 class QueueOrder(Protocol):
     """The sessions that wait for a place, in the order of their turn.
 
-    What an order may read: the session's `seniority`, `state`, `model`, `footprint`, `has_lapsed`, `is_preferred`, and
-    its waiting requests (`held`) with their `arrival`. While a session waits, `held` and `footprint` change without a
-    call of the order: requests join the session, and leave it when they time out. So keep the key with which it joined.
-    An operator can put a session first: such sessions (`is_preferred`) come before all others, by seniority. One that
-    is in the line leaves it first, and joins again with its new seniority.
+    An order may read the session's `seniority`, `state`, `model`, `footprint`, `has_lapsed`, `is_preferred`, and its
+    waiting requests (`held`) with their `arrival`.
+
+    While a session waits, new requests join it and others time out. This changes `held` and `footprint`, and the order
+    is not called. So compute the sort key once, in `join`, and store it: `leave` needs the same key.
+
+    An operator can move a session to the front. Its `is_preferred` is then true: it comes before all sessions without,
+    and preferred sessions are ordered by seniority. If the session is in the queue, the gate calls `leave`, gives it a
+    new seniority, and calls `join`.
 
     Every method should cost O(log n) or less: a queue of ten thousand sessions is normal.
     """

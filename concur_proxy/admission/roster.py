@@ -30,7 +30,7 @@ class Roster:
 
     @property
     def retiring(self) -> AbstractSet[str]:
-        """Engines that are removed as soon as nothing is in flight there. This is a live view."""
+        """Engines that are removed as soon as nothing is in flight there. Not a copy: later changes appear in it."""
         return self._retiring
 
     def add(self, engine: str) -> None:
@@ -40,7 +40,7 @@ class Roster:
         self._learn()
 
     def retire(self, engine: str) -> None:
-        """Mark the engine for removal. `ValueError` if every other engine is retiring already."""
+        """Mark the engine for removal. Raises `ValueError` if every other engine is retiring already."""
         if self._models.keys() <= self._retiring | {engine}:
             raise ValueError(f"{engine} is the last engine")
         self._retiring.add(engine)

@@ -27,7 +27,7 @@ class Standings:
         self._heads: dict[str, tuple[int, float, str | None]] = {}
         """Seniority, footprint and model of the first new session in each queue."""
         self._seniority = Earliest()
-        """The seniority of those sessions, to find the lowest."""
+        """The seniority of the first new session in each queue, to find the lowest."""
         self._move_after_s = move_after_s
         self._moves = Earliest()
         """For each queue whose next session waits to resume: when this session may resume elsewhere."""
@@ -77,8 +77,9 @@ class Standings:
         return self._in_order(due)
 
     def longest_waiting_mover(self, taker: str) -> SessionGate | None:
-        """The gate whose queue starts with the most senior session that has waited long enough to resume elsewhere and
-        that this engine may take, or None.
+        """The gate from whose queue this engine may take the first session to resume it, or None.
+
+        A session is considered once it has waited `move_after_s`. The most senior one is chosen.
         """
         self._refresh()
         movers = [
@@ -89,8 +90,8 @@ class Standings:
         return self._gates[min(movers)[1]] if movers else None
 
     def longest_waiting_new(self, taker: str) -> SessionGate | None:
-        """Compare the first new session of each queue: the gate of the most senior one that this engine may take, or
-        None.
+        """The gate from whose queue this engine may take the first new session, or None. The most senior of these
+        sessions is chosen.
         """
         self._refresh()
         first = self._seniority.first()
@@ -100,8 +101,8 @@ class Standings:
         return self._gates[min(others)[1]] if others else None
 
     def to_ask(self, now: float) -> list[SessionGate]:
-        """The gates that may have got room for a session from another queue since the last call. Empty if no session
-        waits that may go to another engine.
+        """The gates that may have got room for a session from another queue since the last call. Empty if no
+        waiting session may go to another engine.
         """
         self._refresh()
         for engine in self._moves.pop(now):

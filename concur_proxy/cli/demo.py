@@ -98,7 +98,7 @@ def _law(name: str) -> str:
 
 
 def url(text: str) -> str:
-    """A server's URL without a slash at the end; raises `ArgumentTypeError` if it is not an HTTP URL."""
+    """A server's URL without a slash at the end. Raises `ArgumentTypeError` if it is not an HTTP URL."""
     if urlsplit(text).scheme not in {"http", "https"} or not urlsplit(text).hostname:
         raise argparse.ArgumentTypeError(f"must be a URL such as http://localhost:8000, not {text!r}")
     return text.rstrip("/")

@@ -33,7 +33,7 @@ class SettingsError(Exception):
 
 
 def load_settings(flags: Mapping[str, object]) -> GatewaySettings:
-    """The settings from `flags`, environment and configuration file; `SettingsError` if any of them is wrong."""
+    """The settings from `flags`, environment and configuration file. Raises `SettingsError` if any of them is wrong."""
     origins = Origins(flags)
     problems = list(_unknown_variables())
     try:

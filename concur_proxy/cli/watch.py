@@ -32,7 +32,7 @@ def add_gateway_flags(parser: CommandParser) -> None:
 
 
 def admin_key(options: argparse.Namespace) -> str | None:
-    """The admin key from the flags or, without them, from the environment; `NoState` if its file cannot be used."""
+    """The admin key from the flags, else from the environment. Raises `NoState` if its file cannot be used."""
     key, file = options.admin_key, options.admin_key_file
     if key is None and file is None:
         key, named = os.environ.get("CONCUR_ADMIN_KEY"), os.environ.get("CONCUR_ADMIN_KEY_FILE")
@@ -48,7 +48,7 @@ def admin_key(options: argparse.Namespace) -> str | None:
 
 
 def read_state(url: str, admin_key: str | None) -> dict[str, Any]:
-    """The answer of `GET /concur/v1/state`; `NoState` if no state was received."""
+    """The answer of `GET /concur/v1/state`. Raises `NoState` if no state was received."""
     headers = {} if admin_key is None else {"authorization": f"Bearer {admin_key}"}
     try:
         answer = httpx.get(f"{url.rstrip('/')}/concur/v1/state", headers=headers, timeout=TIMEOUT_S, trust_env=False)

@@ -40,7 +40,7 @@ class CongestionSignal:
     place in the window since their last turn.
     """
     told_tokens: int = 0
-    """The same for requests that ended in this interval and whose answers report their cached tokens."""
+    """Promised context of the requests that ended in this interval and whose answers report their cached tokens."""
     lost_tokens: int = 0
     """The part of `told_tokens` that was not in the cache and had to be recomputed."""
     answer_s: float | None = None

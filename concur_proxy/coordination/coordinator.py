@@ -138,7 +138,7 @@ class Coordinator(Protocol):
 
     def apply(self, change: Change) -> bool:
         """Carry out a change, here or in the gateway that decides. Returns whether the session or engine that it names
-        is known. `ValueError` as the change's class says.
+        is known. Raises `ValueError` as described in the class of the change.
         """
         ...
 
@@ -156,8 +156,8 @@ class Coordinator(Protocol):
         ...
 
     async def call(self, call: Call) -> Reply:
-        """Let the gateway that decides answer a call. `LeaderSilent` if no answer comes in time; the call may still be
-        carried out.
+        """Let the gateway that decides answer a call. Raises `LeaderSilent` if no answer comes in time; the call may
+        still be carried out.
         """
         ...
 

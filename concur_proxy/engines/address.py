@@ -35,8 +35,8 @@ def is_server_url(url: str) -> bool:
 def addresses(text: str) -> list[EngineAddress]:
     """The engines of a server.
 
-    `text` is its URL, or its URL with a number of data-parallel ranks, as in `http://host:8000#dp=2`. `ValueError` if
-    that number is not one to MOST_DP_RANKS.
+    `text` is its URL, or its URL with a number of data-parallel ranks, as in `http://host:8000#dp=2`. Raises
+    `ValueError` if that number is not between 1 and `MOST_DP_RANKS`.
     """
     found = _WITH_RANKS.fullmatch(text)
     if found is None:

@@ -99,7 +99,7 @@ class RankReader:
         return sum(values) if values else None
 
     def highest(self, names: Sequence[str]) -> float | None:
-        """The largest value of any rank; None if no rank has one."""
+        """The largest value among the ranks; None if no rank has one."""
         return max(self.each(names).values(), default=None)
 
     def whole(self, names: Sequence[str]) -> int | None:

@@ -103,7 +103,7 @@ class KnownKinds:
     """The engine kinds that a gateway knows. A server's kind is recognised from its metrics."""
 
     def __init__(self, kinds: Sequence[EngineKind]) -> None:
-        """`ValueError` if an object is not an engine kind, which can come from another package."""
+        """Raises `ValueError` if an object is not an engine kind. Kinds can come from other packages."""
         for kind in kinds:
             if not _is_kind(kind):
                 what = type(kind).__qualname__

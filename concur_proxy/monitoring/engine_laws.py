@@ -40,12 +40,12 @@ class EngineLaws:
         return self._chosen.get(engine)
 
     def choose(self, engine: str, name: str, options: Mapping[str, OptionValue]) -> None:
-        """An operator chooses a law for this engine. `ValueError` if `check` raises one; then nothing has changed."""
+        """Use the law that an operator chose for this engine. If `check` raises, nothing has changed."""
         self._laws[engine] = self.check(name, options)
         self._chosen[engine] = name, dict(options)
 
     def check(self, name: str, options: Mapping[str, OptionValue]) -> ControlLaw:
-        """A law that the admin API may choose. `ValueError` for an unknown law or a wrong option.
+        """A law that the admin API may choose. Raises `ValueError` for an unknown law or a wrong option.
 
         The admin API cannot choose a law by import path, because that would let its callers run any importable code.
         It can choose the law of the settings, however it is named there.

@@ -120,8 +120,8 @@ class EnginePool:
     def name_servers(self, source: str, servers: Sequence[str]) -> None:
         """Set the servers that `source` names.
 
-        A server that no source names any longer is removed; its requests in flight may end. `ValueError` if no server
-        would be left or one is not valid; then nothing has changed.
+        A server that no source names any longer is removed: it gets no new requests, and those in flight may end.
+        Raises `ValueError` if no server would be left or one is not valid; then nothing has changed.
         """
         before = self._sources.get(source, ())
         self._change({**self._sources, source: tuple(servers)}, self._removed)
@@ -129,16 +129,16 @@ class EnginePool:
         self.on_named([server for server in before if server not in named])
 
     def set_manual_servers(self, added: Sequence[str], removed: Collection[str]) -> None:
-        """Set the servers that an operator has added and removed. `ValueError` as in `name_servers`."""
+        """Set the servers that an operator has added and removed. Raises `ValueError` like `name_servers`."""
         if self._sources.get(_OPERATOR, ()) != tuple(added) or self._removed != frozenset(removed):
             self._change({**self._sources, _OPERATOR: tuple(added)}, frozenset(removed))
 
     def check_manual_servers(self, added: Sequence[str], removed: Collection[str]) -> None:
-        """`ValueError` if `set_manual_servers` would raise one."""
+        """Raises `ValueError` if `set_manual_servers` would raise it."""
         self._check(_wanted({**self._sources, _OPERATOR: tuple(added)}, removed))
 
     def _check(self, wanted: Sequence[str]) -> list[str]:
-        """The engines of these servers. `ValueError` if they cannot form a fleet."""
+        """The engines of these servers. Raises `ValueError` if they cannot form a fleet."""
         if not wanted:
             raise ValueError(f"{', '.join(self.servers)} is the last engine")
         if len({server.partition("#")[0] for server in wanted}) < len(wanted):
@@ -158,7 +158,7 @@ class EnginePool:
                 self._retire(server, self._coordinator, kept=names)
 
     def set_law(self, engine: str, name: str, options: Mapping[str, OptionValue]) -> None:
-        """Let another law move the window of this engine. `ValueError` for an unknown law or a wrong option."""
+        """Let another law move the window of this engine. Raises `ValueError` for an unknown law or a wrong option."""
         self.laws.choose(engine, name, options)
         self._follow_law(engine)
 

@@ -87,7 +87,7 @@ class RecogniserChain:
         self._learners = [recogniser for recogniser in self._recognisers if isinstance(recogniser, AnswerLearner)]
         self._on_error = on_error
         self.body_fields = [name for recogniser in self._recognisers for name in recogniser.body_fields]
-        """The top-level body fields that any of them reads."""
+        """The top-level body fields that any recogniser reads."""
 
     def recognise(self, request: RequestView) -> Recognition | None:
         """Return the session of a generating request; None if no recogniser knows it."""

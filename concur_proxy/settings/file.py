@@ -13,7 +13,7 @@ class ConfigFileError(Exception):
 
 
 def read_config_file(path: Path) -> dict[str, object]:
-    """The file's keys and values; `ConfigFileError` if it cannot be read or does not contain settings by name."""
+    """Return the file's keys and values. Raises `ConfigFileError` if it cannot be read or has no settings by name."""
     parsers: dict[str, Callable[[str], object]] = {
         ".toml": tomllib.loads,
         ".yaml": yaml.safe_load,

@@ -35,7 +35,7 @@ def split_list(name: str, text: str) -> list[str]:
 
 
 def engine_server(text: str) -> str:
-    """Check an item of `engine` and remove slashes at its end; `ValueError` if it is not the URL of a server."""
+    """Check an item of `engine` and remove slashes at its end. Raises `ValueError` if it is not the URL of a server."""
     url, mark, ranks = text.partition("#")
     if "://" not in url:
         raise ValueError(f"must begin with http:// or https://, as in http://{url}")
@@ -61,7 +61,7 @@ def _body_field(path: str) -> str:
 
 
 def endpoint_rule(text: str) -> EndpointRule:
-    """Parse an item of `allow_paths`; `ValueError` if it is not a rule."""
+    """Parse an item of `allow_paths`. Raises `ValueError` if it is not a rule."""
     if text.startswith(_GENERATE):
         return parse_endpoint_rule(text.removeprefix(_GENERATE), EndpointKind.GENERATE)
     return parse_endpoint_rule(text, EndpointKind.PASS)

@@ -12,7 +12,7 @@ def line_of(path: Path, name: str, part: object = None) -> int | None:
     """The line, counted from 1, on which the file sets `name`. With `part`, the line of this item of its list or key of
     its table.
 
-    None if the line is not found. `ConfigFileError` if the file cannot be read.
+    None if the line is not found. Raises `ConfigFileError` if the file cannot be read.
     """
     try:
         text = path.read_text(encoding="utf-8")

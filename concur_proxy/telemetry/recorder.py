@@ -17,7 +17,8 @@ MAX_SESSIONS = 100_000
 class TraceRecorder:
     """Appends a line to a file for each answer whose tokens were counted. `lab.simulation.trace` documents the format.
 
-    Sessions are distinguished by a keyed hash whose key ends with the process. `OSError` if the file cannot be written.
+    A session appears as a keyed hash of its name; each process makes its own key and never stores it. Raises `OSError`
+    if the file cannot be written.
     """
 
     def __init__(self, path: Path, began_at: float) -> None:

@@ -21,7 +21,7 @@ class Telemetry:
     def __init__(self, settings: GatewaySettings, *, replica: str, now: float) -> None:
         """`replica` is this process's name, `now` the gateway's clock.
 
-        `OSError` if the file of the recording cannot be written.
+        Raises `OSError` if the file of the recording cannot be written.
         """
         self.events = RequestEvents()
         self.registry = CollectorRegistry()

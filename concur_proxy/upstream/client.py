@@ -82,7 +82,7 @@ class UpstreamResponse:
     def __init__(self, connection: Connection) -> None:
         self.status = connection.status
         self.headers = connection.headers
-        """As the engine sent them, with hop-by-hop fields."""
+        """All headers that the engine sent, with hop-by-hop fields."""
         self.trailers = connection.trailers
         """Fields after a chunked body. They are complete when `chunks` has ended."""
         self._connection: Connection | None = connection

@@ -57,7 +57,7 @@ class Origin:
         """Idle connections, and since when each is idle by the loop's clock. The latest is the last."""
 
     def request(self, method: str, target: bytes, headers: Headers, body: bytes | None) -> bytes:
-        """Return a request to this engine as bytes. `ValueError` if target or headers are invalid."""
+        """Return a request to this engine as bytes. Raises `ValueError` if target or headers are invalid."""
         lines = [b"%b %b%b HTTP/1.1" % (method.encode("ascii"), self.prefix, target), self.host_line]
         lines += [b"%b: %b" % header for header in headers if header[0].lower() not in _FRAMING]
         if body is not None:
@@ -155,7 +155,7 @@ class Connection(asyncio.Protocol):
         self.wake()
 
     def wake(self) -> None:
-        """Wake the waiting task, so that it looks again."""
+        """Wake the task that waits for the answer, so that it checks again what has arrived."""
         if self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(None)
 

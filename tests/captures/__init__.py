@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def capture(name: str) -> str:
-    """The newest capture of this engine kind; `LookupError` when there is none."""
+    """The newest capture of this engine kind. Raises `LookupError` when there is none."""
     folders = [Path(__file__).parent, Path(os.environ.get("CAPTURES") or Path(__file__).parent)]
     found = sorted({path for folder in folders for path in folder.glob(f"{name}-*.prom")})
     if not found:

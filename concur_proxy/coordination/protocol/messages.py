@@ -107,16 +107,16 @@ class Decided(Message, frozen=True, kw_only=True):
     """A request was decided."""
 
     join: int
-    """As in `Held`."""
+    """The last join that the leader has received, as in `Held`."""
     number: int
     outcome: str
-    """An `Outcome`'s value."""
+    """The value of an `Outcome`."""
     engine: str
     seniority: int
     position: int
     wait_s: float
     found: str
-    """A `SessionState`'s value: the session's state when the request arrived."""
+    """The session's state when the request arrived: the value of a `SessionState`."""
 
 
 class Rejoin(Message, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ class Calls:
         self._last = 0
 
     async def put(self, call: Call, leader: str) -> Reply:
-        """Return the leader's answer. `LeaderSilent` if none comes in time."""
+        """Send the call to the leader and return its answer. Raises `LeaderSilent` if no answer comes in time."""
         if len(self._waiting) >= MOST_AT_ONCE:
             raise LeaderSilent(
                 f"{MOST_AT_ONCE} calls wait for the gateway that leads, {leader}. Ask again in a moment."

@@ -45,7 +45,7 @@ RECORDS_AT_ONCE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Who leads, and which gateways are alive."""
+    """The present term, and the gateways that are alive. A term is the period in which one gateway leads."""
 
     name: str
     """Unique; empty while no gateway leads."""
@@ -115,7 +115,7 @@ class RedisLink:
         await self._run(RESIGN, [self._key("term"), self._key("replicas")], [self.me, term])
 
     def enter(self, term: str, *, leads: bool) -> None:
-        """Send and receive in this term from now on. Unsent messages of the last term are dropped."""
+        """Send and receive the messages of this term only, and drop unsent messages of the last one."""
         self._term = term
         self._outboxes.clear()
         self._has_sent_all.set()

@@ -1,4 +1,6 @@
-"""One gateway among others: where its requests are decided, and what happens when another gateway takes the lead."""
+"""One of several gateways that share a Redis: sends its requests to the gateway that decides, and follows a change of
+the leader.
+"""
 
 import logging
 from collections.abc import Callable, Sequence

@@ -116,7 +116,7 @@ class AgentFleet:
 
 
 def _streamed(response: httpx.Response) -> str:
-    """The text of a complete stream; raises `ValueError` if the stream broke off."""
+    """The text of a complete stream. Raises `ValueError` if the stream broke off."""
     events = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
     if not events or events.pop() != "[DONE]":
         raise ValueError("the stream broke off")

@@ -92,12 +92,12 @@ class LagMeter:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether the run can stop now, because its comparison will not count."""
+        """Whether to stop the run now: its lag is so large that its result cannot be used."""
         settled_s = max(SETTLED_S, SETTLED_ENGINE_S / self._scale)
         return self._progress.elapsed_s >= settled_s and self.lag.worst > HOPELESS
 
     async def watch(self, *, emulated_url: str | None, gateway_url: str | None, interval_s: float) -> None:
-        """Take a sample in each interval, until cancelled or the lag is hopeless. None: there is no such server."""
+        """Take a sample in each interval, until `is_hopeless` or cancelled. A URL is None without such a server."""
         async with httpx.AsyncClient(trust_env=False, timeout=60.0) as client:
             while not self.is_hopeless:
                 await asyncio.sleep(interval_s)

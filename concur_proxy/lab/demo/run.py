@@ -127,7 +127,7 @@ async def _run_once(options: DemoOptions, scale: float, console: Console, *, con
 async def _drive(
     options: DemoOptions, scale: float, console: Console, *, model: str, engine_url: str, gateway_url: str | None
 ) -> RunResult:
-    """Run the fleet; raises `_FellBehind` if the machine did not keep up."""
+    """Run the fleet. Raises `_FellBehind` if the machine did not keep up."""
     name = words.run_name(options.law if gateway_url else None)
     scripts = write_scripts(options.workload)
     fleet = AgentFleet(base_url=gateway_url or engine_url, model=model, scripts=scripts, time_scale=scale)

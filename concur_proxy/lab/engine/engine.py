@@ -100,7 +100,7 @@ class EngineModel:
         return self.cache.used / self.cache.blocks
 
     def add(self, request: EngineRequest) -> None:
-        """Add a request to the queue; raises `ValueError` if it can never fit into the cache."""
+        """Add a request to the queue. Raises `ValueError` if it can never fit into the cache."""
         if not self.shape.fits(request.prompt_tokens + request.output_tokens):
             raise ValueError(
                 f"{request.prompt_tokens} prompt and {request.output_tokens} answer tokens exceed the engine's "

@@ -75,7 +75,7 @@ class Chat:
 
 
 def read_chat(body: object, options: EmulatorOptions) -> Chat:
-    """Read a request's JSON; raises `BadRequest` if it is not a valid chat."""
+    """Read a request's JSON. Raises `BadRequest` if it is not a valid chat."""
     if not isinstance(body, dict):
         raise BadRequest("the body must be a JSON object")
     model = body.get("model") or options.model

@@ -27,7 +27,7 @@ class ClockReading:
     due_s: float = 0.0
     """How long the steps should have taken, by the cost model."""
     late_s: float = 0.0
-    """How much longer they took, because this process did not get the CPU in time."""
+    """How much longer the steps took, because this process did not get the CPU in time."""
 
 
 class Clockwork:

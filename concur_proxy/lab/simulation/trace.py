@@ -51,7 +51,7 @@ class TracePopulation:
 
 
 def scenario_of(path: Path, *, capacity_tokens: int | None = None) -> Scenario:
-    """Read a trace as a scenario. `TraceProblem` if the file is not a trace."""
+    """Read a trace as a scenario. Raises `TraceProblem` if the file is not a trace."""
     plans = plans_of(_read(path))
     if not plans:
         raise TraceProblem(f"{path}: no request has token counts: record with ask_usage = true, the default")

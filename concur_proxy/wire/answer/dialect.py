@@ -1,4 +1,6 @@
-"""What the gateway reads in answers, whole or streamed: the interfaces of taps and of the APIs' dialects."""
+"""The interfaces of the code that reads answers: a `Tap` sees the bytes of one answer, and an `AnswerDialect` knows how
+one API reports token counts.
+"""
 
 from typing import Protocol
 
