@@ -7,12 +7,26 @@ add a fact, add one field with a default here, and the code that uses it. The ob
 
 import msgspec
 
+from concur_proxy.recognition.chain import Chain
+
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """A request as it arrives."""
 
     key: str | None = None
-    """The session's key. None: the request is a session of its own."""
+    """The session's key. None: the client named no session. The conversation tree may find one by `chain`."""
+    member: str = ""
+    """The member of the session's family, such as a sub-agent with an id of its own. Empty: the main agent."""
+    parent: str = ""
+    """The member that started this member. Empty: the main agent."""
+    parent_key: str | None = None
+    """The key of the session whose agent started this one, for clients whose sub-agents have session keys of their own.
+    This session then belongs to the parent's family and uses its place.
+    """
+    hint: str | None = None
+    """A name that several conversations may share, such as `prompt_cache_key`. It names no session by itself."""
+    chain: Chain | None = None
+    """The segments of the prompt; None if the body could not be read."""
     model: str | None = None
     """The model that the request names. None: any engine can serve it."""
     body_bytes: int = 0

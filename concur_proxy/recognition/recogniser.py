@@ -38,12 +38,18 @@ MAX_KEY_CHARS = 256
 
 
 class Recognition(msgspec.Struct, frozen=True):
-    """The session that a request belongs to."""
+    """The session that a request belongs to, and its place in the session's family."""
 
     key: str
     """The session's key, see `session_key`."""
     by: str
     """The recogniser's name."""
+    member: str = ""
+    """The member of the family, for clients that send one session key for a whole family. Empty: the main agent."""
+    parent: str = ""
+    """The member that started this member. Empty: the main agent."""
+    parent_key: str | None = None
+    """The key of the session whose agent started this one, for clients whose sub-agents have keys of their own."""
 
 
 class Recogniser(Protocol):
