@@ -1,18 +1,28 @@
-"""How much KV cache sessions have and need, learned from body sizes, answers and the engine's token counts."""
+"""How much KV cache sessions have and need, learned from prompts, answers and the engine's token counts."""
 
-from concur_proxy.admission.arrival import Answered
+from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.places import Places
 from concur_proxy.admission.session import Session
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.recognition.chain import Chain
+from concur_proxy.recognition.tree import ConversationTree, Member
+
+ANSWER_IS_KEPT = 0.6
+"""The answer counts as part of the next prompt if the segment after the last prompt has at least this share of the
+answer's tokens. It has fewer if the client dropped the answer's reasoning.
+"""
 
 
 class TokenAccounts:
     """One gate's token counts: footprints before an answer, contexts and losses after it."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: Places, engine: str = "") -> None:
         self.estimator = FootprintEstimator()
         self.prefill = PrefillSpeed()
         self.engine_prefill_tokens_s: float | None = None
         """The highest prefill rate that the engine's counters have shown, tokens per second."""
+        self.most_tokens: int | None = None
+        """The longest context that the engine's model accepts; None if it is not known."""
         self.cache = 0
         """How often the engine has restarted with an empty cache."""
         self.answered_tokens = 0
@@ -25,6 +35,8 @@ class TokenAccounts:
         """The part of `promised_tokens` whose answers reported how much was cached."""
         self.lost_tokens = 0
         """The part of `told_tokens` that the engine had to compute again, because it had evicted it too early."""
+        self._places = places
+        self._engine = engine
 
     @property
     def prefill_tokens_s(self) -> float | None:
@@ -34,29 +46,64 @@ class TokenAccounts:
         """
         return max(self.engine_prefill_tokens_s or 0.0, self.prefill.tokens_s or 0.0) or None
 
-    def footprint_with(self, session: Session, body_bytes: int) -> float:
-        """The session's footprint with one more request of this size.
+    @property
+    def _tree(self) -> ConversationTree:
+        return self._places.tree
 
-        Requests of a session that run at the same time share the history. Each adds only what is new in it.
+    def guess(self, arrival: Arrival) -> float:
+        """Tokens of the prompt of a session that is not known yet."""
+        chain = arrival.chain
+        if chain is None or not len(chain):
+            return self._bounded(self.estimator.estimate(arrival.body_bytes))
+        match = self._tree.match(chain)
+        text, media = chain.text_from(match.length)
+        return self._bounded(self._tree.tokens_of(match) + self.estimator.estimate(text, media))
+
+    def expect(self, member: Member, arrival: Arrival) -> int:
+        """Account for a new prompt of a member, as far as it is known before the engine has counted it. This sets the
+        member's footprint. Returns how many tokens of the prompt should be in the engine's cache if the session has
+        kept its place.
+
+        Requests of a member that run at the same time share the history. Each adds only what is new in it.
         """
-        tokens = self.estimator.estimate(body_bytes)
-        if session.is_dormant:
-            return max(session.footprint, tokens)
-        return session.footprint + max(0.0, tokens - (session.context_tokens or 0))
+        chain, is_alone = arrival.chain, member.busy == 0
+        kept = float(member.context_tokens or 0)
+        if chain is None or not len(chain):
+            tokens = self.estimator.estimate(arrival.body_bytes)
+            if is_alone:
+                tokens = max(member.footprint, tokens)
+        elif chain.continues:
+            tokens = (member.context_tokens or 0) + self.estimator.estimate(*chain.text_from(0))
+        else:
+            kept = self._in_common(member, chain)
+            self._tree.put(member, chain, self.estimator.estimate)
+            tokens = self._tree.tokens_to(member.leaf)
+        if not is_alone:
+            tokens = member.footprint + max(0.0, tokens - (member.context_tokens or 0))
+        member.footprint = self._bounded(tokens)
+        if member.cache != self.cache:
+            kept = 0.0
+        shared = self._places.shared_with_others(member, engine=self._engine, cache=self.cache)
+        return int(max(kept, shared))
 
-    def promise(self, ticket: Ticket) -> None:
-        """Count the session's context as promised: the session has kept its place, so its context should still be in
-        the cache. Nothing is promised if the engine has restarted since the last turn.
+    def renew(self, session: Session) -> None:
+        """Estimate the prompts of a waiting session again, with what has been learned since they arrived."""
+        for member in session.members.values():
+            if member.is_live and member.leaf is not None and not member.turns:
+                member.footprint = self._bounded(self._tree.renew(member, self.estimator.estimate))
+
+    def promise(self, ticket: Ticket, kept_tokens: int) -> None:
+        """Count tokens as promised: the session has kept its place, so they should still be in the cache. Nothing is
+        promised if the engine has restarted since the last turn.
         """
-        session, ticket.cache = ticket.session, self.cache
-        ticket.promised_tokens = session.context_tokens or 0 if session.cache == self.cache else 0
-        self.promised_tokens += ticket.promised_tokens
+        ticket.cache, ticket.promised_tokens = self.cache, kept_tokens
+        self.promised_tokens += kept_tokens
 
-    def settle(self, ticket: Ticket, answered: Answered, *, now: float) -> float | None:
-        """Account for an answer. Returns the session's new footprint, or None if the engine did not count tokens."""
-        session, prompt_tokens, cached_tokens = ticket.session, answered.prompt_tokens, answered.cached_tokens
+    def settle(self, ticket: Ticket, answered: Answered, *, now: float) -> None:
+        """Account for an answer. This sets the member's footprint, unless the engine did not count tokens."""
+        member, prompt_tokens, cached_tokens = ticket.member, answered.prompt_tokens, answered.cached_tokens
         if prompt_tokens is None:
-            return None
+            return
         tokens = prompt_tokens + (answered.completion_tokens or 0)
         self.answered_tokens += tokens
         released_at = ticket.arrived_at if ticket.decided_at is None else ticket.decided_at
@@ -68,20 +115,51 @@ class TokenAccounts:
             self.lost_tokens += max(0, promised - cached_tokens)
             if answered.first_token_s is not None:
                 self.prefill.observe(prompt_tokens - cached_tokens, answered.first_token_s)
-        session.cache = self.cache
-        self.estimator.learn(body_bytes=ticket.arrival.body_bytes, prompt_tokens=prompt_tokens)
-        session.round_tokens = max(session.round_tokens, tokens)
-        if session.in_flight:
-            return max(session.footprint, float(session.round_tokens))
-        before, session.context_tokens = session.context_tokens, session.round_tokens
-        session.round_tokens = 0
+        self._learn(member, ticket.arrival, prompt_tokens)
+        member.cache = self.cache
+        member.round_tokens = max(member.round_tokens, tokens)
+        if member.busy:
+            member.footprint = max(member.footprint, float(member.round_tokens))
+            return
+        before, member.context_tokens = member.context_tokens, member.round_tokens
+        member.prompt_tokens, member.completion_tokens = prompt_tokens, answered.completion_tokens or 0
+        member.round_tokens = 0
         if before is not None:
-            self.estimator.learn_growth(session.context_tokens - before)
-        return float(session.context_tokens)
+            self.estimator.learn_growth(member.context_tokens - before)
+        member.footprint = float(member.context_tokens)
+
+    def _learn(self, member: Member, arrival: Arrival, prompt_tokens: int) -> None:
+        """Learn from the engine's count how long texts and media are, and what the prompt's segments add to it."""
+        chain = arrival.chain
+        if chain is None or not len(chain):
+            self.estimator.learn(text_bytes=arrival.body_bytes, prompt_tokens=prompt_tokens)
+        elif chain.continues:
+            self.estimator.learn_new(*chain.text_from(0), prompt_tokens - (member.context_tokens or prompt_tokens))
+        elif self._tree.ends_with(member, chain):
+            known, text, media = self._tree.uncounted(member)
+            self.estimator.learn_new(text, media, prompt_tokens - known)
+            self._tree.count(member, prompt_tokens, engine=self._engine, cache=self.cache)
+
+    def _in_common(self, member: Member, chain: Chain) -> float:
+        """Tokens that a prompt has in common with what the member's last answer has left in the cache."""
+        leaf = member.leaf
+        if leaf is None:
+            return float(member.context_tokens or 0)
+        match = self._tree.match(chain)
+        if member.prompt_tokens is None or not self._tree.is_inside(leaf, match):
+            return self._tree.tokens_in_common(leaf, match)
+        new = self.estimator.estimate(*chain.text_from(member.length, 1)) if len(chain) > member.length else 0.0
+        is_kept = new >= ANSWER_IS_KEPT * member.completion_tokens
+        return float(member.prompt_tokens + (member.completion_tokens if is_kept else 0))
+
+    def _bounded(self, tokens: float) -> float:
+        return tokens if self.most_tokens is None else min(tokens, float(self.most_tokens))
 
 
 class FootprintEstimator:
-    """Learns from answers how many tokens a request has per byte, and by how much a session grows in a turn."""
+    """Learns from answers how many tokens text has per byte and a media item has, and by how much a session grows in a
+    turn.
+    """
 
     SMOOTHING = 0.1
     """Weight of the newest observation in the moving averages."""
@@ -91,16 +169,24 @@ class FootprintEstimator:
     """
     FIRST_BYTES = 2_000.0
     """Weight of that assumption: a few short requests do not outweigh it, one long request does."""
+    FIRST_TOKENS_PER_ITEM = 1_000.0
+    """Assumed for an image, audio clip or document until one has been counted."""
 
     def __init__(self) -> None:
         self._bytes = self.FIRST_BYTES
         self._tokens = self.FIRST_BYTES * self.FIRST_TOKENS_PER_BYTE
+        self._item_tokens: float | None = None
         self._growth: float | None = None
 
     @property
     def tokens_per_byte(self) -> float:
-        """Tokens per byte over the last requests."""
+        """Tokens per byte of text over the last requests."""
         return self._tokens / self._bytes
+
+    @property
+    def tokens_per_item(self) -> float:
+        """Tokens of an image, audio clip or document."""
+        return self.FIRST_TOKENS_PER_ITEM if self._item_tokens is None else self._item_tokens
 
     def growth_tokens(self, footprint: float) -> float:
         """Mean growth of a session's context from one answer to the next, tokens. Every admitted session gets this much
@@ -111,16 +197,28 @@ class FootprintEstimator:
         """
         return footprint if self._growth is None else self._growth
 
-    def estimate(self, body_bytes: int) -> float:
-        """Tokens that a request body of this size probably has."""
-        return body_bytes * self.tokens_per_byte
+    def estimate(self, text_bytes: int, media: int = 0) -> float:
+        """Tokens that so much text and so many media items probably have."""
+        return text_bytes * self.tokens_per_byte + media * (self.tokens_per_item if media else 0.0)
 
-    def learn(self, *, body_bytes: int, prompt_tokens: int) -> None:
-        """Learn from an answer: the engine counted `prompt_tokens` in a request body of `body_bytes`."""
-        if body_bytes > 0 and prompt_tokens > 0:
+    def learn(self, *, text_bytes: int, prompt_tokens: int) -> None:
+        """Learn from an answer: the engine counted `prompt_tokens` in a text of `text_bytes`."""
+        if text_bytes > 0 and prompt_tokens > 0:
             kept = 1 - self.SMOOTHING
-            self._bytes = kept * self._bytes + body_bytes
+            self._bytes = kept * self._bytes + text_bytes
             self._tokens = kept * self._tokens + prompt_tokens
+
+    def learn_new(self, text_bytes: int, media: int, tokens: float) -> None:
+        """Learn from the part of a prompt that was new: the engine counted `tokens` in it. If the part has media items,
+        what its text does not explain is theirs.
+        """
+        if not media:
+            self.learn(text_bytes=text_bytes, prompt_tokens=round(tokens))
+            return
+        each = (tokens - text_bytes * self.tokens_per_byte) / media
+        if each > 0:
+            before = self._item_tokens
+            self._item_tokens = each if before is None else before + self.SMOOTHING * (each - before)
 
     def learn_growth(self, tokens: float) -> None:
         """Learn by how many tokens a session's context grew between two answers. A context that shrank is ignored."""

@@ -11,6 +11,7 @@ A `Fleet` is made of:
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.changes import (
@@ -36,8 +37,9 @@ from concur_proxy.admission.manual import Steering
 from concur_proxy.admission.moving import Moving
 from concur_proxy.admission.placement import Placement
 from concur_proxy.admission.placements.least_pressure import LeastPressure
-from concur_proxy.admission.session import Numbers
+from concur_proxy.admission.session import Numbers, Session
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.recognition.conversations import BY_CONTENT, Conversations, Whereabouts
 
 
 class Fleet:
@@ -60,6 +62,7 @@ class Fleet:
         self._numbers = Numbers(after=after)
         self._gates = Gates(engines, make_gate, self._numbers, move_after_s=move_after_s)
         self._roster = self._gates.roster
+        self._conversations = Conversations(self._gates.tree, self._session, lambda: next(self._numbers))
         self._moving = Moving(self._gates, placement or LeastPressure())
 
     # -- questions
@@ -85,7 +88,7 @@ class Fleet:
     def knows(self, change: Change) -> bool:
         """Whether the session or engine that the change names is known."""
         if isinstance(change, SessionChange):
-            return self._gates.knows(change.key)
+            return self._gates.knows(self._conversations.family_of(change.key))
         return not isinstance(change, EngineChange) or change.engine in self.gates
 
     def next_deadline(self) -> float | None:
@@ -107,9 +110,18 @@ class Fleet:
         separate session, because it uses another cache. `seniority` is what another gateway gave a session that is new
         here.
         """
-        name = self._name(arrival)
+        where = self._conversations.locate(arrival)
+        ticket, decided = self._arrive(where, arrival, now, seniority)
+        if where.by_content:
+            ticket.recognised_by = BY_CONTENT if where.is_recognised else ""
+        return ticket, decided
+
+    def _arrive(
+        self, where: Whereabouts, arrival: Arrival, now: float, seniority: int | None
+    ) -> tuple[Ticket, list[Ticket]]:
+        name = where.session
         if self._gates.only is not None:
-            return self._gates.only.arrive(name, arrival, now=now, seniority=seniority)
+            return self._gates.only.arrive(where, arrival, now=now, seniority=seniority)
         decided = self._moving.evacuate(now)
         found = self._gates.find(name)
         if found is not None and not self._roster.are_alike(found[1].model, arrival.model):
@@ -123,7 +135,8 @@ class Fleet:
                 # The session's cache is lost with the engine. Its requests in flight there must end first.
                 gate, more = self._moving.move(session, gate, now)
                 decided += more
-        ticket, more = self._moving.touched(gate).arrive(name, arrival, now=now, seniority=seniority)
+        where = replace(where, session=name)
+        ticket, more = self._moving.touched(gate).arrive(where, arrival, now=now, seniority=seniority)
         return ticket, decided + more + self._moving.settle(now)
 
     def finish(self, ticket: Ticket, answered: Answered, *, now: float) -> list[Ticket]:
@@ -176,7 +189,14 @@ class Fleet:
                 raise TypeError(f"a fleet cannot carry out {change!r}")
         return []
 
+    @property
+    def shared_keys(self) -> int:
+        """How many session keys were found to name many conversations at once."""
+        return self._conversations.shared_keys
+
     def _end(self, key: str, now: float) -> list[Ticket]:
+        if self._conversations.family_of(key) != key:
+            return []  # a sub-agent has ended; its cache is no longer counted when its parent goes on
         decided = self._moving.evacuate(now)
         models = () if self._roster.is_uniform else self._roster.models
         for name in (key, *(variant(key, model) for model in models)):
@@ -188,7 +208,7 @@ class Fleet:
         if change.steering is Steering.END:
             return self._end(change.key, now)
         decided = self._moving.evacuate(now)
-        found = self._gates.find(change.key)
+        found = self._gates.find(self._conversations.family_of(change.key))
         if found is not None:
             decided += self._moving.touched(found[0]).steer(found[1], change.steering, now=now)
         return decided + self._moving.settle(now)
@@ -239,7 +259,7 @@ class Fleet:
         found = self._gates.find(name)
         if found is None or found[1].one_shot:
             return None
-        return SessionRecord.of(found[1], found[0].engine, now=now)
+        return SessionRecord.of(found[1], found[0].engine, self._gates.tree, now=now)
 
     def restore(self, record: SessionRecord, *, now: float) -> None:
         """Take over a session of another gateway, with its place if it has one. A session that is already known stays
@@ -248,7 +268,9 @@ class Fleet:
         if not self._gates.knows(record.key):
             engine = record.engine if record.engine in self.gates else self._roster.candidates(record.model)[0]
             session = record.session(seniority=self._numbers.take(record.seniority), now=now)
-            self._moving.touched(self.gates[engine]).handover.restore(session)
+            self._conversations.restore(record.key, session.members)
+            chains = [(session.members[each.name], each.chain) for each in record.members if each.chain is not None]
+            self._moving.touched(self.gates[engine]).handover.restore(session, chains)
 
     def claim(self, arrival: Arrival, *, engine: str, seniority: int | None, now: float) -> tuple[Ticket, list[Ticket]]:
         """A request that another gateway released is at `engine`: its session gets a place there, whatever the window
@@ -257,7 +279,8 @@ class Fleet:
         """
         if engine not in self.gates:
             raise ValueError(f"no engine {engine}")
-        name, gate = self._name(arrival), self.gates[engine]
+        where, gate = self._conversations.locate(arrival), self.gates[engine]
+        name = where.session
         moved: list[Ticket] = []
         found = self._gates.find(name)
         while found is not None and found[0] is not gate and found[1].in_flight:
@@ -267,17 +290,18 @@ class Fleet:
             home, session = found
             self._moving.touched(home).handover.part_with(session, "moved")
             moved = self._moving.touched(gate).handover.adopt(session, now)
-        ticket, decided = self._moving.touched(gate).handover.claim(name, arrival, seniority, now)
+        where = replace(where, session=name)
+        ticket, decided = self._moving.touched(gate).handover.claim(where, arrival, seniority, now)
         return ticket, moved + decided + self._moving.settle(now)
 
-    def _name(self, arrival: Arrival) -> str:
-        """The name of the request's session in this fleet. A request without a key gets a name that no key can be."""
-        return f"\0{next(self._numbers)}" if arrival.key is None else arrival.key
+    def _session(self, name: str) -> Session | None:
+        found = self._gates.find(name)
+        return None if found is None else found[1]
 
     def _place(self, name: str, arrival: Arrival) -> SessionGate:
         """Choose a gate for a session that has no gate yet."""
         any_gate = next(iter(self.gates.values()))
-        tokens = any_gate.accounts.estimator.estimate(arrival.body_bytes)
+        tokens = any_gate.guess(arrival)
         return self._moving.choose(name, tokens, arrival.model, arrival.avoid)
 
 

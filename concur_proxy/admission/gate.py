@@ -11,6 +11,7 @@ A `SessionGate` is made of a few objects that share one `GateState`:
 from dataclasses import replace
 from itertools import islice
 
+from concur_proxy.admission import family
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.gate_state import GateOptions, GateState
 from concur_proxy.admission.handover import Handover
@@ -25,6 +26,8 @@ from concur_proxy.admission.session import Numbers, Session, SessionState
 from concur_proxy.admission.snapshot import GateSnapshot
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
+from concur_proxy.recognition.conversations import Whereabouts
+from concur_proxy.recognition.tree import ConversationTree
 
 
 class SessionGate:
@@ -67,23 +70,23 @@ class SessionGate:
     # -- requests
 
     def arrive(
-        self, name: str, arrival: Arrival, *, now: float, seniority: int | None = None
+        self, where: Whereabouts, arrival: Arrival, *, now: float, seniority: int | None = None
     ) -> tuple[Ticket, list[Ticket]]:
-        """A request of the session of this name arrives. Returns its ticket and every ticket that this decided, its own
+        """A request of this session and member arrives. Returns its ticket and every ticket that this decided, its own
         included. `seniority` is what another gateway gave a session that is new here.
         """
         state, scheduler = self._state, self._scheduler
-        session = self.sessions.get(name) or scheduler.newcomer(name, arrival, seniority, now)
-        ticket = Ticket(session=session, number=next(state.numbers), arrival=arrival, now=now)
-        footprint = self.accounts.footprint_with(session, arrival.body_bytes)
+        session = self.sessions.get(where.session) or scheduler.newcomer(where, arrival, seniority, now)
+        member = family.member_of(session, where)
+        ticket = Ticket(session=session, number=next(state.numbers), arrival=arrival, now=now, member=member)
         decided = scheduler.fill(now) if self._is_full else []  # leases may have ended since the last event
-        refusal = self._refusal(session, footprint, now)
+        refusal = self._refusal(session, arrival, now)
         if refusal is not None:
             return ticket, [*decided, scheduler.decide(ticket, refusal, now)]
         scheduler.wake(session, now)
-        scheduler.measure(session, footprint)
+        kept_tokens = scheduler.begin(session, member, arrival)
         if session.state is SessionState.ACTIVE and not session.pausing:
-            self.accounts.promise(ticket)
+            self.accounts.promise(ticket, kept_tokens)
             return ticket, [*decided, scheduler.decide(ticket, Outcome.ADMITTED, now)]
         session.held[ticket] = None
         state.holds.add(ticket)
@@ -107,16 +110,19 @@ class SessionGate:
         session.in_flight -= 1
         state.in_flight -= 1
         state.lasting -= ticket.reading < state.readings
-        footprint = self.accounts.settle(ticket, answered, now=now)
-        if footprint is not None:
-            scheduler.measure(session, footprint)
+        member = ticket.member
+        member.busy -= 1
+        member.turns += 1
+        member.is_done = answered.first_token_s is not None and not answered.client_gone
+        self.accounts.settle(ticket, answered, now=now)
+        scheduler.measure(session)
         if session.in_flight == 0:
             scheduler.step_boundary(session, now, client_gone=answered.client_gone)
         if state.is_enforcing:
             scheduler.pause_excess(now)
         return scheduler.fill(now)
 
-    def _refusal(self, session: Session, footprint: float, now: float) -> Outcome | None:
+    def _refusal(self, session: Session, arrival: Arrival, now: float) -> Outcome | None:
         """Why a request is refused at once, or None."""
         if self._state.is_draining:
             return Outcome.DRAINING
@@ -125,7 +131,7 @@ class SessionGate:
             return None
         # The sessions before it are not admitted either. Letting it join would only make the queue longer.
         is_next = self._state.order.position(session) == 1
-        return None if is_next and self.make_room(footprint, now=now) else Outcome.QUEUE_FULL
+        return None if is_next and self.make_room(self.accounts.guess(arrival), now=now) else Outcome.QUEUE_FULL
 
     @property
     def _is_full(self) -> bool:
@@ -172,6 +178,7 @@ class SessionGate:
         state.readings += 1
         state.lasting = state.in_flight
         if load is not None:
+            self.accounts.most_tokens = load.max_model_len
             self.accounts.engine_prefill_tokens_s = load.prefill_tokens_s
             if load.capacity_tokens and self.accounts.prefill_tokens_s:
                 state.lease.observe_break_even(load.capacity_tokens / self.accounts.prefill_tokens_s)
@@ -239,6 +246,18 @@ class SessionGate:
         needed whose lease has ended. Call this only when a session waits.
         """
         return self._scheduler.make_room(tokens, now=now)
+
+    def make_room_for(self, session: Session, *, now: float) -> bool:
+        """Whether a session of another gate would be admitted here, as `make_room`."""
+        return self._scheduler.make_room(self._state.places.addition(session), now=now)
+
+    def join(self, tree: ConversationTree) -> None:
+        """Use the tree of a fleet. Call this before the first request."""
+        self._state.join(tree)
+
+    def guess(self, arrival: Arrival) -> float:
+        """Tokens of the prompt of a session that is not known yet."""
+        return self.accounts.guess(arrival)
 
     def first_sessions(self, limit: int) -> list[Session]:
         """At most `limit` sessions: those with places by seniority, then those that wait in their order, then others.

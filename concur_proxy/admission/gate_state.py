@@ -10,6 +10,7 @@ from concur_proxy.admission.order import QueueOrder
 from concur_proxy.admission.places import Places
 from concur_proxy.admission.session import Numbers, SessionTable
 from concur_proxy.admission.ticket import Holds
+from concur_proxy.recognition.tree import ConversationTree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +42,16 @@ class GateState:
         self.sessions = SessionTable()
         self.order = order
         """Sessions that wait for a place."""
-        self.places = Places()
+        self.tree = ConversationTree()
+        """What the prompts of all conversations have in common."""
+        self.places = Places(self.tree, engine)
         """Sessions that hold a place."""
         self.holds = Holds()
         """Requests that wait."""
         self.in_flight = 0
         """Requests at the engine."""
         self.counters: Counter[tuple[str, str]] = Counter()
-        self.accounts = TokenAccounts()
+        self.accounts = TokenAccounts(self.places, engine)
         self.limits = Limits(
             places=self.places,
             footprints=self.accounts.estimator,
@@ -63,3 +66,7 @@ class GateState:
         """How often the engine's gauges have been read."""
         self.lasting = 0
         """Requests in flight that were already in flight at the last reading."""
+
+    def join(self, tree: ConversationTree) -> None:
+        """Use the tree of a fleet. Call this before the first request."""
+        self.tree = self.places.tree = tree

@@ -7,6 +7,7 @@ from concur_proxy.admission.roster import Roster
 from concur_proxy.admission.session import Numbers, Session
 from concur_proxy.admission.standings import Standings
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.recognition.tree import ConversationTree
 
 GateFactory = Callable[[str, Numbers], SessionGate]
 """Makes the gate of an engine, by the engine's name and the fleet's numbers for seniority."""
@@ -25,6 +26,8 @@ class Gates:
         self._by_engine: dict[str, SessionGate] = {}
         self.by_engine: Mapping[str, SessionGate] = self._by_engine
         """All gates, to read."""
+        self.tree = ConversationTree()
+        """What the prompts of all conversations have in common, at whichever engine."""
         self._homes: dict[str, str] = {}
         """The engine of each session, by the session's name."""
         self._changes: set[str] | None = None
@@ -41,6 +44,7 @@ class Gates:
         if engine not in self._by_engine:
             gate = self._by_engine[engine] = self._make_gate(engine, self._numbers)
             gate.sessions.list_in(self._homes, engine)
+            gate.join(self.tree)
             if self._changes is not None:
                 gate.sessions.note_changes(self._changes)
             if self._is_draining:

@@ -1,13 +1,67 @@
 """Sessions and requests that move between the gates of a fleet, or between gateways."""
 
+from collections.abc import Iterable
+
 import msgspec
 
+from concur_proxy.admission import family
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.gate_state import GateState
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.scheduler import Scheduler
 from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.recognition.chain import Chain
+from concur_proxy.recognition.conversations import Whereabouts
+from concur_proxy.recognition.tree import ConversationTree, Member
+
+
+class MemberRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A member of a session's family as another gateway needs it."""
+
+    name: str
+    parent: str
+    is_declared: bool
+    is_live: bool
+    is_done: bool
+    footprint: float
+    prompt_tokens: int | None
+    completion_tokens: int
+    context_tokens: int | None
+    first_segments: int
+    turns: int
+    chain: Chain | None
+    """Its newest prompt."""
+
+    @classmethod
+    def of(cls, member: Member, tree: ConversationTree) -> "MemberRecord":
+        """Make the record of a member."""
+        return cls(
+            name=member.name,
+            parent=member.parent,
+            is_declared=member.is_declared,
+            is_live=member.is_live,
+            is_done=member.is_done or member.busy > 0,
+            footprint=member.footprint,
+            prompt_tokens=member.prompt_tokens,
+            completion_tokens=member.completion_tokens,
+            context_tokens=member.context_tokens,
+            first_segments=member.first_segments,
+            turns=member.turns,
+            chain=tree.chain_of(member),
+        )
+
+    def member(self, session: str) -> Member:
+        """Make a member of this session from the record. It has no place in the tree yet."""
+        member = Member(session, self.name, self.parent, is_declared=self.is_declared)
+        member.is_live, member.is_done, member.footprint = self.is_live, self.is_done, self.footprint
+        member.prompt_tokens, member.completion_tokens = self.prompt_tokens, self.completion_tokens
+        member.context_tokens, member.first_segments, member.turns = (
+            self.context_tokens,
+            self.first_segments,
+            self.turns,
+        )
+        return member
 
 
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -21,7 +75,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """The value of a `SessionState`."""
     seniority: int
     footprint: float
-    context_tokens: int | None
+    members: tuple[MemberRecord, ...]
     model: str | None
     idle_s: float
     """Seconds since its last request ended, or since it arrived."""
@@ -32,7 +86,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     turns: int = 0
 
     @classmethod
-    def of(cls, session: Session, engine: str, *, now: float) -> "SessionRecord":
+    def of(cls, session: Session, engine: str, tree: ConversationTree, *, now: float) -> "SessionRecord":
         """Make the record of a session. A session with requests is recorded as idle since now."""
         return cls(
             key=session.key,
@@ -40,7 +94,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
             state=session.state.value,
             seniority=session.seniority,
             footprint=session.footprint,
-            context_tokens=session.context_tokens,
+            members=tuple(MemberRecord.of(member, tree) for member in session.members.values()),
             model=session.model,
             idle_s=now - session.idle_since if session.is_dormant else 0.0,
             is_between_steps=session.is_dormant and session.is_between_steps,
@@ -59,7 +113,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         if self.stopped and session.state is SessionState.ACTIVE:
             session.state = SessionState.PAUSED  # the session was about to pause at the end of its answer
         session.footprint = self.footprint
-        session.context_tokens = self.context_tokens
+        session.members = {record.name: record.member(self.key) for record in self.members}
         session.is_between_steps = self.is_between_steps
         session.has_lapsed = self.has_lapsed
         return session
@@ -84,7 +138,8 @@ class Handover:
         self._state.counters["move", reason] += 1
         self._state.order.leave(session)
         self._state.sessions.remove(session)
-        session.cache = None
+        for member in session.members.values():
+            member.cache = None
         for ticket in session.held:
             self._state.holds.remove(ticket)
 
@@ -99,24 +154,30 @@ class Handover:
             self._state.sessions.sleep(session)
         return self._scheduler.fill(now)
 
-    def restore(self, session: Session) -> None:
+    def restore(self, session: Session, chains: Iterable[tuple[Member, Chain]] = ()) -> None:
         """Take over another gateway's session unchanged: idle, and with its place if it is active."""
         self._state.sessions.add(session)
+        for member, chain in chains:
+            self._state.tree.put(member, chain, self._state.accounts.estimator.estimate)
+            if member.prompt_tokens is not None:
+                self._state.tree.count(member, member.prompt_tokens, engine=self._state.engine, cache=-1)
         if session.state is SessionState.ACTIVE:
             self._state.places.take(session)
             self._state.places.rest(session)
         self._state.sessions.sleep(session)
 
-    def claim(self, name: str, arrival: Arrival, seniority: int | None, now: float) -> tuple[Ticket, list[Ticket]]:
+    def claim(
+        self, where: Whereabouts, arrival: Arrival, seniority: int | None, now: float
+    ) -> tuple[Ticket, list[Ticket]]:
         """A request that another gateway released is at the engine: its session gets a place, whatever the window says.
         Returns the request's ticket, and the tickets of the session that waited here.
         """
         state, scheduler = self._state, self._scheduler
-        session = state.sessions.get(name) or scheduler.newcomer(name, arrival, seniority, now)
-        ticket = Ticket(session=session, number=next(state.numbers), arrival=arrival, now=now)
-        footprint = state.accounts.footprint_with(session, arrival.body_bytes)
+        session = state.sessions.get(where.session) or scheduler.newcomer(where, arrival, seniority, now)
+        member = family.member_of(session, where)
+        ticket = Ticket(session=session, number=next(state.numbers), arrival=arrival, now=now, member=member)
         scheduler.wake(session, now)
-        scheduler.measure(session, footprint)
+        scheduler.begin(session, member, arrival)
         scheduler.decide(ticket, Outcome.ADMITTED, now)
         if session.state is SessionState.ACTIVE:
             return ticket, []

@@ -26,6 +26,8 @@ class EngineLoad:
     capacity_tokens: int | None
     prefill_tokens_s: float | None = None
     """The highest prefill rate seen, tokens per second."""
+    max_model_len: int | None = None
+    """The longest context that the model accepts, tokens. No session needs more."""
 
     def is_late(self, lasting: int) -> bool:
         """Whether these gauges miss requests: the gateway has had `lasting` requests at the engine since the reading
@@ -40,8 +42,8 @@ class Demand:
 
     footprints: float
     """Sum of the active sessions' footprints, tokens."""
-    sessions: int
-    """Number of active sessions."""
+    growing: float
+    """Number of active sessions that will probably come back with a longer context."""
     in_flight: int
     """Their requests at the engine now."""
     growth: float
@@ -50,7 +52,7 @@ class Demand:
     @property
     def tokens(self) -> float:
         """Footprints and reserves."""
-        return self.footprints + self.growth * self.sessions
+        return self.footprints + self.growth * self.growing
 
 
 class Limits:
@@ -90,23 +92,25 @@ class Limits:
         """Note that a session with this footprint has got a place."""
         self._room.released(tokens)
 
-    def reason_to_admit(self, tokens: float, *, in_flight: int) -> str | None:
-        """What allows one more session with this footprint: `window` or `room`, or None if neither does."""
-        if len(self._places) + 1 <= self._window and self._fits_budget(tokens):
+    def reason_to_admit(self, tokens: float, *, in_flight: int, grows: float = 1.0) -> str | None:
+        """What allows one more session that adds these tokens: `window` or `room`, or None if neither does. `grows` is
+        the probability that it comes back with a longer context.
+        """
+        if len(self._places) + 1 <= self._window and self._fits_budget(tokens, grows):
             return "window"
-        return "room" if self._has_room(tokens, in_flight) else None
+        return "room" if self._has_room(tokens, in_flight, grows) else None
 
     def are_exceeded(self, *, in_flight: int) -> bool:
         """Whether one of the sessions with a place must pause, not counting those that are about to."""
         places = self._places
         if self._budget is not None:
-            growing = GROWING_TURNS * self._footprints.growth_tokens(0.0) * places.steady
+            growing = GROWING_TURNS * self._footprints.growth_tokens(0.0) * places.steady_growing
             over = places.steady_tokens + growing > self._budget.tokens and places.steady > 1
             return places.steady > self._window or over
         if places.steady <= self._window:
             return False
         # A session whose cache fits is not paused.
-        demand = self._demand(places.steady_tokens, places.steady, in_flight)
+        demand = self._demand(places.steady_tokens, places.steady_growing, in_flight)
         return not (self._work_conserving and self._room.holds(demand))
 
     def allow_reprieve(self, *, in_flight: int) -> bool:
@@ -115,25 +119,25 @@ class Limits:
             budget = self._budget
             if budget is None or self._places.footprint_tokens <= REPRIEVE_SHARE * budget.tokens:
                 return True
-        return self._budget is None and self._has_room(0.0, in_flight)
+        return self._budget is None and self._has_room(0.0, in_flight, 1.0)
 
-    def _fits_budget(self, tokens: float) -> bool:
+    def _fits_budget(self, tokens: float, grows: float) -> bool:
         budget, sessions = self._budget, len(self._places)
         if budget is None or sessions == 0:
             return True
         reserve = budget.reserve_turns * self._footprints.growth_tokens(tokens)
-        return self._places.footprint_tokens + tokens + reserve * (sessions + 1) <= budget.tokens
+        return self._places.footprint_tokens + tokens + reserve * (self._places.growing + grows) <= budget.tokens
 
-    def _has_room(self, tokens: float, in_flight: int) -> bool:
+    def _has_room(self, tokens: float, in_flight: int, grows: float) -> bool:
         if not self._work_conserving:
             return False
-        demand = self._demand(self._places.footprint_tokens, len(self._places), in_flight, alike=tokens)
-        return self._room.fits(tokens, demand)
+        demand = self._demand(self._places.footprint_tokens, self._places.growing, in_flight, alike=tokens)
+        return self._room.fits(tokens, demand, grows)
 
-    def _demand(self, footprints: float, sessions: int, in_flight: int, *, alike: float = 0.0) -> Demand:
+    def _demand(self, footprints: float, growing: float, in_flight: int, *, alike: float = 0.0) -> Demand:
         """`alike` is a footprint of a similar session. It replaces the growth of a turn until that is known."""
         growth = self._footprints.growth_tokens(alike)
-        return Demand(footprints=footprints, sessions=sessions, in_flight=in_flight, growth=growth)
+        return Demand(footprints=footprints, growing=growing, in_flight=in_flight, growth=growth)
 
 
 class Room:
@@ -161,7 +165,7 @@ class Room:
         """Note that a session with this many tokens was admitted after the last reading."""
         self._released_since += tokens
 
-    def fits(self, tokens: float, demand: Demand) -> bool:
+    def fits(self, tokens: float, demand: Demand, grows: float = 1.0) -> bool:
         """Whether a session with `tokens` fits in addition to `demand` without evictions. If readings are missing, it
         fits only if the engine does nothing at all.
         """
@@ -172,7 +176,7 @@ class Room:
             return load.running == 0 and demand.in_flight == 0
         used = load.kv_usage * load.capacity_tokens + self._released_since
         filled = max(demand.tokens, used)
-        return filled + tokens + demand.growth <= min(load.capacity_tokens, self.limit_tokens)
+        return filled + tokens + demand.growth * grows <= min(load.capacity_tokens, self.limit_tokens)
 
     def holds(self, demand: Demand) -> bool:
         """Whether the cache is large enough for all of `demand`, however busy the engine is. False if readings are

@@ -101,7 +101,7 @@ class Moving:
         self, gate: SessionGate, donor: SessionGate, session: Session | None, reason: str, now: float
     ) -> list[Ticket] | None:
         """Move the session if there is room for it. Returns what this decided, or None if there is no room."""
-        if session is None or not gate.make_room(session.footprint, now=now):
+        if session is None or not gate.make_room_for(session, now=now):
             return None
         self.touched(donor).handover.part_with(session, reason)
         # The next session in the donor's queue may need less room than the one that has left.

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from sortedcontainers import SortedDict
 
 from concur_proxy.admission.session import Session
+from concur_proxy.recognition.tree import ConversationTree, Member
 
 
 class Places:
@@ -15,16 +16,15 @@ class Places:
     Every operation costs O(log n) or less.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tree: ConversationTree, engine: str = "") -> None:
+        self.tree = tree
         self._steady: SortedDict[int, Session] = SortedDict()
         self._pausing: SortedDict[int, Session] = SortedDict()
         self._stopping: SortedDict[int, Session] = SortedDict()
         """The pausing sessions that an operator paused: they pause even if there is room."""
         self._idle: OrderedDict[Session, None] = OrderedDict()
-        self.footprint_tokens = 0.0
-        """Sum of the footprints of all sessions with a place."""
-        self.pausing_tokens = 0.0
-        """The part of that sum whose sessions are about to pause."""
+        self._all = Charges(engine)
+        self._of_steady = Charges(f"{engine}\0steady")
 
     def __len__(self) -> int:
         return len(self._steady) + len(self._pausing) + len(self._stopping)
@@ -40,34 +40,63 @@ class Places:
         return len(self._steady)
 
     @property
+    def footprint_tokens(self) -> float:
+        """KV cache that all sessions with a place need together. What several of them share counts once."""
+        return self._all.tokens(self.tree)
+
+    @property
     def steady_tokens(self) -> float:
-        """Sum of the footprints of the steady sessions."""
-        return self.footprint_tokens - self.pausing_tokens
+        """KV cache that the steady sessions need together."""
+        return self._of_steady.tokens(self.tree)
+
+    @property
+    def pausing_tokens(self) -> float:
+        """KV cache that becomes free when the pausing sessions have paused."""
+        return self.footprint_tokens - self.steady_tokens
+
+    @property
+    def growing(self) -> float:
+        """Number of sessions with a place that will probably come back with a longer context."""
+        return self._all.growing
+
+    @property
+    def steady_growing(self) -> float:
+        """The same for the steady sessions."""
+        return self._of_steady.growing
 
     @property
     def pausing(self) -> int:
         """Number of sessions that pause when their answers end, unless there is room for them by then."""
         return len(self._pausing)
 
+    def addition(self, session: Session) -> float:
+        """Tokens of KV cache that a session without a place needs in addition to what those with a place have."""
+        live = [member for member in session.members.values() if member.is_live]
+        return self.tree.addition(live, self._all.group)
+
+    def shared_with_others(self, member: Member, *, engine: str, cache: int) -> float:
+        """Tokens at the start of a member's prompt that another member with a place keeps in the engine's cache."""
+        return self.tree.held_in(member, self._all.group, engine=engine, cache=cache)
+
     def take(self, session: Session) -> None:
         """Give the session a place."""
         self._steady[session.seniority] = session
-        self.footprint_tokens += session.footprint
+        self._all.add(session, self.tree)
+        self._of_steady.add(session, self.tree)
 
     def give_up(self, session: Session) -> None:
         """Take the session's place away."""
-        self.measure(session, 0.0)
+        self._all.remove(session, self.tree)
+        if not session.pausing:
+            self._of_steady.remove(session, self.tree)
         self._part(session).pop(session.seniority)
         session.pausing = False
         self._idle.pop(session, None)
-        if not self:
-            self.footprint_tokens = self.pausing_tokens = 0.0  # rounding errors must not add up
 
-    def measure(self, session: Session, footprint: float) -> None:
-        """Change the session's footprint."""
-        self.footprint_tokens += footprint - session.footprint
-        if session.pausing:
-            self.pausing_tokens += footprint - session.footprint
+    def measure(self, session: Session) -> None:
+        """Count the footprints of the session's members as they are now."""
+        for charges in (self._all,) if session.pausing else (self._all, self._of_steady):
+            charges.update(session, self.tree)
 
     def youngest(self) -> Session:
         """The steady session with the highest seniority number: it pauses first."""
@@ -78,14 +107,12 @@ class Places:
         del self._steady[session.seniority]
         self._pausing[session.seniority] = session
         session.pausing = True
-        self.pausing_tokens += session.footprint
+        self._of_steady.remove(session, self.tree)
 
     def reprieve(self) -> Session:
         """Let the most senior pausing session keep its place."""
         seniority, session = self._pausing.popitem(0)
-        session.pausing = False
-        self.pausing_tokens -= session.footprint
-        self._steady[seniority] = session
+        self._keep(session, seniority)
         return session
 
     def stop(self, session: Session) -> None:
@@ -96,9 +123,7 @@ class Places:
 
     def let_go_on(self, session: Session) -> None:
         """Remove the marks of a session that an operator resumed before it paused: it keeps its place."""
-        self._steady[session.seniority] = self._stopping.pop(session.seniority)
-        session.pausing = False
-        self.pausing_tokens -= session.footprint
+        self._keep(self._stopping.pop(session.seniority), session.seniority)
 
     def reorder(self, session: Session, seniority: int) -> None:
         """Give the session another seniority."""
@@ -106,6 +131,11 @@ class Places:
         del part[session.seniority]
         session.seniority = seniority
         part[seniority] = session
+
+    def _keep(self, session: Session, seniority: int) -> None:
+        session.pausing = False
+        self._steady[seniority] = session
+        self._of_steady.add(session, self.tree)
 
     def _part(self, session: Session) -> SortedDict[int, Session]:
         if not session.pausing:
@@ -123,3 +153,47 @@ class Places:
     def longest_idle(self) -> Session | None:
         """The session whose lease ends first, or None when none is idle."""
         return next(iter(self._idle), None)
+
+
+class Charges:
+    """What a group of sessions needs together: the union of their members' prompts, and their answers."""
+
+    def __init__(self, group: str) -> None:
+        self.group = group
+        """The group's name in the conversation tree."""
+        self.growing = 0.0
+        """Sum of `Session.grows`."""
+        self._charged: dict[Session, tuple[float, float]] = {}
+        self._sum = 0.0
+
+    def tokens(self, tree: ConversationTree) -> float:
+        """The union, in tokens."""
+        return max(0.0, self._sum - tree.saved(self.group)) if self._charged else 0.0
+
+    def add(self, session: Session, tree: ConversationTree) -> None:
+        """Add a session."""
+        self._charged[session] = (0.0, 0.0)
+        self.update(session, tree)
+
+    def update(self, session: Session, tree: ConversationTree) -> None:
+        """Count a session of the group as it is now."""
+        footprint, grows = self._charged[session]
+        self._charged[session] = (session.footprint, session.grows)
+        self._sum += session.footprint - footprint
+        self.growing += session.grows - grows
+        for member in session.members.values():
+            if member.is_live and self.group not in member.groups:
+                tree.charge(member, (self.group,))
+            elif not member.is_live and self.group in member.groups:
+                tree.uncharge(member, (self.group,))
+
+    def remove(self, session: Session, tree: ConversationTree) -> None:
+        """Remove a session."""
+        footprint, grows = self._charged.pop(session)
+        self._sum -= footprint
+        self.growing -= grows
+        for member in session.members.values():
+            if self.group in member.groups:
+                tree.uncharge(member, (self.group,))
+        if not self._charged:
+            self._sum = self.growing = 0.0  # rounding errors must not add up

@@ -4,11 +4,14 @@ The first half of `Scheduler` decides. The second half carries out: what it take
 to decide a request. It does not ask whether there is room.
 """
 
+from concur_proxy.admission import family
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.gate_state import GateState
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.recognition.conversations import Whereabouts
+from concur_proxy.recognition.tree import Member
 
 
 class Scheduler:
@@ -48,7 +51,9 @@ class Scheduler:
         while self._places.pausing and self._limits.allow_reprieve(in_flight=self._state.in_flight):
             decided += self.release(self._places.reprieve(), now)
         while (session := self._order.head()) is not None:
-            reason = self._make_room(session.footprint, now)
+            self._state.accounts.renew(session)
+            self.measure(session)
+            reason = self._make_room(self._places.addition(session), now, session.grows)
             if reason is None and self._state.is_enforcing:
                 break
             if reason is None:
@@ -74,19 +79,19 @@ class Scheduler:
         idle = self._places.longest_idle()
         return None if idle is None else idle.idle_since + self._state.lease.duration_s
 
-    def _make_room(self, tokens: float, now: float) -> str | None:
+    def _make_room(self, tokens: float, now: float, grows: float = 1.0) -> str | None:
         """Take back as many places as needed whose lease has ended. Returns why a session with this footprint may be
         admitted then, or None.
         """
-        while (reason := self._reason_to_admit(tokens)) is None and self._reclaim_lapsed(now):
+        while (reason := self._reason_to_admit(tokens, grows)) is None and self._reclaim_lapsed(now):
             pass
         return reason
 
-    def _reason_to_admit(self, tokens: float) -> str | None:
+    def _reason_to_admit(self, tokens: float, grows: float = 1.0) -> str | None:
         """Why a session with this footprint may be admitted now, or None."""
         if self._is_needless:
             return "lease"
-        return self._limits.reason_to_admit(tokens, in_flight=self._state.in_flight)
+        return self._limits.reason_to_admit(tokens, in_flight=self._state.in_flight, grows=grows)
 
     @property
     def _is_needless(self) -> bool:
@@ -105,10 +110,22 @@ class Scheduler:
 
     # -- carrying out
 
-    def newcomer(self, name: str, arrival: Arrival, seniority: int | None, now: float) -> Session:
+    def newcomer(self, where: Whereabouts, arrival: Arrival, seniority: int | None, now: float) -> Session:
         """Make a session that is not known yet. `wake` adds it."""
         seniority = self._state.numbers.take(seniority)
-        return Session(key=name, seniority=seniority, one_shot=arrival.key is None, now=now, model=arrival.model)
+        name, one_shot = where.session, where.is_one_shot
+        return Session(key=name, seniority=seniority, one_shot=one_shot, now=now, model=arrival.model)
+
+    def begin(self, session: Session, member: Member, arrival: Arrival) -> int:
+        """Account for a new request of a member. Returns how many tokens of its prompt should be in the engine's cache
+        if the session has kept its place.
+        """
+        for forgotten in family.begin(session, member):
+            self._state.tree.drop(forgotten)
+        kept_tokens = self._state.accounts.expect(member, arrival)
+        member.busy += 1
+        self.measure(session)
+        return kept_tokens
 
     def wake(self, session: Session, now: float) -> None:
         """Note that a request of the session has arrived."""
@@ -130,8 +147,9 @@ class Scheduler:
         session.has_lapsed = False
         self._counters["resume" if session.state is SessionState.PAUSED else "admit", reason] += 1
         self._sessions.move(session, SessionState.ACTIVE)
+        added = self._places.addition(session)
         self._places.take(session)
-        self._limits.admitted(session.footprint)
+        self._limits.admitted(added)
         self.admissions.admitted(now)
         return [] if session.stopped else self.release(session, now)
 
@@ -172,6 +190,7 @@ class Scheduler:
         session = ticket.session
         del session.held[ticket]
         self._holds.remove(ticket)
+        ticket.member.busy -= 1
         self.decide(ticket, outcome, now)
         if not session.held:
             self._order.leave(session)
@@ -205,14 +224,16 @@ class Scheduler:
         self._counters["end", reason] += 1
         if session.state is SessionState.ACTIVE:
             self._places.give_up(session)
+        for member in session.members.values():
+            self._state.tree.drop(member)
         self._sessions.remove(session)
         session.enter(SessionState.ENDED)
 
-    def measure(self, session: Session, footprint: float) -> None:
-        """Count the session with this footprint from now on."""
+    def measure(self, session: Session) -> None:
+        """Count the footprints of the session's members as they are now."""
+        session.footprint = family.footprint(session)
         if session.state is SessionState.ACTIVE:
-            self._places.measure(session, footprint)
-        session.footprint = footprint
+            self._places.measure(session)
 
 
 class AdmissionRate:

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from concur_proxy.recognition.tree import Member
+
 if TYPE_CHECKING:
     from concur_proxy.admission.ticket import Ticket
 
@@ -43,20 +45,19 @@ class Session:
     """The mutable record of one session. Only its gate writes to it."""
 
     __slots__ = (
-        "cache",
-        "context_tokens",
         "ending",
         "footprint",
+        "grows",
         "has_lapsed",
         "held",
         "idle_since",
         "in_flight",
         "is_between_steps",
         "key",
+        "members",
         "model",
         "one_shot",
         "pausing",
-        "round_tokens",
         "seniority",
         "state",
         "stopped",
@@ -86,14 +87,14 @@ class Session:
         """It ends as soon as no request waits or is in flight."""
         self.has_lapsed = False
         """Whether it lost its place because its lease ended while others waited."""
+        self.members: dict[str, Member] = {}
+        """The conversations of its family by name: the main agent and its sub-agents."""
         self.footprint = 0.0
-        """Tokens of KV cache that the session needs at the engine."""
-        self.context_tokens: int | None = None
-        """Tokens of the last turn's prompt and answer, as the engine counted them; None before the first count."""
-        self.cache: int | None = None
-        """The value of `TokenAccounts.cache` when that context was cached; None: it is not cached here."""
-        self.round_tokens = 0
-        """The largest context among the requests that were at the engine together, since it was last idle."""
+        """Tokens of KV cache that the session needs at the engine: the sum over its live members. What they share with
+        each other and with other sessions counts in each of them.
+        """
+        self.grows = 0.0 if one_shot else 1.0
+        """How probably the session comes back with a longer context, 0 to 1."""
         self.turns = 0
         """Number of its requests that have ended, successfully or not."""
         self.idle_since = now

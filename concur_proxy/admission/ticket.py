@@ -7,6 +7,7 @@ from sortedcontainers import SortedDict
 
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.outcome import Outcome
+from concur_proxy.recognition.tree import Member
 
 if TYPE_CHECKING:
     from concur_proxy.admission.session import Session
@@ -27,15 +28,23 @@ class Ticket:
         "engine",
         "finished",
         "found",
+        "member",
         "number",
         "outcome",
         "promised_tokens",
         "reading",
+        "recognised_by",
         "session",
     )
 
-    def __init__(self, *, session: "Session", number: int, arrival: Arrival, now: float) -> None:
+    def __init__(
+        self, *, session: "Session", number: int, arrival: Arrival, now: float, member: Member | None = None
+    ) -> None:
         self.session = session
+        self.member = Member(session.key, "") if member is None else member
+        """The conversation that the request belongs to, one of the session's members."""
+        self.recognised_by = ""
+        """What the session was recognised by; empty if the request names no session and continues no conversation."""
         self.found = session.state
         """The state of the session when the request arrived."""
         self.number = number

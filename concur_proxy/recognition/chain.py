@@ -1,5 +1,7 @@
 """A prompt as a chain of segments, as the conversation tree knows it: hashes and sizes, no content."""
 
+import struct
+
 import msgspec
 
 HASH_BYTES = 8
@@ -34,6 +36,9 @@ class Chain(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """The hash of everything up to and including segment `index`."""
         return self.hashes[index * HASH_BYTES : (index + 1) * HASH_BYTES]
 
-    def size_at(self, index: int) -> int:
-        """The text of segment `index`, in bytes."""
-        return int.from_bytes(self.sizes[index * SIZE_BYTES : (index + 1) * SIZE_BYTES], "little")
+    def text_from(self, start: int, count: int | None = None) -> tuple[int, int]:
+        """The bytes of text and the number of media items in `count` segments from `start` on; None: in all of them."""
+        end = len(self) if count is None else start + count
+        sizes = self.sizes[start * SIZE_BYTES : end * SIZE_BYTES]
+        text = sum(struct.unpack(f"<{len(sizes) // SIZE_BYTES}I", sizes))
+        return text, sum(start <= index < end for index in self.media)

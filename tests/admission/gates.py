@@ -8,6 +8,7 @@ from concur_proxy.admission.lease import FixedLease, Lease
 from concur_proxy.admission.limits import EngineLoad
 from concur_proxy.admission.session import Numbers, Session
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.recognition.conversations import Whereabouts
 
 HOLD_S = 1_000.0
 
@@ -59,7 +60,8 @@ class Scene:
     def arrive(self, key: str, *, tokens: float = 0.0, hold_s: float = HOLD_S, one_shot: bool = False) -> Ticket:
         """A request of the session, with a body that counts as this many tokens while no engine has counted any."""
         arrival = Arrival(key=None if one_shot else key, body_bytes=body_of(tokens), hold_s=hold_s)
-        ticket, self.decided = self.gate.arrive(key, arrival, now=self.now)
+        where = Whereabouts(session=key, is_one_shot=one_shot)
+        ticket, self.decided = self.gate.arrive(where, arrival, now=self.now)
         return ticket
 
     def finish(

@@ -2,102 +2,118 @@ import pytest
 
 from concur_proxy.admission.accounts import FootprintEstimator, PrefillSpeed, TokenAccounts
 from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.places import Places
 from concur_proxy.admission.session import Session
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.recognition.tree import ConversationTree, Member
 from tests.admission.gates import body_of
 
 
-def _session(context: int | None = None) -> Session:
+def _accounts() -> TokenAccounts:
+    return TokenAccounts(Places(ConversationTree()), "e")
+
+
+def _member(context: int | None = None) -> Member:
+    member = Member("s", "")
+    member.context_tokens = context
+    member.cache = 0
+    member.footprint = float(context or 0)
+    return member
+
+
+def _ticket(member: Member) -> Ticket:
     session = Session(key="s", seniority=1, one_shot=False, now=0.0)
-    session.context_tokens = context
-    session.cache = 0
-    session.footprint = float(context or 0)
-    return session
-
-
-def _ticket(session: Session) -> Ticket:
-    return Ticket(session=session, number=1, arrival=Arrival(key="s", hold_s=89.0), now=10.0)
+    return Ticket(session=session, number=1, arrival=Arrival(key="s", hold_s=89.0), now=10.0, member=member)
 
 
 def _counts(prompt: int, completion: int, cached: int | None) -> Answered:
     return Answered(prompt_tokens=prompt, completion_tokens=completion, cached_tokens=cached)
 
 
+def _expected(accounts: TokenAccounts, member: Member, tokens: float) -> float:
+    accounts.expect(member, Arrival(body_bytes=body_of(tokens)))
+    return member.footprint
+
+
+def _promised(accounts: TokenAccounts, member: Member) -> Ticket:
+    ticket = _ticket(member)
+    accounts.promise(ticket, accounts.expect(member, ticket.arrival))
+    return ticket
+
+
 def test_a_request_alone_needs_what_its_body_says_but_no_less_than_was_there() -> None:
-    accounts = TokenAccounts()
-    assert accounts.footprint_with(_session(), body_of(100)) == 100.0
-    assert accounts.footprint_with(_session(300), body_of(100)) == 300.0
-    assert accounts.footprint_with(_session(300), body_of(500)) == 500.0
+    accounts = _accounts()
+    assert _expected(accounts, _member(), 100) == 100.0
+    assert _expected(accounts, _member(300), 100) == 300.0
+    assert _expected(accounts, _member(300), 500) == 500.0
+
+
+def test_no_prompt_is_estimated_beyond_the_longest_context() -> None:
+    accounts = _accounts()
+    accounts.most_tokens = 250
+    assert _expected(accounts, _member(), 400) == 250.0
 
 
 def test_requests_at_the_same_time_share_the_history_and_add_their_own() -> None:
-    accounts, session = TokenAccounts(), _session(300)
-    session.footprint = accounts.footprint_with(session, body_of(400))
-    session.in_flight = 1
-    assert session.footprint == 400.0
-    assert accounts.footprint_with(session, body_of(350)) == 450.0
+    accounts, member = _accounts(), _member(300)
+    assert _expected(accounts, member, 400) == 400.0
+    member.busy = 1
+    assert _expected(accounts, member, 350) == 450.0
 
 
 def test_what_a_kept_place_promised_and_the_engine_lost_is_counted() -> None:
-    accounts, session = TokenAccounts(), _session(300)
+    accounts, member = _accounts(), _member(300)
     for cached in (300, 0, None):
-        ticket = _ticket(session)
-        accounts.promise(ticket)
-        accounts.settle(ticket, _counts(400, 0, cached), now=11.0)
-        session.context_tokens = 300
+        accounts.settle(_promised(accounts, member), _counts(400, 0, cached), now=11.0)
+        member.context_tokens = 300
     assert accounts.promised_tokens == 900
     assert (accounts.told_tokens, accounts.lost_tokens) == (600, 300)
 
 
 def test_a_history_that_was_compacted_has_lost_nothing() -> None:
-    accounts, session = TokenAccounts(), _session(300)
-    ticket = _ticket(session)
-    accounts.promise(ticket)
-    accounts.settle(ticket, _counts(50, 10, 48), now=11.0)
+    accounts, member = _accounts(), _member(300)
+    accounts.settle(_promised(accounts, member), _counts(50, 10, 48), now=11.0)
     assert (accounts.told_tokens, accounts.lost_tokens) == (50, 2)
-    assert session.context_tokens == 60
+    assert member.context_tokens == 60
 
 
 def test_of_requests_that_were_together_the_largest_context_stays() -> None:
-    accounts, session = TokenAccounts(), _session(300)
-    session.footprint = 700.0
-    session.in_flight = 1  # another one is still there
-    assert accounts.settle(_ticket(session), _counts(500, 20, 0), now=11.0) == 700.0
-    session.in_flight = 0
-    assert accounts.settle(_ticket(session), _counts(100, 5, 0), now=12.0) == 520.0
-    assert session.context_tokens == 520
+    accounts, member = _accounts(), _member(300)
+    member.footprint = 700.0
+    member.busy = 1  # another one is still there
+    accounts.settle(_ticket(member), _counts(500, 20, 0), now=11.0)
+    assert member.footprint == 700.0
+    member.busy = 0
+    accounts.settle(_ticket(member), _counts(100, 5, 0), now=12.0)
+    assert member.footprint == 520.0
+    assert member.context_tokens == 520
     assert accounts.estimator.growth_tokens(0.0) == 220.0
 
 
 def test_answers_are_timed_from_their_release() -> None:
-    accounts, session = TokenAccounts(), _session()
-    ticket = _ticket(session)
+    accounts = _accounts()
+    ticket = _ticket(_member())
     ticket.decided_at = 14.0
     accounts.settle(ticket, _counts(90, 10, None), now=17.0)
     assert (accounts.answered_tokens, accounts.answering_s) == (100, 3.0)
 
 
 def test_an_answer_s_first_token_tells_how_fast_prompts_are_computed() -> None:
-    accounts, session = TokenAccounts(), _session(300)
+    accounts, member = _accounts(), _member(300)
     for cached, first_token_s in ((300, 2.0), (None, 0.1), (300, None), (300, 2.0)):
         answered = Answered(prompt_tokens=1_300, cached_tokens=cached, first_token_s=first_token_s)
-        accounts.settle(_ticket(session), answered, now=15.0)
+        accounts.settle(_ticket(member), answered, now=15.0)
     assert accounts.prefill.tokens_s == pytest.approx(500.0, rel=0.01)
 
 
 def test_what_went_with_the_engines_last_cache_is_promised_to_nobody_and_no_loss() -> None:
-    accounts, away, back = TokenAccounts(), _session(300), _session(300)
-    before = _ticket(back)
-    accounts.promise(before)
+    accounts, away, back = _accounts(), _member(300), _member(300)
+    before = _promised(accounts, back)
     accounts.cache += 1
     accounts.settle(before, _counts(400, 0, 0), now=11.0)
-    after = _ticket(away)
-    accounts.promise(after)
-    accounts.settle(after, _counts(400, 0, 0), now=11.0)
+    accounts.settle(_promised(accounts, away), _counts(400, 0, 0), now=11.0)
     assert (accounts.promised_tokens, accounts.told_tokens, accounts.lost_tokens) == (300, 0, 0)
-    again = _ticket(away)
-    accounts.promise(again)
-    accounts.settle(again, _counts(500, 0, 100), now=12.0)
+    accounts.settle(_promised(accounts, away), _counts(500, 0, 100), now=12.0)
     assert (accounts.told_tokens, accounts.lost_tokens) == (400, 300), "it has a cache there again"
 
 
@@ -108,23 +124,23 @@ def test_before_any_count_more_tokens_are_assumed_than_english_has() -> None:
 def test_a_long_request_tells_more_than_many_short_ones() -> None:
     estimator = FootprintEstimator()
     for _ in range(5):
-        estimator.learn(body_bytes=60, prompt_tokens=10)
+        estimator.learn(text_bytes=60, prompt_tokens=10)
     assert 0.3 < estimator.tokens_per_byte < 0.4
-    estimator.learn(body_bytes=40_000, prompt_tokens=8_000)
+    estimator.learn(text_bytes=40_000, prompt_tokens=8_000)
     assert estimator.tokens_per_byte == pytest.approx(0.2, abs=0.02)
 
 
 def test_the_ratio_converges_to_what_the_engine_counts() -> None:
     estimator = FootprintEstimator()
     for _ in range(100):
-        estimator.learn(body_bytes=1_000, prompt_tokens=500)
+        estimator.learn(text_bytes=1_000, prompt_tokens=500)
     assert estimator.estimate(1_000) == pytest.approx(500.0, rel=1e-3)
 
 
 @pytest.mark.parametrize(("body_bytes", "prompt_tokens"), [(0, 100), (100, 0)])
 def test_nothing_is_learned_from_an_empty_body_or_count(body_bytes: int, prompt_tokens: int) -> None:
     estimator = FootprintEstimator()
-    estimator.learn(body_bytes=body_bytes, prompt_tokens=prompt_tokens)
+    estimator.learn(text_bytes=body_bytes, prompt_tokens=prompt_tokens)
     assert estimator.tokens_per_byte == pytest.approx(FootprintEstimator.FIRST_TOKENS_PER_BYTE)
 
 

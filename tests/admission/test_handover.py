@@ -6,6 +6,8 @@ from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.handover import SessionRecord
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import Numbers, Session, SessionState
+from concur_proxy.recognition.conversations import Whereabouts
+from concur_proxy.recognition.tree import ConversationTree
 from tests.admission.gates import Scene
 
 LEASE = 5.0
@@ -17,7 +19,7 @@ def _two() -> tuple[Scene, Scene]:
 
 
 def _record(session: Session, scene: Scene) -> SessionRecord:
-    return SessionRecord.of(session, "e", now=scene.now)
+    return SessionRecord.of(session, "e", ConversationTree(), now=scene.now)
 
 
 def _kept(scene: Scene, *keys: str) -> list[SessionRecord]:
@@ -116,7 +118,7 @@ def test_a_session_that_lost_its_place_is_still_without_one_and_knows_its_senior
 def test_a_request_in_flight_is_claimed_whatever_the_window_says() -> None:
     scene = Scene(window=1.0)
     scene.arrive("a")
-    ticket, decided = scene.gate.handover.claim("b", Arrival(key="b"), None, 0.0)
+    ticket, decided = scene.gate.handover.claim(Whereabouts(session="b"), Arrival(key="b"), None, 0.0)
     assert (ticket.outcome, decided) == (Outcome.ADMITTED, [])
     assert (scene.gate.active, scene.gate.snapshot().in_flight) == (2, 2)
     scene.finish(ticket)
@@ -127,7 +129,7 @@ def test_a_claim_releases_what_its_session_holds_here() -> None:
     scene = Scene(window=1.0)
     scene.arrive("a")
     held = scene.arrive("b")
-    _, decided = scene.gate.handover.claim("b", Arrival(key="b"), None, 0.0)
+    _, decided = scene.gate.handover.claim(Whereabouts(session="b"), Arrival(key="b"), None, 0.0)
     assert decided == [held]
     assert held.outcome is Outcome.ADMITTED
 

@@ -7,6 +7,7 @@ from concur_proxy.admission.limits import GROWING_TURNS, REPRIEVE_SHARE, Demand,
 from concur_proxy.admission.places import Places
 from concur_proxy.admission.session import Session
 from concur_proxy.control.law import Budget
+from concur_proxy.recognition.tree import ConversationTree
 from tests.admission.gates import load
 
 
@@ -14,7 +15,7 @@ class Crowd:
     """Sessions with places, and the limits that apply to them."""
 
     def __init__(self, *footprints: float, window: float = math.inf, work_conserving: bool = True) -> None:
-        self.places = Places()
+        self.places = Places(ConversationTree())
         self.estimator = FootprintEstimator()
         self.limits = Limits(
             places=self.places, footprints=self.estimator, window=window, work_conserving=work_conserving
@@ -92,8 +93,8 @@ def _room(reading: EngineLoad | None) -> Room:
     return room
 
 
-def _demand(*, footprints: float = 0.0, sessions: int = 0, in_flight: int = 0, growth: float = 0.0) -> Demand:
-    return Demand(footprints=footprints, sessions=sessions, in_flight=in_flight, growth=growth)
+def _demand(*, footprints: float = 0.0, growing: int = 0, in_flight: int = 0, growth: float = 0.0) -> Demand:
+    return Demand(footprints=footprints, growing=growing, in_flight=in_flight, growth=growth)
 
 
 def test_without_a_reading_there_is_no_room() -> None:
@@ -115,8 +116,8 @@ def test_room_is_the_capacity_less_the_footprints_of_the_admitted() -> None:
 
 def test_everybody_is_given_a_turns_growth_in_reserve_the_newcomer_too() -> None:
     room = _room(load(capacity_tokens=1_000))
-    assert room.fits(100.0, _demand(footprints=600.0, sessions=2, growth=100.0))
-    assert not room.fits(101.0, _demand(footprints=600.0, sessions=2, growth=100.0))
+    assert room.fits(100.0, _demand(footprints=600.0, growing=2, growth=100.0))
+    assert not room.fits(101.0, _demand(footprints=600.0, growing=2, growth=100.0))
 
 
 def test_what_others_have_in_flight_counts_where_it_is_more() -> None:
@@ -146,6 +147,6 @@ def test_an_engine_that_hides_its_cache_and_works_for_others_has_no_room(running
 
 def test_a_cache_holds_what_it_is_large_enough_for_however_busy_the_engine_is() -> None:
     busy = _room(load(capacity_tokens=1_000, kv_usage=1.0, waiting=5))
-    assert busy.holds(_demand(footprints=800.0, sessions=2, growth=100.0))
-    assert not busy.holds(_demand(footprints=801.0, sessions=2, growth=100.0))
+    assert busy.holds(_demand(footprints=800.0, growing=2, growth=100.0))
+    assert not busy.holds(_demand(footprints=801.0, growing=2, growth=100.0))
     assert not _room(load(capacity_tokens=None)).holds(_demand())

@@ -4,6 +4,8 @@ from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.handover import SessionRecord
 from concur_proxy.admission.manual import Steering
 from concur_proxy.admission.session import Numbers, SessionState
+from concur_proxy.recognition.conversations import Whereabouts
+from concur_proxy.recognition.tree import ConversationTree
 from tests.admission.gates import Scene
 from tests.properties.ledger import recount
 
@@ -109,7 +111,7 @@ def test_another_process_knows_of_a_stop_and_a_preference() -> None:
     scene.arrive("a")
     scene.gate.steer(scene.session("a"), Steering.PAUSE, now=scene.now)
     scene.gate.steer(scene.session("a"), Steering.PRIORITISE, now=scene.now)
-    record = SessionRecord.of(scene.session("a"), "e", now=scene.now)
+    record = SessionRecord.of(scene.session("a"), "e", ConversationTree(), now=scene.now)
     other = Scene(window=2)
     session = record.session(seniority=Numbers().take(record.seniority), now=0.0)
     other.gate.handover.restore(session)
@@ -117,7 +119,7 @@ def test_another_process_knows_of_a_stop_and_a_preference() -> None:
     assert session.is_preferred
     assert session.state is SessionState.PAUSED
     assert other.arrive("a").is_held
-    claimed, released = other.gate.handover.claim("a", Arrival(key="a"), None, 0.0)
+    claimed, released = other.gate.handover.claim(Whereabouts(session="a"), Arrival(key="a"), None, 0.0)
     assert claimed.is_in_flight
     assert released == [], "what is held of it waits on"
     other.finish(claimed)

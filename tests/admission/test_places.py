@@ -1,5 +1,6 @@
 from concur_proxy.admission.places import Places
 from concur_proxy.admission.session import Session
+from concur_proxy.recognition.tree import ConversationTree
 
 
 def _session(seniority: int, footprint: float = 0.0) -> Session:
@@ -9,14 +10,14 @@ def _session(seniority: int, footprint: float = 0.0) -> Session:
 
 
 def test_the_youngest_is_the_last_by_seniority_not_by_admission() -> None:
-    places, old, young = Places(), _session(1), _session(2)
+    places, old, young = Places(ConversationTree()), _session(1), _session(2)
     places.take(young)
     places.take(old)
     assert places.youngest() is young
 
 
 def test_a_pausing_session_keeps_its_place_but_is_not_steady() -> None:
-    places, session = Places(), _session(1, 10.0)
+    places, session = Places(ConversationTree()), _session(1, 10.0)
     places.take(session)
     places.start_pausing(session)
     assert (len(places), places.steady, places.pausing, session.pausing) == (1, 0, 1, True)
@@ -24,7 +25,7 @@ def test_a_pausing_session_keeps_its_place_but_is_not_steady() -> None:
 
 
 def test_the_most_senior_is_reprieved_first() -> None:
-    places, old, young = Places(), _session(1, 10.0), _session(2, 5.0)
+    places, old, young = Places(ConversationTree()), _session(1, 10.0), _session(2, 5.0)
     for session in (old, young):
         places.take(session)
         places.start_pausing(session)
@@ -34,7 +35,7 @@ def test_the_most_senior_is_reprieved_first() -> None:
 
 
 def test_a_place_given_up_takes_its_tokens_along_whether_pausing_or_not() -> None:
-    places, steady, pausing, other = Places(), _session(1, 10.0), _session(2, 20.0), _session(3, 1.0)
+    places, steady, pausing, other = Places(ConversationTree()), _session(1, 10.0), _session(2, 20.0), _session(3, 1.0)
     for session in (steady, pausing, other):
         places.take(session)
     places.start_pausing(pausing)
@@ -44,7 +45,8 @@ def test_a_place_given_up_takes_its_tokens_along_whether_pausing_or_not() -> Non
 
 
 def test_no_remainder_is_left_when_nobody_has_a_place() -> None:
-    places, sessions = Places(), [_session(seniority, footprint) for seniority, footprint in enumerate((0.1, 0.2, 0.3))]
+    places = Places(ConversationTree())
+    sessions = [_session(seniority, footprint) for seniority, footprint in enumerate((0.1, 0.2, 0.3))]
     for session in sessions:
         places.take(session)
     for session in sessions:
@@ -53,18 +55,19 @@ def test_no_remainder_is_left_when_nobody_has_a_place() -> None:
 
 
 def test_a_footprint_measured_anew_counts_from_then_on() -> None:
-    places, session = Places(), _session(1, 10.0)
+    places, session = Places(ConversationTree()), _session(1, 10.0)
     places.take(session)
-    places.measure(session, 25.0)
     session.footprint = 25.0
+    places.measure(session)
     assert places.footprint_tokens == 25.0
     places.start_pausing(session)
-    places.measure(session, 5.0)
+    session.footprint = 5.0
+    places.measure(session)
     assert (places.footprint_tokens, places.pausing_tokens) == (5.0, 5.0)
 
 
 def test_the_longest_idle_is_the_first_that_came_to_rest_and_has_not_woken() -> None:
-    places, sessions = Places(), [_session(seniority) for seniority in range(3)]
+    places, sessions = Places(ConversationTree()), [_session(seniority) for seniority in range(3)]
     for session in sessions:
         places.take(session)
     assert places.longest_idle() is None

@@ -5,6 +5,7 @@ from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.roster import Roster
 from concur_proxy.admission.session import Numbers
 from concur_proxy.admission.standings import SLACK, Earliest, Standings
+from concur_proxy.recognition.conversations import Whereabouts
 from tests.admission.gates import Scene
 
 
@@ -89,7 +90,9 @@ def test_an_engine_is_offered_the_eldest_that_it_can_serve() -> None:
     standings = Standings({engine: scene.gate for engine, scene in scenes.items()}, roster)
     for engine, model in (("a", "one"), ("b", "two")):
         for key in "xy":
-            scenes[engine].gate.arrive(f"{key}{engine}", Arrival(key=key, hold_s=9.0, model=model), now=0.0)
+            scenes[engine].gate.arrive(
+                Whereabouts(session=f"{key}{engine}"), Arrival(key=key, hold_s=9.0, model=model), now=0.0
+            )
         standings.touch(engine)
     scenes["c"].idle("z")
     standings.touch("c")

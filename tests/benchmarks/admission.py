@@ -19,6 +19,7 @@ from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import LearnedLease
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.recognition.conversations import Whereabouts
 
 SIZES = (100, 1_000, 10_000, 100_000)
 WINDOW = 64
@@ -46,7 +47,9 @@ class Crowd:
         """One more session arrives. Its key is as long as those of real clients."""
         self._now += 0.001
         key = f"agent-{next(self._names):032d}"
-        _, decided = self.gate.arrive(key, Arrival(body_bytes=BODY_BYTES, hold_s=HOLD_S), now=self._now)
+        _, decided = self.gate.arrive(
+            Whereabouts(session=key, is_one_shot=True), Arrival(body_bytes=BODY_BYTES, hold_s=HOLD_S), now=self._now
+        )
         self.running.extend(decided)
 
     def turn_over(self) -> None:

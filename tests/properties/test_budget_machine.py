@@ -11,6 +11,7 @@ from concur_proxy.admission.lease import LearnedLease
 from concur_proxy.admission.limits import EngineLoad
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
+from concur_proxy.recognition.conversations import Whereabouts
 from tests.properties.ledger import Ledger
 
 KEYS = st.sampled_from(["a", "b", "c", "d", "e", "f"])
@@ -45,7 +46,9 @@ class BudgetMachine(RuleBasedStateMachine):
 
     @rule(key=KEYS, size=st.sampled_from([40, 4_000, 40_000]))
     def arrive(self, key: str, size: int) -> None:
-        ticket, decided = self.gate.arrive(key, Arrival(key=key, body_bytes=size, hold_s=math.inf), now=self.now)
+        ticket, decided = self.gate.arrive(
+            Whereabouts(session=key), Arrival(key=key, body_bytes=size, hold_s=math.inf), now=self.now
+        )
         self.ledger.arrived(ticket, decided)
 
     @precondition(lambda self: self.ledger.in_flight)

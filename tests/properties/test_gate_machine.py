@@ -14,6 +14,7 @@ from concur_proxy.admission.manual import Steering
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import SessionState
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.recognition.conversations import Whereabouts
 from tests.properties.ledger import Ledger, places, precedence, waiting
 
 LONG, SHORT, TTL, LEASE = 10_000.0, 3.0, 50.0, 4.0
@@ -77,7 +78,9 @@ class GateMachine(RuleBasedStateMachine):
         line = len(waiting(self.gate))
         with self._step():
             arrival = Arrival(key=None if one_shot else key, body_bytes=size, hold_s=hold)
-            ticket, decided = self.gate.arrive(key, arrival, now=self.now)
+            ticket, decided = self.gate.arrive(
+                Whereabouts(session=key, is_one_shot=arrival.key is None), arrival, now=self.now
+            )
             self.ledger.arrived(ticket, decided)
         assert not passes or self.draining or ticket.outcome is Outcome.ADMITTED
         assert self.enforcing or self.draining or ticket.outcome is Outcome.ADMITTED

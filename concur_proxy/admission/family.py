@@ -1,0 +1,59 @@
+"""The members of a session's family: the main agent, its sub-agents, and what is sent under the same name.
+
+A family holds one place. Each member has its own account. A member's cache counts while it is *live*: from its first
+request until the agent that started it goes on, which it does when its sub-agents have answered.
+"""
+
+from concur_proxy.admission.session import Session
+from concur_proxy.recognition.conversations import Whereabouts
+from concur_proxy.recognition.tree import Member
+
+MOST_MEMBERS = 64
+"""Remembered members of a session. The oldest ones whose cache is not needed are forgotten."""
+
+
+def member_of(session: Session, where: Whereabouts) -> Member:
+    """The member that a request belongs to. A new one is not in the session until `begin`."""
+    member = session.members.get(where.member)
+    if member is None:
+        member = Member(session.key, where.member, where.parent, is_declared=where.is_declared)
+    return member
+
+
+def begin(session: Session, member: Member) -> list[Member]:
+    """A member has a new request. The members that it started are at their end if they have none. Returns the members
+    that are forgotten.
+    """
+    session.members.setdefault(member.name, member)
+    member.is_live, member.is_done = True, False
+    for other in session.members.values():
+        if other is not member and other.is_live and not other.busy and _is_at_end(session, other, member):
+            other.is_live = False
+    if len(session.members) <= MOST_MEMBERS:
+        return []
+    forgotten = [other for other in session.members.values() if not other.is_live and not other.busy and other.name]
+    forgotten = forgotten[: len(session.members) - MOST_MEMBERS]
+    for other in forgotten:
+        del session.members[other.name]
+    return forgotten
+
+
+def footprint(session: Session) -> float:
+    """Sum of the footprints of the live members, tokens."""
+    return sum(member.footprint for member in session.members.values() if member.is_live)
+
+
+def _is_at_end(session: Session, other: Member, member: Member) -> bool:
+    """Whether `other` is a side request that has been answered, or was started by `member`, at any depth."""
+    if not other.is_declared and other.turns == 1:
+        return True
+    for _ in range(MOST_MEMBERS):
+        if not other.name:
+            return False
+        if other.parent == member.name:
+            return True
+        parent = session.members.get(other.parent)
+        if parent is None:
+            return not member.name
+        other = parent
+    return False

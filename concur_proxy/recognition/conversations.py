@@ -1,0 +1,236 @@
+"""Which session a request belongs to, and which member of the session's family.
+
+Names that the client sent come first: they name the session, and for some clients the member. What the names leave open
+is decided by the prompt. It continues the conversation whose newest prompt is its longest prefix.
+
+    the client named the session      one of its conversations, or a new one in the same family
+    it named none                     any conversation of the same client, or a new session
+
+A client may give one name to many conversations that have nothing in common, for example a name for a whole
+application. From `MOST_PARALLEL` such conversations at once, the name is found to be shared: each new conversation
+under it becomes a session. A name that is a mere `hint` is shared from the start.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from concur_proxy.recognition.chain import Chain
+from concur_proxy.recognition.tree import ConversationTree, Match, Member
+
+MOST_PARALLEL = 8
+"""Conversations without own ids that one session may have in flight at once. Agents start that many sub-agents."""
+MAX_NAMES = 100_000
+"""Remembered sub-agents with session keys of their own, and remembered keys that are shared."""
+LOOKED_AT = 8
+"""Conversations that are compared where a prompt leaves the known ones in the middle."""
+
+BY_CONTENT = "conversation"
+
+T = TypeVar("T")
+
+
+class Known(Protocol):
+    """What must be known of a session."""
+
+    @property
+    def members(self) -> Mapping[str, Member]: ...
+
+
+class Request(Protocol):
+    """What must be known of a request, see `Arrival`."""
+
+    @property
+    def key(self) -> str | None: ...
+    @property
+    def member(self) -> str: ...
+    @property
+    def parent(self) -> str: ...
+    @property
+    def parent_key(self) -> str | None: ...
+    @property
+    def hint(self) -> str | None: ...
+    @property
+    def chain(self) -> Chain | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whereabouts:
+    """The session and the member that a request belongs to."""
+
+    session: str
+    """The session's name. It may be new."""
+    member: str = ""
+    """The member's name. It may be new."""
+    parent: str = ""
+    """The member that started this one."""
+    is_declared: bool = True
+    """Whether the client named the member, or the session has only this one."""
+    is_one_shot: bool = False
+    """Whether the request is the only one of its session, because nothing can be recognised in it."""
+    is_recognised: bool = True
+    """Whether the client named the session, or the request continues a known conversation."""
+    by_content: bool = False
+    """Whether the prompt has decided on the session."""
+
+
+class Conversations:
+    """Finds the session and the member of each request."""
+
+    def __init__(self, tree: ConversationTree, find: Callable[[str], Known | None], number: Callable[[], int]) -> None:
+        """`find` returns the session of a name. `number` gives numbers, each once."""
+        self._tree = tree
+        self._find = find
+        self._number = number
+        self._families: OrderedDict[str, str] = OrderedDict()
+        """The session of each sub-agent that has a session key of its own."""
+        self._hints: OrderedDict[str, str] = OrderedDict()
+        """The hint of each session that the tree has found."""
+        self._shared: OrderedDict[str, None] = OrderedDict()
+        """Keys that name many conversations at once."""
+
+    @property
+    def shared_keys(self) -> int:
+        """How many keys were found to name many conversations at once."""
+        return len(self._shared)
+
+    def family_of(self, key: str) -> str:
+        """The name of the session that this key belongs to: its parent's for a sub-agent, else the key itself."""
+        return self._families.get(key, key)
+
+    def locate(self, request: Request) -> Whereabouts:
+        """Find the session and the member of a request."""
+        if request.key is not None:
+            return self._locate_named(request.key, request)
+        if request.chain is not None and len(request.chain) and not request.chain.continues:
+            return self._locate_by_content(request.chain, request.hint or "")
+        if request.hint is not None:
+            return Whereabouts(session=request.hint)
+        return Whereabouts(session=f"\0{self._number()}", is_one_shot=True, is_recognised=False)
+
+    def _locate_named(self, key: str, request: Request) -> Whereabouts:
+        if request.parent_key is not None and request.parent_key != key:
+            session = self.family_of(request.parent_key)
+            _remember(self._families, key, session)
+            parent = "" if session == request.parent_key else request.parent_key
+            return Whereabouts(session=session, member=key, parent=parent)
+        if key in self._families:
+            return Whereabouts(session=self._families[key], member=key)
+        chain = request.chain
+        if request.member or chain is None or chain.continues or not len(chain):
+            return Whereabouts(session=key, member=request.member, parent=request.parent)
+        return self._locate_undeclared(key, chain)
+
+    def _locate_undeclared(self, key: str, chain: Chain) -> Whereabouts:
+        """Find the member where the client named only the session."""
+        known = self._find(key)
+        if known is None and key not in self._shared:
+            return Whereabouts(session=key)
+        match = self._tree.match(chain)
+        found = None if known is None else self._member_of(known, key, chain, match)
+        if found is not None:
+            return found
+        if key not in self._shared and known is not None:
+            others = [member for member in known.members.values() if not member.is_declared or not member.name]
+            if sum(member.busy > 0 for member in others) < MOST_PARALLEL:
+                return Whereabouts(session=key, member=f"~{self._number()}", is_declared=False)
+            _remember(self._shared, key, None)
+        return self._choose(chain, match, key, is_named=True)
+
+    def _member_of(self, known: Known, key: str, chain: Chain, match: Match) -> Whereabouts | None:
+        """The member of a session that the prompt continues; None if it continues none of them."""
+        members = known.members.values()
+        mine = [member for member in self._tree.ending_within(match) if member.session == key]
+        if not mine and match.length > chain.head:
+            mine = [member for member in self._tree.sharing(match, limit=LOOKED_AT) if member.session == key]
+        if mine:
+            member = min(mine, key=lambda each: each.busy)
+            return _at(member)
+        main = known.members.get("")
+        if main is None or main.leaf is None:
+            return Whereabouts(session=key)
+        if not main.busy and len(members) == 1 and chain.head and match.length >= chain.head == main.head:
+            return Whereabouts(session=key)  # the history was replaced by a summary
+        return None
+
+    def _locate_by_content(self, chain: Chain, hint: str) -> Whereabouts:
+        return self._choose(chain, self._tree.match(chain), hint, is_named=False)
+
+    def _choose(self, chain: Chain, match: Match, hint: str, *, is_named: bool) -> Whereabouts:
+        """Choose among all conversations of this client."""
+        found = self._continued(chain, match, hint)
+        if found is None:
+            name = f"conversation:{chain.hash_at(len(chain) - 1).hex()}"
+            if self._find(name) is not None:
+                name = f"{name}-{self._number()}"
+            if hint:
+                _remember(self._hints, name, hint)
+            return Whereabouts(session=name, is_recognised=is_named, by_content=True)
+        return found
+
+    def _continued(self, chain: Chain, match: Match, hint: str) -> Whereabouts | None:
+        longest: Member | None = None
+        for member in self._tree.ending_within(match):
+            if not self._may_be(member, hint):
+                continue
+            if longest is not None and member.length < longest.length:
+                break  # it ends earlier than one that is busy
+            repeats = member.length == len(chain)
+            if not member.busy and not (repeats and member.is_done):
+                return _at(member, by_content=True)
+            if not repeats and longest is None:
+                longest = member  # its answer is about to end
+        if longest is not None:
+            return _at(longest, by_content=True)
+        if match.length <= chain.head or match.length == len(chain):
+            return None
+        return self._edited(match, hint)
+
+    def _edited(self, match: Match, hint: str) -> Whereabouts | None:
+        """The session whose history was changed in the middle, or from whose history this conversation branches off.
+        It must be the only one that has the matched segments.
+        """
+        sharing = self._tree.sharing(match, limit=LOOKED_AT)
+        if not sharing or any(not self._may_be(member, hint) for member in sharing):
+            return None
+        sessions = {member.session for member in sharing}
+        if len(sessions) > 1 or match.length < min(member.first_segments for member in sharing):
+            return None
+        idle = [member for member in sharing if not member.busy]
+        if idle:
+            return _at(max(idle, key=lambda member: member.length), by_content=True)
+        first = sharing[0]
+        return Whereabouts(
+            session=first.session,
+            member=f"~{self._number()}",
+            parent=first.name,
+            is_declared=False,
+            by_content=True,
+        )
+
+    def _may_be(self, member: Member, hint: str) -> bool:
+        return self._hints.get(member.session, hint) == hint
+
+    def restore(self, session: str, members: Iterable[str]) -> None:
+        """Remember that these members belong to a session of another gateway."""
+        for name in members:
+            if name:
+                _remember(self._families, name, session)
+
+
+def _at(member: Member, *, by_content: bool = False) -> Whereabouts:
+    return Whereabouts(
+        session=member.session,
+        member=member.name,
+        parent=member.parent,
+        is_declared=member.is_declared,
+        by_content=by_content,
+    )
+
+
+def _remember(names: OrderedDict[str, T], name: str, value: T) -> None:
+    names[name] = value
+    names.move_to_end(name)
+    if len(names) > MAX_NAMES:
+        names.popitem(last=False)

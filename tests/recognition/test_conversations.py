@@ -1,0 +1,145 @@
+"""Requests as a fleet sees them: which session, which member, recognised or not."""
+
+from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.gate_state import GateOptions
+from concur_proxy.admission.lease import FixedLease
+from concur_proxy.admission.session import Numbers
+from concur_proxy.admission.ticket import Ticket
+from tests.recognition.chains import chain
+
+FULL = "sta"
+"""System prompt, task, answer: where an agent's second prompt begins."""
+
+
+class Agents:
+    """A fleet of one engine with room for all."""
+
+    def __init__(self, window: float = 100.0) -> None:
+        def gate(engine: str, numbers: Numbers) -> SessionGate:
+            return SessionGate(
+                options=GateOptions(), lease=FixedLease(5.0), window=window, engine=engine, numbers=numbers
+            )
+
+        self.fleet = Fleet(engines=["e"], make_gate=gate)
+
+    def ask(self, words: str, *, key: str | None = None, scope: str = "", **names: str) -> Ticket:
+        arrival = Arrival(key=key, chain=chain(*words, scope=scope), hold_s=60.0, **names)  # type: ignore[arg-type]
+        return self.fleet.arrive(arrival, now=0.0)[0]
+
+    def answer(self, ticket: Ticket, *, prompt: int = 100, fails: bool = False) -> None:
+        answered = Answered(client_gone=True) if fails else Answered(prompt_tokens=prompt, first_token_s=0.1)
+        self.fleet.finish(ticket, answered, now=0.0)
+
+    def turn(self, words: str, *, key: str | None = None, scope: str = "", **names: str) -> str:
+        ticket = self.ask(words, key=key, scope=scope, **names)
+        self.answer(ticket)
+        return ticket.session.key
+
+
+def test_a_conversation_without_a_name_is_recognised_by_its_prompts() -> None:
+    agents = Agents()
+    name = agents.turn("st")
+    assert agents.turn("stau") == name
+    assert agents.turn("staubv") == name
+    assert agents.ask("staubvcw").recognised_by == "conversation"
+
+
+def test_a_first_prompt_is_unrecognised() -> None:
+    assert Agents().ask("st").recognised_by == ""
+
+
+def test_a_request_that_failed_and_comes_again_is_the_same_session() -> None:
+    agents = Agents()
+    first = agents.ask("st")
+    agents.answer(first, fails=True)
+    assert agents.turn("st") == first.session.key
+
+
+def test_roll_outs_of_one_task_are_different_sessions_one_after_another_or_together() -> None:
+    agents = Agents()
+    together = [agents.ask("st") for _ in range(3)]
+    for ticket in together:
+        agents.answer(ticket)
+    names = {ticket.session.key for ticket in together} | {agents.turn("st")}
+    assert len(names) == 4
+    assert {agents.ask(f"sta{number}").session.key for number in range(4)} == names
+
+
+def test_a_common_system_prompt_makes_nobody_the_same_session() -> None:
+    agents = Agents()
+    assert agents.turn("st") != agents.turn("su")
+
+
+def test_clients_with_different_credentials_never_meet() -> None:
+    agents = Agents()
+    assert agents.turn("st", scope="one") != agents.turn("stau", scope="two")
+
+
+def test_an_edited_history_stays_in_its_session() -> None:
+    agents = Agents()
+    name = agents.turn("st")
+    agents.turn("staubv")
+    assert agents.turn("stauXv") == name
+
+
+def test_a_branch_of_a_running_conversation_joins_its_family_and_uses_its_place() -> None:
+    agents = Agents(window=1.0)
+    name = agents.turn("st")
+    main = agents.ask("stau")
+    branch = agents.ask("staw")
+    assert branch.session is main.session
+    assert branch.is_in_flight
+    assert main.session.key == name
+
+
+def test_a_hint_that_many_share_merges_nobody() -> None:
+    agents = Agents()
+    names = {agents.turn(f"s{number}", hint="app") for number in range(5)}
+    assert len(names) == 5
+
+
+def test_one_key_for_many_conversations_at_once_is_found_to_be_shared() -> None:
+    agents = Agents()
+    tickets = [agents.ask(f"s{number}", key="app") for number in range(9)] + [
+        agents.ask(f"s{letter}", key="app") for letter in "abcdefghij"
+    ]
+    assert len({ticket.session.key for ticket in tickets}) > 10
+    assert agents.fleet.shared_keys == 1
+
+
+def test_a_child_with_its_own_key_uses_its_parents_place_at_any_depth() -> None:
+    agents = Agents(window=1.0)
+    parent = agents.ask("st", key="p")
+    child = agents.ask("cu", key="c", parent_key="p")
+    grandchild = agents.ask("gv", key="g", parent_key="c")
+    assert child.session is parent.session is grandchild.session
+    assert grandchild.is_in_flight
+    assert agents.fleet.gates["e"].active == 1
+
+
+def test_a_sub_agent_counts_beside_its_parent_until_the_parent_goes_on() -> None:
+    agents = Agents()
+    parent = agents.ask("st", key="p")
+    agents.answer(parent, prompt=100_000)
+    child = agents.ask("cu", key="p", member="sub")
+    agents.answer(child, prompt=15_000)
+    assert round(agents.fleet.gates["e"].footprint_tokens) == 115_000
+    agents.answer(agents.ask("stav", key="p"), prompt=102_000)
+    assert round(agents.fleet.gates["e"].footprint_tokens) == 102_000
+
+
+def test_a_title_request_under_the_sessions_name_does_not_change_its_footprint() -> None:
+    agents = Agents()
+    agents.answer(agents.ask("st", key="p"), prompt=50_000)
+    agents.answer(agents.ask("Tt", key="p"), prompt=500)
+    agents.answer(agents.ask("stau", key="p"), prompt=52_000)
+    assert round(agents.fleet.gates["e"].footprint_tokens) == 52_000
+
+
+def test_a_shared_prompt_is_charged_once() -> None:
+    agents = Agents()
+    for number in range(4):
+        agents.answer(agents.ask(f"sss{number}"), prompt=20_000)
+    assert 20_000 < agents.fleet.gates["e"].footprint_tokens < 36_000

@@ -1,0 +1,110 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from concur_proxy.recognition.tree import ConversationTree, Member
+from tests.recognition.chains import chain
+
+GROUPS = ("e", "f")
+
+
+def _estimate(text: int, media: int) -> float:
+    return text / 4 + 1_000 * media
+
+
+def _put(tree: ConversationTree, name: str, *words: str, media: tuple[int, ...] = ()) -> Member:
+    member = Member(name, "")
+    tree.put(member, chain(*words, media=media), _estimate)
+    member.footprint = tree.tokens_to(member.leaf)
+    return member
+
+
+def test_the_longest_known_prefix_is_found_also_inside_a_run() -> None:
+    tree = ConversationTree()
+    _put(tree, "a", *"sabcd")
+    match = tree.match(chain(*"sabx"))
+    assert (match.length, match.is_whole) == (3, False)
+    assert tree.match(chain(*"t")).length == 0
+    assert tree.match(chain(*"sabcd", scope="stranger")).length == 0
+
+
+def test_shared_segments_are_charged_once() -> None:
+    tree = ConversationTree()
+    first, second = _put(tree, "a", *"sab"), _put(tree, "b", *"sac")
+    tree.charge(first, GROUPS)
+    assert tree.addition([second], "e") == 25.0
+    tree.charge(second, ("e",))
+    assert first.footprint + second.footprint - tree.saved("e") == 100.0
+    assert tree.saved("f") == 0.0
+    tree.uncharge(first, GROUPS)
+    assert tree.saved("e") == 0.0
+
+
+def test_what_the_engine_counted_is_divided_among_shared_and_own_segments() -> None:
+    tree = ConversationTree()
+    first, second = _put(tree, "a", *"sab"), _put(tree, "b", *"sac")
+    tree.count(first, 300, engine="e", cache=0)
+    tree.count(second, 300, engine="e", cache=0)
+    assert tree.tokens_to(first.leaf) == 300.0
+    tree.charge(first, ("e",))
+    assert round(tree.addition([second], "e")) == 100
+
+
+def test_an_image_weighs_as_an_item() -> None:
+    tree = ConversationTree()
+    assert _put(tree, "a", *"sab", media=(1, 1)).footprint == 2_075.0
+    other = _put(tree, "b", *"sax", media=(1, 1))
+    tree.charge(other, ("e",))
+    assert tree.tokens_in_common(other.leaf, tree.match(chain(*"sab"))) > 2_000  # type: ignore[arg-type]
+
+
+def test_only_computed_segments_of_others_are_expected_in_the_cache() -> None:
+    tree = ConversationTree()
+    first, second = _put(tree, "a", *"sab"), _put(tree, "b", *"sac")
+    tree.charge(first, ("e",))
+    assert tree.held_in(second, "e", engine="e", cache=0) == 0.0
+    tree.count(first, 300, engine="e", cache=0)
+    assert round(tree.held_in(second, "e", engine="e", cache=0)) == 200
+    assert tree.held_in(second, "e", engine="e", cache=1) == 0.0
+
+
+def test_a_dropped_conversation_leaves_nothing() -> None:
+    tree = ConversationTree()
+    first, second = _put(tree, "a", *"sab"), _put(tree, "b", *"sac")
+    tree.drop(first)
+    assert tree.match(chain(*"sab")).length == 2
+    tree.drop(second)
+    assert tree.match(chain(*"sab")).length == 0
+
+
+PROMPTS = st.lists(st.sampled_from("abc"), min_size=1, max_size=6).map(tuple)
+STEPS = st.lists(st.tuples(st.integers(0, 3), PROMPTS, st.booleans(), st.none() | st.integers(1, 500)), max_size=30)
+
+
+@given(STEPS)
+def test_the_union_is_that_of_the_prompts_whatever_happens(
+    steps: list[tuple[int, tuple[str, ...], bool, int | None]],
+) -> None:
+    tree, members, prompts = ConversationTree(), [Member(str(i), "") for i in range(4)], dict[int, tuple[str, ...]]()
+    charged: set[int] = set()
+    uncounted = True
+    for number, prompt, is_charged, count in steps:
+        member = members[number]
+        tree.put(member, chain(*prompt), _estimate)
+        prompts[number] = prompt
+        if is_charged != (number in charged):
+            (tree.charge if is_charged else tree.uncharge)(member, ("e",))
+            charged ^= {number}
+        if count is not None:
+            uncounted = False
+            tree.count(member, count, engine="e", cache=0)
+        expected = {prompts[i][: n + 1] for i in charged for n in range(len(prompts[i]))}
+        union = sum(tree.tokens_to(members[i].leaf) for i in charged) - tree.saved("e")
+        assert union >= -1e-6
+        if uncounted:
+            assert round(union, 6) == 25.0 * len(expected)
+        for i, words in prompts.items():
+            assert tree.chain_of(members[i]) == chain(*words)
+    for member in members:
+        tree.drop(member)
+    assert abs(tree.saved("e")) < 1e-6
+    assert tree.match(chain("a")).length == 0
