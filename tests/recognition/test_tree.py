@@ -44,7 +44,8 @@ def test_what_the_engine_counted_is_divided_among_shared_and_own_segments() -> N
     first, second = _put(tree, "a", *"sab"), _put(tree, "b", *"sac")
     tree.count(first, 300, engine="e", cache=0)
     tree.count(second, 300, engine="e", cache=0)
-    assert tree.tokens_to(first.leaf) == 300.0
+    assert tree.tokens_to(first.leaf) == tree.tokens_to(second.leaf) == 300.0
+    second.footprint = 300.0
     tree.charge(first, ("e",))
     assert round(tree.addition([second], "e")) == 100
 
