@@ -85,6 +85,7 @@ class Handover:
         self._state.order.leave(session)
         self._state.sessions.remove(session)
         session.cache = None
+        session.gap = None
         for ticket in session.held:
             self._state.holds.remove(ticket)
 

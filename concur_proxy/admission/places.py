@@ -20,7 +20,7 @@ class Places:
         self._pausing: SortedDict[int, Session] = SortedDict()
         self._stopping: SortedDict[int, Session] = SortedDict()
         """The pausing sessions that an operator paused: they pause even if there is room."""
-        self._idle: OrderedDict[Session, None] = OrderedDict()
+        self._idle: dict[bool, OrderedDict[Session, None]] = {True: OrderedDict(), False: OrderedDict()}
         self.footprint_tokens = 0.0
         """Sum of the footprints of all sessions with a place."""
         self.pausing_tokens = 0.0
@@ -59,7 +59,8 @@ class Places:
         self.measure(session, 0.0)
         self._part(session).pop(session.seniority)
         session.pausing = False
-        self._idle.pop(session, None)
+        for idle in self._idle.values():
+            idle.pop(session, None)
         if not self:
             self.footprint_tokens = self.pausing_tokens = 0.0  # rounding errors must not add up
 
@@ -114,12 +115,13 @@ class Places:
 
     def rest(self, session: Session) -> None:
         """Begin the session's lease, because its last request has ended."""
-        self._idle[session] = None
+        self._idle[session.is_in_first_gap][session] = None
 
     def wake(self, session: Session) -> None:
         """End the session's lease, because it is back with a request."""
-        self._idle.pop(session, None)
+        for idle in self._idle.values():
+            idle.pop(session, None)
 
-    def longest_idle(self) -> Session | None:
-        """The session whose lease ends first, or None when none is idle."""
-        return next(iter(self._idle), None)
+    def longest_idle(self, *, is_first: bool) -> Session | None:
+        """The session that has been idle for longest, among those in their first gap or the others; None if none is."""
+        return next(iter(self._idle[is_first]), None)
