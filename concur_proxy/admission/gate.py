@@ -146,7 +146,7 @@ class SessionGate:
             return []
         session.ending = True
         if session.is_dormant:
-            self._scheduler.end(session, "said")
+            self._scheduler.end(session, "said", now)
         return self._scheduler.fill(now)
 
     def steer(self, session: Session, steering: Steering, *, now: float) -> list[Ticket]:
@@ -182,6 +182,7 @@ class SessionGate:
             self.accounts.engine_prefill_tokens_s = load.prefill_tokens_s
             if load.capacity_tokens and self.accounts.prefill_tokens_s:
                 state.lease.observe_break_even(load.capacity_tokens / self.accounts.prefill_tokens_s)
+        state.lease.review(now=now)
         return self._scheduler.fill(now)
 
     def expire(self, *, now: float) -> list[Ticket]:
@@ -194,7 +195,7 @@ class SessionGate:
         while (
             dormant := self.sessions.longest_dormant()
         ) is not None and dormant.idle_since + state.options.session_ttl_s <= now:
-            self._scheduler.end(dormant, "idle")
+            self._scheduler.end(dormant, "idle", now)
         return decided + self._scheduler.fill(now)
 
     def drain(self, *, now: float) -> list[Ticket]:
@@ -308,5 +309,5 @@ class SessionGate:
             told_tokens=accounts.told_tokens,
             lost_tokens=accounts.lost_tokens,
             prefill_tokens_s=accounts.prefill_tokens_s,
-            lease_s=state.lease.duration_s,
+            lease_s=state.lease.duration_s(is_first=False),
         )

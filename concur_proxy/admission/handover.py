@@ -140,6 +140,7 @@ class Handover:
         self._state.sessions.remove(session)
         for member in session.members.values():
             member.cache = None
+        session.gap = None
         for ticket in session.held:
             self._state.holds.remove(ticket)
 

@@ -1,26 +1,41 @@
 """How long a session keeps its place between two turns while others wait for a place."""
 
-from collections import deque
+from itertools import count
 from typing import Protocol
 
-from sortedcontainers import SortedList
+from concur_proxy.admission.gap_curve import GapCurve, cheapest
 
 
 class Lease(Protocol):
-    """How long a session keeps its place between two turns."""
+    """How long a session keeps its place between two turns.
 
-    @property
-    def duration_s(self) -> float:
+    `is_first` says that the session has had only one answer. Many sessions have no second turn, so these gaps are
+    counted separately.
+    """
+
+    def duration_s(self, *, is_first: bool) -> float:
         """Seconds after a session's last answer until its place can go to a session that waits."""
         ...
 
     @property
     def keeps_caches(self) -> bool:
-        """False if keeping a cache between two turns has turned out not to be worthwhile."""
+        """False if no lease is worthwhile in any kind of gap that occurs at present."""
         ...
 
-    def observe_gap(self, gap_s: float) -> None:
-        """Learn from a session that came back `gap_s` seconds after its last answer."""
+    def return_odds(self, *, is_first: bool) -> float:
+        """The probability that a session comes back after an answer; 1 until enough is known."""
+        ...
+
+    def begin_gap(self, *, is_first: bool, now: float) -> int:
+        """An answer has ended and the session is idle. Returns the number of this gap."""
+        ...
+
+    def end_gap(self, number: int, *, now: float, came_back: bool) -> None:
+        """The session is back, or it has ended or was forgotten. An unknown number changes nothing."""
+        ...
+
+    def review(self, *, now: float) -> None:
+        """Judge again, counting the sessions that are idle now as silent so far. Call this often."""
         ...
 
     def observe_break_even(self, seconds: float) -> None:
@@ -38,9 +53,24 @@ class FixedLease:
     keeps_caches = True
 
     def __init__(self, duration_s: float) -> None:
-        self.duration_s = duration_s
+        self._duration_s = duration_s
 
-    def observe_gap(self, gap_s: float) -> None:
+    def duration_s(self, *, is_first: bool) -> float:  # noqa: ARG002 - the interface's argument
+        """The constant length, seconds."""
+        return self._duration_s
+
+    def return_odds(self, *, is_first: bool) -> float:  # noqa: ARG002 - the interface's argument
+        """1: nothing is learned."""
+        return 1.0
+
+    def begin_gap(self, *, is_first: bool, now: float) -> int:  # noqa: ARG002 - the interface's arguments
+        """Does nothing: the length is constant."""
+        return 0
+
+    def end_gap(self, number: int, *, now: float, came_back: bool) -> None:
+        """Does nothing: the length is constant."""
+
+    def review(self, *, now: float) -> None:
         """Does nothing: the length is constant."""
 
     def observe_break_even(self, seconds: float) -> None:
@@ -59,90 +89,121 @@ class LearnedLease:
 
         T = capacity / prefill rate
 
-    With gaps g, the mean cost of a lease L, in seconds, is
+    Let S(t) be the probability that a session is still idle t seconds after its answer, and R(t) the probability that
+    it comes back later than that. The mean cost of a lease L, in seconds, is
 
-        (1 - e) (E[min(g, L)] + P(g > L) T) + e L
+        (integral of S from 0 to L) + T R(L)
 
-    where e is the share of idle times that no request ends. L is the gap for which this cost is lowest. But L is 0 if
-    that cost is not below `WORTHWHILE` times the cost without any lease: then no cache is worth keeping between two
-    turns, and the gate admits every session.
+    A session that never comes back costs the whole lease and no prefill. L is the length for which this cost is lowest.
+    But L is 0 if that cost is not below `WORTHWHILE` times T R(0), the cost without any lease: then no cache is worth
+    keeping between two turns. If that is true of all gaps that occur, the gate admits every session.
+
+    S and R come from two `GapCurve`s: one for the gaps after a session's first answer, one for all others.
     """
 
-    MEMORY = 256
-    """Number of remembered gaps."""
+    REVIEW_EVERY_S = 0.1
+    """Shortest time between two reviews."""
     ENOUGH = 8
-    """Gaps before the first judgement, and between two judgements."""
-    ENDED = 0.08
-    """e: clients rarely report the end of a session, and agents have about a dozen turns."""
+    """Returns before the first judgement of a curve, and between two judgements that no review asks for."""
+    ENOUGH_SILENCE = 40.0
+    """Without returns, a curve is first judged after a time in which this many would have been usual: for example,
+    80 sessions that are idle for 0.35 s each.
+    """
+    LATELY = 128
+    """A kind of gap occurs at present if one of this many latest gaps was of this kind."""
     WORTHWHILE = 0.5
     """Highest cost of a worthwhile lease, as a share of the cost without a lease. It is below 1 because a kept cache is
     never fully used, and a cache that was given up is not always lost.
     """
     STAY = 0.6
     """The same limit while there is a lease. It is higher, so that the lease does not come and go."""
-    MARGIN = 1.1
-    """Factor on the gap, for the jitter of client and network."""
     SHORTEST_S = 0.25
-    """Added for the same reason, seconds."""
+    """Added to the cheapest length, for the jitter of client and network, seconds."""
     FIRST_S = 5.0
-    """The lease until `ENOUGH` gaps are known. Short, so that a first wave with slow tools does not block others."""
+    """The lease until enough is known. Short, so that a first wave with slow tools does not block others."""
     FIRST_BREAK_EVEN_S = 10.0
     """T until the engine's rates are known. On a loaded engine, a paused prefix was seen to survive 10 to 12 s."""
 
     def __init__(self) -> None:
-        self._recent: deque[float] = deque()
-        self._sorted: SortedList[float] = SortedList()
+        self._kinds = {True: _Kind(self.FIRST_S), False: _Kind(self.FIRST_S)}
+        self._numbers = count(1)
+        self._last = 0
         self._unjudged = 0
+        self._reviewed_at = float("-inf")
+        self._now = 0.0
         self._break_even_s = self.FIRST_BREAK_EVEN_S
-        self._duration_s = self.FIRST_S
-        self._was_found_worthwhile = False
 
-    @property
-    def duration_s(self) -> float:
+    def duration_s(self, *, is_first: bool) -> float:
         """The present length of the lease, seconds."""
-        return self._duration_s
+        return self._kinds[is_first].duration_s
 
     @property
     def keeps_caches(self) -> bool:
-        """Whether any lease is worthwhile."""
-        return self._duration_s > 0
+        """Whether any lease is worthwhile for the gaps that occur at present."""
+        present = [kind for kind in self._kinds.values() if kind.last > max(0, self._last - self.LATELY)]
+        return not present or any(kind.duration_s > 0 for kind in present)
 
-    def observe_gap(self, gap_s: float) -> None:
-        """Remember one gap and forget the oldest beyond `MEMORY`."""
-        self._recent.append(gap_s)
-        self._sorted.add(gap_s)
-        if len(self._recent) > self.MEMORY:
-            self._sorted.remove(self._recent.popleft())
-        self._unjudged += 1
+    def return_odds(self, *, is_first: bool) -> float:
+        """The probability that a session comes back after an answer; 1 until enough is known."""
+        return self._kinds[is_first].return_odds
+
+    def begin_gap(self, *, is_first: bool, now: float) -> int:
+        """Start to count a gap."""
+        self._last = number = next(self._numbers)
+        kind = self._kinds[is_first]
+        kind.last = number
+        kind.curve.begin(number, now=now)
+        return number
+
+    def end_gap(self, number: int, *, now: float, came_back: bool) -> None:
+        """Remember how the gap ended."""
+        for kind in self._kinds.values():
+            if number in kind.curve:
+                kind.curve.end(number, now=now, came_back=came_back)
+                kind.returns += came_back
+                self._unjudged += 1
         if self._unjudged >= self.ENOUGH:
-            self._judge()
+            self._judge(now)
+
+    def review(self, *, now: float) -> None:
+        """Judge again if the last judgement was `REVIEW_EVERY_S` ago."""
+        if now - self._reviewed_at >= self.REVIEW_EVERY_S:
+            self._judge(now)
 
     def observe_break_even(self, seconds: float) -> None:
         """Take the engine's present break-even time, seconds."""
         self._break_even_s = seconds
-        if len(self._recent) >= self.ENOUGH:
-            self._judge()
+        self._judge(self._now)
 
     def begin_with(self, seconds: float) -> None:
-        """Use a lease of `seconds` until `ENOUGH` gaps are known."""
-        if len(self._recent) < self.ENOUGH:
-            self._duration_s = seconds
-            self._was_found_worthwhile = seconds > 0
+        """Use a lease of `seconds` for each kind of gap until enough is known about it."""
+        for kind in self._kinds.values():
+            if not kind.is_known:
+                kind.duration_s = seconds
 
-    def _judge(self) -> None:
+    def _judge(self, now: float) -> None:
+        self._now = self._reviewed_at = now
         self._unjudged = 0
-        gap = self._cheapest()
-        self._was_found_worthwhile = gap > 0
-        self._duration_s = gap * self.MARGIN + self.SHORTEST_S if gap else 0.0
+        for kind in self._kinds.values():
+            kind.curve.advance(now=now)
+            kind.is_known = kind.is_known or (
+                kind.returns >= self.ENOUGH or kind.curve.usual_returns(now=now) >= self.ENOUGH_SILENCE
+            )
+            if kind.is_known:
+                worthwhile = self.STAY if kind.duration_s > 0 else self.WORTHWHILE
+                length = cheapest(kind.curve.odds(now=now), break_even_s=self._break_even_s, worthwhile=worthwhile)
+                kind.duration_s = length + self.SHORTEST_S if length else 0.0
+                kind.return_odds = kind.curve.return_odds(now=now)
 
-    def _cheapest(self) -> float:
-        count, returns, ends = len(self._sorted), 1 - self.ENDED, self.ENDED
-        worthwhile = self.STAY if self._was_found_worthwhile else self.WORTHWHILE
-        best, least, passed = 0.0, worthwhile * returns * self._break_even_s, 0.0
-        for number, gap in enumerate(self._sorted, start=1):
-            passed += gap
-            held = passed + (count - number) * (gap + self._break_even_s)
-            cost = returns * held / count + ends * gap
-            if cost < least:
-                best, least = gap, cost
-        return best
+
+class _Kind:
+    """What is known about one kind of gap."""
+
+    def __init__(self, duration_s: float) -> None:
+        self.curve = GapCurve()
+        self.duration_s = duration_s
+        self.return_odds = 1.0
+        self.returns = 0
+        self.is_known = False
+        self.last = 0
+        """The number of the latest gap of this kind."""

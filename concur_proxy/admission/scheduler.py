@@ -48,6 +48,8 @@ class Scheduler:
     def fill(self, now: float) -> list[Ticket]:
         """Give places while there is room: first to sessions that were about to pause, then to the queue."""
         decided: list[Ticket] = []
+        if self._order:
+            self._state.lease.review(now=now)
         while self._places.pausing and self._limits.allow_reprieve(in_flight=self._state.in_flight):
             decided += self.release(self._places.reprieve(), now)
         while (session := self._order.head()) is not None:
@@ -76,8 +78,8 @@ class Scheduler:
 
     def next_lapse(self) -> float | None:
         """When the next idle session's lease ends, so that its place can go to a session that waits, or None."""
-        idle = self._places.longest_idle()
-        return None if idle is None else idle.idle_since + self._state.lease.duration_s
+        lapsing = self._next_to_lapse()
+        return None if lapsing is None else lapsing[0]
 
     def _make_room(self, tokens: float, now: float, grows: float = 1.0) -> str | None:
         """Take back as many places as needed whose lease has ended. Returns why a session with this footprint may be
@@ -101,12 +103,21 @@ class Scheduler:
         return self._limits.budget is not None and not self._state.lease.keeps_caches
 
     def _reclaim_lapsed(self, now: float) -> bool:
-        """Take back the place of the session that has been idle for longest. False if its lease has not ended."""
-        session, lapse = self._places.longest_idle(), self.next_lapse()
-        if session is None or lapse is None or lapse > now:
+        """Take back the place of the idle session whose lease ended first. False if no lease has ended."""
+        lapsing = self._next_to_lapse()
+        if lapsing is None or lapsing[0] > now:
             return False
-        self.pause(session, "lease")
+        self.pause(lapsing[1], "lease")
         return True
+
+    def _next_to_lapse(self) -> tuple[float, Session] | None:
+        """The idle session whose lease ends first, and when."""
+        ends = (
+            (session.idle_since + self._state.lease.duration_s(is_first=is_first), session)
+            for is_first in (True, False)
+            if (session := self._places.longest_idle(is_first=is_first)) is not None
+        )
+        return min(ends, key=lambda end: end[0], default=None)
 
     # -- carrying out
 
@@ -131,8 +142,7 @@ class Scheduler:
         """Note that a request of the session has arrived."""
         if self._sessions.get(session.key) is None:
             self._sessions.add(session)
-        elif session.is_dormant and session.is_between_steps:
-            self._state.lease.observe_gap(now - session.idle_since)
+        self.end_gap(session, now, came_back=True)
         self._sessions.wake(session)
         self._places.wake(session)
 
@@ -147,6 +157,8 @@ class Scheduler:
         session.has_lapsed = False
         self._counters["resume" if session.state is SessionState.PAUSED else "admit", reason] += 1
         self._sessions.move(session, SessionState.ACTIVE)
+        if not session.turns and not session.one_shot:
+            session.grows = self._state.lease.return_odds(is_first=True)
         added = self._places.addition(session)
         self._places.take(session)
         self._limits.admitted(added)
@@ -198,7 +210,7 @@ class Scheduler:
             session.idle_since = now
             session.is_between_steps = False
             if session.ending:
-                self.end(session, outcome.value)
+                self.end(session, outcome.value, now)
             else:
                 self._sessions.sleep(session)
         return ticket
@@ -208,7 +220,7 @@ class Scheduler:
         session.idle_since = now
         session.is_between_steps = not client_gone
         if session.ending and not session.held:
-            self.end(session, "answered" if session.one_shot else "said")
+            self.end(session, "answered" if session.one_shot else "said", now)
             return
         if session.stopped:
             self.pause(session, "by_hand")
@@ -218,9 +230,18 @@ class Scheduler:
             self._places.rest(session)
         if session.is_dormant:
             self._sessions.sleep(session)
+            if not client_gone:
+                session.gap = self._state.lease.begin_gap(is_first=session.is_in_first_gap, now=now)
 
-    def end(self, session: Session, reason: str) -> None:
+    def end_gap(self, session: Session, now: float, *, came_back: bool) -> None:
+        """The session is not idle between two turns any more, if it was: it is back, or it ends."""
+        if session.gap is not None:
+            self._state.lease.end_gap(session.gap, now=now, came_back=came_back)
+            session.gap = None
+
+    def end(self, session: Session, reason: str, now: float) -> None:
         """Forget the session, and take its place away if it has one."""
+        self.end_gap(session, now, came_back=False)
         self._counters["end", reason] += 1
         if session.state is SessionState.ACTIVE:
             self._places.give_up(session)

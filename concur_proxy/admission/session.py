@@ -47,6 +47,7 @@ class Session:
     __slots__ = (
         "ending",
         "footprint",
+        "gap",
         "grows",
         "has_lapsed",
         "held",
@@ -99,6 +100,8 @@ class Session:
         """Number of its requests that have ended, successfully or not."""
         self.idle_since = now
         """When its last request ended, or the session arrived."""
+        self.gap: int | None = None
+        """The lease's number for the time since the last answer, while the session is idle after it."""
         self.is_between_steps = False
         """Whether an answer ended at `idle_since`. The time since then is a tool call, and not a client's pause before
         a retry.
@@ -108,6 +111,11 @@ class Session:
     def is_dormant(self) -> bool:
         """True while none of its requests waits or is in flight."""
         return not self.held and self.in_flight == 0
+
+    @property
+    def is_in_first_gap(self) -> bool:
+        """While it is dormant: whether it has had only one answer."""
+        return self.turns <= 1
 
     @property
     def is_preferred(self) -> bool:

@@ -1,109 +1,187 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from concur_proxy.admission.lease import FixedLease, LearnedLease
 
 
-def _learned(*gaps: float, break_even_s: float | None = None) -> LearnedLease:
-    lease = LearnedLease()
-    for gap in gaps:
-        lease.observe_gap(gap)
-    if break_even_s is not None:
-        lease.observe_break_even(break_even_s)
-    return lease
+class Learning:
+    """A lease with a clock, and sessions that go idle and come back."""
+
+    def __init__(self, break_even_s: float | None = None) -> None:
+        self.lease = LearnedLease()
+        self.now = 1_000.0
+        if break_even_s is not None:
+            self.lease.observe_break_even(break_even_s)
+
+    def gaps(self, *gaps: float, is_first: bool = False) -> "Learning":
+        """Gaps after each other, all of which end with a return."""
+        for gap in gaps:
+            number = self.lease.begin_gap(is_first=is_first, now=self.now)
+            self.now += gap
+            self.lease.end_gap(number, now=self.now, came_back=True)
+        return self
+
+    def silence(self, sessions: int, seconds: float, *, is_first: bool = True) -> list[int]:
+        """So many sessions go idle together, and stay so for this long. Returns their gaps."""
+        numbers = [self.lease.begin_gap(is_first=is_first, now=self.now) for _ in range(sessions)]
+        self.now += seconds
+        self.lease.review(now=self.now)
+        return numbers
+
+    def come_back(self, numbers: list[int]) -> None:
+        for number in numbers:
+            self.lease.end_gap(number, now=self.now, came_back=True)
+
+    @property
+    def later_s(self) -> float:
+        self.lease.review(now=self.now)
+        return self.lease.duration_s(is_first=False)
+
+    @property
+    def first_s(self) -> float:
+        self.lease.review(now=self.now)
+        return self.lease.duration_s(is_first=True)
+
+
+def just_over(gap: float) -> object:
+    """A lease that lets a session come back after `gap`, and is not much longer."""
+    return pytest.approx(gap * 1.1 + LearnedLease.SHORTEST_S, rel=0.1)
 
 
 def test_a_fixed_lease_learns_nothing() -> None:
     lease = FixedLease(7.0)
-    lease.observe_gap(100.0)
+    lease.end_gap(lease.begin_gap(is_first=False, now=0.0), now=100.0, came_back=True)
+    lease.review(now=100.0)
     lease.observe_break_even(100.0)
-    assert lease.duration_s == 7.0
+    lease.begin_with(0.7)
+    assert (lease.duration_s(is_first=True), lease.duration_s(is_first=False)) == (7.0, 7.0)
+    assert (lease.keeps_caches, lease.return_odds(is_first=False)) == (True, 1.0)
 
 
 def test_a_learned_lease_is_long_until_it_knows_enough() -> None:
-    assert _learned(*[1.0] * (LearnedLease.ENOUGH - 1)).duration_s == LearnedLease.FIRST_S
-    assert _learned(*[1.0] * LearnedLease.ENOUGH).duration_s == pytest.approx(just_over(1.0))
-
-
-def just_over(gap: float) -> float:
-    return gap * LearnedLease.MARGIN + LearnedLease.SHORTEST_S
+    assert Learning().gaps(*[1.0] * (LearnedLease.ENOUGH - 1)).later_s == LearnedLease.FIRST_S
+    assert Learning().gaps(*[1.0] * LearnedLease.ENOUGH).later_s == just_over(1.0)
 
 
 def test_gaps_shorter_than_break_even_are_waited_for() -> None:
-    assert _learned(*[0.5, 8.0] * 10, break_even_s=27.0).duration_s == pytest.approx(just_over(8.0))
+    assert Learning(27.0).gaps(*[0.5, 8.0] * 20).later_s == just_over(8.0)
+
+
+@pytest.mark.parametrize("tool_s", [1.0, 2.0, 3.0, 10.0])
+def test_agents_with_tools_of_seconds_keep_their_caches(tool_s: float) -> None:
+    learning = Learning(27.0)
+    for _ in range(10):
+        learning.come_back(learning.silence(20, tool_s, is_first=False))
+    assert learning.later_s == just_over(tool_s)
 
 
 def test_where_gaps_are_far_longer_than_break_even_no_place_is_held() -> None:
-    assert _learned(*[float(gap) for gap in range(40, 120)], break_even_s=27.0).duration_s == 0.0
+    assert Learning(27.0).gaps(*[float(gap) for gap in range(40, 120)]).later_s == 0.0
 
 
 def test_rare_long_gaps_are_not_waited_for() -> None:
-    assert _learned(*[1.0] * 95, *[300.0] * 5, break_even_s=27.0).duration_s == pytest.approx(just_over(1.0))
+    assert Learning(27.0).gaps(*[*[1.0] * 19, 300.0] * 10).later_s == just_over(1.0)
 
 
 def test_a_slower_prefill_makes_the_lease_longer() -> None:
-    gaps = [1.0] * 50 + [20.0] * 50
-    assert _learned(*gaps, break_even_s=10.0).duration_s == 0.0
-    assert _learned(*gaps, break_even_s=500.0).duration_s == pytest.approx(just_over(20.0))
+    gaps = [1.0, 20.0] * 50
+    assert Learning(10.0).gaps(*gaps).later_s == 0.0
+    assert Learning(500.0).gaps(*gaps).later_s == just_over(20.0)
 
 
-@given(st.lists(st.integers(0, 10**6).map(lambda ms: ms / 1000), max_size=40), st.floats(0.0, 1e3))
-def test_no_other_lease_would_have_cost_less(gaps: list[float], break_even_s: float) -> None:
-    lease = LearnedLease()
-    lease.observe_break_even(break_even_s)
-    for gap in gaps:
-        lease.observe_gap(gap)
-    if len(gaps) < LearnedLease.ENOUGH:
-        assert (lease.duration_s, lease.keeps_caches) == (LearnedLease.FIRST_S, True)
-        return
-    lease = _learned(*gaps, break_even_s=break_even_s)
+def test_sessions_that_never_come_back_end_the_lease() -> None:
+    learning = Learning()
+    learning.silence(80, 0.5)
+    assert learning.first_s == 0.0
+    assert not learning.lease.keeps_caches
+    assert learning.lease.return_odds(is_first=True) < 0.5
 
-    def cost(length: float) -> float:
-        held = sum(gap if gap <= length else length + break_even_s for gap in gaps) / len(gaps)
-        return (1 - LearnedLease.ENDED) * held + LearnedLease.ENDED * length
 
-    none = (1 - LearnedLease.ENDED) * break_even_s
-    least = min(map(cost, gaps))
-    assert lease.keeps_caches is (lease.duration_s > 0)
-    if lease.keeps_caches:
-        chosen = min(gaps, key=lambda gap: abs(just_over(gap) - lease.duration_s))
-        assert cost(chosen) <= least * (1 + 1e-9) + 1e-9
-        assert least <= LearnedLease.STAY * none + 1e-9
-    else:
-        assert least >= LearnedLease.WORTHWHILE * none - 1e-9 or min(gaps) == 0
+def test_few_sessions_that_are_silent_for_a_moment_say_nothing() -> None:
+    learning = Learning()
+    learning.silence(10, 1.0)
+    assert learning.first_s == LearnedLease.FIRST_S
+    assert (learning.lease.keeps_caches, learning.lease.return_odds(is_first=True)) == (True, 1.0)
+
+
+def test_returns_after_a_silence_bring_the_lease_back() -> None:
+    learning = Learning()
+    numbers = learning.silence(80, 2.0)
+    assert not learning.lease.keeps_caches
+    learning.come_back(numbers)
+    assert learning.first_s == just_over(2.0)
+    assert learning.lease.keeps_caches
+
+
+def test_the_lease_after_the_first_answer_is_learned_apart_from_the_others() -> None:
+    learning = Learning(27.0).gaps(*[1.0] * 40)
+    learning.silence(200, 10.0)
+    assert learning.first_s == 0.0
+    assert learning.later_s == just_over(1.0)
+
+
+def test_only_gaps_that_occur_at_present_keep_caches() -> None:
+    learning = Learning(27.0).gaps(*[1.0] * 40)
+    learning.silence(LearnedLease.LATELY - 1, 10.0)
+    assert learning.lease.keeps_caches
+    learning.silence(1, 10.0)
+    assert not learning.lease.keeps_caches
+    assert learning.gaps(1.0).lease.keeps_caches
+
+
+def test_the_share_that_never_returns_makes_keeping_dearer() -> None:
+    learning = Learning(10.0)
+    for _ in range(60):
+        learning.gaps(4.0)
+        learning.silence(4, 5.0, is_first=False)
+    assert learning.later_s == 0.0
+    assert learning.lease.return_odds(is_first=False) == pytest.approx(0.2, abs=0.1)
+
+
+def test_sessions_that_say_that_they_end_cost_nothing() -> None:
+    learning = Learning(10.0)
+    for _ in range(60):
+        for _ in range(4):
+            number = learning.lease.begin_gap(is_first=False, now=learning.now)
+            learning.lease.end_gap(number, now=learning.now, came_back=False)
+        learning.gaps(4.0)
+    assert learning.later_s == just_over(4.0)
+    assert learning.lease.return_odds(is_first=False) == pytest.approx(0.2, abs=0.1)
 
 
 def test_a_lease_does_not_come_and_go() -> None:
-    lease = _learned(*[1.0] * 20, break_even_s=2.5)
-    assert lease.keeps_caches
-    between = (1.0 * (1 - LearnedLease.ENDED) + LearnedLease.ENDED) / (1 - LearnedLease.ENDED) / 0.55
-    lease.observe_break_even(between)
-    assert lease.keeps_caches
-    lease.observe_break_even(1.0)
-    assert not lease.keeps_caches
-    lease.observe_break_even(between)
-    assert not lease.keeps_caches
+    learning = Learning(27.0).gaps(*[1.0] * 40)
+    lease = learning.lease
+
+    def keeps(break_even_s: float) -> bool:
+        lease.observe_break_even(break_even_s)
+        return lease.keeps_caches
+
+    seconds = [step / 100 for step in range(300, 50, -1)]
+    lost = next(second for second in seconds if not keeps(second))
+    found = next(second for second in reversed(seconds) if keeps(second))
+    assert found > lost * 1.1
 
 
 def test_it_forgets_gaps_of_long_ago() -> None:
-    lease = _learned(*[5.0] * LearnedLease.MEMORY, *[1.0] * LearnedLease.MEMORY)
-    assert lease.duration_s == pytest.approx(just_over(1.0))
+    assert Learning().gaps(*[100.0] * 256, *[1.0] * 256).later_s == just_over(1.0)
+    assert Learning().gaps(*[1.0] * 256, *[100.0] * 256).later_s == 0.0
+
+
+def test_a_gap_that_is_not_open_changes_nothing() -> None:
+    learning = Learning().gaps(*[1.0] * 20)
+    before = learning.later_s
+    for number in range(1_000):
+        learning.lease.end_gap(number, now=learning.now, came_back=True)
+    assert learning.later_s == before
 
 
 def test_a_lease_begins_with_what_was_learnt_elsewhere_until_it_knows_enough_itself() -> None:
-    lease = LearnedLease()
-    lease.begin_with(0.7)
-    assert lease.duration_s == 0.7
-    lease.begin_with(0.0)
-    assert not lease.keeps_caches
-    for _ in range(LearnedLease.ENOUGH):
-        lease.observe_gap(1.0)
-    lease.begin_with(0.7)
-    assert lease.duration_s == pytest.approx(just_over(1.0))
-
-
-def test_a_fixed_lease_is_the_same_everywhere() -> None:
-    lease = FixedLease(7.0)
-    lease.begin_with(0.7)
-    assert lease.duration_s == 7.0
+    learning = Learning()
+    learning.lease.begin_with(0.7)
+    assert learning.later_s == 0.7
+    learning.lease.begin_with(0.0)
+    learning.gaps(1.0)
+    assert not learning.lease.keeps_caches
+    learning.gaps(*[1.0] * LearnedLease.ENOUGH)
+    learning.lease.begin_with(0.7)
+    assert learning.later_s == just_over(1.0)
