@@ -59,7 +59,7 @@ class Endpoint:
     def takes_batches(self) -> bool:
         """Whether one request can have several prompts."""
         return self.shape is ApiShape.SGLANG or (
-            self.route.endswith("/completions") and not self.route.endswith("/chat/completions")
+            self.shape is ApiShape.OPENAI and not self.route.endswith("/chat/completions")
         )
 
 
