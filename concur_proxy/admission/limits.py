@@ -27,7 +27,7 @@ class EngineLoad:
     prefill_tokens_s: float | None = None
     """The highest prefill rate seen, tokens per second."""
     max_model_len: int | None = None
-    """The longest context that the model accepts, tokens. No session needs more."""
+    """The longest context that the engine accepts, prompt and completion, tokens."""
 
     def is_late(self, lasting: int) -> bool:
         """Whether these gauges miss requests: the gateway has had `lasting` requests at the engine since the reading

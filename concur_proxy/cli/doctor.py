@@ -66,7 +66,7 @@ async def examine(settings: GatewaySettings) -> list[Finding]:
     verify = ssl.create_default_context() if uses_tls else False
     async with httpx.AsyncClient(trust_env=False, verify=verify, timeout=TIMEOUT_S) as client:
         kinds = KnownKinds(plugins.load_engine_kinds(settings.engine_kinds))
-        examinations = [_examination(server, client, kinds, settings.engine_api_key) for server in servers]
+        examinations = [_examination(server, client, kinds, settings) for server in servers]
         for found in await asyncio.gather(*(examination.run() for examination in examinations)):
             findings += found
     if settings.store == "redis":
@@ -74,7 +74,17 @@ async def examine(settings: GatewaySettings) -> list[Finding]:
     return findings
 
 
-def _examination(server: str, client: httpx.AsyncClient, kinds: KnownKinds, api_key: str | None) -> EngineExamination:
+def _examination(
+    server: str, client: httpx.AsyncClient, kinds: KnownKinds, settings: GatewaySettings
+) -> EngineExamination:
     named = addresses(server)
     ranks = None if named[0].dp_rank is None else len(named)
-    return EngineExamination(named[0].url, client, kinds, ranks=ranks, api_key=api_key)
+    url = named[0].url
+    return EngineExamination(
+        url,
+        client,
+        kinds,
+        ranks=ranks,
+        api_key=settings.engine_api_key,
+        capacity_tokens=settings.capacity_of(url),
+    )

@@ -6,12 +6,13 @@ from typing import Any
 
 import httpx
 
+from concur_proxy.doctor.capacity import examine_capacity
 from concur_proxy.doctor.dp_ranks import examine_ranks, exported_ranks
 from concur_proxy.doctor.finding import Finding, Severity
 from concur_proxy.engines.exposition import Exposition
 from concur_proxy.engines.kind import Advice, EngineKind, KnownKinds, ServerInfo
 from concur_proxy.engines.sample import SIGNALS, EngineSample
-from concur_proxy.wire.request.models import model_ids
+from concur_proxy.wire.request.models import longest_context, model_ids
 
 PROMPT = "The doctor asks the same question twice. " * 40
 """Longer than a block of any engine's cache, so that some of it is found there the second time."""
@@ -31,12 +32,16 @@ class EngineExamination:
         *,
         ranks: int | None = None,
         api_key: str | None = None,
+        capacity_tokens: int | None = None,
     ) -> None:
-        """`ranks` is N of the URL's `#dp=N`. `api_key` is the setting `engine_api_key`."""
+        """`ranks` is N of the URL's `#dp=N`. `api_key` is the setting `engine_api_key`, and `capacity_tokens` that of
+        this server.
+        """
         self._url = url
         self._client = client
         self._kinds = kinds
         self._ranks = ranks
+        self._capacity_tokens = capacity_tokens
         self._headers = {} if api_key is None else {"authorization": f"Bearer {api_key}"}
         self._findings: list[Finding] = []
 
@@ -70,7 +75,10 @@ class EngineExamination:
         self._models(served, models.status_code)
         exported = [] if kind is None else exported_ranks(exposition, kind.rank_label)
         if kind is not None and has_signals:
-            self._signals(kind, _samples(kind, exposition, exported, self._ranks))
+            samples = _samples(kind, exposition, exported, self._ranks)
+            self._signals(kind, samples)
+            longest = None if served is None else longest_context(models.content)
+            self._findings += examine_capacity(self._url, samples, set_tokens=self._capacity_tokens, longest=longest)
             if (finding := examine_ranks(self._url, self._ranks, exported)) is not None:
                 self._findings.append(finding)
         else:

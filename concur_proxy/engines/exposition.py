@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from prometheus_client.parser import text_string_to_metric_families
 
+_HELP = "# HELP "
+
 RankKey = tuple[str, ...]
 """The values of the labels by which the series of data-parallel ranks differ."""
 
@@ -24,6 +26,8 @@ class Exposition:
 
     series: Mapping[str, list[Series]] = field(default_factory=dict)
     """By sample name. A name that the engine does not export is absent."""
+    help: Mapping[str, str] = field(default_factory=dict)
+    """The help texts of the wanted names. It can name the unit where versions of an engine differ in it."""
     malformed_lines: int = 0
     """Wanted lines that could not be parsed. They are skipped; all other lines count."""
 
@@ -31,9 +35,8 @@ class Exposition:
         """The series of one data-parallel rank, and those without the rank label, which belong to the whole server."""
         own = {None, str(dp_rank)}
         series = {name: [one for one in many if one.labels.get(label) in own] for name, many in self.series.items()}
-        return Exposition(
-            series={name: many for name, many in series.items() if many}, malformed_lines=self.malformed_lines
-        )
+        kept = {name: many for name, many in series.items() if many}
+        return Exposition(series=kept, help=self.help, malformed_lines=self.malformed_lines)
 
 
 def read_exposition(text: str, is_wanted: Callable[[str], bool]) -> Exposition:
@@ -43,8 +46,14 @@ def read_exposition(text: str, is_wanted: Callable[[str], bool]) -> Exposition:
     buckets, and a kind wants a dozen.
     """
     series: dict[str, list[Series]] = {}
+    texts: dict[str, str] = {}
     malformed = 0
     for line in text.split("\n"):
+        if line.startswith(_HELP):
+            name, _, said = line[len(_HELP) :].partition(" ")
+            if is_wanted(name):
+                texts[name] = said
+            continue
         name = _name(line)
         if not name or not is_wanted(name):
             continue
@@ -59,7 +68,7 @@ def read_exposition(text: str, is_wanted: Callable[[str], bool]) -> Exposition:
             continue
         if math.isfinite(read.value):
             series.setdefault(name, []).append(read)
-    return Exposition(series=series, malformed_lines=malformed)
+    return Exposition(series=series, help=texts, malformed_lines=malformed)
 
 
 def _name(line: str) -> str:

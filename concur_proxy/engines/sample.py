@@ -55,10 +55,16 @@ class EngineSample:
     """Requests that wait inside the engine, summed over ranks."""
     capacity_tokens: int | None = None
     """Size of the KV cache in tokens, summed over ranks."""
+    capacity_is_derived: bool = False
+    """Whether that size is a number of blocks times a block size. It is far too small for some hybrid models, whose
+    blocks hold more than the block size says. See `concur_proxy.engines.capacity`.
+    """
     prefix_queries: float | None = None
     """Counter: prompt tokens looked up in the prefix cache."""
     prefix_hits: float | None = None
-    """Counter: prompt tokens found in the prefix cache."""
+    """Counter: prompt tokens found in the prefix cache or in a cache behind it, such as the host's memory. A counter
+    that is still 0 is not believed: some engines never count hits.
+    """
     computed_tokens: float | None = None
     """Counter: prompt tokens that requests computed, without those found in the cache."""
     computing_s: float | None = None
@@ -81,14 +87,14 @@ class IntervalRates:
     interval_s: float | None = None
     kv_usage: float | None = None
     hit_rate: float | None = None
-    """Hits divided by looked-up prompt tokens in this interval, 0 to 1."""
+    """Hits divided by looked-up prompt tokens in this interval, 0 to 1. None until the engine has counted a hit."""
     preemptions: float | None = None
     evicted_tokens: float | None = None
     running: int | None = None
     waiting: int | None = None
     capacity_tokens: int | None = None
     hit_tokens: float | None = None
-    """Prompt tokens found in the cache in this interval."""
+    """Prompt tokens found in the cache in this interval. None until the engine has counted a hit."""
     prefilled_tokens: float | None = None
     """Prompt tokens that were looked up in this interval and not found. The engine computes them."""
     prefill_tokens_s: float | None = None
@@ -166,6 +172,8 @@ class SignalRates:
         computing_s = _difference(before, sample, "computing_s")
         if computed is not None and computing_s is not None:
             self._prefill.observe_requests(computed, computing_s)
+        if not sample.prefix_hits:
+            hits = None  # nothing was ever found: nobody used the cache again, or this engine does not count hits
         hit_rate = None
         if queries is not None and hits is not None and queries >= MIN_QUERIED_TOKENS:
             hit_rate = min(1.0, hits / queries)

@@ -15,8 +15,9 @@ from concur_proxy.engines.address import EngineAddress
 from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.engines.sample import SIGNALS, EngineSample, IntervalRates
 from concur_proxy.monitoring.circuit import Circuit, CircuitState
+from concur_proxy.monitoring.engine_tokens import EngineTokens
 from concur_proxy.monitoring.signals import SignalMaker, engine_load
-from concur_proxy.wire.request.models import model_ids
+from concur_proxy.wire.request.models import longest_context, model_ids
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +45,11 @@ class EngineMonitor:
         clock: Callable[[], float],
         address: EngineAddress | None = None,
         kinds: KnownKinds | None = None,
+        capacity_tokens: int | None = None,
     ) -> None:
-        """`address` is where the engine is; by default its name is its URL. `kinds` are the kinds that it may be of."""
+        """`address` is where the engine is; by default its name is its URL. `kinds` are the kinds that it may be of.
+        `capacity_tokens` is the size of its cache if an operator has set it.
+        """
         self.engine = engine
         self.address = address or EngineAddress(name=engine, url=engine)
         self.governor = governor
@@ -68,6 +72,7 @@ class EngineMonitor:
         """Why there are no signals; None while there are."""
         self.models: frozenset[str] | None = None
         """The models that it lists, LoRA adapters included; None while they are unknown."""
+        self.tokens = EngineTokens(engine, capacity_tokens=capacity_tokens)
         self.on_up: Callable[[], None] = lambda: None
         """Called when the engine answers for the first time, or again after it was down."""
         self.circuit = Circuit()
@@ -120,6 +125,8 @@ class EngineMonitor:
 
     def on_sample(self, rates: IntervalRates, sample: EngineSample) -> None:
         """The metrics were read: use the free capacity that they show, then decide on the window."""
+        gate = self._coordinator.fleet.gates[self.engine].snapshot()
+        rates = self.tokens.on_sample(rates, sample, gate)
         self.rates, self.kind = rates, sample.kind
         self._note(None if rates.kv_usage is not None else "the engine exports no KV usage")
         self.restarts += rates.restarted
@@ -129,7 +136,7 @@ class EngineMonitor:
             self._coordinator.apply(LoseCache(engine=self.engine))
         # before the load is applied, because requests that it admits belong to the next interval
         signal = self._signals.advance(rates, self._coordinator.fleet.gates[self.engine].snapshot())
-        self._coordinator.apply(Observe(engine=self.engine, load=engine_load(rates)))
+        self._coordinator.apply(Observe(engine=self.engine, load=engine_load(rates, self.tokens.max_model_len)))
         decision = self.governor.on_signal(signal)
         self._apply(decision)
         if decision.kind is not DecisionKind.FALLBACK and self.failure is None:
@@ -156,6 +163,7 @@ class EngineMonitor:
     def on_models(self, status: int, body: bytes) -> None:
         """The engine answered `GET /v1/models`. Its models are unknown if the answer is not a list."""
         models = model_ids(body) if status == HTTPStatus.OK else None
+        self.tokens.max_model_len = None if models is None else longest_context(body)
         if models != self.models:
             self.models = models
             listed = "unknown" if models is None else ", ".join(sorted(models))[:500] or "none"

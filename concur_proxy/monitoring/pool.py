@@ -242,7 +242,19 @@ class EnginePool:
                     governor=WindowGovernor(law=self.laws.of(address.name), options=options, now=now),
                     clock=self._clock,
                     kinds=self._kinds,
+                    capacity_tokens=self._capacity(address.url),
                 )
+
+    def _capacity(self, url: str) -> int | None:
+        """The size that an operator has set for the cache of this server's engines, also by the name that it is
+        behind.
+        """
+        names = [
+            source
+            for source, servers in self._sources.items()
+            if any(server.partition("#")[0] == url for server in servers)
+        ]
+        return self._settings.capacity_of(url, *names)
 
     def _watch(self, server: str) -> None:
         if self._group is None:

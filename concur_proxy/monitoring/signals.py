@@ -44,12 +44,13 @@ def _mean(gate: GateSnapshot, last: GateSnapshot | None) -> float | None:
     return seconds / tokens if tokens else None
 
 
-def engine_load(rates: IntervalRates) -> EngineLoad:
-    """The engine's load at this moment."""
+def engine_load(rates: IntervalRates, max_model_len: int | None = None) -> EngineLoad:
+    """The engine's load at this moment. `max_model_len` is the longest context that it accepts."""
     return EngineLoad(
         running=rates.running,
         waiting=rates.waiting,
         kv_usage=rates.kv_usage,
         capacity_tokens=rates.capacity_tokens,
         prefill_tokens_s=rates.prefill_tokens_s,
+        max_model_len=max_model_len,
     )

@@ -171,7 +171,7 @@ class Hop:
             monitor.on_answer(response.status)
             if response.status in OVERLOADED and self._endpoint.kind is EndpointKind.GENERATE:
                 self._parts.coordinator.apply(Overloaded(engine=monitor.engine))
-            await self._hand_on(attempt, response, choose)
+            await self._hand_on(attempt, monitor, response, choose)
         except EngineBroke as error:
             logger.warning("%s %s: answer cut off: %s", self._view.method, self._endpoint.route, error)
             self._answer.cut_off()
@@ -181,7 +181,9 @@ class Hop:
             if not attempt.is_whole:
                 response.close()
 
-    async def _hand_on(self, attempt: Attempt, response: UpstreamResponse, choose: ChooseTap) -> None:
+    async def _hand_on(
+        self, attempt: Attempt, monitor: EngineMonitor, response: UpstreamResponse, choose: ChooseTap
+    ) -> None:
         """Send the engine's answer to the client as it comes."""
         answer, clock, tap = self._answer, self._parts.clock, choose(response)
         try:
@@ -202,7 +204,8 @@ class Hop:
             await answer.end(tap.finish(), response.trailers)
             attempt.is_whole = True
         finally:
-            attempt.usage = tap.usage
+            first, is_batch = attempt.first_token_at, self._endpoint.takes_batches
+            attempt.usage = monitor.tokens.on_usage(tap.usage, first_token_at=first, is_batch=is_batch)
             if isinstance(tap, StreamTap) and tap.has_ended_choice:
                 self._parts.fingerprints[attempt.engine] = tap.fingerprint
 

@@ -24,6 +24,7 @@ from concur_proxy.settings.kinds import (
     AdminKey,
     BearerKey,
     BodyField,
+    CapacityTokens,
     CollectorUrl,
     EngineUrl,
     HeaderName,
@@ -31,6 +32,7 @@ from concur_proxy.settings.kinds import (
     LogLevel,
     NamedUrl,
     PathRule,
+    capacity,
     endpoint_rule,
     split_list,
 )
@@ -64,6 +66,11 @@ class GatewaySettings(BaseSettings):
     engine_kinds: tuple[str, ...] = Field(
         (),
         description="Engine kinds to recognise, in order of preference; all by default",
+    )
+    capacity_tokens: tuple[CapacityTokens, ...] = Field(
+        (),
+        description="Size of an engine's KV cache in tokens, if its metrics are wrong: a number for all engines, or "
+        "`URL=number` for one",
     )
     scrape_interval_s: float = Field(
         1.0, ge=0.01, le=60, description="Seconds between two reads of an engine's metrics"
@@ -227,6 +234,13 @@ class GatewaySettings(BaseSettings):
         """The engines of `engine`: each data-parallel rank of a server is one."""
         return tuple(address for text in self.engine for address in addresses(text))
 
+    def capacity_of(self, *names: str) -> int | None:
+        """The size of a cache by `capacity_tokens`: that of the first of `names` with one of its own, or that of all
+        engines. `names` are an engine's URL and the `engine_dns` name behind which it is.
+        """
+        sizes = dict(capacity(text) for text in self.capacity_tokens)
+        return next((sizes[name] for name in (*names, "") if name in sizes), None)
+
     @property
     def endpoint_rules(self) -> tuple[EndpointRule, ...]:
         return tuple(endpoint_rule(text) for text in self.allow_paths)
@@ -243,6 +257,8 @@ class GatewaySettings(BaseSettings):
         if isinstance(value, bool) and kind is not bool:
             # pydantic would accept true as 1
             raise ValueError("must not be true or false")
+        if isinstance(value, int) and name == "capacity_tokens":
+            return [str(value)]
         if isinstance(value, str) and get_origin(kind) is tuple:
             return split_list(name, value)
         return value
@@ -254,6 +270,14 @@ class GatewaySettings(BaseSettings):
         twice = [url for url in urls if urls.count(url) > 1]
         if twice:
             raise ValueError(f"names {twice[0]} twice: name each engine once")
+        return value
+
+    @field_validator("capacity_tokens")
+    @classmethod
+    def _one_size_each(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        names = [capacity(text)[0] for text in value]
+        if len(set(names)) < len(names):
+            raise ValueError("names an engine twice: write one number for all engines, and one for each that differs")
         return value
 
     @field_validator("engine_dns")

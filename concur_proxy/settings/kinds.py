@@ -14,6 +14,8 @@ from concur_proxy.wire.request.endpoint_rule import EndpointKind, EndpointRule, 
 ADMIN_KEY_CHARS = 8
 """Least length of the admin key: a shorter one could be guessed."""
 
+MAX_CAPACITY_DIGITS = 15
+
 _GENERATE = "generate:"
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2: token
 
@@ -46,6 +48,26 @@ def engine_server(text: str) -> str:
     whole = url.rstrip("/") + mark + ranks
     addresses(whole)
     return whole
+
+
+def capacity(text: str) -> tuple[str, int]:
+    """Read an item of `capacity_tokens`: the URL of an engine, or "" for all engines, and the size of its cache.
+
+    Raises `ValueError` if it is not a number or `URL=number`.
+    """
+    url, _, number = text.rpartition("=")
+    if not (number.strip().isdecimal() and len(number) <= MAX_CAPACITY_DIGITS and int(number) > 0):
+        raise ValueError("must be a number of tokens, or URL=number as in http://gpu:8000=463459")
+    if "#" in url:
+        raise ValueError("must name the server without #dp=N; the number is the size of each rank's cache")
+    return (engine_server(url.strip()) if url else ""), int(number)
+
+
+def _capacity_item(text: object) -> str:
+    """An item of a list in a file can be a plain number."""
+    written = str(text)
+    url, tokens = capacity(written)
+    return f"{url}={tokens}" if url else str(tokens)
 
 
 def _header_name(name: str) -> str:
@@ -114,6 +136,7 @@ def _named_server(text: str) -> str:
     return engine_server(text)
 
 
+CapacityTokens = Annotated[str, BeforeValidator(_capacity_item)]
 EngineUrl = Annotated[str, AfterValidator(engine_server)]
 NamedUrl = Annotated[str, AfterValidator(_named_server)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]

@@ -131,14 +131,18 @@ class FleetCollector(Collector):
             "Promised tokens that the engine had to compute again",
             labels=["engine"],
         )
+        dropped = CounterMetricFamily(
+            "concur_usage_dropped", "Answers whose token counts cannot be true and were left out", labels=["engine"]
+        )
         preempted = CounterMetricFamily("concur_engine_preemptions", "Preemptions seen", labels=["engine"])
         for gate, monitor in pairs:
             for kind in DecisionKind:
                 decisions.add_metric([monitor.engine, kind.value], monitor.decisions[kind])
             restarts.add_metric([monitor.engine], monitor.restarts)
             failures.add_metric([monitor.engine], monitor.scrape_failures)
+            dropped.add_metric([monitor.engine], monitor.tokens.usage_dropped)
             preempted.add_metric([monitor.engine], monitor.preemptions)
             snapshot = gate.snapshot()
             promised.add_metric([monitor.engine], snapshot.promised_tokens)
             lost.add_metric([monitor.engine], snapshot.lost_tokens)
-        yield from (decisions, restarts, failures, preempted, promised, lost)
+        yield from (decisions, restarts, failures, dropped, preempted, promised, lost)

@@ -13,9 +13,10 @@ from tests.lab.server.test_server import running
 KINDS = KnownKinds(plugins.load_engine_kinds())
 
 
-async def examined(url: str, timeout_s: float = 10.0) -> dict[str, Finding]:
+async def examined(url: str, timeout_s: float = 10.0, *, capacity_tokens: int | None = None) -> dict[str, Finding]:
     async with httpx.AsyncClient(trust_env=False, verify=False, timeout=timeout_s) as client:  # noqa: S501 - no TLS here
-        return {finding.code: finding for finding in await EngineExamination(url, client, KINDS).run()}
+        examination = EngineExamination(url, client, KINDS, capacity_tokens=capacity_tokens)
+        return {finding.code: finding for finding in await examination.run()}
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,27 @@ async def test_missing_signals_are_named() -> None:
         found = await examined(engine.url)
     assert found["missing_signals"].severity is Severity.ERROR
     assert "KV-cache usage, waiting requests" in found["missing_signals"].message
+
+
+HYBRID = 'vllm:num_requests_running{engine="0"} 0\nvllm:cache_config_info{num_gpu_blocks="320",block_size="16"} 1\n'
+
+
+async def test_a_cache_smaller_than_the_prompts_it_accepts_is_misreported() -> None:
+    async def script(exchange: Exchange) -> None:
+        if exchange.request.target == "/v1/models":
+            await exchange.json({"data": [{"id": "m", "max_model_len": 131_072}]})
+        else:
+            await an_sglang()(exchange)
+
+    async with scripted_engine(metrics=HYBRID, script=script) as engine:
+        found = await examined(engine.url)
+        assert found["capacity_misreported"].severity is Severity.WARNING
+        assert "5120 tokens, but it accepts prompts of 131072" in found["capacity_misreported"].message
+        assert "capacity_tokens" in found["capacity_misreported"].fix
+        found = await examined(engine.url, capacity_tokens=463_459)
+    assert found["capacity_set"].severity is Severity.OK
+    assert "5120 tokens; the gateway uses 463459" in found["capacity_set"].message
+    assert "capacity_misreported" not in found
 
 
 async def test_a_server_that_is_no_engine() -> None:

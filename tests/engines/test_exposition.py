@@ -114,7 +114,7 @@ def test_a_label_may_hold_anything(written: str, label: str) -> None:
 
 def test_only_wanted_names_are_kept() -> None:
     text = "# HELP usage Share.\n# TYPE usage gauge\nusage 1\nusage_bucket 2\nusage_total 3\nmy_usage 4\n"
-    assert read(text) == Exposition(series={"usage": read("usage 1").series["usage"]})
+    assert read(text) == Exposition(series={"usage": read("usage 1").series["usage"]}, help={"usage": "Share."})
 
 
 def test_declared_types_rename_nothing() -> None:

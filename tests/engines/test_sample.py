@@ -200,3 +200,11 @@ def test_too_few_tokens_or_no_time_tell_no_rate(tokens: float, seconds: float) -
     rate = PrefillRate()
     rate.observe_requests(tokens, seconds)
     assert rate.peak is None
+
+
+def test_a_counter_of_hits_that_never_counted_is_not_believed() -> None:
+    first = replace(FIRST, prefix_queries=10_000.0, prefix_hits=0.0)
+    silent = after(first, replace(first, at=101.0, prefix_queries=12_000.0))
+    assert (silent.hit_rate, silent.hit_tokens, silent.prefilled_tokens) == (None, None, 2_000.0)
+    counted = after(first, replace(first, at=101.0, prefix_queries=12_000.0, prefix_hits=500.0))
+    assert (counted.hit_rate, counted.hit_tokens, counted.prefilled_tokens) == (0.25, 500.0, 1_500.0)

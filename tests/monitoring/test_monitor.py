@@ -17,7 +17,7 @@ from concur_proxy.coordination.local import LocalCoordinator
 from concur_proxy.engines.address import EngineAddress
 from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.engines.kinds.vllm.kind import Vllm
-from concur_proxy.engines.sample import EngineSample, SignalRates
+from concur_proxy.engines.sample import EngineSample, IntervalRates, SignalRates
 from concur_proxy.monitoring.circuit import CircuitState
 from concur_proxy.monitoring.monitor import EngineMonitor
 from tests.coordination.fleets import make_fleet
@@ -433,6 +433,23 @@ def test_its_models_are_told_to_the_store_and_to_the_log(caplog: pytest.LogCaptu
         "engine a: models: unknown",
     ]
     assert scene.coordinator.fleet.candidates("adapter") == ["a"], "b is known not to serve it"
+
+
+def test_its_longest_context_is_learned_from_its_models() -> None:
+    scene = Scene()
+    scene.monitor.on_models(200, b'{"data":[{"id":"base","max_model_len":32768}]}')
+    assert scene.monitor.tokens.max_model_len == 32_768
+    scene.monitor.on_models(401, b"")
+    assert scene.monitor.tokens.max_model_len is None
+
+
+def test_a_corrected_size_is_what_the_law_and_the_metrics_get() -> None:
+    scene = Scene()
+    scene.monitor.on_models(200, b'{"data":[{"id":"base","max_model_len":32768}]}')
+    rates = IntervalRates(now=101.0, kv_usage=0.3, capacity_tokens=8192)
+    scene.monitor.on_sample(rates, EngineSample(at=101.0, kind="vllm", capacity_is_derived=True))
+    assert scene.monitor.rates is not None
+    assert scene.monitor.rates.capacity_tokens == 32_768
 
 
 def test_whoever_wants_to_know_hears_when_it_comes_up() -> None:

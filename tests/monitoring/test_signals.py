@@ -29,6 +29,8 @@ def test_the_gate_hears_of_the_moment() -> None:
         100,
         50,
     )
+    assert load.max_model_len is None
+    assert engine_load(RATES, 32_768).max_model_len == 32_768
 
 
 def test_gauges_that_miss_requests_in_flight_are_late() -> None:

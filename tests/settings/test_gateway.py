@@ -155,6 +155,28 @@ class TestEngines:
     def test_a_missing_scheme_is_reported_as_such(self) -> None:
         assert "as in http://gpu:8000" in complaints(engine=["gpu:8000"])
 
+    @pytest.mark.parametrize("written", [8192, "8192", ["8192"], [8192]])
+    def test_a_cache_size_for_all_engines(self, written: object) -> None:
+        assert settings(capacity_tokens=written).capacity_of("http://a", "http://name") == 8192
+
+    def test_a_cache_size_for_one_engine(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("CONCUR_CAPACITY_TOKENS", "http://a:8000/=463459, http://name=7, 9000")
+        read = settings()
+        assert read.capacity_of("http://a:8000") == 463459
+        assert read.capacity_of("http://b", "http://name") == 7
+        assert read.capacity_of("http://b") == 9000
+        assert settings(capacity_tokens=["http://a=5"]).capacity_of("http://b") is None
+
+    @pytest.mark.parametrize("item", ["0", "-5", "many", "http://a=", "http://a=1.5", "1e6", "9" * 16, ""])
+    def test_a_cache_size_is_a_number_of_tokens(self, item: str) -> None:
+        assert "must be a number of tokens" in complaints(capacity_tokens=[item])
+
+    def test_a_cache_size_names_a_server_once(self) -> None:
+        assert "as in http://gpu:8000" in complaints(capacity_tokens=["gpu:8000=5"])
+        assert "without #dp=N" in complaints(capacity_tokens=["http://a#dp=2=5"])
+        assert "twice" in complaints(capacity_tokens=["http://a=5", "http://a/=6"])
+        assert "must not be true or false" in complaints(capacity_tokens=True)
+
     def test_at_least_one(self) -> None:
         assert "no engine given" in complaints(engine=[])
 

@@ -18,6 +18,7 @@ from concur_proxy.coordination.local import LocalCoordinator
 from concur_proxy.engines.sample import EngineSample, IntervalRates
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.telemetry.fleet import EVENTS, GAUGES, FleetCollector
+from concur_proxy.wire.answer.usage import Usage
 from tests.coordination.fleets import make_fleet
 
 ENGINES = ("http://a:8000", "http://b:8000")
@@ -183,6 +184,14 @@ def test_what_is_unknown_is_left_out_and_not_zero(scene: Scene) -> None:
     scene.monitors[0].on_sample(IntervalRates(now=100.0, kv_usage=0.5), EngineSample(at=100.0, kind="vllm"))
     assert scene.value("concur_engine_kv_usage_ratio") == 0.5
     assert scene.value("concur_engine_prefix_hit_ratio") is None
+
+
+def test_dropped_token_counts_are_counted_for_their_engine(scene: Scene) -> None:
+    assert scene.value("concur_usage_dropped_total") == 0
+    absurd = Usage(prompt_tokens=10**20, completion_tokens=1)
+    scene.monitors[0].tokens.on_usage(absurd, first_token_at=None, is_batch=False)
+    assert scene.value("concur_usage_dropped_total") == 1
+    assert scene.value("concur_usage_dropped_total", engine=ENGINES[1]) == 0
 
 
 def test_silence_shows_in_age_staleness_failures_and_the_window(scene: Scene) -> None:

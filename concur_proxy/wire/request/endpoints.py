@@ -55,6 +55,13 @@ class Endpoint:
     is_stateful: bool = False
     """Whether a request uses something that one engine keeps, so that no other engine can answer it."""
 
+    @property
+    def takes_batches(self) -> bool:
+        """Whether one request can have several prompts."""
+        return self.shape is ApiShape.SGLANG or (
+            self.shape is ApiShape.OPENAI and not self.route.endswith("/chat/completions")
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:

@@ -21,6 +21,15 @@ def model_ids(body: bytes) -> frozenset[str] | None:
     return frozenset(card["id"] for card in cards if isinstance(card.get("id"), str))
 
 
+def longest_context(body: bytes) -> int | None:
+    """Return the largest `max_model_len` in an answer to `GET /v1/models`. None if a model does not have one; a LoRA
+    adapter, which names its parent, has that of its parent.
+    """
+    lengths = [card.get("max_model_len") for card in _cards(body) or () if not card.get("parent")]
+    known = [each for each in lengths if type(each) is int and each > 0]
+    return max(known) if known and len(known) == len(lengths) else None
+
+
 def merge_lists(bodies: Sequence[bytes]) -> bytes | None:
     """Return one list of all models. The first body that names a model describes it. None if no body is a list."""
     merged: dict[str, Any] | None = None

@@ -89,6 +89,24 @@ def test_generating_endpoints_tell_shape_and_whether_usage_can_be_asked_for() ->
         assert other.shape is shape
 
 
+@pytest.mark.parametrize(
+    ("path", "takes_batches"),
+    [
+        ("/v1/chat/completions", False),
+        ("/v1/messages", False),
+        ("/v1/responses", False),
+        ("/v1/completions", True),
+        ("/v1/chat/completions/batch", True),
+        ("/generate", True),
+        ("/invocations", True),
+    ],
+)
+def test_where_one_request_can_have_several_prompts(path: str, *, takes_batches: bool) -> None:
+    endpoint = EndpointCatalogue(known=KNOWN).find("POST", path)
+    assert isinstance(endpoint, Endpoint)
+    assert endpoint.takes_batches is takes_batches
+
+
 @pytest.mark.parametrize("model", ["m", "Qwen/Qwen3-8B", "a/b/c", "ft:gpt:org::7", "x..y", "...", "v1.0"])
 def test_model_ids_may_hold_slashes_and_dots(model: str) -> None:
     answer = endpoint("GET", f"/v1/models/{model}")

@@ -3,7 +3,7 @@ import json
 import httpx
 import pytest
 
-from concur_proxy.wire.request.models import merge_lists, model_ids, model_in_form, model_in_path
+from concur_proxy.wire.request.models import longest_context, merge_lists, model_ids, model_in_form, model_in_path
 
 
 def _list(*names: str, **more: object) -> bytes:
@@ -18,7 +18,26 @@ def test_a_list_names_its_models_and_adapters() -> None:
 @pytest.mark.parametrize("body", [b"", b"no", b"[]", b"{}", b'{"data":{}}', b"\xff", b"[" * 100_000])
 def test_what_is_no_list_tells_nothing(body: bytes) -> None:
     assert model_ids(body) is None
+    assert longest_context(body) is None
     assert merge_lists([body]) is None
+
+
+@pytest.mark.parametrize(
+    ("cards", "longest"),
+    [
+        ([{"id": "a", "max_model_len": 7}, {"id": "b", "max_model_len": 9}], 9),
+        ([{"id": "a", "max_model_len": 7}, {"id": "lora", "parent": "a", "max_model_len": None}], 7),
+        ([{"id": "a", "max_model_len": 7}, {"id": "b"}], None),
+        ([{"id": "a", "max_model_len": 0}], None),
+        ([{"id": "a", "max_model_len": True}], None),
+        ([{"id": "a", "max_model_len": "7"}], None),
+        ([], None),
+    ],
+)
+def test_the_longest_context_is_known_if_each_model_says_it(
+    cards: list[dict[str, object]], longest: int | None
+) -> None:
+    assert longest_context(json.dumps({"data": cards}).encode()) == longest
 
 
 def test_cards_that_are_none_are_left_out() -> None:

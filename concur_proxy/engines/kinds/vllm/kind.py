@@ -1,11 +1,13 @@
 """What the gateway knows about vLLM.
 
 Its series are `vllm:...`. Data-parallel ranks differ in the label `engine`. The current names come first. Up to about
-0.9, KV usage was `gpu_cache_usage_perc`, and the first prefix-cache counters of V1 were `gpu_prefix_cache_*`.
-Prometheus relabelling may have turned `vllm:` into `vllm_`.
+0.9, KV usage was `gpu_cache_usage_perc`, and the first prefix-cache counters of V1 were `gpu_prefix_cache_*`. In 0.8
+these count blocks, and their help text says so. Prometheus relabelling may have turned `vllm:` into `vllm_`.
+
+With several API servers (`--api-server-count`), gauges are repeated for each process, with the label `pid`. Only one
+process knows the value, and the others show 0 or "None". Counters have no such label, and there is no start time.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,14 +28,24 @@ QUERIES = (
     "gpu_prefix_cache_queries",
 )
 HITS = ("prefix_cache_hits_total", "prefix_cache_hits", "gpu_prefix_cache_hits_total", "gpu_prefix_cache_hits")
+EXTERNAL_HITS = ("external_prefix_cache_hits_total", "external_prefix_cache_hits")
+"""Prompt tokens that a KV connector loaded from outside the GPU: from the host, a disk or another instance. They were
+looked up on the GPU first, so QUERIES includes them.
+"""
 COMPUTED = ("request_prefill_kv_computed_tokens_sum",)
 COMPUTING = ("request_prefill_time_seconds_sum",)
 PREEMPTIONS = ("num_preemptions_total", "num_preemptions")
 CACHE_CONFIG = ("cache_config_info",)
 STARTED = ("process_start_time_seconds",)
 
+MAX_DIGITS = 15
+"""A label with a longer number is not believed."""
+
 _WANTED = frozenset(
-    (*KV_USAGE, *RUNNING, *WAITING, *QUERIES, *HITS, *COMPUTED, *COMPUTING, *PREEMPTIONS, *CACHE_CONFIG)
+    (
+        *(*KV_USAGE, *RUNNING, *WAITING, *QUERIES, *HITS, *EXTERNAL_HITS),
+        *(*COMPUTED, *COMPUTING, *PREEMPTIONS, *CACHE_CONFIG),
+    )
 )
 
 
@@ -55,15 +67,18 @@ class Vllm(EngineKind):
     def read(self, exposition: Exposition, *, at: float) -> EngineSample:
         """Counters and requests are summed over ranks. KV usage is that of the fullest rank, which evicts first."""
         ranks = RankReader(exposition, (self.rank_label,))
+        capacity, is_derived = _capacity(ranks)
+        queries, hits = _reuse(exposition, ranks)
         return EngineSample(
             at=at,
             kind=self.name,
             kv_usage=ranks.highest(_both(KV_USAGE)),
             running=ranks.whole(_both(RUNNING)),
             waiting=ranks.whole(_both(WAITING)),
-            capacity_tokens=_capacity(ranks),
-            prefix_queries=ranks.total(_both(QUERIES)),
-            prefix_hits=ranks.total(_both(HITS)),
+            capacity_tokens=capacity,
+            capacity_is_derived=is_derived,
+            prefix_queries=queries,
+            prefix_hits=hits,
             computed_tokens=ranks.total(_both(COMPUTED)),
             computing_s=ranks.total(_both(COMPUTING)),
             preemptions=ranks.total(_both(PREEMPTIONS)),
@@ -80,23 +95,43 @@ def _both(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(prefix + name for name in names for prefix in PREFIXES)
 
 
-def _capacity(ranks: RankReader) -> int | None:
-    """The cache's size, which vLLM reports in labels. None while any rank's is not a number ("None" at first)."""
-    sizes = [_size(series[0]) for series in ranks.by_rank(ranks.first(_both(CACHE_CONFIG))).values()]
-    known = [size for size in sizes if size > 0]
-    return sum(known) if known and len(known) == len(sizes) else None
+def _reuse(exposition: Exposition, ranks: RankReader) -> tuple[float | None, float | None]:
+    """Prompt tokens looked up in the cache, and prompt tokens found there or in an external cache."""
+    queries, hits = ranks.total(_both(QUERIES)), ranks.total(_both(HITS))
+    if any("blocks" in exposition.help.get(name, "") for name in _both(QUERIES) if name in exposition.series):
+        size = _number(ranks.first(_both(CACHE_CONFIG)), "block_size")
+        if size is None:
+            return None, None
+        queries, hits = _scaled(queries, size), _scaled(hits, size)
+    external = ranks.total(_both(EXTERNAL_HITS))
+    return queries, hits if hits is None or external is None else hits + external
 
 
-def _size(config: Series) -> int:
-    """A rank's size in tokens; 0 if it is not reported.
+def _scaled(value: float | None, factor: int) -> float | None:
+    return None if value is None else value * factor
+
+
+def _capacity(ranks: RankReader) -> tuple[int | None, bool]:
+    """The cache's size, which vLLM reports in labels, and whether it is derived from blocks that vLLM has chosen.
 
     Newer versions report tokens. The number of blocks times the block size is the same only if all layers share one
-    kind of cache: a hybrid model's 320 blocks of 8 held 463,459 tokens.
+    kind of cache: a hybrid model's 320 blocks of 8 held 463,459 tokens. The size is None while any rank's is not known:
+    its labels are "None" at first.
     """
-    labels = config.labels
-    for factors in (("kv_cache_size_tokens",), ("num_gpu_blocks", "block_size")):
-        try:
-            return math.prod(int(labels[name]) for name in factors)
-        except (KeyError, ValueError):
-            continue
-    return 0
+    total, is_derived = 0, False
+    for series in ranks.by_rank(ranks.first(_both(CACHE_CONFIG))).values():
+        told = _number(series, "kv_cache_size_tokens")
+        blocks, size = _number(series, "num_gpu_blocks"), _number(series, "block_size")
+        if told is None and blocks is not None and size is not None:
+            told = blocks * size
+            is_derived = is_derived or _number(series, "num_gpu_blocks_override") is None
+        if told is None:
+            return None, False
+        total += told
+    return total or None, is_derived
+
+
+def _number(series: list[Series], label: str) -> int | None:
+    """The label's value in any of the processes that report it; None if none of them has a positive number."""
+    values = (one.labels.get(label, "") for one in series)
+    return max((int(value) for value in values if value.isdecimal() and len(value) <= MAX_DIGITS), default=0) or None

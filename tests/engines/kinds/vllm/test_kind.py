@@ -52,6 +52,56 @@ def test_the_other_caches_of_the_same_server_are_not_the_prefix_cache() -> None:
     assert read.prefix_queries is read.prefix_hits is None
 
 
+def test_hits_in_a_cache_behind_the_gpus_are_hits() -> None:
+    read = sample(
+        'vllm:prefix_cache_queries_total{engine="0"} 1000',
+        'vllm:prefix_cache_hits_total{engine="0"} 100',
+        'vllm:external_prefix_cache_queries_total{engine="0"} 900',
+        'vllm:external_prefix_cache_hits_total{engine="0"} 640',
+    )
+    assert (read.prefix_queries, read.prefix_hits) == (1000.0, 740.0)
+
+
+@pytest.mark.parametrize(
+    ("unit", "config", "counts"),
+    [
+        ("blocks", f'{CONFIG}{{engine="0",num_gpu_blocks="100",block_size="16"}} 1', (16_000.0, 4_000.0)),
+        ("tokens", f'{CONFIG}{{engine="0",num_gpu_blocks="100",block_size="16"}} 1', (1_000.0, 250.0)),
+        ("blocks", "", (None, None)),
+    ],
+)
+def test_counters_of_blocks_become_tokens(unit: str, config: str, counts: tuple[float | None, float | None]) -> None:
+    read = sample(
+        f"# HELP vllm:gpu_prefix_cache_queries_total GPU prefix cache queries, in terms of number of queried {unit}.",
+        'vllm:gpu_prefix_cache_queries_total{engine="0"} 1000',
+        f"# HELP vllm:gpu_prefix_cache_hits_total GPU prefix cache hits, in terms of number of cached {unit}.",
+        'vllm:gpu_prefix_cache_hits_total{engine="0"} 250',
+        config,
+    )
+    assert (read.prefix_queries, read.prefix_hits) == counts
+
+
+def test_several_api_servers_repeat_gauges_and_only_one_knows_each() -> None:
+    pids = (301, 302, 303)
+    lines = [
+        line
+        for rank in (0, 1)
+        for pid, usage, running, blocks in zip(pids, (0.0, 0.65, 0.0), (0, 0, 7), ("None", 1000, 1000), strict=True)
+        for line in (
+            f'vllm:kv_cache_usage_perc{{engine="{rank}",pid="{pid}"}} {usage}',
+            f'vllm:num_requests_running{{pid="{pid}",engine="{rank}"}} {running}',
+            f'vllm:num_requests_waiting{{engine="{rank}",pid="{pid}"}} 0',
+            f'{CONFIG}{{block_size="16",engine="{rank}",num_gpu_blocks="{blocks}",pid="{pid}"}} 1',
+        )
+    ]
+    counters = [
+        f'vllm:prefix_cache_{name}_total{{engine="{rank}"}} 400' for rank in (0, 1) for name in ("queries", "hits")
+    ]
+    read = sample(*lines, *counters)
+    assert (read.kv_usage, read.running, read.waiting, read.ranks) == (0.65, 14, 0, 2)
+    assert (read.prefix_queries, read.prefix_hits, read.capacity_tokens) == (800.0, 800.0, 32_000)
+
+
 @pytest.mark.parametrize("usage", ["kv_cache_usage_perc", "gpu_cache_usage_perc"])
 @pytest.mark.parametrize("counters", ["prefix_cache", "gpu_prefix_cache"])
 @pytest.mark.parametrize("suffix", ["_total", ""])
@@ -73,6 +123,7 @@ def test_every_name_that_a_signal_has_had_is_read(usage: str, counters: str, suf
         running=2,
         waiting=1,
         capacity_tokens=1600,
+        capacity_is_derived=True,
         prefix_queries=1000.0,
         prefix_hits=250.0,
         preemptions=3.0,
@@ -120,11 +171,25 @@ def test_a_series_without_labels_is_read() -> None:
         ('num_gpu_blocks="0",block_size="16"', None),
         ('num_gpu_blocks="256"', None),
         ('block_size="16"', None),
+        (f'num_gpu_blocks="{"9" * 5000}",block_size="16"', None),
         ("", None),
     ],
 )
 def test_capacity_comes_from_labels_and_is_unknown_when_they_hold_no_number(labels: str, capacity: int | None) -> None:
     assert sample(RUNNING, f"{CONFIG}{{{labels}}} 1").capacity_tokens == capacity
+
+
+@pytest.mark.parametrize(
+    ("labels", "is_derived"),
+    [
+        ('num_gpu_blocks="320",block_size="16"', True),
+        ('num_gpu_blocks="320",block_size="16",num_gpu_blocks_override="None"', True),
+        ('num_gpu_blocks="320",block_size="16",num_gpu_blocks_override="320"', False),
+        ('num_gpu_blocks="320",block_size="16",kv_cache_size_tokens="463459"', False),
+    ],
+)
+def test_a_number_of_blocks_is_doubted_unless_somebody_has_chosen_it(labels: str, *, is_derived: bool) -> None:
+    assert sample(RUNNING, f"{CONFIG}{{{labels}}} 1").capacity_is_derived is is_derived
 
 
 def test_capacity_is_unknown_while_one_rank_does_not_know_its_own() -> None:
