@@ -252,7 +252,9 @@ class SessionGate:
     def expected_wait(self, ticket: Ticket, *, now: float) -> tuple[int, float]:
         """The place in the queue of the ticket's session, from 1, and its probable wait in seconds."""
         position = self._state.order.position(ticket.session)
-        return position, self._scheduler.admissions.expected_wait_s(position, now=now)
+        is_newcomer = ticket.session.state is not SessionState.PAUSED
+        rate = self._scheduler.admissions
+        return position, rate.expected_wait_s(position, now=now, is_newcomer=is_newcomer)
 
     def next_deadline(self) -> float | None:
         """The time at which `expire` must be called next if no other event happens, or None."""

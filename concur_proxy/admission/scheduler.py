@@ -4,6 +4,7 @@ The first half of `Scheduler` decides. The second half carries out: what it take
 to decide a request. It does not ask whether there is room.
 """
 
+from concur_proxy.admission.admission_rate import AdmissionRate
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.gate_state import GateState
 from concur_proxy.admission.outcome import Outcome
@@ -56,6 +57,8 @@ class Scheduler:
             decided += self.admit(session, reason or "window", now)
         if not self._order:
             self.admissions.queue_emptied()
+        else:
+            self.admissions.queue_stands(now)
         return decided
 
     def pause_excess(self, now: float) -> None:
@@ -128,11 +131,12 @@ class Scheduler:
         """Give the session a place. Returns the requests that this released: none if an operator paused it."""
         self._order.leave(session)
         session.has_lapsed = False
-        self._counters["resume" if session.state is SessionState.PAUSED else "admit", reason] += 1
+        is_newcomer = session.state is not SessionState.PAUSED
+        self._counters["admit" if is_newcomer else "resume", reason] += 1
         self._sessions.move(session, SessionState.ACTIVE)
         self._places.take(session)
         self._limits.admitted(session.footprint)
-        self.admissions.admitted(now)
+        self.admissions.admitted(now, is_newcomer=is_newcomer)
         return [] if session.stopped else self.release(session, now)
 
     def release(self, session: Session, now: float) -> list[Ticket]:
@@ -213,43 +217,3 @@ class Scheduler:
         if session.state is SessionState.ACTIVE:
             self._places.measure(session, footprint)
         session.footprint = footprint
-
-
-class AdmissionRate:
-    """How fast the queue moves, and so how long a place in it takes: a moving average of the time between two sessions
-    that leave the queue by admission.
-    """
-
-    SMOOTHING = 0.2
-    """Weight of the newest interval."""
-    UNKNOWN_WAIT_S = 5.0
-    """Assumed interval while nobody has left the queue yet."""
-
-    def __init__(self) -> None:
-        self._last: float | None = None
-        self._interval_s: float | None = None
-
-    def admitted(self, now: float) -> None:
-        """A session left the queue by admission."""
-        if self._last is not None:
-            interval = now - self._last
-            self._interval_s = (
-                interval
-                if self._interval_s is None
-                else self._interval_s + self.SMOOTHING * (interval - self._interval_s)
-            )
-        self._last = now
-
-    def queue_emptied(self) -> None:
-        """Nobody waits. The time until the next admission says nothing about how fast the queue moves."""
-        self._last = None
-
-    def expected_wait_s(self, position: int, *, now: float) -> float:
-        """Seconds until the session at `position` (1 is next) will probably be admitted.
-
-        If nobody has left the queue for longer than the average interval, half of that time counts as the interval.
-        """
-        silence = 0.0 if self._last is None else now - self._last
-        if self._interval_s is None:
-            return max(self.UNKNOWN_WAIT_S, silence) * position
-        return max(self._interval_s, silence / 2) * position
