@@ -4,6 +4,7 @@ The first half of `Scheduler` decides. The second half carries out: what it take
 to decide a request. It does not ask whether there is room.
 """
 
+from concur_proxy.admission.absent import Absent
 from concur_proxy.admission.admission_rate import AdmissionRate
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.gate_state import GateState
@@ -24,6 +25,7 @@ class Scheduler:
         self._holds = state.holds
         self._counters = state.counters
         self.admissions = AdmissionRate()
+        self.absent = Absent()
 
     # -- deciding
 
@@ -55,10 +57,10 @@ class Scheduler:
             if reason is None:
                 self._counters["would_hold", "window"] += 1
             decided += self.admit(session, reason or "window", now)
-        if not self._order:
-            self.admissions.queue_emptied()
-        else:
+        if self._order or self.absent.count(now):
             self.admissions.queue_stands(now)
+        else:
+            self.admissions.queue_emptied()
         return decided
 
     def pause_excess(self, now: float) -> None:
@@ -120,6 +122,7 @@ class Scheduler:
         elif session.is_dormant and session.is_between_steps:
             self._state.lease.observe_gap(now - session.idle_since)
         self._sessions.wake(session)
+        self.absent.come_back(session.seniority)
         self._places.wake(session)
 
     def wait(self, session: Session) -> None:
@@ -136,7 +139,10 @@ class Scheduler:
         self._sessions.move(session, SessionState.ACTIVE)
         self._places.take(session)
         self._limits.admitted(session.footprint)
-        self.admissions.admitted(now, is_newcomer=is_newcomer)
+        if self._order or any(ticket.arrived_at < now for ticket in session.held):
+            self.admissions.admitted(now, is_newcomer=is_newcomer)
+        else:
+            self.admissions.queue_emptied()  # there was room for it at once
         return [] if session.stopped else self.release(session, now)
 
     def release(self, session: Session, now: float) -> list[Ticket]:
@@ -179,6 +185,8 @@ class Scheduler:
         self.decide(ticket, outcome, now)
         if not session.held:
             self._order.leave(session)
+            if outcome is Outcome.HOLD_TIMEOUT:
+                self.absent.leave(session.seniority, now)
         if session.is_dormant:
             session.idle_since = now
             session.is_between_steps = False
