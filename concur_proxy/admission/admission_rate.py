@@ -5,7 +5,7 @@ class AdmissionRate:
     """Watches one queue. Its interval is the time for which sessions waited, divided by the number of sessions that
     were admitted meanwhile; older movements count less.
 
-    Clients are told the expected wait in Retry-After, and some give up after three tries. So a queue that stands still
+    Retry-After carries the expected wait to clients, and some give up after three tries. So a queue that stands still
     must never look fast: the expected wait is at least as long as nobody has been admitted.
     """
 

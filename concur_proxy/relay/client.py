@@ -104,8 +104,8 @@ class ClientAnswer:
             self._cut_off()
 
     async def keep_alive(self, *, position: int, expected_wait_s: float, with_chunks: bool) -> None:
-        """Send a waiting streaming client its place, in a comment that event-stream readers skip, and the API's own
-        sign of life. `with_chunks`: in chat that is an empty chunk.
+        """Send a waiting streaming client its place, in a comment that event-stream readers skip, and an event
+        if the API has one for this. `with_chunks`: in chat that is an empty chunk.
         """
         if self._record.status is None:
             await self.begin(200, _EVENT_STREAM_HEADERS)

@@ -1,4 +1,4 @@
-"""What a session is told about its wait by a whole gate."""
+"""The expected wait that a whole gate reports for a session."""
 
 from concur_proxy.admission.admission_rate import AdmissionRate
 from concur_proxy.admission.outcome import Outcome
