@@ -270,9 +270,16 @@ class SessionGate:
         return list(islice(chosen, limit))
 
     def expected_wait(self, ticket: Ticket, *, now: float) -> tuple[int, float]:
-        """The place in the queue of the ticket's session, from 1, and its probable wait in seconds."""
-        position = self._state.order.position(ticket.session)
-        return position, self._scheduler.admissions.expected_wait_s(position, now=now)
+        """The place in the queue of the ticket's session, from 1, and its probable wait in seconds.
+
+        For a session that was refused, sessions count as before it that were refused too and will come back.
+        """
+        session, scheduler = ticket.session, self._scheduler
+        position = self._state.order.position(session)
+        if not session.held:
+            position += scheduler.absent.before(session.seniority, now)
+        is_newcomer = session.state is not SessionState.PAUSED
+        return position, scheduler.admissions.expected_wait_s(position, now=now, is_newcomer=is_newcomer)
 
     def next_deadline(self) -> float | None:
         """The time at which `expire` must be called next if no other event happens, or None."""

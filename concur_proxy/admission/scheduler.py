@@ -5,6 +5,8 @@ to decide a request. It does not ask whether there is room.
 """
 
 from concur_proxy.admission import family
+from concur_proxy.admission.absent import Absent
+from concur_proxy.admission.admission_rate import AdmissionRate
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.gate_state import GateState
 from concur_proxy.admission.outcome import Outcome
@@ -26,6 +28,7 @@ class Scheduler:
         self._holds = state.holds
         self._counters = state.counters
         self.admissions = AdmissionRate()
+        self.absent = Absent()
 
     # -- deciding
 
@@ -61,7 +64,9 @@ class Scheduler:
             if reason is None:
                 self._counters["would_hold", "window"] += 1
             decided += self.admit(session, reason or "window", now)
-        if not self._order:
+        if self._order or self.absent.count(now):
+            self.admissions.queue_stands(now)
+        else:
             self.admissions.queue_emptied()
         return decided
 
@@ -144,6 +149,7 @@ class Scheduler:
             self._sessions.add(session)
         self.end_gap(session, now, came_back=True)
         self._sessions.wake(session)
+        self.absent.come_back(session.seniority)
         self._places.wake(session)
 
     def wait(self, session: Session) -> None:
@@ -155,14 +161,19 @@ class Scheduler:
         """Give the session a place. Returns the requests that this released: none if an operator paused it."""
         self._order.leave(session)
         session.has_lapsed = False
-        self._counters["resume" if session.state is SessionState.PAUSED else "admit", reason] += 1
+        is_newcomer = session.state is not SessionState.PAUSED
+        self._counters["admit" if is_newcomer else "resume", reason] += 1
         self._sessions.move(session, SessionState.ACTIVE)
-        if not session.turns and not session.one_shot:
-            session.grows = self._state.lease.return_odds(is_first=True)
+        lease = self._state.lease
+        if not session.turns and not session.one_shot and not lease.duration_s(is_first=True):
+            session.grows = lease.return_odds(is_first=True)
         added = self._places.addition(session)
         self._places.take(session)
         self._limits.admitted(added)
-        self.admissions.admitted(now)
+        if self._order or any(ticket.arrived_at < now for ticket in session.held):
+            self.admissions.admitted(now, is_newcomer=is_newcomer)
+        else:
+            self.admissions.queue_emptied()  # there was room for it at once
         return [] if session.stopped else self.release(session, now)
 
     def release(self, session: Session, now: float) -> list[Ticket]:
@@ -206,6 +217,8 @@ class Scheduler:
         self.decide(ticket, outcome, now)
         if not session.held:
             self._order.leave(session)
+            if outcome is Outcome.HOLD_TIMEOUT:
+                self.absent.leave(session.seniority, now)
         if session.is_dormant:
             session.idle_since = now
             session.is_between_steps = False
@@ -255,43 +268,3 @@ class Scheduler:
         session.footprint = family.footprint(session)
         if session.state is SessionState.ACTIVE:
             self._places.measure(session)
-
-
-class AdmissionRate:
-    """How fast the queue moves, and so how long a place in it takes: a moving average of the time between two sessions
-    that leave the queue by admission.
-    """
-
-    SMOOTHING = 0.2
-    """Weight of the newest interval."""
-    UNKNOWN_WAIT_S = 5.0
-    """Assumed interval while nobody has left the queue yet."""
-
-    def __init__(self) -> None:
-        self._last: float | None = None
-        self._interval_s: float | None = None
-
-    def admitted(self, now: float) -> None:
-        """A session left the queue by admission."""
-        if self._last is not None:
-            interval = now - self._last
-            self._interval_s = (
-                interval
-                if self._interval_s is None
-                else self._interval_s + self.SMOOTHING * (interval - self._interval_s)
-            )
-        self._last = now
-
-    def queue_emptied(self) -> None:
-        """Nobody waits. The time until the next admission says nothing about how fast the queue moves."""
-        self._last = None
-
-    def expected_wait_s(self, position: int, *, now: float) -> float:
-        """Seconds until the session at `position` (1 is next) will probably be admitted.
-
-        If nobody has left the queue for longer than the average interval, half of that time counts as the interval.
-        """
-        silence = 0.0 if self._last is None else now - self._last
-        if self._interval_s is None:
-            return max(self.UNKNOWN_WAIT_S, silence) * position
-        return max(self._interval_s, silence / 2) * position

@@ -46,7 +46,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "redis_url_file",
         "redis_prefix",
     ),
-    "waiting": ("order", "max_waiting_sessions", "max_hold_s", "keepalive_comments_s"),
+    "waiting": ("order", "max_waiting_sessions", "max_hold_s", "keepalive_comments_s", "keepalive_chunks"),
     "relaying": ("ask_usage", "tell_clients", "allow_paths", "max_body_bytes", "max_header_bytes"),
     "running": ("config", "record", "log_level", "log_format", "log_requests", "hash_sessions", "otlp_endpoint"),
 }

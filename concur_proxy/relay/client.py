@@ -5,7 +5,7 @@ from typing import Any
 
 from concur_proxy.telemetry.events import RequestRecord
 from concur_proxy.wire.answer.errors import error_answer, error_event
-from concur_proxy.wire.answer.events import keep_alive_comment, late_error
+from concur_proxy.wire.answer.events import keep_alive, late_error
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.api_shape import shape_of_path
 from concur_proxy.wire.headers import Headers, response_headers
@@ -103,12 +103,15 @@ class ClientAnswer:
         if self._cut_off is not None:
             self._cut_off()
 
-    async def keep_alive(self, *, position: int, expected_wait_s: float) -> None:
-        """Send a waiting streaming client its place, in a comment that event-stream readers skip."""
+    async def keep_alive(self, *, position: int, expected_wait_s: float, with_chunks: bool) -> None:
+        """Send a waiting streaming client its place, in a comment that event-stream readers skip, and an event
+        if the API has one for this. `with_chunks`: in chat that is an empty chunk.
+        """
         if self._record.status is None:
             await self.begin(200, _EVENT_STREAM_HEADERS)
-        comment = keep_alive_comment(position=position, expected_wait_s=expected_wait_s)
-        await self.send({"type": "http.response.body", "body": comment, "more_body": True})
+        model = (self._record.model or "") if with_chunks else None
+        body = keep_alive(self._path, position=position, expected_wait_s=expected_wait_s, chunk_model=model)
+        await self.send({"type": "http.response.body", "body": body, "more_body": True})
 
     async def refuse(
         self,

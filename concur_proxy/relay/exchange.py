@@ -162,7 +162,8 @@ class Exchange:
         interval_s = parts.options.keepalive_comments_s if self._record.is_stream else 0.0
         while not await parts.coordinator.wait(ticket, timeout_s=interval_s or None):
             position, wait_s = parts.coordinator.expected_wait(ticket)
-            await self._answer.keep_alive(position=position, expected_wait_s=wait_s)
+            with_chunks = parts.options.keepalive_chunks
+            await self._answer.keep_alive(position=position, expected_wait_s=wait_s, with_chunks=with_chunks)
 
     def _report_wait(self, ticket: Ticket, attempt: Attempt) -> None:
         """Report how the wait has ended, also to the client."""

@@ -33,6 +33,7 @@ class RelayOptions:
     ask_usage: bool
     tell_clients: bool
     keepalive_comments_s: float
+    keepalive_chunks: bool
     """Seconds between SSE comments to a waiting streaming request; 0 for none."""
     hash_sessions: bool
 
@@ -46,6 +47,7 @@ class RelayOptions:
             ask_usage=settings.ask_usage,
             tell_clients=settings.tell_clients,
             keepalive_comments_s=settings.keepalive_comments_s,
+            keepalive_chunks=settings.keepalive_chunks,
             hash_sessions=settings.hash_sessions,
         )
 

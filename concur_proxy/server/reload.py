@@ -13,7 +13,8 @@ logger = logging.getLogger(__name__)
 POLL_S = 1.0
 RELOADABLE = frozenset(
     {
-        *("engine", "law", "law_options", "mode", "max_hold_s", "keepalive_comments_s", "ask_usage", "tell_clients"),
+        *("engine", "law", "law_options", "mode", "max_hold_s", "keepalive_comments_s", "keepalive_chunks"),
+        *("ask_usage", "tell_clients"),
         *("max_body_bytes", "max_header_bytes", "log_level", "log_requests", "hash_sessions"),
     }
 )

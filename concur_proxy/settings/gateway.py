@@ -174,6 +174,10 @@ class GatewaySettings(BaseSettings):
     keepalive_comments_s: float = Field(
         0.0, ge=0, description="Seconds between SSE comments that keep a waiting stream's connection alive; 0 for none"
     )
+    keepalive_chunks: bool = Field(
+        default=False,
+        description="Send an empty chunk with each comment in chat, for clients that give up if no event comes",
+    )
 
     ask_usage: bool = Field(
         default=True,

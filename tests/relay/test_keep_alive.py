@@ -51,7 +51,7 @@ async def held(gateway: RunningGateway, path: str = "/v1/chat/completions") -> t
 
 def after_comments(body: bytes) -> bytes:
     events = body.split(b"\n\n")
-    while events and events[0].startswith(b":"):
+    while events and events[0].startswith((b":", b"event: ping")):
         del events[0]
     return b"\n\n".join(events)
 

@@ -172,6 +172,29 @@ async def test_anthropic_streams(*, comments: bool) -> None:
         assert (kinds[0], kinds[-1], len(kinds)) == ("message_start", "message_stop", len(MESSAGE_EVENTS))
 
 
+async def test_openai_s_helper_builds_the_same_answer_after_empty_chunks() -> None:
+    settings = {"keepalive_comments_s": 0.05, "keepalive_chunks": True}
+    async with busy_gateway(**settings) as (engine, gateway, free), openai_client(gateway) as client:
+        async with client.chat.completions.stream(model="m", messages=[CHAT]) as events:
+            first = await anext(aiter(events))
+            assert first.type == "chunk"
+            assert first.chunk.choices[0].delta.content is None
+            engine.script = stream
+            free.set()
+            completion = await events.get_final_completion()
+        message = completion.choices[0].message
+        assert (message.content, completion.model) == ("onetwo", "m")
+
+
+async def test_anthropic_s_helper_builds_the_same_answer_after_pings() -> None:
+    async with busy_gateway(keepalive_comments_s=0.05) as (engine, gateway, free), anthropic_client(gateway) as client:
+        async with client.messages.stream(model="m", max_tokens=8, messages=[MESSAGE]) as events:
+            engine.script = stream  # the headers have come, so a ping has been sent
+            free.set()
+            message = await events.get_final_message()
+        assert [block.text for block in message.content if block.type == "text"] == ["one"]
+
+
 async def test_a_hold_that_ends_after_comments_raises_in_both() -> None:
     async with busy_gateway(keepalive_comments_s=0.05, max_hold_s=0.3) as (_, gateway, _):
         async with openai_client(gateway) as client:

@@ -4,7 +4,8 @@ openai 3.57 and anthropic 2.13 (`_base_client.py`: `_should_retry`, `_parse_retr
 `_calculate_retry_timeout`) retry 408, 409, 429 and 5xx twice by default, obey `x-should-retry`, and prefer
 `retry-after-ms` over `retry-after`. Their longest delay differs. openai-python waits up to 120 s since July 2026 and
 does not retry after a longer delay; before, it waited up to 60 s and replaced a longer delay with 0.5 to 8 s.
-openai-node and anthropic have no sensible bound. So the gateway never asks for more than 60 s.
+openai-node 4 and Vercel's AI SDK 7 obey delays below 60 s only, and replace 60 s with 0.5 to 8 s; they give up
+after three tries. openai-node 7 and anthropic have no sensible bound. So the gateway never asks for more than 59 s.
 """
 
 import math
@@ -18,8 +19,8 @@ from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.api_shape import ApiShape
 from concur_proxy.wire.headers import Headers
 
-MAX_RETRY_AFTER_S = 60.0
-"""The longest delay that every SDK version accepts, see above."""
+MAX_RETRY_AFTER_S = 59.0
+"""The longest delay that every SDK version obeys, see above."""
 
 REASON_HEADER = b"x-concur-reason"
 """The fault's code. Engines do not send this header, so it marks the gateway's own answers."""

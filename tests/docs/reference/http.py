@@ -50,7 +50,8 @@ because of `keepalive_comments_s`, the error comes as the stream's last event. `
 
 COMMENTS = """\
 With `keepalive_comments_s` above 0, a waiting stream gets a comment such as the following at that interval. Clients
-ignore comments; load balancers see a connection that is not silent.
+ignore comments; load balancers see a connection that is not silent. A waiting stream of `/v1/messages` also gets a
+`ping` event, and one of `/v1/chat/completions` an empty chunk if `keepalive_chunks` is set.
 
 ```text
 : concur-proxy position=3 expected_wait_s=12

@@ -166,9 +166,9 @@ def test_only_faults_that_a_retry_can_help_ask_for_one(fault: GatewayFault) -> N
         (-3.0, "1", "1000"),
         (1.2, "2", "1200"),
         (12.0, "12", "12000"),
-        (MAX_RETRY_AFTER_S, "60", "60000"),
-        (60.001, "60", "60000"),
-        (math.inf, "60", "60000"),
+        (MAX_RETRY_AFTER_S, "59", "59000"),
+        (59.001, "59", "59000"),
+        (math.inf, "59", "59000"),
         (-math.inf, "1", "1000"),
         (math.nan, "1", "1000"),
         (None, "10", "10000"),
@@ -214,3 +214,10 @@ def test_a_message_says_what_happened_the_detail_and_the_fix(fault: GatewayFault
     for detail in ("the limit is 7 bytes", "the limit is 7 bytes."):
         assert error_message(fault, detail) == f"{row.what}: the limit is 7 bytes. {row.fix}"
     assert error_message(fault, "GET /v1/..") == f"{row.what}: GET /v1/.. {row.fix}"
+
+
+def test_the_longest_wait_is_one_that_the_javascript_sdks_obey() -> None:
+    answer = error_answer(GatewayFault.HOLD_TIMEOUT, ApiShape.OPENAI, retry_after_s=math.inf)
+    # openai-node 4 (`core.js`) and the AI SDK (`getRetryDelayInMs`) replace a delay that is not below 60,000 ms.
+    assert float(header(answer, b"retry-after-ms") or "") < 60_000
+    assert float(header(answer, b"retry-after") or "") < 60

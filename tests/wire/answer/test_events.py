@@ -4,7 +4,7 @@ import pytest
 from anthropic._streaming import SSEDecoder as AnthropicDecoder
 from openai._streaming import SSEDecoder as OpenAIDecoder
 
-from concur_proxy.wire.answer.events import keep_alive_comment, late_error
+from concur_proxy.wire.answer.events import keep_alive, keep_alive_comment, late_error
 from concur_proxy.wire.api_shape import ApiShape
 
 
@@ -18,6 +18,29 @@ def test_the_sdks_see_only_the_events_around_a_comment() -> None:
     stream = [comment, comment, b'event: e\ndata: {"a": 1}\n\n', comment, b'event: e\ndata: {"a": 2}\n\n']
     for decoder in (OpenAIDecoder(), AnthropicDecoder()):
         assert [json.loads(event.data) for event in decoder.iter_bytes(iter(stream))] == [{"a": 1}, {"a": 2}]
+
+
+def test_only_messages_and_chosen_chats_get_an_event() -> None:
+    comment = keep_alive_comment(position=3, expected_wait_s=12)
+
+    def events(path: str, model: str | None) -> list[object]:
+        sent = keep_alive(path, position=3, expected_wait_s=12, chunk_model=model)
+        assert sent.startswith(comment)
+        return [json.loads(event.data) for event in OpenAIDecoder().iter_bytes(iter([sent]))]
+
+    chunk = {
+        "id": "chatcmpl-waiting",
+        "object": "chat.completion.chunk",
+        "created": 0,
+        "model": "m",
+        "choices": [{"index": 0, "delta": {}, "finish_reason": None}],
+    }
+    for model in (None, "m"):
+        assert events("/v1/messages", model) == [{"type": "ping"}]
+        for path in ("/v1/responses", "/v1/completions", "/generate"):
+            assert events(path, model) == []
+    assert events("/v1/chat/completions", None) == []
+    assert events("/v1/chat/completions", "m") == [chunk]
 
 
 @pytest.mark.parametrize("shape", list(ApiShape))
