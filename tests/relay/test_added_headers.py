@@ -51,9 +51,9 @@ async def test_it_is_told_whether_the_session_had_its_place() -> None:
     assert told == ["queued", "active", "queued", "paused", "paused"]
 
 
-async def test_a_request_without_a_session_has_no_state_of_one() -> None:
+async def test_a_request_whose_session_is_not_known_says_so() -> None:
     async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
-        assert "x-concur-session-state" not in (await gateway.chat()).headers
+        assert (await gateway.chat()).headers["x-concur-session-state"] == "unrecognised"
 
 
 async def test_what_makes_no_tokens_tells_its_engine_too() -> None:

@@ -21,7 +21,7 @@ from concur_proxy.telemetry.fleet import EVENTS, GAUGES, FleetCollector
 from tests.coordination.fleets import make_fleet
 
 ENGINES = ("http://a:8000", "http://b:8000")
-UNITS = ("_seconds", "_tokens", "_ratio", "_sessions", "_requests", "_bytes")
+UNITS = ("_seconds", "_tokens", "_ratio", "_sessions", "_requests", "_keys", "_bytes")
 
 
 class Scene:

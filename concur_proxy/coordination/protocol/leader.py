@@ -192,6 +192,7 @@ class Leader:
             seniority=ticket.session.seniority,
             position=position,
             wait_s=wait_s,
+            recognised_by=ticket.recognised_by,
         )
 
     def _own(self, ticket: Ticket, replica: str, number: int) -> None:

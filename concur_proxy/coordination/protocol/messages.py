@@ -117,6 +117,8 @@ class Decided(Message, frozen=True, kw_only=True):
     wait_s: float
     found: str
     """The session's state when the request arrived: the value of a `SessionState`."""
+    recognised_by: str = ""
+    """The value of `Ticket.recognised_by`."""
 
 
 class Rejoin(Message, frozen=True, kw_only=True):

@@ -120,7 +120,7 @@ class Replica:
                 ticket = entry.ticket
                 self._holds.remove(ticket)
                 ticket.outcome, ticket.engine, ticket.decided_at = Outcome(message.outcome), message.engine, now
-                ticket.found = SessionState(message.found)
+                ticket.found, ticket.recognised_by = SessionState(message.found), message.recognised_by
                 if ticket.outcome is not Outcome.ADMITTED:
                     self._let_go(ticket)
                 decided.append(ticket)
