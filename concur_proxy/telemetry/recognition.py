@@ -5,6 +5,7 @@ A client that names no session gains less, and nothing fails, so nobody would no
 
 import logging
 from collections import deque
+from contextvars import Context
 
 from concur_proxy.control.phrasing import percent
 from concur_proxy.coordination.coordinator import Coordinator
@@ -74,4 +75,4 @@ class RecognitionWatch:
         for kind, text in self._warnings().items():
             if kind not in self._logged:
                 self._logged.add(kind)
-                logger.warning("%s", text)
+                Context().run(logger.warning, "%s", text)  # the line is not about the present request

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from concur_proxy.telemetry.events import CURRENT
 from concur_proxy.telemetry.recognition import CHECK_EVERY, FEWEST, GUIDE, NEWEST
 from tests.http.running_gateway import RunningGateway, running_gateway
 from tests.http.scripted_engine import scripted_engine
@@ -75,3 +76,19 @@ async def test_one_key_with_many_conversations(
 
 def test_the_guide_that_the_texts_name_is_there() -> None:
     assert (ROOT / GUIDE).is_file()
+
+
+async def test_the_line_is_not_about_the_request_that_was_counted_last(caplog: pytest.LogCaptureFixture) -> None:
+    named: list[str | None] = []
+
+    def look(record: logging.LogRecord) -> bool:
+        if TEXT in record.getMessage():
+            current = CURRENT.get()
+            named.append(None if current is None else current.request_id)
+        return True
+
+    caplog.handler.addFilter(look)
+    async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
+        await send(gateway, FEWEST)
+    caplog.handler.removeFilter(look)
+    assert named == [None]

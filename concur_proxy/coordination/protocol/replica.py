@@ -112,6 +112,7 @@ class Replica:
             if entry is None or not entry.ticket.is_held:
                 continue
             entry.ticket.session.seniority = message.seniority
+            entry.ticket.recognised_by = message.recognised_by
             entry.wait = (message.position, message.wait_s)
             key = entry.ticket.arrival.key
             if key is not None:
@@ -120,7 +121,7 @@ class Replica:
                 ticket = entry.ticket
                 self._holds.remove(ticket)
                 ticket.outcome, ticket.engine, ticket.decided_at = Outcome(message.outcome), message.engine, now
-                ticket.found, ticket.recognised_by = SessionState(message.found), message.recognised_by
+                ticket.found = SessionState(message.found)
                 if ticket.outcome is not Outcome.ADMITTED:
                     self._let_go(ticket)
                 decided.append(ticket)
