@@ -63,7 +63,7 @@ async def test_a_request_that_is_not_admitted_is_counted_once_by_what_recognised
             first = asyncio.create_task(gateway.chat("a"))
             await gateway.until(lambda: len(engine.received) == 1)
             refused = [await gateway.chat(), await gateway.chat("b")]
-            left = asyncio.create_task(gateway.chat())
+            left = asyncio.create_task(gateway.chat(messages=[{"role": "user", "content": "another task"}]))
             await gateway.until(lambda: gateway.snapshot().held == 1)
             left.cancel()
             await gateway.until(lambda: gateway.snapshot().held == 0)

@@ -17,12 +17,15 @@ TEXT = "Most requests name no session and continue no known conversation: "
 
 
 async def send(gateway: RunningGateway, number: int, *, session: str | None = None) -> None:
-    """Send this many requests, each with another prompt."""
+    """Send this many requests, each with another prompt, and each of a session of its own if they name one."""
     for begin in range(0, number, 10):
         prompts = [
             [{"role": "user", "content": f"{session} {begin} {each}"}] for each in range(min(10, number - begin))
         ]
-        await asyncio.gather(*(gateway.chat(session, messages=prompt) for prompt in prompts))
+        names = [None if session is None else f"{session}-{begin + each}" for each in range(len(prompts))]
+        await asyncio.gather(
+            *(gateway.chat(name, messages=prompt) for name, prompt in zip(names, prompts, strict=True))
+        )
 
 
 async def state(gateway: RunningGateway) -> tuple[float | None, int, list[str]]:
