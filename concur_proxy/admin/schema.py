@@ -167,6 +167,12 @@ class GatewayStatus(CallResult):
     replicas: int = Field(description="Gateways that share this state, as far as known")
     mode: str = Field(description="enforce; or observe: no request waits")
     laws: list[str] = Field(description="Control laws to choose from")
+    unrecognised: float | None = Field(
+        description="Share of the last 300 requests to the gateway that answered which named no session and continued "
+        "no known conversation, 0 to 1; null: fewer than 100 requests so far"
+    )
+    shared_keys: int = Field(description="Session keys that name many parallel conversations each")
+    warnings: list[str] = Field(description="What keeps clients from gaining from the gateway, in sentences with a fix")
     engines: list[EngineStatus]
     sessions_total: int
     sessions: list[SessionStatus] = Field(description="At most 200")

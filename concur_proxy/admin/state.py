@@ -22,6 +22,7 @@ from concur_proxy.control.phrasing import describe
 from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.monitoring.pool import EnginePool
+from concur_proxy.telemetry.recognition import RecognitionWatch
 
 MAX_SESSIONS = 200
 MAX_DECISIONS = 50
@@ -38,6 +39,7 @@ class StateReader:
     """This gateway's name."""
     laws: list[str]
     """Names of the control laws to choose from."""
+    recognition: RecognitionWatch
 
     def state(self) -> GatewayStatus:
         """The whole state: every engine, at most `MAX_SESSIONS` sessions and the newest `MAX_DECISIONS` decisions."""
@@ -50,6 +52,9 @@ class StateReader:
             replicas=self.coordinator.status.replicas,
             mode=self.pool.laws.mode,
             laws=self.laws,
+            unrecognised=self.recognition.share,
+            shared_keys=self.recognition.shared_keys,
+            warnings=self.recognition.warnings(),
             engines=[self._engine(gate, monitor, homes) for gate, monitor in pairs],
             sessions_total=listed.total,
             sessions=listed.sessions,

@@ -12,6 +12,9 @@ from concur_proxy.recognition.tree import Member
 if TYPE_CHECKING:
     from concur_proxy.admission.session import Session
 
+CONVERSATION = "conversation"
+"""The value of `Ticket.recognised_by` for a request without a name that continues a known conversation."""
+
 
 class Ticket:
     """A request waits (`outcome` is None) until it is decided. If it is admitted, it is in flight until it is finished.
@@ -64,6 +67,8 @@ class Ticket:
         """The value of `TokenAccounts.cache` when `promised_tokens` was set."""
         self.promised_tokens = 0
         """Context that should be in the cache for this request, because its session has kept its place."""
+        self.recognised_by = ""
+        """`CONVERSATION` if the request names no session but continues a known conversation, else empty."""
 
     @property
     def is_held(self) -> bool:

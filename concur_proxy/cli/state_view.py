@@ -5,6 +5,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from concur_proxy.control.phrasing import count, duration, percent
 
@@ -14,7 +15,8 @@ State = dict[str, Any]
 def state_view(state: State, *, sessions: int, decisions: int) -> RenderableType:
     """The engines, at most `sessions` sessions, and the newest `decisions` decisions."""
     who = f"{state['replica']}: {state['role']}, {state['replicas']} gateway(s), mode {state['mode']}"
-    parts: list[RenderableType] = [escape(who), _engines(state)]
+    warnings = (Text(f"Warning: {warning}", style="bold yellow") for warning in state["warnings"])
+    parts: list[RenderableType] = [escape(who), *warnings, _engines(state)]
     if sessions:
         parts.append(_sessions(state, sessions))
     newest = state["decisions"][:decisions]

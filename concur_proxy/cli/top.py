@@ -13,6 +13,8 @@ from concur_proxy.cli.watch import EXIT_NO_ANSWER, NoState, add_gateway_flags, a
 PROG = "concur-proxy top"
 OTHER_LINES = 18
 """Lines of the screen that are not rows of sessions."""
+WARNING_LINES = 3
+"""Lines of one warning on a narrow screen."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
         return EXIT_NO_ANSWER
     with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
         while True:
-            rows = max(5, console.height - OTHER_LINES)
+            rows = max(5, console.height - OTHER_LINES - WARNING_LINES * len(state["warnings"]))
             live.update(state_view(state, sessions=rows, decisions=5), refresh=True)
             time.sleep(options.interval)
             try:

@@ -23,8 +23,9 @@ WAIT_HEADER = b"x-concur-queue-wait-s"
 
 SESSION_STATE_HEADER = b"x-concur-session-state"
 """The session's state when its request arrived: `queued` (new), `active` (with its place) or `paused` (without a
-place).
+place). `UNRECOGNISED` if the request names no session and continues no known conversation.
 """
+UNRECOGNISED = b"unrecognised"
 
 WAIT_SHARE = 0.9
 """Part of a client's own timeout after which its wait ends, so that the client still gets an error that it can handle.
@@ -114,10 +115,9 @@ class Exchange:
         record.model, record.is_stream = body.model, body.is_stream
         recognition = parts.recognisers.recognise(view)
         key = None if recognition is None else recognition.key
-        if key is None:
-            for hear in parts.events.unrecognised:
-                hear(record)
-        else:
+        if recognition is not None:
+            record.recognised_by = recognition.by
+        if key is not None:
             record.session = hashed_session(key) if parts.options.hash_sessions else key
         hold_s = parts.options.max_hold_s
         if timeout_s is not None:
@@ -168,14 +168,18 @@ class Exchange:
     def _report_wait(self, ticket: Ticket, attempt: Attempt) -> None:
         """Report how the wait has ended, also to the client."""
         decided_at = ticket.decided_at
+        if attempt is self._record.attempts[0]:
+            self._record.recognised_by = self._record.recognised_by or ticket.recognised_by
+            for hear in self._parts.events.recognised:
+                hear(self._record)
         attempt.engine, attempt.outcome = ticket.engine, ticket.outcome or Outcome.CLIENT_GONE
         attempt.wait_s = (self._parts.clock() if decided_at is None else decided_at) - ticket.arrived_at
         for hear in self._parts.events.waited:
             hear(self._record)
         if self._parts.options.tell_clients:
             self._answer.add_header(WAIT_HEADER, b"%.3f" % attempt.wait_s)
-            if not ticket.session.one_shot:
-                self._answer.add_header(SESSION_STATE_HEADER, ticket.found.value.encode())
+            state = ticket.found.value.encode() if self._record.recognised_by else UNRECOGNISED
+            self._answer.add_header(SESSION_STATE_HEADER, state)
 
     async def _refuse(self, ticket: Ticket) -> None:
         outcome = cast("Outcome", ticket.outcome)

@@ -57,7 +57,7 @@ class GatewayApp:
         pool.open(coordinator)
         self._upstream = Upstream(connect_timeout_s=settings.connect_timeout_s)
         self._telemetry = Telemetry(settings, replica=replica, now=clock())
-        self._telemetry.watch(coordinator, pool.monitors.values())
+        recognition = self._telemetry.watch(coordinator, pool.monitors.values())
         pool.on_forgotten = self._telemetry.forget
         self._relay = Relay(
             RelayParts.of(
@@ -86,6 +86,7 @@ class GatewayApp:
             clock=clock,
             replica=parts.replica,
             laws=plugins.available(plugins.LAWS),
+            recognition=recognition,
         )
         manual = ManualChanges(pool, coordinator)
         operations = Operations(AdminCalls(reader, manual, shown=self._relay.shown).operations())

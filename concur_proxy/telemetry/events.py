@@ -74,6 +74,10 @@ class RequestRecord(msgspec.Struct, kw_only=True, eq=False):
     """Whether the whole request was received."""
     session: str | None = None
     """The session's name for logs and traces."""
+    recognised_by: str = ""
+    """What found the session: a recogniser's name, or `conversation`. Empty if the request is unrecognised: it names no
+    session and continues no known conversation.
+    """
     model: str | None = None
     """The model's name in the client's request."""
     is_stream: bool = False
@@ -98,13 +102,15 @@ Subscriber = Callable[[RequestRecord], None]
 class RequestEvents:
     """The subscribers to each moment in the life of a request. They are called in order."""
 
-    __slots__ = ("began", "ended", "retried", "sent", "unrecognised", "waited")
+    __slots__ = ("began", "ended", "recognised", "retried", "sent", "waited")
 
     def __init__(self) -> None:
         self.began: list[Subscriber] = []
         """The head of a request has arrived."""
-        self.unrecognised: list[Subscriber] = []
-        """A request needs admission, and no recogniser knows its session."""
+        self.recognised: list[Subscriber] = []
+        """A request needed admission, and it is known what found its session: `recognised_by`, which is empty if
+        nothing did. Called once for each request, when its first wait has ended.
+        """
         self.waited: list[Subscriber] = []
         """The last attempt has been admitted or refused. Its wait may have been 0 s long."""
         self.sent: list[Subscriber] = []

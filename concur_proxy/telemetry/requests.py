@@ -6,6 +6,8 @@ from http import HTTPStatus
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.ticket import CONVERSATION
+from concur_proxy.recognition.recogniser import DEFAULT_RECOGNISERS
 from concur_proxy.telemetry.events import BROKE_MIDSTREAM, CLIENT_GONE, Attempt, RequestEvents, RequestRecord
 from concur_proxy.wire.answer.fault import GatewayFault
 
@@ -56,7 +58,15 @@ class RequestMetrics:
             registry=registry,
         )
         self._unkeyed = Counter(
-            "concur_unkeyed_requests", "Admission-controlled requests without a session key", registry=registry
+            "concur_unkeyed_requests",
+            "Admission-controlled requests that name no session and continue no known conversation",
+            registry=registry,
+        )
+        self._recognised = Counter(
+            "concur_recognised_requests",
+            "Admission-controlled requests whose session was found, by the recogniser that found it",
+            ["by"],
+            registry=registry,
         )
         self._answers = AnswerMetrics(registry)
         self.forget = self._answers.forget
@@ -64,13 +74,18 @@ class RequestMetrics:
             self._failures.labels(reason)  # exported as 0 before the first one
         for reason in RETRIES.values():
             self._retries.labels(reason)
+        for name in (*DEFAULT_RECOGNISERS, CONVERSATION):
+            self._recognised.labels(name)
 
     def subscribe(self, events: RequestEvents) -> None:
         """Count these events."""
-        events.unrecognised.append(lambda _: self._unkeyed.inc())
+        events.recognised.append(self._count_recognition)
         events.waited.append(self._waited)
         events.retried.append(self._retried)
         events.ended.append(self._ended)
+
+    def _count_recognition(self, record: RequestRecord) -> None:
+        (self._recognised.labels(record.recognised_by) if record.recognised_by else self._unkeyed).inc()
 
     def _waited(self, record: RequestRecord) -> None:
         attempt = record.attempts[-1]

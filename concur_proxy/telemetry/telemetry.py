@@ -10,6 +10,7 @@ from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.telemetry.events import RequestEvents
 from concur_proxy.telemetry.fleet import FleetCollector
 from concur_proxy.telemetry.logs import RequestLog
+from concur_proxy.telemetry.recognition import RecognitionWatch
 from concur_proxy.telemetry.recorder import TraceRecorder
 from concur_proxy.telemetry.requests import RequestMetrics
 from concur_proxy.telemetry.store import StoreCollector
@@ -41,11 +42,16 @@ class Telemetry:
         if self._recorder is not None:
             self._recorder.subscribe(self.events)
 
-    def watch(self, coordinator: Coordinator, monitors: Collection[EngineMonitor]) -> None:
-        """Export what the coordinator and the monitors know at the moment of a scrape."""
+    def watch(self, coordinator: Coordinator, monitors: Collection[EngineMonitor]) -> RecognitionWatch:
+        """Export what the coordinator and the monitors know at the moment of a scrape. Returns the object that watches
+        whether sessions are recognised.
+        """
         own = (FleetCollector(coordinator, monitors), StoreCollector(coordinator))
         for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, *own):
             self.registry.register(collector)
+        recognition = RecognitionWatch(coordinator)
+        recognition.subscribe(self.events)
+        return recognition
 
     def reconfigure(self, settings: GatewaySettings) -> None:
         """Apply what can change while the gateway runs."""

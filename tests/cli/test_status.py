@@ -14,6 +14,7 @@ from rich.console import Console
 
 from concur_proxy.cli.state_view import state_view
 from concur_proxy.cli.watch import NoState, read_state
+from concur_proxy.telemetry.recognition import FEWEST
 from tests.http.running_gateway import running_gateway
 from tests.http.scripted_engine import Hold, answers, scripted_engine
 
@@ -42,6 +43,20 @@ async def test_status_tells_a_person_and_a_script() -> None:
         assert status == 1
         assert err.startswith("concur-proxy status: error: Send the gateway's admin_key")
         assert err.count("\n") == 1
+
+
+async def test_status_and_top_warn_if_sessions_are_not_recognised() -> None:
+    text = "Warning: Most requests name no session and continue no known conversation: 100 %"
+    async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
+        assert "Warning" not in (await _run("status", "--url", gateway.url))[1]
+        for number in range(FEWEST):
+            await gateway.chat(messages=[{"role": "user", "content": f"task {number}"}])
+        _, out, _ = await _run("status", "--url", gateway.url)
+        assert text in " ".join(out.split())
+        state = (await gateway.client.get("/concur/v1/state")).json()
+    shown = io.StringIO()
+    Console(file=shown, width=160).print(state_view(state, sessions=5, decisions=0))  # as `top` shows it
+    assert text in " ".join(shown.getvalue().split())
 
 
 async def test_the_admin_key_can_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

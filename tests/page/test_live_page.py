@@ -6,8 +6,10 @@ import pytest
 import pytest_asyncio
 
 from concur_proxy.coordination.coordinator import Role
+from concur_proxy.telemetry.recognition import FEWEST
 from tests.coordination.redis_server import RedisServer
 from tests.http.running_gateway import running_gateway
+from tests.http.scripted_engine import scripted_engine
 from tests.page.browser import Browser, chromium
 from tests.page.load import busy_gateway
 
@@ -134,6 +136,29 @@ async def test_without_a_key_the_own_machine_needs_none(browser: Browser) -> Non
         await browser.complaints()
         await browser.open(f"{gateway.url}/concur/")
         await browser.until("document.querySelectorAll('#sessions tr').length === 2")
+        assert await browser.complaints() == []
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_banner_warns_while_most_requests_are_unrecognised(browser: Browser) -> None:
+    banner = "document.querySelector('#warnings')"
+    async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
+        await browser.open(f"{gateway.url}/concur/")
+        await browser.until("document.querySelectorAll('#engines article').length === 1")
+        assert await browser.run(f"return getComputedStyle({banner}).display") == "none"
+        for number in range(FEWEST):
+            await gateway.chat(messages=[{"role": "user", "content": f"task {number}"}])
+        await browser.until(f"{banner}.textContent.startsWith('Most requests name no session')")
+        assert await browser.run(f"return {banner}.checkVisibility()")
+        for scheme in ("light", "dark"):
+            await browser.appear(width=375, height=800, scheme=scheme)
+            least, _ = await browser.run(CONTRAST)
+            assert least >= 4.5
+            assert await browser.run("return document.documentElement.scrollWidth") <= 375
+        for _ in range(FEWEST):
+            await gateway.chat("a")
+        await browser.until(f"{banner}.hidden")
+        await browser.open("about:blank")
         assert await browser.complaints() == []
 
 

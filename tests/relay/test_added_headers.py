@@ -51,9 +51,26 @@ async def test_it_is_told_whether_the_session_had_its_place() -> None:
     assert told == ["queued", "active", "queued", "paused", "paused"]
 
 
-async def test_a_request_without_a_session_has_no_state_of_one() -> None:
+async def test_a_request_whose_session_is_not_known_says_so() -> None:
     async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
-        assert "x-concur-session-state" not in (await gateway.chat()).headers
+        assert (await gateway.chat()).headers["x-concur-session-state"] == "unrecognised"
+
+
+async def test_a_request_that_is_not_admitted_is_counted_once_by_what_recognised_it() -> None:
+    async with scripted_engine(script=Hold()) as engine:
+        options = {"law": "static", "law_options": {"window": 1}, "max_hold_s": 0.1}
+        async with running_gateway(engine.url, **options) as gateway:
+            first = asyncio.create_task(gateway.chat("a"))
+            await gateway.until(lambda: len(engine.received) == 1)
+            refused = [await gateway.chat(), await gateway.chat("b")]
+            left = asyncio.create_task(gateway.chat(messages=[{"role": "user", "content": "another task"}]))
+            await gateway.until(lambda: gateway.snapshot().held == 1)
+            left.cancel()
+            await gateway.until(lambda: gateway.snapshot().held == 0)
+            assert await gateway.metric("concur_unkeyed_requests_total") == 2
+            assert await gateway.metric("concur_recognised_requests_total", by="headers") == 2
+            first.cancel()
+    assert [got.headers["x-concur-session-state"] for got in refused] == ["unrecognised", "queued"]
 
 
 async def test_what_makes_no_tokens_tells_its_engine_too() -> None:

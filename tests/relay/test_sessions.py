@@ -284,3 +284,5 @@ def build(options):
         await gateway.client.post("/v1/chat/completions", json={"program_id": "unread"})
         assert known(gateway) == ["Bearer a", "s"]
         assert await gateway.metric("concur_unkeyed_requests_total") == 1
+        for by in ("authorization", "headers"):
+            assert await gateway.metric("concur_recognised_requests_total", by=by) == 1

@@ -22,7 +22,7 @@ from concur_proxy.wire.answer.usage import Usage
 from tests.coordination.fleets import make_fleet
 
 ENGINES = ("http://a:8000", "http://b:8000")
-UNITS = ("_seconds", "_tokens", "_ratio", "_sessions", "_requests", "_bytes")
+UNITS = ("_seconds", "_tokens", "_ratio", "_sessions", "_requests", "_keys", "_bytes")
 
 
 class Scene:

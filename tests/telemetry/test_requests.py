@@ -103,9 +103,14 @@ def test_retries_are_counted_by_the_first_engines_failure(counted: Counted) -> N
     assert counted.value("concur_retries_total", reason="broke") == 1
 
 
-def test_requests_without_a_session_are_counted(counted: Counted) -> None:
-    counted.tell("unrecognised", ended())
+def test_requests_are_counted_by_what_recognised_them(counted: Counted) -> None:
+    for by in ("", "headers", "conversation", "headers", "own"):
+        counted.tell("recognised", ended(recognised_by=by))
     assert counted.value("concur_unkeyed_requests_total") == 1
+    assert counted.value("concur_recognised_requests_total", by="headers") == 2
+    assert counted.value("concur_recognised_requests_total", by="conversation") == 1
+    assert counted.value("concur_recognised_requests_total", by="own") == 1
+    assert counted.value("concur_recognised_requests_total", by="") is None
 
 
 def test_an_engines_answer_is_counted_with_and_without_its_wait(counted: Counted) -> None:
@@ -168,6 +173,8 @@ def test_what_has_not_happened_yet_is_exported_as_zero(counted: Counted) -> None
     for reason in ("unreachable", "broke"):
         assert counted.value("concur_retries_total", reason=reason) == 0
     assert counted.value("concur_unkeyed_requests_total") == 0
+    for by in ("headers", "body-fields", "previous-response", "conversation"):
+        assert counted.value("concur_recognised_requests_total", by=by) == 0
 
 
 def test_the_buckets_reach_from_no_wait_to_the_sdks_timeout() -> None:

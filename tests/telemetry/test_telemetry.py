@@ -9,7 +9,7 @@ from concur_proxy.telemetry.events import RequestEvents
 from concur_proxy.telemetry.telemetry import Telemetry
 
 MOMENTS = RequestEvents.__slots__
-BY_METRICS = {"unrecognised": 1, "waited": 1, "retried": 1, "ended": 1}
+BY_METRICS = {"recognised": 1, "waited": 1, "retried": 1, "ended": 1}
 
 
 def settings(**more: object) -> GatewaySettings:

@@ -219,6 +219,18 @@ function showDecisions(decisions) {
   }));
 }
 
+// -- warnings
+
+let warned = "";
+
+// A screen reader reads the list again when it changes, so it is only written when the text is another one.
+function showWarnings(warnings) {
+  if (warnings.join("\n") === warned) return;
+  warned = warnings.join("\n");
+  $("warnings").replaceChildren(...warnings.map((text) => make("li", { textContent: text })));
+  $("warnings").hidden = !warnings.length;
+}
+
 // -- polling
 
 async function poll() {
@@ -230,6 +242,7 @@ async function poll() {
     const active = state.engines.reduce((total, { sessions }) => total + sessions.active, 0);
     setText($("summary"), `${active} admitted, ${waiting} waiting${ROLES[state.role](state)}`
       + `${state.mode === "observe" ? ", observe mode" : ""}`);
+    showWarnings(state.warnings);
     remember(state.engines);
     showEngines(state.engines, state.laws);
     drawCharts();

@@ -128,6 +128,7 @@ class Leader:
                 seniority=ticket.session.seniority,
                 position=position,
                 wait_s=wait_s,
+                recognised_by=ticket.recognised_by,
             )
             post.append((replica, held))
         return post
@@ -192,6 +193,7 @@ class Leader:
             seniority=ticket.session.seniority,
             position=position,
             wait_s=wait_s,
+            recognised_by=ticket.recognised_by,
         )
 
     def _own(self, ticket: Ticket, replica: str, number: int) -> None:

@@ -101,6 +101,8 @@ class Held(Message, frozen=True, kw_only=True):
     """Place in the queue, from 1."""
     wait_s: float
     """Seconds that this place will probably take."""
+    recognised_by: str = ""
+    """The value of `Ticket.recognised_by`."""
 
 
 class Decided(Message, frozen=True, kw_only=True):
@@ -117,6 +119,8 @@ class Decided(Message, frozen=True, kw_only=True):
     wait_s: float
     found: str
     """The session's state when the request arrived: the value of a `SessionState`."""
+    recognised_by: str = ""
+    """The value of `Ticket.recognised_by`."""
 
 
 class Rejoin(Message, frozen=True, kw_only=True):

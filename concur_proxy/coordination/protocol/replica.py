@@ -112,6 +112,7 @@ class Replica:
             if entry is None or not entry.ticket.is_held:
                 continue
             entry.ticket.session.seniority = message.seniority
+            entry.ticket.recognised_by = message.recognised_by
             entry.wait = (message.position, message.wait_s)
             key = entry.ticket.arrival.key
             if key is not None:

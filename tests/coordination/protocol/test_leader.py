@@ -1,5 +1,6 @@
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.session import SessionState
+from concur_proxy.admission.ticket import CONVERSATION
 from concur_proxy.coordination.protocol.leader import Leader
 from concur_proxy.coordination.protocol.messages import Arrive, Claim, Finish, Join
 from concur_proxy.coordination.protocol.replica import Replica
@@ -48,3 +49,21 @@ def test_a_replica_hears_where_its_session_stood_when_the_request_came() -> None
         (True, SessionState.PAUSED),
         (True, SessionState.QUEUED),
     ]
+
+
+def test_a_replica_hears_that_its_request_continues_a_known_conversation() -> None:
+    leader, replica = Leader(make_fleet(window=1.0)), Replica()
+    leader.receive("r", replica.join(now=0.0), now=0.0)
+    tickets = []
+    for key in "st":
+        ticket, message = replica.arrive(Arrival(key=key, body_bytes=400, hold_s=60.0), now=0.0)
+        replica.receive([told for _, told in leader.receive("r", message, now=0.0)], now=0.0)
+        tickets.append(ticket)
+    session = leader.fleet.gates["a"].sessions.get("t")
+    assert session is not None
+    (waiting,) = session.held
+    waiting.recognised_by = CONVERSATION
+    done = replica.finish(tickets[0], Answered(client_gone=True), now=1.0)
+    assert done is not None
+    replica.receive([told for _, told in leader.receive("r", done, now=1.0)], now=1.0)
+    assert [(ticket.is_in_flight, ticket.recognised_by) for ticket in tickets] == [(False, ""), (True, CONVERSATION)]

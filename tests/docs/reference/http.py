@@ -30,8 +30,9 @@ ADDED = {
     "x-request-id": "the id that names the request, unless the engine answers with an id of its own",
     "x-concur-queue-wait-s": "seconds for which the request waited for its session's place",
     "x-concur-engine": "the engine that answered",
-    "x-concur-session-state": "where the named session stood when the request came: `queued` (new), `active` (it had "
-    "its place), `paused` (it had lost its place)",
+    "x-concur-session-state": "where the session stood when the request came: `queued` (new), `active` (it had its "
+    "place), `paused` (it had lost its place); `unrecognised`: the request names no session and continues no known "
+    "conversation",
 }
 """Headers of a generating answer. `--no-tell-clients` leaves them out."""
 
