@@ -9,6 +9,7 @@ from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.changes import EndSession
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.recognition.segments import chain_of
 from concur_proxy.relay.client import BodyTooLarge, ClientAnswer, ClientGone, Receive, read_body
 from concur_proxy.relay.hop import Hop, Setback, failure_of
 from concur_proxy.relay.parts import RelayParts
@@ -123,7 +124,7 @@ class Exchange:
         if timeout_s is not None:
             hold_s = min(hold_s, timeout_s * WAIT_SHARE)
         until = parts.clock() + hold_s
-        arrival = Arrival(key=key, model=body.model, body_bytes=len(view.body), hold_s=hold_s)
+        arrival = Arrival(key=key, chain=chain_of(view), model=body.model, body_bytes=len(view.body), hold_s=hold_s)
         try:
             engine, setback = await self._attempt(arrival)
             if setback is not None and self._hop.other_engine(engine, setback) is not None:

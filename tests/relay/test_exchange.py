@@ -7,6 +7,9 @@ import json
 import httpx
 import pytest
 
+from concur_proxy.admission.arrival import Arrival
+from concur_proxy.admission.ticket import Ticket
+from concur_proxy.recognition.chain import Chain
 from tests.http.running_gateway import running_gateway
 from tests.http.scripted_engine import Exchange, answer, answers, scripted_engine
 
@@ -17,6 +20,27 @@ async def test_an_answer_passes_and_its_usage_is_counted() -> None:
         assert response.json() == answer()
         snapshot = gateway.snapshot()
         assert (snapshot.active, snapshot.in_flight, snapshot.footprint_tokens) == (1, 0, 15)
+
+
+async def test_an_arrival_has_the_chain_of_its_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    chains: list[Chain | None] = []
+    async with scripted_engine() as engine, running_gateway(engine.url, law="static") as gateway:
+        coordinator = gateway.app.coordinator
+        arrive = coordinator.arrive
+
+        def seen(arrival: Arrival) -> Ticket:
+            chains.append(arrival.chain)
+            return arrive(arrival)
+
+        monkeypatch.setattr(coordinator, "arrive", seen)
+        message = {"role": "user", "content": "x"}
+        for body in ({"messages": [message]}, {"messages": [message, message]}, {}):
+            await gateway.client.post("/v1/chat/completions", json={"model": "m", **body})
+    first, second, without = chains
+    assert first is not None
+    assert second is not None
+    assert (len(first), len(second), without) == (1, 2, None)
+    assert second.hashes.startswith(first.hashes)
 
 
 async def test_a_session_over_the_window_waits_for_a_place_and_then_goes_on() -> None:

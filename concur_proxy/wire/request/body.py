@@ -12,6 +12,31 @@ MAX_NAME_CHARS = 4096
 """Longer names of models (which may be file paths) and responses count as absent."""
 
 
+_NOT_SENT = msgspec.Raw()
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields that make up a prompt in any of the APIs, as sent: slices of the body, not decoded, of any JSON type.
+
+    Empty where absent.
+    """
+
+    messages: msgspec.Raw = _NOT_SENT
+    tools: msgspec.Raw = _NOT_SENT
+    system: msgspec.Raw = _NOT_SENT
+    """Messages API: a text or text blocks."""
+    input: msgspec.Raw = _NOT_SENT
+    """Responses API: a text or items."""
+    instructions: msgspec.Raw = _NOT_SENT
+    """Responses API: the system prompt."""
+    prompt: msgspec.Raw = _NOT_SENT
+    """Completions: a text, tokens, or several of them."""
+    text: msgspec.Raw = _NOT_SENT
+    """SGLang's own API: a text or several."""
+    input_ids: msgspec.Raw = _NOT_SENT
+    """SGLang's own API: tokens, or several lists of tokens."""
+
+
 class JsonBody(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of one body. A field of an unexpected type counts as absent: the engine judges it.
 
@@ -33,6 +58,10 @@ class JsonBody(msgspec.Struct, frozen=True, kw_only=True):
     """`store` as sent: whether the engine shall keep the answer; None where absent."""
     is_background: bool = False
     """Whether the engine continues to work after it has answered."""
+    continues: bool = False
+    """Whether the prompt begins with something that the engine keeps, so that the body has only what comes after it."""
+    prompt: Prompt | None = None
+    """The parts of the prompt; None without a prompt, or if the body is no strict JSON in UTF-8."""
     fields: Mapping[str, Any] = {}
     """The further top-level fields that the reader was made for, as far as present."""
     is_utf8: bool = True
@@ -62,6 +91,18 @@ class _Wire(msgspec.Struct):
     session_params: Any = None
     store: Any = None
     background: Any = None
+    thread: Any = None
+    messages: msgspec.Raw = _NOT_SENT
+    tools: msgspec.Raw = _NOT_SENT
+    system: msgspec.Raw = _NOT_SENT
+    input: msgspec.Raw = _NOT_SENT
+    instructions: msgspec.Raw = _NOT_SENT
+    prompt: msgspec.Raw = _NOT_SENT
+    text: msgspec.Raw = _NOT_SENT
+    input_ids: msgspec.Raw = _NOT_SENT
+
+
+_PLAIN_FIELDS = [name for name in _Wire.__struct_fields__ if name not in Prompt.__struct_fields__]
 
 
 class JsonBodyReader:
@@ -87,14 +128,16 @@ class JsonBodyReader:
             if not body.isascii():
                 # The decoder does not check the text that it skips; Python's json, which the engines use, does.
                 body.decode("utf-8", "surrogatepass")
+            fields = {}
+            for name, attribute in self._attributes:
+                value = getattr(wire, attribute)
+                if isinstance(value, msgspec.Raw):
+                    value = msgspec.json.decode(value) if value else None
+                if value is not None and value is not msgspec.UNSET:
+                    fields[name] = value
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._read_leniently(body)
-        fields = {}
-        for name, attribute in self._attributes:
-            value = getattr(wire, attribute)
-            if value is not None and value is not msgspec.UNSET:
-                fields[name] = value
-        return _body(wire, fields, is_utf8=True)
+        return _body(wire, fields, _prompt(wire), is_utf8=True)
 
     def _read_leniently(self, body: bytes) -> JsonBody | BodyFault:
         """Read what Python's json accepts (NaN, 1e400, UTF-16): the engines use it, so it must pass."""
@@ -109,12 +152,37 @@ class JsonBodyReader:
             return BodyFault(fault=GatewayFault.BAD_JSON, detail=str(error)[:200])
         if not isinstance(value, dict):
             return BodyFault(fault=GatewayFault.BODY_NOT_OBJECT, detail=f"it is {_json_kind(value)}")
-        wire = _Wire(**{name: value[name] for name in _Wire.__struct_fields__ if name in value})
+        wire = _Wire(**{name: value[name] for name in _PLAIN_FIELDS if name in value})
         fields = {name: value[name] for name, _ in self._attributes if value.get(name) is not None}
-        return _body(wire, fields, is_utf8=json.detect_encoding(body) == "utf-8")
+        return _body(wire, fields, None, is_utf8=json.detect_encoding(body) == "utf-8")
 
 
-def _body(wire: _Wire, fields: dict[str, Any], *, is_utf8: bool) -> JsonBody:
+def _prompt(wire: _Wire) -> Prompt | None:
+    if not (wire.messages or wire.input or wire.prompt or wire.text or wire.input_ids):
+        return None
+    return Prompt(
+        messages=wire.messages,
+        tools=wire.tools,
+        system=wire.system,
+        input=wire.input,
+        instructions=wire.instructions,
+        prompt=wire.prompt,
+        text=wire.text,
+        input_ids=wire.input_ids,
+    )
+
+
+def _continues(wire: _Wire) -> bool:
+    """Whether the request refers to a response, a conversation, a thread (Messages API) or a session of SGLang."""
+    if wire.previous_response_id or wire.conversation:
+        return True
+    thread, session = wire.thread, wire.session_params
+    if isinstance(thread, dict) and thread.get("previous_message_id"):
+        return True
+    return isinstance(session, dict) and bool(session.get("id"))
+
+
+def _body(wire: _Wire, fields: dict[str, Any], prompt: Prompt | None, *, is_utf8: bool) -> JsonBody:
     options, previous = wire.stream_options, wire.previous_response_id
     return JsonBody(
         is_stream=wire.stream is True,
@@ -125,6 +193,8 @@ def _body(wire: _Wire, fields: dict[str, Any], *, is_utf8: bool) -> JsonBody:
         needs_state=bool(previous or wire.conversation or wire.session_params),
         stores=wire.store if isinstance(wire.store, bool) else None,
         is_background=wire.background is True,
+        continues=_continues(wire),
+        prompt=prompt,
         fields=fields,
         is_utf8=is_utf8,
     )

@@ -162,7 +162,7 @@ def test_half_of_a_surrogate_pair_names_nothing(text: str, more: str) -> None:
 
 def test_what_is_too_long_names_nothing() -> None:
     assert read({"model": "x" * 4096}).model == "x" * 4096
-    assert read({"model": "x" * 4097, "previous_response_id": "x" * 4097}) == JsonBody(needs_state=True)
+    assert read({"model": "x" * 4097, "previous_response_id": "x" * 4097}) == JsonBody(needs_state=True, continues=True)
 
 
 def test_a_whole_surrogate_pair_is_a_character() -> None:
@@ -172,3 +172,30 @@ def test_a_whole_surrogate_pair_is_a_character() -> None:
 @given(st.binary(max_size=60) | st.text(max_size=30).map(str.encode))
 def test_no_bytes_make_it_raise(body: bytes) -> None:
     READER.read(body)
+
+
+def test_the_parts_of_a_prompt_are_slices_of_the_body() -> None:
+    prompt = read(b'{"messages" : [ {"role": "user"} ], "tools": null, "input_ids":{"a": [1]} }').prompt
+    assert prompt is not None
+    assert bytes(prompt.messages) == b'[ {"role": "user"} ]'
+    assert bytes(prompt.tools) == b"null"
+    assert bytes(prompt.input_ids) == b'{"a": [1]}'
+    assert not prompt.system
+
+
+@pytest.mark.parametrize("body", [b'{"tools": [], "system": "s"}', b'{"input": "x", "temperature": NaN}'])
+def test_a_body_without_a_prompt_that_can_be_read(body: bytes) -> None:
+    assert read(body).prompt is None
+
+
+def test_a_part_of_the_prompt_can_also_be_a_configured_field() -> None:
+    answer = read({"input": {"a": 1}, "text": None}, JsonBodyReader(["input", "text", "prompt"]))
+    assert answer.fields == {"input": {"a": 1}}
+    assert answer.prompt is not None
+    assert read(b'{"input": "\\ud800"}', JsonBodyReader(["input"])).fields == {"input": "\ud800"}
+
+
+@pytest.mark.parametrize("session", [{}, {"id": ""}, {"session_id": "s"}, [], 7])
+def test_what_continues_nothing(session: object) -> None:
+    assert not read({"session_params": session, "thread": {"type": "create"}, "conversation": None}).continues
+    assert not read({"thread": session}).continues

@@ -1,0 +1,116 @@
+"""How much text and how many media are in a part of a prompt, as JSON."""
+
+import re
+
+import msgspec
+
+Media = tuple[int, int]
+"""The number of media in a part of a prompt, and how many bytes of its slice they take."""
+NO_MEDIA: Media = (0, 0)
+
+MEDIA_TYPES = frozenset(
+    (
+        *("image", "image_url", "input_image", "computer_screenshot", "image_generation_call", "image_embeds"),
+        *("audio_url", "input_audio", "audio_embeds", "video", "video_url", "input_video"),
+        *("file", "input_file", "document"),
+    )
+)
+"""The types of content parts in the three APIs, as vLLM and SGLang also take them, that are no text. Each is one item,
+also where it is only referred to (URL, file id).
+"""
+
+EXACT_BYTES = 512
+"""In a longer text, escapes are counted in three samples: at its beginning, middle and end."""
+SAMPLE_BYTES = 128
+MAX_DEPTH = 4
+"""Content is nested in content: documents and images in results of tools."""
+MAX_PARTS = 20_000
+"""Further content parts of a prompt are counted as text."""
+
+
+class Part(msgspec.Struct):
+    """A message, an item or a content part: the fields in which media can be."""
+
+    role: str | None = None
+    type: str | None = None
+    content: msgspec.Raw = msgspec.Raw()
+    output: msgspec.Raw = msgspec.Raw()
+    source: msgspec.Raw = msgspec.Raw()
+
+
+NO_PART = Part()
+
+_PART = msgspec.json.Decoder(Part)
+_PARTS = msgspec.json.Decoder(list[Part])
+_SLICES = msgspec.json.Decoder(list[msgspec.Raw])
+_MEDIA = re.compile(rb'"type"\s*:\s*"(?:%b)"' % "|".join(sorted(MEDIA_TYPES)).encode())
+"""In a text the quotation marks have backslashes, so that it never matches."""
+_OBJECT, _ARRAY = b"{["
+_TEXT_SOURCES = ("text", "content")
+
+
+def text_bytes(raw: bytes) -> int:
+    """Return the size of JSON text in bytes of UTF-8. It is an estimate where characters are written as escapes.
+
+    An escape takes six bytes and stands for a character of two bytes below U+1000, and of three above.
+    """
+    size = len(raw)
+    sample = raw
+    if size > EXACT_BYTES:
+        middle = size // 2
+        sample = raw[:SAMPLE_BYTES] + raw[middle : middle + SAMPLE_BYTES] + raw[-SAMPLE_BYTES:]
+    escapes = sample.count(b"\\u")
+    if not escapes:
+        return size
+    saved = 3 * escapes + sample.count(b"\\u0")
+    return max(0, size - saved * size // len(sample))
+
+
+def may_have_media(raw: bytes) -> bool:
+    """Whether a message or item has an object of one of `MEDIA_TYPES`, at any depth."""
+    return _MEDIA.search(raw) is not None
+
+
+def read_part(raw: bytes | msgspec.Raw) -> Part:
+    """Return the part that `raw` is; `NO_PART` if it has another shape."""
+    try:
+        return _PART.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return NO_PART
+
+
+class MediaScan:
+    """Finds the media of one prompt."""
+
+    def __init__(self) -> None:
+        self._parts_left = MAX_PARTS
+
+    def media_in(self, part: Part, raw: bytes | msgspec.Raw, depth: int = 0) -> Media:
+        """Return the number of media in `part`, and how many bytes of its slice `raw` they take."""
+        if part.type in MEDIA_TYPES:
+            source = read_part(part.source) if part.source else NO_PART
+            if source.type not in _TEXT_SOURCES:
+                return 1, len(raw)
+            part = source  # a document of text
+        if depth == MAX_DEPTH or not (part.content or part.output):
+            return NO_MEDIA
+        items, size = self._in_value(part.content, depth + 1)
+        more_items, more_bytes = self._in_value(part.output, depth + 1)
+        return items + more_items, size + more_bytes
+
+    def _in_value(self, raw: msgspec.Raw, depth: int) -> Media:
+        first = memoryview(raw)[0] if raw else 0
+        if first == _OBJECT:
+            return self.media_in(read_part(raw), raw, depth)
+        if first != _ARRAY:
+            return NO_MEDIA
+        try:
+            parts = _PARTS.decode(raw)
+            self._parts_left -= len(parts)
+            if self._parts_left < 0:
+                return NO_MEDIA
+            slices = _SLICES.decode(raw)
+        except (msgspec.DecodeError, RecursionError):
+            return NO_MEDIA
+        found = [self.media_in(part, piece, depth) for part, piece in zip(parts, slices, strict=True)]
+        return sum(items for items, _ in found), sum(size for _, size in found)
