@@ -12,26 +12,11 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from concur_proxy.recognition.clients import DEFAULT_SESSION_FIELDS, DEFAULT_SESSION_HEADERS, HINT_FIELD
 from concur_proxy.wire.request.view import RequestView
 
 PACKAGE = "concur_proxy.recognition.recognisers"
 DEFAULT_RECOGNISERS = ("headers", "body-fields", "previous-response")
-
-DEFAULT_SESSION_HEADERS: tuple[str, ...] = (
-    "x-session-id",
-    "session-id",
-    "session_id",
-    "x-claude-code-session-id",
-    "x-session-affinity",
-    "x-litellm-session-id",
-    "x-dynamo-session-id",
-)
-"""Read in this order. Used by: many clients, Codex (both spellings), Claude Code from 2.1.86, OpenCode, LiteLLM,
-Dynamo.
-"""
-
-DEFAULT_SESSION_FIELDS: tuple[str, ...] = ("program_id", "metadata.session_id", "prompt_cache_key")
-"""Used by ThunderAgent, LiteLLM and OpenAI (Codex puts its conversation id into `prompt_cache_key`)."""
 
 MAX_KEY_CHARS = 256
 """Longer keys are replaced by their digest: a key costs memory as long as its session lives."""
@@ -70,7 +55,7 @@ class AnswerLearner(Protocol):
     """A recogniser that also learns from answers."""
 
     def learn(self, response_id: str, session: str) -> None:
-        """An answer to this session begins, and its id is known (responses API)."""
+        """An answer to this session begins, and its id is known (responses API, threads of the Messages API)."""
         ...
 
 
@@ -93,7 +78,8 @@ class RecogniserChain:
         self._learners = [recogniser for recogniser in self._recognisers if isinstance(recogniser, AnswerLearner)]
         self._on_error = on_error
         self.body_fields = [name for recogniser in self._recognisers for name in recogniser.body_fields]
-        """The top-level body fields that any recogniser reads."""
+        """The top-level body fields that any recogniser reads, and the one with the hint."""
+        self.body_fields.append(HINT_FIELD)
 
     def recognise(self, request: RequestView) -> Recognition | None:
         """Return the session of a generating request; None if no recogniser knows it."""
@@ -109,6 +95,10 @@ class RecogniserChain:
                 what = f"{type(found).__name__} instead of a Recognition"
                 self._on_error(TypeError(f"{type(recogniser).__qualname__} returned {what}"))
         return None
+
+    def hint(self, request: RequestView) -> str | None:
+        """Return the name that the request may share with other conversations (`prompt_cache_key`), as a key."""
+        return session_key(request.json.fields.get(HINT_FIELD))
 
     def learn(self, response_id: str, session: str) -> None:
         """Tell the recognisers that learn from answers; see `AnswerLearner`."""

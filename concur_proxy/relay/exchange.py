@@ -125,6 +125,10 @@ class Exchange:
             hold_s = min(hold_s, timeout_s * WAIT_SHARE)
         until = parts.clock() + hold_s
         arrival = Arrival(key=key, chain=chain_of(view), model=body.model, body_bytes=len(view.body), hold_s=hold_s)
+        arrival = replace(arrival, hint=parts.recognisers.hint(view))
+        if recognition is not None:
+            member, parent, parent_key = recognition.member, recognition.parent, recognition.parent_key
+            arrival = replace(arrival, member=member, parent=parent, parent_key=parent_key)
         try:
             engine, setback = await self._attempt(arrival)
             if setback is not None and self._hop.other_engine(engine, setback) is not None:
@@ -132,7 +136,7 @@ class Exchange:
                 _, setback = await self._attempt(replace(arrival, hold_s=left_s, avoid=engine))
             return setback
         finally:
-            if ends_session and key is not None and self._was_admitted:
+            if ends_session and key is not None and not arrival.member and self._was_admitted:
                 parts.coordinator.apply(EndSession(key=key))
 
     async def _attempt(self, arrival: Arrival) -> tuple[str, Setback | None]:

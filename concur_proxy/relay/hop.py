@@ -212,15 +212,16 @@ class Hop:
     def _choose_tap(self, engine: str, session: str | None, response: UpstreamResponse) -> Tap:
         parts, shape = self._parts, self._endpoint.shape
         tap = choose_tap(shape, response.headers, strip=self._strips, fingerprint=parts.fingerprints.get(engine))
-        if shape is not ApiShape.RESPONSES:
+        if shape is not ApiShape.RESPONSES and not (shape is ApiShape.ANTHROPIC and self._view.json.is_in_thread):
             return tap
 
         def learn(response_id: str) -> None:
-            parts.response_homes.learn(response_id, engine)
+            if shape is ApiShape.RESPONSES:
+                parts.response_homes.learn(response_id, engine)
             if session is not None:
                 parts.recognisers.learn(response_id, session)
 
-        return ResponseIdTap(tap, learn)
+        return ResponseIdTap(tap, learn, shape)
 
 
 def _no_tap(_: UpstreamResponse) -> Tap:

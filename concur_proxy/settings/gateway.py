@@ -14,12 +14,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from concur_proxy.control.options import OptionValue
 from concur_proxy.engines.address import EngineAddress, addresses
-from concur_proxy.recognition.recogniser import (
-    DEFAULT_RECOGNISERS,
-    DEFAULT_SESSION_FIELDS,
-    DEFAULT_SESSION_HEADERS,
-    RecogniserOptions,
-)
+from concur_proxy.recognition.clients import DEFAULT_SESSION_FIELDS, DEFAULT_SESSION_HEADERS
+from concur_proxy.recognition.recogniser import DEFAULT_RECOGNISERS, RecogniserOptions
 from concur_proxy.settings.kinds import (
     AdminKey,
     BearerKey,

@@ -24,9 +24,14 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
-FIELDS = st.sampled_from(["program_id", "metadata", "prompt_cache_key", "previous_response_id", "model", "messages"])
+FIELDS = st.sampled_from(
+    ["program_id", "metadata", "thread", "vllm_xargs", "session_id", "previous_response_id", "model"]
+)
 HEADERS = st.lists(
-    st.tuples(st.sampled_from([b"x-session-id", b"session_id", b"authorization"]), st.binary(max_size=8))
+    st.tuples(
+        st.sampled_from([b"x-session-id", b"session-id", b"thread-id", b"x-parent-session-id", b"authorization"]),
+        st.binary(max_size=8),
+    )
 )
 
 
@@ -69,6 +74,10 @@ def test_the_same_request_gets_the_same_short_printable_key(
         assert 0 < len(found[0].key) <= MAX_KEY_CHARS
         assert found[0].key.isprintable()
         assert found[0].by == name
+        for other in (found[0].member, found[0].parent, found[0].parent_key or ""):
+            assert len(other) <= MAX_KEY_CHARS
+            assert other.isprintable()
+        assert found[0].parent_key != found[0].key
 
 
 def test_what_it_learns_from_answers_is_bounded(recogniser: Recogniser) -> None:

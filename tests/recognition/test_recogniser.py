@@ -1,10 +1,12 @@
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from concur_proxy import plugins
 from concur_proxy.recognition.recogniser import (
-    DEFAULT_SESSION_FIELDS,
-    DEFAULT_SESSION_HEADERS,
+    DEFAULT_RECOGNISERS,
     MAX_KEY_CHARS,
     RecogniserChain,
     RecogniserOptions,
@@ -13,19 +15,6 @@ from concur_proxy.recognition.recogniser import (
 )
 from concur_proxy.recognition.recognisers import headers
 from concur_proxy.wire.request.view import RequestReader, RequestView
-
-
-def test_the_defaults_are_those_known_in_the_field() -> None:
-    assert DEFAULT_SESSION_HEADERS == (
-        "x-session-id",
-        "session-id",
-        "session_id",
-        "x-claude-code-session-id",
-        "x-session-affinity",
-        "x-litellm-session-id",
-        "x-dynamo-session-id",
-    )
-    assert DEFAULT_SESSION_FIELDS == ("program_id", "metadata.session_id", "prompt_cache_key")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +100,19 @@ def test_nobody_knows() -> None:
 
 
 def test_a_chain_asks_for_the_fields_of_all() -> None:
-    assert RecogniserChain([Fixed(None, "a", "b"), Fixed(None), Fixed(None, "c")]).body_fields == ["a", "b", "c"]
+    chain = RecogniserChain([Fixed(None, "a", "b"), Fixed(None), Fixed(None, "c")])
+    assert chain.body_fields == ["a", "b", "c", "prompt_cache_key"]
+
+
+@pytest.mark.parametrize(("sent", "hint"), [("k", "k"), (" k ", "k"), (7, "7"), ("", None), ([1], None), (None, None)])
+def test_a_prompt_cache_key_is_a_hint_and_names_no_session(sent: object, hint: str | None) -> None:
+    chain = RecogniserChain(
+        plugins.build(plugins.RECOGNISERS, name, RecogniserOptions()) for name in DEFAULT_RECOGNISERS
+    )
+    request = RequestReader(body_fields=chain.body_fields).view("POST", b"/", "/", [])
+    request.body = json.dumps({"prompt_cache_key": sent}).encode()
+    assert chain.hint(request) == hint
+    assert chain.recognise(request) is None
 
 
 def test_those_that_learn_from_answers_hear_of_them() -> None:

@@ -1,6 +1,7 @@
 """Several engines behind one gateway."""
 
 import asyncio
+import json
 import re
 
 import pytest
@@ -78,7 +79,7 @@ async def test_a_response_is_retrieved_and_cancelled_where_it_was_made(usage: ob
     try:
         async with running_gateway(one.url, two.url) as gateway:
             for key in ("a", "b"):
-                await _respond(gateway, prompt_cache_key=key)
+                await _respond(gateway, session_id=key)
             for number, at in ((101, 100), (201, 200)):
                 expected = {"at": at, "of": f"resp_{number}"}
                 assert (await gateway.client.get(f"/v1/responses/resp_{number}")).json() == expected
@@ -126,7 +127,7 @@ async def test_a_call_that_goes_on_from_a_response_belongs_to_its_session() -> N
         def known() -> list[str]:
             return [session.key for session in gateway.app.coordinator.fleet.gates[engine.url].sessions]
 
-        first = await _respond(gateway, prompt_cache_key="keyed")
+        first = await _respond(gateway, session_id="keyed")
         await _respond(gateway, previous_response_id=first)
         assert known() == ["keyed"]
         unkeyed = await _respond(gateway)
@@ -134,6 +135,33 @@ async def test_a_call_that_goes_on_from_a_response_belongs_to_its_session() -> N
         second = await _respond(gateway, previous_response_id=unkeyed)
         await _respond(gateway, previous_response_id=second)
         assert known() == ["keyed", unkeyed]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_thread_of_messages_is_one_session(*, stream: bool) -> None:
+    made = iter(range(1, 10))
+
+    async def script(exchange: Exchange) -> None:
+        message = {"id": f"msg_{next(made)}", "type": "message", "usage": {"input_tokens": 1, "output_tokens": 1}}
+        if not stream:
+            await exchange.json(message)
+            return
+        await exchange.start_stream()
+        event = json.dumps({"type": "message_start", "message": message}).encode()
+        await exchange.chunk(b"event: message_start\ndata: " + event + b"\n\n")
+        await exchange.chunk(b"")
+
+    async with scripted_engine(script=script) as engine, running_gateway(engine.url) as gateway:
+
+        async def post(**thread: str) -> None:
+            body = {"model": "m", "messages": [], "stream": stream, "thread": thread}
+            assert (await gateway.client.post("/v1/messages", json=body)).status_code == 200
+
+        await post(type="create")
+        await post(type="continue", previous_message_id="msg_1")
+        await post(type="continue", previous_message_id="msg_2")
+        keys = [session.key for session in gateway.app.coordinator.fleet.gates[engine.url].sessions]
+        assert keys == ["msg_1"]
 
 
 async def test_a_request_that_makes_no_tokens_avoids_an_engine_that_is_down() -> None:

@@ -238,7 +238,7 @@ async def test_sessions_are_named_by_the_sdks_own_means() -> None:
             messages=[CHAT],
             extra_headers={"x-session-id": "header"},
         )
-        await client.chat.completions.create(model="m", messages=[CHAT], prompt_cache_key="field")
+        await client.chat.completions.create(model="m", messages=[CHAT], metadata={"session_id": "field"})
         await client.chat.completions.create(model="m", messages=[CHAT], extra_body={"program_id": "extra"})
         keys = [session.key for session in gateway.app.coordinator.fleet.gates[engine.url].sessions]
         assert keys == ["header", "field", "extra"]

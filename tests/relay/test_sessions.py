@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.changes import Resize
+from concur_proxy.admission.ticket import Ticket
 from concur_proxy.settings.gateway import GatewaySettings
 from tests.http.running_gateway import RunningGateway, running_gateway
 from tests.http.scripted_engine import Exchange, Hold, answer, answer_at_once, scripted_engine, sessions
@@ -40,19 +42,21 @@ async def test_each_default_header_names_a_session(header: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{"program_id": "s1"}, {"metadata": {"session_id": "s1"}}, {"prompt_cache_key": "s1"}, {"program_id": 7}]
+    ("field", "value"), [*((field, "s1") for field in _defaults("session_body_fields")), ("program_id", 7)]
 )
-async def test_each_default_body_field_names_a_session(body: dict[str, Any]) -> None:
-    assert _defaults("session_body_fields") == ("program_id", "metadata.session_id", "prompt_cache_key")
+async def test_each_default_body_field_names_a_session(field: str, value: object) -> None:
+    body: Any = value
+    for step in reversed(field.split(".")):
+        body = {step: body}
     async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
         await post(gateway, body)
-        assert known(gateway) == ["7" if body == {"program_id": 7} else "s1"]
+        assert known(gateway) == [str(value)]
 
 
 async def test_headers_come_before_fields_and_each_in_the_configured_order() -> None:
     async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
         await post(gateway, {"program_id": "p"}, **{"x-dynamo-session-id": "late", "x-session-id": "early"})
-        await post(gateway, {"prompt_cache_key": "c", "metadata": {"session_id": "m"}})
+        await post(gateway, {"program_id": "p", "metadata": {"session_id": "m"}})
         assert known(gateway) == ["early", "m"]
 
 
@@ -62,6 +66,36 @@ async def test_configured_names_replace_the_defaults() -> None:
         await post(gateway, {}, **{"x-session-id": "no", "x-agent": "yes"})
         await post(gateway, {"program_id": "no", "agent": {"run": "deep"}})
         assert known(gateway) == ["yes", "deep"]
+
+
+async def test_the_gate_hears_what_the_request_says_of_its_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
+        arrivals: list[Arrival] = []
+        arrive = gateway.app.coordinator.arrive
+
+        def hear(arrival: Arrival) -> Ticket:
+            arrivals.append(arrival)
+            return arrive(arrival)
+
+        monkeypatch.setattr(gateway.app.coordinator, "arrive", hear)
+        codex = {"session-id": "s", "thread-id": "t2", "x-codex-parent-thread-id": "t1"}
+        await post(gateway, {"prompt_cache_key": "s"}, **codex)
+        await post(gateway, {}, **{"x-session-id": "child", "x-parent-session-id": "main"})
+        await post(gateway, {"prompt_cache_key": "shared"})
+        assert [(each.key, each.member, each.parent, each.parent_key, each.hint) for each in arrivals] == [
+            ("s", "t2", "t1", None, "s"),
+            ("child", "", "", "main", None),
+            (None, "", "", None, "shared"),
+        ]
+
+
+async def test_the_end_of_a_sub_agent_does_not_end_its_family() -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
+        session = {"x-claude-code-session-id": "s", "x-session-end": "true"}
+        await post(gateway, {}, **session, **{"x-claude-code-agent-id": "a"})
+        assert known(gateway) == ["s"]
+        await post(gateway, {}, **session)
+        assert known(gateway) == []
 
 
 @pytest.mark.parametrize("header", ["x-session-end", "x-dynamo-session-final"])

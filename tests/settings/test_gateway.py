@@ -38,7 +38,8 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert (defaults.max_waiting_sessions, defaults.max_hold_s, defaults.session_ttl_s) == (10_000, 540, 1800)
     assert (defaults.work_conserving, defaults.ask_usage, defaults.idle_lease) == (True, True, "auto")
     assert defaults.session_headers[0] == "x-session-id"
-    assert defaults.session_body_fields == ("program_id", "metadata.session_id", "prompt_cache_key")
+    assert "metadata.session_id" in defaults.session_body_fields
+    assert "prompt_cache_key" not in defaults.session_body_fields, "many conversations may share one"
     assert defaults.session_end_headers == ("x-session-end", "x-dynamo-session-final")
     assert (defaults.max_body_bytes, defaults.max_header_bytes) == (64 * 1024 * 1024, 64 * 1024)
     assert defaults.keepalive_comments_s == 0

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from concur_proxy.recognition.families import recognition_by_headers
 from concur_proxy.recognition.recogniser import Recogniser, RecogniserOptions, Recognition, session_key
 from concur_proxy.wire.request.view import RequestView
 
 
 class HeaderRecogniser:
-    """Reads the headers in the order of the setting `session_headers`."""
+    """Reads the headers in the order of the setting `session_headers`, and those that tell of the family."""
 
     body_fields: Sequence[str] = ()
 
@@ -21,7 +22,7 @@ class HeaderRecogniser:
             if name in values:
                 key = session_key(values[name] or request.header(name))
                 if key is not None:
-                    return Recognition(key, "headers")
+                    return recognition_by_headers(request, key, "headers")
         return None
 
 

@@ -1,4 +1,4 @@
-"""A request that continues a response (responses API) belongs to that response's session."""
+"""A request that continues a response (responses API, threads of the Messages API) belongs to its session."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -19,7 +19,9 @@ class PreviousResponseRecogniser:
         self._sessions: OrderedDict[str, str] = OrderedDict()
 
     def recognise(self, request: RequestView) -> Recognition | None:
-        """Return the session of `previous_response_id`. If that is not known, the id itself names a session."""
+        """Return the session of the response or message that the request continues. If that is not known, its id
+        names a session.
+        """
         response_id = request.json.previous_response_id
         if response_id is None:
             return None

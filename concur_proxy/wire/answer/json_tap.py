@@ -21,6 +21,8 @@ response without its output.
 """
 
 _RESPONSE_ID = re.compile(rb'"id"\s*:\s*"(resp_[A-Za-z0-9_-]{1,128})"')
+_MESSAGE_ID = re.compile(rb'"id"\s*:\s*"((?:msg_|chatcmpl-)[A-Za-z0-9_-]{1,128})"')
+"""vLLM gives an answer of the Messages API the id of a chat completion."""
 
 
 class JsonTap:
@@ -81,12 +83,13 @@ class JsonTap:
 
 
 class ResponseIdTap:
-    """Wraps another tap, and reports the response's id as soon as it passes, because the client may retrieve or cancel
-    a response before it has ended.
+    """Wraps another tap, and reports the id of the response, or of the message in the Messages API, as soon as it
+    passes, because the client may retrieve or cancel a response before it has ended.
     """
 
-    def __init__(self, inner: Tap, learn: Callable[[str], None]) -> None:
+    def __init__(self, inner: Tap, learn: Callable[[str], None], shape: ApiShape = ApiShape.RESPONSES) -> None:
         """`learn` is called once with the id."""
+        self._pattern = _MESSAGE_ID if shape is ApiShape.ANTHROPIC else _RESPONSE_ID
         self._inner = inner
         self._learn = learn
         self._beginning: bytes | None = b""
@@ -106,7 +109,7 @@ class ResponseIdTap:
 
     def _search(self, chunk: bytes) -> None:
         beginning = (self._beginning or b"") + chunk
-        found = _RESPONSE_ID.search(beginning, 0, ID_SEARCH_BYTES)
+        found = self._pattern.search(beginning, 0, ID_SEARCH_BYTES)
         if found is not None:
             self._learn(found[1].decode())
         self._beginning = None if found is not None or len(beginning) >= ID_SEARCH_BYTES else beginning

@@ -51,7 +51,9 @@ class JsonBody(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the client itself asked for a usage event."""
     model: str | None = None
     previous_response_id: str | None = None
-    """The response that this request continues (responses API)."""
+    """The response that this request continues (responses API), or the message (threads of the Messages API)."""
+    is_in_thread: bool = False
+    """Whether the answer becomes part of a thread of the Messages API, so that a later request may continue it."""
     needs_state: bool = False
     """Whether the request uses something that only one engine keeps: a response, a conversation, an SGLang session."""
     stores: bool | None = None
@@ -183,13 +185,16 @@ def _continues(wire: _Wire) -> bool:
 
 
 def _body(wire: _Wire, fields: dict[str, Any], prompt: Prompt | None, *, is_utf8: bool) -> JsonBody:
-    options, previous = wire.stream_options, wire.previous_response_id
+    options, previous, thread = wire.stream_options, wire.previous_response_id, wire.thread
+    if previous is None and isinstance(thread, dict):
+        previous = thread.get("previous_message_id")
     return JsonBody(
         is_stream=wire.stream is True,
         stream_options=options,
         asks_usage=isinstance(options, dict) and bool(options.get("include_usage")),
         model=_name(wire.model),
         previous_response_id=None if previous is None else _name(previous),
+        is_in_thread=isinstance(thread, dict),
         needs_state=bool(previous or wire.conversation or wire.session_params),
         stores=wire.store if isinstance(wire.store, bool) else None,
         is_background=wire.background is True,

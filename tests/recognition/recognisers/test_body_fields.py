@@ -8,9 +8,9 @@ FIELDS = build(RecogniserOptions())
 
 
 def test_the_first_field_that_names_a_session_wins() -> None:
-    assert key_of(FIELDS, prompt_cache_key="k", program_id="p", metadata={"session_id": "s"}) == "p"
-    assert key_of(FIELDS, prompt_cache_key="k", program_id="", metadata={"session_id": "s"}) == "s"
-    assert key_of(FIELDS, prompt_cache_key="k", program_id=None, metadata={"session_id": [1]}) == "k"
+    assert key_of(FIELDS, session_id="k", program_id="p", metadata={"session_id": "s"}) == "s"
+    assert key_of(FIELDS, session_id="k", program_id="p", metadata={"session_id": ""}) == "p"
+    assert key_of(FIELDS, session_id="k", program_id=None, metadata={"session_id": [1]}) == "k"
     assert key_of(FIELDS, program_id=12) == "12"
     assert key_of(FIELDS, metadata="text") is None
     assert key_of(FIELDS) is None

@@ -1,4 +1,5 @@
-from concur_proxy.recognition.recogniser import DEFAULT_SESSION_HEADERS, RecogniserOptions
+from concur_proxy.recognition.clients import DEFAULT_SESSION_HEADERS
+from concur_proxy.recognition.recogniser import RecogniserOptions
 from concur_proxy.recognition.recognisers.headers import build
 from tests.recognition.requests import key_of, request_for
 

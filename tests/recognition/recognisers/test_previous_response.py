@@ -28,3 +28,11 @@ def test_the_oldest_response_is_forgotten_beyond_the_capacity() -> None:
     recogniser = made(*((f"resp_{number}", "s") for number in range(MAX_RESPONSES + 1)))
     assert key_of(recogniser, previous_response_id="resp_0") == "resp_0"
     assert key_of(recogniser, previous_response_id="resp_1") == "s"
+
+
+def test_a_thread_of_the_messages_api_continues_a_message() -> None:
+    recogniser = made(("msg_1", "s"))
+    assert key_of(recogniser, thread={"type": "continue", "previous_message_id": "msg_1"}) == "s"
+    assert key_of(recogniser, thread={"type": "continue", "previous_message_id": "msg_2"}) == "msg_2"
+    assert key_of(recogniser, thread={"type": "create"}) is None
+    assert key_of(recogniser, thread="msg_1") is None

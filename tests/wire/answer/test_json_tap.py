@@ -136,3 +136,18 @@ def test_only_the_beginning_is_searched() -> None:
     subject.feed(b" " * ID_SEARCH_BYTES)
     subject.feed(WHOLE)
     assert learnt == []
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        (b"application/json", b'{"type":"message","id":"msg_1","content":[{"type":"tool_use","id":"toolu_1"}]}'),
+        (b"text/event-stream", b'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1"}}\n\n'),
+    ],
+)
+def test_a_message_has_an_id_of_its_own_form(content_type: bytes, body: bytes) -> None:
+    learnt: list[str] = []
+    inner = choose_tap(ApiShape.ANTHROPIC, [(b"content-type", content_type)])
+    subject = ResponseIdTap(inner, learnt.append, ApiShape.ANTHROPIC)
+    assert subject.feed(body) == body
+    assert learnt == ["msg_1"]

@@ -51,6 +51,11 @@ def test_what_is_absent() -> None:
 def test_a_responses_request() -> None:
     assert read({"model": "m", "previous_response_id": "resp_1"}).previous_response_id == "resp_1"
     assert read({"model": "m", "previous_response_id": 7}).previous_response_id is None
+    created = read({"model": "m", "thread": {"type": "create"}})
+    assert (created.is_in_thread, created.previous_response_id, created.needs_state) == (True, None, False)
+    continued = read({"model": "m", "thread": {"type": "continue", "previous_message_id": "msg_1"}})
+    assert (continued.is_in_thread, continued.previous_response_id, continued.needs_state) == (True, "msg_1", True)
+    assert read({"model": "m", "thread": "t"}) == JsonBody(model="m")
 
 
 @pytest.mark.parametrize("value", ["yes", 1, "true", None, [], {}])
