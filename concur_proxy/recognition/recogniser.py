@@ -70,7 +70,7 @@ class AnswerLearner(Protocol):
     """A recogniser that also learns from answers."""
 
     def learn(self, response_id: str, session: str) -> None:
-        """An answer to this session begins, and its id is known (responses API)."""
+        """An answer to this session begins, and its id is known (responses API). May be called again for one answer."""
         ...
 
 
