@@ -12,6 +12,7 @@ from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.coordination.protocol.manual import ManualSettings
 from concur_proxy.coordination.protocol.messages import Call, Reply
+from concur_proxy.coordination.responses import StoredResponses
 
 
 class Role(Enum):
@@ -107,6 +108,11 @@ class Coordinator(Protocol):
     @property
     def fleet(self) -> FleetView:
         """The engines and their gates, as far as this gateway knows them. For reading only."""
+        ...
+
+    @property
+    def responses(self) -> StoredResponses:
+        """The stored responses of the engines, as far as this gateway or the store knows them."""
         ...
 
     def needs(self, engine: str) -> bool:

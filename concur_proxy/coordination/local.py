@@ -9,6 +9,7 @@ from concur_proxy.admission.ticket import Ticket
 from concur_proxy.coordination.coordinator import Listener, Role, Status
 from concur_proxy.coordination.protocol.manual import ManualSettings
 from concur_proxy.coordination.protocol.messages import Call, Overloaded, Reply
+from concur_proxy.coordination.responses import ResponsesInMemory
 from concur_proxy.coordination.waits import Waits
 
 
@@ -20,6 +21,7 @@ class LocalCoordinator:
     def __init__(self, fleet: Fleet, clock: Callable[[], float]) -> None:
         self.fleet = fleet
         self.manual = ManualSettings()
+        self.responses = ResponsesInMemory()
         self.waits = Waits(clock=clock, next_deadline=self.next_deadline, expire=self.expire)
         self._clock = clock
         self._listener = Listener()

@@ -55,7 +55,9 @@ class AnswerLearner(Protocol):
     """A recogniser that also learns from answers."""
 
     def learn(self, response_id: str, session: str) -> None:
-        """An answer to this session begins, and its id is known (responses API, threads of the Messages API)."""
+        """An answer to this session begins, and its id is known (responses API, threads of the Messages API). May be
+        called again for one answer.
+        """
         ...
 
 

@@ -114,6 +114,8 @@ class Exchange:
             await self._answer.refuse(view.fault.fault, view.fault.detail)
             return None
         record.model, record.is_stream = body.model, body.is_stream
+        if body.previous_response_id is not None:
+            await self._recall(body.previous_response_id)
         recognition = parts.recognisers.recognise(view)
         key = None if recognition is None else recognition.key
         if recognition is not None:
@@ -139,6 +141,12 @@ class Exchange:
             if ends_session and key is not None and not arrival.member and self._was_admitted:
                 parts.coordinator.apply(EndSession(key=key))
 
+    async def _recall(self, response_id: str) -> None:
+        """Give the recognisers the session of a response that another gateway may have passed on."""
+        stored = await self._parts.coordinator.responses.find(response_id)
+        if stored is not None and stored.session is not None:
+            self._parts.recognisers.learn(response_id, stored.session)
+
     async def _attempt(self, arrival: Arrival) -> tuple[str, Setback | None]:
         """Wait for admission and pass the request on. Returns the engine, and why it did not answer."""
         ticket = self._parts.coordinator.arrive(arrival)
@@ -151,7 +159,7 @@ class Exchange:
             self._report_wait(ticket, attempt)
             if ticket.outcome is Outcome.ADMITTED:
                 self._was_admitted = True
-                setback = await self._hop.generate(attempt, ticket.engine, arrival.key)
+                setback = await self._hop.generate(attempt, ticket.engine, None if ticket.session.one_shot else ticket.session.key)
             else:
                 await self._refuse(ticket)
         except BaseException as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from concur_proxy.coordination.protocol.messages import Overloaded
+from concur_proxy.coordination.responses import StoredResponse
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.relay.client import ClientAnswer
 from concur_proxy.relay.parts import RelayParts
@@ -31,6 +32,9 @@ logger = logging.getLogger(__name__)
 OVERLOADED = frozenset({429, 503})
 """Statuses with which an engine refuses a request because it is full."""
 
+UNKNOWN = frozenset({404, 405, 501})
+"""Statuses of an engine that does not know a response, or has no responses API."""
+
 ENGINE_HEADER = b"x-concur-engine"
 
 ChooseTap = Callable[[UpstreamResponse], Tap]
@@ -47,6 +51,10 @@ class Setback:
     detail: str
     may_have_begun: bool
     """Whether the engine received the request and may have begun to work on it."""
+
+
+class Unknown(Exception):  # noqa: N818 - says what happened
+    """The engine does not know what the request names."""
 
 
 class Hop:
@@ -67,15 +75,19 @@ class Hop:
         self._strips = False
         """Whether the engine was asked, so that the usage must be removed from the answer."""
 
-    async def pass_on(self, engine: str) -> Setback | None:
+    async def pass_on(self, engine: str, *, only_if_known: bool = False) -> Setback | None:
         """Send a request that needs no admission, and pass the answer on unread.
 
-        Returns a Setback if the engine failed before answering; nothing has been sent to the client then.
+        Returns a Setback if the engine failed before answering; nothing has been sent to the client then. With
+        `only_if_known`, raises `Unknown` if the engine does not know what the request names; nothing has been sent to
+        the client then either.
         """
         attempt = Attempt()
         self.record.attempts.append(attempt)
         try:
-            return await self._relay(attempt, engine, _no_tap)
+            return await self._relay(attempt, engine, _no_tap_if_known if only_if_known else _no_tap)
+        except Unknown:
+            raise
         except BaseException as error:
             attempt.failure = attempt.failure or failure_of(error)
             raise
@@ -216,8 +228,8 @@ class Hop:
             return tap
 
         def learn(response_id: str) -> None:
-            if shape is ApiShape.RESPONSES:
-                parts.response_homes.learn(response_id, engine)
+            if self._view.json.stores is not False:
+                parts.coordinator.responses.learn(response_id, StoredResponse(engine, session))
             if session is not None:
                 parts.recognisers.learn(response_id, session)
 
@@ -225,6 +237,12 @@ class Hop:
 
 
 def _no_tap(_: UpstreamResponse) -> Tap:
+    return NoTap()
+
+
+def _no_tap_if_known(response: UpstreamResponse) -> Tap:
+    if response.status in UNKNOWN:
+        raise Unknown
     return NoTap()
 
 

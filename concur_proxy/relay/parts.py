@@ -1,7 +1,6 @@
 """The objects that every exchange needs. They are made once, from the settings."""
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -19,8 +18,6 @@ logger = logging.getLogger(__name__)
 
 MAX_REPORTED = 100
 """Different errors of recognisers that are logged, each once: one of them for every request would fill the disk."""
-MAX_RESPONSES = 10_000
-"""About 2 MB. An engine itself forgets its responses when it restarts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,23 +49,6 @@ class RelayOptions:
         )
 
 
-class ResponseHomes:
-    """Remembers the engines of the last `MAX_RESPONSES` responses. Only its engine can retrieve or cancel one."""
-
-    def __init__(self) -> None:
-        self._engines: OrderedDict[str, str] = OrderedDict()
-
-    def learn(self, response_id: str, engine: str) -> None:
-        """Remember that this engine makes the response."""
-        self._engines[response_id] = engine
-        if len(self._engines) > MAX_RESPONSES:
-            self._engines.popitem(last=False)
-
-    def engine_of(self, path: str) -> str | None:
-        """Return the engine of the response that a path like `/v1/responses/{id}/cancel` names; None if unknown."""
-        return self._engines.get(path.split("/")[3]) if path.startswith("/v1/responses/") else None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayParts:
     """The objects that all exchanges share."""
@@ -82,7 +62,6 @@ class RelayParts:
     upstream: Upstream
     events: RequestEvents
     clock: Callable[[], float]
-    response_homes: ResponseHomes = field(default_factory=ResponseHomes)
     fingerprints: dict[str, bytes | None] = field(default_factory=dict)
     """The last `system_fingerprint` of each engine, see `StreamTap`; None for an engine that sends none."""
 

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from http import HTTPStatus
 
+from concur_proxy.coordination.responses import StoredResponse
 from concur_proxy.relay.client import ClientAnswer
-from concur_proxy.relay.hop import Hop, Setback
+from concur_proxy.relay.hop import Hop, Setback, Unknown
 from concur_proxy.relay.parts import RelayParts
 from concur_proxy.upstream.client import UpstreamResponse
 from concur_proxy.upstream.connection import EngineBroke, EngineUnreachable
@@ -30,14 +31,48 @@ async def pass_at_once(parts: RelayParts, view: RequestView, hop: Hop, answer: C
             if models is not None:
                 await answer.give_json(models)
                 return None
-    home = next(iter(parts.monitors)) if len(parts.monitors) == 1 else parts.response_homes.engine_of(view.path)
-    if home is not None:
-        return await hop.pass_on(home)
+    if len(parts.monitors) == 1:
+        return await hop.pass_on(next(iter(parts.monitors)))
+    response_id = _named_response(view.path)
+    if response_id is not None:
+        return await _pass_to_its_engine(parts, response_id, hop)
     model = hop.record.model = view.passing_model
     engine = parts.coordinator.fleet.candidates(model)[0]
     setback = await hop.pass_on(engine)
     if setback is not None and (other := hop.other_engine(engine, setback)) is not None:
         setback = await hop.pass_on(other)
+    return setback
+
+
+def _named_response(path: str) -> str | None:
+    """Return the id in a path like `/v1/responses/{id}/cancel`; None for other paths."""
+    return path.split("/")[3] if path.startswith("/v1/responses/resp_") else None
+
+
+async def _pass_to_its_engine(parts: RelayParts, response_id: str, hop: Hop) -> Setback | None:
+    """Pass on a request that names a stored response. If its engine is not known, the engines are asked one after
+    another, until one knows the response. Returns a Setback if none knows it and one of them could not be asked: that
+    one may have it.
+    """
+    responses = parts.coordinator.responses
+    stored = await responses.find(response_id)
+    if stored is not None and stored.engine in parts.monitors:
+        return await hop.pass_on(stored.engine)
+    down = parts.coordinator.fleet.down
+    servers = {monitor.address.url: engine for engine, monitor in parts.monitors.items()}
+    engines = sorted(servers.values(), key=lambda engine: engine in down)
+    setback = None
+    for engine in engines:
+        try:
+            failed = await hop.pass_on(engine, only_if_known=engine is not engines[-1] or setback is not None)
+        except Unknown:
+            continue
+        if failed is None:
+            if hop.record.status is not None and hop.record.status < HTTPStatus.BAD_REQUEST:
+                session = None if stored is None else stored.session
+                responses.learn(response_id, StoredResponse(engine, session))
+            return None
+        setback = failed
     return setback
 
 

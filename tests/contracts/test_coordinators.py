@@ -19,6 +19,7 @@ from concur_proxy.coordination.local import LocalCoordinator
 from concur_proxy.coordination.protocol.manual import ManualSettings, ManualWindow
 from concur_proxy.coordination.protocol.messages import Call, Reply
 from concur_proxy.coordination.redis.coordinator import RedisCoordinator
+from concur_proxy.coordination.responses import StoredResponse
 from tests.coordination.fleets import make_fleet
 from tests.coordination.redis_server import RedisServer
 
@@ -320,3 +321,12 @@ async def test_every_wait_of_a_busy_day_ends(scene: Scene) -> None:
     assert not any(ticket.is_held or ticket.is_in_flight for ticket in tickets)
     snapshot = scene.coordinator.fleet.gates["a"].snapshot()
     assert (snapshot.held, snapshot.in_flight, snapshot.waiting) == (0, 0, 0)
+
+
+async def test_a_stored_response_is_found_by_its_id_alone(open_scene: OpenScene) -> None:
+    responses = (await open_scene(make_fleet())).coordinator.responses
+    responses.learn("resp_1", StoredResponse("a", "agent"))
+    responses.learn("resp_2", StoredResponse("a"))
+    assert await responses.find("resp_1") == StoredResponse("a", "agent")
+    assert await responses.find("resp_2") == StoredResponse("a")
+    assert await responses.find("resp_3") is None

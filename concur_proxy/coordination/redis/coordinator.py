@@ -28,6 +28,7 @@ from concur_proxy.coordination.protocol.messages import Call, Overloaded, Reply
 from concur_proxy.coordination.redis.client import connect
 from concur_proxy.coordination.redis.link import RedisLink
 from concur_proxy.coordination.redis.member import Member
+from concur_proxy.coordination.redis.responses import ResponsesInRedis
 from concur_proxy.coordination.redis.upkeep import Upkeep
 from concur_proxy.coordination.waits import Waits
 
@@ -40,7 +41,8 @@ class RedisCoordinator:
 
     def __init__(self, parts: CoordinatorParts) -> None:
         self.member = Member(parts, RedisLink(connect(parts.url), prefix=parts.prefix, me=parts.replica))
-        self.upkeep = Upkeep(self.member)
+        self.responses = ResponsesInRedis(self.member.link, lambda: self.member.role is not Role.ALONE)
+        self.upkeep = Upkeep(self.member, self.responses)
         self.waits = Waits(clock=parts.clock, next_deadline=self.next_deadline, expire=self.expire)
         self._replica = self.member.replica
         self.member.tell = self.waits.decided

@@ -41,6 +41,8 @@ MESSAGES_AT_ONCE = 500
 BLOCK_MS = 500
 """How long a read waits for new messages: less than the timeout of a connection."""
 RECORDS_AT_ONCE = 1_000
+RESPONSE_LIFE_S = 24 * 3600
+"""How long a stored response is found through every gateway, seconds. It takes about 300 bytes in Redis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +214,19 @@ class RedisLink:
             cursor, number, page = await self._run(KEPT, [self._key("sessions")], [cursor, RECORDS_AT_ONCE])
             records += decode_records(number, page)
         return cast("bytes | None", standing), records
+
+    # -- stored responses
+
+    async def save_responses(self, responses: Mapping[str, bytes]) -> None:
+        """Save what is known about stored responses, by their ids, for `RESPONSE_LIFE_S`."""
+        pipeline = self._client.pipeline(transaction=False)
+        for response_id, value in responses.items():
+            pipeline.set(self._key(f"response:{response_id}"), value, ex=RESPONSE_LIFE_S)
+        await pipeline.execute()
+
+    async def response(self, response_id: str) -> bytes | None:
+        """Read what is known about a stored response; None if nothing is known."""
+        return cast("bytes | None", await self._client.get(self._key(f"response:{response_id}")))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -24,6 +24,7 @@ from concur_proxy.coordination.protocol.messages import (
 from concur_proxy.coordination.redis.calls import fit
 from concur_proxy.coordination.redis.link import LEASE_S, Gap, Term
 from concur_proxy.coordination.redis.member import Member
+from concur_proxy.coordination.redis.responses import ResponsesInRedis
 
 logger = logging.getLogger(__name__)
 
@@ -46,11 +47,12 @@ _TO_REPLICA = get_args(ToReplica)
 class Upkeep:
     """Keeps this gateway in contact with the others, and notices when Redis or a gateway does not answer."""
 
-    def __init__(self, member: Member) -> None:
+    def __init__(self, member: Member, responses: ResponsesInRedis) -> None:
         self.is_leaving = False
         """Whether this gateway must not lead, because it is stopping."""
         self._member = member
         self._link = member.link
+        self._responses = responses
         self._term = Term("", frozenset())
         self._heard_at = time.monotonic()
         """When Redis last answered a beat, monotonic seconds."""
@@ -64,7 +66,14 @@ class Upkeep:
         await self._beat()
         if self._member.role is Role.ALONE:
             self._member.go_alone("no answer yet")
-        for work in (self._keep_beating, self._keep_hearing, self._keep_sending, self._keep_keeping):
+        works = (
+            self._keep_beating,
+            self._keep_hearing,
+            self._keep_sending,
+            self._keep_keeping,
+            self._keep_saving_responses,
+        )
+        for work in works:
             self._tasks.append(asyncio.create_task(self._keep_at(work)))
 
     async def stop(self) -> None:
@@ -73,6 +82,8 @@ class Upkeep:
             async with asyncio.timeout(FAREWELL_S):
                 await self._link.sent_all()  # other sessions wait for the places of the last answers
         await self.vanish()
+        with suppress(*FAILURES):
+            await self._responses.save()
         with suppress(*FAILURES):
             leads = self._member.role is Role.LEADING
             if leads:
@@ -185,6 +196,13 @@ class Upkeep:
                 if isinstance(message, Join):  # the replica must know an added engine before it sends a request there
                     self._link.send(member.stand(), batch.sender)
                 member.hand_on(member.leader.receive(batch.sender, message, now=member.now))
+
+    async def _keep_saving_responses(self) -> None:
+        while not self._is_stopped:
+            try:
+                await self._responses.flush()
+            except FAILURES:
+                await asyncio.sleep(BEAT_S)
 
     # -- state for the next leader
 
