@@ -12,9 +12,6 @@ from concur_proxy.recognition.tree import Member
 if TYPE_CHECKING:
     from concur_proxy.admission.session import Session
 
-CONVERSATION = "conversation"
-"""The value of `Ticket.recognised_by` for a request without a name that continues a known conversation."""
-
 
 class Ticket:
     """A request waits (`outcome` is None) until it is decided. If it is admitted, it is in flight until it is finished.
@@ -46,8 +43,6 @@ class Ticket:
         self.session = session
         self.member = Member(session.key, "") if member is None else member
         """The conversation that the request belongs to, one of the session's members."""
-        self.recognised_by = ""
-        """What the session was recognised by; empty if the request names no session and continues no conversation."""
         self.found = session.state
         """The state of the session when the request arrived."""
         self.number = number
@@ -68,7 +63,7 @@ class Ticket:
         self.promised_tokens = 0
         """Context that should be in the cache for this request, because its session has kept its place."""
         self.recognised_by = ""
-        """`CONVERSATION` if the request names no session but continues a known conversation, else empty."""
+        """`BY_CONTENT` if the request names no session but continues a known conversation, else empty."""
 
     @property
     def is_held(self) -> bool:

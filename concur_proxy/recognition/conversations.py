@@ -27,6 +27,7 @@ LOOKED_AT = 8
 """Conversations that are compared where a prompt leaves the known ones in the middle."""
 
 BY_CONTENT = "conversation"
+"""The value of `Ticket.recognised_by` for a request without a name that continues a known conversation."""
 
 T = TypeVar("T")
 

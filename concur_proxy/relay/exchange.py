@@ -159,7 +159,9 @@ class Exchange:
             self._report_wait(ticket, attempt)
             if ticket.outcome is Outcome.ADMITTED:
                 self._was_admitted = True
-                setback = await self._hop.generate(attempt, ticket.engine, None if ticket.session.one_shot else ticket.session.key)
+                setback = await self._hop.generate(
+                    attempt, ticket.engine, None if ticket.session.one_shot else ticket.session.key
+                )
             else:
                 await self._refuse(ticket)
         except BaseException as error:

@@ -39,7 +39,7 @@ def chain(**body: Any) -> Chain:  # noqa: ANN401 - any JSON
 
 
 def sizes(of: Chain) -> list[int]:
-    return [of.size_at(index) for index in range(len(of))]
+    return [of.text_from(index, 1)[0] for index in range(len(of))]
 
 
 def common(one: Chain, other: Chain) -> int:

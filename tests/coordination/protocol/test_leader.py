@@ -1,9 +1,9 @@
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.session import SessionState
-from concur_proxy.admission.ticket import CONVERSATION
 from concur_proxy.coordination.protocol.leader import Leader
 from concur_proxy.coordination.protocol.messages import Arrive, Claim, Finish, Join
 from concur_proxy.coordination.protocol.replica import Replica
+from concur_proxy.recognition.conversations import BY_CONTENT
 from tests.coordination.fleets import make_fleet
 
 
@@ -62,8 +62,8 @@ def test_a_replica_hears_that_its_request_continues_a_known_conversation() -> No
     session = leader.fleet.gates["a"].sessions.get("t")
     assert session is not None
     (waiting,) = session.held
-    waiting.recognised_by = CONVERSATION
+    waiting.recognised_by = BY_CONTENT
     done = replica.finish(tickets[0], Answered(client_gone=True), now=1.0)
     assert done is not None
     replica.receive([told for _, told in leader.receive("r", done, now=1.0)], now=1.0)
-    assert [(ticket.is_in_flight, ticket.recognised_by) for ticket in tickets] == [(False, ""), (True, CONVERSATION)]
+    assert [(ticket.is_in_flight, ticket.recognised_by) for ticket in tickets] == [(False, ""), (True, BY_CONTENT)]
