@@ -62,7 +62,7 @@ class SessionGate:
         """The sessions that wait for a place, to read."""
         self.accounts = state.accounts
         self.shared_keys = 0
-        """Session keys of the whole fleet that name many conversations at once. Only one of its gates has the number."""
+        """Session keys of the whole fleet that name many conversations at once. Only one of its gates has it."""
         self.counters = state.counters
         """Events so far by (event, reason): `admit` and `resume` (window, room, lease, claim), `pause` (window, lease,
         client_gone, by_hand, moved), `refuse` (an Outcome's value), `end` (said, answered, idle, or an Outcome's

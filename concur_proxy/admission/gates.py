@@ -27,7 +27,7 @@ class Gates:
         self.by_engine: Mapping[str, SessionGate] = self._by_engine
         """All gates, to read."""
         self.tree = ConversationTree()
-        """What the prompts of all conversations have in common, at whichever engine."""
+        """What the prompts of all conversations have in common, at all engines."""
         self._homes: dict[str, str] = {}
         """The engine of each session, by the session's name."""
         self._changes: set[str] | None = None

@@ -1,4 +1,4 @@
-"""Which session a request belongs to, and which member of the session's family.
+"""The session that a request belongs to, and the member of its family.
 
 Names that the client sent come first: they name the session, and for some clients the member. What the names leave open
 is decided by the prompt. It continues the conversation whose newest prompt is its longest prefix.

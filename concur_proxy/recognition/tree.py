@@ -115,7 +115,7 @@ class Member:
         self.parent = parent
         """The member that started it."""
         self.is_declared = is_declared
-        """Whether the client named it. Otherwise the tree has told it apart by its content."""
+        """Whether the client named it. Otherwise the tree has distinguished it by its content."""
         self.leaf: Node | None = None
         """The end of its newest prompt; None if no prompt could be read."""
         self.length = 0
@@ -293,8 +293,8 @@ class ConversationTree:
         return self.tokens_to(member.leaf)
 
     def count(self, member: Member, prompt_tokens: int, *, engine: str, cache: int) -> None:
-        """Learn from an answer: the engine counted `prompt_tokens` in this conversation's newest prompt, and holds them
-        in this generation of its cache.
+        """Learn from an answer: the engine counted `prompt_tokens` in this conversation's newest prompt, which are
+        now in this generation of its cache.
 
         What several conversations share is learnt from all of them. The rest of the count is this conversation's own.
         """

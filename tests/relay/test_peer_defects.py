@@ -179,7 +179,7 @@ async def test_12_requests_without_a_key_are_sessions_of_their_own() -> None:
         assert [response.status_code for response in await asyncio.gather(*asking)] == [200] * 3
         assert engine.most_in_flight == 1
         assert await gateway.metric("concur_unkeyed_requests_total") == 3
-        assert len(gateway.app.coordinator.fleet.gates[engine.url].sessions) == 0
+        assert len(gateway.app.coordinator.fleet.gates[engine.url].sessions) == 3
 
 
 async def test_13_the_client_s_headers_reach_the_engine() -> None:

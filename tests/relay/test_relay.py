@@ -79,7 +79,7 @@ async def test_a_failure_before_admission_holds_no_place(monkeypatch: pytest.Mon
         with monkeypatch.context() as patch:
             patch.setattr(LocalCoordinator, "wait", fail)
             scheduler = gateway.app.coordinator.fleet.gates[engine.url]._scheduler
-            patch.setattr(scheduler, "_reason_to_admit", lambda _: None)
+            patch.setattr(scheduler, "_reason_to_admit", lambda *_: None)
             assert (await gateway.chat("a")).status_code == 500
         await gateway.settled()
         assert (await gateway.chat("a")).status_code == 200

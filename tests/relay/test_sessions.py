@@ -267,7 +267,10 @@ async def test_the_off_law_passes_everything_and_counts_what_it_would_have_held(
         running_gateway(engine.url, law="off") as gateway,
     ):
         await gateway.until(lambda: gateway.snapshot().budget_tokens is not None)
-        asking = [asyncio.create_task(gateway.chat(f"s{number}")) for number in range(5)]
+        prompts = [[{"role": "user", "content": f"task {number}"}] for number in range(5)]
+        asking = [
+            asyncio.create_task(gateway.chat(f"s{number}", messages=prompt)) for number, prompt in enumerate(prompts)
+        ]
         await gateway.until(lambda: engine.in_flight == 5)
         assert await gateway.metric("concur_would_hold_total") == 4
         hold.open.set()

@@ -194,6 +194,7 @@ class Leader:
             position=position,
             wait_s=wait_s,
             recognised_by=ticket.recognised_by,
+            session="" if ticket.session.one_shot else ticket.session.key,
         )
 
     def _own(self, ticket: Ticket, replica: str, number: int) -> None:

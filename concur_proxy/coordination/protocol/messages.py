@@ -121,6 +121,8 @@ class Decided(Message, frozen=True, kw_only=True):
     """The session's state when the request arrived: the value of a `SessionState`."""
     recognised_by: str = ""
     """The value of `Ticket.recognised_by`."""
+    session: str = ""
+    """The name of the session; empty for a single request that nothing can be recognised in."""
 
 
 class Rejoin(Message, frozen=True, kw_only=True):

@@ -122,6 +122,8 @@ class Replica:
                 self._holds.remove(ticket)
                 ticket.outcome, ticket.engine, ticket.decided_at = Outcome(message.outcome), message.engine, now
                 ticket.found = SessionState(message.found)
+                if key is None and message.session:
+                    ticket.session.key, ticket.session.one_shot = message.session, False
                 if ticket.outcome is not Outcome.ADMITTED:
                     self._let_go(ticket)
                 decided.append(ticket)
