@@ -44,7 +44,8 @@ async def test_1_the_window_follows_the_measured_cache() -> None:
 
         await gateway.until(thrashed)
         engine.usage = 0.05
-        asking = [asyncio.create_task(gateway.chat(f"s{number}")) for number in range(8)]
+        prompts = [[{"role": "user", "content": f"task {number}"}] for number in range(8)]
+        asking = [asyncio.create_task(gateway.chat(f"s{n}", messages=prompt)) for n, prompt in enumerate(prompts)]
         await gateway.until(lambda: gateway.snapshot().window > 2)
         await asyncio.gather(*asking)
 

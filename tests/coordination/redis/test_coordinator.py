@@ -295,7 +295,7 @@ async def test_when_the_leader_goes_another_leads_with_all_that_was_known(gather
 
 async def test_the_next_leader_begins_with_the_leases_that_were_learnt(gather: Gather) -> None:
     one, two = await gather(2, lease_s=None)
-    for _ in range(LearnedLease.ENOUGH + 3):
+    for _ in range(2 * LearnedLease.ENOUGH + 2):
         one.finish(await one.admitted("s"))
     learnt = one.coordinator.fleet.gates["a"].snapshot().lease_s
     assert learnt < LearnedLease.FIRST_S
