@@ -114,7 +114,8 @@ class ScriptedEngine:
     waiting: int = 1
     """1 by default, so that the work-conserving rule admits no session on its own."""
     queries: int = 0
-    hits: int = 0
+    hits: int = 1
+    """A counter that is still 0 is not believed."""
     blocks: str = "1000"
     metrics: str | None = None
     """The whole text of `/metrics`, instead of the values above."""
