@@ -133,18 +133,19 @@ class GapCurve:
         return odds
 
 
-def cheapest(odds: list[tuple[float, float]], *, break_even_s: float, worthwhile: float) -> float:
+def cheapest(odds: list[tuple[float, float]], *, break_even_s: float, worthwhile: float, ended: float = 0.0) -> float:
     """The age until which it is cheapest to keep a cache, or 0 if no age costs less than `worthwhile` times the cost of
-    keeping none.
+    keeping none. At least the share `ended` of all gaps is assumed to have no return.
     """
     returns_later = sum(back for _, back in odds)
-    best, least = 0.0, worthwhile * break_even_s * returns_later
+    unseen = max(0.0, ended - (1 - returns_later))
+    best, least = 0.0, worthwhile * (1 - unseen) * break_even_s * returns_later
     held, idle_before = 0.0, 1.0
     for end, width, (idle, back) in zip(EDGES[1:], _WIDTHS, odds, strict=True):
         held += width * (idle + idle_before) / 2
         returns_later -= back
         idle_before = idle
-        cost = held + break_even_s * returns_later
+        cost = (1 - unseen) * (held + break_even_s * returns_later) + unseen * end
         if cost < least:
             best, least = end, cost
     return best

@@ -96,7 +96,8 @@ class LearnedLease:
 
     A session that never comes back costs the whole lease and no prefill. L is the length for which this cost is lowest.
     But L is 0 if that cost is not below `WORTHWHILE` times T R(0), the cost without any lease: then no cache is worth
-    keeping between two turns. If that is true of all gaps that occur, the gate admits every session.
+    keeping between two turns. If that is true of all gaps that occur, the gate admits every session. At least a share
+    of `ENDED` of all sessions is assumed never to come back.
 
     S and R come from two `GapCurve`s: one for the gaps after a session's first answer, one for all others.
     """
@@ -111,6 +112,10 @@ class LearnedLease:
     """
     LATELY = 128
     """A kind of gap occurs at present if one of this many latest gaps was of this kind."""
+    ENDED = 0.08
+    """Smallest share of gaps without a return that is assumed. Clients rarely report the end of a session, an end shows
+    only after a long silence, and agents have about a dozen turns.
+    """
     WORTHWHILE = 0.5
     """Highest cost of a worthwhile lease, as a share of the cost without a lease. It is below 1 because a kept cache is
     never fully used, and a cache that was given up is not always lost.
@@ -191,7 +196,9 @@ class LearnedLease:
             )
             if kind.is_known:
                 worthwhile = self.STAY if kind.duration_s > 0 else self.WORTHWHILE
-                length = cheapest(kind.curve.odds(now=now), break_even_s=self._break_even_s, worthwhile=worthwhile)
+                length = cheapest(
+                    kind.curve.odds(now=now), break_even_s=self._break_even_s, worthwhile=worthwhile, ended=self.ENDED
+                )
                 kind.duration_s = length + self.SHORTEST_S if length else 0.0
                 kind.return_odds = kind.curve.return_odds(now=now)
 

@@ -83,3 +83,14 @@ def test_the_share_of_returns_is_learned() -> None:
             curve.end(number, now=now, came_back=True)
     curve.advance(now=now)
     assert curve.return_odds(now=now) == pytest.approx(0.75, abs=0.05)
+
+
+def test_a_share_of_ends_is_assumed_even_where_every_session_came_back() -> None:
+    curve, now = GapCurve(), 0.0
+    for number in range(400):
+        curve.begin(number, now=now)
+        now += 20.0 if number % 20 == 0 else 1.0
+        curve.end(number, now=now, came_back=True)
+    odds = curve.odds(now=now)
+    assert cheapest(odds, break_even_s=30.0, worthwhile=0.5) > 20.0
+    assert cheapest(odds, break_even_s=30.0, worthwhile=0.5, ended=0.08) < 2.0
