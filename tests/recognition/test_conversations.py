@@ -143,3 +143,48 @@ def test_a_shared_prompt_is_charged_once() -> None:
     for number in range(4):
         agents.answer(agents.ask(f"sss{number}"), prompt=20_000)
     assert 20_000 < agents.fleet.gates["e"].footprint_tokens < 36_000
+
+
+def test_a_child_is_known_by_its_key_alone_later_on() -> None:
+    agents = Agents()
+    parent = agents.ask("st", key="p")
+    agents.ask("cu", key="c", parent_key="p")
+    assert agents.ask("cuav", key="c").session is parent.session
+
+
+def test_a_hint_names_a_session_if_the_prompt_cannot_be_read() -> None:
+    agents = Agents()
+    arrival = Arrival(hint="app", hold_s=60.0)
+    assert agents.fleet.arrive(arrival, now=0.0)[0].session.key == "app"
+
+
+def test_a_history_that_became_a_summary_stays_with_the_main_agent() -> None:
+    agents = Agents()
+    main = agents.ask("st", key="p")
+    agents.answer(main)
+    assert agents.ask("sX", key="p").member is main.member
+
+
+def test_a_prompt_that_goes_on_is_no_branch_even_if_its_last_answer_is_just_ending() -> None:
+    agents = Agents()
+    first = agents.ask("st")
+    assert agents.ask("stau").member is first.member
+
+
+def test_a_prompt_that_leaves_two_conversations_in_the_middle_is_a_new_session() -> None:
+    agents = Agents()
+    names = {agents.turn("staub"), agents.turn("staux")}
+    assert agents.ask("stay").session.key not in names
+
+
+def test_a_conversation_under_a_hint_is_not_continued_under_another_one() -> None:
+    agents = Agents()
+    name = agents.turn("st", hint="one")
+    assert agents.turn("stau", hint="two") != name
+
+
+def test_a_named_session_after_an_unreadable_prompt_keeps_its_main_agent() -> None:
+    agents = Agents()
+    first = agents.fleet.arrive(Arrival(key="p", hold_s=60.0), now=0.0)[0]
+    agents.answer(first)
+    assert agents.ask("st", key="p").member is first.member
