@@ -7,6 +7,8 @@ from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.session import Numbers
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.recognition.conversations import Conversations
+from concur_proxy.recognition.tree import ConversationTree
 from tests.recognition.chains import chain
 
 FULL = "sta"
@@ -188,3 +190,14 @@ def test_a_named_session_after_an_unreadable_prompt_keeps_its_main_agent() -> No
     first = agents.fleet.arrive(Arrival(key="p", hold_s=60.0), now=0.0)[0]
     agents.answer(first)
     assert agents.ask("st", key="p").member is first.member
+
+
+def test_a_request_in_which_nothing_can_be_recognised_is_a_session_of_one_request() -> None:
+    ticket, _ = Agents().fleet.arrive(Arrival(hold_s=60.0), now=0.0)
+    assert (ticket.session.one_shot, ticket.recognised_by) == (True, "")
+
+
+def test_the_sub_agents_of_another_gateways_session_are_known() -> None:
+    conversations = Conversations(ConversationTree(), lambda _: None, lambda: 1)
+    conversations.restore("p", ["", "c"])
+    assert (conversations.family_of("c"), conversations.family_of("")) == ("p", "")
