@@ -11,7 +11,7 @@ from statistics import fmean
 
 from concur_proxy.lab.simulation.policy import BEST_STATIC, POLICIES
 from concur_proxy.lab.simulation.result import Result
-from concur_proxy.lab.simulation.scenarios import SCENARIOS
+from concur_proxy.lab.simulation.scenarios import SCENARIOS, SUITE
 from concur_proxy.lab.simulation.suite import Row, Suite, summary, tabulate
 
 LAWS = ("off", "aimd", "aimd-leased", "vegas", "program-aware", "idle-ttl", "tokens", "tokens-untold", "infinite-cache")
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--scenario", action="append", choices=list(SCENARIOS))
     given = parser.parse_args(arguments)
     suite = Suite(
-        scenarios=[SCENARIOS[name] for name in given.scenario or SCENARIOS],
+        scenarios=[SCENARIOS[name] for name in given.scenario or SUITE],
         policies=[POLICIES[name] for name in LAWS],
         seeds=range(1, given.seeds + 1),
         sweeps=True,

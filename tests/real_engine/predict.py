@@ -56,7 +56,9 @@ def policy_of(arm: str) -> Policy:
     if agents := re.fullmatch(r"(\d+) agents", arm):
         return static(int(agents[1]))
     if limit := re.match(r"(\d+) requests", arm):
-        return Policy(name="requests", law="static", options={"window": int(limit[1])}, knows_sessions=False)
+        return Policy(
+            name="requests", law="static", options={"window": int(limit[1])}, knows_sessions=False, reads_prompts=False
+        )
     return POLICIES["aimd-leased"]  # the gateway runs the law in this variant
 
 

@@ -1,9 +1,11 @@
-"""An agent at work: it sends a request, waits for the answer, runs its tool, and sends the next request."""
+"""An agent at work: it sends a request, waits for the answer, runs its tool or sub-agents, and sends the next one."""
 
 from collections.abc import Callable
 
 from concur_proxy.lab.simulation.plan import AgentPlan
+from concur_proxy.lab.simulation.prompt import Prompt
 from concur_proxy.lab.simulation.timeline import Timeline
+from concur_proxy.recognition.chain import Chain
 
 
 class Request:
@@ -13,6 +15,7 @@ class Request:
         "admitted_at",
         "answer_tokens",
         "cached_tokens",
+        "chain",
         "first_at",
         "history_tokens",
         "is_last",
@@ -28,20 +31,21 @@ class Request:
         self,
         *,
         plan: AgentPlan,
+        turn: int,
+        chain: Chain,
         history_tokens: int,
         prompt_tokens: int,
-        answer_tokens: int,
-        is_last: bool,
         sent_at: float,
         on_done: Callable[["Request"], None],
         side: int = 0,
     ) -> None:
         self.plan = plan
+        self.is_last = turn == len(plan.turns) - 1
+        self.answer_tokens = plan.turns[turn].answer_tokens
+        self.chain = chain
         self.history_tokens = history_tokens
         """The part of the prompt that has been computed before for this session."""
         self.prompt_tokens = prompt_tokens
-        self.answer_tokens = answer_tokens
-        self.is_last = is_last
         self.sent_at = sent_at
         self.on_done = on_done
         self.side = side
@@ -58,7 +62,9 @@ Send = Callable[[Request], None]
 
 
 class Agent:
-    """Follows its plan. The next turn starts one tool call after the last answer of the present turn."""
+    """Follows its plan. The next turn starts one tool call after the last answer of the present turn. If the turn has
+    sub-agents, they work first, and the tool call begins when the last of them has ended.
+    """
 
     def __init__(self, plan: AgentPlan, timeline: Timeline, send: Send, on_end: Callable[["Agent"], None]) -> None:
         self.plan = plan
@@ -70,7 +76,9 @@ class Agent:
         self._history_tokens = 0
         """Tokens of all prompts and answers so far."""
         self._prompt_tokens = plan.shared_tokens
+        self._prompt = Prompt(plan)
         self._open = 0
+        """Requests of the present turn without an answer, and sub-agents at work."""
 
     def step(self) -> None:
         """Send this turn's requests."""
@@ -78,14 +86,15 @@ class Agent:
         history = self._history_tokens
         self._prompt_tokens += turn.new_tokens
         self._open = 1 + turn.side_requests
-        is_last = self._turn == len(self.plan.turns) - 1
-        for side in range(self._open):
+        chains = [self._prompt.extended(turn.new_tokens, side=side) for side in range(self._open)]
+        self._prompt.add(turn.new_tokens)
+        for side, chain in enumerate(chains):
             request = Request(
                 plan=self.plan,
+                turn=self._turn,
+                chain=chain,
                 history_tokens=history,
                 prompt_tokens=self._prompt_tokens,
-                answer_tokens=turn.answer_tokens,
-                is_last=is_last,
                 sent_at=self._timeline.now,
                 on_done=self._answered,
                 side=side,
@@ -99,8 +108,22 @@ class Agent:
         turn = self.plan.turns[self._turn]
         self._prompt_tokens += turn.answer_tokens
         self._history_tokens = self._prompt_tokens
+        self._prompt.add(turn.answer_tokens)
+        self._open = len(turn.children)
+        for child in turn.children:
+            Agent(child, self._timeline, self._send, self._child_ended).step()
+        if not turn.children:
+            self._go_on()
+
+    def _child_ended(self, _: "Agent") -> None:
+        self._open -= 1
+        if not self._open:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        gap_s = self.plan.turns[self._turn].gap_s
         self._turn += 1
         if self._turn < len(self.plan.turns):
-            self._timeline.after(turn.gap_s, self.step)
+            self._timeline.after(gap_s, self.step)
         else:
             self._on_end(self)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from concur_proxy import plugins
-from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.arrival import Answered
 from concur_proxy.admission.changes import EndSession, Observe, Resize
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
@@ -23,6 +23,7 @@ from concur_proxy.engines.sample import IntervalRates, SignalRates
 from concur_proxy.lab.engine.request import EngineRequest
 from concur_proxy.lab.simulation.agent import Request
 from concur_proxy.lab.simulation.engine import SimulatedEngine
+from concur_proxy.lab.simulation.identity import arrival_of, ended_key
 from concur_proxy.lab.simulation.plan import block_keys
 from concur_proxy.lab.simulation.policy import Policy
 from concur_proxy.lab.simulation.replicas import SimulatedReplicas
@@ -30,8 +31,6 @@ from concur_proxy.lab.simulation.timeline import Alarm, Timeline
 from concur_proxy.monitoring.signals import SignalMaker, engine_load
 from concur_proxy.wire.answer.errors import MAX_RETRY_AFTER_S
 
-BYTES_PER_TOKEN = 4
-"""Size of a request's body per token of its prompt."""
 SCRAPE_INTERVAL_S = 1.0
 
 
@@ -135,12 +134,7 @@ class SimulatedGateway:
 
     def send(self, request: Request) -> None:
         """A request of an agent arrives."""
-        arrival = Arrival(
-            key=request.plan.name if self.policy.knows_sessions else None,
-            body_bytes=request.prompt_tokens * BYTES_PER_TOKEN,
-            hold_s=self.policy.max_hold_s,
-        )
-        ticket, decided = self._door.arrive(arrival, now=self._timeline.now)
+        ticket, decided = self._door.arrive(arrival_of(request, self.policy), now=self._timeline.now)
         self._requests[ticket] = request
         self._apply(decided)
 
@@ -180,7 +174,6 @@ class SimulatedGateway:
             return
         request.cached_tokens = sent.cached_tokens or 0
         del self._requests[ticket]
-        key = request.plan.name
         answered = Answered(
             prompt_tokens=request.prompt_tokens,
             completion_tokens=request.answer_tokens,
@@ -188,8 +181,8 @@ class SimulatedGateway:
             first_token_s=request.first_at - (ticket.decided_at or 0.0),
         )
         decided = self._door.finish(ticket, answered, now=now)
-        is_told = request.plan.says_end or self.policy.hears_ends
-        if request.is_last and is_told and self.policy.knows_sessions:
+        key = ended_key(request, self.policy)
+        if key is not None:
             decided += self._door.apply(EndSession(key=key), now=now)
         self._apply(decided)
         self._on_done(request)

@@ -1,5 +1,6 @@
 """What an agent will do, decided before the run. Sizes are in tokens, times in seconds."""
 
+import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,11 +23,22 @@ class Turn:
     """Further requests of the session at the same time, such as those of sub-agents. Each has the history so far and
     `new_tokens` of its own. Their answers do not become part of the history.
     """
+    children: tuple["AgentPlan", ...] = ()
+    """Sub-agents that the answer starts. They work at the same time, and the next turn waits for all of them."""
+
+
+class Kinship(enum.Enum):
+    """How a client tells the gateway whose sub-agent it is."""
+
+    MEMBER = "member"
+    """The family has one key, and each sub-agent an id in it, as in Claude Code and Codex."""
+    PARENT_KEY = "parent_key"
+    """Each sub-agent has a key of its own and names its parent's key, as in opencode."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentPlan:
-    """The whole run of an agent, which is one session."""
+    """The whole run of an agent, which is one session, or of a sub-agent, which belongs to its parent's session."""
 
     name: str
     number: int
@@ -39,6 +51,17 @@ class AgentPlan:
     tenant: str = ""
     says_end: bool = False
     """Whether the agent reports the end of its session."""
+    family: str = ""
+    """For a sub-agent: the name of the agent at the root of its family."""
+    parent: str = ""
+    """For a sub-agent: the name of the agent that starts it."""
+    kinship: Kinship = Kinship.MEMBER
+    """For a sub-agent: how its requests name its family."""
+
+    @property
+    def is_member(self) -> bool:
+        """Whether it is a sub-agent whose requests have the family's key."""
+        return bool(self.parent) and self.kinship is Kinship.MEMBER
 
     @property
     def context_tokens(self) -> int:

@@ -15,7 +15,13 @@ class Policy:
     summary: str = ""
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     knows_sessions: bool = True
-    """False: each request is a session of its own, as under a limit on requests."""
+    """False: no request names its session, as with most clients. The gateway can recognise it by its prompt."""
+    reads_prompts: bool = True
+    """False: the gateway does not look at prompts. If `knows_sessions` is false too, each request is a session of its
+    own, as under a limit on requests.
+    """
+    shares_key: bool = False
+    """Whether all agents send the same key."""
     work_conserving: bool = True
     idle_lease_s: float | None = None
     """None: learned."""
@@ -44,7 +50,14 @@ BEST_STATIC = "best-static"
 
 _ALL = (
     Policy(name="off", law="off", summary="no control: every request passes at once"),
-    Policy(name="requests", law="static", summary="a limit on requests", options={"window": 24}, knows_sessions=False),
+    Policy(
+        name="requests",
+        law="static",
+        summary="a limit on requests",
+        options={"window": 24},
+        knows_sessions=False,
+        reads_prompts=False,
+    ),
     Policy(
         name="static", law="static", summary="a fixed cap on sessions", options={"window": 24}, work_conserving=False
     ),
@@ -82,6 +95,25 @@ _ALL = (
         law="tokens",
         summary="the same if answers do not report cached tokens",
         tells_cached=False,
+    ),
+    Policy(
+        name="tokens-no-header",
+        law="tokens",
+        summary="the same if no request names its session: sessions are recognised by their prompts",
+        knows_sessions=False,
+    ),
+    Policy(
+        name="tokens-one-key",
+        law="tokens",
+        summary="the same if all agents send the same session key",
+        shares_key=True,
+    ),
+    Policy(
+        name="tokens-blind",
+        law="tokens",
+        summary="the same if no request names its session and prompts cannot be read",
+        knows_sessions=False,
+        reads_prompts=False,
     ),
     Policy(
         name="infinite-cache", law="off", summary="the lower bound: an engine that never evicts", infinite_cache=True

@@ -1,5 +1,6 @@
 """A workload and the engines that serve it."""
 
+import dataclasses
 import heapq
 import math
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,7 @@ from random import Random
 from typing import Protocol
 
 from concur_proxy.lab.engine.engine import EngineShape
-from concur_proxy.lab.simulation.plan import AgentPlan, Arrivals, Turn
+from concur_proxy.lab.simulation.plan import AgentPlan, Arrivals, Kinship, Turn
 
 
 class Spread(Protocol):
@@ -83,6 +84,12 @@ class Waves:
             yield (number // self.size) * self.every_s
 
 
+_GROUP_ID = 1 << 16
+"""Distance between the `shared_id`s of groups. A scenario has fewer populations than this."""
+_LEVEL_ID = 1 << 28
+"""Distance between the `shared_id`s of agents, their sub-agents, and the sub-agents of these."""
+
+
 class Agents(Protocol):
     """A part of a scenario's agents."""
 
@@ -94,6 +101,45 @@ class Agents(Protocol):
     def plans(self, random: Random, *, kind: int, numbers: Iterator[int], most_tokens: int) -> Arrivals:
         """The agents' plans in the order of their start. `kind` is the population's number in the scenario."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubAgents:
+    """The sub-agents that an agent starts together after an answer."""
+
+    count: int
+    every: int = 3
+    """They are started after every so many turns, but not after the last turn."""
+    kinship: Kinship = Kinship.MEMBER
+    turns: Spread = Uniform(2, 5)
+    shared_tokens: int = 1000
+    """Their system prompt, which they share with the sub-agents of all agents of the population."""
+    first_tokens: Spread = Uniform(500, 1500)
+    growth_tokens: Spread = Uniform(300, 900)
+    answer_tokens: Spread = Uniform(80, 220)
+    gap_s: Spread = Uniform(0.5, 4.0)
+    sub_agents: "SubAgents | None" = None
+    """The sub-agents that each of them starts."""
+
+    def plans(
+        self, random: Random, parent: AgentPlan, *, numbers: Iterator[int], most_tokens: int
+    ) -> tuple[AgentPlan, ...]:
+        """The plans of the sub-agents that `parent` starts at one time."""
+        plans = []
+        for _ in range(self.count):
+            number = next(numbers)
+            plan = dataclasses.replace(
+                parent,
+                name=f"agent-{number}",
+                number=number,
+                shared_tokens=self.shared_tokens,
+                shared_id=parent.shared_id % _GROUP_ID + (parent.shared_id // _LEVEL_ID + 1) * _LEVEL_ID,
+                family=parent.family or parent.name,
+                parent=parent.name,
+                kinship=self.kinship,
+            )
+            plans.append(_with_turns(plan, self, random, numbers=numbers, most_tokens=most_tokens))
+        return tuple(plans)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +156,10 @@ class Population:
     gap_s: Spread = Uniform(0.5, 8.0)
     """Length of the tool calls."""
     side_requests: int = 0
-    """Number of sub-agents in every third turn."""
+    """Number of sub-agents in every third turn that use the session's history."""
+    groups: int = 1
+    """The agents are divided into this many groups, in the order of their start. Each has its own shared prompt."""
+    sub_agents: SubAgents | None = None
     arrivals: AtOnce | Poisson | Waves = AtOnce()
     tenant: str = ""
     says_end: bool = False
@@ -118,29 +167,51 @@ class Population:
     def plans(self, random: Random, *, kind: int, numbers: Iterator[int], most_tokens: int) -> Arrivals:
         """The agents' plans, one after the other. An agent ends before its context exceeds `most_tokens`."""
         times = self.arrivals.times(random)
-        for _ in range(self.agents):
+        for index in range(self.agents):
             number = next(numbers)
-            turns: list[Turn] = []
-            context = self.shared_tokens
-            for turn in range(max(1, round(self.turns.draw(random)))):
-                new = max(1, round((self.growth_tokens if turns else self.first_tokens).draw(random)))
-                answer = max(1, round(self.answer_tokens.draw(random)))
-                context += new + answer
-                if context > most_tokens and turns:
-                    break
-                side = self.side_requests if turn % 3 == 2 else 0
-                gap_s = self.gap_s.draw(random)
-                turns.append(Turn(new_tokens=new, answer_tokens=answer, gap_s=gap_s, side_requests=side))
-            yield AgentPlan(
+            plan = AgentPlan(
                 name=f"agent-{number}",
                 number=number,
-                start_s=next(times),
-                turns=tuple(turns),
+                start_s=0.0,
+                turns=(),
                 shared_tokens=self.shared_tokens,
-                shared_id=kind,
+                shared_id=kind + index * self.groups // self.agents * _GROUP_ID,
                 tenant=self.tenant,
                 says_end=self.says_end,
             )
+            plan = _with_turns(
+                plan, self, random, numbers=numbers, most_tokens=most_tokens, side_requests=self.side_requests
+            )
+            yield dataclasses.replace(plan, start_s=next(times))
+
+
+def _with_turns(
+    plan: AgentPlan,
+    kind: Population | SubAgents,
+    random: Random,
+    *,
+    numbers: Iterator[int],
+    most_tokens: int,
+    side_requests: int = 0,
+) -> AgentPlan:
+    """The plan with turns of this kind. It ends before its context exceeds `most_tokens`."""
+    turns: list[Turn] = []
+    context = plan.shared_tokens
+    count = max(1, round(kind.turns.draw(random)))
+    for turn in range(count):
+        new = max(1, round((kind.growth_tokens if turns else kind.first_tokens).draw(random)))
+        answer = max(1, round(kind.answer_tokens.draw(random)))
+        context += new + answer
+        if context > most_tokens and turns:
+            break
+        gap_s = kind.gap_s.draw(random)
+        sub_agents = kind.sub_agents
+        children: tuple[AgentPlan, ...] = ()
+        if sub_agents is not None and turn % sub_agents.every == sub_agents.every - 1 and turn < count - 1:
+            children = sub_agents.plans(random, plan, numbers=numbers, most_tokens=most_tokens)
+        side = side_requests if turn % 3 == 2 else 0
+        turns.append(Turn(new_tokens=new, answer_tokens=answer, gap_s=gap_s, side_requests=side, children=children))
+    return dataclasses.replace(plan, turns=tuple(turns))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

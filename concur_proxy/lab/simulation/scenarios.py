@@ -3,6 +3,7 @@
 from concur_proxy.lab.engine.cost import CostModel
 from concur_proxy.lab.engine.engine import EngineShape
 from concur_proxy.lab.simulation.scenario import HeavyTailed, Poisson, Population, Scenario, Uniform, Waves
+from concur_proxy.lab.simulation.scenarios_shared import FAMILIES, FLEET, SHARED
 
 AGENTS = 128
 
@@ -145,4 +146,7 @@ _ALL += (
     ),
 )
 
-SCENARIOS = {scenario.name: scenario for scenario in _ALL}
+SUITE = tuple(scenario.name for scenario in _ALL)
+"""The scenarios by which the laws are compared: their agents share little, and have no families."""
+
+SCENARIOS = {scenario.name: scenario for scenario in (*_ALL, *SHARED, FLEET, *FAMILIES)}

@@ -4,7 +4,16 @@ from statistics import median
 
 import pytest
 
-from concur_proxy.lab.simulation.scenario import AtOnce, HeavyTailed, Poisson, Population, Scenario, Uniform, Waves
+from concur_proxy.lab.simulation.scenario import (
+    AtOnce,
+    HeavyTailed,
+    Poisson,
+    Population,
+    Scenario,
+    SubAgents,
+    Uniform,
+    Waves,
+)
 from concur_proxy.lab.simulation.scenarios import SCENARIOS
 from tests.lab.simulation.small import small
 
@@ -37,6 +46,34 @@ def test_no_context_of_the_suite_outgrows_half_the_cache() -> None:
         for plan in islice(scenario.plans(Random(1)), 200):
             assert plan.turns
             assert plan.context_tokens <= scenario.shape.capacity_tokens // 2
+
+
+def test_groups_share_a_prompt_each() -> None:
+    population = Population(agents=6, groups=2)
+    kinds = [Population(agents=1), population]
+    plans = list(Scenario(name="x", summary="", populations=kinds).plans(Random(1)))
+    ids = [plan.shared_id for plan in plans]
+    assert len(set(ids)) == 3
+    assert [ids.count(value) for value in dict.fromkeys(ids)] == [1, 3, 3]
+
+
+def test_sub_agents_are_started_between_the_turns_of_their_parents() -> None:
+    population = Population(
+        agents=3, groups=3, turns=Uniform(7, 7), sub_agents=SubAgents(count=2, sub_agents=SubAgents(count=1, every=2))
+    )
+    plans = list(Scenario(name="x", summary="", populations=[population]).plans(Random(1)))
+    for plan in plans:
+        assert [len(turn.children) for turn in plan.turns] == [0, 0, 2, 0, 0, 2, 0]
+    children = [child for plan in plans for turn in plan.turns for child in turn.children]
+    grandchildren = [each for child in children for turn in child.turns for each in turn.children]
+    assert grandchildren
+    assert len({plan.number for plan in (*plans, *children, *grandchildren)}) == 15 + len(grandchildren)
+    assert len({plan.shared_id for plan in plans}) == 3
+    assert len({child.shared_id for child in children}) == 1, "sub-agents of all groups share their prompt"
+    assert len({plan.shared_id for plan in (*plans, *children, *grandchildren)}) == 5
+    assert {child.parent for child in children} == {plan.name for plan in plans}
+    assert {each.parent for each in grandchildren} <= {child.name for child in children}
+    assert {each.family for each in (*children, *grandchildren)} == {plan.name for plan in plans}
 
 
 def test_uniform_values_lie_between_the_two() -> None:
