@@ -53,8 +53,10 @@ class Comparison:
         return self.tokens_s / min(self.off_s, self.best_cap_s)
 
 
-def load(seed: int) -> Scenario:
-    """Draw a load at random. Sizes and times are spread evenly over their orders of magnitude."""
+def load(seed: int, *, share: float | None = None, groups: int = 1) -> Scenario:
+    """Draw a load at random. Sizes and times are spread evenly over their orders of magnitude. `share` is the part of
+    the contexts that the agents of each of the `groups` have in common; None: a third of the first prompt.
+    """
     random = Random(seed)
     capacity = round(24_000 * 2 ** random.uniform(0, 4.5))
     prefill_tokens_s = 3_000 * 2 ** random.uniform(0, 3.5)
@@ -65,15 +67,17 @@ def load(seed: int) -> Scenario:
     gap: Spread = Uniform(0.3 * tool_s, 2 * tool_s)
     if random.random() < 1 / 3:
         gap = HeavyTailed(tool_s, random.choice([0.7, 1.0, 1.5]), 40 * tool_s)
-    first = context * random.choice([0.1, 0.3])
-    growth = max(20.0, (context - first) / turns)
+    own = context if share is None else context * (1 - share)
+    first = own * random.choice([0.1, 0.3])
+    growth = max(20.0, (own - first) / turns)
     answer = random.choice([0.1, 0.3, 0.6]) * growth
     ways: list[AtOnce | Waves | Poisson] = [AtOnce(), AtOnce(), Waves(size=16, every_s=30.0), Poisson(per_s=0.5)]
     arrivals = random.choice(ways)
     population = Population(
         agents=random.choice([48, 96]),
         turns=Uniform(0.8 * turns, 1.2 * turns),
-        shared_tokens=round(0.3 * first),
+        shared_tokens=round(0.3 * first if share is None else share * context),
+        groups=groups,
         first_tokens=Uniform(0.5 * first, first),
         growth_tokens=Uniform(0.5 * (growth - answer), 1.5 * (growth - answer)),
         answer_tokens=Uniform(max(4.0, 0.5 * answer), 1.5 * answer + 4),
