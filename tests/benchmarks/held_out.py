@@ -54,8 +54,11 @@ class Comparison:
 
 
 def load(seed: int, *, share: float | None = None, groups: int = 1) -> Scenario:
-    """Draw a load at random. Sizes and times are spread evenly over their orders of magnitude. `share` is the part of
-    the contexts that the agents of each of the `groups` have in common; None: a third of the first prompt.
+    """Draw a load at random. Sizes and times are spread evenly over their orders of magnitude.
+
+    `share` is the part of the contexts that the agents of each of the `groups` have in common. It is added to what an
+    agent has of its own, but a context has at most a third of the cache. None: agents share a little of the first
+    prompt.
     """
     random = Random(seed)
     capacity = round(24_000 * 2 ** random.uniform(0, 4.5))
@@ -67,7 +70,9 @@ def load(seed: int, *, share: float | None = None, groups: int = 1) -> Scenario:
     gap: Spread = Uniform(0.3 * tool_s, 2 * tool_s)
     if random.random() < 1 / 3:
         gap = HeavyTailed(tool_s, random.choice([0.7, 1.0, 1.5]), 40 * tool_s)
-    own = context if share is None else context * (1 - share)
+    if share is not None:
+        context = min(context / (1 - share), capacity / 3)
+    own = context * (1 - (share or 0.0))
     first = own * random.choice([0.1, 0.3])
     growth = max(20.0, (own - first) / turns)
     answer = random.choice([0.1, 0.3, 0.6]) * growth

@@ -1,5 +1,5 @@
 from concur_proxy.lab.simulation.plan import AgentPlan, Turn
-from concur_proxy.lab.simulation.prompt import BYTES_PER_TOKEN, Prompt
+from concur_proxy.lab.simulation.prompt import Prompt
 
 
 def _prompt(number: int, *, shared_id: int = 0, shared_tokens: int = 100) -> Prompt:
@@ -32,7 +32,7 @@ def test_each_turn_begins_with_the_turn_before_it() -> None:
     prompt.add(5)
     second = prompt.extended(20)
     assert second.hashes.startswith(first.hashes)
-    assert [second.size_at(index) for index in range(4)] == [size * BYTES_PER_TOKEN for size in (100, 10, 5, 20)]
+    assert [second.text_from(index, 1) for index in range(4)] == [(4 * tokens, 0) for tokens in (100, 10, 5, 20)]
     assert len({second.hash_at(index) for index in range(4)}) == 4
 
 
