@@ -2,7 +2,8 @@
 
 Five loads of the simulator, and loads drawn at random in which all agents, or the agents of each group, share up to
 80 % of their contexts. Each runs under the default law, under no control, and under many fixed caps. 40 random loads
-take about six minutes on two cores. `--loads 4` gives a first impression, and `--only shared-20k` runs one load.
+take about eight minutes on two cores. `--loads 4` gives a first impression. `--only shared-20k --only 2005` runs one of
+the five and the random load of this seed.
 """
 
 import argparse
@@ -65,11 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--loads", type=int, default=40, help="random loads (default %(default)s)")
     parser.add_argument("--seed", type=int, default=2000, help="seed of the first random load (default %(default)s)")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each load (default %(default)s)")
-    parser.add_argument("--only", action="append", choices=[each.name for each in SHARED], help="no random loads")
+    parser.add_argument("--only", action="append", metavar="LOAD", help="a name, or the seed of a random load")
     parser.add_argument("--law", choices=list(POLICIES), default="tokens", help="default %(default)s")
     given = parser.parse_args(arguments)
     if given.only:
-        scenarios = [scenario for scenario in SHARED if scenario.name in given.only]
+        named = {scenario.name: scenario for scenario in SHARED}
+        scenarios = [named[one] if one in named else random_load(int(one)) for one in given.only]
     else:
         scenarios = [*SHARED, *map(random_load, range(given.seed, given.seed + given.loads))]
     suite = Suite(
