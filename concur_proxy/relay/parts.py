@@ -30,8 +30,9 @@ class RelayOptions:
     ask_usage: bool
     tell_clients: bool
     keepalive_comments_s: float
-    keepalive_chunks: bool
     """Seconds between SSE comments to a waiting streaming request; 0 for none."""
+    keepalive_chunks: bool
+    """Whether a waiting chat stream also gets chunks with an empty delta."""
     hash_sessions: bool
 
     @classmethod
