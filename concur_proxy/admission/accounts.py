@@ -5,7 +5,7 @@ from concur_proxy.admission.places import Places
 from concur_proxy.admission.session import Session
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.recognition.chain import Chain
-from concur_proxy.recognition.tree import ConversationTree, Member
+from concur_proxy.recognition.tree import ConversationTree, Match, Member
 
 ANSWER_IS_KEPT = 0.6
 """The answer counts as part of the next prompt if the segment after the last prompt has at least this share of the
@@ -16,7 +16,7 @@ answer's tokens. It has fewer if the client dropped the answer's reasoning.
 class TokenAccounts:
     """One gate's token counts: footprints before an answer, contexts and losses after it."""
 
-    def __init__(self, places: Places, engine: str = "") -> None:
+    def __init__(self, places: Places) -> None:
         self.estimator = FootprintEstimator()
         self.prefill = PrefillSpeed()
         self.engine_prefill_tokens_s: float | None = None
@@ -36,7 +36,6 @@ class TokenAccounts:
         self.lost_tokens = 0
         """The part of `told_tokens` that the engine had to compute again, because it had evicted it too early."""
         self._places = places
-        self._engine = engine
 
     @property
     def prefill_tokens_s(self) -> float | None:
@@ -75,15 +74,16 @@ class TokenAccounts:
         elif chain.continues:
             tokens = (member.context_tokens or 0) + self.estimator.estimate(*chain.text_from(0))
         else:
-            kept = self._in_common(member, chain)
-            self._tree.put(member, chain, self.estimator.estimate)
+            match = self._tree.match(chain)
+            kept = self._in_common(member, chain, match)
+            self._tree.put(member, chain, self.estimator.estimate, match)
             tokens = self._tree.tokens_to(member.leaf)
         if not is_alone:
             tokens = member.footprint + max(0.0, tokens - (member.context_tokens or 0))
         member.footprint = self._bounded(tokens)
         if member.cache != self.cache:
             kept = 0.0
-        shared = self._places.shared_with_others(member, engine=self._engine, cache=self.cache)
+        shared = self._places.shared_with_others(member, cache=self.cache)
         return int(max(kept, shared))
 
     def renew(self, session: Session) -> None:
@@ -138,14 +138,13 @@ class TokenAccounts:
         elif self._tree.ends_with(member, chain):
             known, text, media = self._tree.uncounted(member)
             self.estimator.learn_new(text, media, prompt_tokens - known)
-            self._tree.count(member, prompt_tokens, engine=self._engine, cache=self.cache)
+            self._tree.count(member, prompt_tokens, engine=self._places.engine, cache=self.cache)
 
-    def _in_common(self, member: Member, chain: Chain) -> float:
+    def _in_common(self, member: Member, chain: Chain, match: Match) -> float:
         """Tokens that a prompt has in common with what the member's last answer has left in the cache."""
         leaf = member.leaf
         if leaf is None:
             return float(member.context_tokens or 0)
-        match = self._tree.match(chain)
         if member.prompt_tokens is None or not self._tree.is_inside(leaf, match):
             return self._tree.tokens_in_common(leaf, match)
         new = self.estimator.estimate(*chain.text_from(member.length, 1)) if len(chain) > member.length else 0.0
@@ -199,7 +198,7 @@ class FootprintEstimator:
 
     def estimate(self, text_bytes: int, media: int = 0) -> float:
         """Tokens that so much text and so many media items probably have."""
-        return text_bytes * self.tokens_per_byte + media * (self.tokens_per_item if media else 0.0)
+        return text_bytes * self.tokens_per_byte + media * self.tokens_per_item
 
     def learn(self, *, text_bytes: int, prompt_tokens: int) -> None:
         """Learn from an answer: the engine counted `prompt_tokens` in a text of `text_bytes`."""

@@ -303,7 +303,7 @@ class Fleet:
     def _place(self, name: str, arrival: Arrival) -> SessionGate:
         """Choose a gate for a session that has no gate yet."""
         any_gate = next(iter(self.gates.values()))
-        tokens = any_gate.guess(arrival)
+        tokens = any_gate.accounts.guess(arrival)
         return self._moving.choose(name, tokens, arrival.model, arrival.avoid)
 
 

@@ -28,7 +28,6 @@ class GapCurve:
     A gap that is still open counts as silent in every bucket that it has passed, and as a part of a gap in its present
     bucket. So a session that never returns teaches as much as one that does. In each bucket the last `MEMORY` gaps
     count most. Cost: O(buckets) per gap in its whole life, O(buckets) per question.
-
     """
 
     MEMORY = 128

@@ -258,10 +258,6 @@ class SessionGate:
         """Use the tree of a fleet. Call this before the first request."""
         self._state.join(tree)
 
-    def guess(self, arrival: Arrival) -> float:
-        """Tokens of the prompt of a session that is not known yet."""
-        return self.accounts.guess(arrival)
-
     def first_sessions(self, limit: int) -> list[Session]:
         """At most `limit` sessions: those with places by seniority, then those that wait in their order, then others.
         The cost depends on `limit` only.

@@ -51,7 +51,7 @@ class GateState:
         self.in_flight = 0
         """Requests at the engine."""
         self.counters: Counter[tuple[str, str]] = Counter()
-        self.accounts = TokenAccounts(self.places, engine)
+        self.accounts = TokenAccounts(self.places)
         self.limits = Limits(
             places=self.places,
             footprints=self.accounts.estimator,

@@ -56,11 +56,8 @@ class MemberRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         member = Member(session, self.name, self.parent, is_declared=self.is_declared)
         member.is_live, member.is_done, member.footprint = self.is_live, self.is_done, self.footprint
         member.prompt_tokens, member.completion_tokens = self.prompt_tokens, self.completion_tokens
-        member.context_tokens, member.first_segments, member.turns = (
-            self.context_tokens,
-            self.first_segments,
-            self.turns,
-        )
+        member.context_tokens, member.turns = self.context_tokens, self.turns
+        member.first_segments = self.first_segments
         return member
 
 

@@ -18,6 +18,7 @@ class Places:
 
     def __init__(self, tree: ConversationTree, engine: str = "") -> None:
         self.tree = tree
+        self.engine = engine
         self._steady: SortedDict[int, Session] = SortedDict()
         self._pausing: SortedDict[int, Session] = SortedDict()
         self._stopping: SortedDict[int, Session] = SortedDict()
@@ -74,9 +75,9 @@ class Places:
         live = [member for member in session.members.values() if member.is_live]
         return self.tree.addition(live, self._all.group)
 
-    def shared_with_others(self, member: Member, *, engine: str, cache: int) -> float:
+    def shared_with_others(self, member: Member, *, cache: int) -> float:
         """Tokens at the start of a member's prompt that another member with a place keeps in the engine's cache."""
-        return self.tree.held_in(member, self._all.group, engine=engine, cache=cache)
+        return self.tree.held_in(member, self._all.group, engine=self.engine, cache=cache)
 
     def take(self, session: Session) -> None:
         """Give the session a place."""

@@ -39,6 +39,10 @@ class Chain(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def text_from(self, start: int, count: int | None = None) -> tuple[int, int]:
         """The bytes of text and the number of media items in `count` segments from `start` on; None: in all of them."""
         end = len(self) if count is None else start + count
-        sizes = self.sizes[start * SIZE_BYTES : end * SIZE_BYTES]
-        text = sum(struct.unpack(f"<{len(sizes) // SIZE_BYTES}I", sizes))
+        text = total(self.sizes[start * SIZE_BYTES : end * SIZE_BYTES])
         return text, sum(start <= index < end for index in self.media)
+
+
+def total(sizes: bytes) -> int:
+    """The sum of sizes as `Chain.sizes` has them."""
+    return sum(struct.unpack(f"<{len(sizes) // SIZE_BYTES}I", sizes))

@@ -105,7 +105,7 @@ class Conversations:
         if request.key is not None:
             return self._locate_named(request.key, request)
         if request.chain is not None and len(request.chain) and not request.chain.continues:
-            return self._locate_by_content(request.chain, request.hint or "")
+            return self._choose(request.chain, self._tree.match(request.chain), request.hint or "", is_named=False)
         if request.hint is not None:
             return Whereabouts(session=request.hint)
         return Whereabouts(session=f"\0{self._number()}", is_one_shot=True, is_recognised=False)
@@ -155,20 +155,17 @@ class Conversations:
             return Whereabouts(session=key)  # the history was replaced by a summary
         return None
 
-    def _locate_by_content(self, chain: Chain, hint: str) -> Whereabouts:
-        return self._choose(chain, self._tree.match(chain), hint, is_named=False)
-
     def _choose(self, chain: Chain, match: Match, hint: str, *, is_named: bool) -> Whereabouts:
         """Choose among all conversations of this client."""
         found = self._continued(chain, match, hint)
-        if found is None:
-            name = f"conversation:{chain.hash_at(len(chain) - 1).hex()}"
-            if self._find(name) is not None:
-                name = f"{name}-{self._number()}"
-            if hint:
-                _remember(self._hints, name, hint)
-            return Whereabouts(session=name, is_recognised=is_named, by_content=True)
-        return found
+        if found is not None:
+            return found
+        name = f"conversation:{chain.hash_at(len(chain) - 1).hex()}"
+        if self._find(name) is not None:
+            name = f"{name}-{self._number()}"
+        if hint:
+            _remember(self._hints, name, hint)
+        return Whereabouts(session=name, is_recognised=is_named, by_content=True)
 
     def _continued(self, chain: Chain, match: Match, hint: str) -> Whereabouts | None:
         longest: Member | None = None

@@ -13,7 +13,7 @@ import msgspec
 from xxhash import xxh3_64_intdigest
 
 from concur_proxy.recognition.chain import HASH_BYTES, Chain
-from concur_proxy.recognition.sizes import NO_MEDIA, Media, MediaScan, may_have_media, read_part, text_bytes
+from concur_proxy.recognition.sizes import NO_MEDIA, SLICES, Media, MediaScan, may_have_media, read_part, text_bytes
 from concur_proxy.wire.request.body import Prompt
 from concur_proxy.wire.request.view import RequestView
 
@@ -34,7 +34,6 @@ CREDENTIALS = (b"authorization", b"x-api-key", b"api-key")
 MAX_COMMAS = 1 << 19
 """A list with more commas is not read: each of its elements would cost memory."""
 
-_SLICES = msgspec.json.Decoder(list[msgspec.Raw])
 _START = re.compile(rb'\{\s*"role"\s*:\s*"([a-z]+)"\s*,\s*"content"\s*:\s*(["\[])')
 """The beginning of most messages. Where the content is a text, they have no media."""
 _HEAD_ROLES = (b"system", b"developer")
@@ -239,7 +238,7 @@ def _without_marks(raw: bytes) -> bytes:
 def _slices(raw: bytes) -> list[msgspec.Raw]:
     if len(raw) > MAX_COMMAS and raw.count(b",") > MAX_COMMAS:
         raise _NoPromptError
-    return _SLICES.decode(raw)
+    return SLICES.decode(raw)
 
 
 def _is_plain(prompt: bytes) -> bool:

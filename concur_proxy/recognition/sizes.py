@@ -42,7 +42,8 @@ NO_PART = Part()
 
 _PART = msgspec.json.Decoder(Part)
 _PARTS = msgspec.json.Decoder(list[Part])
-_SLICES = msgspec.json.Decoder(list[msgspec.Raw])
+SLICES = msgspec.json.Decoder(list[msgspec.Raw])
+"""Reads an array without decoding its elements."""
 _MEDIA = re.compile(rb'"type"\s*:\s*"(?:%b)"' % "|".join(sorted(MEDIA_TYPES)).encode())
 """In a text the quotation marks have backslashes, so that it never matches."""
 _OBJECT, _ARRAY = b"{["
@@ -109,7 +110,7 @@ class MediaScan:
             self._parts_left -= len(parts)
             if self._parts_left < 0:
                 return NO_MEDIA
-            slices = _SLICES.decode(raw)
+            slices = SLICES.decode(raw)
         except (msgspec.DecodeError, RecursionError):
             return NO_MEDIA
         found = [self.media_in(part, piece, depth) for part, piece in zip(parts, slices, strict=True)]

@@ -11,12 +11,11 @@ many tokens do several conversations share, so that they are counted once? How m
 cache hold? It contains hashes and sizes, and no content. Its size is that of the newest chains.
 """
 
-import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
-from concur_proxy.recognition.chain import HASH_BYTES, SIZE_BYTES, Chain
+from concur_proxy.recognition.chain import HASH_BYTES, SIZE_BYTES, Chain, total
 
 MEDIA_WEIGHT_BYTES = 4_000
 """Weight of an image, in bytes of text, where the tokens of a node are divided among its segments."""
@@ -52,7 +51,7 @@ class Node:
         self.parent = parent
         self.hashes = chain.hashes[start * HASH_BYTES :]
         self.sizes = chain.sizes[start * SIZE_BYTES :]
-        self.text_bytes = _total(self.sizes)
+        self.text_bytes = total(self.sizes)
         """Size of its text."""
         self.media = tuple(index - start for index in chain.media if index >= start)
         """The index in this node of the segment of each media item."""
@@ -74,12 +73,21 @@ class Node:
     def __len__(self) -> int:
         return len(self.hashes) // HASH_BYTES
 
+    @property
+    def weight(self) -> int:
+        """Its size in bytes of text, with media at their weight."""
+        return self.text_bytes + MEDIA_WEIGHT_BYTES * len(self.media)
+
+    @property
+    def uncounted(self) -> tuple[int, int]:
+        """The bytes of text and the number of media items that no engine has counted."""
+        return self.text_bytes - self.counted_text, len(self.media) - self.counted_media
+
     def share(self, segments: int) -> float:
         """The share of its tokens that its first segments have, by their sizes."""
-        before = _total(self.sizes[: segments * SIZE_BYTES])
+        before = total(self.sizes[: segments * SIZE_BYTES])
         before += MEDIA_WEIGHT_BYTES * sum(index < segments for index in self.media)
-        whole = self.text_bytes + MEDIA_WEIGHT_BYTES * len(self.media)
-        return before / whole if whole else segments / len(self)
+        return before / self.weight if self.weight else segments / len(self)
 
 
 class Member:
@@ -166,6 +174,11 @@ class Match:
         """Whether the match ends where the node ends."""
         return self.inside == len(self.node)
 
+    @property
+    def last(self) -> Node | None:
+        """The last node that matches as a whole."""
+        return self.node if self.is_whole else self.node.parent
+
 
 class ConversationTree:
     """The newest chains of all known conversations, and what they share."""
@@ -188,10 +201,8 @@ class ConversationTree:
 
     def ending_within(self, match: Match) -> Iterator[Member]:
         """The conversations whose newest prompt is a prefix of the matched segments, the longest first."""
-        node = match.node if match.is_whole else match.node.parent
-        while node is not None:
+        for node in _upwards(match.last):
             yield from node.members
-            node = node.parent
 
     def sharing(self, match: Match, *, limit: int) -> list[Member]:
         """The conversations that go on after the matched segments or end there, at most `limit`."""
@@ -205,8 +216,7 @@ class ConversationTree:
 
     def is_inside(self, leaf: Node, match: Match) -> bool:
         """Whether the prompt that ends in `leaf` is a prefix of the matched segments."""
-        node = match.node if match.is_whole else match.node.parent
-        return any(step is leaf for step in _upwards(node))
+        return any(node is leaf for node in _upwards(match.last))
 
     def tokens_in_common(self, leaf: Node, match: Match) -> float:
         """Tokens that the prompt ending in `leaf` has in common with the matched segments."""
@@ -237,9 +247,8 @@ class ConversationTree:
         """
         known, text, media = 0.0, 0, 0
         for node in _upwards(member.leaf):
-            known += node.counted_tokens
-            text += node.text_bytes - node.counted_text
-            media += len(node.media) - node.counted_media
+            more_text, more_media = node.uncounted
+            known, text, media = known + node.counted_tokens, text + more_text, media + more_media
         return known, text, media
 
     def chain_of(self, member: Member) -> Chain | None:
@@ -257,9 +266,11 @@ class ConversationTree:
 
     # -- changing
 
-    def put(self, member: Member, chain: Chain, estimate: Estimate) -> None:
-        """Make `chain` the newest prompt of a conversation. Unknown segments get estimated sizes."""
-        match = self.match(chain)
+    def put(self, member: Member, chain: Chain, estimate: Estimate, match: Match | None = None) -> None:
+        """Make `chain` the newest prompt of a conversation. Unknown segments get estimated sizes. `match` is the
+        result of `match(chain)`, if the caller has it.
+        """
+        match = match or self.match(chain)
         groups = member.groups
         if member.leaf is match.node and match.is_whole and _is_alone(member):
             _extend(match.node, chain, match.length, estimate)
@@ -287,7 +298,7 @@ class ConversationTree:
     def renew(self, member: Member, estimate: Estimate) -> float:
         """Estimate again what no engine has counted of a conversation's prompt. Returns the tokens of the prompt."""
         for node in _upwards(member.leaf):
-            text, media = node.text_bytes - node.counted_text, len(node.media) - node.counted_media
+            text, media = node.uncounted
             if text or media:
                 self._resize(node, node.counted_tokens + estimate(text, media))
         return self.tokens_to(member.leaf)
@@ -382,7 +393,7 @@ class ConversationTree:
         first = Node(node.parent, Chain(b"", b""), 0, node.tokens * node.share(segments))
         first.hashes, node.hashes = node.hashes[: segments * HASH_BYTES], node.hashes[segments * HASH_BYTES :]
         first.sizes, node.sizes = node.sizes[: segments * SIZE_BYTES], node.sizes[segments * SIZE_BYTES :]
-        first.text_bytes = _total(first.sizes)
+        first.text_bytes = total(first.sizes)
         node.text_bytes -= first.text_bytes
         first.media = tuple(index for index in node.media if index < segments)
         node.media = tuple(index - segments for index in node.media if index >= segments)
@@ -415,36 +426,31 @@ def _is_alone(member: Member) -> bool:
 
 def _extend(node: Node, chain: Chain, start: int, estimate: Estimate) -> None:
     if start < len(chain):
-        more = Node(None, chain, start, 0.0)
+        more = Node(None, chain, start, estimate(*chain.text_from(start)))
         node.media = (*node.media, *(len(node) + index for index in more.media))
-        node.tokens += estimate(more.text_bytes, len(more.media))
+        node.tokens += more.tokens
         node.hashes += more.hashes
         node.sizes += more.sizes
         node.text_bytes += more.text_bytes
 
 
-def _expected(nodes: Iterable[Node]) -> float:
+def _expected(nodes: Collection[Node]) -> float:
     """Tokens of these nodes, if what was not counted yet has as many tokens for its size as what was."""
     counted = [node for node in nodes if node.counted_tokens]
-    size = sum(node.text_bytes + MEDIA_WEIGHT_BYTES * len(node.media) for node in counted)
+    size = sum(node.weight for node in counted)
     tokens = sum(node.tokens for node in counted)
     if not size:
         return sum(node.tokens for node in nodes)
-    rest = (node.text_bytes + MEDIA_WEIGHT_BYTES * len(node.media) for node in nodes if not node.counted_tokens)
-    return tokens + sum(rest) * tokens / size
+    rest = sum(node.weight for node in nodes if not node.counted_tokens)
+    return tokens + rest * tokens / size
 
 
 def _note_count(node: Node) -> None:
     node.counted_tokens, node.counted_text, node.counted_media = node.tokens, node.text_bytes, len(node.media)
 
 
-def _total(sizes: bytes) -> int:
-    return sum(struct.unpack(f"<{len(sizes) // SIZE_BYTES}I", sizes))
-
-
 def _grow(node: Node, chain: Chain, start: int, estimate: Estimate) -> Node:
-    child = Node(node, chain, start, 0.0)
-    child.tokens = estimate(child.text_bytes, len(child.media))
+    child = Node(node, chain, start, estimate(*chain.text_from(start)))
     node.children[child.hashes[:HASH_BYTES]] = child
     return child
 

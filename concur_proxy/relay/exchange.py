@@ -118,17 +118,21 @@ class Exchange:
             await self._recall(body.previous_response_id)
         recognition = parts.recognisers.recognise(view)
         key = None if recognition is None else recognition.key
-        if recognition is not None:
-            record.recognised_by = recognition.by
-        if key is not None:
-            record.session = hashed_session(key) if parts.options.hash_sessions else key
         hold_s = parts.options.max_hold_s
         if timeout_s is not None:
             hold_s = min(hold_s, timeout_s * WAIT_SHARE)
         until = parts.clock() + hold_s
-        arrival = Arrival(key=key, chain=chain_of(view), model=body.model, body_bytes=len(view.body), hold_s=hold_s)
-        arrival = replace(arrival, hint=parts.recognisers.hint(view))
+        arrival = Arrival(
+            key=key,
+            hint=parts.recognisers.hint(view),
+            chain=chain_of(view),
+            model=body.model,
+            body_bytes=len(view.body),
+            hold_s=hold_s,
+        )
         if recognition is not None:
+            record.recognised_by = recognition.by
+            record.session = hashed_session(recognition.key) if parts.options.hash_sessions else recognition.key
             member, parent, parent_key = recognition.member, recognition.parent, recognition.parent_key
             arrival = replace(arrival, member=member, parent=parent, parent_key=parent_key)
         try:

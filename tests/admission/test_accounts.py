@@ -10,7 +10,7 @@ from tests.admission.gates import body_of
 
 
 def _accounts() -> TokenAccounts:
-    return TokenAccounts(Places(ConversationTree()), "e")
+    return TokenAccounts(Places(ConversationTree(), "e"))
 
 
 def _member(context: int | None = None) -> Member:

@@ -82,7 +82,7 @@ class BodyFault(msgspec.Struct, frozen=True, kw_only=True):
     """Where and why, for the error message."""
 
 
-class _Wire(msgspec.Struct):
+class _Wire(Prompt, frozen=True, kw_only=True):
     """The fields by their names on the wire, of any type."""
 
     stream: Any = None
@@ -94,14 +94,6 @@ class _Wire(msgspec.Struct):
     store: Any = None
     background: Any = None
     thread: Any = None
-    messages: msgspec.Raw = _NOT_SENT
-    tools: msgspec.Raw = _NOT_SENT
-    system: msgspec.Raw = _NOT_SENT
-    input: msgspec.Raw = _NOT_SENT
-    instructions: msgspec.Raw = _NOT_SENT
-    prompt: msgspec.Raw = _NOT_SENT
-    text: msgspec.Raw = _NOT_SENT
-    input_ids: msgspec.Raw = _NOT_SENT
 
 
 _PLAIN_FIELDS = [name for name in _Wire.__struct_fields__ if name not in Prompt.__struct_fields__]
@@ -160,18 +152,8 @@ class JsonBodyReader:
 
 
 def _prompt(wire: _Wire) -> Prompt | None:
-    if not (wire.messages or wire.input or wire.prompt or wire.text or wire.input_ids):
-        return None
-    return Prompt(
-        messages=wire.messages,
-        tools=wire.tools,
-        system=wire.system,
-        input=wire.input,
-        instructions=wire.instructions,
-        prompt=wire.prompt,
-        text=wire.text,
-        input_ids=wire.input_ids,
-    )
+    """The wire's fields as a prompt, if one of those that begin a prompt was sent."""
+    return wire if wire.messages or wire.input or wire.prompt or wire.text or wire.input_ids else None
 
 
 def _continues(wire: _Wire) -> bool:
