@@ -8,6 +8,7 @@ add a fact, add one field with a default here, and the code that uses it. The ob
 import msgspec
 
 from concur_proxy.recognition.chain import Chain
+from concur_proxy.recognition.conversations import PromptRole
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
@@ -35,6 +36,8 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fal
     """How long the request may wait for admission, in seconds from its arrival."""
     avoid: str | None = None
     """An engine that has just failed this request. The request goes there only if no other engine can serve it."""
+    prompt_role: PromptRole = PromptRole.LAST
+    """Whether the conversation tree may find the session by `chain`, before `key` or without one."""
 
     def after(self, seconds: float) -> "Arrival":
         """The same request after it has waited for `seconds`: the time that it may still wait is shorter by this."""

@@ -111,11 +111,9 @@ class Fleet:
         here.
         """
         where = self._conversations.locate(arrival)
-        # Reports add the gates up, so one of them has the number for the whole fleet.
-        next(iter(self.gates.values())).shared_keys = self._conversations.shared_keys
         ticket, decided = self._arrive(where, arrival, now, seniority)
         if where.by_content:
-            ticket.recognised_by = BY_CONTENT if where.is_recognised else ""
+            ticket.recognised_by = BY_CONTENT
         return ticket, decided
 
     def _arrive(

@@ -61,8 +61,6 @@ class SessionGate:
         self.queue = state.order
         """The sessions that wait for a place, to read."""
         self.accounts = state.accounts
-        self.shared_keys = 0
-        """Session keys of the whole fleet that name many conversations at once. Only one of its gates has it."""
         self.counters = state.counters
         """Events so far by (event, reason): `admit` and `resume` (window, room, lease, claim), `pause` (window, lease,
         client_gone, by_hand, moved), `refuse` (an Outcome's value), `end` (said, answered, idle, or an Outcome's
@@ -314,6 +312,5 @@ class SessionGate:
             told_tokens=accounts.told_tokens,
             lost_tokens=accounts.lost_tokens,
             prefill_tokens_s=accounts.prefill_tokens_s,
-            shared_keys=self.shared_keys,
             lease_s=state.lease.duration_s(is_first=False),
         )

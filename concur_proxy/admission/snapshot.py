@@ -41,5 +41,3 @@ class GateSnapshot:
     """Highest prefill rate that the engine has shown, tokens per second; None until it has shown one."""
     lease_s: float
     """How long an idle session keeps its place while others wait."""
-    shared_keys: int = 0
-    """Session keys that name many parallel conversations each."""

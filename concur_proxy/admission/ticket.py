@@ -63,7 +63,9 @@ class Ticket:
         self.promised_tokens = 0
         """Context that should be in the cache for this request, because its session has kept its place."""
         self.recognised_by = ""
-        """`BY_CONTENT` if the request names no session but continues a known conversation, else empty."""
+        """`BY_CONTENT` if the conversation tree has found the session, else empty: the client named it, or nobody knows
+        it.
+        """
 
     @property
     def is_held(self) -> bool:

@@ -78,6 +78,11 @@ class FleetView(Protocol):
         """Engines that cannot be reached."""
         ...
 
+    @property
+    def shared_keys(self) -> int:
+        """How many session keys were found to name many conversations at once."""
+        ...
+
     def candidates(self, model: str | None) -> Sequence[str]:
         """The engines that may serve a request outside of any session, the best first. There is at least one."""
         ...

@@ -6,6 +6,8 @@ is decided by the prompt. It continues the conversation whose newest prompt is i
     the client named the session      one of its conversations, or a new one in the same family
     it named none                     any conversation of the same client, or a new session
 
+`PromptRole` says whether the prompt may also decide before a name, or not at all: the user's order of recognisers.
+
 A client may give one name to many conversations that have nothing in common, for example a name for a whole
 application. From `MOST_PARALLEL` such conversations at once, the name is found to be shared: each new conversation
 under it becomes a session. A name that is a mere `hint` is shared from the start.
@@ -13,7 +15,8 @@ under it becomes a session. A name that is a mere `hint` is shared from the star
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Protocol, TypeVar
 
 from concur_proxy.recognition.chain import Chain
@@ -27,9 +30,24 @@ LOOKED_AT = 8
 """Conversations that are compared where a prompt leaves the known ones in the middle."""
 
 BY_CONTENT = "conversation"
-"""The value of `Ticket.recognised_by` for a request without a name that continues a known conversation."""
+"""The value of `Ticket.recognised_by` for a request that the conversation tree has recognised: the name of that
+recogniser.
+"""
 
 T = TypeVar("T")
+
+
+class PromptRole(Enum):
+    """When the prompt decides on the session of a request. This is the place of `conversation` in the setting
+    `recognisers`, for this request.
+    """
+
+    NEVER = "never"
+    """The prompt recognises nobody. A request without a name is the only one of its session."""
+    LAST = "last"
+    """If the client has named no session."""
+    FIRST = "first"
+    """If it continues a known conversation. If not, the client's name decides."""
 
 
 class Known(Protocol):
@@ -54,6 +72,8 @@ class Request(Protocol):
     def hint(self) -> str | None: ...
     @property
     def chain(self) -> Chain | None: ...
+    @property
+    def prompt_role(self) -> PromptRole: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +90,8 @@ class Whereabouts:
     """Whether the client named the member, or the session has only this one."""
     is_one_shot: bool = False
     """Whether the request is the only one of its session, because nothing can be recognised in it."""
-    is_recognised: bool = True
-    """Whether the client named the session, or the request continues a known conversation."""
     by_content: bool = False
-    """Whether the prompt has decided on the session."""
+    """Whether the prompt continues a known conversation, and this has decided on the session."""
 
 
 class Conversations:
@@ -102,13 +120,18 @@ class Conversations:
 
     def locate(self, request: Request) -> Whereabouts:
         """Find the session and the member of a request."""
-        if request.key is not None:
-            return self._locate_named(request.key, request)
-        if request.chain is not None and len(request.chain) and not request.chain.continues:
-            return self._choose(request.chain, self._tree.match(request.chain), request.hint or "", is_named=False)
-        if request.hint is not None:
-            return Whereabouts(session=request.hint)
-        return Whereabouts(session=f"\0{self._number()}", is_one_shot=True, is_recognised=False)
+        key, role, hint, chain = request.key, request.prompt_role, request.hint or "", _whole(request.chain)
+        if chain is not None and role is not PromptRole.NEVER and (key is None or role is PromptRole.FIRST):
+            found = self._continued(chain, self._tree.match(chain), hint)
+            if found is not None:
+                return found
+            if key is None:
+                return self._begin(chain, hint)
+        if key is not None:
+            return self._locate_named(key, request)
+        if hint and chain is None:
+            return Whereabouts(session=hint)
+        return Whereabouts(session=f"\0{self._number()}", is_one_shot=True)
 
     def _locate_named(self, key: str, request: Request) -> Whereabouts:
         if request.parent_key is not None and request.parent_key != key:
@@ -118,8 +141,8 @@ class Conversations:
             return Whereabouts(session=session, member=key, parent=parent)
         if key in self._families:
             return Whereabouts(session=self._families[key], member=key)
-        chain = request.chain
-        if request.member or chain is None or chain.continues or not len(chain):
+        chain = _whole(request.chain)
+        if request.member or chain is None:
             return Whereabouts(session=key, member=request.member, parent=request.parent)
         return self._locate_undeclared(key, chain)
 
@@ -137,7 +160,8 @@ class Conversations:
             if sum(member.busy > 0 for member in others) < MOST_PARALLEL:
                 return Whereabouts(session=key, member=f"~{self._number()}", is_declared=False)
             _remember(self._shared, key, None)
-        return self._choose(chain, match, key, is_named=True)
+        found = self._continued(chain, match, key)
+        return self._begin(chain, key) if found is None else replace(found, by_content=False)
 
     def _member_of(self, known: Known, key: str, chain: Chain, match: Match) -> Whereabouts | None:
         """The member of a session that the prompt continues; None if it continues none of them."""
@@ -155,19 +179,17 @@ class Conversations:
             return Whereabouts(session=key)  # the history was replaced by a summary
         return None
 
-    def _choose(self, chain: Chain, match: Match, hint: str, *, is_named: bool) -> Whereabouts:
-        """Choose among all conversations of this client."""
-        found = self._continued(chain, match, hint)
-        if found is not None:
-            return found
+    def _begin(self, chain: Chain, hint: str) -> Whereabouts:
+        """Begin a new conversation."""
         name = f"conversation:{chain.hash_at(len(chain) - 1).hex()}"
         if self._find(name) is not None:
             name = f"{name}-{self._number()}"
         if hint:
             _remember(self._hints, name, hint)
-        return Whereabouts(session=name, is_recognised=is_named, by_content=True)
+        return Whereabouts(session=name)
 
     def _continued(self, chain: Chain, match: Match, hint: str) -> Whereabouts | None:
+        """The conversation of this client that the prompt continues; None if it continues none."""
         longest: Member | None = None
         for member in self._tree.ending_within(match):
             if not self._may_be(member, hint):
@@ -215,6 +237,11 @@ class Conversations:
         for name in members:
             if name:
                 _remember(self._families, name, session)
+
+
+def _whole(chain: Chain | None) -> Chain | None:
+    """The chain, if it is that of a whole prompt."""
+    return None if chain is None or chain.continues or not len(chain) else chain
 
 
 def _at(member: Member, *, by_content: bool = False) -> Whereabouts:

@@ -8,15 +8,17 @@ A recogniser is one module. It has a function `build(options: RecogniserOptions)
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol, runtime_checkable
 
 import msgspec
 
 from concur_proxy.recognition.clients import DEFAULT_SESSION_FIELDS, DEFAULT_SESSION_HEADERS, HINT_FIELD
+from concur_proxy.recognition.conversations import PromptRole
 from concur_proxy.wire.request.view import RequestView
 
 PACKAGE = "concur_proxy.recognition.recognisers"
-DEFAULT_RECOGNISERS = ("headers", "body-fields", "previous-response")
+DEFAULT_RECOGNISERS = ("headers", "body-fields", "previous-response", "conversation")
 
 MAX_KEY_CHARS = 256
 """Longer keys are replaced by their digest: a key costs memory as long as its session lives."""
@@ -37,6 +39,24 @@ class Recognition(msgspec.Struct, frozen=True):
     """The key of the session whose agent started this one, for clients whose sub-agents have keys of their own."""
 
 
+class Decider(Enum):
+    """Who finds the session, if the recogniser leaves that to somebody else."""
+
+    PROMPT = "prompt"
+    """The conversation tree: the session is the one whose conversation the prompt continues. If it continues none, the
+    next recogniser decides.
+    """
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What all recognisers say about a request."""
+
+    recognition: Recognition | None
+    """The session that the client has named."""
+    prompt_role: PromptRole
+    """Whether the prompt decides, before the client's name or without one."""
+
+
 class Recogniser(Protocol):
     """One way to find a request's session. It does no I/O and reads no clock."""
 
@@ -45,8 +65,10 @@ class Recogniser(Protocol):
         """The top-level fields of a JSON body that it reads; they are in `request.json.fields`."""
         ...
 
-    def recognise(self, request: RequestView) -> Recognition | None:
-        """Return the session of a generating request; None if this recogniser cannot tell. Never raises."""
+    def recognise(self, request: RequestView) -> Recognition | Decider | None:
+        """Return the session of a generating request, or who finds it; None if this recogniser cannot tell. Never
+        raises.
+        """
         ...
 
 
@@ -83,8 +105,9 @@ class RecogniserChain:
         """The top-level body fields that any recogniser reads, and the one with the hint."""
         self.body_fields.append(HINT_FIELD)
 
-    def recognise(self, request: RequestView) -> Recognition | None:
-        """Return the session of a generating request; None if no recogniser knows it."""
+    def recognise(self, request: RequestView) -> Found:
+        """Ask for the session of a generating request."""
+        role = PromptRole.NEVER
         for recogniser in self._recognisers:
             try:
                 found = recogniser.recognise(request)
@@ -92,11 +115,13 @@ class RecogniserChain:
                 self._on_error(error)
                 continue
             if isinstance(found, Recognition):
-                return found
-            if found is not None:
+                return Found(found, role)
+            if found is Decider.PROMPT:
+                role = PromptRole.FIRST
+            elif found is not None:
                 what = f"{type(found).__name__} instead of a Recognition"
                 self._on_error(TypeError(f"{type(recogniser).__qualname__} returned {what}"))
-        return None
+        return Found(None, role)
 
     def hint(self, request: RequestView) -> str | None:
         """Return the name that the request may share with other conversations (`prompt_cache_key`), as a key."""

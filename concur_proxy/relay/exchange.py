@@ -60,7 +60,7 @@ class Exchange:
         self._answer = answer
         self._record = record
         self._client_gone = False
-        self._was_admitted = False
+        self._admitted: Ticket | None = None
         self._hop = Hop(parts, endpoint, view, answer, record)
 
     async def run(self) -> None:
@@ -116,7 +116,8 @@ class Exchange:
         record.model, record.is_stream = body.model, body.is_stream
         if body.previous_response_id is not None:
             await self._recall(body.previous_response_id)
-        recognition = parts.recognisers.recognise(view)
+        found = parts.recognisers.recognise(view)
+        recognition = found.recognition
         key = None if recognition is None else recognition.key
         hold_s = parts.options.max_hold_s
         if timeout_s is not None:
@@ -129,10 +130,11 @@ class Exchange:
             model=body.model,
             body_bytes=len(view.body),
             hold_s=hold_s,
+            prompt_role=found.prompt_role,
         )
         if recognition is not None:
             record.recognised_by = recognition.by
-            record.session = hashed_session(recognition.key) if parts.options.hash_sessions else recognition.key
+            record.session = self._shown(recognition.key)
             member, parent, parent_key = recognition.member, recognition.parent, recognition.parent_key
             arrival = replace(arrival, member=member, parent=parent, parent_key=parent_key)
         try:
@@ -142,7 +144,10 @@ class Exchange:
                 _, setback = await self._attempt(replace(arrival, hold_s=left_s, avoid=engine))
             return setback
         finally:
-            if ends_session and key is not None and not arrival.member and self._was_admitted:
+            ticket = self._admitted
+            if ticket is not None and ticket.recognised_by:
+                key = ticket.session.key
+            if ends_session and ticket is not None and key is not None and not arrival.member:
                 parts.coordinator.apply(EndSession(key=key))
 
     async def _recall(self, response_id: str) -> None:
@@ -162,7 +167,7 @@ class Exchange:
                 await self._wait(ticket)
             self._report_wait(ticket, attempt)
             if ticket.outcome is Outcome.ADMITTED:
-                self._was_admitted = True
+                self._admitted = ticket
                 setback = await self._hop.generate(
                     attempt, ticket.engine, None if ticket.session.one_shot else ticket.session.key
                 )
@@ -188,10 +193,12 @@ class Exchange:
         """Report how the wait has ended, also to the client."""
         decided_at = ticket.decided_at
         if attempt is self._record.attempts[0]:
-            self._record.recognised_by = self._record.recognised_by or ticket.recognised_by
+            if ticket.recognised_by:
+                self._record.recognised_by, self._record.session = ticket.recognised_by, self._shown(ticket.session.key)
             for hear in self._parts.events.recognised:
                 hear(self._record)
         attempt.engine, attempt.outcome = ticket.engine, ticket.outcome or Outcome.CLIENT_GONE
+        attempt.session_key = ticket.session.key
         attempt.wait_s = (self._parts.clock() if decided_at is None else decided_at) - ticket.arrived_at
         for hear in self._parts.events.waited:
             hear(self._record)
@@ -199,6 +206,10 @@ class Exchange:
             self._answer.add_header(WAIT_HEADER, b"%.3f" % attempt.wait_s)
             state = ticket.found.value.encode() if self._record.recognised_by else UNRECOGNISED
             self._answer.add_header(SESSION_STATE_HEADER, state)
+
+    def _shown(self, key: str) -> str:
+        """The session's name for log lines and traces."""
+        return hashed_session(key) if self._parts.options.hash_sessions else key
 
     async def _refuse(self, ticket: Ticket) -> None:
         outcome = cast("Outcome", ticket.outcome)

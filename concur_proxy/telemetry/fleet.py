@@ -35,7 +35,6 @@ GAUGES: Sequence[tuple[str, str, Reading]] = (
     ("concur_in_flight_requests", "Admission-controlled requests at the engine", _gate("in_flight")),
     ("concur_footprint_tokens", "KV cache that the active sessions need", _gate("footprint_tokens")),
     ("concur_lease_seconds", "How long an idle session keeps its place while others wait", _gate("lease_s")),
-    ("concur_shared_keys", "Session keys that name many parallel conversations each", _gate("shared_keys")),
     ("concur_engine_up", "1 while the engine can be reached", _engine("is_up")),
     ("concur_engine_signals_stale", "1 while the signals are too old to be used", _engine("is_stale")),
     ("concur_engine_signal_age_seconds", "Age of the newest usable signals", _engine("signal_age_s")),
@@ -92,6 +91,8 @@ class FleetCollector(Collector):
                 if value is not None:
                     gauge.add_metric([monitor.engine], float(value))
             yield gauge
+        text = "Session keys that name many parallel conversations each"
+        yield GaugeMetricFamily("concur_shared_keys", text, value=self._coordinator.fleet.shared_keys)
         yield self._states(pairs)
         yield self._circuits(pairs)
         for name, text, event, reasons in EVENTS:

@@ -46,7 +46,7 @@ class RecognitionWatch:
     @property
     def shared_keys(self) -> int:
         """Session keys that name many parallel conversations each."""
-        return sum(gate.snapshot().shared_keys for gate in self._coordinator.fleet.gates.values())
+        return self._coordinator.fleet.shared_keys
 
     def warnings(self) -> list[str]:
         """What is wrong now, each in one text with its fix."""

@@ -6,7 +6,6 @@ from http import HTTPStatus
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.recognition.conversations import BY_CONTENT
 from concur_proxy.recognition.recogniser import DEFAULT_RECOGNISERS
 from concur_proxy.telemetry.events import BROKE_MIDSTREAM, CLIENT_GONE, Attempt, RequestEvents, RequestRecord
 from concur_proxy.wire.answer.fault import GatewayFault
@@ -74,7 +73,7 @@ class RequestMetrics:
             self._failures.labels(reason)  # exported as 0 before the first one
         for reason in RETRIES.values():
             self._retries.labels(reason)
-        for name in (*DEFAULT_RECOGNISERS, BY_CONTENT):
+        for name in DEFAULT_RECOGNISERS:
             self._recognised.labels(name)
 
     def subscribe(self, events: RequestEvents) -> None:

@@ -2,7 +2,7 @@
 
 import json
 
-from concur_proxy.recognition.recogniser import Recogniser
+from concur_proxy.recognition.recogniser import Recogniser, Recognition
 from concur_proxy.wire.request.view import RequestReader, RequestView
 
 
@@ -17,4 +17,4 @@ def request_for(recogniser: Recogniser, *headers: tuple[str, str], **body: objec
 def key_of(recogniser: Recogniser, *headers: tuple[str, str], **body: object) -> str | None:
     """The session's key that it finds."""
     found = recogniser.recognise(request_for(recogniser, *headers, **body))
-    return None if found is None else found.key
+    return found.key if isinstance(found, Recognition) else None

@@ -66,7 +66,7 @@ def view(recognisers: RecogniserChain, request: dict[str, Any]) -> RequestView:
 def recognised(headers: dict[str, str] | None = None, **body: object) -> Recognition | None:
     recognisers = chain()
     request = {"path": "/v1/chat/completions", "headers": headers or {}, "body": body}
-    return recognisers.recognise(view(recognisers, request))
+    return recognisers.recognise(view(recognisers, request)).recognition
 
 
 def replay(capture: str) -> list[Recognition | None]:
@@ -75,7 +75,7 @@ def replay(capture: str) -> list[Recognition | None]:
     requests = [request for run in CAPTURES[capture] for request in [run] * run["times"]]
     found: list[Recognition | None] = []
     for number, request in enumerate(requests):
-        found.append(recognisers.recognise(view(recognisers, request)))
+        found.append(recognisers.recognise(view(recognisers, request)).recognition)
         following = requests[number + 1]["body"] if number + 1 < len(requests) else {}
         answer = following.get("previous_response_id") or following.get("thread", {}).get("previous_message_id")
         if answer is not None and found[-1] is not None:

@@ -1,5 +1,7 @@
 """Requests as a fleet sees them: which session, which member, recognised or not."""
 
+import pytest
+
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
@@ -7,7 +9,7 @@ from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.session import Numbers
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.recognition.conversations import Conversations
+from concur_proxy.recognition.conversations import BY_CONTENT, MOST_PARALLEL, Conversations, PromptRole
 from concur_proxy.recognition.tree import ConversationTree
 from tests.recognition.chains import chain
 
@@ -26,7 +28,7 @@ class Agents:
 
         self.fleet = Fleet(engines=["e"], make_gate=gate)
 
-    def ask(self, words: str, *, key: str | None = None, scope: str = "", **names: str) -> Ticket:
+    def ask(self, words: str, *, key: str | None = None, scope: str = "", **names: str | PromptRole) -> Ticket:
         arrival = Arrival(key=key, chain=chain(*words, scope=scope), hold_s=60.0, **names)  # type: ignore[arg-type]
         return self.fleet.arrive(arrival, now=0.0)[0]
 
@@ -34,7 +36,7 @@ class Agents:
         answered = Answered(client_gone=True) if fails else Answered(prompt_tokens=prompt, first_token_s=0.1)
         self.fleet.finish(ticket, answered, now=0.0)
 
-    def turn(self, words: str, *, key: str | None = None, scope: str = "", **names: str) -> str:
+    def turn(self, words: str, *, key: str | None = None, scope: str = "", **names: str | PromptRole) -> str:
         ticket = self.ask(words, key=key, scope=scope, **names)
         self.answer(ticket)
         return ticket.session.key
@@ -201,3 +203,37 @@ def test_the_sub_agents_of_another_gateways_session_are_known() -> None:
     conversations = Conversations(ConversationTree(), lambda _: None, lambda: 1)
     conversations.restore("p", ["", "c"])
     assert (conversations.family_of("c"), conversations.family_of("")) == ("p", "")
+
+
+def test_a_prompt_that_comes_first_in_the_order_decides_before_the_name() -> None:
+    agents = Agents()
+    name = agents.turn("st", key="a", prompt_role=PromptRole.FIRST)
+    other = agents.ask("stau", key="b", prompt_role=PromptRole.FIRST)
+    assert name == "a"
+    assert (other.session.key, other.recognised_by) == ("a", BY_CONTENT)
+    new = agents.ask("xy", key="b", prompt_role=PromptRole.FIRST)
+    assert (new.session.key, new.recognised_by) == ("b", "")
+
+
+@pytest.mark.parametrize("role", [PromptRole.LAST, PromptRole.NEVER])
+def test_a_name_that_comes_first_in_the_order_decides_before_the_prompt(role: PromptRole) -> None:
+    agents = Agents()
+    agents.turn("st", key="a", prompt_role=role)
+    ticket = agents.ask("stau", key="b", prompt_role=role)
+    assert (ticket.session.key, ticket.recognised_by) == ("b", "")
+
+
+def test_without_the_conversation_recogniser_a_request_without_a_name_is_its_own_session() -> None:
+    agents = Agents()
+    first = agents.turn("st", prompt_role=PromptRole.NEVER)
+    second = agents.ask("stau", prompt_role=PromptRole.NEVER, hint="k")
+    assert second.session.key != first
+    assert (second.session.one_shot, second.recognised_by) == (True, "")
+
+
+def test_a_request_of_a_shared_name_was_recognised_by_its_name() -> None:
+    agents = Agents()
+    for number in range(MOST_PARALLEL + 2):
+        agents.ask(f"s{number}", key="shared")
+    assert agents.fleet.shared_keys == 1
+    assert agents.ask("s9+", key="shared").recognised_by == ""

@@ -5,9 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concur_proxy import plugins
+from concur_proxy.recognition.conversations import BY_CONTENT, PromptRole
 from concur_proxy.recognition.recogniser import (
     DEFAULT_RECOGNISERS,
     MAX_KEY_CHARS,
+    Decider,
+    Found,
+    Recogniser,
     RecogniserChain,
     RecogniserOptions,
     Recognition,
@@ -90,13 +94,43 @@ REQUEST = RequestReader().view("POST", b"/", "/", [])
 
 def test_the_first_recogniser_that_knows_the_session_decides() -> None:
     silent, first, second = Fixed(None), Fixed("a"), Fixed("b")
-    assert RecogniserChain([silent, first, second]).recognise(REQUEST) == Recognition("a", "fixed")
+    found = RecogniserChain([silent, first, second]).recognise(REQUEST)
+    assert found == Found(Recognition("a", "fixed"), PromptRole.NEVER)
     assert (silent.asked, first.asked, second.asked) == (1, 1, 0)
 
 
 def test_nobody_knows() -> None:
-    assert RecogniserChain([]).recognise(REQUEST) is None
-    assert RecogniserChain([Fixed(None)]).recognise(REQUEST) is None
+    for chain in (RecogniserChain([]), RecogniserChain([Fixed(None)])):
+        assert chain.recognise(REQUEST) == Found(None, PromptRole.NEVER)
+
+
+class Prompt:
+    """Leaves the choice to the conversation tree."""
+
+    body_fields = ()
+
+    def recognise(self, request: RequestView) -> Decider:  # noqa: ARG002 - the interface
+        return Decider.PROMPT
+
+
+@pytest.mark.parametrize(
+    ("recognisers", "key", "role"),
+    [
+        ([Prompt(), Fixed("a")], "a", PromptRole.FIRST),
+        ([Fixed(None), Prompt(), Fixed("a")], "a", PromptRole.FIRST),
+        ([Fixed("a"), Prompt()], "a", PromptRole.NEVER),
+        ([Prompt(), Fixed(None)], None, PromptRole.FIRST),
+    ],
+)
+def test_the_prompt_has_its_place_in_the_order(
+    recognisers: list[Recogniser], key: str | None, role: PromptRole
+) -> None:
+    found = RecogniserChain(recognisers).recognise(REQUEST)
+    assert (found.recognition and found.recognition.key, found.prompt_role) == (key, role)
+
+
+def test_the_conversation_tree_comes_last_by_default_and_is_counted_by_its_name() -> None:
+    assert DEFAULT_RECOGNISERS[-1] == BY_CONTENT
 
 
 def test_a_chain_asks_for_the_fields_of_all() -> None:
@@ -112,7 +146,7 @@ def test_a_prompt_cache_key_is_a_hint_and_names_no_session(sent: object, hint: s
     request = RequestReader(body_fields=chain.body_fields).view("POST", b"/", "/", [])
     request.body = json.dumps({"prompt_cache_key": sent}).encode()
     assert chain.hint(request) == hint
-    assert chain.recognise(request) is None
+    assert chain.recognise(request).recognition is None
 
 
 def test_those_that_learn_from_answers_hear_of_them() -> None:
@@ -143,7 +177,7 @@ def test_a_recogniser_that_fails_is_left_out() -> None:
     after = headers.build(RecogniserOptions())
     chain = RecogniserChain([Failing(), Failing(returns="a"), after], errors.append)
     request = RequestReader().view("POST", b"/", "/", [(b"x-session-id", b"mine")])
-    assert chain.recognise(request) == Recognition("mine", "headers")
+    assert chain.recognise(request).recognition == Recognition("mine", "headers")
     assert [repr(error) for error in errors] == [
         "KeyError('/')",
         "TypeError('Failing returned str instead of a Recognition')",

@@ -323,3 +323,45 @@ def build(options):
         assert await gateway.metric("concur_unkeyed_requests_total") == 1
         for by in ("authorization", "headers"):
             assert await gateway.metric("concur_recognised_requests_total", by=by) == 1
+
+
+TASK = [{"role": "system", "content": "You write code."}, {"role": "user", "content": "Sort a list."}]
+NEXT_TURN = [*TASK, {"role": "assistant", "content": "How long is it?"}, {"role": "user", "content": "Short."}]
+
+
+@pytest.mark.parametrize(
+    ("recognisers", "names", "counted"),
+    [
+        (("headers", "conversation"), ["a", "b"], {"headers": 2, "conversation": 0}),
+        (("conversation", "headers"), ["a"], {"headers": 1, "conversation": 1}),
+        (("headers",), ["a", "b"], {"headers": 2, "conversation": 0}),
+    ],
+)
+async def test_the_prompt_decides_where_the_order_says_so(
+    recognisers: tuple[str, ...], names: list[str], counted: dict[str, int]
+) -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url, recognisers=recognisers) as gateway:
+        await post(gateway, {"messages": TASK}, **{"x-session-id": "a"})
+        await post(gateway, {"messages": NEXT_TURN}, **{"x-session-id": "b"})
+        assert known(gateway) == names
+        for by, number in counted.items():
+            assert await gateway.metric("concur_recognised_requests_total", by=by) == number
+
+
+async def test_a_session_that_the_prompt_has_found_ends_when_the_client_says_so() -> None:
+    order = ("conversation", "headers")
+    async with scripted_engine() as engine, running_gateway(engine.url, recognisers=order) as gateway:
+        await post(gateway, {"messages": TASK}, **{"x-session-id": "a"})
+        await post(gateway, {"messages": NEXT_TURN}, **{"x-session-id": "b", "x-session-end": "true"})
+        assert known(gateway) == []
+
+
+@pytest.mark.parametrize(("recognisers", "unkeyed"), [(("headers", "conversation"), 1), (("headers",), 2)])
+async def test_without_the_conversation_recogniser_nobody_is_found_by_the_prompt(
+    recognisers: tuple[str, ...], unkeyed: int
+) -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url, recognisers=recognisers) as gateway:
+        await post(gateway, {"messages": TASK})
+        await post(gateway, {"messages": NEXT_TURN})
+        assert len(known(gateway)) == 2 - unkeyed
+        assert await gateway.metric("concur_unkeyed_requests_total") == unkeyed

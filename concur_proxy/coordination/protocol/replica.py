@@ -115,14 +115,14 @@ class Replica:
             entry.ticket.recognised_by = message.recognised_by
             entry.wait = (message.position, message.wait_s)
             key = entry.ticket.arrival.key
-            if key is not None:
+            if key is not None and not message.recognised_by:
                 self._remember(key, message.seniority)
             if isinstance(message, Decided):
                 ticket = entry.ticket
                 self._holds.remove(ticket)
                 ticket.outcome, ticket.engine, ticket.decided_at = Outcome(message.outcome), message.engine, now
                 ticket.found = SessionState(message.found)
-                if key is None and message.session:
+                if message.session and (key is None or message.recognised_by):
                     ticket.session.key, ticket.session.one_shot = message.session, False
                 if ticket.outcome is not Outcome.ADMITTED:
                     self._let_go(ticket)
