@@ -36,6 +36,8 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fal
     """How long the request may wait for admission, in seconds from its arrival."""
     avoid: str | None = None
     """An engine that has just failed this request. The request goes there only if no other engine can serve it."""
+    home: str | None = None
+    """The engine that keeps the response that the request continues: no other engine can answer it. None: not known."""
     prompt_role: PromptRole = PromptRole.LAST
     """Whether the conversation tree may find the session by `chain`, before `key` or without one."""
 

@@ -106,9 +106,9 @@ class Fleet:
     def arrive(self, arrival: Arrival, *, now: float, seniority: int | None = None) -> tuple[Ticket, list[Ticket]]:
         """A request arrives. Returns its ticket and every ticket that this decided.
 
-        It goes to an engine that serves its model. A request for a model that is served by different engines starts a
-        separate session, because it uses another cache. `seniority` is what another gateway gave a session that is new
-        here.
+        It goes to the engine that keeps the response that it continues, or to one that serves its model. A request for
+        a model that is served by different engines starts a separate session, because it uses another cache.
+        `seniority` is what another gateway gave a session that is new here.
         """
         where = self._conversations.locate(arrival)
         ticket, decided = self._arrive(where, arrival, now, seniority)
@@ -127,12 +127,21 @@ class Fleet:
         if found is not None and not self._roster.are_alike(found[1].model, arrival.model):
             name = variant(name, arrival.model)
             found = self._gates.find(name)
+        home = self._moving.home_of(arrival)
+        if home is not None and found is not None and found[0] is not home and found[1].in_flight:
+            name = variant(name, home.engine)
+            found = self._gates.find(name)
         if found is None:
-            gate = self._place(name, arrival)
+            gate = home or self._place(name, arrival)
         else:
             gate, session = found
-            if not session.in_flight and self._roster.has_lost(gate.engine, session.model, arrival.avoid):
-                # The session's cache is lost with the engine. Its requests in flight there must end first.
+            if session.in_flight:
+                pass  # the engine is working on the session
+            elif home is not None:
+                gate, more = self._moving.bring(session, gate, home, now)
+                decided += more
+            elif self._roster.has_lost(gate.engine, session.model, arrival.avoid):
+                # The session's cache is lost with the engine.
                 gate, more = self._moving.move(session, gate, now)
                 decided += more
         where = replace(where, session=name)

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 
+from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gates import Gates
 from concur_proxy.admission.placement import Placement
 from concur_proxy.admission.session import Session
+from concur_proxy.admission.standings import first_free
 from concur_proxy.admission.ticket import Ticket
 
 
@@ -41,11 +43,28 @@ class Moving:
         gates = [self._gates.by_engine[engine] for engine in self._roster.candidates(model, avoid)]
         return self._placement.choose(gates, key=name, tokens=tokens)
 
+    def home_of(self, arrival: Arrival) -> SessionGate | None:
+        """The gate of the engine that keeps the response that the request continues, if it can be used."""
+        if arrival.home is None or arrival.home not in self._roster.candidates(arrival.model, arrival.avoid):
+            return None
+        return self._gates.by_engine[arrival.home]
+
     def move(self, session: Session, source: SessionGate, now: float) -> tuple[SessionGate, list[Ticket]]:
         """Move the session to another gate; returns that gate, and what the move decided."""
+        return self._hand_over(session, source, None, now)
+
+    def bring(
+        self, session: Session, source: SessionGate, home: SessionGate, now: float
+    ) -> tuple[SessionGate, list[Ticket]]:
+        """Move the session to the gate that keeps its response, unless it is there; returns as `move` does."""
+        return (home, []) if source is home else self._hand_over(session, source, home, now)
+
+    def _hand_over(
+        self, session: Session, source: SessionGate, target: SessionGate | None, now: float
+    ) -> tuple[SessionGate, list[Ticket]]:
         self.touched(source).handover.part_with(session, "lost")
-        gate = self.touched(self.choose(session.key, session.footprint, session.model, source.engine))
-        return gate, gate.handover.adopt(session, now)
+        target = target or self.choose(session.key, session.footprint, session.model, source.engine)
+        return target, self.touched(target).handover.adopt(session, now)
 
     def settle(self, now: float) -> list[Ticket]:
         """Carry out what an event at one gate causes at others. Retiring engines that have no sessions left are
@@ -95,7 +114,7 @@ class Moving:
 
     def _take_new(self, gate: SessionGate, now: float) -> list[Ticket] | None:
         donor = self._standings.longest_waiting_new(gate.engine)
-        return None if donor is None else self._take(gate, donor, donor.queue.first_new(), "shared", now)
+        return None if donor is None else self._take(gate, donor, first_free(donor), "shared", now)
 
     def _take(
         self, gate: SessionGate, donor: SessionGate, session: Session | None, reason: str, now: float

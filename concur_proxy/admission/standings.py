@@ -3,11 +3,14 @@
 import math
 from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
+from itertools import islice
 
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.roster import Roster
 from concur_proxy.admission.session import Session, SessionState
 
+LOOKED_AT = 64
+"""Sessions at the front of a queue among which one is looked for that may go to another engine."""
 SLACK = 64
 """How many more outdated entries than values are kept before they are removed."""
 
@@ -146,7 +149,7 @@ class Standings:
         gate = self._gates[engine]
         queue = gate.queue
         self._deadlines.put(engine, gate.next_deadline())
-        first = queue.first_new()
+        first = first_free(gate)
         head = None if first is None else (first.seniority, first.footprint, first.model)
         if head != self._heads.get(engine):
             self._have_heads_changed = True
@@ -155,7 +158,8 @@ class Standings:
                 del self._heads[engine]
             else:
                 self._heads[engine] = head
-        self._read_mover(engine, queue.head())
+        mover = queue.head()
+        self._read_mover(engine, None if mover is None or is_bound(mover, gate) else mover)
         takes = not queue and not self._roster.leads_nowhere(engine)
         if takes:
             self._takers.add(engine)
@@ -171,6 +175,22 @@ class Standings:
             self._moves.put(engine, None)
         else:
             self._moves.put(engine, next(iter(head.held)).arrived_at + self._move_after_s)
+
+
+def is_bound(session: Session, gate: SessionGate) -> bool:
+    """Whether a request of the session waits that only this gate's engine can answer."""
+    return any(ticket.arrival.home == gate.engine for ticket in session.held)
+
+
+def first_free(gate: SessionGate) -> Session | None:
+    """The first new session in the gate's queue that any engine can serve. Only the first `LOOKED_AT` sessions are
+    looked at if the first new one is bound to this engine.
+    """
+    first = gate.queue.first_new()
+    if first is None or not is_bound(first, gate):
+        return first
+    near = islice(gate.queue, LOOKED_AT)
+    return next((each for each in near if each.state is not SessionState.PAUSED and not is_bound(each, gate)), None)
 
 
 class Earliest:

@@ -114,8 +114,10 @@ class Exchange:
             await self._answer.refuse(view.fault.fault, view.fault.detail)
             return None
         record.model, record.is_stream = body.model, body.is_stream
+        stored = None
         if body.previous_response_id is not None:
-            await self._recall(body.previous_response_id)
+            stored = await parts.coordinator.responses.find(body.previous_response_id)
+            view.continued_session = None if stored is None else stored.session
         found = parts.recognisers.recognise(view)
         recognition = found.recognition
         key = None if recognition is None else recognition.key
@@ -130,6 +132,7 @@ class Exchange:
             model=body.model,
             body_bytes=len(view.body),
             hold_s=hold_s,
+            home=None if stored is None else stored.engine,
             prompt_role=found.prompt_role,
         )
         if recognition is not None:
@@ -149,12 +152,6 @@ class Exchange:
                 key = ticket.session.key
             if ends_session and ticket is not None and key is not None and not arrival.member:
                 parts.coordinator.apply(EndSession(key=key))
-
-    async def _recall(self, response_id: str) -> None:
-        """Give the recognisers the session of a response that another gateway may have passed on."""
-        stored = await self._parts.coordinator.responses.find(response_id)
-        if stored is not None and stored.session is not None:
-            self._parts.recognisers.learn(response_id, stored.session)
 
     async def _attempt(self, arrival: Arrival) -> tuple[str, Setback | None]:
         """Wait for admission and pass the request on. Returns the engine, and why it did not answer."""

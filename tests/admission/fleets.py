@@ -32,9 +32,17 @@ class FleetScene:
         self.now = 0.0
         self.decided: list[Ticket] = []
 
-    def arrive(self, key: str | None, *, tokens: int = 0, hold_s: float = HOLD_S, model: str | None = None) -> Ticket:
+    def arrive(
+        self,
+        key: str | None,
+        *,
+        tokens: int = 0,
+        hold_s: float = HOLD_S,
+        model: str | None = None,
+        home: str | None = None,
+    ) -> Ticket:
         """A request of the session; if `key` is None, a request that names no session."""
-        arrival = Arrival(key=key, body_bytes=body_of(tokens), hold_s=hold_s, model=model)
+        arrival = Arrival(key=key, body_bytes=body_of(tokens), hold_s=hold_s, model=model, home=home)
         ticket, self.decided = self.fleet.arrive(arrival, now=self.now)
         return ticket
 

@@ -72,14 +72,17 @@ def recognised(headers: dict[str, str] | None = None, **body: object) -> Recogni
 def replay(capture: str) -> list[Recognition | None]:
     """Recognise a capture's requests in order. The id of each answer is the one that the next request continues."""
     recognisers = chain()
+    sessions: dict[str, str] = {}
     requests = [request for run in CAPTURES[capture] for request in [run] * run["times"]]
     found: list[Recognition | None] = []
     for number, request in enumerate(requests):
-        found.append(recognisers.recognise(view(recognisers, request)).recognition)
+        made = view(recognisers, request)
+        made.continued_session = sessions.get(made.json.previous_response_id or "")
+        found.append(recognisers.recognise(made).recognition)
         following = requests[number + 1]["body"] if number + 1 < len(requests) else {}
         answer = following.get("previous_response_id") or following.get("thread", {}).get("previous_message_id")
         if answer is not None and found[-1] is not None:
-            recognisers.learn(answer, found[-1].key)
+            sessions[answer] = found[-1].key
     return found
 
 

@@ -10,6 +10,7 @@ from secrets import token_hex
 
 import pytest
 
+from concur_proxy.admission.changes import EndSession
 from tests.coordination.redis_server import RedisServer
 from tests.http.running_gateway import RunningGateway, running_gateway
 from tests.http.scripted_engine import Exchange, ScriptedEngine, scripted_engine
@@ -109,6 +110,34 @@ async def test_a_conversation_goes_on_through_any_gateway(redis: RedisServer) ->
         leader = next(each for each in running if each.app.coordinator.status.leads)
         gates = leader.app.coordinator.fleet.gates.values()
         assert len([session for gate in gates for session in gate.sessions]) == len(last)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+async def test_a_forgotten_session_goes_on_at_the_engine_that_keeps_its_response(
+    redis: RedisServer, number: int
+) -> None:
+    settings = shared(redis) if number > 1 else {}
+    async with two_keepers() as keepers, gateways(number, keepers, **settings) as running:
+        names = [await respond(running[0], prompt_cache_key=f"agent-{n}") for n in range(6)]
+        assert all(keeper.kept for keeper in keepers)
+        leader = next(each for each in running if each.app.coordinator.status.leads)
+        for gate in leader.app.coordinator.fleet.gates.values():
+            for session in list(gate.sessions):
+                leader.app.coordinator.apply(EndSession(key=session.key))
+        assert not any(len(gate.sessions) for gate in leader.app.coordinator.fleet.gates.values())
+        for name in sorted(names, key=keepers[0].kept.__contains__):
+            await respond(running[-1], previous_response_id=name)
+
+
+async def test_after_a_restart_of_all_gateways_a_conversation_goes_on_at_its_engine(redis: RedisServer) -> None:
+    settings = shared(redis)
+    async with two_keepers() as keepers:
+        async with gateways(1, keepers, **settings) as (gateway,):
+            names = [await respond(gateway, prompt_cache_key=f"agent-{n}") for n in range(6)]
+            assert all(keeper.kept for keeper in keepers)
+        async with gateways(2, keepers, **settings) as running:
+            for n, name in enumerate(sorted(names, key=keepers[0].kept.__contains__)):
+                await respond(running[n % 2], previous_response_id=name)
 
 
 async def test_a_response_that_is_not_stored_is_not_saved(redis: RedisServer) -> None:

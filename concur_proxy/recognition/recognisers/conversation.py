@@ -7,7 +7,7 @@ from concur_proxy.wire.request.view import RequestView
 
 
 class ConversationRecogniser:
-    """Leaves the choice to the conversation tree: whoever decides on admission knows all conversations."""
+    """Leaves the choice to the conversation tree: the gateway that decides on admission knows all conversations."""
 
     body_fields: Sequence[str] = ()
 

@@ -40,7 +40,18 @@ class RequestReader:
 class RequestView:
     """One request. Reading it never raises."""
 
-    __slots__ = ("_json", "_reader", "body", "fault", "headers", "method", "path", "target", "values")
+    __slots__ = (
+        "_json",
+        "_reader",
+        "body",
+        "continued_session",
+        "fault",
+        "headers",
+        "method",
+        "path",
+        "target",
+        "values",
+    )
 
     def __init__(self, reader: RequestReader, method: str, target: bytes, path: str, headers: Headers) -> None:
         self._reader = reader
@@ -55,6 +66,10 @@ class RequestView:
         """The first value of each header by its lower-case name. It may be empty, see `header`."""
         self.body = b""
         """Set when the whole body has been received, before anything below is used."""
+        self.continued_session: str | None = None
+        """The session of the response that the request continues, `json.previous_response_id`. Set before recognisers
+        are asked; None if it is not known.
+        """
         self.fault: BodyFault | None = None
         """Why no engine could read the body; known when `json` has been used. None for a body that is not JSON."""
 
