@@ -38,6 +38,10 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fal
     """An engine that has just failed this request. The request goes there only if no other engine can serve it."""
     home: str | None = None
     """The engine that keeps the response that the request continues: no other engine can answer it. None: not known."""
+    fingerprint: bytes | None = None
+    """A hash of client and body, only for a request in which nothing can be recognised. If it is refused after a wait,
+    an equal request keeps its turn.
+    """
     prompt_role: PromptRole = PromptRole.LAST
     """Whether the conversation tree may find the session by `chain`, before `key` or without one."""
 

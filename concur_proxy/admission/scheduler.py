@@ -222,7 +222,8 @@ class Scheduler:
         if session.is_dormant:
             session.idle_since = now
             session.is_between_steps = False
-            if session.ending:
+            may_return = outcome is Outcome.HOLD_TIMEOUT and ticket.arrival.fingerprint is not None
+            if session.ending and not may_return:
                 self.end(session, outcome.value, now)
             else:
                 self._sessions.sleep(session)

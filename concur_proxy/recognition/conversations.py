@@ -74,6 +74,8 @@ class Request(Protocol):
     def chain(self) -> Chain | None: ...
     @property
     def prompt_role(self) -> PromptRole: ...
+    @property
+    def fingerprint(self) -> bytes | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +133,17 @@ class Conversations:
             return self._locate_named(key, request)
         if hint and chain is None:
             return Whereabouts(session=hint)
-        return Whereabouts(session=f"\0{self._number()}", is_one_shot=True)
+        return Whereabouts(session=self._name_of_one(request.fingerprint), is_one_shot=True)
+
+    def _name_of_one(self, fingerprint: bytes | None) -> str:
+        """The name of a session of one request: that of an equal request that was refused and has not come back yet, or
+        a new one.
+        """
+        name = "" if fingerprint is None else f"\0body:{fingerprint.hex()}"
+        known = self._find(name) if name else None
+        if not name or (known is not None and any(member.busy for member in known.members.values())):
+            return f"\0{self._number()}"
+        return name
 
     def _locate_named(self, key: str, request: Request) -> Whereabouts:
         if request.parent_key is not None and request.parent_key != key:

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from struct import pack
 
 import msgspec
-from xxhash import xxh3_64_intdigest
+from xxhash import xxh3_64_digest, xxh3_64_intdigest
 
 from concur_proxy.recognition.chain import HASH_BYTES, Chain
 from concur_proxy.recognition.sizes import NO_MEDIA, SLICES, Media, MediaScan, may_have_media, read_part, text_bytes
@@ -77,6 +77,11 @@ def chain_of(view: RequestView) -> Chain | None:
     except (_NoPromptError, msgspec.DecodeError, RecursionError):
         return None
     return segments.chain(continues=body.continues)
+
+
+def fingerprint_of(view: RequestView) -> bytes:
+    """Return a hash of the client and the body, by which a request that is sent again is known. Never raises."""
+    return xxh3_64_digest(view.body, _scope(view, view.json.model))
 
 
 def _scope(view: RequestView, model: str | None) -> int:

@@ -9,7 +9,8 @@ from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.changes import EndSession
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.recognition.segments import chain_of
+from concur_proxy.recognition.conversations import PromptRole
+from concur_proxy.recognition.segments import chain_of, fingerprint_of
 from concur_proxy.relay.client import BodyTooLarge, ClientAnswer, ClientGone, Receive, read_body
 from concur_proxy.relay.hop import Hop, Setback, failure_of
 from concur_proxy.relay.parts import RelayParts
@@ -125,14 +126,17 @@ class Exchange:
         if timeout_s is not None:
             hold_s = min(hold_s, timeout_s * WAIT_SHARE)
         until = parts.clock() + hold_s
+        chain = chain_of(view)
+        is_blind = key is None and (chain is None or found.prompt_role is PromptRole.NEVER)
         arrival = Arrival(
             key=key,
             hint=parts.recognisers.hint(view),
-            chain=chain_of(view),
+            chain=chain,
             model=body.model,
             body_bytes=len(view.body),
             hold_s=hold_s,
             home=None if stored is None else stored.engine,
+            fingerprint=fingerprint_of(view) if is_blind else None,
             prompt_role=found.prompt_role,
         )
         if recognition is not None:

@@ -1,8 +1,9 @@
 import pytest
 
-from concur_proxy.admission.arrival import Answered
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import SessionState
+from concur_proxy.recognition.conversations import Whereabouts
 from tests.admission.gates import Scene
 
 
@@ -113,6 +114,22 @@ def test_no_deadline_is_left_of_a_request_that_no_longer_waits() -> None:
     scene.finish(running)
     assert held.is_in_flight
     assert scene.gate.next_deadline() is None
+
+
+def test_a_session_of_one_request_waits_for_an_equal_one_after_its_hold() -> None:
+    scene = Scene(window=1.0, ttl_s=100.0)
+    scene.arrive("a")
+    arrival = Arrival(hold_s=2.0, fingerprint=b"body")
+    scene.gate.arrive(Whereabouts(session="b", is_one_shot=True), arrival, now=scene.now)
+    scene.pass_time(2.0)
+    refused = scene.gate.sessions.get("b")
+    assert refused is not None
+    scene.pass_time(50.0)
+    back, _ = scene.gate.arrive(Whereabouts(session="b", is_one_shot=True), arrival, now=scene.now)
+    assert back.session is refused
+    scene.pass_time(2.0)
+    scene.pass_time(100.0)
+    assert scene.gate.sessions.get("b") is None, "nobody came back"
 
 
 def test_a_session_of_one_request_ends_with_its_hold() -> None:
