@@ -1,10 +1,12 @@
-"""`concur-proxy doctor`: examines the engines and the Redis that the settings name."""
+"""`concur-proxy doctor`: examines the engines and the Redis that the settings name, or a running gateway."""
 
+import argparse
 import asyncio
 import json
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import httpx
 
@@ -13,8 +15,10 @@ from concur_proxy.cli.flags import add_flags, read_flags
 from concur_proxy.cli.load import SettingsError, advise, load_settings
 from concur_proxy.cli.parser import CommandParser, complain
 from concur_proxy.cli.secrets import redacted_url
+from concur_proxy.cli.watch import NoState, admin_key
 from concur_proxy.doctor.engine import EngineExamination
 from concur_proxy.doctor.finding import Finding, Severity
+from concur_proxy.doctor.gateway import examine_gateway
 from concur_proxy.doctor.redis import examine_redis
 from concur_proxy.engines.address import addresses
 from concur_proxy.engines.kind import KnownKinds
@@ -25,8 +29,9 @@ PROG = "concur-proxy doctor"
 DESCRIPTION = """\
 Connects to each engine, and to Redis if `store` is redis. Reports which kind of engine it is, which metrics are missing
 and how to enable them, and whether `#dp=N` is the real number of data-parallel ranks. Sends each engine two requests of
-one token to examine its answers. Takes the flags of `serve`, such as --engine-api-key for engines that need a key. Exit
-status: 0 if all is well, 1 for warnings, 2 for errors or wrong settings."""
+one token to examine its answers. Takes the flags of `serve`, such as --engine-api-key for engines that need a key.
+With --gateway, examines a running gateway: whether it serves, whether its metrics are fresh, and whether it recognises
+the sessions of its clients. Exit status: 0 if all is well, 1 for warnings, 2 for errors or wrong settings."""
 
 TIMEOUT_S = 10.0
 WORDS = {Severity.OK: "ok", Severity.WARNING: "warning", Severity.ERROR: "error"}
@@ -34,17 +39,23 @@ WORDS = {Severity.OK: "ok", Severity.WARNING: "warning", Severity.ERROR: "error"
 
 def main(arguments: Sequence[str]) -> int:
     """Examine and print; returns the exit status."""
-    parser = CommandParser(PROG, usage="--engine URL [options]", description=DESCRIPTION)
+    parser = CommandParser(PROG, usage="--engine URL | --gateway URL [options]", description=DESCRIPTION)
     add_flags(parser)
+    parser.add_argument("--gateway", metavar="URL", help="examine this running gateway; --admin-key is its key")
     parser.add_argument("--json", action="store_true", help="print all findings as one JSON object")
     namespace = parser.read(arguments)
-    as_json = namespace.json
-    del namespace.json
+    as_json, gateway = namespace.json, namespace.gateway
+    del namespace.json, namespace.gateway
+    flags, findings = read_flags(namespace), []
     try:
-        settings = load_settings(read_flags(namespace))
+        if gateway is not None:
+            findings += asyncio.run(_examine_gateway(gateway, _gateway_key(flags)))
+        if gateway is None or flags.keys() - {"admin_key", "admin_key_file"}:
+            findings += asyncio.run(examine(load_settings(flags)))
+    except NoState as problem:
+        return complain(PROG, str(problem))
     except SettingsError as error:
         return complain(PROG, *error.problems)
-    findings = asyncio.run(examine(settings))
     worst = max((finding.severity for finding in findings), default=Severity.OK)
     if as_json:
         rows = [{**asdict(finding), "severity": WORDS[finding.severity]} for finding in findings]
@@ -62,9 +73,7 @@ async def examine(settings: GatewaySettings) -> list[Finding]:
         Finding(subject="settings", severity=Severity.WARNING, code="advice", message=line) for line in advise(settings)
     ]
     servers = list(dict.fromkeys((*settings.engine, *settings.engine_dns)))
-    uses_tls = any(server.startswith("https:") for server in servers)
-    verify = ssl.create_default_context() if uses_tls else False
-    async with httpx.AsyncClient(trust_env=False, verify=verify, timeout=TIMEOUT_S) as client:
+    async with _client(servers) as client:
         kinds = KnownKinds(plugins.load_engine_kinds(settings.engine_kinds))
         examinations = [_examination(server, client, kinds, settings) for server in servers]
         for found in await asyncio.gather(*(examination.run() for examination in examinations)):
@@ -72,6 +81,23 @@ async def examine(settings: GatewaySettings) -> list[Finding]:
     if settings.store == "redis":
         findings += await examine_redis(settings.redis_url, redacted_url(settings.redis_url))
     return findings
+
+
+async def _examine_gateway(url: str, key: str | None) -> list[Finding]:
+    async with _client([url]) as client:
+        return await examine_gateway(url, client, admin_key=key)
+
+
+def _gateway_key(flags: Mapping[str, object]) -> str | None:
+    """The gateway's admin key, as `status` and `top` find it. Raises `NoState` if its file cannot be used."""
+    key, file = flags.get("admin_key"), flags.get("admin_key_file")
+    return admin_key(argparse.Namespace(admin_key=key, admin_key_file=None if file is None else Path(str(file))))
+
+
+def _client(servers: Sequence[str]) -> httpx.AsyncClient:
+    uses_tls = any(server.startswith("https:") for server in servers)
+    verify = ssl.create_default_context() if uses_tls else False
+    return httpx.AsyncClient(trust_env=False, verify=verify, timeout=TIMEOUT_S)
 
 
 def _examination(

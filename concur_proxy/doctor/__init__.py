@@ -1,1 +1,1 @@
-"""Examines the servers that a configuration names: each engine and Redis."""
+"""Examines the servers that a configuration names, each engine and Redis, and a running gateway."""

@@ -9,6 +9,8 @@ import httpx
 from concur_proxy.doctor.capacity import examine_capacity
 from concur_proxy.doctor.dp_ranks import examine_ranks, exported_ranks
 from concur_proxy.doctor.finding import Finding, Severity
+from concur_proxy.doctor.gateway import is_gateway
+from concur_proxy.doctor.no_answer import no_answer
 from concur_proxy.engines.exposition import Exposition
 from concur_proxy.engines.kind import Advice, EngineKind, KnownKinds, ServerInfo
 from concur_proxy.engines.sample import SIGNALS, EngineSample
@@ -49,19 +51,16 @@ class EngineExamination:
         """All findings, in the order of the questions. Never raises, whatever the server does."""
         try:
             await self._examine()
-        except httpx.ConnectError as error:
-            fix = "start the server or correct the URL"
-            self._add(Severity.ERROR, "unreachable", f"cannot be reached: {error}", fix)
-        except httpx.TimeoutException:
-            message = "accepts connections, but does not answer in time"
-            self._add(Severity.ERROR, "silent", message, "look at the server's log")
         except httpx.HTTPError as error:
-            reason = str(error) or type(error).__name__
-            self._add(Severity.ERROR, "no_http", f"does not speak HTTP: {reason}", "correct the URL")
+            self._findings.append(no_answer(self._url, error))
         return self._findings
 
     async def _examine(self) -> None:
         kind, exposition, status = await self._metrics()
+        if kind is None and await is_gateway(self._url, self._client):
+            fix = f"name the engines behind it, or examine the gateway: concur-proxy doctor --gateway {self._url}"
+            self._add(Severity.ERROR, "is_gateway", "is a concur-proxy gateway and no engine", fix)
+            return
         kind_of_info, info = await self._identify(kind)
         has_signals, kind = kind is not None, kind or kind_of_info
         models = await self._get("/v1/models")

@@ -19,7 +19,7 @@ class Finding:
     """One fact about one server."""
 
     subject: str
-    """The engine's URL, or Redis' URL without its password."""
+    """The URL of the engine or the gateway, or Redis' URL without its password."""
     severity: Severity
     code: str
     """A word for scripts."""

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +42,20 @@ def test_ranks_and_keys_are_the_settings_own(
     told = capsys.readouterr()
     assert told.out.startswith(f"error    {NOWHERE}  cannot be reached")
     assert "hush" not in told.out + told.err
+
+
+def test_a_gateway_alone_needs_no_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.main(["--gateway", NOWHERE, "--json"]) == 2
+    (found,) = json.loads(capsys.readouterr().out)["findings"]
+    assert (found["subject"], found["code"]) == (NOWHERE, "unreachable")
+
+
+def test_a_gateway_and_its_engines_together(capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.main(["--gateway", NOWHERE, "--engine", "http://127.0.0.1:8"]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == [NOWHERE, "http://127.0.0.1:8"]
+
+
+def test_the_admin_key_comes_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.main(["--gateway", NOWHERE, "--admin-key-file", str(tmp_path / "missing")]) == 2
+    assert capsys.readouterr().err.startswith("concur-proxy doctor: error: admin key in ")
