@@ -2,7 +2,8 @@
 
 A `Fleet` is made of:
 
-    Fleet          requests arrive and end, time passes, changes are carried out
+    Fleet          requests arrive and end, time passes
+    FleetChanges   engines, windows and sessions are changed
     Gates          one gate per engine, and where each session is
     Moving         which sessions go to another gate, and when
     Roster         which engines there are, which of them can be used, and for which models
@@ -14,26 +15,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from concur_proxy.admission.arrival import Answered, Arrival
-from concur_proxy.admission.changes import (
-    AddEngine,
-    Change,
-    Drain,
-    EndSession,
-    Enforce,
-    EngineChange,
-    LoseCache,
-    Observe,
-    Reachable,
-    Resize,
-    RetireEngine,
-    Serve,
-    SessionChange,
-    Steer,
-)
+from concur_proxy.admission.changes import Change, EngineChange, SessionChange
+from concur_proxy.admission.fleet_changes import FleetChanges
 from concur_proxy.admission.gate import SessionGate
-from concur_proxy.admission.gates import GateFactory, Gates
+from concur_proxy.admission.gates import GateFactory, Gates, variant
 from concur_proxy.admission.handover import SessionRecord
-from concur_proxy.admission.manual import Steering
 from concur_proxy.admission.moving import Moving
 from concur_proxy.admission.placement import Placement
 from concur_proxy.admission.placements.least_pressure import LeastPressure
@@ -64,6 +50,7 @@ class Fleet:
         self._roster = self._gates.roster
         self._conversations = Conversations(self._gates.tree, self._session, lambda: next(self._numbers))
         self._moving = Moving(self._gates, placement or LeastPressure())
+        self._changes = FleetChanges(self._gates, self._moving, self._conversations)
 
     # -- questions
 
@@ -84,6 +71,11 @@ class Fleet:
     def models_of(self, engine: str) -> frozenset[str] | None:
         """The models that the engine serves; None: not known."""
         return self._roster.models_of(engine)
+
+    @property
+    def shared_keys(self) -> int:
+        """How many session keys were found to name many conversations at once."""
+        return self._conversations.shared_keys
 
     def knows(self, change: Change) -> bool:
         """Whether the session or engine that the change names is known."""
@@ -174,86 +166,9 @@ class Fleet:
         decided += [ticket for gate in self._gates.standings.due(now) for ticket in gate.expire(now=now)]
         return decided + self._moving.settle(now)
 
-    # -- changes
-
     def apply(self, change: Change, *, now: float) -> list[Ticket]:
         """Carry out a change. Raises `ValueError` as described in the class of the change."""
-        match change:
-            case EndSession():
-                return self._end(change.key, now)
-            case Steer():
-                return self._steer(change, now)
-            case Drain():
-                return self._gates.drain(now)
-            case AddEngine():
-                self._gates.add(change.engine)
-                self._moving.reconsider_all()
-            case EngineChange() if change.engine in self.gates:
-                return self._apply_to_engine(change, now)
-            case RetireEngine():
-                raise ValueError(f"no engine {change.engine}")
-            case EngineChange():
-                pass  # the engine was removed meanwhile
-            case _:
-                raise TypeError(f"a fleet cannot carry out {change!r}")
-        return []
-
-    @property
-    def shared_keys(self) -> int:
-        """How many session keys were found to name many conversations at once."""
-        return self._conversations.shared_keys
-
-    def _end(self, key: str, now: float) -> list[Ticket]:
-        if self._conversations.family_of(key) != key:
-            return []  # a sub-agent has ended; its cache is no longer counted when its parent goes on
-        decided = self._moving.evacuate(now)
-        models = () if self._roster.is_uniform else self._roster.models
-        for name in (key, *(variant(key, model) for model in models)):
-            gate = self._gates.home(name)
-            decided += [] if gate is None else self._moving.touched(gate).end(name, now=now)
-        return decided + self._moving.settle(now)
-
-    def _steer(self, change: Steer, now: float) -> list[Ticket]:
-        if change.steering is Steering.END:
-            return self._end(change.key, now)
-        decided = self._moving.evacuate(now)
-        found = self._gates.find(self._conversations.family_of(change.key))
-        if found is not None:
-            decided += self._moving.touched(found[0]).steer(found[1], change.steering, now=now)
-        return decided + self._moving.settle(now)
-
-    def _apply_to_engine(self, change: EngineChange, now: float) -> list[Ticket]:
-        """Carry out a change to an engine that there is."""
-        gate = self.gates[change.engine]
-        match change:
-            case Reachable():
-                self._reach(gate, is_up=change.is_up)
-                return []
-            case Serve():
-                if self._roster.serve(change.engine, change.models):
-                    self._moving.reconsider_all()
-                return []
-            case RetireEngine():
-                self._roster.retire(change.engine)
-                self._moving.reconsider_all()
-                return self._moving.evacuate(now) + self._moving.settle(now)
-        if self._gates.only is not None:
-            return _apply_to_gate(change, gate, now)
-        decided = self._moving.evacuate(now)
-        decided += _apply_to_gate(change, self._moving.touched(gate), now)
-        return decided + self._moving.settle(now)
-
-    def _reach(self, gate: SessionGate, *, is_up: bool) -> None:
-        """While the engine is down and another one is up, new sessions go elsewhere. Sessions that wait here move with
-        the next event, and idle ones with their next request.
-        """
-        if is_up:
-            self._roster.mark_up(gate.engine)
-            self._gates.standings.touch(gate.engine)
-            self._moving.reconsider({*self._roster.down, *self._roster.retiring})  # their sessions can move here now
-        else:
-            self._roster.mark_down(gate.engine)
-            self._moving.touched(gate)
+        return self._changes.apply(change, now=now)
 
     # -- other gateways
 
@@ -312,23 +227,3 @@ class Fleet:
         any_gate = next(iter(self.gates.values()))
         tokens = any_gate.accounts.guess(arrival)
         return self._moving.choose(name, tokens, arrival.model, arrival.avoid)
-
-
-def _apply_to_gate(change: EngineChange, gate: SessionGate, now: float) -> list[Ticket]:
-    """Carry out a change that concerns one gate only."""
-    match change:
-        case Resize():
-            return gate.resize(change.window, now=now, budget=change.budget)
-        case Observe():
-            return gate.observe(change.load, now=now)
-        case Enforce():
-            return gate.enforce(enforcing=change.enforcing, now=now)
-        case LoseCache():
-            gate.lose_cache()
-            return []
-    raise TypeError(f"a fleet cannot carry out {change!r}")
-
-
-def variant(key: str, model: str | None) -> str:
-    """The name of the separate session that session `key` has for another model."""
-    return f"{key}\0{model or ''}"

@@ -102,3 +102,8 @@ class Gates:
     def _count(self) -> None:
         gates = list(self._by_engine.values())
         self.only = gates[0] if len(gates) == 1 else None
+
+
+def variant(key: str, model: str | None) -> str:
+    """The name of the separate session that session `key` has for another model."""
+    return f"{key}\0{model or ''}"

@@ -194,8 +194,9 @@ class Exchange:
         """Report how the wait has ended, also to the client."""
         decided_at = ticket.decided_at
         if attempt is self._record.attempts[0]:
-            if ticket.recognised_by:
-                self._record.recognised_by, self._record.session = ticket.recognised_by, self._shown(ticket.session.key)
+            if (ticket.recognised_by or self._record.session is None) and not ticket.session.one_shot:
+                self._record.session = self._shown(ticket.session.key)
+            self._record.recognised_by = ticket.recognised_by or self._record.recognised_by
             for hear in self._parts.events.recognised:
                 hear(self._record)
         attempt.engine, attempt.outcome = ticket.engine, ticket.outcome or Outcome.CLIENT_GONE
