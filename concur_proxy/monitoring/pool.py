@@ -10,18 +10,16 @@ import httpx
 from concur_proxy import plugins
 from concur_proxy.admission.changes import AddEngine, Enforce, RetireEngine
 from concur_proxy.admission.fleet import Fleet
-from concur_proxy.admission.gate import SessionGate
-from concur_proxy.admission.gate_state import GateOptions
-from concur_proxy.admission.lease import FixedLease, LearnedLease, Lease
-from concur_proxy.admission.session import Numbers
 from concur_proxy.control.governor import GovernorOptions, WindowGovernor
 from concur_proxy.control.options import OptionValue
 from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.engines.address import EngineAddress, addresses
 from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.monitoring.engine_laws import EngineLaws
+from concur_proxy.monitoring.gate_maker import GateMaker
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.monitoring.name_watch import NameWatch
+from concur_proxy.monitoring.named_servers import OPERATOR, SETTINGS, NamedServers
 from concur_proxy.monitoring.watch import ServerWatch
 from concur_proxy.settings.gateway import GatewaySettings
 
@@ -32,8 +30,6 @@ USER_AGENT = "concur-proxy"
 
 REAP_S = 0.2
 """Time between two checks whether a removed engine still has requests in flight."""
-
-_OPERATOR = "operator"
 
 
 class EnginePool:
@@ -54,11 +50,8 @@ class EnginePool:
         self._kinds = kinds
         self._clock = clock
         self.laws = EngineLaws(settings)
-        self._sources: dict[str, tuple[str, ...]] = {"settings": settings.engine}
-        for url in settings.engine_dns:
-            self._sources[url] = (url,)  # one server until the name is resolved
-        self._removed: frozenset[str] = frozenset()
-        """Servers that an operator has removed."""
+        by_name = {url: (url,) for url in settings.engine_dns}  # one server until the name is resolved
+        self._named = NamedServers(by_source={SETTINGS: settings.engine, **by_name})
         self._coordinator: Coordinator | None = None
         self._group: asyncio.TaskGroup | None = None
         self._watches: dict[str, asyncio.Task[None]] = {}
@@ -67,39 +60,16 @@ class EnginePool:
     @property
     def servers(self) -> list[str]:
         """The servers in the pool, as their sources name them."""
-        return _wanted(self._sources, self._removed)
-
-    @property
-    def engines(self) -> list[str]:
-        """The names of the servers' engines."""
-        return _names(self.servers)
+        return self._named.servers
 
     def make_fleet(self, after: int) -> Fleet:
         """A fleet of these engines without sessions. The seniority numbers of new sessions follow `after`."""
         return Fleet(
-            engines=self.engines,
-            make_gate=self.make_gate,
+            engines=self._named.engines,
+            make_gate=GateMaker(self._settings, self.laws),
             placement=plugins.build(plugins.PLACEMENTS, self._settings.placement),
             move_after_s=self._settings.move_after_s,
             after=after,
-        )
-
-    def make_gate(self, engine: str, numbers: Numbers) -> SessionGate:
-        """A gate for an engine, with the options of the settings."""
-        settings = self._settings
-        options = GateOptions(
-            max_waiting_sessions=settings.max_waiting_sessions,
-            session_ttl_s=settings.session_ttl_s,
-            work_conserving=settings.work_conserving,
-            enforcing=self.laws.enforces(engine),
-        )
-        return SessionGate(
-            options=options,
-            lease=_make_lease(settings),
-            window=self.laws.of(engine).window,
-            engine=engine,
-            numbers=numbers,
-            order=plugins.build(plugins.ORDERS, settings.order),
         )
 
     def open(self, coordinator: Coordinator) -> None:
@@ -110,12 +80,12 @@ class EnginePool:
 
     def is_named(self, server: str) -> bool:
         """Whether the settings or a host name name this server."""
-        return any(server in servers for source, servers in self._sources.items() if source != _OPERATOR)
+        return self._named.is_named(server)
 
     @property
     def homes(self) -> dict[str, str]:
         """The server of each engine. Removed engines are not included."""
-        return {name: server for server in self.servers for name in _names([server])}
+        return self._named.homes
 
     def name_servers(self, source: str, servers: Sequence[str]) -> None:
         """Set the servers that `source` names.
@@ -123,39 +93,28 @@ class EnginePool:
         A server that no source names any longer is removed: it gets no new requests, and those in flight may end.
         Raises `ValueError` if no server would be left or one is not valid; then nothing has changed.
         """
-        before = self._sources.get(source, ())
-        self._change({**self._sources, source: tuple(servers)}, self._removed)
-        named = {server for servers in self._sources.values() for server in servers}
-        self.on_named([server for server in before if server not in named])
+        before = self._named.by_source.get(source, ())
+        self._change(self._named.with_source(source, servers))
+        self.on_named([server for server in before if server not in self._named.all_named])
 
     def set_manual_servers(self, added: Sequence[str], removed: Collection[str]) -> None:
         """Set the servers that an operator has added and removed. Raises `ValueError` like `name_servers`."""
-        if self._sources.get(_OPERATOR, ()) != tuple(added) or self._removed != frozenset(removed):
-            self._change({**self._sources, _OPERATOR: tuple(added)}, frozenset(removed))
+        if self._named.by_source.get(OPERATOR, ()) != tuple(added) or self._named.removed != frozenset(removed):
+            self._change(self._named.with_manual(added, removed))
 
     def check_manual_servers(self, added: Sequence[str], removed: Collection[str]) -> None:
         """Raises `ValueError` if `set_manual_servers` would raise it."""
-        self._check(_wanted({**self._sources, _OPERATOR: tuple(added)}, removed))
+        self._named.with_manual(added, removed)
 
-    def _check(self, wanted: Sequence[str]) -> list[str]:
-        """The engines of these servers. Raises `ValueError` if they cannot form a fleet."""
-        if not wanted:
-            raise ValueError(f"{', '.join(self.servers)} is the last engine")
-        if len({server.partition("#")[0] for server in wanted}) < len(wanted):
-            raise ValueError("an engine is named twice, with different ranks")
-        return _names(wanted)
-
-    def _change(self, sources: dict[str, tuple[str, ...]], removed: frozenset[str]) -> None:
-        wanted = _wanted(sources, removed)
-        names = self._check(wanted)
-        before, self._sources, self._removed = self.servers, sources, removed
+    def _change(self, named: NamedServers) -> None:
+        before, self._named = self.servers, named
         assert self._coordinator is not None  # noqa: S101 - opened before anything changes
-        for server in wanted:
+        for server in named.servers:
             if server not in before:
                 self._add(server, self._coordinator)
         for server in before:
-            if server not in wanted:
-                self._retire(server, self._coordinator, kept=names)
+            if server not in named.servers:
+                self._retire(server, self._coordinator, kept=named.engines)
 
     def set_law(self, engine: str, name: str, options: Mapping[str, OptionValue]) -> None:
         """Let another law move the window of this engine. Raises `ValueError` for an unknown law or a wrong option."""
@@ -249,12 +208,7 @@ class EnginePool:
         """The size that an operator has set for the cache of this server's engines, also by the name that it is
         behind.
         """
-        names = [
-            source
-            for source, servers in self._sources.items()
-            if any(server.partition("#")[0] == url for server in servers)
-        ]
-        return self._settings.capacity_of(url, *names)
+        return self._settings.capacity_of(url, *self._named.sources_of(url))
 
     def _watch(self, server: str) -> None:
         if self._group is None:
@@ -279,16 +233,3 @@ class EnginePool:
                 headers["authorization"] = f"Bearer {self._settings.engine_api_key}"
             self._clients[uses_tls] = httpx.AsyncClient(trust_env=False, verify=uses_tls, headers=headers)
         return self._clients[uses_tls]
-
-
-def _wanted(sources: Mapping[str, Sequence[str]], removed: Collection[str]) -> list[str]:
-    named = dict.fromkeys(server for servers in sources.values() for server in servers)
-    return [server for server in named if server not in removed]
-
-
-def _names(servers: Sequence[str]) -> list[str]:
-    return [address.name for server in servers for address in addresses(server)]
-
-
-def _make_lease(settings: GatewaySettings) -> Lease:
-    return LearnedLease() if settings.idle_lease == "auto" else FixedLease(float(settings.idle_lease))

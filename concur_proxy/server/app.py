@@ -20,6 +20,7 @@ from concur_proxy.coordination.coordinator import Coordinator, CoordinatorParts,
 from concur_proxy.coordination.local import LocalCoordinator
 from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.monitoring.monitor import EngineMonitor
+from concur_proxy.monitoring.named_servers import SETTINGS
 from concur_proxy.monitoring.pool import EnginePool
 from concur_proxy.relay.client import Receive, Scope, Send
 from concur_proxy.relay.parts import RelayOptions, RelayParts
@@ -134,7 +135,7 @@ class GatewayApp:
             self._reloader.reload()
 
     def _apply(self, settings: GatewaySettings) -> None:
-        self._pool.name_servers("settings", settings.engine)
+        self._pool.name_servers(SETTINGS, settings.engine)
         self._pool.reconfigure(settings)
         self._relay.reconfigure(RelayOptions.of(settings))
         self._telemetry.reconfigure(settings)

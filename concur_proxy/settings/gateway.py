@@ -1,4 +1,4 @@
-"""Every setting of the gateway: its name, default, unit and bounds.
+"""Every setting of the gateway: its name, default, unit and bounds. Those of engines are in `engines`.
 
 A flag (an argument of the constructor) overrides a `CONCUR_*` environment variable, which overrides the TOML or YAML
 file named by `config`, which overrides the default. A secret can also be in a file of its own, see `secret_files`.
@@ -13,22 +13,17 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from concur_proxy.control.options import OptionValue
-from concur_proxy.engines.address import EngineAddress, addresses
 from concur_proxy.recognition.clients import DEFAULT_SESSION_FIELDS, DEFAULT_SESSION_HEADERS
 from concur_proxy.recognition.recogniser import DEFAULT_RECOGNISERS, RecogniserOptions
+from concur_proxy.settings.engines import EngineSettings
 from concur_proxy.settings.kinds import (
     AdminKey,
-    BearerKey,
     BodyField,
-    CapacityTokens,
     CollectorUrl,
-    EngineUrl,
     HeaderName,
     LeaseSeconds,
     LogLevel,
-    NamedUrl,
     PathRule,
-    capacity,
     endpoint_rule,
     split_list,
 )
@@ -41,7 +36,7 @@ SDK_TIMEOUT_S = 600.0
 """Default timeout of the OpenAI and Anthropic SDKs (openai 3.57 and anthropic 2.13, `_constants.py`)."""
 
 
-class GatewaySettings(BaseSettings):
+class GatewaySettings(EngineSettings):
     """What an operator can set. Names that end in `_s` are in seconds, those that end in `_bytes` in bytes."""
 
     model_config = SettingsConfigDict(
@@ -49,59 +44,6 @@ class GatewaySettings(BaseSettings):
     )
 
     config: Path | None = Field(None, description="TOML or YAML file with these settings by name")
-
-    engine: tuple[EngineUrl, ...] = Field(
-        (),
-        description="Base URL of an inference server, without `/v1`; `#dp=N` at its end for N data-parallel ranks",
-    )
-    engine_dns: tuple[NamedUrl, ...] = Field(
-        (),
-        validate_default=True,
-        description="DNS name as `http://name:port`; every address behind it is an engine; resolved again every 5 s",
-    )
-    engine_kinds: tuple[str, ...] = Field(
-        (),
-        description="Engine kinds to recognise, in order of preference; all by default",
-    )
-    capacity_tokens: tuple[CapacityTokens, ...] = Field(
-        (),
-        description="Size of an engine's KV cache in tokens, if its metrics are wrong: a number for all engines, or "
-        "`URL=number` for one",
-    )
-    scrape_interval_s: float = Field(
-        1.0, ge=0.01, le=60, description="Seconds between two reads of an engine's metrics"
-    )
-    scrape_timeout_s: float = Field(
-        2.0, gt=0, le=60, description="Seconds after which a read of an engine's metrics has failed"
-    )
-    stale_after_s: float = Field(
-        5.0, gt=0, description="Age in seconds at which metrics are stale; the window then stays unchanged"
-    )
-    fail_open_after_s: float = Field(
-        15.0, gt=0, description="Age of the metrics in seconds at which `fallback_window` replaces the window"
-    )
-    fallback_window: int = Field(256, ge=1, description="Sessions that an engine may run while its metrics are missing")
-    health_interval_s: float = Field(
-        5.0, ge=0, le=600, description="Seconds between two requests to an engine's `/health`; 0 for none"
-    )
-    placement: str = Field(
-        "least-pressure", min_length=1, description="How the gateway chooses an engine for a new session"
-    )
-    order: str = Field("resuming-first", min_length=1, description="Order in which waiting sessions are admitted")
-    move_after_s: float = Field(
-        8.0,
-        ge=0,
-        description="Seconds that a session waits to resume on its own engine before it may resume on another one",
-    )
-    connect_timeout_s: float = Field(5.0, gt=0, le=600, description="Seconds allowed to connect to an engine")
-
-    engine_api_key: BearerKey | None = Field(
-        None, description="API key for the gateway's own requests to engines; clients send their own keys"
-    )
-
-    engine_api_key_file: Path | None = Field(
-        None, description="File that contains the API key for engines, such as a Docker or Kubernetes secret"
-    )
 
     admin_key: AdminKey | None = Field(
         None,
@@ -230,18 +172,6 @@ class GatewaySettings(BaseSettings):
         return init_settings, Environment(settings_cls), ConfigFile(settings_cls), SecretFiles(settings_cls)
 
     @property
-    def addresses(self) -> tuple[EngineAddress, ...]:
-        """The engines of `engine`: each data-parallel rank of a server is one."""
-        return tuple(address for text in self.engine for address in addresses(text))
-
-    def capacity_of(self, *names: str) -> int | None:
-        """The size of a cache by `capacity_tokens`: that of the first of `names` with one of its own, or that of all
-        engines. `names` are an engine's URL and the `engine_dns` name behind which it is.
-        """
-        sizes = dict(capacity(text) for text in self.capacity_tokens)
-        return next((sizes[name] for name in (*names, "") if name in sizes), None)
-
-    @property
     def endpoint_rules(self) -> tuple[EndpointRule, ...]:
         return tuple(endpoint_rule(text) for text in self.allow_paths)
 
@@ -261,30 +191,6 @@ class GatewaySettings(BaseSettings):
             return [str(value)]
         if isinstance(value, str) and get_origin(kind) is tuple:
             return split_list(name, value)
-        return value
-
-    @field_validator("engine")
-    @classmethod
-    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        urls = [text.partition("#")[0] for text in value]
-        twice = [url for url in urls if urls.count(url) > 1]
-        if twice:
-            raise ValueError(f"names {twice[0]} twice: name each engine once")
-        return value
-
-    @field_validator("capacity_tokens")
-    @classmethod
-    def _one_size_each(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        names = [capacity(text)[0] for text in value]
-        if len(set(names)) < len(names):
-            raise ValueError("names an engine twice: write one number for all engines, and one for each that differs")
-        return value
-
-    @field_validator("engine_dns")
-    @classmethod
-    def _any_engine(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if not value and info.data.get("engine") == ():
-            raise PydanticCustomError("no_engine", "no engine given")
         return value
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ def test_each_engine_gets_the_cache_size_of_its_server_or_name() -> None:
     pool.open(coordinator)
     pool.name_servers(DNS, [NAMED])
     used = {}
-    for engine in pool.engines:
+    for engine in pool.homes:
         monitor = pool.monitors[engine]
         monitor.on_sample(IntervalRates(now=1.0, capacity_tokens=100), EngineSample(at=1.0, kind="vllm"))
         assert monitor.rates is not None
