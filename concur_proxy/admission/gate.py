@@ -64,7 +64,7 @@ class SessionGate:
         self.counters = state.counters
         """Events so far by (event, reason): `admit` and `resume` (window, room, lease, claim), `pause` (window, lease,
         client_gone, by_hand, moved), `refuse` (an Outcome's value), `end` (said, answered, idle, or an Outcome's
-        value), `would_hold` (window), `move` to another gate (lost, shared, waited).
+        value), `would_hold` (window), `move` to another gate (lost, shared, waited, home).
         """
 
     # -- requests

@@ -51,19 +51,19 @@ class Moving:
 
     def move(self, session: Session, source: SessionGate, now: float) -> tuple[SessionGate, list[Ticket]]:
         """Move the session to another gate; returns that gate, and what the move decided."""
-        return self._hand_over(session, source, None, now)
+        gate = self.choose(session.key, session.footprint, session.model, source.engine)
+        return self._hand_over(session, source, gate, "lost", now)
 
     def bring(
         self, session: Session, source: SessionGate, home: SessionGate, now: float
     ) -> tuple[SessionGate, list[Ticket]]:
         """Move the session to the gate that keeps its response, unless it is there; returns as `move` does."""
-        return (home, []) if source is home else self._hand_over(session, source, home, now)
+        return (home, []) if source is home else self._hand_over(session, source, home, "home", now)
 
     def _hand_over(
-        self, session: Session, source: SessionGate, target: SessionGate | None, now: float
+        self, session: Session, source: SessionGate, target: SessionGate, reason: str, now: float
     ) -> tuple[SessionGate, list[Ticket]]:
-        self.touched(source).handover.part_with(session, "lost")
-        target = target or self.choose(session.key, session.footprint, session.model, source.engine)
+        self.touched(source).handover.part_with(session, reason)
         return target, self.touched(target).handover.adopt(session, now)
 
     def settle(self, now: float) -> list[Ticket]:

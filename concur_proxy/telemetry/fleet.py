@@ -58,7 +58,7 @@ EVENTS: Sequence[tuple[str, str, str, Sequence[str]]] = (
         "pause",
         ("window", "lease", "client_gone"),
     ),
-    ("concur_moves", "Sessions moved to another engine", "move", ("lost", "shared", "waited")),
+    ("concur_moves", "Sessions moved to another engine", "move", ("lost", "shared", "waited", "home")),
     ("concur_refusals", "Requests not admitted", "refuse", _REFUSED_BY),
     ("concur_ended_sessions", "Sessions that ended", "end", ("said", "answered", "idle")),
     ("concur_would_hold", "Sessions that would have waited, but the gateway only observes", "would_hold", ("window",)),

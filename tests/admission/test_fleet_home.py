@@ -54,6 +54,7 @@ def test_a_known_session_follows_its_response() -> None:
     scene.finish(scene.arrive("s", home="a"))
     assert engine_of(scene, "s", home="b") == "b"
     assert scene.home("s") == "b"
+    assert scene.fleet.gates["a"].counters["move", "home"] == 1
 
 
 def test_a_response_elsewhere_gets_a_session_of_its_own_while_a_request_is_in_flight() -> None:
