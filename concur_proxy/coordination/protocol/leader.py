@@ -129,6 +129,7 @@ class Leader:
                 position=position,
                 wait_s=wait_s,
                 recognised_by=ticket.recognised_by,
+                session=_name_of(ticket),
             )
             post.append((replica, held))
         return post
@@ -194,7 +195,7 @@ class Leader:
             position=position,
             wait_s=wait_s,
             recognised_by=ticket.recognised_by,
-            session="" if ticket.session.one_shot else ticket.session.key,
+            session=_name_of(ticket),
         )
 
     def _own(self, ticket: Ticket, replica: str, number: int) -> None:
@@ -205,3 +206,7 @@ class Leader:
         owner = self._owners.pop(ticket, None)
         if owner is not None:
             self._tickets.get(owner[0], {}).pop(owner[1], None)
+
+
+def _name_of(ticket: Ticket) -> str:
+    return "" if ticket.session.one_shot else ticket.session.key

@@ -22,7 +22,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     number: int
     """The replica's own number for the request."""
     arrival: Arrival
-    """The request as it arrived at the replica."""
+    """The request as it arrived at the replica. If a leader has found its session by the prompt, with that name."""
     seniority: int | None
     """The seniority of the request's session, as the leader last reported it; None if it has not yet."""
     engine: str
@@ -103,6 +103,8 @@ class Held(Message, frozen=True, kw_only=True):
     """Seconds that this place will probably take."""
     recognised_by: str = ""
     """The value of `Ticket.recognised_by`."""
+    session: str = ""
+    """The name of the session, as in `Decided`."""
 
 
 class Decided(Message, frozen=True, kw_only=True):

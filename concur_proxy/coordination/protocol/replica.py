@@ -5,11 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import takewhile
 
+from msgspec.structs import replace
+
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Holds, Ticket
 from concur_proxy.coordination.protocol.messages import Arrive, Claim, Decided, Finish, Held, Join, ToReplica
+from concur_proxy.recognition.conversations import PromptRole
 
 REMEMBERED_SESSIONS = 20_000
 """A replica remembers the seniority of this many sessions, for a leader that does not know them."""
@@ -111,19 +114,18 @@ class Replica:
             entry = self._in_hand.get(message.number)
             if entry is None or not entry.ticket.is_held:
                 continue
-            entry.ticket.session.seniority = message.seniority
-            entry.ticket.recognised_by = message.recognised_by
+            ticket, key = entry.ticket, entry.ticket.arrival.key
+            ticket.session.seniority = message.seniority
+            ticket.recognised_by = message.recognised_by or ticket.recognised_by
             entry.wait = (message.position, message.wait_s)
-            key = entry.ticket.arrival.key
-            if key is not None and not message.recognised_by:
+            if message.session and (key is None or ticket.recognised_by):
+                ticket.session.key, ticket.session.one_shot = message.session, False
+            if key is not None and not ticket.recognised_by:
                 self._remember(key, message.seniority)
             if isinstance(message, Decided):
-                ticket = entry.ticket
                 self._holds.remove(ticket)
                 ticket.outcome, ticket.engine, ticket.decided_at = Outcome(message.outcome), message.engine, now
                 ticket.found = SessionState(message.found)
-                if message.session and (key is None or message.recognised_by):
-                    ticket.session.key, ticket.session.one_shot = message.session, False
                 if ticket.outcome is not Outcome.ADMITTED:
                     self._let_go(ticket)
                 decided.append(ticket)
@@ -149,10 +151,14 @@ class Replica:
 
 
 def _claim(entry: _InHand, now: float) -> Claim:
-    ticket = entry.ticket
+    ticket, arrival = entry.ticket, entry.ticket.arrival
+    if not ticket.session.one_shot and ticket.session.key != arrival.key:
+        # The next leader may know the prompt already, as that of a request that has ended.
+        role = PromptRole.NEVER
+        arrival = replace(arrival, key=ticket.session.key, member="", parent="", parent_key=None, prompt_role=role)
     return Claim(
         number=ticket.number,
-        arrival=ticket.arrival,
+        arrival=arrival,
         seniority=ticket.session.seniority or None,
         engine=ticket.engine if ticket.is_in_flight else "",
         waited_s=now - ticket.arrived_at,

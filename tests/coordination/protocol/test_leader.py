@@ -1,10 +1,13 @@
+import pytest
+
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.session import SessionState
 from concur_proxy.coordination.protocol.leader import Leader
 from concur_proxy.coordination.protocol.messages import Arrive, Claim, Finish, Join
 from concur_proxy.coordination.protocol.replica import Replica
-from concur_proxy.recognition.conversations import BY_CONTENT
+from concur_proxy.recognition.conversations import BY_CONTENT, PromptRole
 from tests.coordination.fleets import make_fleet
+from tests.recognition.chains import chain
 
 
 def claim(number: int, key: str) -> Claim:
@@ -67,3 +70,45 @@ def test_a_replica_hears_that_its_request_continues_a_known_conversation() -> No
     assert done is not None
     replica.receive([told for _, told in leader.receive("r", done, now=1.0)], now=1.0)
     assert [(ticket.is_in_flight, ticket.recognised_by) for ticket in tickets] == [(False, ""), (True, BY_CONTENT)]
+
+
+@pytest.mark.parametrize("key", [None, "named"])
+def test_the_next_leader_finds_the_session_that_the_prompt_has_found(key: str | None) -> None:
+    leader, replica = Leader(make_fleet()), Replica()
+    leader.receive("r", replica.join(now=0.0), now=0.0)
+    for words in ("st", "stau"):
+        arrival = Arrival(key=key, chain=chain(*words), hold_s=60.0, prompt_role=PromptRole.FIRST)
+        ticket, message = replica.arrive(arrival, now=0.0)
+        replica.receive([told for _, told in leader.receive("r", message, now=0.0)], now=0.0)
+        if words == "st":
+            done = replica.finish(ticket, Answered(prompt_tokens=10, first_token_s=0.1), now=0.0)
+            assert done is not None
+            leader.receive("r", done, now=0.0)
+            key = None if key is None else "another name"
+    assert (ticket.is_in_flight, ticket.recognised_by) == (True, BY_CONTENT)
+    (session,) = leader.fleet.gates["a"].sessions
+    record = leader.fleet.record(session.key, now=1.0)
+    assert record is not None
+    following = Leader(make_fleet())
+    following.fleet.restore(record, now=1.0)
+    following.receive("r", replica.join(now=1.0), now=1.0)
+    (same,) = following.fleet.gates["a"].sessions
+    assert (same.key, same.in_flight, same.seniority) == (session.key, 1, session.seniority)
+
+
+def test_a_conversation_that_waits_keeps_its_turn_under_the_next_leader() -> None:
+    leader, replica = Leader(make_fleet(window=1.0)), Replica()
+    leader.receive("r", replica.join(now=0.0), now=0.0)
+    for words in ("xy", "st"):
+        _, message = replica.arrive(Arrival(chain=chain(*words), hold_s=60.0), now=0.0)
+        replica.receive([told for _, told in leader.receive("r", message, now=0.0)], now=0.0)
+    before = {session.key: session.seniority for session in leader.fleet.gates["a"].sessions}
+    following = Leader(make_fleet(window=1.0))
+    for key in before:
+        record = leader.fleet.record(key, now=1.0)
+        assert record is not None
+        following.fleet.restore(record, now=1.0)
+    following.receive("r", replica.join(now=1.0), now=1.0)
+    gate = following.fleet.gates["a"]
+    assert {session.key: session.seniority for session in gate.sessions} == before
+    assert (gate.snapshot().in_flight, gate.snapshot().held) == (1, 1)
