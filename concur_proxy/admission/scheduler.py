@@ -13,7 +13,7 @@ from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.recognition.conversations import Whereabouts
-from concur_proxy.recognition.tree import Member
+from concur_proxy.recognition.member import Member
 
 
 class Scheduler:
@@ -138,6 +138,7 @@ class Scheduler:
         """
         for forgotten in family.begin(session, member):
             self._state.tree.drop(forgotten)
+        self._state.tree.add(member)
         kept_tokens = self._state.accounts.expect(member, arrival)
         member.busy += 1
         self.measure(session)

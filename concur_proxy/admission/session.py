@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from concur_proxy.recognition.tree import Member
+from concur_proxy.recognition.member import Member
 
 if TYPE_CHECKING:
     from concur_proxy.admission.ticket import Ticket

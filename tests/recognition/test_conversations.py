@@ -201,3 +201,12 @@ def test_the_sub_agents_of_another_gateways_session_are_known() -> None:
     conversations = Conversations(ConversationTree(), lambda _: None, lambda: 1)
     conversations.restore("p", ["", "c"])
     assert (conversations.family_of("c"), conversations.family_of("")) == ("p", "")
+
+
+def test_equal_first_prompts_that_were_all_refused_come_back_as_the_sessions_that_they_were() -> None:
+    agents = Agents()
+    first = [agents.ask("st") for _ in range(300)]
+    for ticket in first:
+        agents.answer(ticket, fails=True)
+    again = {agents.ask("st").session.key for _ in range(300)}
+    assert again == {ticket.session.key for ticket in first}
