@@ -81,6 +81,16 @@ class Scheduler:
             else:
                 self.pause(session, "window")
 
+    def to_forget(self, now: float) -> Session | None:
+        """The session that is forgotten first when memory is short, or None. It is the dormant session that has been
+        without a place for longest, or if all have places, the one whose lease ended first.
+        """
+        placeless = self._sessions.longest_placeless()
+        if placeless is not None:
+            return placeless
+        lapsing = self._next_to_lapse()
+        return None if lapsing is None or lapsing[0] > now else lapsing[1]
+
     def next_lapse(self) -> float | None:
         """When the next idle session's lease ends, so that its place can go to a session that waits, or None."""
         lapsing = self._next_to_lapse()

@@ -81,6 +81,7 @@ class EnginePool:
             make_gate=self.make_gate,
             placement=plugins.build(plugins.PLACEMENTS, self._settings.placement),
             move_after_s=self._settings.move_after_s,
+            most_conversations=self._settings.max_conversations,
             after=after,
         )
 

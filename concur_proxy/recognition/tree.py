@@ -66,8 +66,9 @@ class ConversationTree:
         return Match(node, len(node), length)
 
     def ending_within(self, match: Match) -> Iterator[Member]:
-        """The conversations whose newest prompt is a prefix of the matched segments, the longest first. Of those with
-        one and the same newest prompt, at most `MOST_OF_A_NODE`, and next time those that were not taken come last.
+        """The conversations whose newest prompt is a prefix of the matched segments, the longest first. If many have
+        one and the same newest prompt, these are `MOST_OF_A_NODE` of them. Those that the caller passes over come last
+        next time.
         """
         for node in upwards(match.last):
             last = node.members.last
