@@ -13,8 +13,17 @@ import msgspec
 from xxhash import xxh3_64_intdigest
 
 from concur_proxy.recognition.chain import HASH_BYTES, Chain
-from concur_proxy.recognition.sizes import NO_MEDIA, SLICES, Media, MediaScan, may_have_media, read_part, text_bytes
-from concur_proxy.wire.request.body import Prompt
+from concur_proxy.recognition.sizes import (
+    NO_MEDIA,
+    SLICES,
+    Media,
+    MediaScan,
+    may_have_media,
+    read_part,
+    read_plain,
+    text_bytes,
+)
+from concur_proxy.wire.request.body import MAX_COMMAS, Prompt
 from concur_proxy.wire.request.view import RequestView
 
 PIECE_BYTES = 4096
@@ -31,16 +40,17 @@ TOKEN_BYTES = 4
 CREDENTIALS = (b"authorization", b"x-api-key", b"api-key")
 """The headers that tell one client from another."""
 
-MAX_COMMAS = 1 << 19
-"""A list with more commas is not read: each of its elements would cost memory."""
-
-_START = re.compile(rb'\{\s*"role"\s*:\s*"([a-z]+)"\s*,\s*"content"\s*:\s*(["\[])')
-"""The beginning of most messages. Where the content is a text, they have no media."""
-_HEAD_ROLES = (b"system", b"developer")
-_ONE_TEXT_START = re.compile(
+_START = re.compile(rb'\{\s*(?:"type"\s*:\s*"message"\s*,\s*)?"role"\s*:\s*"([a-z]+)"\s*,\s*"content"\s*:\s*(?:(")|\[)')
+"""The beginning of most messages. Where the content is a text, group 2 matches, and they have no media."""
+_TEXT_GROUP = 2
+_HEAD_ROLES = ("system", "developer")
+_TEXT_HEAD_ROLES = (b"system", b"developer")
+_TEXTS_START = re.compile(
     rb'\[\s*\{\s*"(?:type"\s*:\s*"(?:text|input_text|output_text)"\s*,\s*"text"\s*:|text"\s*:)\s*"'
 )
 _CACHE_MARK = b'"cache_control"'
+_MARK_COMMA_BYTES = 64
+"""The comma before a mark is not further away from it than this."""
 _MARK_END_BYTES = 128
 """A mark of a message whose content is a text comes after the text."""
 _CACHE_MARKS = re.compile(
@@ -60,7 +70,7 @@ class _TextBlock(msgspec.Struct, forbid_unknown_fields=True):
     text: msgspec.Raw
 
 
-_ONE_TEXT = msgspec.json.Decoder(tuple[_TextBlock])
+_TEXTS = msgspec.json.Decoder(list[_TextBlock])
 
 
 def chain_of(view: RequestView) -> Chain | None:
@@ -153,34 +163,34 @@ def _pieces(raw: bytes) -> Iterable[bytes]:
 
 
 def _add_prompt(segments: _Segments, prompt: Prompt) -> None:
-    messages, items = bytes(prompt.messages), bytes(prompt.input)
-    if messages[:1] == b"[":
+    messages, items = prompt.messages, bytes(prompt.input)
+    if isinstance(messages, list):
         _add_conversation(segments, bytes(prompt.tools), bytes(prompt.system), messages)
     elif items[:1] == b"[":
-        _add_conversation(segments, bytes(prompt.tools), bytes(prompt.instructions), items)
+        _add_conversation(segments, bytes(prompt.tools), bytes(prompt.instructions), _slices(items))
     elif items[:1] == b'"':
-        items = b'[{"role":"user","content":%b}]' % items
-        _add_conversation(segments, bytes(prompt.tools), bytes(prompt.instructions), items)
+        only = msgspec.Raw(b'{"role":"user","content":%b}' % items)
+        _add_conversation(segments, bytes(prompt.tools), bytes(prompt.instructions), [only])
     else:
         _add_plain(segments, next(filter(_is_plain, map(bytes, (prompt.prompt, prompt.input_ids, prompt.text))), b""))
 
 
-def _add_conversation(segments: _Segments, tools: bytes, system: bytes, items: bytes) -> None:
+def _add_conversation(segments: _Segments, tools: bytes, system: bytes, items: list[msgspec.Raw]) -> None:
     """Add tools, system prompt, and messages or items. Leading messages of the operator are part of the head."""
     _add_head(segments, _without_marks(tools), _without_marks(system))
-    slices, scan, in_head = _slices(items), MediaScan(), True
-    if len(slices) > MAX_ITEMS:
+    scan, in_head = MediaScan(), True
+    if len(items) > MAX_ITEMS:
         raise _NoPromptError
-    for item in slices:
-        raw = bytes(item)
+    for item in items:
+        raw, media = bytes(item), NO_MEDIA
         start = _START.match(raw)
-        if start is not None and start[2] == b'"':
-            role, media = start[1], NO_MEDIA
-            if _CACHE_MARK in raw[-_MARK_END_BYTES:]:
-                raw = _without_marks(raw)
+        if start is not None and (text := _only_text(raw, start)) is not None:
+            is_head = in_head and start[1] in _TEXT_HEAD_ROLES
+            raw = text
         else:
-            role, raw, media = _read_item(raw, start, scan)
-        if in_head and role not in _HEAD_ROLES:
+            role, raw, media = _read_item(raw, scan)
+            is_head = in_head and role in _HEAD_ROLES
+        if in_head and not is_head:
             segments.end_head()
             in_head = False
         segments.add(raw, media)
@@ -195,44 +205,63 @@ def _add_head(segments: _Segments, tools: bytes, system: bytes) -> None:
         segments.add(system)
     elif system[:1] == b"[":
         for block in _slices(system):
-            segments.add(_text_of_one(b"[%b]" % bytes(block)))
+            content = b"[%b]" % bytes(block)
+            segments.add(_canonical(content) or content)
     segments.end_head()
 
 
-def _read_item(raw: bytes, start: re.Match[bytes] | None, scan: MediaScan) -> tuple[bytes, bytes, Media]:
-    """Return the role, the canonical form and the media of an item whose content is no text, or not found yet."""
+def _only_text(raw: bytes, start: re.Match[bytes]) -> bytes | None:
+    """Return the canonical form of a message whose content is a text, or a list of text blocks. None for any other
+    message.
+    """
+    if start.lastindex == _TEXT_GROUP:
+        return _without_marks(raw) if _CACHE_MARK in raw[-_MARK_END_BYTES:] else raw
+    if raw[-4:] != b'"}]}':
+        return None
+    at = start.end() - 1
+    content = raw[at:-1]
+    text = _canonical(content)
+    if text is None or text is content:
+        return text and raw
+    return b"%b%b}" % (raw[:at], text)
+
+
+def _read_item(raw: bytes, scan: MediaScan) -> tuple[str | None, bytes, Media]:
+    """Return the role, the canonical form and the media of any item."""
+    plain = read_plain(raw)
+    if plain is not None and (type(plain.content) is not list or len(plain.content) != 1):
+        return plain.role, raw, NO_MEDIA
     if raw[:1] != b"{":  # such as a list in a list: several prompts
         raise _NoPromptError
     raw = _without_marks(raw)
-    has_media = may_have_media(raw)
-    if start is not None and not has_media and raw[-2:] == b"]}":
-        at = start.start(2)
-        content = raw[at:-1]
-        text = _text_of_one(content)
-        return start[1], raw if text is content else b"%b%b}" % (raw[:at], text), NO_MEDIA
     part = read_part(raw)
-    role = (part.role or "").encode("utf-8", "replace")
-    if has_media and (media := scan.media_in(part, raw))[0]:
-        return role, raw, media
+    if plain is None and may_have_media(raw) and (media := scan.media_in(part, raw))[0]:
+        return part.role, raw, media
     content = bytes(part.content)
-    text = _text_of_one(content)
-    return role, raw if text is content else raw.replace(content, text, 1), NO_MEDIA
+    text = _canonical(content) or content
+    return part.role, raw if text is content else raw.replace(content, text, 1), NO_MEDIA
 
 
-def _text_of_one(content: bytes) -> bytes:
-    """Return the text of a list with a single text block, which means the same; any other content as it is."""
-    if content[-3:] != b'"}]' or _ONE_TEXT_START.match(content) is None:
-        return content
+def _canonical(content: bytes) -> bytes | None:
+    """Return the text of a list with a single text block, which means the same; a list of several text blocks as it is;
+    None for any other content.
+    """
+    if content[-3:] != b'"}]' or _TEXTS_START.match(content) is None:
+        return None
     try:
-        (block,) = _ONE_TEXT.decode(content)
+        blocks = _TEXTS.decode(content)
     except (msgspec.DecodeError, RecursionError):
-        return content
-    return bytes(block.text)
+        return None
+    return bytes(blocks[0].text) if len(blocks) == 1 else content
 
 
 def _without_marks(raw: bytes) -> bytes:
     """Remove the marks of Anthropic's prompt cache: clients move them from turn to turn."""
-    return _CACHE_MARKS.sub(b"", raw) if _CACHE_MARK in raw else raw
+    first = raw.find(_CACHE_MARK)
+    if first < 0:
+        return raw
+    start = max(0, first - _MARK_COMMA_BYTES)
+    return raw[:start] + _CACHE_MARKS.sub(b"", raw[start:])
 
 
 def _slices(raw: bytes) -> list[msgspec.Raw]:
