@@ -1,6 +1,6 @@
 """What an engine's token counts tell about the nodes of a prompt."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from concur_proxy.recognition.node import Node
 from concur_proxy.recognition.unions import Unions
@@ -9,11 +9,15 @@ SMOOTHING = 0.25
 """Weight of the newest answer in the size of a shared node."""
 
 
-def learn_count(nodes: Collection[Node], prompt_tokens: int, unions: Unions) -> bool:
+def learn_count(nodes: Sequence[Node], prompt_tokens: int, unions: Unions) -> bool:
     """The engine counted `prompt_tokens` in a prompt of these nodes. Returns False if nothing is known of their sizes.
 
     What several conversations share is learnt from all of them. The rest of the count is this conversation's own.
     """
+    if len(nodes) == 1 and nodes[0].below == 1 and nodes[0].tokens > 0:
+        unions.resize(nodes[0], float(prompt_tokens))
+        nodes[0].note_count()
+        return True
     whole = _expected(nodes)
     if whole <= 0:
         return False

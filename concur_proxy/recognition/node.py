@@ -96,12 +96,14 @@ class Node(Link):
 
     def extend(self, chain: Chain, start: int, estimate: Estimate) -> None:
         """Continue it with the segments of `chain` from `start` on."""
-        more = Node(None, chain, start, estimate(*chain.text_from(start)))
-        self.media = (*self.media, *(len(self) + index for index in more.media))
-        self.tokens += more.tokens
-        self.hashes += more.hashes
-        self.sizes += more.sizes
-        self.text_bytes += more.text_bytes
+        text, media = chain.text_from(start)
+        if media:
+            moved = len(self) - start
+            self.media = (*self.media, *(moved + index for index in chain.media if index >= start))
+        self.tokens += estimate(text, media)
+        self.hashes += chain.hashes[start * HASH_BYTES :]
+        self.sizes += chain.sizes[start * SIZE_BYTES :]
+        self.text_bytes += text
 
     def split(self, segments: int) -> "Node":
         """Take the first `segments` away. Returns them as a node that is between the parent and this one."""

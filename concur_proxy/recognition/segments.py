@@ -32,6 +32,8 @@ WHOLE_BYTES = 2 * PIECE_BYTES
 """A message up to this size is one segment."""
 MAX_SEGMENTS = 1024
 """The rest of a longer prompt is part of the last segment."""
+MAX_SIZE = 0xFFFFFFFF
+"""The largest size that a segment can have. A body is smaller, unless `max_body_bytes` is above 4 GB."""
 MAX_ITEMS = 20_000
 """A prompt of more messages has no chain: no conversation is that long."""
 TOKEN_BYTES = 4
@@ -147,11 +149,11 @@ class _Segments:
             return None
         if len(hashes) > MAX_SEGMENTS:
             hashes = [*hashes[:last], hashes[-1]]
-            sizes = [*sizes[:last], sum(sizes[last:])]
+            sizes = [*sizes[:last], min(sum(sizes[last:]), MAX_SIZE)]
             media = [min(index, last) for index in media]
         return Chain(
             hashes=pack(f"<{len(hashes)}Q", *hashes),
-            sizes=pack(f"<{len(sizes)}I", *(min(size, 0xFFFFFFFF) for size in sizes)),
+            sizes=pack(f"<{len(sizes)}I", *sizes),
             media=tuple(media),
             head=min(self.head, len(hashes)),
             continues=continues,

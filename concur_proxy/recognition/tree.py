@@ -43,6 +43,9 @@ class ConversationTree:
         self._root = Node(None, Chain(b"", b""), 0, 0.0)
         self._nodes: dict[bytes, Node] = {}
         """All nodes but the root, by their first hash."""
+        self._last_chain: Chain | None = None
+        self._last_match = Match(self._root, 0, 0)
+        """The result of the last search, until the tree changes. A request's chain is searched several times."""
         self._run_bytes = 0
         """Memory of the segments and media items of all nodes."""
         self._computed: dict[tuple[str, int], Mapping[str, int]] = {}
@@ -57,13 +60,21 @@ class ConversationTree:
 
     def match(self, chain: Chain) -> Match:
         """Find the longest known prefix of a chain."""
-        node, length = self._root, 0
-        while length < len(chain) and (child := self._nodes.get(chain.hash_at(length))) is not None:
-            inside = common(child.hashes, chain.hashes, length)
-            node, length = child, length + inside
-            if inside < len(child):
-                return Match(node, inside, length)
-        return Match(node, len(node), length)
+        if chain is self._last_chain:
+            return self._last_match
+        hashes, node, at = chain.hashes, self._root, 0
+        inside = 0
+        while (child := self._nodes.get(hashes[at : at + HASH_BYTES])) is not None:
+            node = child
+            if hashes.startswith(node.hashes, at):
+                inside = len(node.hashes)
+                at += inside
+                continue
+            inside = HASH_BYTES * common(node.hashes, hashes, at // HASH_BYTES)
+            at += inside
+            break
+        self._last_chain, self._last_match = chain, Match(node, inside // HASH_BYTES, at // HASH_BYTES)
+        return self._last_match
 
     def ending_within(self, match: Match) -> Iterator[Member]:
         """The conversations whose newest prompt is a prefix of the matched segments, the longest first. If many have
@@ -166,6 +177,7 @@ class ConversationTree:
         """
         self.add(member)
         match = match or self.match(chain)
+        self._last_chain = None
         if member.leaf is match.node and match.is_whole and _is_alone(member):
             self._extend(match.node, chain, match.length, estimate)
         else:
@@ -176,6 +188,7 @@ class ConversationTree:
 
     def drop(self, member: Member) -> None:
         """Forget a conversation."""
+        self._last_chain = None
         self.conversations -= member.is_known
         member.is_known = False
         self.unions.uncharge(member, member.groups)
@@ -227,9 +240,9 @@ class ConversationTree:
 
     def _extend(self, node: Node, chain: Chain, start: int, estimate: Estimate) -> None:
         if start < len(chain):
-            self._run_bytes -= _run_bytes(node)
+            before = _run_bytes(node)
             node.extend(chain, start, estimate)
-            self._run_bytes += _run_bytes(node)
+            self._run_bytes += _run_bytes(node) - before
 
     def _grow(self, node: Node, chain: Chain, start: int, estimate: Estimate) -> Node:
         child = Node(node, chain, start, estimate(*chain.text_from(start)))
