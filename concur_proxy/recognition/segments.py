@@ -10,9 +10,10 @@ from hashlib import blake2b
 from struct import pack
 
 import msgspec
-from xxhash import xxh3_64_intdigest
+from xxhash import xxh3_64_digest, xxh3_64_intdigest, xxh3_128_digest
 
 from concur_proxy.recognition.chain import HASH_BYTES, Chain
+from concur_proxy.recognition.recent import Recent
 from concur_proxy.recognition.sizes import (
     NO_MEDIA,
     SLICES,
@@ -36,6 +37,8 @@ MAX_SIZE = 0xFFFFFFFF
 """The largest size that a segment can have. A body is smaller, unless `max_body_bytes` is above 4 GB."""
 MAX_ITEMS = 20_000
 """A prompt of more messages has no chain: no conversation is that long."""
+MOST_MESSAGES = 65_536
+"""Messages whose reading is remembered, about 300 bytes each."""
 TOKEN_BYTES = 4
 """The size of the text of one token, where a prompt is a list of tokens."""
 
@@ -46,7 +49,6 @@ _START = re.compile(rb'\{\s*(?:"type"\s*:\s*"message"\s*,\s*)?"role"\s*:\s*"([a-
 """The beginning of most messages. Where the content is a text, group 2 matches, and they have no media."""
 _TEXT_GROUP = 2
 _HEAD_ROLES = ("system", "developer")
-_TEXT_HEAD_ROLES = (b"system", b"developer")
 _TEXTS_START = re.compile(
     rb'\[\s*\{\s*"(?:type"\s*:\s*"(?:text|input_text|output_text)"\s*,\s*"text"\s*:|text"\s*:)\s*"'
 )
@@ -105,26 +107,38 @@ class _Segments:
 
     def __init__(self, scope: int) -> None:
         self.head = 0
-        self._hash = scope
+        self._scope = self._hash = scope
         self._hashes: list[int] = []
         self._sizes: list[int] = []
         self._media: list[int] = []
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._hashes)
 
     def end_head(self) -> None:
         """All segments so far are tools and system prompt."""
         self.head = len(self._hashes)
 
-    def add(self, raw: bytes, media: Media = NO_MEDIA) -> None:
-        """Add a part of the prompt, with its media."""
-        items, media_bytes = media
-        if items:
-            self._media.extend([len(self._hashes)] * items)
-            self._add_segment(raw, max(0, text_bytes(raw) - media_bytes))
-        elif len(raw) <= WHOLE_BYTES:
-            self._add_segment(raw, text_bytes(raw))
-        else:
-            for piece in _pieces(raw):
-                self._add_segment(piece, text_bytes(piece))
+    def add(self, raw: bytes) -> None:
+        """Add a part of the prompt without media."""
+        for piece in _pieces(raw) if len(raw) > WHOLE_BYTES else (raw,):
+            self._add_segment(piece, text_bytes(piece))
+
+    def add_message(self, raw: bytes, scan: MediaScan) -> bool:
+        """Add a message or an item. Returns whether it is the operator's."""
+        key = xxh3_128_digest(raw, self._scope)
+        known = _MESSAGES.get(key)
+        if known is None:
+            known = _read_message(raw, scan)
+            _MESSAGES.put(key, known)
+        if known.items:
+            self._media.extend([len(self._hashes)] * known.items)
+        self._add_digest(known.digest, known.size)
+        for digest, size in known.more:
+            self._add_digest(digest, size)
+        return known.is_head
 
     def add_text(self, raw: bytes) -> None:
         """Add a text that may be continued in the next prompt."""
@@ -138,7 +152,10 @@ class _Segments:
         self._sizes[-1] += TOKEN_BYTES
 
     def _add_segment(self, raw: bytes, size: int) -> None:
-        self._hash = xxh3_64_intdigest(raw, self._hash)
+        self._add_digest(xxh3_64_digest(raw), size)
+
+    def _add_digest(self, digest: bytes, size: int) -> None:
+        self._hash = xxh3_64_intdigest(digest, self._hash)
         self._hashes.append(self._hash)
         self._sizes.append(size)
 
@@ -158,6 +175,26 @@ class _Segments:
             head=min(self.head, len(hashes)),
             continues=continues,
         )
+
+
+class _Message(msgspec.Struct, gc=False):
+    """What has been read of a message."""
+
+    is_head: bool
+    """Whether it is the operator's: no part of the conversation, if it comes before all others."""
+    items: int
+    """Number of media."""
+    digest: bytes
+    """A hash of its canonical form, or of the first piece of it."""
+    size: int
+    more: tuple[tuple[bytes, int], ...] = ()
+    """Digests and sizes of the further pieces of a long message."""
+
+
+_MESSAGES: Recent[_Message] = Recent(MOST_MESSAGES)
+"""The messages of the latest prompts. A turn repeats those of the turn before, so that only new ones must be read.
+A key is a hash of the client's scope and the message as it was sent.
+"""
 
 
 def _pieces(raw: bytes) -> Iterable[bytes]:
@@ -184,18 +221,10 @@ def _add_conversation(segments: _Segments, tools: bytes, system: bytes, items: l
     if len(items) > MAX_ITEMS:
         raise _NoPromptError
     for item in items:
-        raw, media = bytes(item), NO_MEDIA
-        start = _START.match(raw)
-        if start is not None and (text := _only_text(raw, start)) is not None:
-            is_head = in_head and start[1] in _TEXT_HEAD_ROLES
-            raw = text
-        else:
-            role, raw, media = _read_item(raw, scan)
-            is_head = in_head and role in _HEAD_ROLES
+        start = segments.count
+        is_head = segments.add_message(bytes(item), scan)
         if in_head and not is_head:
-            segments.end_head()
-            in_head = False
-        segments.add(raw, media)
+            segments.head, in_head = start, False
     if in_head:
         segments.end_head()
 
@@ -210,6 +239,21 @@ def _add_head(segments: _Segments, tools: bytes, system: bytes) -> None:
             content = b"[%b]" % bytes(block)
             segments.add(_canonical(content) or content)
     segments.end_head()
+
+
+def _read_message(raw: bytes, scan: MediaScan) -> _Message:
+    """Read a message or an item."""
+    start, media = _START.match(raw), NO_MEDIA
+    if start is not None and (text := _only_text(raw, start)) is not None:
+        role: str | None = start[1].decode()
+        raw = text
+    else:
+        role, raw, media = _read_item(raw, scan)
+    is_head, (items, media_bytes) = role in _HEAD_ROLES, media
+    if items or len(raw) <= WHOLE_BYTES:
+        return _Message(is_head, items, xxh3_64_digest(raw), max(0, text_bytes(raw) - media_bytes))
+    (digest, size), *more = [(xxh3_64_digest(piece), text_bytes(piece)) for piece in _pieces(raw)]
+    return _Message(is_head, 0, digest, size, tuple(more))
 
 
 def _only_text(raw: bytes, start: re.Match[bytes]) -> bytes | None:
