@@ -1,8 +1,9 @@
 """The nodes of the conversation tree."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+
+import msgspec
 
 from concur_proxy.recognition.chain import HASH_BYTES, SIZE_BYTES, Chain, total
 from concur_proxy.recognition.member import Member
@@ -155,8 +156,7 @@ class Node(Link):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     """How far a chain is known."""
 
     node: Node

@@ -3,6 +3,7 @@
 import pytest
 
 from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.family import MOST_LIVE
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
@@ -106,3 +107,14 @@ def test_fewer_long_conversations_are_remembered() -> None:
         crowd.turn(*(f"{number} {segment}" for segment in range(1_000)))
         crowd.now += 2 * LEASE_S
     assert 2 <= len(crowd.known) <= MOST * 4_096 // 12_000
+
+
+def test_a_family_cannot_grow_without_end() -> None:
+    crowd = Crowd()
+    running = [crowd.ask("s", f"running {number}", key="family", member=f"running {number}") for number in range(10)]
+    for number in range(3 * MOST_LIVE):
+        crowd.turn("s", str(number), key="family", member=str(number))
+    members = running[0].session.members
+    assert len(members) == MOST_LIVE
+    assert members.keys() >= {"running 0", "running 9", str(3 * MOST_LIVE - 1)}
+    assert "0" not in members
