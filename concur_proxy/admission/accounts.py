@@ -5,7 +5,9 @@ from concur_proxy.admission.places import Places
 from concur_proxy.admission.session import Session
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.recognition.chain import Chain
-from concur_proxy.recognition.tree import ConversationTree, Match, Member
+from concur_proxy.recognition.member import Member
+from concur_proxy.recognition.node import Match
+from concur_proxy.recognition.tree import ConversationTree
 
 ANSWER_IS_KEPT = 0.6
 """The answer counts as part of the next prompt if the segment after the last prompt has at least this share of the

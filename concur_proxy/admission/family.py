@@ -6,10 +6,12 @@ request until the agent that started it goes on, which it does when its sub-agen
 
 from concur_proxy.admission.session import Session
 from concur_proxy.recognition.conversations import Whereabouts
-from concur_proxy.recognition.tree import Member
+from concur_proxy.recognition.member import Member
 
 MOST_MEMBERS = 64
 """Remembered members of a session. The oldest ones whose cache is not needed are forgotten."""
+MOST_LIVE = 256
+"""Beyond this number, the oldest ones without a request are forgotten too, although their cache may still be needed."""
 
 
 def member_of(session: Session, where: Whereabouts) -> Member:
@@ -33,6 +35,10 @@ def begin(session: Session, member: Member) -> list[Member]:
         return []
     forgotten = [other for other in session.members.values() if not other.is_live and not other.busy and other.name]
     forgotten = forgotten[: len(session.members) - MOST_MEMBERS]
+    excess = len(session.members) - len(forgotten) - MOST_LIVE
+    if excess > 0:
+        idle = [other for other in session.members.values() if other.is_live and not other.busy and other.name]
+        forgotten += [other for other in idle if other is not member][:excess]
     for other in forgotten:
         del session.members[other.name]
     return forgotten

@@ -18,7 +18,7 @@ from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.changes import Change, EngineChange, SessionChange
 from concur_proxy.admission.fleet_changes import FleetChanges
 from concur_proxy.admission.gate import SessionGate
-from concur_proxy.admission.gates import GateFactory, Gates, variant
+from concur_proxy.admission.gates import MOST_CONVERSATIONS, GateFactory, Gates, variant
 from concur_proxy.admission.handover import SessionRecord
 from concur_proxy.admission.moving import Moving
 from concur_proxy.admission.placement import Placement
@@ -40,13 +40,17 @@ class Fleet:
         make_gate: GateFactory,
         placement: Placement | None = None,
         move_after_s: float = math.inf,
+        most_conversations: int = MOST_CONVERSATIONS,
         after: int = 0,
     ) -> None:
-        """`move_after_s`: how long a paused session waits for its own engine before another one may take it. `after`:
-        new seniority numbers are larger than this one, the largest that any gateway has given before.
+        """`move_after_s`: how long a paused session waits for its own engine before another one may take it.
+        `most_conversations`: beyond this number, idle sessions are forgotten. `after`: new seniority numbers are larger
+        than this one, the largest that any gateway has given before.
         """
         self._numbers = Numbers(after=after)
-        self._gates = Gates(engines, make_gate, self._numbers, move_after_s=move_after_s)
+        self._gates = Gates(
+            engines, make_gate, self._numbers, move_after_s=move_after_s, most_conversations=most_conversations
+        )
         self._roster = self._gates.roster
         self._conversations = Conversations(self._gates.tree, self._session, lambda: next(self._numbers))
         self._moving = Moving(self._gates, placement or LeastPressure())
@@ -104,6 +108,7 @@ class Fleet:
         """
         where = self._conversations.locate(arrival)
         ticket, decided = self._arrive(where, arrival, now, seniority)
+        self._gates.forget_excess(now)
         if where.by_content:
             ticket.recognised_by = BY_CONTENT
         return ticket, decided
@@ -195,6 +200,7 @@ class Fleet:
             self._conversations.restore(record.key, session.members)
             chains = [(session.members[each.name], each.chain) for each in record.members if each.chain is not None]
             self._moving.touched(self.gates[engine]).handover.restore(session, chains)
+            self._gates.forget_excess(now)
 
     def claim(self, arrival: Arrival, *, engine: str, seniority: int | None, now: float) -> tuple[Ticket, list[Ticket]]:
         """A request that another gateway released is at `engine`: its session gets a place there, whatever the window
@@ -216,6 +222,7 @@ class Fleet:
             moved = self._moving.touched(gate).handover.adopt(session, now)
         where = replace(where, session=name)
         ticket, decided = self._moving.touched(gate).handover.claim(where, arrival, seniority, now)
+        self._gates.forget_excess(now)
         return ticket, moved + decided + self._moving.settle(now)
 
     def _session(self, name: str) -> Session | None:

@@ -63,8 +63,8 @@ class SessionGate:
         self.accounts = state.accounts
         self.counters = state.counters
         """Events so far by (event, reason): `admit` and `resume` (window, room, lease, claim), `pause` (window, lease,
-        client_gone, by_hand, moved), `refuse` (an Outcome's value), `end` (said, answered, idle, or an Outcome's
-        value), `would_hold` (window), `move` to another gate (lost, shared, waited, home).
+        client_gone, by_hand, moved), `refuse` (an Outcome's value), `end` (said, answered, idle, memory, or an
+        Outcome's value), `would_hold` (window), `move` to another gate (lost, shared, waited, home).
         """
 
     # -- requests
@@ -197,6 +197,16 @@ class SessionGate:
         ) is not None and dormant.idle_since + state.options.session_ttl_s <= now:
             self._scheduler.end(dormant, "idle", now)
         return decided + self._scheduler.fill(now)
+
+    def to_forget(self, *, now: float) -> Session | None:
+        """The session that is forgotten first when memory is short, or None. It is idle, and has no place or one whose
+        lease has ended.
+        """
+        return self._scheduler.to_forget(now)
+
+    def forget(self, session: Session, *, now: float) -> None:
+        """Forget an idle session, because memory is short."""
+        self._scheduler.end(session, "memory", now)
 
     def drain(self, *, now: float) -> list[Ticket]:
         """Refuse every request that waits or arrives from now on."""

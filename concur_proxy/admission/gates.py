@@ -4,10 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.roster import Roster
-from concur_proxy.admission.session import Numbers, Session
+from concur_proxy.admission.session import Numbers, Session, SessionState
 from concur_proxy.admission.standings import Standings
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.recognition.tree import ConversationTree
+
+MOST_CONVERSATIONS = 100_000
+"""Remembered conversations, if nothing else is said."""
+CONVERSATION_BYTES = 4_096
+"""Memory that each remembered conversation may take on average."""
 
 GateFactory = Callable[[str, Numbers], SessionGate]
 """Makes the gate of an engine, by the engine's name and the fleet's numbers for seniority."""
@@ -17,10 +22,17 @@ class Gates:
     """One gate per engine. Keeps the roster of engines and the standings of gates in step with them."""
 
     def __init__(
-        self, engines: Sequence[str], make_gate: GateFactory, numbers: Numbers, *, move_after_s: float
+        self,
+        engines: Sequence[str],
+        make_gate: GateFactory,
+        numbers: Numbers,
+        *,
+        move_after_s: float,
+        most_conversations: int = MOST_CONVERSATIONS,
     ) -> None:
         if not engines:
             raise ValueError("a fleet needs at least one engine")
+        self._most_conversations = most_conversations
         self._make_gate = make_gate
         self._numbers = numbers
         self._by_engine: dict[str, SessionGate] = {}
@@ -74,6 +86,25 @@ class Gates:
         decided = [ticket for gate in self._by_engine.values() for ticket in gate.drain(now=now)]
         self.touch_all()
         return decided
+
+    def forget_excess(self, now: float) -> None:
+        """Forget sessions until no more than the allowed number of conversations is left, and these take no more than
+        `CONVERSATION_BYTES` each on average. Sessions without a place come first, see `SessionGate.to_forget`.
+
+        More are kept if all others have requests or a place whose lease has not ended.
+        """
+        tree, most = self.tree, self._most_conversations
+        while tree.conversations > most or tree.held_bytes > most * CONVERSATION_BYTES:
+            found = [
+                (session.state is SessionState.ACTIVE, session.idle_since, number, gate, session)
+                for number, gate in enumerate(self._by_engine.values())
+                if (session := gate.to_forget(now=now)) is not None
+            ]
+            if not found:
+                return
+            *_, gate, session = min(found)
+            gate.forget(session, now=now)
+            self.standings.touch(gate.engine)
 
     def touch_all(self) -> None:
         """Note that something has changed that concerns every gate."""

@@ -13,7 +13,8 @@ from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.recognition.chain import Chain
 from concur_proxy.recognition.conversations import Whereabouts
-from concur_proxy.recognition.tree import ConversationTree, Member
+from concur_proxy.recognition.member import Member
+from concur_proxy.recognition.tree import ConversationTree
 
 
 class MemberRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -155,6 +156,8 @@ class Handover:
     def restore(self, session: Session, chains: Iterable[tuple[Member, Chain]] = ()) -> None:
         """Take over another gateway's session unchanged: idle, and with its place if it is active."""
         self._state.sessions.add(session)
+        for member in session.members.values():
+            self._state.tree.add(member)
         for member, chain in chains:
             self._state.tree.put(member, chain, self._state.accounts.estimator.estimate)
             if member.prompt_tokens is not None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from sortedcontainers import SortedDict
 
 from concur_proxy.admission.session import Session
-from concur_proxy.recognition.tree import ConversationTree, Member
+from concur_proxy.recognition.member import Member
+from concur_proxy.recognition.tree import ConversationTree
 
 
 class Places:
@@ -73,11 +74,11 @@ class Places:
     def addition(self, session: Session) -> float:
         """Tokens of KV cache that a session without a place needs in addition to what those with a place have."""
         live = [member for member in session.members.values() if member.is_live]
-        return self.tree.addition(live, self._all.group)
+        return self.tree.unions.addition(live, self._all.group)
 
     def shared_with_others(self, member: Member, *, cache: int) -> float:
         """Tokens at the start of a member's prompt that another member with a place keeps in the engine's cache."""
-        return self.tree.held_in(member, self._all.group, engine=self.engine, cache=cache)
+        return self.tree.unions.held_in(member, self._all.group, engine=self.engine, cache=cache)
 
     def take(self, session: Session) -> None:
         """Give the session a place."""
@@ -173,7 +174,7 @@ class Charges:
 
     def tokens(self, tree: ConversationTree) -> float:
         """The union, in tokens."""
-        return max(0.0, self._sum - tree.saved(self.group)) if self._charged else 0.0
+        return max(0.0, self._sum - tree.unions.saved(self.group)) if self._charged else 0.0
 
     def add(self, session: Session, tree: ConversationTree) -> None:
         """Add a session."""
@@ -188,9 +189,9 @@ class Charges:
         self.growing += session.grows - grows
         for member in session.members.values():
             if member.is_live and self.group not in member.groups:
-                tree.charge(member, (self.group,))
+                tree.unions.charge(member, (self.group,))
             elif not member.is_live and self.group in member.groups:
-                tree.uncharge(member, (self.group,))
+                tree.unions.uncharge(member, (self.group,))
 
     def remove(self, session: Session, tree: ConversationTree) -> None:
         """Remove a session."""
@@ -199,6 +200,6 @@ class Charges:
         self.growing -= grows
         for member in session.members.values():
             if self.group in member.groups:
-                tree.uncharge(member, (self.group,))
+                tree.unions.uncharge(member, (self.group,))
         if not self._charged:
             self._sum = self.growing = 0.0  # rounding errors must not add up

@@ -13,7 +13,7 @@ from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.recognition.conversations import Whereabouts
-from concur_proxy.recognition.tree import Member
+from concur_proxy.recognition.member import Member
 
 
 class Scheduler:
@@ -81,6 +81,16 @@ class Scheduler:
             else:
                 self.pause(session, "window")
 
+    def to_forget(self, now: float) -> Session | None:
+        """The session that is forgotten first when memory is short, or None. It is the dormant session that has been
+        without a place for longest, or if all have places, the one whose lease ended first.
+        """
+        placeless = self._sessions.longest_placeless()
+        if placeless is not None:
+            return placeless
+        lapsing = self._next_to_lapse()
+        return None if lapsing is None or lapsing[0] > now else lapsing[1]
+
     def next_lapse(self) -> float | None:
         """When the next idle session's lease ends, so that its place can go to a session that waits, or None."""
         lapsing = self._next_to_lapse()
@@ -138,6 +148,7 @@ class Scheduler:
         """
         for forgotten in family.begin(session, member):
             self._state.tree.drop(forgotten)
+        self._state.tree.add(member)
         kept_tokens = self._state.accounts.expect(member, arrival)
         member.busy += 1
         self.measure(session)

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from concur_proxy.recognition.tree import Member
+from concur_proxy.recognition.member import Member
 
 if TYPE_CHECKING:
     from concur_proxy.admission.ticket import Ticket
@@ -130,12 +130,15 @@ class Session:
 
 
 class SessionTable:
-    """All known sessions by key, counted by state. Dormant sessions (without any request) are ordered by idle time."""
+    """All known sessions by key, counted by state. Dormant sessions (without any request) are ordered by idle time.
+    Those of them without a place are ordered by when they lost it, or became dormant.
+    """
 
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
         self._states: Counter[SessionState] = Counter()
         self._dormant: OrderedDict[Session, None] = OrderedDict()
+        self._placeless: OrderedDict[Session, None] = OrderedDict()
         self._homes: dict[str, str] = {}
         self._name = ""
         self._changes: set[str] | None = None
@@ -173,7 +176,7 @@ class SessionTable:
         """Remove the session."""
         del self._sessions[session.key], self._homes[session.key]
         self._states[session.state] -= 1
-        self._dormant.pop(session, None)
+        self.wake(session)
         self.note(session)
 
     def move(self, session: Session, state: SessionState) -> None:
@@ -182,25 +185,39 @@ class SessionTable:
         session.enter(state)
         self._states[before] -= 1
         self._states[state] += 1
+        if session in self._dormant:
+            self._sort(session)
         self.note(session)
 
     def sleep(self, session: Session) -> None:
         """Note that the session has had no request since `idle_since`."""
         self._dormant[session] = None
+        self._sort(session)
         self.note(session)
 
     def wake(self, session: Session) -> None:
         """Note that the session has a request again."""
         self._dormant.pop(session, None)
+        self._placeless.pop(session, None)
 
     def longest_dormant(self) -> Session | None:
         """The session that has been dormant for longest, or None."""
         return next(iter(self._dormant), None)
 
+    def longest_placeless(self) -> Session | None:
+        """The dormant session that has been without a place for longest, or None."""
+        return next(iter(self._placeless), None)
+
     def note(self, session: Session) -> None:
         """Note that the session has changed in a way that another gateway must know to continue it."""
         if self._changes is not None:
             self._changes.add(session.key)
+
+    def _sort(self, session: Session) -> None:
+        """The dormant session got a place or lost it."""
+        self._placeless.pop(session, None)
+        if session.state is not SessionState.ACTIVE:
+            self._placeless[session] = None
 
 
 class Numbers:

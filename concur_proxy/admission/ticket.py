@@ -7,7 +7,7 @@ from sortedcontainers import SortedDict
 
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.recognition.tree import Member
+from concur_proxy.recognition.member import Member
 
 if TYPE_CHECKING:
     from concur_proxy.admission.session import Session

@@ -40,6 +40,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "session_body_fields",
         "session_end_headers",
         "session_ttl_s",
+        "max_conversations",
         "idle_lease",
         "store",
         "redis_url",

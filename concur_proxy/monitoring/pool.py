@@ -69,6 +69,7 @@ class EnginePool:
             make_gate=GateMaker(self._settings, self.laws),
             placement=plugins.build(plugins.PLACEMENTS, self._settings.placement),
             move_after_s=self._settings.move_after_s,
+            most_conversations=self._settings.max_conversations,
             after=after,
         )
 

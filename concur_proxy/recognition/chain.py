@@ -40,7 +40,7 @@ class Chain(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """The bytes of text and the number of media items in `count` segments from `start` on; None: in all of them."""
         end = len(self) if count is None else start + count
         text = total(self.sizes[start * SIZE_BYTES : end * SIZE_BYTES])
-        return text, sum(start <= index < end for index in self.media)
+        return text, sum([start <= index < end for index in self.media]) if self.media else 0
 
 
 def total(sizes: bytes) -> int:

@@ -20,7 +20,9 @@ from enum import Enum
 from typing import Protocol, TypeVar
 
 from concur_proxy.recognition.chain import Chain
-from concur_proxy.recognition.tree import ConversationTree, Match, Member
+from concur_proxy.recognition.member import Member
+from concur_proxy.recognition.node import Match
+from concur_proxy.recognition.tree import ConversationTree
 
 MOST_PARALLEL = 8
 """Conversations without own ids that one session may have in flight at once. Agents start that many sub-agents."""
@@ -178,12 +180,12 @@ class Conversations:
     def _member_of(self, known: Known, key: str, chain: Chain, match: Match) -> Whereabouts | None:
         """The member of a session that the prompt continues; None if it continues none of them."""
         members = known.members.values()
-        mine = [member for member in self._tree.ending_within(match) if member.session == key]
+        leaves = [(member, member.leaf) for member in members if member.leaf is not None]
+        mine = [member for member, leaf in leaves if self._tree.is_inside(leaf, match)]
         if not mine and match.length > chain.head:
-            mine = [member for member in self._tree.sharing(match, limit=LOOKED_AT) if member.session == key]
+            mine = [member for member, leaf in leaves if self._tree.includes(leaf, match)]
         if mine:
-            member = min(mine, key=lambda each: each.busy)
-            return _at(member)
+            return _at(min(mine, key=lambda each: (each.busy, -each.length)))
         main = known.members.get("")
         if main is None or main.leaf is None:
             return Whereabouts(session=key)

@@ -1,6 +1,7 @@
 """How much text and how many media are in a part of a prompt, as JSON."""
 
 import re
+from typing import Literal
 
 import msgspec
 
@@ -20,8 +21,8 @@ also where it is only referred to (URL, file id).
 """
 
 EXACT_BYTES = 512
-"""In a longer text, escapes are counted in three samples: at its beginning, middle and end."""
-SAMPLE_BYTES = 128
+"""In a longer text, escapes are counted in three samples, after each quarter. Its ends are JSON, and not the text."""
+SAMPLE_BYTES = 64
 MAX_DEPTH = 4
 """Content is nested in content: documents and images in results of tools."""
 MAX_PARTS = 20_000
@@ -38,9 +39,41 @@ class Part(msgspec.Struct):
     source: msgspec.Raw = msgspec.Raw()
 
 
+class Plain(msgspec.Struct, gc=False):
+    """A message, an item or a content part without media and without marks of Anthropic's prompt cache. Decoding
+    anything else fails: that is faster than looking through the decoded parts.
+    """
+
+    role: str | None = None
+    type: (
+        Literal[
+            "text",
+            "input_text",
+            "output_text",
+            "refusal",
+            "message",
+            "reasoning",
+            "thinking",
+            "redacted_thinking",
+            "tool_use",
+            "tool_result",
+            "function_call",
+            "function_call_output",
+            "custom_tool_call",
+            "custom_tool_call_output",
+        ]
+        | None
+    ) = None
+    content: "list[Plain] | str | None" = None
+    output: str | None = None
+    source: None = None
+    cache_control: None = None
+
+
 NO_PART = Part()
 
 _PART = msgspec.json.Decoder(Part)
+_PLAIN = msgspec.json.Decoder(Plain)
 _PARTS = msgspec.json.Decoder(list[Part])
 SLICES = msgspec.json.Decoder(list[msgspec.Raw])
 """Reads an array without decoding its elements."""
@@ -58,8 +91,10 @@ def text_bytes(raw: bytes) -> int:
     size = len(raw)
     sample = raw
     if size > EXACT_BYTES:
-        middle = size // 2
-        sample = raw[:SAMPLE_BYTES] + raw[middle : middle + SAMPLE_BYTES] + raw[-SAMPLE_BYTES:]
+        first, second, third = size // 4, size // 2, size * 3 // 4
+        sample = (
+            raw[first : first + SAMPLE_BYTES] + raw[second : second + SAMPLE_BYTES] + raw[third : third + SAMPLE_BYTES]
+        )
     escapes = sample.count(b"\\u")
     if not escapes:
         return size
@@ -78,6 +113,14 @@ def read_part(raw: bytes | msgspec.Raw) -> Part:
         return _PART.decode(raw)
     except (msgspec.DecodeError, RecursionError):
         return NO_PART
+
+
+def read_plain(raw: bytes) -> Plain | None:
+    """Return the message or item that `raw` is, if it is plain and has the usual types; else None."""
+    try:
+        return _PLAIN.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 class MediaScan:

@@ -96,6 +96,12 @@ class GatewaySettings(EngineSettings):
     session_ttl_s: float = Field(
         1800.0, gt=0, description="Seconds without a request after which a session is forgotten"
     )
+    max_conversations: int = Field(
+        100_000,
+        ge=1,
+        description="Conversations that are remembered, 4 kB each; beyond it, those without a place that have been idle"
+        " longest are forgotten",
+    )
     idle_lease: LeaseSeconds = Field(
         "auto",
         description="Seconds that a session keeps its place between turns; `auto` learns them from the tool calls seen",

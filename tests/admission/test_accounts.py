@@ -5,7 +5,8 @@ from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.places import Places
 from concur_proxy.admission.session import Session
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.recognition.tree import ConversationTree, Member
+from concur_proxy.recognition.member import Member
+from concur_proxy.recognition.tree import ConversationTree
 from tests.admission.gates import body_of
 
 

@@ -97,15 +97,47 @@ class LoadConnection(asyncio.Protocol):
         self.transport.close()
 
 
+class ConversingConnection(LoadConnection):
+    """Sends 4 kB requests of conversations that grow by two messages from turn to turn, one conversation after another.
+    Its first request gives the name of its sessions in `x-session-id`; an empty name sends none.
+    """
+
+    TURNS = 8
+
+    def send(self) -> None:
+        if self.started == 0.0:
+            self.name, self.sent = self.request.decode(), 0
+        conversation, turn = divmod(self.sent, self.TURNS)
+        self.sent += 1
+        start = f"{id(self)} {conversation} "
+        words = [start + "s" * 1900, *(f"{start}{index} " + "m" * 250 for index in range(2 * turn))]
+        messages = ",".join(
+            f'{{"role":"{"assistant" if index % 2 else "user"}","content":"{text}"}}'
+            for index, text in enumerate(words)
+        )
+        body = f'{{"model":"m","messages":[{messages}],"stream":false,"max_tokens":16}}'
+        session = f"X-Session-Id: {self.name}-{conversation}\r\n" if self.name else ""
+        self.request = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer none\r\n{session}"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+        ).encode()
+        super().send()
+
+
 async def run_load(
-    port: int, requests: list[bytes], *, seconds: float | None = None, limit: int | None = None
+    port: int,
+    requests: list[bytes],
+    *,
+    seconds: float | None = None,
+    limit: int | None = None,
+    kind: type[LoadConnection] = LoadConnection,
 ) -> Tally:
     """Open a connection for each of `requests`, for `seconds` or `limit` answers. Then cut off what is in flight."""
     loop = asyncio.get_running_loop()
     tally = Tally()
     began = time.perf_counter()
     connections = [
-        (await loop.create_connection(partial(LoadConnection, request, tally, limit), "127.0.0.1", port))[1]
+        (await loop.create_connection(partial(kind, request, tally, limit), "127.0.0.1", port))[1]
         for request in requests
     ]
     await asyncio.wait([connection.ended for connection in connections], timeout=seconds)

@@ -237,3 +237,12 @@ def test_a_request_of_a_shared_name_was_recognised_by_its_name() -> None:
         agents.ask(f"s{number}", key="shared")
     assert agents.fleet.shared_keys == 1
     assert agents.ask("s9+", key="shared").recognised_by == ""
+
+
+def test_equal_first_prompts_that_were_all_refused_come_back_as_the_sessions_that_they_were() -> None:
+    agents = Agents()
+    first = [agents.ask("st") for _ in range(300)]
+    for ticket in first:
+        agents.answer(ticket, fails=True)
+    again = {agents.ask("st").session.key for _ in range(300)}
+    assert again == {ticket.session.key for ticket in first}

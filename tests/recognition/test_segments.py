@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concur_proxy.recognition.chain import HASH_BYTES, SIZE_BYTES, Chain
-from concur_proxy.recognition.segments import MAX_SEGMENTS, PIECE_BYTES, chain_of
+from concur_proxy.recognition.messages import PIECE_BYTES
+from concur_proxy.recognition.segments import MAX_SEGMENTS, chain_of
 from concur_proxy.wire.request.view import RequestReader, RequestView
 
 READER = RequestReader()

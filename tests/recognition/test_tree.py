@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concur_proxy.recognition.tree import ConversationTree, Member
+from concur_proxy.recognition.member import Member
+from concur_proxy.recognition.tree import MEMBER_BYTES, MOST_OF_A_NODE, ConversationTree
 from tests.recognition.chains import chain
 
 GROUPS = ("e", "f")
@@ -30,13 +31,13 @@ def test_the_longest_known_prefix_is_found_also_inside_a_run() -> None:
 def test_shared_segments_are_charged_once() -> None:
     tree = ConversationTree()
     first, second = _put(tree, "a", *"sab"), _put(tree, "b", *"sac")
-    tree.charge(first, GROUPS)
-    assert tree.addition([second], "e") == 25.0
-    tree.charge(second, ("e",))
-    assert first.footprint + second.footprint - tree.saved("e") == 100.0
-    assert tree.saved("f") == 0.0
-    tree.uncharge(first, GROUPS)
-    assert tree.saved("e") == 0.0
+    tree.unions.charge(first, GROUPS)
+    assert tree.unions.addition([second], "e") == 25.0
+    tree.unions.charge(second, ("e",))
+    assert first.footprint + second.footprint - tree.unions.saved("e") == 100.0
+    assert tree.unions.saved("f") == 0.0
+    tree.unions.uncharge(first, GROUPS)
+    assert tree.unions.saved("e") == 0.0
 
 
 def test_what_the_engine_counted_is_divided_among_shared_and_own_segments() -> None:
@@ -46,26 +47,26 @@ def test_what_the_engine_counted_is_divided_among_shared_and_own_segments() -> N
     tree.count(second, 300, engine="e", cache=0)
     assert tree.tokens_to(first.leaf) == tree.tokens_to(second.leaf) == 300.0
     second.footprint = 300.0
-    tree.charge(first, ("e",))
-    assert round(tree.addition([second], "e")) == 100
+    tree.unions.charge(first, ("e",))
+    assert round(tree.unions.addition([second], "e")) == 100
 
 
 def test_an_image_weighs_as_an_item() -> None:
     tree = ConversationTree()
     assert _put(tree, "a", *"sab", media=(1, 1)).footprint == 2_075.0
     other = _put(tree, "b", *"sax", media=(1, 1))
-    tree.charge(other, ("e",))
+    tree.unions.charge(other, ("e",))
     assert tree.tokens_in_common(other.leaf, tree.match(chain(*"sab"))) > 2_000  # type: ignore[arg-type]
 
 
 def test_only_computed_segments_of_others_are_expected_in_the_cache() -> None:
     tree = ConversationTree()
     first, second = _put(tree, "a", *"sab"), _put(tree, "b", *"sac")
-    tree.charge(first, ("e",))
-    assert tree.held_in(second, "e", engine="e", cache=0) == 0.0
+    tree.unions.charge(first, ("e",))
+    assert tree.unions.held_in(second, "e", engine="e", cache=0) == 0.0
     tree.count(first, 300, engine="e", cache=0)
-    assert round(tree.held_in(second, "e", engine="e", cache=0)) == 200
-    assert tree.held_in(second, "e", engine="e", cache=1) == 0.0
+    assert round(tree.unions.held_in(second, "e", engine="e", cache=0)) == 200
+    assert tree.unions.held_in(second, "e", engine="e", cache=1) == 0.0
 
 
 def test_a_dropped_conversation_leaves_nothing() -> None:
@@ -93,13 +94,13 @@ def test_the_union_is_that_of_the_prompts_whatever_happens(
         tree.put(member, chain(*prompt), _estimate)
         prompts[number] = prompt
         if is_charged != (number in charged):
-            (tree.charge if is_charged else tree.uncharge)(member, ("e",))
+            (tree.unions.charge if is_charged else tree.unions.uncharge)(member, ("e",))
             charged ^= {number}
         if count is not None:
             uncounted = False
             tree.count(member, count, engine="e", cache=0)
         expected = {prompts[i][: n + 1] for i in charged for n in range(len(prompts[i]))}
-        union = sum(tree.tokens_to(members[i].leaf) for i in charged) - tree.saved("e")
+        union = sum(tree.tokens_to(members[i].leaf) for i in charged) - tree.unions.saved("e")
         assert union >= -1e-6
         if uncounted:
             assert round(union, 6) == 25.0 * len(expected)
@@ -107,5 +108,37 @@ def test_the_union_is_that_of_the_prompts_whatever_happens(
             assert tree.chain_of(members[i]) == chain(*words)
     for member in members:
         tree.drop(member)
-    assert abs(tree.saved("e")) < 1e-6
+    assert abs(tree.unions.saved("e")) < 1e-6
     assert tree.match(chain("a")).length == 0
+    assert (tree.conversations, tree.held_bytes) == (0, 0)
+
+
+def test_runs_that_a_branch_had_divided_are_one_again_when_it_is_gone() -> None:
+    tree = ConversationTree()
+    first = _put(tree, "a", *"sabcdefgh", media=(3, 8))
+    before, tokens = tree.held_bytes, tree.tokens_to(first.leaf)
+    branches = [_put(tree, str(number), *"sabcdefgh"[:number], "x") for number in range(1, 9)]
+    assert tree.held_bytes > before + 8 * MEMBER_BYTES
+    for branch in branches:
+        tree.drop(branch)
+    assert (tree.held_bytes, tree.tokens_to(first.leaf)) == (before, tokens)
+    assert tree.chain_of(first) == chain(*"sabcdefgh", media=(3, 8))
+
+
+def test_conversations_that_share_their_beginning_share_its_memory() -> None:
+    tree = ConversationTree()
+    long = "".join(map(chr, range(0x100, 0x100 + 400)))
+    _put(tree, "a", *long, "x")
+    before = tree.held_bytes
+    _put(tree, "b", *long, "y")
+    assert tree.held_bytes - before < 3_200 < before
+
+
+def test_no_search_looks_at_all_who_have_the_same_prompt_and_each_is_found_in_turn() -> None:
+    tree = ConversationTree()
+    members = [_put(tree, str(number), *"st") for number in range(200)]
+    match = tree.match(chain(*"sta"))
+    assert len(list(tree.ending_within(match))) == MOST_OF_A_NODE
+    assert next(tree.ending_within(match)) is members[MOST_OF_A_NODE]
+    assert next(tree.ending_within(match)) is members[MOST_OF_A_NODE]  # it was taken, so nobody was passed over
+    assert tree.sharing(match, limit=3) == members[MOST_OF_A_NODE : MOST_OF_A_NODE + 3]

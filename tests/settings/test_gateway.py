@@ -36,6 +36,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert (defaults.scrape_interval_s, defaults.scrape_timeout_s) == (1, 2)
     assert (defaults.stale_after_s, defaults.fail_open_after_s, defaults.fallback_window) == (5, 15, 256)
     assert (defaults.max_waiting_sessions, defaults.max_hold_s, defaults.session_ttl_s) == (10_000, 540, 1800)
+    assert defaults.max_conversations == 100_000
     assert (defaults.work_conserving, defaults.ask_usage, defaults.idle_lease) == (True, True, "auto")
     assert defaults.session_headers[0] == "x-session-id"
     assert "metadata.session_id" in defaults.session_body_fields
@@ -199,6 +200,7 @@ class TestValues:
             ("max_hold_s", 0),
             ("fallback_window", 0),
             ("max_waiting_sessions", 0),
+            ("max_conversations", 0),
             ("keepalive_comments_s", -1),
             ("idle_lease", "sometimes"),
             ("idle_lease", -1),

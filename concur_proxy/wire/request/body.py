@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from concur_proxy.wire.answer.fault import GatewayFault
 
+MAX_COMMAS = 1 << 19
+"""The messages of a body with more commas are not divided, because each would cost memory."""
 MAX_NAME_CHARS = 4096
 """Longer names of models (which may be file paths) and responses count as absent."""
 
@@ -21,7 +24,8 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     Empty where absent.
     """
 
-    messages: msgspec.Raw = _NOT_SENT
+    messages: list[msgspec.Raw] | msgspec.Raw = _NOT_SENT
+    """A list of slices, unless it is no list or the body is longer than anybody's conversation."""
     tools: msgspec.Raw = _NOT_SENT
     system: msgspec.Raw = _NOT_SENT
     """Messages API: a text or text blocks."""
@@ -99,6 +103,12 @@ class _Wire(Prompt, frozen=True, kw_only=True):
 _PLAIN_FIELDS = [name for name in _Wire.__struct_fields__ if name not in Prompt.__struct_fields__]
 
 
+class _Undivided(_Wire, frozen=True, kw_only=True):
+    """The same, if the messages are not to be divided, or are no list."""
+
+    messages: msgspec.Raw = _NOT_SENT
+
+
 class JsonBodyReader:
     """Reads bodies. It also keeps the top-level fields that it is made for."""
 
@@ -111,14 +121,13 @@ class JsonBodyReader:
             for name, attribute in self._attributes
             if attribute != name
         ]
-        self._decoder: msgspec.json.Decoder[_Wire] = msgspec.json.Decoder(
-            msgspec.defstruct("_WireWithFields", extra, bases=(_Wire,))
-        )
+        self._divided = _decoder(_Wire, extra)
+        self._undivided = _decoder(_Undivided, extra)
 
     def read(self, body: bytes) -> JsonBody | BodyFault:
         """Return the body's fields, or why it has none. Never raises."""
         try:
-            wire = self._decoder.decode(body)
+            wire = self._decode(body)
             if not body.isascii():
                 # The decoder does not check the text that it skips; Python's json, which the engines use, does.
                 body.decode("utf-8", "surrogatepass")
@@ -127,11 +136,20 @@ class JsonBodyReader:
                 value = getattr(wire, attribute)
                 if isinstance(value, msgspec.Raw):
                     value = msgspec.json.decode(value) if value else None
+                elif attribute == "messages":
+                    value = [msgspec.json.decode(item) for item in value]
                 if value is not None and value is not msgspec.UNSET:
                     fields[name] = value
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._read_leniently(body)
         return _body(wire, fields, _prompt(wire), is_utf8=True)
+
+    def _decode(self, body: bytes) -> _Wire:
+        wire: _Wire | None = None
+        if len(body) <= MAX_COMMAS or body.count(b",") <= MAX_COMMAS:
+            with suppress(msgspec.ValidationError):
+                wire = self._divided.decode(body)
+        return wire or self._undivided.decode(body)
 
     def _read_leniently(self, body: bytes) -> JsonBody | BodyFault:
         """Read what Python's json accepts (NaN, 1e400, UTF-16): the engines use it, so it must pass."""
@@ -149,6 +167,11 @@ class JsonBodyReader:
         wire = _Wire(**{name: value[name] for name in _PLAIN_FIELDS if name in value})
         fields = {name: value[name] for name, _ in self._attributes if value.get(name) is not None}
         return _body(wire, fields, None, is_utf8=json.detect_encoding(body) == "utf-8")
+
+
+def _decoder(base: type[_Wire], extra: list[tuple[str, Any, Any]]) -> msgspec.json.Decoder[_Wire]:
+    """A decoder of this struct with further fields."""
+    return msgspec.json.Decoder(msgspec.defstruct("_WireWithFields", extra, bases=(base,)))
 
 
 def _prompt(wire: _Wire) -> Prompt | None:

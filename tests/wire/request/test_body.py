@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concur_proxy.wire.answer.fault import GatewayFault
-from concur_proxy.wire.request.body import BodyFault, JsonBody, JsonBodyReader
+from concur_proxy.wire.request.body import MAX_COMMAS, BodyFault, JsonBody, JsonBodyReader
 
 READER = JsonBodyReader(["program_id", "metadata", "prompt_cache_key"])
 
@@ -182,10 +182,29 @@ def test_no_bytes_make_it_raise(body: bytes) -> None:
 def test_the_parts_of_a_prompt_are_slices_of_the_body() -> None:
     prompt = read(b'{"messages" : [ {"role": "user"} ], "tools": null, "input_ids":{"a": [1]} }').prompt
     assert prompt is not None
-    assert bytes(prompt.messages) == b'[ {"role": "user"} ]'
+    assert isinstance(prompt.messages, list)
+    assert [bytes(message) for message in prompt.messages] == [b'{"role": "user"}']
     assert bytes(prompt.tools) == b"null"
     assert bytes(prompt.input_ids) == b'{"a": [1]}'
     assert not prompt.system
+
+
+@pytest.mark.parametrize(
+    "messages", [b'"x"', b'{"a": 1}', b"[" + b"1," * MAX_COMMAS + b"1]"], ids=["text", "map", "long"]
+)
+def test_messages_that_are_no_list_or_too_many_are_one_slice(messages: bytes) -> None:
+    prompt = read(b'{"messages": ' + messages + b', "tools": []}').prompt
+    assert prompt is not None
+    assert isinstance(prompt.messages, msgspec.Raw)
+    assert bytes(prompt.messages) == messages
+    assert bytes(prompt.tools) == b"[]"
+
+
+def test_a_recogniser_may_read_the_messages() -> None:
+    reader = JsonBodyReader(["messages"])
+    assert read({"messages": [{"role": "user"}]}, reader).fields == {"messages": [{"role": "user"}]}
+    assert read({"messages": "x"}, reader).fields == {"messages": "x"}
+    assert read({}, reader).fields == {}
 
 
 @pytest.mark.parametrize("body", [b'{"tools": [], "system": "s"}', b'{"input": "x", "temperature": NaN}'])

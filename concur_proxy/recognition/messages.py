@@ -1,0 +1,165 @@
+"""A message or an item of a prompt: its canonical form, its size, its media.
+
+What a message means is the same in several forms. A list with one text block is that text, and the marks of Anthropic's
+prompt cache, which clients move from turn to turn, say nothing.
+"""
+
+import re
+from collections.abc import Iterable
+
+import msgspec
+from xxhash import xxh3_64_digest, xxh3_128_digest
+
+from concur_proxy.recognition.recent import Recent
+from concur_proxy.recognition.sizes import NO_MEDIA, Media, MediaScan, may_have_media, read_part, read_plain, text_bytes
+
+PIECE_BYTES = 4096
+"""The size of the pieces of a long segment, and of a prompt that is one text or a list of tokens."""
+WHOLE_BYTES = 2 * PIECE_BYTES
+"""A message up to this size is one segment."""
+MOST_MESSAGES = 32_768
+"""Messages whose reading is remembered, about 300 bytes each."""
+MOST_PIECES = 8
+"""Longer messages are read each time: what is remembered of a message grows with its pieces."""
+
+_START = re.compile(rb'\{\s*(?:"type"\s*:\s*"message"\s*,\s*)?"role"\s*:\s*"([a-z]+)"\s*,\s*"content"\s*:\s*(?:(")|\[)')
+"""The beginning of most messages. Where the content is a text, group 2 matches, and they have no media."""
+_TEXT_GROUP = 2
+_HEAD_ROLES = ("system", "developer")
+_TEXTS_START = re.compile(
+    rb'\[\s*\{\s*"(?:type"\s*:\s*"(?:text|input_text|output_text)"\s*,\s*"text"\s*:|text"\s*:)\s*"'
+)
+_CACHE_MARK = b'"cache_control"'
+_MARK_COMMA_BYTES = 64
+"""The comma before a mark is not further away from it than this."""
+_MARK_END_BYTES = 128
+"""A mark of a message whose content is a text comes after the text."""
+_CACHE_MARKS = re.compile(
+    rb',\s*"cache_control"\s*:\s*(?:null|\{[^{}]{0,200}\})|"cache_control"\s*:\s*(?:null|\{[^{}]{0,200}\})\s*,?'
+)
+"""In a text the quotation marks have backslashes, so that it never matches."""
+
+
+class NoPromptError(Exception):
+    """It is not one prompt that can be read."""
+
+
+class _TextBlock(msgspec.Struct, forbid_unknown_fields=True):
+    """A content part that has nothing but its text."""
+
+    type: str
+    text: msgspec.Raw
+
+
+_TEXTS = msgspec.json.Decoder(list[_TextBlock])
+
+
+class Message(msgspec.Struct, gc=False):
+    """What has been read of a message."""
+
+    is_head: bool
+    """Whether it is the operator's: no part of the conversation, if it comes before all others."""
+    items: int
+    """Number of media."""
+    digest: bytes
+    """A hash of its canonical form, or of the first piece if it is long."""
+    size: int
+    more: tuple[tuple[bytes, int], ...] = ()
+    """Digests and sizes of the further pieces of a long message."""
+
+
+class Messages:
+    """Reads messages. It remembers those of the latest prompts: a turn repeats those of the turn before, so that only
+    new ones must be read.
+    """
+
+    def __init__(self) -> None:
+        self._recent: Recent[Message] = Recent(MOST_MESSAGES)
+
+    def __len__(self) -> int:
+        """How many are remembered."""
+        return len(self._recent)
+
+    def read(self, raw: bytes, scope: int, scan: MediaScan) -> Message:
+        """Read a message or an item of a client. Messages of different scopes are remembered apart."""
+        key = xxh3_128_digest(raw, scope)
+        known = self._recent.get(key)
+        if known is None:
+            known = _read(raw, scan)
+            if len(known.more) < MOST_PIECES:
+                self._recent.put(key, known)
+        return known
+
+
+def pieces(raw: bytes) -> Iterable[bytes]:
+    """A long text in pieces of `PIECE_BYTES`."""
+    return (raw[at : at + PIECE_BYTES] for at in range(0, len(raw), PIECE_BYTES))
+
+
+def _read(raw: bytes, scan: MediaScan) -> Message:
+    """Read a message or an item."""
+    start, media = _START.match(raw), NO_MEDIA
+    if start is not None and (text := _only_text(raw, start)) is not None:
+        role: str | None = start[1].decode()
+        raw = text
+    else:
+        role, raw, media = _read_item(raw, scan)
+    is_head, (items, media_bytes) = role in _HEAD_ROLES, media
+    if items or len(raw) <= WHOLE_BYTES:
+        return Message(is_head, items, xxh3_64_digest(raw), max(0, text_bytes(raw) - media_bytes))
+    (digest, size), *more = [(xxh3_64_digest(piece), text_bytes(piece)) for piece in pieces(raw)]
+    return Message(is_head, 0, digest, size, tuple(more))
+
+
+def _only_text(raw: bytes, start: re.Match[bytes]) -> bytes | None:
+    """Return the canonical form of a message whose content is a text, or a list of text blocks. None for any other
+    message.
+    """
+    if start.lastindex == _TEXT_GROUP:
+        return without_marks(raw) if _CACHE_MARK in raw[-_MARK_END_BYTES:] else raw
+    if raw[-4:] != b'"}]}':
+        return None
+    at = start.end() - 1
+    content = raw[at:-1]
+    text = canonical(content)
+    if text is None or text is content:
+        return text and raw
+    return b"%b%b}" % (raw[:at], text)
+
+
+def _read_item(raw: bytes, scan: MediaScan) -> tuple[str | None, bytes, Media]:
+    """Return the role, the canonical form and the media of any item."""
+    plain = read_plain(raw)
+    if plain is not None and (type(plain.content) is not list or len(plain.content) != 1):
+        return plain.role, raw, NO_MEDIA
+    if raw[:1] != b"{":  # such as a list in a list: several prompts
+        raise NoPromptError
+    raw = without_marks(raw)
+    part = read_part(raw)
+    if plain is None and may_have_media(raw) and (media := scan.media_in(part, raw))[0]:
+        return part.role, raw, media
+    content = bytes(part.content)
+    text = canonical(content) or content
+    return part.role, raw if text is content else raw.replace(content, text, 1), NO_MEDIA
+
+
+def canonical(content: bytes) -> bytes | None:
+    """Return the text of a list with a single text block, which means the same; a list of several text blocks as it is;
+    None for any other content.
+    """
+    if content[-3:] != b'"}]' or _TEXTS_START.match(content) is None:
+        return None
+    try:
+        blocks = _TEXTS.decode(content)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return bytes(blocks[0].text) if len(blocks) == 1 else content
+
+
+def without_marks(raw: bytes) -> bytes:
+    """Remove the marks of Anthropic's prompt cache: clients move them from turn to turn."""
+    first = raw.find(_CACHE_MARK)
+    if first < 0:
+        return raw
+    start = max(0, first - _MARK_COMMA_BYTES)
+    return raw[:start] + _CACHE_MARKS.sub(b"", raw[start:])

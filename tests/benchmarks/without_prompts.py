@@ -1,0 +1,13 @@
+"""The gateway, but it takes no notice of prompts: `python -m tests.benchmarks.without_prompts serve ...`.
+
+Sessions are then known by their names only, and no conversation tree is kept. The difference to the real gateway is the
+cost of recognition by content.
+"""
+
+from unittest.mock import patch
+
+from concur_proxy.cli.main import main
+
+if __name__ == "__main__":
+    with patch("concur_proxy.relay.exchange.chain_of", return_value=None):
+        main()
