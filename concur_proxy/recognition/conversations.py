@@ -13,7 +13,7 @@ under it becomes a session. A name that is a mere `hint` is shared from the star
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from concur_proxy.recognition.chain import Chain
@@ -129,7 +129,7 @@ class Conversations:
         if known is None and key not in self._shared:
             return Whereabouts(session=key)
         match = self._tree.match(chain)
-        found = None if known is None else self._member_of(known, key, chain, match)
+        found = None if known is None else self._member_of(known, chain, match)
         if found is not None:
             return found
         if key not in self._shared and known is not None:
@@ -139,27 +139,28 @@ class Conversations:
             _remember(self._shared, key, None)
         return self._choose(chain, match, key, is_named=True)
 
-    def _member_of(self, known: Known, key: str, chain: Chain, match: Match) -> Whereabouts | None:
+    def _member_of(self, known: Known, chain: Chain, match: Match) -> Whereabouts | None:
         """The member of a session that the prompt continues; None if it continues none of them."""
-        members = known.members.values()
-        mine = [member for member in self._tree.ending_within(match) if member.session == key]
-        if not mine and match.length > chain.head:
-            mine = [member for member in self._tree.sharing(match, limit=LOOKED_AT) if member.session == key]
-        if mine:
-            member = min(mine, key=lambda each: each.busy)
-            return _at(member)
-        main = known.members.get("")
+        members, main = known.members.values(), known.members.get("")
+        continued = self._continued(chain, match, lambda member: known.members.get(member.name) is member)
+        if continued is not None:
+            return _at(continued)
+        common = {member: self._tree.length_in_common(member, match) for member in members}
+        most = max(common.values())
+        if most > chain.head:
+            return self._changed([member for member in members if common[member] == most])
         if main is None or main.leaf is None:
-            return Whereabouts(session=key)
-        if not main.busy and len(members) == 1 and chain.head and match.length >= chain.head == main.head:
-            return Whereabouts(session=key)  # the history was replaced by a summary
+            return _at(main) if main is not None else Whereabouts(session=next(iter(members)).session)
+        others = [member for member in members if not member.is_declared and member.head == chain.head <= common[member]]
+        if not main.busy and not others and common[main] >= chain.head == main.head > 0:
+            return _at(main)  # the history was replaced by a summary
         return None
 
     def _choose(self, chain: Chain, match: Match, hint: str, *, is_named: bool) -> Whereabouts:
         """Choose among all conversations of this client."""
-        found = self._continued(chain, match, hint)
+        found = self._recognised(chain, match, hint)
         if found is not None:
-            return found
+            return replace(found, by_content=True)
         name = f"conversation:{chain.hash_at(len(chain) - 1).hex()}"
         if self._find(name) is not None:
             name = f"{name}-{self._number()}"
@@ -167,45 +168,56 @@ class Conversations:
             _remember(self._hints, name, hint)
         return Whereabouts(session=name, is_recognised=is_named, by_content=True)
 
-    def _continued(self, chain: Chain, match: Match, hint: str) -> Whereabouts | None:
-        longest: Member | None = None
-        for member in self._tree.ending_within(match):
-            if not self._may_be(member, hint):
-                continue
-            if longest is not None and member.length < longest.length:
-                break  # it ends earlier than one that is busy
-            repeats = member.length == len(chain)
-            if not member.busy and not (repeats and member.is_done):
-                return _at(member, by_content=True)
-            if not repeats and longest is None:
-                longest = member  # its answer is about to end
-        if longest is not None:
-            return _at(longest, by_content=True)
-        if match.length <= chain.head or match.length == len(chain):
+    def _recognised(self, chain: Chain, match: Match, hint: str) -> Whereabouts | None:
+        continued = self._continued(chain, match, lambda member: self._may_be(member, hint))
+        if continued is not None and continued.length < len(chain):
+            return _at(continued)
+        if continued is not None and not continued.busy and not continued.is_done:
+            return _at(continued)  # the last request failed and comes again
+        if match.length <= chain.head:
             return None
-        return self._edited(match, hint)
-
-    def _edited(self, match: Match, hint: str) -> Whereabouts | None:
-        """The session whose history was changed in the middle, or from whose history this conversation branches off.
-        It must be the only one that has the matched segments.
-        """
         sharing = self._tree.sharing(match, limit=LOOKED_AT)
-        if not sharing or any(not self._may_be(member, hint) for member in sharing):
+        if len({member.session for member in sharing}) != 1 or not self._may_be(sharing[0], hint):
             return None
-        sessions = {member.session for member in sharing}
-        if len(sessions) > 1 or match.length < min(member.first_segments for member in sharing):
-            return None
-        idle = [member for member in sharing if not member.busy]
-        if idle:
-            return _at(max(idle, key=lambda member: member.length), by_content=True)
-        first = sharing[0]
-        return Whereabouts(
-            session=first.session,
-            member=f"~{self._number()}",
-            parent=first.name,
-            is_declared=False,
-            by_content=True,
-        )
+        session = self._find(sharing[0].session)
+        members = sharing if session is None else session.members.values()
+        first = min(member.first_segments for member in members if member.first_segments)
+        if match.length < first or match.length == len(chain) == first:
+            return None  # many conversations may begin like this
+        return self._changed(sharing) if continued is None else _at(continued)
+
+    def _continued(self, chain: Chain, match: Match, may_be: Callable[[Member], bool]) -> Member | None:
+        """The conversation whose newest prompt is the longest prefix of this one. An idle one is preferred, and one
+        that has not been answered to one whose prompt is repeated.
+        """
+        longest: Member | None = None
+        repeated: Member | None = None
+        for member in self._tree.ending_within(match):
+            if not may_be(member):
+                continue
+            if member.length == len(chain):
+                if not member.busy and not member.is_done:
+                    return member
+                repeated = repeated or member
+            elif longest is not None and member.length < longest.length:
+                break  # it ends earlier than one that is busy
+            elif repeated is not None and member.session == repeated.session:
+                continue
+            elif not member.busy:
+                return member
+            else:
+                longest = longest or member  # its answer is about to end
+        return longest or repeated
+
+    def _changed(self, members: Iterable[Member]) -> Whereabouts:
+        """Where a prompt belongs that has the beginning of these conversations' prompts and goes on differently. If the
+        first of them is idle, its history was changed. Otherwise a conversation branches off.
+        """
+        first = min(members, key=lambda member: (not member.is_declared, -member.length))
+        if not first.busy:
+            return _at(first)
+        name = f"~{self._number()}"
+        return Whereabouts(session=first.session, member=name, parent=first.name, is_declared=False)
 
     def _may_be(self, member: Member, hint: str) -> bool:
         return self._hints.get(member.session, hint) == hint
@@ -217,13 +229,9 @@ class Conversations:
                 _remember(self._families, name, session)
 
 
-def _at(member: Member, *, by_content: bool = False) -> Whereabouts:
+def _at(member: Member) -> Whereabouts:
     return Whereabouts(
-        session=member.session,
-        member=member.name,
-        parent=member.parent,
-        is_declared=member.is_declared,
-        by_content=by_content,
+        session=member.session, member=member.name, parent=member.parent, is_declared=member.is_declared
     )
 
 

@@ -218,6 +218,16 @@ class ConversationTree:
         """Whether the prompt that ends in `leaf` is a prefix of the matched segments."""
         return any(node is leaf for node in _upwards(match.last))
 
+    def length_in_common(self, member: Member, match: Match) -> int:
+        """How many of the matched segments are at the beginning of the conversation's newest prompt."""
+        path = set(_upwards(match.node))
+        length = member.length
+        for node in _upwards(member.leaf):
+            if node in path:
+                return min(length, match.length)
+            length -= len(node)
+        return 0
+
     def tokens_in_common(self, leaf: Node, match: Match) -> float:
         """Tokens that the prompt ending in `leaf` has in common with the matched segments."""
         path = set(_upwards(leaf))
