@@ -23,6 +23,10 @@ MOST_PARALLEL = 8
 """Conversations without own ids that one session may have in flight at once. Agents start that many sub-agents."""
 MAX_NAMES = 100_000
 """Remembered sub-agents with session keys of their own, and remembered keys that are shared."""
+TURN_SEGMENTS = 3
+"""A turn seldom adds more segments to a conversation: an answer and two results. If a prompt has more in common with
+one conversation than that, it does not continue another one that ends before.
+"""
 LOOKED_AT = 8
 """Conversations that are compared where a prompt leaves the known ones in the middle."""
 
@@ -129,31 +133,32 @@ class Conversations:
         if known is None and key not in self._shared:
             return Whereabouts(session=key)
         match = self._tree.match(chain)
-        found = None if known is None else self._member_of(known, chain, match)
+        found = None if known is None else self._member_of(known, key, chain, match)
         if found is not None:
             return found
         if key not in self._shared and known is not None:
-            others = [member for member in known.members.values() if not member.is_declared or not member.name]
-            if sum(member.busy > 0 for member in others) < MOST_PARALLEL:
+            busy = [each for each in known.members.values() if each.busy and _may_be_undeclared(each)]
+            if len(busy) < MOST_PARALLEL:
                 return Whereabouts(session=key, member=f"~{self._number()}", is_declared=False)
             _remember(self._shared, key, None)
         return self._choose(chain, match, key, is_named=True)
 
-    def _member_of(self, known: Known, chain: Chain, match: Match) -> Whereabouts | None:
+    def _member_of(self, known: Known, key: str, chain: Chain, match: Match) -> Whereabouts | None:
         """The member of a session that the prompt continues; None if it continues none of them."""
-        members, main = known.members.values(), known.members.get("")
-        continued = self._continued(chain, match, lambda member: known.members.get(member.name) is member)
+        members = [each for each in known.members.values() if _may_be_undeclared(each)]
+        continued = self._continued(chain, match, lambda member: member in members)
         if continued is not None:
             return _at(continued)
+        main = known.members.get("")
+        if main is None or main.leaf is None:
+            return Whereabouts(session=key)
         common = {member: self._tree.length_in_common(member, match) for member in members}
         most = max(common.values())
         if most > chain.head:
-            return self._changed([member for member in members if common[member] == most])
-        if main is None or main.leaf is None:
-            return _at(main) if main is not None else Whereabouts(session=next(iter(members)).session)
-        others = [member for member in members if not member.is_declared and member.head == chain.head <= common[member]]
-        if not main.busy and not others and common[main] >= chain.head == main.head > 0:
-            return _at(main)  # the history was replaced by a summary
+            return self._changed([member for member in members if common[member] == most], chain, match)
+        alike = [each for each in members if each.is_live and each.head == chain.head <= common[each]]
+        if chain.head and alike == [main] and not main.busy:
+            return _at(main)  # its history was replaced by a summary
         return None
 
     def _choose(self, chain: Chain, match: Match, hint: str, *, is_named: bool) -> Whereabouts:
@@ -170,21 +175,20 @@ class Conversations:
 
     def _recognised(self, chain: Chain, match: Match, hint: str) -> Whereabouts | None:
         continued = self._continued(chain, match, lambda member: self._may_be(member, hint))
-        if continued is not None and continued.length < len(chain):
+        if (
+            continued is not None
+            and match.length - continued.length <= TURN_SEGMENTS
+            and not _repeats(continued, chain)
+        ):
             return _at(continued)
-        if continued is not None and not continued.busy and not continued.is_done:
-            return _at(continued)  # the last request failed and comes again
-        if match.length <= chain.head:
-            return None
-        sharing = self._tree.sharing(match, limit=LOOKED_AT)
-        if len({member.session for member in sharing}) != 1 or not self._may_be(sharing[0], hint):
-            return None
-        session = self._find(sharing[0].session)
-        members = sharing if session is None else session.members.values()
-        first = min(member.first_segments for member in members if member.first_segments)
-        if match.length < first or match.length == len(chain) == first:
-            return None  # many conversations may begin like this
-        return self._changed(sharing) if continued is None else _at(continued)
+        sharing = self._tree.sharing(match, limit=LOOKED_AT) if match.length > chain.head else []
+        if len({member.session for member in sharing}) == 1 and self._may_be(sharing[0], hint):
+            session = self._find(sharing[0].session)
+            members = sharing if session is None else session.members.values()
+            first = min(member.first_segments for member in members if member.first_segments)
+            if match.length > first or match.length == first < len(chain):  # many may begin with an equal prompt
+                return self._changed(sharing, chain, match)
+        return None if continued is None or _repeats(continued, chain) else _at(continued)
 
     def _continued(self, chain: Chain, match: Match, may_be: Callable[[Member], bool]) -> Member | None:
         """The conversation whose newest prompt is the longest prefix of this one. An idle one is preferred, and one
@@ -196,8 +200,8 @@ class Conversations:
             if not may_be(member):
                 continue
             if member.length == len(chain):
-                if not member.busy and not member.is_done:
-                    return member
+                if not _repeats(member, chain):
+                    return member  # its last request failed and comes again
                 repeated = repeated or member
             elif longest is not None and member.length < longest.length:
                 break  # it ends earlier than one that is busy
@@ -209,12 +213,17 @@ class Conversations:
                 longest = longest or member  # its answer is about to end
         return longest or repeated
 
-    def _changed(self, members: Iterable[Member]) -> Whereabouts:
-        """Where a prompt belongs that has the beginning of these conversations' prompts and goes on differently. If the
-        first of them is idle, its history was changed. Otherwise a conversation branches off.
+    def _changed(self, members: Iterable[Member], chain: Chain, match: Match) -> Whereabouts:
+        """Where a prompt belongs that has the beginning of these conversations' prompts and goes on differently, or is
+        the beginning itself. If the first of them is idle, its history was changed. Otherwise a conversation branches
+        off.
         """
-        first = min(members, key=lambda member: (not member.is_declared, -member.length))
-        if not first.busy:
+        is_whole = match.length == len(chain)
+        first = min(
+            members,
+            key=lambda each: (not (is_whole and _repeats(each, chain)), not each.is_declared, -each.length),
+        )
+        if not first.busy or (is_whole and _repeats(first, chain)):
             return _at(first)
         name = f"~{self._number()}"
         return Whereabouts(session=first.session, member=name, parent=first.name, is_declared=False)
@@ -229,10 +238,18 @@ class Conversations:
                 _remember(self._families, name, session)
 
 
+def _repeats(member: Member, chain: Chain) -> bool:
+    """Whether this is the conversation's newest prompt once more, though its request is in flight or was answered."""
+    return member.length == len(chain) and (member.busy > 0 or member.is_done)
+
+
+def _may_be_undeclared(member: Member) -> bool:
+    """Whether a request that names only its session may belong to this member."""
+    return not member.name or not member.is_declared
+
+
 def _at(member: Member) -> Whereabouts:
-    return Whereabouts(
-        session=member.session, member=member.name, parent=member.parent, is_declared=member.is_declared
-    )
+    return Whereabouts(session=member.session, member=member.name, parent=member.parent, is_declared=member.is_declared)
 
 
 def _remember(names: OrderedDict[str, T], name: str, value: T) -> None:

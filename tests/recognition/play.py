@@ -7,9 +7,11 @@ The truth of each request is a pair: the family that it belongs to, and the agen
   branch of an agent's history, with another last message, is of the agent's family.
 - The same request again is of the same agent if the first one failed or is still in flight, or if it is not the
   agent's first request.
-- A history that is replaced as a whole, without a name, begins a new family. If its first message stays, it does not.
+- A history that is replaced as a whole, without a name, begins a new family. If its first message stays, it does not,
+  unless other sessions have this message too.
 - Agents that begin with equal prompts are *twins*: nobody can tell their first requests apart. Each of these must be a
-  session of its own, and what follows shows whose it was.
+  session of its own, and what follows shows whose it was. What a twin repeats or changes right after these requests is
+  not tried: it could as well be another twin's.
 """
 
 from collections import Counter, defaultdict
@@ -22,8 +24,19 @@ from tests.recognition.bodies import API
 from tests.recognition.gateway import Gateway, Request
 from tests.recognition.traces import Agent, Message, Turn
 
-Script = Generator[None, None, bool | None]
-"""It is continued at a random moment after each `yield`. What is odd returns whether it has replaced the turn."""
+Script = Generator[None, None, None]
+"""It is continued at a random moment after each `yield`."""
+Oddity = Generator[None, None, bool]
+"""The same; it returns whether it stands for the turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The next turn of an agent."""
+
+    agent: Agent
+    number: int
+    turn: Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +142,8 @@ class Player:
     """How many of its first requests other agents send too."""
     oddities: float = 0.0
     """How probably something odd happens at a request."""
+    began: int = 0
+    """The number of the first turn of its history."""
     reasons_from: int = 0
     """Messages before this one have no reasoning any more."""
     replaced: tuple[int, tuple[Message, ...]] = (0, ())
@@ -136,15 +151,22 @@ class Player:
 
     def run(self, agent: Agent) -> Script:
         """All requests of the agent."""
+        family = self.family
         for number, turn in enumerate(agent.turns):
+            if number and turn.messages[0] != agent.turns[number - 1].messages[0]:  # the history is another one
+                self.replaced, self.began = (0, ()), number
+                if self.client.headers is None:
+                    self.family = f"{family}, {number}"
             children = [child for before, child in agent.children if before == number]
             yield from _together([self._child(child, f"{number}.{i}") for i, child in enumerate(children)], self.random)
-            odd = self._odd(number) if self.random.random() < self.oddities else None
-            if odd is None or not (yield from odd(agent, number, turn)):
-                yield from self._turn(agent, number, turn, "turn")
+            moment = Moment(agent, number, turn)
+            odd = self._odd(moment) if self.random.random() < self.oddities else None
+            if odd is None or not (yield from odd(moment)):
+                yield from self._turn(moment, "turn")
 
-    def _turn(self, agent: Agent, number: int, turn: Turn, what: str) -> Script:
-        ticket = self._ask(self._messages(turn), agent, what, is_twin=number < self.twin_turns)
+    def _turn(self, moment: Moment, what: str) -> Script:
+        turn = moment.turn
+        ticket = self._ask(self._messages(turn), moment.agent, what, is_twin=moment.number < self.twin_turns)
         yield
         self.gateway.answer(ticket, prompt=turn.prompt_tokens, completion=turn.answer_tokens)
         yield
@@ -171,95 +193,108 @@ class Player:
 
     # -- what is odd about real clients
 
-    def _odd(self, number: int) -> Callable[[Agent, int, Turn], Script] | None:
+    def _odd(self, moment: Moment) -> Callable[[Moment], Oddity] | None:
+        number = moment.number
         odd = [self._fails, self._compacts_but_the_first, self._drops_reasoning, self._names_a_title]
         if self.client.headers is not None:
             odd.append(self._compacts_all)
-        if number >= max(1, self.twin_turns):
+        if number >= max(1, 3 * self.twin_turns) and len(self._messages(moment.turn)) > 1:
             odd += [self._edits, self._branches, self._repeats_in_flight, self._regenerates]
-        elif self.twin_turns:
+        elif number <= self.twin_turns > 0:
             return None
         return self.random.choice(odd)
 
-    def _fails(self, agent: Agent, _: int, turn: Turn) -> Script:
+    def _fails(self, moment: Moment) -> Oddity:
         for _ in range(self.random.randint(1, 3)):
-            ticket = self._ask(self._messages(turn), agent, "failed")
+            ticket = self._ask(self._messages(moment.turn), moment.agent, "failed")
             yield
             self.gateway.fail(ticket)
             yield
+        return False
 
-    def _edits(self, agent: Agent, number: int, turn: Turn) -> Script:
+    def _edits(self, moment: Moment) -> Oddity:
         """The user sends a message, reads the answer, and sends another message in its place."""
-        *messages, last = self._messages(turn)
-        ticket = self._ask((*messages, last.edited("first version")), agent, "edited")
+        *messages, last = self._messages(moment.turn)
+        ticket = self._ask((*messages, last.edited("first version")), moment.agent, "edited")
         yield
-        self.gateway.answer(ticket, prompt=turn.prompt_tokens, completion=100)
+        self.gateway.answer(ticket, prompt=moment.turn.prompt_tokens, completion=100)
         yield
+        return False
 
-    def _regenerates(self, agent: Agent, number: int, turn: Turn) -> Script:
-        yield from self._turn(agent, number, turn, "regenerated")
+    def _regenerates(self, moment: Moment) -> Oddity:
+        yield from self._turn(moment, "regenerated")
+        return False
 
-    def _repeats_in_flight(self, agent: Agent, number: int, turn: Turn) -> Script:
-        first = self._ask(self._messages(turn), agent, "repeated")
+    def _repeats_in_flight(self, moment: Moment) -> Oddity:
+        first = self._ask(self._messages(moment.turn), moment.agent, "repeated")
         yield
-        second = self._ask(self._messages(turn), agent, "repeated")
+        second = self._ask(self._messages(moment.turn), moment.agent, "repeated")
         yield
         self.gateway.fail(first)
         yield
-        self.gateway.answer(second, prompt=turn.prompt_tokens, completion=turn.answer_tokens)
+        self.gateway.answer(second, prompt=moment.turn.prompt_tokens, completion=moment.turn.answer_tokens)
         yield
         return True
 
-    def _branches(self, agent: Agent, number: int, turn: Turn) -> Script:
+    def _branches(self, moment: Moment) -> Oddity:
         """Sub-agents go on from the agent's history while its own request is in flight."""
-        main = self._ask(self._messages(turn), agent, "turn")
+        main = self._ask(self._messages(moment.turn), moment.agent, "turn")
         yield
         count = self.random.randint(1, 3)
         branches = {
-            f"/{number}.{branch}": (*self._messages(turn)[:-1], Message("user", f"{self.family} {number} part {branch}"))
+            f"/{moment.number}.{branch}": (
+                *self._messages(moment.turn)[:-1],
+                Message("user", f"{self.family} {moment.number} part {branch}"),
+            )
             for branch in range(count)
         }
         for step in range(3):
             tickets = {}
             for branch, messages in branches.items():
-                tickets[branch] = self._ask(messages, agent, "branch", branch=branch)
+                tickets[branch] = self._ask(messages, moment.agent, "branch", branch=branch)
                 yield
             for branch, ticket in tickets.items():
-                self.gateway.answer(ticket, prompt=turn.prompt_tokens, completion=50)
+                self.gateway.answer(ticket, prompt=moment.turn.prompt_tokens, completion=50)
                 more = (Message("assistant", f"{branch} {step}"), Message("user", f"result {branch} {step}"))
                 branches[branch] = (*branches[branch], *more)
                 yield
-        self.gateway.answer(main, prompt=turn.prompt_tokens, completion=turn.answer_tokens)
+        self.gateway.answer(main, prompt=moment.turn.prompt_tokens, completion=moment.turn.answer_tokens)
         yield
         return True
 
-    def _compacts_but_the_first(self, agent: Agent, number: int, turn: Turn) -> Script:
-        if number > self.twin_turns:
-            messages = self._messages(turn)
-            summary = Message("user", f"Summary of {self.family} {self.agent} at {number}")
-            self.replaced = (len(turn.messages), (messages[0], summary))
+    def _compacts_but_the_first(self, moment: Moment) -> Oddity:
+        if moment.number > self.began + self.twin_turns:
+            messages = self._messages(moment.turn)
+            summary = Message("user", f"Summary of {self.family} {self.agent} at {moment.number}")
+            self.replaced = (len(moment.turn.messages), (messages[0], summary))
+            if self.twin_turns and self.client.headers is None:
+                self.family = f"{self.family}, {moment.number}"
         yield
+        return False
 
-    def _compacts_all(self, agent: Agent, number: int, turn: Turn) -> Script:
-        if number > self.twin_turns:
-            summary = Message("user", f"Summary of all {self.family} {self.agent} at {number}")
-            self.replaced = (len(turn.messages), (summary,))
+    def _compacts_all(self, moment: Moment) -> Oddity:
+        if moment.number > self.began + self.twin_turns:
+            summary = Message("user", f"Summary of all {self.family} {self.agent} at {moment.number}")
+            self.replaced = (len(moment.turn.messages), (summary,))
         yield
+        return False
 
-    def _drops_reasoning(self, agent: Agent, number: int, turn: Turn) -> Script:
-        self.reasons_from = len(self._messages(turn))
+    def _drops_reasoning(self, moment: Moment) -> Oddity:
+        self.reasons_from = len(self._messages(moment.turn))
         yield
+        return False
 
-    def _names_a_title(self, agent: Agent, number: int, turn: Turn) -> Script:
+    def _names_a_title(self, moment: Moment) -> Oddity:
         """A small request with another prompt, under the session's name."""
-        title = [Message("user", f"Find a title for {self.family} {self.agent} {number}")]
-        name = f"{self.family}/title{self.agent}{number}"
+        title = [Message("user", f"Find a title for {self.family} {self.agent} {moment.number}")]
+        name = f"{self.family}/title{self.agent}{moment.number}"
         side = self if self.client.headers is not None else replace(self, family=name, agent="")
         side = replace(side, head="title", reasons_from=0, replaced=(0, ()))
-        ticket = side._ask(title, Agent(4, ()), "title", branch=f"/title{number}")
+        ticket = side._ask(title, Agent(4, ()), "title", branch=f"/title{moment.number}")
         yield
         self.gateway.answer(ticket, prompt=300, completion=10)
         yield
+        return False
 
     def _child(self, child: Agent, number: str) -> Script:
         """A sub-agent runs to its end."""
@@ -272,6 +307,7 @@ class Player:
             parent=self.agent,
             head="sub",
             twin_turns=0,
+            began=0,
             reasons_from=0,
             replaced=(0, ()),
         )

@@ -40,10 +40,12 @@ def reduced(requests: list[dict[str, Any]]) -> list[list[Any]]:
 
 def main(traces: Path) -> None:
     """Print the sessions."""
-    for line in gzip.open(traces, "rt"):
+    for line in gzip.decompress(traces.read_bytes()).decode().splitlines():
         trace = json.loads(line)
         parts = {kind: [each for each in trace["requests"] if (each["type"] == "subagent") == kind] for kind in (0, 1)}
-        agents = [[each["t"], each["tool_tokens"] + each["system_tokens"], reduced(each["requests"])] for each in parts[1]]
+        agents = [
+            [each["t"], each["tool_tokens"] + each["system_tokens"], reduced(each["requests"])] for each in parts[1]
+        ]
         head = trace["tool_tokens"] + trace["system_tokens"]
         row = {"id": trace["id"], "head": head, "requests": reduced(parts[0]), "agents": agents}
         sys.stdout.write(json.dumps(row, separators=(",", ":")) + "\n")

@@ -94,7 +94,9 @@ def _turns(rows: Sequence[Sequence[Any]], head_tokens: int, salt: str) -> tuple[
     for at, prompt_tokens, answer_tokens, kept, runs in rows:
         extends = kept >= len(blocks) - 1  # the last block of a prompt is not full
         start = max(head, len(blocks) if extends else kept)
-        blocks = blocks[:kept] + [first + i for first, count in zip(runs[::2], runs[1::2], strict=True) for i in range(count)]
+        blocks = blocks[:kept] + [
+            first + i for first, count in zip(runs[::2], runs[1::2], strict=True) for i in range(count)
+        ]
         while ends and ends[-1] > start:
             ends.pop()
             messages.pop()
