@@ -12,24 +12,18 @@ under it becomes a session. A name that is a mere `hint` is shared from the star
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from concur_proxy.recognition.chain import Chain
+from concur_proxy.recognition.search import Found, Search
 from concur_proxy.recognition.tree import ConversationTree, Match, Member
 
 MOST_PARALLEL = 8
 """Conversations without own ids that one session may have in flight at once. Agents start that many sub-agents."""
 MAX_NAMES = 100_000
 """Remembered sub-agents with session keys of their own, and remembered keys that are shared."""
-TURN_SEGMENTS = 3
-"""A turn seldom adds more segments to a conversation: an answer and two results. If a prompt has more in common with
-one conversation than that, it does not continue another one that ends before.
-"""
-LOOKED_AT = 8
-"""Conversations that are compared where a prompt leaves the known ones in the middle."""
-
 BY_CONTENT = "conversation"
 """The value of `Ticket.recognised_by` for a request without a name that continues a known conversation."""
 
@@ -70,6 +64,8 @@ class Whereabouts:
     """The member's name. It may be new."""
     parent: str = ""
     """The member that started this one."""
+    displaced: str = ""
+    """The new name of the member that was taken for the main agent until now; empty: there is none."""
     is_declared: bool = True
     """Whether the client named the member, or the session has only this one."""
     is_one_shot: bool = False
@@ -87,6 +83,7 @@ class Conversations:
         """`find` returns the session of a name. `number` gives numbers, each once."""
         self._tree = tree
         self._find = find
+        self._search = Search(tree, self._members_of)
         self._number = number
         self._families: OrderedDict[str, str] = OrderedDict()
         """The session of each sub-agent that has a session key of its own."""
@@ -145,25 +142,19 @@ class Conversations:
 
     def _member_of(self, known: Known, key: str, chain: Chain, match: Match) -> Whereabouts | None:
         """The member of a session that the prompt continues; None if it continues none of them."""
-        members = [each for each in known.members.values() if _may_be_undeclared(each)]
-        continued = self._continued(chain, match, lambda member: member in members)
-        if continued is not None:
-            return _at(continued)
-        main = known.members.get("")
+        main, members = known.members.get(""), [each for each in known.members.values() if _may_be_undeclared(each)]
+        found = self._search.in_session(members, chain, match)
+        if found is not None:
+            return self._at(found)
         if main is None or main.leaf is None:
             return Whereabouts(session=key)
-        common = {member: self._tree.length_in_common(member, match) for member in members}
-        most = max(common.values())
-        if most > chain.head:
-            return self._changed([member for member in members if common[member] == most], chain, match)
-        alike = [each for each in members if each.is_live and each.head == chain.head <= common[each]]
-        if chain.head and alike == [main] and not main.busy:
-            return _at(main)  # its history was replaced by a summary
+        if self._search.is_side_request(main, chain):
+            return Whereabouts(session=key, displaced=f"~{self._number()}")
         return None
 
     def _choose(self, chain: Chain, match: Match, hint: str, *, is_named: bool) -> Whereabouts:
         """Choose among all conversations of this client."""
-        found = self._recognised(chain, match, hint)
+        found = self._continued(chain, match, hint)
         if found is not None:
             return replace(found, by_content=True)
         name = f"conversation:{chain.hash_at(len(chain) - 1).hex()}"
@@ -173,60 +164,22 @@ class Conversations:
             _remember(self._hints, name, hint)
         return Whereabouts(session=name, is_recognised=is_named, by_content=True)
 
-    def _recognised(self, chain: Chain, match: Match, hint: str) -> Whereabouts | None:
-        continued = self._continued(chain, match, lambda member: self._may_be(member, hint))
-        if (
-            continued is not None
-            and match.length - continued.length <= TURN_SEGMENTS
-            and not _repeats(continued, chain)
-        ):
-            return _at(continued)
-        sharing = self._tree.sharing(match, limit=LOOKED_AT) if match.length > chain.head else []
-        if len({member.session for member in sharing}) == 1 and self._may_be(sharing[0], hint):
-            session = self._find(sharing[0].session)
-            members = sharing if session is None else session.members.values()
-            first = min(member.first_segments for member in members if member.first_segments)
-            if match.length > first or match.length == first < len(chain):  # many may begin with an equal prompt
-                return self._changed(sharing, chain, match)
-        return None if continued is None or _repeats(continued, chain) else _at(continued)
+    def _continued(self, chain: Chain, match: Match, hint: str) -> Whereabouts | None:
+        found = self._search.among_all(chain, match, lambda member: self._may_be(member, hint))
+        return None if found is None else self._at(found)
 
-    def _continued(self, chain: Chain, match: Match, may_be: Callable[[Member], bool]) -> Member | None:
-        """The conversation whose newest prompt is the longest prefix of this one. An idle one is preferred, and one
-        that has not been answered to one whose prompt is repeated.
-        """
-        longest: Member | None = None
-        repeated: Member | None = None
-        for member in self._tree.ending_within(match):
-            if not may_be(member):
-                continue
-            if member.length == len(chain):
-                if not _repeats(member, chain):
-                    return member  # its last request failed and comes again
-                repeated = repeated or member
-            elif longest is not None and member.length < longest.length:
-                break  # it ends earlier than one that is busy
-            elif repeated is not None and member.session == repeated.session:
-                continue
-            elif not member.busy:
-                return member
-            else:
-                longest = longest or member  # its answer is about to end
-        return longest or repeated
-
-    def _changed(self, members: Iterable[Member], chain: Chain, match: Match) -> Whereabouts:
-        """Where a prompt belongs that has the beginning of these conversations' prompts and goes on differently, or is
-        the beginning itself. If the first of them is idle, its history was changed. Otherwise a conversation branches
-        off.
-        """
-        is_whole = match.length == len(chain)
-        first = min(
-            members,
-            key=lambda each: (not (is_whole and _repeats(each, chain)), not each.is_declared, -each.length),
+    def _at(self, found: Found) -> Whereabouts:
+        member = found.member
+        if found.is_branch:
+            name = f"~{self._number()}"
+            return Whereabouts(session=member.session, member=name, parent=member.name, is_declared=False)
+        return Whereabouts(
+            session=member.session, member=member.name, parent=member.parent, is_declared=member.is_declared
         )
-        if not first.busy or (is_whole and _repeats(first, chain)):
-            return _at(first)
-        name = f"~{self._number()}"
-        return Whereabouts(session=first.session, member=name, parent=first.name, is_declared=False)
+
+    def _members_of(self, session: str) -> Collection[Member]:
+        known = self._find(session)
+        return () if known is None else known.members.values()
 
     def _may_be(self, member: Member, hint: str) -> bool:
         return self._hints.get(member.session, hint) == hint
@@ -238,18 +191,9 @@ class Conversations:
                 _remember(self._families, name, session)
 
 
-def _repeats(member: Member, chain: Chain) -> bool:
-    """Whether this is the conversation's newest prompt once more, though its request is in flight or was answered."""
-    return member.length == len(chain) and (member.busy > 0 or member.is_done)
-
-
 def _may_be_undeclared(member: Member) -> bool:
     """Whether a request that names only its session may belong to this member."""
     return not member.name or not member.is_declared
-
-
-def _at(member: Member) -> Whereabouts:
-    return Whereabouts(session=member.session, member=member.name, parent=member.parent, is_declared=member.is_declared)
 
 
 def _remember(names: OrderedDict[str, T], name: str, value: T) -> None:

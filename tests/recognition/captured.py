@@ -25,7 +25,8 @@ def agent_of(captured: Captured) -> str:
 def messages_of(captured: Captured) -> list[list[Any]]:
     """The messages or items of a request: role, size, digest."""
     prompt = captured["prompt"]
-    return prompt.get("messages") or prompt["input"]
+    messages: list[list[Any]] = prompt.get("messages") or prompt["input"]
+    return messages
 
 
 def body_of(captured: Captured, last: Captured, *, with_names: bool = True) -> dict[str, Any]:

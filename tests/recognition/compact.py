@@ -24,7 +24,7 @@ def compact(request: dict[str, Any]) -> dict[str, Any]:
     return {"path": request["path"].partition("?")[0], "headers": headers, "body": body, "prompt": prompt}
 
 
-def parts(field: Any) -> Any:
+def parts(field: object) -> str | list[list[Any]]:
     """A part of a prompt: a digest, or a list of messages as role, size in bytes and digest."""
     if isinstance(field, list) and isinstance(field[0], dict):
         return [[item["role"], item["bytes"], item["h"]] for item in field]
