@@ -13,8 +13,8 @@ def tools(head: str, blocks: int) -> list[Body]:
     """The definitions of tools, two thirds of the head."""
     ids = range(2 * blocks // 3)
     return [
-        {"name": f"tool{at}", "description": words(head, ids[at : at + 12]), "input_schema": {"type": "object"}}
-        for at in range(0, len(ids), 12)
+        {"name": f"tool{at}", "description": words(head, ids[at : at + 40]), "input_schema": {"type": "object"}}
+        for at in range(0, len(ids), 40)
     ]
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 DATA = Path(__file__).with_name("data") / "claude-code-traces.jsonl"
 BLOCK_TOKENS = 64
+BLOCK_BYTES = 96
+"""Size of a block's text. Real text is three times as long."""
 LEAST_REASONING = 3
 """An answer of so many blocks begins with reasoning, a third of it."""
 
@@ -80,8 +82,8 @@ def twin(agent: Agent, mark: str) -> Agent:
 
 
 def words(salt: str, ids: Sequence[int]) -> str:
-    """The text of blocks."""
-    return " ".join(f"{salt}-{each}-{each * 2654435761 % 1000003:06d}" for each in ids)
+    """The text of blocks: the same size for each."""
+    return " ".join(f"{salt}-{each}-{each * 2654435761 % 1000003:06d}".ljust(BLOCK_BYTES - 1, ".") for each in ids)
 
 
 def _turns(rows: Sequence[Sequence[Any]], head_tokens: int, salt: str) -> tuple[Turn, ...]:
