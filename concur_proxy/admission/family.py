@@ -16,6 +16,10 @@ MOST_LIVE = 256
 
 def member_of(session: Session, where: Whereabouts) -> Member:
     """The member that a request belongs to. A new one is not in the session until `begin`."""
+    if where.displaced and where.member in session.members:
+        side = session.members.pop(where.member)
+        side.name, side.is_declared = where.displaced, False
+        session.members[side.name] = side
     member = session.members.get(where.member)
     if member is None:
         member = Member(session.key, where.member, where.parent, is_declared=where.is_declared)
@@ -50,9 +54,9 @@ def footprint(session: Session) -> float:
 
 
 def _is_at_end(session: Session, other: Member, member: Member) -> bool:
-    """Whether `other` is a side request that has been answered, or was started by `member`, at any depth."""
-    if not other.is_declared and other.turns == 1:
-        return True
+    """Whether `other` was started by `member`, at any depth, or is a side request of the main agent, and `member` is
+    the main agent.
+    """
     for _ in range(MOST_MEMBERS):
         if not other.name:
             return False

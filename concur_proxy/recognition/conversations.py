@@ -14,7 +14,7 @@ under it becomes a session. A name that is a mere `hint` is shared from the star
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol, TypeVar
@@ -22,15 +22,13 @@ from typing import Protocol, TypeVar
 from concur_proxy.recognition.chain import Chain
 from concur_proxy.recognition.member import Member
 from concur_proxy.recognition.node import Match
+from concur_proxy.recognition.search import Found, Search
 from concur_proxy.recognition.tree import ConversationTree
 
 MOST_PARALLEL = 8
 """Conversations without own ids that one session may have in flight at once. Agents start that many sub-agents."""
 MAX_NAMES = 100_000
 """Remembered sub-agents with session keys of their own, and remembered keys that are shared."""
-LOOKED_AT = 8
-"""Conversations that are compared where a prompt leaves the known ones in the middle."""
-
 BY_CONTENT = "conversation"
 """The value of `Ticket.recognised_by` for a request that the conversation tree has recognised: the name of that
 recogniser.
@@ -90,6 +88,8 @@ class Whereabouts:
     """The member's name. It may be new."""
     parent: str = ""
     """The member that started this one."""
+    displaced: str = ""
+    """The new name of the member that was taken for the main agent until now; empty: there is none."""
     is_declared: bool = True
     """Whether the client named the member, or the session has only this one."""
     is_one_shot: bool = False
@@ -105,6 +105,7 @@ class Conversations:
         """`find` returns the session of a name. `number` gives numbers, each once."""
         self._tree = tree
         self._find = find
+        self._search = Search(tree, self._members_of)
         self._number = number
         self._families: OrderedDict[str, str] = OrderedDict()
         """The session of each sub-agent that has a session key of its own."""
@@ -128,7 +129,7 @@ class Conversations:
         if chain is not None and role is not PromptRole.NEVER and (key is None or role is PromptRole.FIRST):
             found = self._continued(chain, self._tree.match(chain), hint)
             if found is not None:
-                return found
+                return replace(found, by_content=True)
             if key is None:
                 return self._begin(chain, hint)
         if key is not None:
@@ -170,27 +171,23 @@ class Conversations:
         if found is not None:
             return found
         if key not in self._shared and known is not None:
-            others = [member for member in known.members.values() if not member.is_declared or not member.name]
-            if sum(member.busy > 0 for member in others) < MOST_PARALLEL:
+            busy = [each for each in known.members.values() if each.busy and _may_be_undeclared(each)]
+            if len(busy) < MOST_PARALLEL:
                 return Whereabouts(session=key, member=f"~{self._number()}", is_declared=False)
             _remember(self._shared, key, None)
         found = self._continued(chain, match, key)
-        return self._begin(chain, key) if found is None else replace(found, by_content=False)
+        return self._begin(chain, key) if found is None else found
 
     def _member_of(self, known: Known, key: str, chain: Chain, match: Match) -> Whereabouts | None:
         """The member of a session that the prompt continues; None if it continues none of them."""
-        members = known.members.values()
-        leaves = [(member, member.leaf) for member in members if member.leaf is not None]
-        mine = [member for member, leaf in leaves if self._tree.is_inside(leaf, match)]
-        if not mine and match.length > chain.head:
-            mine = [member for member, leaf in leaves if self._tree.includes(leaf, match)]
-        if mine:
-            return _at(min(mine, key=lambda each: (each.busy, -each.length)))
-        main = known.members.get("")
+        main, members = known.members.get(""), [each for each in known.members.values() if _may_be_undeclared(each)]
+        found = self._search.in_session(members, chain, match)
+        if found is not None:
+            return self._at(found)
         if main is None or main.leaf is None:
             return Whereabouts(session=key)
-        if not main.busy and len(members) == 1 and chain.head and match.length >= chain.head == main.head:
-            return Whereabouts(session=key)  # the history was replaced by a summary
+        if self._search.is_side_request(main, chain):
+            return Whereabouts(session=key, displaced=f"~{self._number()}")
         return None
 
     def _begin(self, chain: Chain, hint: str) -> Whereabouts:
@@ -204,44 +201,21 @@ class Conversations:
 
     def _continued(self, chain: Chain, match: Match, hint: str) -> Whereabouts | None:
         """The conversation of this client that the prompt continues; None if it continues none."""
-        longest: Member | None = None
-        for member in self._tree.ending_within(match):
-            if not self._may_be(member, hint):
-                continue
-            if longest is not None and member.length < longest.length:
-                break  # it ends earlier than one that is busy
-            repeats = member.length == len(chain)
-            if not member.busy and not (repeats and member.is_done):
-                return _at(member, by_content=True)
-            if not repeats and longest is None:
-                longest = member  # its answer is about to end
-        if longest is not None:
-            return _at(longest, by_content=True)
-        if match.length <= chain.head or match.length == len(chain):
-            return None
-        return self._edited(match, hint)
+        found = self._search.among_all(chain, match, lambda member: self._may_be(member, hint))
+        return None if found is None else self._at(found)
 
-    def _edited(self, match: Match, hint: str) -> Whereabouts | None:
-        """The session whose history was changed in the middle, or from whose history this conversation branches off.
-        It must be the only one that has the matched segments.
-        """
-        sharing = self._tree.sharing(match, limit=LOOKED_AT)
-        if not sharing or any(not self._may_be(member, hint) for member in sharing):
-            return None
-        sessions = {member.session for member in sharing}
-        if len(sessions) > 1 or match.length < min(member.first_segments for member in sharing):
-            return None
-        idle = [member for member in sharing if not member.busy]
-        if idle:
-            return _at(max(idle, key=lambda member: member.length), by_content=True)
-        first = sharing[0]
+    def _at(self, found: Found) -> Whereabouts:
+        member = found.member
+        if found.is_branch:
+            name = f"~{self._number()}"
+            return Whereabouts(session=member.session, member=name, parent=member.name, is_declared=False)
         return Whereabouts(
-            session=first.session,
-            member=f"~{self._number()}",
-            parent=first.name,
-            is_declared=False,
-            by_content=True,
+            session=member.session, member=member.name, parent=member.parent, is_declared=member.is_declared
         )
+
+    def _members_of(self, session: str) -> Collection[Member]:
+        known = self._find(session)
+        return () if known is None else known.members.values()
 
     def _may_be(self, member: Member, hint: str) -> bool:
         return self._hints.get(member.session, hint) == hint
@@ -258,14 +232,9 @@ def _whole(chain: Chain | None) -> Chain | None:
     return None if chain is None or chain.continues or not len(chain) else chain
 
 
-def _at(member: Member, *, by_content: bool = False) -> Whereabouts:
-    return Whereabouts(
-        session=member.session,
-        member=member.name,
-        parent=member.parent,
-        is_declared=member.is_declared,
-        by_content=by_content,
-    )
+def _may_be_undeclared(member: Member) -> bool:
+    """Whether a request that names only its session may belong to this member."""
+    return not member.name or not member.is_declared
 
 
 def _remember(names: OrderedDict[str, T], name: str, value: T) -> None:

@@ -117,6 +117,16 @@ class ConversationTree:
         """Whether the matched segments are a prefix of the prompt that ends in `leaf`."""
         return any(node is match.node for node in upwards(leaf))
 
+    def length_in_common(self, member: Member, match: Match) -> int:
+        """How many of the matched segments are at the beginning of the conversation's newest prompt."""
+        path = set(upwards(match.node))
+        length = member.length
+        for node in upwards(member.leaf):
+            if node in path:
+                return min(length, match.length)
+            length -= len(node)
+        return 0
+
     def tokens_in_common(self, leaf: Node, match: Match) -> float:
         """Tokens that the prompt ending in `leaf` has in common with the matched segments."""
         path = set(upwards(leaf))

@@ -5,6 +5,7 @@ A capture is a file with one JSON object for each request: `path`, `headers` (pa
     python -m tests.recognition.compact FOLDER > tests/recognition/clients.json
 """
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -12,13 +13,23 @@ from typing import Any
 
 DROPPED = ("x-codex-turn-metadata", "x-codex-beta-features", "anthropic-", "x-stainless-", "user-agent", "x-app")
 KEPT = ("metadata", "thread", "prompt_cache_key", "previous_response_id", "user", "session_id")
+PROMPT = ("tools", "system", "instructions", "messages", "input")
 
 
 def compact(request: dict[str, Any]) -> dict[str, Any]:
-    """The names and ids in one captured request."""
+    """The names and ids in one captured request, and sizes and digests of its prompt."""
     headers = {name.lower(): value for name, value in request["headers"] if not name.lower().startswith(DROPPED)}
     body = {name: request["body"][name] for name in KEPT if name in request["body"]}
-    return {"path": request["path"].partition("?")[0], "headers": headers, "body": body}
+    prompt = {name: parts(request["body"][name]) for name in PROMPT if request["body"].get(name) is not None}
+    return {"path": request["path"].partition("?")[0], "headers": headers, "body": body, "prompt": prompt}
+
+
+def parts(field: object) -> str | list[list[Any]]:
+    """A part of a prompt: a digest, or a list of messages as role, size in bytes and digest."""
+    if isinstance(field, list) and isinstance(field[0], dict):
+        return [[item["role"], item["bytes"], item["h"]] for item in field]
+    text = json.dumps(field, sort_keys=True).encode()
+    return hashlib.blake2b(text, digest_size=4).hexdigest()
 
 
 def main(folder: Path) -> None:

@@ -9,6 +9,7 @@ from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.session import Numbers
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.recognition.chain import Chain
 from concur_proxy.recognition.conversations import BY_CONTENT, MOST_PARALLEL, Conversations, PromptRole
 from concur_proxy.recognition.tree import ConversationTree
 from tests.recognition.chains import chain
@@ -35,6 +36,12 @@ class Agents:
     def answer(self, ticket: Ticket, *, prompt: int = 100, fails: bool = False) -> None:
         answered = Answered(client_gone=True) if fails else Answered(prompt_tokens=prompt, first_token_s=0.1)
         self.fleet.finish(ticket, answered, now=0.0)
+
+    def turn_of(self, prompt: Chain, *, key: str, parent_key: str | None = None) -> Ticket:
+        arrival = Arrival(key=key, parent_key=parent_key, chain=prompt, hold_s=60.0)
+        ticket = self.fleet.arrive(arrival, now=0.0)[0]
+        self.answer(ticket)
+        return ticket
 
     def turn(self, words: str, *, key: str | None = None, scope: str = "", **names: str | PromptRole) -> str:
         ticket = self.ask(words, key=key, scope=scope, **names)
@@ -246,3 +253,68 @@ def test_equal_first_prompts_that_were_all_refused_come_back_as_the_sessions_tha
         agents.answer(ticket, fails=True)
     again = {agents.ask("st").session.key for _ in range(300)}
     assert again == {ticket.session.key for ticket in first}
+
+
+def test_a_title_request_that_comes_first_is_not_the_main_agent() -> None:
+    agents = Agents()
+    title = agents.turn_of(chain("title", "t", size=10), key="p")
+    main = agents.turn_of(chain("tools", "t", size=1000), key="p")
+    child = agents.turn_of(chain("tools of the child", "u", size=500), key="c", parent_key="p")
+    assert (title.member.name[:1], main.member.name, child.member.parent) == ("~", "", "")
+    assert main.member.is_live
+    assert not title.member.is_live
+    assert agents.turn_of(chain("tools", "t", "a", "v", size=1000), key="p").member is main.member
+
+
+def test_a_prompt_that_is_sent_twice_at_once_is_the_same_member() -> None:
+    agents = Agents()
+    agents.turn("st")
+    first, second = agents.ask("stau"), agents.ask("stau")
+    assert first.member is second.member
+
+
+def test_a_prompt_that_is_cut_or_sent_again_stays_in_its_session() -> None:
+    agents = Agents()
+    name = agents.turn("st")
+    for words in ("stau", "staubv", "staubv", "stau"):
+        assert agents.turn(words) == name
+
+
+def test_an_edit_of_a_roll_out_is_not_taken_for_another_one_that_is_behind() -> None:
+    agents = Agents()
+    first, behind = agents.ask("st"), agents.ask("st")
+    agents.answer(first)
+    agents.answer(behind)
+    name = agents.turn("stau")
+    agents.turn("staubvcw")
+    assert agents.turn("staubvcX") == name
+    assert agents.turn("stAU") == behind.session.key
+
+
+def test_a_branch_that_begins_while_its_brother_rests_is_a_member_of_its_own() -> None:
+    agents = Agents()
+    agents.turn("st")
+    main = agents.ask("stau")
+    one = agents.ask("sta1")
+    agents.answer(one)
+    two = agents.ask("sta2")
+    assert len({each.member for each in (main, one, two)}) == 3
+    assert len({each.session for each in (main, one, two)}) == 1
+
+
+def test_an_edit_goes_to_the_main_agent_though_a_branch_rests_there_too() -> None:
+    agents = Agents()
+    agents.turn("st")
+    main = agents.ask("stau")
+    agents.answer(agents.ask("sta1bcd"))
+    agents.answer(main)
+    assert agents.ask("staX").member is main.member
+
+
+def test_a_sub_agent_with_the_main_agents_tools_is_not_taken_for_a_summary_of_its_brother() -> None:
+    agents = Agents()
+    agents.answer(agents.ask("st", key="p"))
+    main = agents.ask("stau", key="p")
+    one = agents.ask("Su", key="p")
+    agents.answer(one)
+    assert agents.ask("Sv", key="p").member not in (main.member, one.member)
