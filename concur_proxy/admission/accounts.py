@@ -30,7 +30,9 @@ class TokenAccounts:
         self.answering_s = 0.0
         """Seconds from release to end, summed over all answers."""
         self.promised_tokens = 0
-        """Context of sessions that came back and had kept their places: it should be in the cache."""
+        """Context that should have been in the cache when it was needed, in answers that have ended: of sessions that
+        came back and had kept their places.
+        """
         self.told_tokens = 0
         """The part of `promised_tokens` whose answers reported how much was cached."""
         self.lost_tokens = 0
@@ -93,24 +95,28 @@ class TokenAccounts:
                 member.footprint = self._bounded(self._tree.renew(member, self.estimator.estimate))
 
     def promise(self, ticket: Ticket, kept_tokens: int) -> None:
-        """Count tokens as promised: the session has kept its place, so they should still be in the cache. Nothing is
-        promised if the engine has restarted since the last turn.
+        """Note that these tokens of the prompt should be in the cache, because the session has kept its place. They
+        count when the answer ends: the engine has counted its cache hits by then, so a request that the engine has not
+        begun yet does not look like a loss.
         """
         ticket.cache, ticket.promised_tokens = self.cache, kept_tokens
-        self.promised_tokens += kept_tokens
 
     def settle(self, ticket: Ticket, answered: Answered, *, now: float) -> None:
         """Account for an answer. This sets the member's footprint, unless the engine did not count tokens."""
         member, prompt_tokens, cached_tokens = ticket.member, answered.prompt_tokens, answered.cached_tokens
+        # nothing is promised if the engine has restarted since the last turn
+        promised = ticket.promised_tokens if ticket.cache == self.cache else 0
         if prompt_tokens is None:
+            if answered.first_token_s is not None:
+                self.promised_tokens += promised
             return
+        promised = min(promised, prompt_tokens)  # a compacted history needs less than was cached
+        self.promised_tokens += promised
         tokens = prompt_tokens + (answered.completion_tokens or 0)
         self.answered_tokens += tokens
         released_at = ticket.arrived_at if ticket.decided_at is None else ticket.decided_at
         self.answering_s += now - released_at
         if cached_tokens is not None:
-            kept = ticket.promised_tokens if ticket.cache == self.cache else 0
-            promised = min(kept, prompt_tokens)  # a compacted history needs less than was cached
             self.told_tokens += promised
             self.lost_tokens += max(0, promised - cached_tokens)
             if answered.first_token_s is not None:

@@ -70,6 +70,18 @@ def test_what_a_kept_place_promised_and_the_engine_lost_is_counted() -> None:
     assert (accounts.told_tokens, accounts.lost_tokens) == (600, 300)
 
 
+def test_a_promise_counts_when_the_answer_ends_as_the_engines_hits_do() -> None:
+    accounts, member = _accounts(), _member(300)
+    waiting, computed, broken_off = (_promised(accounts, member) for _ in range(3))
+    assert accounts.promised_tokens == 0, "no engine has looked into its cache for any of them yet"
+    accounts.settle(computed, _counts(400, 0, None), now=11.0)
+    assert accounts.promised_tokens == 300
+    accounts.settle(broken_off, Answered(first_token_s=0.5, client_gone=True), now=11.0)
+    assert accounts.promised_tokens == 600, "its prompt was looked up, but the client left before the counts came"
+    accounts.settle(waiting, Answered(), now=12.0)
+    assert accounts.promised_tokens == 600, "it never began"
+
+
 def test_a_history_that_was_compacted_has_lost_nothing() -> None:
     accounts, member = _accounts(), _member(300)
     accounts.settle(_promised(accounts, member), _counts(50, 10, 48), now=11.0)
@@ -112,7 +124,7 @@ def test_what_went_with_the_engines_last_cache_is_promised_to_nobody_and_no_loss
     accounts.cache += 1
     accounts.settle(before, _counts(400, 0, 0), now=11.0)
     accounts.settle(_promised(accounts, away), _counts(400, 0, 0), now=11.0)
-    assert (accounts.promised_tokens, accounts.told_tokens, accounts.lost_tokens) == (300, 0, 0)
+    assert (accounts.promised_tokens, accounts.told_tokens, accounts.lost_tokens) == (0, 0, 0)
     accounts.settle(_promised(accounts, away), _counts(500, 0, 100), now=12.0)
     assert (accounts.told_tokens, accounts.lost_tokens) == (400, 300), "it has a cache there again"
 
