@@ -107,7 +107,7 @@ class PrefillRate:
     """How many prompt tokens an engine can compute per second, from its counters: a slowly decaying maximum.
 
     This is the rate of the whole engine, but it can be measured only while the engine is busy with prompts for a whole
-    span, or exports the prefill time of requests. `concur_proxy.admission.accounts.PrefillSpeed` measures the rate of
+    span, or exports the prefill time of requests. `concur_proxy.admission.estimates.PrefillSpeed` measures the rate of
     single requests from their time to first token. It is known sooner, and also for engines without these counters.
     The gate uses the higher of the two.
     """

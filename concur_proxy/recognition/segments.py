@@ -162,7 +162,16 @@ def _add_prompt(segments: _Segments, prompt: Prompt) -> None:
         items = b'[{"role":"user","content":%b}]' % items
         _add_conversation(segments, bytes(prompt.tools), bytes(prompt.instructions), items)
     else:
+        for media in map(bytes, (prompt.image_data, prompt.audio_data, prompt.video_data)):
+            _add_media(segments, media)
         _add_plain(segments, next(filter(_is_plain, map(bytes, (prompt.prompt, prompt.input_ids, prompt.text))), b""))
+
+
+def _add_media(segments: _Segments, raw: bytes) -> None:
+    """Add media that stand next to a text."""
+    items = len(_slices(raw)) if raw[:1] == b"[" else int(raw[:1] == b'"')
+    if items:
+        segments.add(raw, (items, len(raw)))
 
 
 def _add_conversation(segments: _Segments, tools: bytes, system: bytes, items: bytes) -> None:

