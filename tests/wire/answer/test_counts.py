@@ -1,6 +1,7 @@
 """Counts that are no counts, in each API: they are dropped and counted, as numbers that cannot be true are."""
 
 import json
+from collections.abc import Mapping
 
 import pytest
 
@@ -21,7 +22,7 @@ FIELDS = {
 }
 
 
-def _body(shape: ApiShape, counts: dict[str, object], raw: str | None = None) -> bytes:
+def _body(shape: ApiShape, counts: Mapping[str, object], raw: str | None = None) -> bytes:
     body = json.dumps({"meta_info" if shape is ApiShape.SGLANG else "usage": counts})
     return (body if raw is None else body.replace('"RAW"', raw)).encode()
 
@@ -60,6 +61,7 @@ def test_numbers_that_are_no_json_are_read_as_such(shape: ApiShape, raw: str) ->
 def test_cached_tokens_that_are_no_count_are_left_out(counts: tuple[ApiShape, str], value: object) -> None:
     shape, details = counts
     prompt, completion = FIELDS[shape]
+    inner: object
     for inner in ({"cached_tokens": value}, value):
         usage = _read(shape, _body(shape, {prompt: 100, completion: 5, details: inner}))
         assert usage is not None
