@@ -8,10 +8,12 @@ from concur_proxy.admission.ticket import Ticket
 from concur_proxy.recognition.chain import Chain
 from concur_proxy.recognition.tree import ConversationTree, Match, Member
 
-ANSWER_IS_KEPT = 0.6
+ANSWER_IS_KEPT = 0.9
 """The answer counts as part of the next prompt if the segment after the last prompt has at least this share of the
 answer's tokens. It has fewer if the client dropped the answer's reasoning.
 """
+PART_OF_BLOCK_TOKENS = 64
+"""So many tokens of a prompt may be computed again although its cache was kept: only whole blocks can hit."""
 HIDDEN_TOKENS = 4_096
 """An engine may put so many tokens before a prompt that the client has not sent: a system prompt in its template."""
 
@@ -110,23 +112,15 @@ class TokenAccounts:
     def settle(self, ticket: Ticket, answered: Answered, *, now: float) -> None:
         """Account for an answer. This sets the member's footprint, unless the engine did not count tokens."""
         member, prompt_tokens, cached_tokens = ticket.member, answered.prompt_tokens, answered.cached_tokens
-        # nothing is promised if the engine has restarted since the last turn
-        promised = ticket.promised_tokens if ticket.cache == self.cache else 0
+        self._keep_promise(ticket, answered)
         if prompt_tokens is None:
-            if answered.first_token_s is not None:
-                self.promised_tokens += promised
             return
-        promised = min(promised, prompt_tokens)  # a compacted history needs less than was cached
-        self.promised_tokens += promised
         tokens = prompt_tokens + (answered.completion_tokens or 0)
         self.answered_tokens += tokens
         released_at = ticket.arrived_at if ticket.decided_at is None else ticket.decided_at
         self.answering_s += now - released_at
-        if cached_tokens is not None:
-            self.told_tokens += promised
-            self.lost_tokens += max(0, promised - cached_tokens)
-            if answered.first_token_s is not None:
-                self.prefill.observe(prompt_tokens - cached_tokens, answered.first_token_s)
+        if cached_tokens is not None and answered.first_token_s is not None:
+            self.prefill.observe(prompt_tokens - cached_tokens, answered.first_token_s)
         is_typical = _is_typical(ticket.arrival, prompt_tokens)
         if is_typical:
             self._learn(member, ticket.arrival, prompt_tokens)
@@ -141,6 +135,26 @@ class TokenAccounts:
         if before is not None and is_typical:
             self.estimator.learn_growth(member.context_tokens - before)
         member.footprint = self._bounded(float(member.context_tokens))
+
+    def _keep_promise(self, ticket: Ticket, answered: Answered) -> None:
+        """Count what was promised, and what the engine had lost of it. Nothing is promised if the engine has restarted
+        since the last turn.
+
+        An engine that has found the whole last prompt has lost nothing: the rest of the promise was the last answer,
+        and the client has sent that in another form, such as without its reasoning.
+        """
+        promised = ticket.promised_tokens if ticket.cache == self.cache else 0
+        if answered.prompt_tokens is None:
+            self.promised_tokens += promised if answered.first_token_s is not None else 0
+            return
+        promised = min(promised, answered.prompt_tokens)  # a compacted history needs less than was cached
+        cached, last = answered.cached_tokens, ticket.member.prompt_tokens
+        if cached is not None:
+            if last is not None and cached >= min(promised, last) - PART_OF_BLOCK_TOKENS:
+                promised = min(promised, cached)
+            self.told_tokens += promised
+            self.lost_tokens += max(0, promised - cached)
+        self.promised_tokens += promised
 
     def _learn(self, member: Member, arrival: Arrival, prompt_tokens: int) -> None:
         """Learn from the engine's count how long texts and media are, and what the prompt's segments add to it."""

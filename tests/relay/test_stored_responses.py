@@ -73,7 +73,7 @@ async def gateways(count: int, keepers: Sequence[Keeper], **settings: object) ->
 async def respond(gateway: RunningGateway, **more: object) -> str:
     answer = await gateway.client.post("/v1/responses", json={"model": "m", "input": "x", **more})
     assert answer.status_code == 200, answer.text
-    return re.findall(r"resp_\w+", answer.text)[-1]
+    return str(re.findall(r"resp_\w+", answer.text)[-1])
 
 
 async def statuses(gateways: Sequence[RunningGateway], names: Sequence[str]) -> set[int]:
