@@ -137,8 +137,8 @@ class TokenAccounts:
         member.footprint = self._bounded(float(member.context_tokens))
 
     def _keep_promise(self, ticket: Ticket, answered: Answered) -> None:
-        """Count what was promised, and what the engine had lost of it. Nothing is promised if the engine has restarted
-        since the last turn.
+        """Count what was promised, and the part that the engine had lost. Nothing is promised if the engine has
+        restarted since the last turn.
 
         An engine that has found the whole last prompt has lost nothing: the rest of the promise was the last answer,
         and the client has sent that in another form, such as without its reasoning.
