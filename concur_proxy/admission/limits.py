@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from concur_proxy.admission.accounts import FootprintEstimator
+from concur_proxy.admission.estimates import FootprintEstimator
 from concur_proxy.admission.places import Places
 from concur_proxy.control.law import Budget
 

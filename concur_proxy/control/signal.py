@@ -36,8 +36,8 @@ class CongestionSignal:
     hit_tokens: float | None = None
     """Prompt tokens found in the cache in this interval."""
     promised_tokens: int = 0
-    """Context that should be in the cache: the context of sessions that came back in this interval and had kept their
-    place in the window since their last turn.
+    """Context that should have been in the cache, in the answers that ended in this interval: of sessions that came
+    back and had kept their place in the window since their last turn.
     """
     told_tokens: int = 0
     """Promised context of the requests that ended in this interval and whose answers report their cached tokens."""

@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 MIN_QUERIED_TOKENS = 32
 """A hit rate is computed from at least this many looked-up tokens, two blocks: only whole blocks can hit."""
@@ -15,6 +16,12 @@ LEAST_TOKENS = 256
 """A prefill rate is computed from at least this many tokens. Below, the constant time of a step dominates."""
 PEAK_KEPT = 0.999
 """Part of the highest prefill rate that is kept from one interval to the next. It halves in 700 intervals."""
+
+MOST_REQUESTS = 1_000_000
+MOST_TOKENS = 10**12
+MOST_COUNTED = 10.0**18
+MOST_TOKENS_S = 10_000_000.0
+"""Gauges, counters and rates beyond these are errors of the engine, or of a proxy that rewrites its metrics."""
 
 SIGNALS: Mapping[str, str] = {
     "kv_usage": "KV-cache usage",
@@ -101,13 +108,15 @@ class IntervalRates:
     """The engine's prefill rate, from its counters: see `PrefillRate`."""
     restarted: bool = False
     """The engine has restarted since the last sample: its cache is empty and its counters began at 0."""
+    dropped: int = 0
+    """Values of the newest sample that cannot be true. They count as unknown."""
 
 
 class PrefillRate:
     """How many prompt tokens an engine can compute per second, from its counters: a slowly decaying maximum.
 
     This is the rate of the whole engine, but it can be measured only while the engine is busy with prompts for a whole
-    span, or exports the prefill time of requests. `concur_proxy.admission.accounts.PrefillSpeed` measures the rate of
+    span, or exports the prefill time of requests. `concur_proxy.admission.estimates.PrefillSpeed` measures the rate of
     single requests from their time to first token. It is known sooner, and also for engines without these counters.
     The gate uses the higher of the two.
     """
@@ -148,6 +157,7 @@ class SignalRates:
     """Turns one engine's samples, in order, into rates."""
 
     COUNTERS = ("prefix_queries", "prefix_hits", "preemptions", "evicted_tokens")
+    """A counter that falls shows a restart, unless the engine exports its start time and others have grown."""
 
     def __init__(self) -> None:
         self._last: EngineSample | None = None
@@ -156,8 +166,12 @@ class SignalRates:
 
     def advance(self, sample: EngineSample) -> IntervalRates:
         """The rates from the last sample to this one. Each is None at the first sample and after a restart."""
-        last, self._last = self._last, sample
+        last, (sample, dropped) = self._last, without_errors(sample)
         restarted = last is not None and self._has_restarted(last, sample)
+        if last is not None and not restarted:
+            sample, more = self._without_jumps(last, sample)
+            dropped += more
+        self._last = sample
         if restarted:
             self._capacity = None
         self._capacity = sample.capacity_tokens or self._capacity
@@ -191,14 +205,47 @@ class SignalRates:
             prefilled_tokens=prefilled,
             prefill_tokens_s=self._prefill.peak,
             restarted=restarted,
+            dropped=dropped,
         )
 
     def _has_restarted(self, last: EngineSample, sample: EngineSample) -> bool:
         if last.kind != sample.kind:
             return True
-        if None not in (last.started_at, sample.started_at) and last.started_at != sample.started_at:
-            return True
-        return any((_difference(last, sample, name) or 0.0) < 0 for name in self.COUNTERS)
+        changes = [_difference(last, sample, name) or 0.0 for name in self.COUNTERS]
+        if last.started_at is None or sample.started_at is None:
+            return min(changes) < 0
+        return last.started_at != sample.started_at or min(changes) < 0 >= max(changes)
+
+    def _without_jumps(self, last: EngineSample, sample: EngineSample) -> tuple[EngineSample, int]:
+        """The sample without counters that cannot have come from the last one, and how many these are."""
+        most = MOST_TOKENS_S * max(1.0, sample.at - last.at) * sample.ranks
+        jumped = [name for name in _COUNTED if not 0 <= (_difference(last, sample, name) or 0.0) <= most]
+        return _without(sample, jumped), len(jumped)
+
+
+_COUNTED = (*SignalRates.COUNTERS, "computed_tokens", "computing_s")
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "kv_usage": (0.0, 1.5),
+    "running": (0, MOST_REQUESTS),
+    "waiting": (0, MOST_REQUESTS),
+    "capacity_tokens": (1, MOST_TOKENS),
+    **dict.fromkeys(_COUNTED, (0.0, MOST_COUNTED)),
+}
+
+
+def without_errors(sample: EngineSample) -> tuple[EngineSample, int]:
+    """The sample without values that cannot be true, and how many these are."""
+    wrong = [
+        name
+        for name, (least, most) in _RANGES.items()
+        if (value := getattr(sample, name)) is not None and not least <= value <= most
+    ]
+    return _without(sample, wrong), len(wrong)
+
+
+def _without(sample: EngineSample, names: list[str]) -> EngineSample:
+    unknown: dict[str, Any] = dict.fromkeys(names)
+    return replace(sample, **unknown) if names else sample
 
 
 def _difference(before: EngineSample | None, after: EngineSample, name: str) -> float | None:

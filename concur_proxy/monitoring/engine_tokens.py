@@ -25,6 +25,7 @@ class EngineTokens:
         self._engine = engine
         self._check = CapacityCheck(capacity_tokens)
         self._newest: IntervalRates | None = None
+        self._is_derived = False
         self._ended = 0
 
     def on_sample(self, rates: IntervalRates, sample: EngineSample, gate: GateSnapshot) -> IntervalRates:
@@ -35,7 +36,7 @@ class EngineTokens:
             in_flight=gate.in_flight,
             answered=gate.answered_tokens + self._ended,
         )
-        before, self._newest = self.capacity, rates
+        before, self._newest, self._is_derived = self.capacity, rates, sample.capacity_is_derived
         self.capacity = self._check.judge(
             rates.capacity_tokens,
             is_derived=sample.capacity_is_derived,
@@ -55,7 +56,7 @@ class EngineTokens:
         self._ended += 1
         if usage is None:
             return None
-        counted = plausible(usage, max_model_len=None if is_batch else self.max_model_len)
+        counted = plausible(usage, max_model_len=None if is_batch else self._longest)
         if counted != usage:
             if not self.usage_dropped:
                 logger.warning("engine %s: dropped token counts that cannot be true: %s", self._engine, usage)
@@ -66,6 +67,14 @@ class EngineTokens:
             if newest is not None and newest.kv_usage and first_token_at is not None and first_token_at <= newest.now:
                 self._check.filled(counted.prompt_tokens, newest.kv_usage)
         return counted
+
+    @property
+    def _longest(self) -> int | None:
+        """The most tokens that a context can have: what the model accepts, else what the cache holds."""
+        capacity = self.capacity
+        if self.max_model_len is not None or capacity is None or self._is_derived:
+            return self.max_model_len
+        return capacity.tokens if capacity.source is CapacitySource.REPORTED else None
 
     def _log(self, capacity: Capacity) -> None:
         why = "set by capacity_tokens" if capacity.source is CapacitySource.SET else "seen in its KV usage and answers"

@@ -57,6 +57,8 @@ class EngineMonitor:
         self.restarts = 0
         self.preemptions = 0.0
         self.scrape_failures = 0
+        self.signals_dropped = 0
+        """Values in its metrics that cannot be true."""
         self.rates: IntervalRates | None = None
         """The rates of the newest interval; None before the first one. They are kept while signals are missing."""
         self.kind: str | None = None
@@ -131,6 +133,7 @@ class EngineMonitor:
         self._note(None if rates.kv_usage is not None else "the engine exports no KV usage")
         self.restarts += rates.restarted
         self.preemptions += rates.preemptions or 0.0
+        self.signals_dropped += rates.dropped
         self._on_contact(self.circuit.heard, "it answers scrapes")
         if rates.restarted:
             self._coordinator.apply(LoseCache(engine=self.engine))

@@ -85,6 +85,11 @@ class _Segments:
         for piece in pieces(raw) if len(raw) > WHOLE_BYTES else (raw,):
             self._add_segment(piece, text_bytes(piece))
 
+    def add_media(self, raw: bytes, items: int) -> None:
+        """Add a part of the prompt that is media only."""
+        self._media.extend([len(self._hashes)] * items)
+        self._add_segment(raw, 0)
+
     def add_message(self, raw: bytes, scan: MediaScan) -> bool:
         """Add a message or an item. Returns whether it is the operator's."""
         known = _MESSAGES.read(raw, self._scope, scan)
@@ -142,7 +147,16 @@ def _add_prompt(segments: _Segments, prompt: Prompt) -> None:
         only = msgspec.Raw(b'{"role":"user","content":%b}' % items)
         _add_conversation(segments, bytes(prompt.tools), bytes(prompt.instructions), [only])
     else:
+        for media in map(bytes, (prompt.image_data, prompt.audio_data, prompt.video_data)):
+            _add_media(segments, media)
         _add_plain(segments, next(filter(_is_plain, map(bytes, (prompt.prompt, prompt.input_ids, prompt.text))), b""))
+
+
+def _add_media(segments: _Segments, raw: bytes) -> None:
+    """Add media that stand next to a text."""
+    items = len(_slices(raw)) if raw[:1] == b"[" else int(raw[:1] == b'"')
+    if items:
+        segments.add_media(raw, items)
 
 
 def _add_conversation(segments: _Segments, tools: bytes, system: bytes, items: list[msgspec.Raw]) -> None:

@@ -1,6 +1,7 @@
 """How much text and how many media are in a part of a prompt, as JSON."""
 
 import re
+import sys
 from typing import Literal
 
 import msgspec
@@ -17,8 +18,15 @@ MEDIA_TYPES = frozenset(
     )
 )
 """The types of content parts in the three APIs, as vLLM and SGLang also take them, that are no text. Each is one item,
-also where it is only referred to (URL, file id).
+also where it is only referred to (URL, file id). A document and a video are more, see `ITEM_BYTES`.
 """
+ITEM_BYTES = {
+    **dict.fromkeys(("file", "input_file", "document"), 100_000),
+    **dict.fromkeys(("video", "video_url", "input_video"), 1_000_000),
+}
+"""About as many bytes of a document or video have the tokens of an image: a page of a PDF, seconds of a video."""
+UNTYPED = ("image_url", "audio_url", "video_url", "input_audio")
+"""vLLM takes parts without a type that have one of these fields."""
 
 EXACT_BYTES = 512
 """In a longer text, escapes are counted in three samples, after each quarter. Its ends are JSON, and not the text."""
@@ -37,6 +45,15 @@ class Part(msgspec.Struct):
     content: msgspec.Raw = msgspec.Raw()
     output: msgspec.Raw = msgspec.Raw()
     source: msgspec.Raw = msgspec.Raw()
+    image_url: msgspec.Raw = msgspec.Raw()
+    audio_url: msgspec.Raw = msgspec.Raw()
+    video_url: msgspec.Raw = msgspec.Raw()
+    input_audio: msgspec.Raw = msgspec.Raw()
+
+    @property
+    def kind(self) -> str | None:
+        """Its type, or what it is if it has none."""
+        return self.type or next((name for name in UNTYPED if getattr(self, name)), None)
 
 
 class Plain(msgspec.Struct, gc=False):
@@ -67,6 +84,10 @@ class Plain(msgspec.Struct, gc=False):
     content: "list[Plain] | str | None" = None
     output: str | None = None
     source: None = None
+    image_url: None = None
+    audio_url: None = None
+    video_url: None = None
+    input_audio: None = None
     cache_control: None = None
 
 
@@ -77,7 +98,9 @@ _PLAIN = msgspec.json.Decoder(Plain)
 _PARTS = msgspec.json.Decoder(list[Part])
 SLICES = msgspec.json.Decoder(list[msgspec.Raw])
 """Reads an array without decoding its elements."""
-_MEDIA = re.compile(rb'"type"\s*:\s*"(?:%b)"' % "|".join(sorted(MEDIA_TYPES)).encode())
+_MEDIA = re.compile(
+    rb'"type"\s*:\s*"(?:%b)"|"(?:%b)"\s*:' % ("|".join(sorted(MEDIA_TYPES)).encode(), "|".join(UNTYPED).encode())
+)
 """In a text the quotation marks have backslashes, so that it never matches."""
 _OBJECT, _ARRAY = b"{["
 _TEXT_SOURCES = ("text", "content")
@@ -131,10 +154,11 @@ class MediaScan:
 
     def media_in(self, part: Part, raw: bytes | msgspec.Raw, depth: int = 0) -> Media:
         """Return the number of media in `part`, and how many bytes of its slice `raw` they take."""
-        if part.type in MEDIA_TYPES:
+        kind = part.kind
+        if kind in MEDIA_TYPES:
             source = read_part(part.source) if part.source else NO_PART
             if source.type not in _TEXT_SOURCES:
-                return 1, len(raw)
+                return 1 + len(raw) // ITEM_BYTES.get(kind, sys.maxsize), len(raw)
             part = source  # a document of text
         if depth == MAX_DEPTH or not (part.content or part.output):
             return NO_MEDIA

@@ -136,6 +136,11 @@ class FleetCollector(Collector):
         dropped = CounterMetricFamily(
             "concur_usage_dropped", "Answers whose token counts cannot be true and were left out", labels=["engine"]
         )
+        wrong = CounterMetricFamily(
+            "concur_signals_dropped",
+            "Values in an engine's metrics that cannot be true",
+            labels=["engine"],
+        )
         preempted = CounterMetricFamily("concur_engine_preemptions", "Preemptions seen", labels=["engine"])
         for gate, monitor in pairs:
             for kind in DecisionKind:
@@ -143,8 +148,9 @@ class FleetCollector(Collector):
             restarts.add_metric([monitor.engine], monitor.restarts)
             failures.add_metric([monitor.engine], monitor.scrape_failures)
             dropped.add_metric([monitor.engine], monitor.tokens.usage_dropped)
+            wrong.add_metric([monitor.engine], monitor.signals_dropped)
             preempted.add_metric([monitor.engine], monitor.preemptions)
             snapshot = gate.snapshot()
             promised.add_metric([monitor.engine], snapshot.promised_tokens)
             lost.add_metric([monitor.engine], snapshot.lost_tokens)
-        yield from (decisions, restarts, failures, dropped, preempted, promised, lost)
+        yield from (decisions, restarts, failures, dropped, wrong, preempted, promised, lost)

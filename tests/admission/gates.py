@@ -1,7 +1,7 @@
 """A gate with a clock and a record of what happened, for tests that are a series of events."""
 
-from concur_proxy.admission.accounts import FootprintEstimator
 from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.estimates import FootprintEstimator
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease, Lease

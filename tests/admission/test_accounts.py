@@ -1,6 +1,6 @@
 import pytest
 
-from concur_proxy.admission.accounts import FootprintEstimator, PrefillSpeed, TokenAccounts
+from concur_proxy.admission.accounts import TokenAccounts
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.places import Places
 from concur_proxy.admission.session import Session
@@ -71,6 +71,18 @@ def test_what_a_kept_place_promised_and_the_engine_lost_is_counted() -> None:
     assert (accounts.told_tokens, accounts.lost_tokens) == (600, 300)
 
 
+def test_a_promise_counts_when_the_answer_ends_as_the_engines_hits_do() -> None:
+    accounts, member = _accounts(), _member(300)
+    waiting, computed, broken_off = (_promised(accounts, member) for _ in range(3))
+    assert accounts.promised_tokens == 0, "no engine has looked into its cache for any of them yet"
+    accounts.settle(computed, _counts(400, 0, None), now=11.0)
+    assert accounts.promised_tokens == 300
+    accounts.settle(broken_off, Answered(first_token_s=0.5, client_gone=True), now=11.0)
+    assert accounts.promised_tokens == 600, "its prompt was looked up, but the client left before the counts came"
+    accounts.settle(waiting, Answered(), now=12.0)
+    assert accounts.promised_tokens == 600, "it never began"
+
+
 def test_a_history_that_was_compacted_has_lost_nothing() -> None:
     accounts, member = _accounts(), _member(300)
     accounts.settle(_promised(accounts, member), _counts(50, 10, 48), now=11.0)
@@ -113,85 +125,6 @@ def test_what_went_with_the_engines_last_cache_is_promised_to_nobody_and_no_loss
     accounts.cache += 1
     accounts.settle(before, _counts(400, 0, 0), now=11.0)
     accounts.settle(_promised(accounts, away), _counts(400, 0, 0), now=11.0)
-    assert (accounts.promised_tokens, accounts.told_tokens, accounts.lost_tokens) == (300, 0, 0)
+    assert (accounts.promised_tokens, accounts.told_tokens, accounts.lost_tokens) == (0, 0, 0)
     accounts.settle(_promised(accounts, away), _counts(500, 0, 100), now=12.0)
     assert (accounts.told_tokens, accounts.lost_tokens) == (400, 300), "it has a cache there again"
-
-
-def test_before_any_count_more_tokens_are_assumed_than_english_has() -> None:
-    assert FootprintEstimator().estimate(400) == pytest.approx(160.0)
-
-
-def test_a_long_request_tells_more_than_many_short_ones() -> None:
-    estimator = FootprintEstimator()
-    for _ in range(5):
-        estimator.learn(text_bytes=60, prompt_tokens=10)
-    assert 0.3 < estimator.tokens_per_byte < 0.4
-    estimator.learn(text_bytes=40_000, prompt_tokens=8_000)
-    assert estimator.tokens_per_byte == pytest.approx(0.2, abs=0.02)
-
-
-def test_the_ratio_converges_to_what_the_engine_counts() -> None:
-    estimator = FootprintEstimator()
-    for _ in range(100):
-        estimator.learn(text_bytes=1_000, prompt_tokens=500)
-    assert estimator.estimate(1_000) == pytest.approx(500.0, rel=1e-3)
-
-
-@pytest.mark.parametrize(("body_bytes", "prompt_tokens"), [(0, 100), (100, 0)])
-def test_nothing_is_learned_from_an_empty_body_or_count(body_bytes: int, prompt_tokens: int) -> None:
-    estimator = FootprintEstimator()
-    estimator.learn(text_bytes=body_bytes, prompt_tokens=prompt_tokens)
-    assert estimator.tokens_per_byte == pytest.approx(FootprintEstimator.FIRST_TOKENS_PER_BYTE)
-
-
-def test_the_first_growth_counts_whole_and_later_ones_are_smoothed() -> None:
-    estimator = FootprintEstimator()
-    assert estimator.growth_tokens(0.0) == 0.0
-    estimator.learn_growth(100.0)
-    assert estimator.growth_tokens(0.0) == 100.0
-    estimator.learn_growth(200.0)
-    assert estimator.growth_tokens(0.0) == pytest.approx(110.0)
-
-
-def test_a_compacted_history_is_no_growth() -> None:
-    estimator = FootprintEstimator()
-    estimator.learn_growth(100.0)
-    estimator.learn_growth(-5_000.0)
-    assert estimator.growth_tokens(0.0) == 100.0
-
-
-def test_nothing_is_known_before_two_answers() -> None:
-    speed = PrefillSpeed()
-    assert speed.tokens_s is None
-    speed.observe(2_000, 0.5)
-    assert speed.tokens_s is None
-
-
-def test_one_answer_that_no_engine_can_have_computed_does_not_count() -> None:
-    speed = PrefillSpeed()
-    for tokens, seconds in ((2_000, 0.5), (2_000, 0.0005), (2_000, 0.5), (2_000, 0.6)):
-        speed.observe(tokens, seconds)
-    assert speed.tokens_s == pytest.approx(4_000, rel=0.01)
-
-
-def test_the_fastest_answer_tells_and_one_that_had_to_wait_does_not() -> None:
-    speed = PrefillSpeed()
-    for seconds in (0.5, 20.0, 0.5, 20.0):
-        speed.observe(2_000, seconds)
-    assert speed.tokens_s == pytest.approx(4_000, rel=0.01)
-
-
-def test_it_is_slowly_forgotten() -> None:
-    speed = PrefillSpeed()
-    speed.observe(4_000, 0.5)
-    for _ in range(5_000):
-        speed.observe(1_000, 1.0)
-    assert speed.tokens_s == pytest.approx(1_000, rel=0.1)
-
-
-@pytest.mark.parametrize(("tokens", "seconds"), [(PrefillSpeed.LEAST_TOKENS - 1, 0.01), (1_000, 0.0), (1_000, -1.0)])
-def test_what_cannot_tell_is_not_counted(tokens: int, seconds: float) -> None:
-    speed = PrefillSpeed()
-    speed.observe(tokens, seconds)
-    assert speed.tokens_s is None

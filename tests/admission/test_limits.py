@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from concur_proxy.admission.accounts import FootprintEstimator
+from concur_proxy.admission.estimates import FootprintEstimator
 from concur_proxy.admission.limits import GROWING_TURNS, REPRIEVE_SHARE, Demand, EngineLoad, Limits, Room
 from concur_proxy.admission.places import Places
 from concur_proxy.admission.session import Session

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from concur_proxy.engines.sample import (
     IntervalRates,
     PrefillRate,
     SignalRates,
+    without_errors,
 )
 
 FIRST = EngineSample(
@@ -208,3 +210,48 @@ def test_a_counter_of_hits_that_never_counted_is_not_believed() -> None:
     assert (silent.hit_rate, silent.hit_tokens, silent.prefilled_tokens) == (None, None, 2_000.0)
     counted = after(first, replace(first, at=101.0, prefix_queries=12_000.0, prefix_hits=500.0))
     assert (counted.hit_rate, counted.hit_tokens, counted.prefilled_tokens) == (0.25, 500.0, 1_500.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("kv_usage", -5.0),
+        ("kv_usage", 65.0),
+        ("running", -3),
+        ("running", 10**300),
+        ("waiting", -1),
+        ("capacity_tokens", -8_192),
+        ("capacity_tokens", 0),
+        ("capacity_tokens", 10**20),
+        ("prefix_queries", -1.0),
+        ("prefix_hits", 1e300),
+        ("preemptions", -1.0),
+        ("computing_s", -0.5),
+    ],
+)
+def test_a_value_that_cannot_be_true_is_unknown_and_counted(name: str, value: float) -> None:
+    broken: dict[str, Any] = {name: value}
+    sample, dropped = without_errors(replace(FIRST, **broken))
+    assert getattr(sample, name) is None
+    assert dropped == 1
+    rates = after(FIRST, replace(FIRST, at=101.0, **broken))
+    assert (rates.dropped, rates.restarted) == (1, False)
+    known = after(FIRST, replace(FIRST, at=101.0, **broken), replace(FIRST, at=102.0))
+    assert (known.dropped, known.restarted, known.capacity_tokens) == (0, False, 8192)
+
+
+def test_one_counter_that_falls_while_others_grow_is_no_restart_if_the_process_is_the_same() -> None:
+    """Several API servers add up their counters, and one of them may be gone."""
+    second = replace(FIRST, at=101.0, prefix_queries=1_000_000.0 + 1_000.0, prefix_hits=5.0)
+    rates = after(FIRST, second)
+    assert (rates.restarted, rates.dropped, rates.hit_rate) == (False, 1, None)
+    unknown_start = after(replace(FIRST, started_at=None), replace(second, started_at=None))
+    assert unknown_start.restarted
+
+
+def test_a_counter_that_jumps_further_than_any_engine_can_compute_is_not_believed() -> None:
+    jumped = replace(FIRST, at=101.0, prefix_queries=1_000_000.0 + 1e15)
+    rates = after(FIRST, jumped)
+    assert (rates.dropped, rates.prefilled_tokens, rates.prefill_tokens_s) == (1, None, None)
+    back = after(FIRST, jumped, replace(FIRST, at=102.0, prefix_queries=1_000_000.0 + 500.0))
+    assert (back.dropped, back.restarted) == (0, False)

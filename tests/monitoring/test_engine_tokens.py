@@ -69,3 +69,16 @@ def test_impossible_counts_are_dropped_counted_and_logged_once(caplog: pytest.Lo
     assert answer(tokens, 40_000, is_batch=True) is not None
     assert tokens.usage_dropped == 3
     assert len(caplog.messages) == 1
+
+
+def test_no_context_is_longer_than_a_cache_that_is_reported_in_tokens() -> None:
+    tokens, told = EngineTokens("a"), replace(SAMPLE, capacity_is_derived=False)
+    used(tokens, sample=told)
+    assert answer(tokens, 5_121) is None
+    assert answer(tokens, 5_120) is not None
+    set_by_hand = EngineTokens("b", capacity_tokens=100)
+    used(set_by_hand, sample=told)
+    assert answer(set_by_hand, 5_121) is not None
+    blocks = EngineTokens("c")
+    used(blocks)
+    assert answer(blocks, 5_121) is not None, "blocks can hold more than they say"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from concur_proxy.monitoring.name_watch import NameWatch, resolve
+from concur_proxy.monitoring.name_watch import NameWatch, OneFamily, resolve
 
 
 class Names:
@@ -25,16 +25,58 @@ class Names:
 
 
 async def test_each_address_is_a_server_and_only_news_is_told() -> None:
-    names = Names("http://vllm.svc:8000/base#dp=2", "10.0.0.1", "fd00::1")
+    names = Names("http://vllm.svc:8000/base#dp=2", "fd00::1", "fd00::2")
     for _ in range(2):
         await names.watch.ask()
-    names.addresses = ["10.0.0.2"]
+    names.addresses = ["fd00::2"]
     await names.watch.ask()
     assert names.told == [
-        ["http://10.0.0.1:8000/base#dp=2", "http://[fd00::1]:8000/base#dp=2"],
-        ["http://10.0.0.2:8000/base#dp=2"],
+        ["http://[fd00::1]:8000/base#dp=2", "http://[fd00::2]:8000/base#dp=2"],
+        ["http://[fd00::2]:8000/base#dp=2"],
     ]
     assert names.asked == [("vllm.svc", 8000)] * 3
+
+
+PODS_4 = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+PODS_6 = ["fd00::1", "fd00::2", "fd00::3"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "used"),
+    [
+        (PODS_4 + PODS_6, PODS_4),
+        (PODS_6 + PODS_4, PODS_4),
+        (PODS_6, PODS_6),
+        (PODS_4[:1] + PODS_6, PODS_6),
+        (["::ffff:10.0.0.1", "10.0.0.1", "fd00::1"], ["10.0.0.1"]),
+        (["fd00::1", "fd00:0:0:0:0:0:0:1"], ["fd00::1"]),
+        ([], []),
+    ],
+)
+def test_a_server_with_two_addresses_is_one_engine(answer: list[str], used: list[str]) -> None:
+    assert OneFamily().choose(answer) == used
+
+
+def test_the_family_in_use_stays_while_records_of_the_other_come_first() -> None:
+    """A switch would give every engine a new name."""
+    family = OneFamily()
+    assert family.choose(PODS_4 + PODS_6) == PODS_4
+    assert family.choose(PODS_4[:2] + PODS_6) == PODS_4[:2]
+    assert family.choose(PODS_4 + PODS_6) == PODS_4
+    assert family.choose(PODS_6) == [], "the old answer stays in use"
+    assert family.choose(PODS_6) == []
+    assert family.choose(PODS_6) == PODS_6
+    assert family.choose(PODS_4 + PODS_6) == PODS_6
+
+
+async def test_one_lost_answer_changes_no_engine() -> None:
+    names = Names("http://vllm.svc:8000", *PODS_4, *PODS_6)
+    await names.watch.ask()
+    names.addresses = PODS_6
+    await names.watch.ask()
+    names.addresses = PODS_4 + PODS_6
+    await names.watch.ask()
+    assert names.told == [[f"http://{address}:8000" for address in PODS_4]]
 
 
 async def test_without_a_port_there_is_none() -> None:

@@ -30,7 +30,7 @@ class Agents:
         self.fleet = Fleet(engines=["e"], make_gate=gate)
 
     def ask(self, words: str, *, key: str | None = None, scope: str = "", **names: str | PromptRole) -> Ticket:
-        arrival = Arrival(key=key, chain=chain(*words, scope=scope), hold_s=60.0, **names)  # type: ignore[arg-type]
+        arrival = Arrival(key=key, chain=chain(*words, scope=scope, size=20_000), hold_s=60.0, **names)  # type: ignore[arg-type]
         return self.fleet.arrive(arrival, now=0.0)[0]
 
     def answer(self, ticket: Ticket, *, prompt: int = 100, fails: bool = False) -> None:

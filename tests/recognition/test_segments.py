@@ -198,10 +198,10 @@ DATA = f"data:image/png;base64,{BASE64}"
         {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}},
         {"type": "input_image", "image_url": DATA},
         {"type": "input_audio", "input_audio": {"data": BASE64, "format": "wav"}},
-        {"type": "file", "file": {"file_data": DATA}},
+        {"image_url": DATA},
+        {"audio_url": {"url": "https://example.org/a.wav"}},
         {"type": "input_file", "file_id": "file-1"},
         IMAGE,
-        {"type": "document", "source": {"type": "base64", "data": BASE64}},
         {"type": "tool_result", "tool_use_id": "t", "content": [IMAGE]},
     ],
 )
@@ -211,6 +211,45 @@ def test_media_are_items_and_no_text(part: dict[str, Any]) -> None:
     assert made.media == (1, 1)
     assert len(made) == 3
     assert sizes(made)[1] < 250
+
+
+@pytest.mark.parametrize(
+    ("part", "items"),
+    [
+        ({"type": "file", "file": {"file_data": DATA}}, 2),
+        ({"type": "document", "source": {"type": "base64", "data": 30 * BASE64}}, 34),
+        ({"type": "input_file", "file_data": 10 * DATA}, 12),
+        ({"type": "video_url", "video_url": {"url": 30 * DATA}}, 4),
+        ({"type": "video_url", "video_url": {"url": "https://example.org/a.mp4"}}, 1),
+    ],
+)
+def test_a_document_and_a_video_are_as_many_items_as_their_size_says(part: dict[str, Any], items: int) -> None:
+    made = chain(messages=[{"role": "user", "content": [part]}])
+    assert made.media == (0,) * items
+    assert sizes(made)[0] < 250
+
+
+@pytest.mark.parametrize(
+    ("body", "items"),
+    [
+        ({"text": "what?", "image_data": DATA}, 1),
+        ({"text": "what?", "image_data": [DATA, "https://example.org/a.png"]}, 2),
+        ({"input_ids": [1, 2, 3], "audio_data": [DATA], "video_data": DATA}, 2),
+        ({"text": "what?", "image_data": []}, 0),
+        ({"text": "what?", "image_data": None}, 0),
+    ],
+)
+def test_media_next_to_a_text_are_items(body: dict[str, Any], items: int) -> None:
+    made = chain(**body)
+    assert len(made.media) == items
+    assert sum(sizes(made)) < 250
+
+
+def test_a_field_of_a_tool_call_is_no_media() -> None:
+    call = {"type": "tool_use", "id": "t", "name": "show", "input": {"image_url": "x" * 1_000}}
+    made = chain(messages=[{"role": "assistant", "content": [call]}])
+    assert made.media == ()
+    assert sizes(made)[0] > 1_000
 
 
 def test_items_with_media() -> None:

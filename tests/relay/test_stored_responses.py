@@ -44,7 +44,15 @@ class Keeper:
         if named is None:
             self.kept.add(name)
         usage = {"input_tokens": 1, "output_tokens": 1}
-        await exchange.json({"id": name, "object": "response", "status": "completed", "output": [], "usage": usage})
+        response = {"id": name, "object": "response", "status": "completed", "output": [], "usage": usage}
+        if named is None and json.loads(request.body).get("stream"):
+            await exchange.start_stream()
+            for kind in ("response.created", "response.completed"):
+                event = {"type": kind, "response": response}
+                await exchange.chunk(f"event: {kind}\ndata: {json.dumps(event)}\n\n".encode())
+            await exchange.chunk(b"")
+        else:
+            await exchange.json(response)
 
 
 @asynccontextmanager
@@ -66,8 +74,7 @@ async def gateways(count: int, keepers: Sequence[Keeper], **settings: object) ->
 async def respond(gateway: RunningGateway, **more: object) -> str:
     answer = await gateway.client.post("/v1/responses", json={"model": "m", "input": "x", **more})
     assert answer.status_code == 200, answer.text
-    name: str = answer.json()["id"]
-    return name
+    return str(re.findall(r"resp_\w+", answer.text)[-1])
 
 
 async def statuses(gateways: Sequence[RunningGateway], names: Sequence[str]) -> set[int]:
@@ -95,6 +102,36 @@ async def test_every_gateway_finds_every_response_also_after_all_have_been_resta
         async with gateways(2, keepers, **settings) as running:
             assert await statuses(running, names) == {200}
         assert len(asked(keepers)) == 2 * len(names), "no engine was asked for a response of another one"
+
+
+ACTIONS = {
+    "retrieve": ("GET", ""),
+    "list its input": ("GET", "/input_items"),
+    "cancel": ("POST", "/cancel"),
+    "delete": ("DELETE", ""),
+}
+
+
+@pytest.mark.parametrize("more", [{}, {"stream": True}, {"background": True}], ids=["whole", "stream", "background"])
+async def test_twelve_of_twelve_work_through_another_gateway_also_after_its_restart(
+    redis: RedisServer, more: dict[str, object]
+) -> None:
+    settings = {**shared(redis), "allow_paths": ("GET /v1/responses/*",)}
+    async with two_keepers() as keepers:
+        async with gateways(2, keepers, **settings) as (one, two):
+            names = [await respond(one, prompt_cache_key=f"agent-{n}", **more) for n in range(12)]
+            assert all(keeper.kept for keeper in keepers)
+            for method, path in (ACTIONS["retrieve"], ACTIONS["list its input"], ACTIONS["cancel"]):
+                answers = [await two.client.request(method, f"/v1/responses/{name}{path}") for name in names]
+                assert [answer.status_code for answer in answers] == [200] * 12
+        async with gateways(1, keepers, **settings) as (restarted,):
+            for keeper in keepers:
+                keeper.engine.received.clear()
+            for method, path in ACTIONS.values():
+                answers = [await restarted.client.request(method, f"/v1/responses/{name}{path}") for name in names]
+                assert [answer.status_code for answer in answers] == [200] * 12
+            assert len([1 for keeper in keepers for _ in keeper.engine.received]) == 48, "no other engine was asked"
+            assert await statuses([restarted], names) == {404}
 
 
 async def test_a_conversation_goes_on_through_any_gateway(redis: RedisServer) -> None:

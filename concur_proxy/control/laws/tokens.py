@@ -21,6 +21,7 @@ The measurements of a *round*
     p    share of t that the engine spent on prompts, 0 to 1:        p = prefilled / (R t)
 
 Context is *promised* when a session comes back that kept its place in the window: its context should be in the cache.
+It counts when the answer ends, because the engine has counted its cache hits by then.
 `lost` is the promised context that was computed again. Answers that report their cached tokens
 (`prompt_tokens_details`) show which share of the promised context was lost. Without such answers, the law uses the
 engine's own count of cache hits: lost = promised - hits. That count includes the hits of all other requests, so it

@@ -6,6 +6,10 @@ MOST_TOKENS = 100_000_000
 """No answer has more: the longest contexts of models have 10 million tokens, and a batch has several prompts."""
 
 
+MOST_CHOICES = 128
+"""Answers that one request may ask for. Their tokens are added up."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     prompt_tokens: int
@@ -30,7 +34,7 @@ def plausible(usage: Usage, *, max_model_len: int | None = None) -> Usage | None
     tokens are added up. A count of cached tokens beyond the prompt is left out.
     """
     most = MOST_TOKENS if max_model_len is None else min(max_model_len, MOST_TOKENS)
-    if not (0 <= usage.prompt_tokens <= most and 0 <= usage.completion_tokens <= MOST_TOKENS):
+    if not (0 <= usage.prompt_tokens <= most and 0 <= usage.completion_tokens <= min(MOST_CHOICES * most, MOST_TOKENS)):
         return None
     if usage.cached_tokens is not None and not 0 <= usage.cached_tokens <= usage.prompt_tokens:
         return replace(usage, cached_tokens=None)

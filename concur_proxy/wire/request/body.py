@@ -39,6 +39,10 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """SGLang's own API: a text or several."""
     input_ids: msgspec.Raw = _NOT_SENT
     """SGLang's own API: tokens, or several lists of tokens."""
+    image_data: msgspec.Raw = _NOT_SENT
+    """SGLang's own API: an image or several, as URL, path or base64."""
+    audio_data: msgspec.Raw = _NOT_SENT
+    video_data: msgspec.Raw = _NOT_SENT
 
 
 class JsonBody(msgspec.Struct, frozen=True, kw_only=True):

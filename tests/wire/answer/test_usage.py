@@ -27,6 +27,7 @@ def test_no_prompt_is_longer_than_the_models_context() -> None:
     assert plausible(usage(32_769)) is not None
     several_choices = usage(30_000, 4 * 2_000)
     assert plausible(several_choices, max_model_len=32_768) is several_choices
+    assert plausible(usage(1, 129 * 32_768), max_model_len=32_768) is None
 
 
 @pytest.mark.parametrize("cached", [-1, 101, 10**20])

@@ -98,13 +98,27 @@ def _both(names: tuple[str, ...]) -> tuple[str, ...]:
 def _reuse(exposition: Exposition, ranks: RankReader) -> tuple[float | None, float | None]:
     """Prompt tokens looked up in the cache, and prompt tokens found there or in an external cache."""
     queries, hits = ranks.total(_both(QUERIES)), ranks.total(_both(HITS))
-    if any("blocks" in exposition.help.get(name, "") for name in _both(QUERIES) if name in exposition.series):
+    unit = _unit_of_counters(exposition)
+    if unit is None:
+        return None, None
+    if unit == "blocks":
         size = _number(ranks.first(_both(CACHE_CONFIG)), "block_size")
         if size is None:
             return None, None
         queries, hits = _scaled(queries, size), _scaled(hits, size)
     external = ranks.total(_both(EXTERNAL_HITS))
     return queries, hits if hits is None or external is None else hits + external
+
+
+def _unit_of_counters(exposition: Exposition) -> str | None:
+    """What the counters of the prefix cache count, "tokens" or "blocks". None if that is unknown: `gpu_prefix_cache_*`
+    counts blocks in one version and tokens in the next, and only the help text says which. A federation drops it.
+    """
+    name = next((name for name in _both(QUERIES) if name in exposition.series), "")
+    text = exposition.help.get(name) or exposition.help.get(name.removesuffix("_total"))  # as OpenMetrics names it
+    if text is None:
+        return None if name[5:].startswith("gpu_") else "tokens"
+    return "blocks" if "blocks" in text else "tokens"
 
 
 def _scaled(value: float | None, factor: int) -> float | None:

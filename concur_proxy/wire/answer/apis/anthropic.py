@@ -6,18 +6,20 @@ SGLang 0.5.23 subtract in the same way).
 """
 
 import re
+from typing import Any
 
 import msgspec
 
+from concur_proxy.wire.answer.counts import count_of, decode, total_of
 from concur_proxy.wire.answer.dialect import EventReading
 from concur_proxy.wire.answer.usage import Usage
 
 
 class _Counts(msgspec.Struct):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
+    input_tokens: Any = None
+    output_tokens: Any = None
+    cache_read_input_tokens: Any = None
+    cache_creation_input_tokens: Any = None
 
 
 class _Message(msgspec.Struct):
@@ -45,9 +47,8 @@ class AnthropicAnswers:
 
     def read_event(self, data: bytes, before: Usage | None) -> EventReading | None:
         """Read `message_start` or `message_delta`. A later event corrects an earlier one."""
-        try:
-            event = _EVENT_DECODER.decode(data)
-        except (msgspec.DecodeError, RecursionError):
+        event = decode(_EVENT_DECODER, data)
+        if event is None:
             return None
         if event.message is not None:
             usage = _usage(event.message.usage)
@@ -56,11 +57,8 @@ class AnthropicAnswers:
 
     def read_answer(self, body: bytes) -> Usage | None:
         """Read the message's `usage`."""
-        try:
-            message = _ANSWER_DECODER.decode(body)
-        except (msgspec.DecodeError, RecursionError):
-            return None
-        return _usage(message.usage)
+        message = decode(_ANSWER_DECODER, body)
+        return None if message is None else _usage(message.usage)
 
 
 def _usage(counts: _Counts | None) -> Usage | None:
@@ -68,8 +66,8 @@ def _usage(counts: _Counts | None) -> Usage | None:
         return None
     return Usage(
         prompt_tokens=_prompt(counts),
-        completion_tokens=counts.output_tokens or 0,
-        cached_tokens=counts.cache_read_input_tokens,
+        completion_tokens=count_of(counts.output_tokens) or 0,
+        cached_tokens=count_of(counts.cache_read_input_tokens),
     )
 
 
@@ -77,17 +75,16 @@ def _corrected(before: Usage | None, counts: _Counts | None) -> Usage | None:
     if counts is None:
         return before
     # An event that repeats the prompt's part repeats all of it: input_tokens and the cache fields belong together.
-    repeats_prompt = _prompt(counts) > 0
+    prompt, completion = _prompt(counts), count_of(counts.output_tokens)
     if before is None:
-        return None if not repeats_prompt else _usage(counts)
+        return None if not prompt else _usage(counts)
     return Usage(
-        prompt_tokens=_prompt(counts) if repeats_prompt else before.prompt_tokens,
-        completion_tokens=before.completion_tokens if counts.output_tokens is None else counts.output_tokens,
-        cached_tokens=counts.cache_read_input_tokens if repeats_prompt else before.cached_tokens,
+        prompt_tokens=prompt or before.prompt_tokens,
+        completion_tokens=before.completion_tokens if completion is None else completion,
+        cached_tokens=count_of(counts.cache_read_input_tokens) if prompt else before.cached_tokens,
     )
 
 
 def _prompt(counts: _Counts) -> int:
-    return (
-        (counts.input_tokens or 0) + (counts.cache_read_input_tokens or 0) + (counts.cache_creation_input_tokens or 0)
-    )
+    parts = (counts.input_tokens, counts.cache_read_input_tokens, counts.cache_creation_input_tokens)
+    return total_of(*map(count_of, parts))

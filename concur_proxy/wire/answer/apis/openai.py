@@ -5,21 +5,19 @@ In the other events of vLLM 0.32 and SGLang 0.5.23, `usage` is absent or null. W
 """
 
 import re
+from typing import Any
 
 import msgspec
 
+from concur_proxy.wire.answer.counts import cached_in, count_of, decode
 from concur_proxy.wire.answer.dialect import EventReading
 from concur_proxy.wire.answer.usage import Usage
 
 
-class _Details(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
 class _Counts(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
+    prompt_tokens: Any = None
+    completion_tokens: Any = None
+    prompt_tokens_details: Any = None
 
 
 class _Choice(msgspec.Struct):
@@ -47,7 +45,7 @@ class OpenAIAnswers:
 
     def read_event(self, data: bytes, before: Usage | None) -> EventReading | None:
         """Read a chunk. A later usage replaces an earlier one."""
-        answer = _decode(data)
+        answer = decode(_DECODER, data)
         if answer is None:
             return None
         fingerprint = answer.system_fingerprint
@@ -60,24 +58,17 @@ class OpenAIAnswers:
 
     def read_answer(self, body: bytes) -> Usage | None:
         """Read the answer's `usage`."""
-        answer = _decode(body)
+        answer = decode(_DECODER, body)
         return None if answer is None else _usage(answer)
-
-
-def _decode(data: bytes) -> _Answer | None:
-    try:
-        return _DECODER.decode(data)
-    except (msgspec.DecodeError, RecursionError):
-        return None
 
 
 def _usage(answer: _Answer) -> Usage | None:
     counts = answer.usage
-    if counts is None or counts.prompt_tokens is None:
+    prompt = None if counts is None else count_of(counts.prompt_tokens)
+    if counts is None or prompt is None:
         return None
-    details = counts.prompt_tokens_details
     return Usage(
-        prompt_tokens=counts.prompt_tokens,
-        completion_tokens=counts.completion_tokens or 0,
-        cached_tokens=None if details is None else details.cached_tokens,
+        prompt_tokens=prompt,
+        completion_tokens=count_of(counts.completion_tokens) or 0,
+        cached_tokens=cached_in(counts.prompt_tokens_details),
     )

@@ -1,25 +1,23 @@
 """responses: the answer is a response with `usage`; a stream's last event holds the whole response."""
 
 import re
+from typing import Any
 
 import msgspec
 
+from concur_proxy.wire.answer.counts import cached_in, count_of, decode
 from concur_proxy.wire.answer.dialect import EventReading
 from concur_proxy.wire.answer.usage import Usage
 
 
-class _Details(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
 class _Counts(msgspec.Struct):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    input_tokens_details: _Details | None = None
+    input_tokens: Any = None
+    output_tokens: Any = None
+    input_tokens_details: Any = None
     # SGLang 0.5.23 uses the names of chat/completions here.
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
+    prompt_tokens: Any = None
+    completion_tokens: Any = None
+    prompt_tokens_details: Any = None
 
 
 class _Response(msgspec.Struct):
@@ -47,32 +45,28 @@ class ResponsesAnswers:
 
     def read_event(self, data: bytes, before: Usage | None) -> EventReading | None:
         """Read an event that has a response. The one that ends the stream has the usage."""
-        try:
-            response = _EVENT_DECODER.decode(data).response
-        except (msgspec.DecodeError, RecursionError):
+        event = decode(_EVENT_DECODER, data)
+        if event is None:
             return None
-        usage = None if response is None else _usage(response)
+        usage = None if event.response is None else _usage(event.response)
         return EventReading(usage=usage or before)
 
     def read_answer(self, body: bytes) -> Usage | None:
         """Read the response's `usage`."""
-        try:
-            return _usage(_ANSWER_DECODER.decode(body))
-        except (msgspec.DecodeError, RecursionError):
-            return None
+        response = decode(_ANSWER_DECODER, body)
+        return None if response is None else _usage(response)
 
 
 def _usage(response: _Response) -> Usage | None:
     counts = response.usage
     if counts is None:
         return None
-    prompt = counts.input_tokens if counts.input_tokens is not None else counts.prompt_tokens
+    prompt = count_of(counts.prompt_tokens if counts.input_tokens is None else counts.input_tokens)
     if prompt is None:
         return None
-    completion = counts.output_tokens if counts.output_tokens is not None else counts.completion_tokens
-    details = counts.input_tokens_details or counts.prompt_tokens_details
+    completion = count_of(counts.completion_tokens if counts.output_tokens is None else counts.output_tokens)
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=completion or 0,
-        cached_tokens=None if details is None else details.cached_tokens,
+        cached_tokens=cached_in(counts.input_tokens_details or counts.prompt_tokens_details),
     )

@@ -4,17 +4,19 @@ A request for several answers or prompts gets a list, or events with several ids
 """
 
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 
+from concur_proxy.wire.answer.counts import count_of, decode, total_of
 from concur_proxy.wire.answer.dialect import EventReading
 from concur_proxy.wire.answer.usage import Usage
 
 
 class _MetaInfo(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    cached_tokens: int | None = None
+    prompt_tokens: Any = None
+    completion_tokens: Any = None
+    cached_tokens: Any = None
 
 
 class _Answer(msgspec.Struct):
@@ -41,9 +43,8 @@ class SGLangAnswers:
 
     def read_answer(self, body: bytes) -> Usage | None:
         """Read the answer's `meta_info`, summed over a list of answers."""
-        try:
-            decoded = _DECODER.decode(body)
-        except (msgspec.DecodeError, RecursionError):
+        decoded = decode(_DECODER, body)
+        if decoded is None:
             return None
         total: Usage | None = None
         for answer in decoded if isinstance(decoded, list) else [decoded]:
@@ -54,12 +55,13 @@ class SGLangAnswers:
 
 
 def _usage(meta: _MetaInfo) -> Usage | None:
-    if meta.prompt_tokens is None:
+    prompt = count_of(meta.prompt_tokens)
+    if prompt is None:
         return None
     return Usage(
-        prompt_tokens=meta.prompt_tokens,
-        completion_tokens=meta.completion_tokens or 0,
-        cached_tokens=meta.cached_tokens,
+        prompt_tokens=prompt,
+        completion_tokens=count_of(meta.completion_tokens) or 0,
+        cached_tokens=count_of(meta.cached_tokens),
     )
 
 
@@ -69,7 +71,7 @@ def _added(total: Usage | None, usage: Usage) -> Usage:
     cached = total.cached_tokens
     return replace(
         usage,
-        prompt_tokens=total.prompt_tokens + usage.prompt_tokens,
-        completion_tokens=total.completion_tokens + usage.completion_tokens,
-        cached_tokens=None if cached is None or usage.cached_tokens is None else cached + usage.cached_tokens,
+        prompt_tokens=total_of(total.prompt_tokens, usage.prompt_tokens),
+        completion_tokens=total_of(total.completion_tokens, usage.completion_tokens),
+        cached_tokens=None if cached is None or usage.cached_tokens is None else total_of(cached, usage.cached_tokens),
     )

@@ -81,6 +81,28 @@ def test_counters_of_blocks_become_tokens(unit: str, config: str, counts: tuple[
     assert (read.prefix_queries, read.prefix_hits) == counts
 
 
+@pytest.mark.parametrize("suffix", ["_total", ""])
+def test_the_unit_is_read_from_either_form_of_the_help_text(suffix: str) -> None:
+    """OpenMetrics names a counter without `_total` there."""
+    read = sample(
+        f"# HELP vllm:gpu_prefix_cache_queries{suffix} In terms of number of queried blocks.",
+        'vllm:gpu_prefix_cache_queries_total{engine="0"} 1000',
+        'vllm:gpu_prefix_cache_hits_total{engine="0"} 250',
+        f'{CONFIG}{{engine="0",num_gpu_blocks="100",block_size="16"}} 1',
+    )
+    assert (read.prefix_queries, read.prefix_hits) == (16_000.0, 4_000.0)
+
+
+def test_old_counters_without_a_help_text_are_not_used() -> None:
+    """They may be blocks. Taken for tokens, fifteen of sixteen hits would look like losses."""
+    read = sample(
+        'vllm:gpu_prefix_cache_queries_total{engine="0"} 1000',
+        'vllm:gpu_prefix_cache_hits_total{engine="0"} 250',
+        f'{CONFIG}{{engine="0",num_gpu_blocks="100",block_size="16"}} 1',
+    )
+    assert (read.prefix_queries, read.prefix_hits) == (None, None)
+
+
 def test_several_api_servers_repeat_gauges_and_only_one_knows_each() -> None:
     pids = (301, 302, 303)
     lines = [
@@ -108,6 +130,7 @@ def test_several_api_servers_repeat_gauges_and_only_one_knows_each() -> None:
 @pytest.mark.parametrize("prefix", ["vllm:", "vllm_"])
 def test_every_name_that_a_signal_has_had_is_read(usage: str, counters: str, suffix: str, prefix: str) -> None:
     read = sample(
+        f"# HELP {prefix}{counters}_queries Looked up, in terms of number of queried tokens.",
         f'{prefix}{usage}{{engine="0"}} 4.2e-05',
         f'{prefix}{counters}_queries{suffix}{{engine="0"}} 1000',
         f'{prefix}{counters}_hits{suffix}{{engine="0"}} 250',
