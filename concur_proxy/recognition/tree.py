@@ -100,6 +100,7 @@ class Member:
         "context_tokens",
         "first_segments",
         "footprint",
+        "gap",
         "groups",
         "head",
         "is_declared",
@@ -156,6 +157,8 @@ class Member:
         """The generation of the engine's cache that holds this context."""
         self.turns = 0
         """Answers so far."""
+        self.gap: int | None = None
+        """The lease's number for its present wait for its sub-agents."""
 
 
 @dataclass(frozen=True, slots=True)

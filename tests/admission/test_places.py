@@ -64,30 +64,3 @@ def test_a_footprint_measured_anew_counts_from_then_on() -> None:
     session.footprint = 5.0
     places.measure(session)
     assert (places.footprint_tokens, places.pausing_tokens) == (5.0, 5.0)
-
-
-def test_the_longest_idle_is_the_first_that_came_to_rest_and_has_not_woken() -> None:
-    places, sessions = Places(ConversationTree()), [_session(seniority) for seniority in range(3)]
-    for session in sessions:
-        places.take(session)
-    assert places.longest_idle(is_first=True) is None
-    for session in reversed(sessions):
-        places.rest(session)
-    assert places.longest_idle(is_first=True) is sessions[2]
-    places.wake(sessions[2])
-    assert places.longest_idle(is_first=True) is sessions[1]
-    places.give_up(sessions[1])
-    assert places.longest_idle(is_first=True) is sessions[0]
-    assert places.longest_idle(is_first=False) is None
-
-
-def test_sessions_in_their_first_gap_rest_apart_from_the_others() -> None:
-    places, early, late = Places(ConversationTree()), _session(0), _session(1)
-    early.turns, late.turns = 1, 2
-    for session in (early, late):
-        places.take(session)
-        places.rest(session)
-    assert places.longest_idle(is_first=True) is early
-    assert places.longest_idle(is_first=False) is late
-    places.wake(late)
-    assert places.longest_idle(is_first=False) is None
