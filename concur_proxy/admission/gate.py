@@ -310,6 +310,7 @@ class SessionGate:
             in_flight=state.in_flight,
             lasting=state.lasting,
             footprint_tokens=self.footprint_tokens,
+            separate_tokens=state.places.separate_tokens,
             answered_tokens=accounts.answered_tokens,
             answering_s=accounts.answering_s,
             promised_tokens=accounts.promised_tokens,

@@ -44,6 +44,11 @@ class Places:
         return self._all.tokens(self.tree)
 
     @property
+    def separate_tokens(self) -> float:
+        """The same if nothing were shared: what several sessions share counts in each of them."""
+        return self._all.separate_tokens
+
+    @property
     def steady_tokens(self) -> float:
         """KV cache that the steady sessions need together."""
         return self._of_steady.tokens(self.tree)
@@ -155,6 +160,11 @@ class Charges:
     def tokens(self, tree: ConversationTree) -> float:
         """The union, in tokens."""
         return max(0.0, self._sum - tree.saved(self.group)) if self._charged else 0.0
+
+    @property
+    def separate_tokens(self) -> float:
+        """The sum of the members' own needs, tokens."""
+        return self._sum
 
     def add(self, session: Session, tree: ConversationTree) -> None:
         """Add a session."""

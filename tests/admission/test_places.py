@@ -1,6 +1,7 @@
 from concur_proxy.admission.places import Places
 from concur_proxy.admission.session import Session
-from concur_proxy.recognition.tree import ConversationTree
+from concur_proxy.recognition.chain import HASH_BYTES, SIZE_BYTES, Chain
+from concur_proxy.recognition.tree import ConversationTree, Member
 
 
 def _session(seniority: int, footprint: float = 0.0) -> Session:
@@ -64,3 +65,15 @@ def test_a_footprint_measured_anew_counts_from_then_on() -> None:
     session.footprint = 5.0
     places.measure(session)
     assert (places.footprint_tokens, places.pausing_tokens) == (5.0, 5.0)
+
+
+def test_what_sessions_share_counts_once_in_the_footprint_and_in_each_separately() -> None:
+    places = Places(ConversationTree())
+    chain = Chain(hashes=b"h" * HASH_BYTES, sizes=(300).to_bytes(SIZE_BYTES, "little"))
+    for number in range(3):
+        session = _session(number, 100.0)
+        member = session.members[""] = Member(session.key, "")
+        member.is_live, member.footprint = True, 100.0
+        places.tree.put(member, chain, lambda text, _media: text / 5)
+        places.take(session)
+    assert (places.footprint_tokens, places.separate_tokens) == (180.0, 300.0)
