@@ -147,7 +147,7 @@ class Scheduler:
         """Account for a new request of a member. Returns how many tokens of its prompt should be in the engine's cache
         if the session has kept its place.
 
-        An agent whose cache was not kept while its family worked needs room again. If there is none, and no other
+        An agent whose cache was not kept while its family worked needs room again. If it does not fit, and no other
         request of the session is in flight, the session waits for a place like one whose lease has ended.
         """
         needs_room = bool(member.turns) and not member.is_live
