@@ -4,6 +4,8 @@ A family holds one place. Each member has its own account. A member's cache coun
 request until the agent that started it goes on, which it does when its sub-agents have answered.
 """
 
+from collections.abc import Iterator
+
 from concur_proxy.admission.session import Session
 from concur_proxy.recognition.conversations import Whereabouts
 from concur_proxy.recognition.member import Member
@@ -34,7 +36,7 @@ def begin(session: Session, member: Member) -> list[Member]:
     member.is_live, member.is_done = True, False
     for other in session.members.values():
         if other is not member and other.is_live and not other.busy and _is_at_end(session, other, member):
-            other.is_live = False
+            release(other)
     if len(session.members) <= MOST_MEMBERS:
         return []
     forgotten = [other for other in session.members.values() if not other.is_live and not other.busy and other.name]
@@ -46,6 +48,30 @@ def begin(session: Session, member: Member) -> list[Member]:
     for other in forgotten:
         del session.members[other.name]
     return forgotten
+
+
+def ancestors(session: Session, member: Member) -> Iterator[Member]:
+    """The agents that wait for this one: the one that started it, the one that started that one, and so on."""
+    for _ in range(MOST_MEMBERS):
+        if not member.name:
+            return
+        parent = session.members.get(member.parent)
+        if parent is None:
+            return
+        yield parent
+        member = parent
+
+
+def release(member: Member) -> None:
+    """The member's cache is not kept for it any longer. When it comes back, its context has to be computed again."""
+    member.is_live, member.cache = False, None
+
+
+def release_idle(session: Session) -> None:
+    """The session has no place: only the members that have requests need cache when it gets one."""
+    for member in session.members.values():
+        if member.is_live and not member.busy:
+            release(member)
 
 
 def footprint(session: Session) -> float:

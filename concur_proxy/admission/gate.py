@@ -15,7 +15,7 @@ from concur_proxy.admission import family
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.gate_state import GateOptions, GateState
 from concur_proxy.admission.handover import Handover
-from concur_proxy.admission.lease import Lease
+from concur_proxy.admission.lease import Gap, Lease
 from concur_proxy.admission.limits import EngineLoad
 from concur_proxy.admission.manual import ManualControl, Steering
 from concur_proxy.admission.order import QueueOrder
@@ -84,7 +84,7 @@ class SessionGate:
         if refusal is not None:
             return ticket, [*decided, scheduler.decide(ticket, refusal, now)]
         scheduler.wake(session, now)
-        kept_tokens = scheduler.begin(session, member, arrival)
+        kept_tokens = scheduler.begin(session, member, arrival, now)
         if session.state is SessionState.ACTIVE and not session.pausing:
             self.accounts.promise(ticket, kept_tokens)
             return ticket, [*decided, scheduler.decide(ticket, Outcome.ADMITTED, now)]
@@ -118,6 +118,8 @@ class SessionGate:
         scheduler.measure(session)
         if session.in_flight == 0:
             scheduler.step_boundary(session, now, client_gone=answered.client_gone)
+        elif not member.busy:
+            scheduler.rest_member(session, member, now)
         if state.is_enforcing:
             scheduler.pause_excess(now)
         return scheduler.fill(now)
@@ -316,11 +318,12 @@ class SessionGate:
             in_flight=state.in_flight,
             lasting=state.lasting,
             footprint_tokens=self.footprint_tokens,
+            separate_tokens=state.places.separate_tokens,
             answered_tokens=accounts.answered_tokens,
             answering_s=accounts.answering_s,
             promised_tokens=accounts.promised_tokens,
             told_tokens=accounts.told_tokens,
             lost_tokens=accounts.lost_tokens,
             prefill_tokens_s=accounts.prefill_tokens_s,
-            lease_s=state.lease.duration_s(is_first=False),
+            lease_s=state.lease.duration_s(Gap.LATER),
         )

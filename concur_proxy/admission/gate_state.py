@@ -8,6 +8,7 @@ from concur_proxy.admission.lease import Lease
 from concur_proxy.admission.limits import Limits
 from concur_proxy.admission.order import QueueOrder
 from concur_proxy.admission.places import Places
+from concur_proxy.admission.resting import Resting
 from concur_proxy.admission.session import Numbers, SessionTable
 from concur_proxy.admission.ticket import Holds
 from concur_proxy.recognition.tree import ConversationTree
@@ -46,6 +47,8 @@ class GateState:
         """What the prompts of all conversations have in common."""
         self.places = Places(self.tree, engine)
         """Sessions that hold a place."""
+        self.resting = Resting()
+        """Sessions and agents whose leases run."""
         self.holds = Holds()
         """Requests that wait."""
         self.in_flight = 0

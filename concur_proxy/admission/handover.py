@@ -137,7 +137,7 @@ class Handover:
         self._state.order.leave(session)
         self._state.sessions.remove(session)
         for member in session.members.values():
-            member.cache = None
+            member.cache = member.gap = None
         session.gap = None
         for ticket in session.held:
             self._state.holds.remove(ticket)
@@ -164,7 +164,7 @@ class Handover:
                 self._state.tree.count(member, member.prompt_tokens, engine=self._state.engine, cache=-1)
         if session.state is SessionState.ACTIVE:
             self._state.places.take(session)
-            self._state.places.rest(session)
+            self._state.resting.rest(session)
         self._state.sessions.sleep(session)
 
     def claim(
@@ -178,7 +178,7 @@ class Handover:
         member = family.member_of(session, where)
         ticket = Ticket(session=session, number=next(state.numbers), arrival=arrival, now=now, member=member)
         scheduler.wake(session, now)
-        scheduler.begin(session, member, arrival)
+        scheduler.begin(session, member, arrival, now)
         scheduler.decide(ticket, Outcome.ADMITTED, now)
         if session.state is SessionState.ACTIVE:
             return ticket, []

@@ -1,19 +1,29 @@
 """How long a session keeps its place between two turns while others wait for a place."""
 
+from enum import Enum
 from itertools import count
 from typing import Protocol
 
 from concur_proxy.admission.gap_curve import GapCurve, cheapest
 
 
-class Lease(Protocol):
-    """How long a session keeps its place between two turns.
+class Gap(Enum):
+    """The kinds of gaps. Each has a lease of its own."""
 
-    `is_first` says that the session has had only one answer. Many sessions have no second turn, so these gaps are
-    counted separately.
+    FIRST = "first"
+    """After a session's first answer. Many sessions have no second turn."""
+    LATER = "later"
+    """After a later answer."""
+    SUB_AGENTS = "sub_agents"
+    """While an agent waits for its sub-agents: its context is not used, and the session keeps its place for them."""
+
+
+class Lease(Protocol):
+    """How long a session keeps its place, and an agent that waits for its sub-agents the cache of its context, between
+    two turns.
     """
 
-    def duration_s(self, *, is_first: bool) -> float:
+    def duration_s(self, kind: Gap) -> float:
         """Seconds after a session's last answer until its place can go to a session that waits."""
         ...
 
@@ -22,11 +32,11 @@ class Lease(Protocol):
         """False if no lease is worthwhile in any kind of gap that occurs at present."""
         ...
 
-    def return_odds(self, *, is_first: bool) -> float:
+    def return_odds(self, kind: Gap) -> float:
         """The probability that a session comes back after an answer; 1 until enough is known."""
         ...
 
-    def begin_gap(self, *, is_first: bool, now: float) -> int:
+    def begin_gap(self, kind: Gap, *, now: float) -> int:
         """An answer has ended and the session is idle. Returns the number of this gap."""
         ...
 
@@ -55,15 +65,15 @@ class FixedLease:
     def __init__(self, duration_s: float) -> None:
         self._duration_s = duration_s
 
-    def duration_s(self, *, is_first: bool) -> float:  # noqa: ARG002 - the interface's argument
+    def duration_s(self, kind: Gap) -> float:  # noqa: ARG002 - the interface's argument
         """The constant length, seconds."""
         return self._duration_s
 
-    def return_odds(self, *, is_first: bool) -> float:  # noqa: ARG002 - the interface's argument
+    def return_odds(self, kind: Gap) -> float:  # noqa: ARG002 - the interface's argument
         """1: nothing is learned."""
         return 1.0
 
-    def begin_gap(self, *, is_first: bool, now: float) -> int:  # noqa: ARG002 - the interface's arguments
+    def begin_gap(self, kind: Gap, *, now: float) -> int:  # noqa: ARG002 - the interface's arguments
         """Does nothing: the length is constant."""
         return 0
 
@@ -99,7 +109,7 @@ class LearnedLease:
     keeping between two turns. If that is true of all gaps that occur, the gate admits every session. At least a share
     of `ENDED` of all sessions is assumed never to come back.
 
-    S and R come from two `GapCurve`s: one for the gaps after a session's first answer, one for all others.
+    S and R come from one `GapCurve` for each kind of gap.
     """
 
     REVIEW_EVERY_S = 0.1
@@ -130,7 +140,7 @@ class LearnedLease:
     """T until the engine's rates are known. On a loaded engine, a paused prefix was seen to survive 10 to 12 s."""
 
     def __init__(self) -> None:
-        self._kinds = {True: _Kind(self.FIRST_S), False: _Kind(self.FIRST_S)}
+        self._kinds = {kind: _Kind(self.FIRST_S) for kind in Gap}
         self._numbers = count(1)
         self._last = 0
         self._unjudged = 0
@@ -138,9 +148,9 @@ class LearnedLease:
         self._now = 0.0
         self._break_even_s = self.FIRST_BREAK_EVEN_S
 
-    def duration_s(self, *, is_first: bool) -> float:
+    def duration_s(self, kind: Gap) -> float:
         """The present length of the lease, seconds."""
-        return self._kinds[is_first].duration_s
+        return self._kinds[kind].duration_s
 
     @property
     def keeps_caches(self) -> bool:
@@ -148,16 +158,15 @@ class LearnedLease:
         present = [kind for kind in self._kinds.values() if kind.last > max(0, self._last - self.LATELY)]
         return not present or any(kind.duration_s > 0 for kind in present)
 
-    def return_odds(self, *, is_first: bool) -> float:
+    def return_odds(self, kind: Gap) -> float:
         """The probability that a session comes back after an answer; 1 until enough is known."""
-        return self._kinds[is_first].return_odds
+        return self._kinds[kind].return_odds
 
-    def begin_gap(self, *, is_first: bool, now: float) -> int:
+    def begin_gap(self, kind: Gap, *, now: float) -> int:
         """Start to count a gap."""
         self._last = number = next(self._numbers)
-        kind = self._kinds[is_first]
-        kind.last = number
-        kind.curve.begin(number, now=now)
+        self._kinds[kind].last = number
+        self._kinds[kind].curve.begin(number, now=now)
         return number
 
     def end_gap(self, number: int, *, now: float, came_back: bool) -> None:

@@ -1,6 +1,5 @@
 """The sessions that hold a place in the window."""
 
-from collections import OrderedDict
 from collections.abc import Iterator
 
 from sortedcontainers import SortedDict
@@ -24,7 +23,6 @@ class Places:
         self._pausing: SortedDict[int, Session] = SortedDict()
         self._stopping: SortedDict[int, Session] = SortedDict()
         """The pausing sessions that an operator paused: they pause even if there is room."""
-        self._idle: dict[bool, OrderedDict[Session, None]] = {True: OrderedDict(), False: OrderedDict()}
         self._all = Charges(engine)
         self._of_steady = Charges(f"{engine}\0steady")
 
@@ -45,6 +43,11 @@ class Places:
     def footprint_tokens(self) -> float:
         """KV cache that all sessions with a place need together. What several of them share counts once."""
         return self._all.tokens(self.tree)
+
+    @property
+    def separate_tokens(self) -> float:
+        """The same if nothing were shared: what several sessions share counts in each of them."""
+        return self._all.separate_tokens
 
     @property
     def steady_tokens(self) -> float:
@@ -93,8 +96,6 @@ class Places:
             self._of_steady.remove(session, self.tree)
         self._part(session).pop(session.seniority)
         session.pausing = False
-        for idle in self._idle.values():
-            idle.pop(session, None)
 
     def measure(self, session: Session) -> None:
         """Count the footprints of the session's members as they are now."""
@@ -145,21 +146,6 @@ class Places:
             return self._steady
         return self._stopping if session.stopped else self._pausing
 
-    def rest(self, session: Session) -> None:
-        """Begin the session's lease, because its last request has ended."""
-        self._idle[session.is_in_first_gap][session] = None
-
-    def wake(self, session: Session) -> None:
-        """End the session's lease, because it is back with a request."""
-        for idle in self._idle.values():
-            idle.pop(session, None)
-
-    def longest_idle(self, *, is_first: bool) -> Session | None:
-        """The session that has been idle for longest, after its first answer or after a later one; None if there is no
-        such session.
-        """
-        return next(iter(self._idle[is_first]), None)
-
 
 class Charges:
     """What a group of sessions needs together: the union of their members' prompts, and their answers."""
@@ -175,6 +161,11 @@ class Charges:
     def tokens(self, tree: ConversationTree) -> float:
         """The union, in tokens."""
         return max(0.0, self._sum - tree.unions.saved(self.group)) if self._charged else 0.0
+
+    @property
+    def separate_tokens(self) -> float:
+        """The sum of the members' own needs, tokens."""
+        return self._sum
 
     def add(self, session: Session, tree: ConversationTree) -> None:
         """Add a session."""

@@ -9,6 +9,7 @@ from concur_proxy.admission.absent import Absent
 from concur_proxy.admission.admission_rate import AdmissionRate
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.gate_state import GateState
+from concur_proxy.admission.lease import Gap
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
@@ -24,6 +25,7 @@ class Scheduler:
         self._sessions = state.sessions
         self._order = state.order
         self._places = state.places
+        self._resting = state.resting
         self._limits = state.limits
         self._holds = state.holds
         self._counters = state.counters
@@ -88,12 +90,12 @@ class Scheduler:
         placeless = self._sessions.longest_placeless()
         if placeless is not None:
             return placeless
-        lapsing = self._next_to_lapse()
-        return None if lapsing is None or lapsing[0] > now else lapsing[1]
+        lapsing = self._resting.next_session_to_lapse(self._state.lease)
+        return None if lapsing is None or lapsing[0] > now else lapsing[1].session
 
     def next_lapse(self) -> float | None:
         """When the next idle session's lease ends, so that its place can go to a session that waits, or None."""
-        lapsing = self._next_to_lapse()
+        lapsing = self._resting.next_to_lapse(self._state.lease)
         return None if lapsing is None else lapsing[0]
 
     def _make_room(self, tokens: float, now: float, grows: float = 1.0) -> str | None:
@@ -118,21 +120,30 @@ class Scheduler:
         return self._limits.budget is not None and not self._state.lease.keeps_caches
 
     def _reclaim_lapsed(self, now: float) -> bool:
-        """Take back the place of the idle session whose lease ended first. False if no lease has ended."""
-        lapsing = self._next_to_lapse()
+        """Take back what was kept under the lease that ended first: the place of an idle session, or the cache of an
+        idle agent whose family is at work. False if no lease has ended.
+        """
+        lapsing = self._resting.next_to_lapse(self._state.lease)
         if lapsing is None or lapsing[0] > now:
             return False
-        self.pause(lapsing[1], "lease")
+        session, member = lapsing[1].session, lapsing[1].member
+        if member is None:
+            self.pause(session, "lease")
+        else:
+            self._resting.wake_member(member)
+            family.release(member)
+            self.measure(session)
         return True
 
-    def _next_to_lapse(self) -> tuple[float, Session] | None:
-        """The idle session whose lease ends first, and when."""
-        ends = (
-            (session.idle_since + self._state.lease.duration_s(is_first=is_first), session)
-            for is_first in (True, False)
-            if (session := self._places.longest_idle(is_first=is_first)) is not None
-        )
-        return min(ends, key=lambda end: end[0], default=None)
+    def _must_wait(self, session: Session, now: float) -> bool:
+        """Whether a session with a place waits again, because it needs more cache than there is room for."""
+        if session.state is not SessionState.ACTIVE or session.in_flight or not self._state.is_enforcing:
+            return False
+        while (is_over := not self._is_needless and self._limits.are_exceeded(in_flight=self._state.in_flight)) and (
+            self._reclaim_lapsed(now)
+        ):
+            pass
+        return is_over
 
     # -- carrying out
 
@@ -142,16 +153,30 @@ class Scheduler:
         name, one_shot = where.session, where.is_one_shot
         return Session(key=name, seniority=seniority, one_shot=one_shot, now=now, model=arrival.model)
 
-    def begin(self, session: Session, member: Member, arrival: Arrival) -> int:
+    def begin(self, session: Session, member: Member, arrival: Arrival, now: float) -> int:
         """Account for a new request of a member. Returns how many tokens of its prompt should be in the engine's cache
         if the session has kept its place.
+
+        An agent whose cache was not kept while its family worked needs room again. If it does not fit, and no other
+        request of the session is in flight, the session waits for a place like one whose lease has ended.
         """
+        needs_room = bool(member.turns) and not member.is_live
         for forgotten in family.begin(session, member):
-            self._state.tree.drop(forgotten)
+            self._forget(forgotten, now)
         self._state.tree.add(member)
         kept_tokens = self._state.accounts.expect(member, arrival)
         member.busy += 1
+        self._end_wait(member, now, came_back=True)
+        for ancestor in family.ancestors(session, member):
+            if not ancestor.busy and ancestor.gap is None:
+                ancestor.gap = self._state.lease.begin_gap(Gap.SUB_AGENTS, now=now)
+                if session.state is SessionState.ACTIVE and ancestor.is_live:
+                    self._resting.rest_member(session, ancestor, Gap.SUB_AGENTS, now=now)
+        if session.state is not SessionState.ACTIVE:
+            family.release_idle(session)
         self.measure(session)
+        if needs_room and self._must_wait(session, now):
+            self.pause(session, "lease")
         return kept_tokens
 
     def wake(self, session: Session, now: float) -> None:
@@ -161,7 +186,7 @@ class Scheduler:
         self.end_gap(session, now, came_back=True)
         self._sessions.wake(session)
         self.absent.come_back(session.seniority)
-        self._places.wake(session)
+        self._resting.wake(session)
 
     def wait(self, session: Session) -> None:
         """The session has waiting requests and no place: it joins the queue, unless an operator paused it."""
@@ -176,8 +201,8 @@ class Scheduler:
         self._counters["admit" if is_newcomer else "resume", reason] += 1
         self._sessions.move(session, SessionState.ACTIVE)
         lease = self._state.lease
-        if not session.turns and not session.one_shot and not lease.duration_s(is_first=True):
-            session.grows = lease.return_odds(is_first=True)
+        if not session.turns and not session.one_shot and not lease.duration_s(Gap.FIRST):
+            session.grows = lease.return_odds(Gap.FIRST)
         added = self._places.addition(session)
         self._places.take(session)
         self._limits.admitted(added)
@@ -212,9 +237,12 @@ class Scheduler:
         """Take an active session's place away. None of its requests may be in flight."""
         self._counters["pause", reason] += 1
         self._places.give_up(session)
+        self._resting.drop(session)
         session.has_lapsed = reason == "lease"
         self._sessions.move(session, SessionState.PAUSED)
         if session.held:
+            family.release_idle(session)
+            self.measure(session)
             self.wait(session)
 
     def withdraw(self, ticket: Ticket, outcome: Outcome, now: float) -> Ticket:
@@ -252,11 +280,19 @@ class Scheduler:
         elif session.pausing or client_gone:
             self.pause(session, "window" if session.pausing else "client_gone")
         else:
-            self._places.rest(session)
+            self._resting.rest(session)
         if session.is_dormant:
             self._sessions.sleep(session)
             if not client_gone:
-                session.gap = self._state.lease.begin_gap(is_first=session.is_in_first_gap, now=now)
+                kind = Gap.FIRST if session.is_in_first_gap else Gap.LATER
+                session.gap = self._state.lease.begin_gap(kind, now=now)
+
+    def rest_member(self, session: Session, member: Member, now: float) -> None:
+        """The agent's last request has ended while others of its session are in flight: it is idle. It may be a
+        sub-agent that has finished its work, which clients do not report.
+        """
+        kind = Gap.FIRST if member.turns <= 1 else Gap.LATER
+        self._resting.rest_member(session, member, kind, now=now)
 
     def end_gap(self, session: Session, now: float, *, came_back: bool) -> None:
         """The session is not idle between two turns any more, if it was: it is back, or it ends."""
@@ -270,10 +306,22 @@ class Scheduler:
         self._counters["end", reason] += 1
         if session.state is SessionState.ACTIVE:
             self._places.give_up(session)
+            self._resting.drop(session)
         for member in session.members.values():
-            self._state.tree.drop(member)
+            self._forget(member, now)
         self._sessions.remove(session)
         session.enter(SessionState.ENDED)
+
+    def _forget(self, member: Member, now: float) -> None:
+        self._end_wait(member, now, came_back=False)
+        self._state.tree.drop(member)
+
+    def _end_wait(self, member: Member, now: float, *, came_back: bool) -> None:
+        """The agent does not wait for its sub-agents any more, if it did."""
+        self._resting.wake_member(member)
+        if member.gap is not None:
+            self._state.lease.end_gap(member.gap, now=now, came_back=came_back)
+            member.gap = None
 
     def measure(self, session: Session) -> None:
         """Count the footprints of the session's members as they are now."""

@@ -27,6 +27,8 @@ class GateSnapshot:
     """Requests that were at the engine when its gauges were last read, and still are."""
     footprint_tokens: float
     """KV cache that the active sessions need, in tokens."""
+    separate_tokens: float
+    """The same if nothing were shared: what several sessions share counts in each of them."""
     answered_tokens: int
     """Prompt and completion tokens of all answers so far."""
     answering_s: float

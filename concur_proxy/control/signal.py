@@ -47,6 +47,8 @@ class CongestionSignal:
     """Mean service time per token read or written, over the answers that ended in this interval. None if none ended."""
     footprint_tokens: float = 0.0
     """Cache that the active sessions need, in tokens."""
+    separate_tokens: float = 0.0
+    """The same if nothing were shared: what several sessions share counts in each of them."""
     active_sessions: int = 0
     """Sessions that have a place in the window."""
     queued_sessions: int = 0

@@ -33,6 +33,7 @@ class SignalMaker:
             lost_tokens=gate.lost_tokens - (last.lost_tokens if last else 0),
             answer_s=_mean(gate, last),
             footprint_tokens=gate.footprint_tokens,
+            separate_tokens=gate.separate_tokens,
             active_sessions=gate.active,
             queued_sessions=gate.waiting,
         )

@@ -18,6 +18,7 @@ class Member(Link):
         "context_tokens",
         "first_segments",
         "footprint",
+        "gap",
         "groups",
         "head",
         "is_declared",
@@ -78,3 +79,5 @@ class Member(Link):
         """The generation of the engine's cache that holds this context."""
         self.turns = 0
         """Answers so far."""
+        self.gap: int | None = None
+        """The lease's number for its present wait for its sub-agents."""

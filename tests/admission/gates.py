@@ -57,10 +57,21 @@ class Scene:
         self.decided: list[Ticket] = []
         """What the last event decided."""
 
-    def arrive(self, key: str, *, tokens: float = 0.0, hold_s: float = HOLD_S, one_shot: bool = False) -> Ticket:
-        """A request of the session, with a body that counts as this many tokens while no engine has counted any."""
+    def arrive(
+        self,
+        key: str,
+        *,
+        tokens: float = 0.0,
+        hold_s: float = HOLD_S,
+        one_shot: bool = False,
+        member: str = "",
+        parent: str = "",
+    ) -> Ticket:
+        """A request of the session, with a body that counts as this many tokens while no engine has counted any.
+        `member` is the sub-agent that sends it, and `parent` the sub-agent that started this one.
+        """
         arrival = Arrival(key=None if one_shot else key, body_bytes=body_of(tokens), hold_s=hold_s)
-        where = Whereabouts(session=key, is_one_shot=one_shot)
+        where = Whereabouts(session=key, member=member, parent=parent, is_one_shot=one_shot)
         ticket, self.decided = self.gate.arrive(where, arrival, now=self.now)
         return ticket
 

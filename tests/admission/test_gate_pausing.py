@@ -1,7 +1,7 @@
 import pytest
 
 from concur_proxy.admission.arrival import Answered
-from concur_proxy.admission.lease import LearnedLease
+from concur_proxy.admission.lease import Gap, LearnedLease
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import SessionState
 from tests.admission.gates import Scene, load
@@ -158,8 +158,8 @@ def test_the_lease_learns_from_gaps_between_steps() -> None:
     for _ in range(2 * LearnedLease.ENOUGH + 1):
         scene.finish(scene.arrive("a"))
         scene.now += 1.0
-    assert 1.0 < lease.duration_s(is_first=False) < 1.5
-    assert lease.duration_s(is_first=True) == LearnedLease.FIRST_S
+    assert 1.0 < lease.duration_s(Gap.LATER) < 1.5
+    assert lease.duration_s(Gap.FIRST) == LearnedLease.FIRST_S
 
 
 def test_the_lease_does_not_learn_from_retries_of_requests_that_were_held() -> None:
@@ -171,14 +171,14 @@ def test_the_lease_does_not_learn_from_retries_of_requests_that_were_held() -> N
     scene.now += 1.0
     for key in keys:
         scene.arrive(key, hold_s=1.0)
-    assert 1.0 < lease.duration_s(is_first=True) < 1.5
+    assert 1.0 < lease.duration_s(Gap.FIRST) < 1.5
     scene.pass_time(1.0)
     for ticket in [scene.arrive(key) for key in keys[1:]]:
         scene.gate.finish(ticket, Answered(client_gone=True), now=scene.now)
     scene.now += 90.0
     for key in keys[1:]:
         scene.arrive(key)
-    assert 1.0 < lease.duration_s(is_first=True) < 1.5
+    assert 1.0 < lease.duration_s(Gap.FIRST) < 1.5
 
 
 def test_the_lease_does_not_learn_from_what_follows_an_abort() -> None:
@@ -187,4 +187,4 @@ def test_the_lease_does_not_learn_from_what_follows_an_abort() -> None:
     for _ in range(2 * LearnedLease.ENOUGH):
         scene.finish(scene.arrive("a"), gone=True)
         scene.now += 1.0
-    assert lease.duration_s(is_first=False) == LearnedLease.FIRST_S
+    assert lease.duration_s(Gap.LATER) == LearnedLease.FIRST_S

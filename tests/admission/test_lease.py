@@ -1,6 +1,6 @@
 import pytest
 
-from concur_proxy.admission.lease import FixedLease, LearnedLease
+from concur_proxy.admission.lease import FixedLease, Gap, LearnedLease
 
 
 class Learning:
@@ -12,17 +12,17 @@ class Learning:
         if break_even_s is not None:
             self.lease.observe_break_even(break_even_s)
 
-    def gaps(self, *gaps: float, is_first: bool = False) -> "Learning":
+    def gaps(self, *gaps: float, kind: Gap = Gap.LATER) -> "Learning":
         """Gaps after each other, all of which end with a return."""
         for gap in gaps:
-            number = self.lease.begin_gap(is_first=is_first, now=self.now)
+            number = self.lease.begin_gap(kind, now=self.now)
             self.now += gap
             self.lease.end_gap(number, now=self.now, came_back=True)
         return self
 
-    def silence(self, sessions: int, seconds: float, *, is_first: bool = True) -> list[int]:
+    def silence(self, sessions: int, seconds: float, kind: Gap = Gap.FIRST) -> list[int]:
         """So many sessions go idle together, and stay so for this long. Returns their gaps."""
-        numbers = [self.lease.begin_gap(is_first=is_first, now=self.now) for _ in range(sessions)]
+        numbers = [self.lease.begin_gap(kind, now=self.now) for _ in range(sessions)]
         self.now += seconds
         self.lease.review(now=self.now)
         return numbers
@@ -34,12 +34,12 @@ class Learning:
     @property
     def later_s(self) -> float:
         self.lease.review(now=self.now)
-        return self.lease.duration_s(is_first=False)
+        return self.lease.duration_s(Gap.LATER)
 
     @property
     def first_s(self) -> float:
         self.lease.review(now=self.now)
-        return self.lease.duration_s(is_first=True)
+        return self.lease.duration_s(Gap.FIRST)
 
 
 def just_over(gap: float) -> object:
@@ -49,12 +49,12 @@ def just_over(gap: float) -> object:
 
 def test_a_fixed_lease_learns_nothing() -> None:
     lease = FixedLease(7.0)
-    lease.end_gap(lease.begin_gap(is_first=False, now=0.0), now=100.0, came_back=True)
+    lease.end_gap(lease.begin_gap(Gap.LATER, now=0.0), now=100.0, came_back=True)
     lease.review(now=100.0)
     lease.observe_break_even(100.0)
     lease.begin_with(0.7)
-    assert (lease.duration_s(is_first=True), lease.duration_s(is_first=False)) == (7.0, 7.0)
-    assert (lease.keeps_caches, lease.return_odds(is_first=False)) == (True, 1.0)
+    assert (lease.duration_s(Gap.FIRST), lease.duration_s(Gap.LATER)) == (7.0, 7.0)
+    assert (lease.keeps_caches, lease.return_odds(Gap.LATER)) == (True, 1.0)
 
 
 def test_a_learned_lease_is_long_until_it_knows_enough() -> None:
@@ -70,7 +70,7 @@ def test_gaps_shorter_than_break_even_are_waited_for() -> None:
 def test_agents_with_tools_of_seconds_keep_their_caches(tool_s: float) -> None:
     learning = Learning(27.0)
     for _ in range(10):
-        learning.come_back(learning.silence(20, tool_s, is_first=False))
+        learning.come_back(learning.silence(20, tool_s, Gap.LATER))
     assert learning.later_s == just_over(tool_s)
 
 
@@ -93,14 +93,14 @@ def test_sessions_that_never_come_back_end_the_lease() -> None:
     learning.silence(80, 0.5)
     assert learning.first_s == 0.0
     assert not learning.lease.keeps_caches
-    assert learning.lease.return_odds(is_first=True) < 0.5
+    assert learning.lease.return_odds(Gap.FIRST) < 0.5
 
 
 def test_few_sessions_that_are_silent_for_a_moment_say_nothing() -> None:
     learning = Learning()
     learning.silence(10, 1.0)
     assert learning.first_s == LearnedLease.FIRST_S
-    assert (learning.lease.keeps_caches, learning.lease.return_odds(is_first=True)) == (True, 1.0)
+    assert (learning.lease.keeps_caches, learning.lease.return_odds(Gap.FIRST)) == (True, 1.0)
 
 
 def test_returns_after_a_silence_bring_the_lease_back() -> None:
@@ -132,20 +132,20 @@ def test_the_share_that_never_returns_makes_keeping_dearer() -> None:
     learning = Learning(10.0)
     for _ in range(60):
         learning.gaps(4.0)
-        learning.silence(4, 5.0, is_first=False)
+        learning.silence(4, 5.0, Gap.LATER)
     assert learning.later_s == 0.0
-    assert learning.lease.return_odds(is_first=False) == pytest.approx(0.2, abs=0.1)
+    assert learning.lease.return_odds(Gap.LATER) == pytest.approx(0.2, abs=0.1)
 
 
 def test_sessions_that_say_that_they_end_cost_nothing() -> None:
     learning = Learning(10.0)
     for _ in range(60):
         for _ in range(4):
-            number = learning.lease.begin_gap(is_first=False, now=learning.now)
+            number = learning.lease.begin_gap(Gap.LATER, now=learning.now)
             learning.lease.end_gap(number, now=learning.now, came_back=False)
         learning.gaps(4.0)
     assert learning.later_s == just_over(4.0)
-    assert learning.lease.return_odds(is_first=False) == pytest.approx(0.2, abs=0.1)
+    assert learning.lease.return_odds(Gap.LATER) == pytest.approx(0.2, abs=0.1)
 
 
 def test_a_lease_does_not_come_and_go() -> None:

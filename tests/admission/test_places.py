@@ -1,5 +1,7 @@
 from concur_proxy.admission.places import Places
 from concur_proxy.admission.session import Session
+from concur_proxy.recognition.chain import HASH_BYTES, SIZE_BYTES, Chain
+from concur_proxy.recognition.member import Member
 from concur_proxy.recognition.tree import ConversationTree
 
 
@@ -66,28 +68,13 @@ def test_a_footprint_measured_anew_counts_from_then_on() -> None:
     assert (places.footprint_tokens, places.pausing_tokens) == (5.0, 5.0)
 
 
-def test_the_longest_idle_is_the_first_that_came_to_rest_and_has_not_woken() -> None:
-    places, sessions = Places(ConversationTree()), [_session(seniority) for seniority in range(3)]
-    for session in sessions:
+def test_what_sessions_share_counts_once_in_the_footprint_and_in_each_separately() -> None:
+    places = Places(ConversationTree())
+    chain = Chain(hashes=b"h" * HASH_BYTES, sizes=(300).to_bytes(SIZE_BYTES, "little"))
+    for number in range(3):
+        session = _session(number, 100.0)
+        member = session.members[""] = Member(session.key, "")
+        member.is_live, member.footprint = True, 100.0
+        places.tree.put(member, chain, lambda text, _media: text / 5)
         places.take(session)
-    assert places.longest_idle(is_first=True) is None
-    for session in reversed(sessions):
-        places.rest(session)
-    assert places.longest_idle(is_first=True) is sessions[2]
-    places.wake(sessions[2])
-    assert places.longest_idle(is_first=True) is sessions[1]
-    places.give_up(sessions[1])
-    assert places.longest_idle(is_first=True) is sessions[0]
-    assert places.longest_idle(is_first=False) is None
-
-
-def test_sessions_in_their_first_gap_rest_apart_from_the_others() -> None:
-    places, early, late = Places(ConversationTree()), _session(0), _session(1)
-    early.turns, late.turns = 1, 2
-    for session in (early, late):
-        places.take(session)
-        places.rest(session)
-    assert places.longest_idle(is_first=True) is early
-    assert places.longest_idle(is_first=False) is late
-    places.wake(late)
-    assert places.longest_idle(is_first=False) is None
+    assert (places.footprint_tokens, places.separate_tokens) == (180.0, 300.0)

@@ -130,6 +130,7 @@ async def test_the_law_sees_the_signals_and_the_gate_and_its_window_is_the_gates
         prefilled_tokens=50.0,
         hit_tokens=150.0,
         footprint_tokens=2 * 400 * 0.4,
+        separate_tokens=2 * 400 * 0.4,
         active_sessions=2,
         queued_sessions=1,
     )

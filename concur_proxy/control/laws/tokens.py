@@ -30,7 +30,9 @@ recomputation in that time delayed nobody.
 
 A round ends when W tokens have been promised or prefilled. By then every active session has come back once, or the
 whole cache has been replaced, so the effect of the last change is visible: context that is evicted now is only missed
-when its session comes back. At the end of a round,
+when its session comes back. Of promised context that several sessions share, each session's return counts only its
+part: if 12 sessions share 24,000 tokens, each return is 2,000 of them. Otherwise four returns would be a round. At the
+end of a round,
 
     q > loss_high (1 - p)                      lower:      f <- f max(1 - q / 2, CUT), but not below `minimum`
     q < loss_low (1 - p) and sessions wait     raise:      f <- f + step, but not above `maximum`
@@ -167,7 +169,7 @@ class Tokens:
             return self._move(self._factor + o.step, reason, maximum=IDLE_MAXIMUM)
         loss, decoding = this.time_lost(signal.prefill_tokens_s), 1 - this.time_prefilling(signal.prefill_tokens_s)
         spent = None if loss is None else f"{percent(loss)} of engine time was recomputation"
-        if max(this.prefilled, this.promised) < self._window:
+        if max(this.prefilled, this.covered) < self._window:
             return self._hold("not enough traffic yet to judge" + ("" if spent is None else f"; {spent}"))
         this.restart()
         if loss is None:
@@ -228,6 +230,8 @@ class _Round:
     def restart(self) -> None:
         self.prefilled = 0.0
         self.promised = 0
+        self.covered = 0.0
+        """What is promised, with what several sessions share counted once when all of them have come back."""
         self._told = self._lost = 0
         self._hits: float | None = None
         self._seconds = self._idle_s = 0.0
@@ -243,6 +247,9 @@ class _Round:
         self._told += signal.told_tokens
         self._lost += signal.lost_tokens
         self.promised += signal.promised_tokens
+        is_shared = 0 < signal.footprint_tokens < signal.separate_tokens
+        union = signal.footprint_tokens / signal.separate_tokens if is_shared else 1.0
+        self.covered += union * signal.promised_tokens
         if signal.hit_tokens is not None:
             self._hits = (self._hits or 0.0) + signal.hit_tokens
 

@@ -31,6 +31,7 @@ class _Engine:
         hits: float | None = None,
         queued: int = 1,
         footprint: float = 0.0,
+        separate: float = 0.0,
         running: int = 1,
         in_flight: int | None = None,
     ) -> CongestionSignal:
@@ -50,6 +51,7 @@ class _Engine:
             hit_tokens=hits,
             queued_sessions=queued,
             footprint_tokens=footprint,
+            separate_tokens=separate,
         )
 
 
@@ -92,6 +94,17 @@ def test_nothing_moves_before_every_session_has_come_back_or_the_cache_was_turne
     assert "20 % of engine time was recomputation" in decision.reason
     # the next round starts here
     assert law.on_signal(engine.signal(prefilled=500, told=1_000, lost=400)).kind is DecisionKind.HOLD
+
+
+def test_what_all_sessions_share_is_covered_when_all_of_them_have_come_back(engine: _Engine) -> None:
+    law = build({})
+    shared, own, sessions = 4_000, 400, 10
+    union, separate = shared + sessions * own, sessions * (shared + own)
+    for _ in range(sessions):
+        decision = law.on_signal(engine.signal(told=shared + own, footprint=union, separate=separate))
+        assert decision.kind is DecisionKind.HOLD
+    rest = law.on_signal(engine.signal(told=2 * (shared + own), footprint=union, separate=separate))
+    assert rest.kind is DecisionKind.INCREASE  # 9,600 of 10,000 tokens: more than the window of 9,000
 
 
 def test_the_example_in_the_theory_is_right() -> None:

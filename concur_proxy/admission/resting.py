@@ -1,0 +1,76 @@
+"""What is kept only as long as a lease lasts: the places of idle sessions, and the caches of idle agents whose families
+are at work.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from concur_proxy.admission.lease import Gap, Lease
+from concur_proxy.admission.session import Session
+from concur_proxy.recognition.member import Member
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A session, or an agent of a session that is at work, that is idle."""
+
+    session: Session
+    member: Member | None
+    """None: the whole session."""
+    since: float
+
+
+class Resting:
+    """Idle sessions with places, and idle agents of sessions with places, by the kind of gap that they are in.
+
+    Every operation costs O(log n) or less, except `drop`, which costs O(members of the session).
+    """
+
+    def __init__(self) -> None:
+        self._sessions: dict[Gap, OrderedDict[Session, Rest]] = {kind: OrderedDict() for kind in Gap}
+        self._members: dict[Gap, OrderedDict[Member, Rest]] = {kind: OrderedDict() for kind in Gap}
+
+    def rest(self, session: Session) -> None:
+        """The session's last request has ended: its lease begins."""
+        kind = Gap.FIRST if session.is_in_first_gap else Gap.LATER
+        self._sessions[kind][session] = Rest(session, None, session.idle_since)
+
+    def rest_member(self, session: Session, member: Member, kind: Gap, *, now: float) -> None:
+        """An agent is idle while other requests of its session are in flight: the lease of its cache begins."""
+        self.wake_member(member)
+        self._members[kind][member] = Rest(session, member, now)
+
+    def wake(self, session: Session) -> None:
+        """The session is back with a request: its lease ends."""
+        for rests in self._sessions.values():
+            rests.pop(session, None)
+
+    def wake_member(self, member: Member) -> None:
+        """The agent is back, or its cache is not kept any longer."""
+        for rests in self._members.values():
+            rests.pop(member, None)
+
+    def drop(self, session: Session) -> None:
+        """The session has no place any more."""
+        self.wake(session)
+        for member in session.members.values():
+            self.wake_member(member)
+
+    def next_to_lapse(self, lease: Lease) -> tuple[float, Rest] | None:
+        """The lease that ends first, and when; None if no lease runs."""
+        ends = (*_first_ends(self._sessions, lease), *_first_ends(self._members, lease))
+        return min(ends, key=lambda end: end[0], default=None)
+
+    def next_session_to_lapse(self, lease: Lease) -> tuple[float, Rest] | None:
+        """The lease of a whole session that ends first, and when; None if there is none."""
+        return min(_first_ends(self._sessions, lease), key=lambda end: end[0], default=None)
+
+
+T = TypeVar("T")
+
+
+def _first_ends(rests_by_kind: Mapping[Gap, OrderedDict[T, Rest]], lease: Lease) -> list[tuple[float, Rest]]:
+    firsts = ((kind, next(iter(rests.values()), None)) for kind, rests in rests_by_kind.items())
+    return [(rest.since + lease.duration_s(kind), rest) for kind, rest in firsts if rest is not None]
