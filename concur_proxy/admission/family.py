@@ -42,6 +42,22 @@ def begin(session: Session, member: Member) -> list[Member]:
     return forgotten
 
 
+def is_awaited(session: Session, member: Member) -> bool:
+    """Whether an agent that has a request may wait for this member: one that started it, at any depth. If the client
+    has not named the member, that may be any other one.
+    """
+    if not member.is_declared:
+        return any(other.busy for other in session.members.values() if other is not member)
+    for _ in range(MOST_MEMBERS):
+        parent = session.members.get(member.parent) if member.name else None
+        if parent is None:
+            return False
+        if parent.busy:
+            return True
+        member = parent
+    return False
+
+
 def footprint(session: Session) -> float:
     """Sum of the footprints of the live members, tokens."""
     return sum(member.footprint for member in session.members.values() if member.is_live)
