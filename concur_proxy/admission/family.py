@@ -74,6 +74,15 @@ def release_idle(session: Session) -> None:
             release(member)
 
 
+def is_awaited(session: Session, member: Member) -> bool:
+    """Whether an agent that has a request may wait for this member: one that started it, at any depth. If the client
+    has not named the member, that may be any other one.
+    """
+    if not member.is_declared:
+        return any(other.busy for other in session.members.values() if other is not member)
+    return any(ancestor.busy for ancestor in ancestors(session, member))
+
+
 def footprint(session: Session) -> float:
     """Sum of the footprints of the live members, tokens."""
     return sum(member.footprint for member in session.members.values() if member.is_live)

@@ -85,7 +85,8 @@ class SessionGate:
             return ticket, [*decided, scheduler.decide(ticket, refusal, now)]
         scheduler.wake(session, now)
         kept_tokens = scheduler.begin(session, member, arrival, now)
-        if session.state is SessionState.ACTIVE and not session.pausing:
+        has_place = session.state is SessionState.ACTIVE
+        if has_place and (not session.pausing or (session.in_flight and family.is_awaited(session, member))):
             self.accounts.promise(ticket, kept_tokens)
             return ticket, [*decided, scheduler.decide(ticket, Outcome.ADMITTED, now)]
         session.held[ticket] = None

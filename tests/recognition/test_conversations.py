@@ -3,6 +3,7 @@
 import pytest
 
 from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.changes import Resize
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
@@ -318,3 +319,16 @@ def test_a_sub_agent_with_the_main_agents_tools_is_not_taken_for_a_summary_of_it
     one = agents.ask("Su", key="p")
     agents.answer(one)
     assert agents.ask("Sv", key="p").member not in (main.member, one.member)
+
+
+def test_a_child_does_not_wait_for_its_parent_whose_session_is_about_to_pause() -> None:
+    agents = Agents(window=2.0)
+    agents.ask("xy", key="other")
+    parent = agents.ask("st", key="p")
+    agents.fleet.apply(Resize(engine="e", window=1.0), now=0.0)
+    assert parent.session.pausing
+    child = agents.ask("cu", key="p", member="c")
+    grandchild = agents.ask("gv", key="p", member="g", parent="c")
+    assert child.is_in_flight
+    assert grandchild.is_in_flight
+    assert not agents.ask("stau", key="p").is_in_flight, "the parent itself waits"
