@@ -64,9 +64,9 @@ class SessionGate:
         self.shared_keys = 0
         """Session keys of the whole fleet that name many conversations at once. Only one of its gates has it."""
         self.counters = state.counters
-        """Events so far by (event, reason): `admit` and `resume` (window, room, lease, claim), `pause` (window, lease,
-        client_gone, by_hand, moved), `refuse` (an Outcome's value), `end` (said, answered, idle, or an Outcome's
-        value), `would_hold` (window), `move` to another gate (lost, shared, waited).
+        """Events so far by (event, reason): `admit` and `resume` (window, room, lease, no_returns, claim), `pause`
+        (window, lease, client_gone, by_hand, moved), `refuse` (an Outcome's value), `end` (said, answered, idle, or an
+        Outcome's value), `would_hold` (window), `move` to another gate (lost, shared, waited).
         """
 
     # -- requests
