@@ -184,7 +184,7 @@ class SessionGate:
             self.accounts.engine_prefill_tokens_s = load.prefill_tokens_s
             if load.capacity_tokens and self.accounts.prefill_tokens_s:
                 state.lease.observe_break_even(load.capacity_tokens / self.accounts.prefill_tokens_s)
-        state.lease.review(now=now)
+        state.lease.review(now=now, is_engine_idle=not state.in_flight)
         return self._scheduler.fill(now)
 
     def expire(self, *, now: float) -> list[Ticket]:

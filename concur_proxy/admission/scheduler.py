@@ -54,7 +54,7 @@ class Scheduler:
         """Give places while there is room: first to sessions that were about to pause, then to the queue."""
         decided: list[Ticket] = []
         if self._order:
-            self._state.lease.review(now=now)
+            self._state.lease.review(now=now, is_engine_idle=not self._state.in_flight)
         while self._places.pausing and self._limits.allow_reprieve(in_flight=self._state.in_flight):
             decided += self.release(self._places.reprieve(), now)
         while (session := self._order.head()) is not None:
