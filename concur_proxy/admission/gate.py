@@ -62,9 +62,9 @@ class SessionGate:
         """The sessions that wait for a place, to read."""
         self.accounts = state.accounts
         self.counters = state.counters
-        """Events so far by (event, reason): `admit` and `resume` (window, room, lease, claim), `pause` (window, lease,
-        client_gone, by_hand, moved), `refuse` (an Outcome's value), `end` (said, answered, idle, memory, or an
-        Outcome's value), `would_hold` (window), `move` to another gate (lost, shared, waited, home).
+        """Events so far by (event, reason): `admit` and `resume` (window, room, lease, no_returns, claim), `pause`
+        (window, lease, client_gone, by_hand, moved), `refuse` (an Outcome's value), `end` (said, answered, idle,
+        memory, or an Outcome's value), `would_hold` (window), `move` to another gate (lost, shared, waited, home).
         """
 
     # -- requests
@@ -185,7 +185,7 @@ class SessionGate:
             self.accounts.engine_prefill_tokens_s = load.prefill_tokens_s
             if load.capacity_tokens and self.accounts.prefill_tokens_s:
                 state.lease.observe_break_even(load.capacity_tokens / self.accounts.prefill_tokens_s)
-        state.lease.review(now=now)
+        state.lease.review(now=now, is_engine_idle=not state.in_flight)
         return self._scheduler.fill(now)
 
     def expire(self, *, now: float) -> list[Ticket]:

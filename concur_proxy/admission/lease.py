@@ -44,8 +44,10 @@ class Lease(Protocol):
         """The session is back, or it has ended or was forgotten. An unknown number changes nothing."""
         ...
 
-    def review(self, *, now: float) -> None:
-        """Judge again, counting the sessions that are idle now as silent so far. Call this often."""
+    def review(self, *, now: float, is_engine_idle: bool = False) -> None:
+        """Judge again, counting the sessions that are idle now as silent so far. Call this often. `is_engine_idle`: no
+        request of the gateway is at the engine.
+        """
         ...
 
     def observe_break_even(self, seconds: float) -> None:
@@ -80,7 +82,7 @@ class FixedLease:
     def end_gap(self, number: int, *, now: float, came_back: bool) -> None:
         """Does nothing: the length is constant."""
 
-    def review(self, *, now: float) -> None:
+    def review(self, *, now: float, is_engine_idle: bool = False) -> None:
         """Does nothing: the length is constant."""
 
     def observe_break_even(self, seconds: float) -> None:
@@ -119,6 +121,10 @@ class LearnedLease:
     ENOUGH_SILENCE = 40.0
     """Without returns, a curve is first judged after a time in which this many would have been usual: for example,
     80 sessions that are idle for 0.35 s each.
+    """
+    ENOUGH_SILENCE_OF_IDLE = 10.0
+    """The same while the engine is idle. A first wave that keeps the engine busy is still being computed, so its
+    silence says little yet. If the engine is idle, each second of caution is lost.
     """
     LATELY = 128
     """A kind of gap occurs at present if one of this many latest gaps was of this kind."""
@@ -179,10 +185,10 @@ class LearnedLease:
         if self._unjudged >= self.ENOUGH:
             self._judge(now)
 
-    def review(self, *, now: float) -> None:
+    def review(self, *, now: float, is_engine_idle: bool = False) -> None:
         """Judge again if the last judgement was `REVIEW_EVERY_S` ago."""
         if now - self._reviewed_at >= self.REVIEW_EVERY_S:
-            self._judge(now)
+            self._judge(now, self.ENOUGH_SILENCE_OF_IDLE if is_engine_idle else self.ENOUGH_SILENCE)
 
     def observe_break_even(self, seconds: float) -> None:
         """Take the engine's present break-even time, seconds."""
@@ -195,13 +201,13 @@ class LearnedLease:
             if not kind.is_known:
                 kind.duration_s = seconds
 
-    def _judge(self, now: float) -> None:
+    def _judge(self, now: float, enough_silence: float = ENOUGH_SILENCE) -> None:
         self._now = self._reviewed_at = now
         self._unjudged = 0
         for kind in self._kinds.values():
             kind.curve.advance(now=now)
             kind.is_known = kind.is_known or (
-                kind.returns >= self.ENOUGH or kind.curve.usual_returns(now=now) >= self.ENOUGH_SILENCE
+                kind.returns >= self.ENOUGH or kind.curve.usual_returns(now=now) >= enough_silence
             )
             if kind.is_known:
                 worthwhile = self.STAY if kind.duration_s > 0 else self.WORTHWHILE

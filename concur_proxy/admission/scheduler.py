@@ -11,6 +11,7 @@ from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.gate_state import GateState
 from concur_proxy.admission.lease import Gap
 from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.returning import ReturningWork
 from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.recognition.conversations import Whereabouts
@@ -31,6 +32,7 @@ class Scheduler:
         self._counters = state.counters
         self.admissions = AdmissionRate()
         self.absent = Absent()
+        self._returning = ReturningWork()
 
     # -- deciding
 
@@ -54,7 +56,7 @@ class Scheduler:
         """Give places while there is room: first to sessions that were about to pause, then to the queue."""
         decided: list[Ticket] = []
         if self._order:
-            self._state.lease.review(now=now)
+            self._state.lease.review(now=now, is_engine_idle=not self._state.in_flight)
         while self._places.pausing and self._limits.allow_reprieve(in_flight=self._state.in_flight):
             decided += self.release(self._places.reprieve(), now)
         while (session := self._order.head()) is not None:
@@ -74,7 +76,7 @@ class Scheduler:
 
     def pause_excess(self, now: float) -> None:
         """Pause sessions until the rest is within the limits: first those whose lease has ended, then the youngest."""
-        while not self._is_needless and self._limits.are_exceeded(in_flight=self._state.in_flight):
+        while self._needless is None and self._limits.are_exceeded(in_flight=self._state.in_flight):
             if self._reclaim_lapsed(now):
                 continue
             session = self._places.youngest()
@@ -108,16 +110,21 @@ class Scheduler:
 
     def _reason_to_admit(self, tokens: float, grows: float = 1.0) -> str | None:
         """Why a session with this footprint may be admitted now, or None."""
-        if self._is_needless:
-            return "lease"
+        if (reason := self._needless) is not None:
+            return reason
         return self._limits.reason_to_admit(tokens, in_flight=self._state.in_flight, grows=grows)
 
     @property
-    def _is_needless(self) -> bool:
-        """Whether control is pointless: the law protects caches, but no cache survives until the next turn. The engine
-        then orders requests as well as the gateway could.
+    def _needless(self) -> str | None:
+        """Why control is pointless at present, or None. The law protects caches, but no cache survives until the next
+        turn (`lease`), or hardly any session has a next turn (`no_returns`). The engine then orders requests as well as
+        the gateway could.
         """
-        return self._limits.budget is not None and not self._state.lease.keeps_caches
+        if self._limits.budget is None:
+            return None
+        if not self._state.lease.keeps_caches:
+            return "lease"
+        return "no_returns" if self._returning.is_negligible else None
 
     def _reclaim_lapsed(self, now: float) -> bool:
         """Take back what was kept under the lease that ended first: the place of an idle session, or the cache of an
@@ -229,9 +236,16 @@ class Scheduler:
             ticket.session.in_flight += 1
             self._state.in_flight += 1
             ticket.reading = self._state.readings
+            self._returning.admitted(ticket.member.footprint, odds=self._odds_of(ticket.session))
         else:
             self._counters["refuse", outcome.value] += 1
         return ticket
+
+    def _odds_of(self, session: Session) -> float:
+        """The probability that the session is one that comes back."""
+        if session.one_shot:
+            return 0.0
+        return 1.0 if session.turns else self._state.lease.return_odds(is_first=True)
 
     def pause(self, session: Session, reason: str) -> None:
         """Take an active session's place away. None of its requests may be in flight."""

@@ -103,6 +103,13 @@ def test_few_sessions_that_are_silent_for_a_moment_say_nothing() -> None:
     assert (learning.lease.keeps_caches, learning.lease.return_odds(Gap.FIRST)) == (True, 1.0)
 
 
+def test_few_silent_sessions_are_enough_if_the_engine_is_idle() -> None:
+    learning = Learning()
+    learning.silence(10, 1.0)
+    learning.lease.review(now=learning.now + 0.1, is_engine_idle=True)
+    assert learning.first_s == 0.0
+
+
 def test_returns_after_a_silence_bring_the_lease_back() -> None:
     learning = Learning()
     numbers = learning.silence(80, 2.0)
