@@ -67,6 +67,10 @@ class Plain(msgspec.Struct, gc=False):
     content: "list[Plain] | str | None" = None
     output: str | None = None
     source: None = None
+    image_url: None = None
+    audio_url: None = None
+    video_url: None = None
+    input_audio: None = None
     cache_control: None = None
 
 
