@@ -245,7 +245,7 @@ class Scheduler:
         """The probability that the session is one that comes back."""
         if session.one_shot:
             return 0.0
-        return 1.0 if session.turns else self._state.lease.return_odds(is_first=True)
+        return 1.0 if session.turns else self._state.lease.return_odds(Gap.FIRST)
 
     def pause(self, session: Session, reason: str) -> None:
         """Take an active session's place away. None of its requests may be in flight."""

@@ -4,6 +4,7 @@ The segments are in the order in which an engine reads them: tools, system promp
 one is several segments, so that prompts that share only its beginning share segments.
 """
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from struct import pack
 
@@ -71,11 +72,6 @@ class _Segments:
         self._sizes: list[int] = []
         self._media: list[int] = []
 
-    @property
-    def count(self) -> int:
-        """How many there are."""
-        return len(self._hashes)
-
     def end_head(self) -> None:
         """All segments so far are tools and system prompt."""
         self.head = len(self._hashes)
@@ -90,15 +86,26 @@ class _Segments:
         self._media.extend([len(self._hashes)] * items)
         self._add_segment(raw, 0)
 
-    def add_message(self, raw: bytes, scan: MediaScan) -> bool:
-        """Add a message or an item. Returns whether it is the operator's."""
-        known = _MESSAGES.read(raw, self._scope, scan)
-        if known.items:
-            self._media.extend([len(self._hashes)] * known.items)
-        self._add_digest(known.digest, known.size)
-        for digest, size in known.more:
-            self._add_digest(digest, size)
-        return known.is_head
+    def add_messages(self, items: Iterable[msgspec.Raw]) -> None:
+        """Add messages or items. The operator's are part of the head if they come before all others."""
+        scope, chained, scan, in_head = self._scope, self._hash, MediaScan(), True
+        hashes, sizes = self._hashes, self._sizes
+        for item in items:
+            message = _MESSAGES.read(bytes(item), scope, scan)
+            if in_head and not message.is_head:
+                self.head, in_head = len(hashes), False
+            if message.items:
+                self._media.extend([len(hashes)] * message.items)
+            chained = xxh3_64_intdigest(message.digest, chained)
+            hashes.append(chained)
+            sizes.append(message.size)
+            for digest, size in message.more:
+                chained = xxh3_64_intdigest(digest, chained)
+                hashes.append(chained)
+                sizes.append(size)
+        self._hash = chained
+        if in_head:
+            self.end_head()
 
     def add_text(self, raw: bytes) -> None:
         """Add a text that may be continued in the next prompt."""
@@ -112,10 +119,7 @@ class _Segments:
         self._sizes[-1] += TOKEN_BYTES
 
     def _add_segment(self, raw: bytes, size: int) -> None:
-        self._add_digest(xxh3_64_digest(raw), size)
-
-    def _add_digest(self, digest: bytes, size: int) -> None:
-        self._hash = xxh3_64_intdigest(digest, self._hash)
+        self._hash = xxh3_64_intdigest(xxh3_64_digest(raw), self._hash)
         self._hashes.append(self._hash)
         self._sizes.append(size)
 
@@ -162,16 +166,9 @@ def _add_media(segments: _Segments, raw: bytes) -> None:
 def _add_conversation(segments: _Segments, tools: bytes, system: bytes, items: list[msgspec.Raw]) -> None:
     """Add tools, system prompt, and messages or items. Leading messages of the operator are part of the head."""
     _add_head(segments, without_marks(tools), without_marks(system))
-    scan, in_head = MediaScan(), True
     if len(items) > MAX_ITEMS:
         raise NoPromptError
-    for item in items:
-        start = segments.count
-        is_head = segments.add_message(bytes(item), scan)
-        if in_head and not is_head:
-            segments.head, in_head = start, False
-    if in_head:
-        segments.end_head()
+    segments.add_messages(items)
 
 
 def _add_head(segments: _Segments, tools: bytes, system: bytes) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from typing import cast
 
 import httptools
@@ -103,20 +104,22 @@ class ConversingConnection(LoadConnection):
     """
 
     TURNS = 8
+    numbers = count()
+    """One for each connection, so that no two have a conversation in common."""
 
     def send(self) -> None:
         if self.started == 0.0:
-            self.name, self.sent = self.request.decode(), 0
+            self.name, self.sent, self.number = self.request.decode(), 0, next(self.numbers)
         conversation, turn = divmod(self.sent, self.TURNS)
         self.sent += 1
-        start = f"{id(self)} {conversation} "
+        start = f"{self.number} {conversation} "
         words = [start + "s" * 1900, *(f"{start}{index} " + "m" * 250 for index in range(2 * turn))]
         messages = ",".join(
             f'{{"role":"{"assistant" if index % 2 else "user"}","content":"{text}"}}'
             for index, text in enumerate(words)
         )
         body = f'{{"model":"m","messages":[{messages}],"stream":false,"max_tokens":16}}'
-        session = f"X-Session-Id: {self.name}-{conversation}\r\n" if self.name else ""
+        session = f"X-Session-Id: {self.name}-{self.number}-{conversation}\r\n" if self.name else ""
         self.request = (
             f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer none\r\n{session}"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"

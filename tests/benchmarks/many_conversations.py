@@ -75,6 +75,7 @@ def print_table() -> None:
     for name in CASES:
         command = (sys.executable, "-m", __name__ if __name__ != "__main__" else __spec__.name, "--case", name)
         print(subprocess.run(command, check=True, capture_output=True, text=True).stdout, end="", flush=True)
+    print()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

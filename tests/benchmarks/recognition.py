@@ -43,6 +43,7 @@ from tests.benchmarks.load import ConversingConnection, run_load
 from tests.benchmarks.process import cpu_seconds, free_port, running
 
 KINDS = ("text", "parts", "blocks", "escaped", "images")
+PARTS = ("time", "memory", "cpu")
 KNOWN = 10_000
 CONNECTIONS = 64
 GATEWAY_CORE, LOAD_CORE = 0, 1
@@ -146,6 +147,16 @@ class Times:
         return f"| {kind} | {len(after[-1])} | {messages + 1} | {len(chain)} | {columns} |"
 
 
+def print_times(rounds: int) -> None:
+    """Print the table of times."""
+    times = Times()
+    print(TIME_HEAD, flush=True)
+    for size, messages in ((4_000, 4), (212_000, 60)):
+        for kind in KINDS:
+            print(times.row(kind, size, messages, rounds), flush=True)
+    print()
+
+
 def cpu_row(kind: str, sessions: Sequence[bytes], engine_port: int, *, slices: int, seconds: float) -> str:
     """Compare the gateways under the load of these sessions."""
     spent: dict[str, list[float]] = {"tests.benchmarks.without_prompts": [], "concur_proxy": []}
@@ -186,16 +197,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=300, help="conversations for each row of the first table")
     parser.add_argument("--slices", type=int, default=15, help="slices of load for each gateway of the last table")
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a slice")
+    parser.add_argument("--part", choices=PARTS, action="append", help="only this table; repeatable")
     given = parser.parse_args(argv)
-    times = Times()
-    print(TIME_HEAD, flush=True)
-    for size, messages in ((4_000, 4), (212_000, 60)):
-        for kind in KINDS:
-            print(times.row(kind, size, messages, given.rounds), flush=True)
-    print()
-    many_conversations.print_table()
-    print()
-    print_cpu(given.slices, given.seconds)
+    parts = given.part or PARTS
+    if "time" in parts:
+        print_times(given.rounds)
+    if "memory" in parts:
+        many_conversations.print_table()
+    if "cpu" in parts:
+        print_cpu(given.slices, given.seconds)
     return 0
 
 
