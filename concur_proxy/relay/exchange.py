@@ -132,7 +132,7 @@ class Exchange:
         )
         if recognition is not None:
             record.recognised_by = recognition.by
-            record.session = hashed_session(recognition.key) if parts.options.hash_sessions else recognition.key
+            record.session = self._shown(recognition.key)
             member, parent, parent_key = recognition.member, recognition.parent, recognition.parent_key
             arrival = replace(arrival, member=member, parent=parent, parent_key=parent_key)
         try:
@@ -144,6 +144,10 @@ class Exchange:
         finally:
             if ends_session and key is not None and not arrival.member and self._was_admitted:
                 parts.coordinator.apply(EndSession(key=key))
+
+    def _shown(self, key: str) -> str:
+        """The session's name for logs and traces."""
+        return hashed_session(key) if self._parts.options.hash_sessions else key
 
     async def _recall(self, response_id: str) -> None:
         """Give the recognisers the session of a response that another gateway may have passed on."""
@@ -189,6 +193,8 @@ class Exchange:
         decided_at = ticket.decided_at
         if attempt is self._record.attempts[0]:
             self._record.recognised_by = self._record.recognised_by or ticket.recognised_by
+            if self._record.session is None and not ticket.session.one_shot:
+                self._record.session = self._shown(ticket.session.key)
             for hear in self._parts.events.recognised:
                 hear(self._record)
         attempt.engine, attempt.outcome = ticket.engine, ticket.outcome or Outcome.CLIENT_GONE
