@@ -1,0 +1,60 @@
+"""Real agent clients run their loops through the gateway.
+
+Each client runs in an environment of its own, in front of the emulated engine, which calls the tools that the client
+offers. Three agents with different tasks run at once, then three whose first prompts are the same to the byte. Their
+tools' results differ. All agents use the same API key.
+
+"Recognised by" says what found the session of each request after an agent's first, from the gateway's log. "Stable"
+means that all requests of an agent are in one session, and that no two agents share one.
+"After a 429" is when the client repeated a request that was refused with `Retry-After: 2`. "20 s of silence" is whether
+it waited for an answer that took 20 s to begin.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.real_clients.clients import CLIENTS, Client
+from tests.real_clients.install import DEFAULT_FOLDER, Installed, NotInstalled, install
+from tests.real_clients.report import Row, table
+from tests.real_clients.run import TURNS, run_client
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Install and run the clients and print the table. Ends with status 1 if a client was not recognised as it must
+    be.
+    """
+    parser = argparse.ArgumentParser(prog="python -m tests.real_clients", description=__doc__)
+    parser.add_argument("--only", action="append", choices=[client.name for client in CLIENTS], help="repeatable")
+    parser.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, help="where clients are installed")
+    parser.add_argument("--turns", type=int, default=TURNS, help="requests of each agent (default %(default)s)")
+    parser.add_argument("--keep", type=Path, help="folder for the output of clients and gateway")
+    parser.add_argument("--no-trouble", action="store_true", help="leave out the 429 and the silence")
+    given = parser.parse_args(arguments)
+    chosen = [client for client in CLIENTS if not given.only or client.name in given.only]
+    rows = []
+    for client in chosen:
+        installed = _installed(client, given.folder)
+        row = Row(client)
+        if isinstance(installed, str):
+            row.problem = installed
+        else:
+            row = asyncio.run(run_client(client, installed, given.turns, given.keep, with_trouble=not given.no_trouble))
+        rows.append(row)
+        print(f"{client.name}: {row.verdict}", file=sys.stderr, flush=True)
+    print(table(rows))
+    if wrong := [row.client.name for row in rows if not row.is_right]:
+        raise SystemExit(f"not as it must be: {', '.join(wrong)}")
+
+
+def _installed(client: Client, folder: Path) -> Installed | str:
+    try:
+        return install(client, CLIENTS, folder)
+    except NotInstalled as error:
+        return f"does not install: {error}"
+
+
+if __name__ == "__main__":
+    main()
