@@ -1,6 +1,7 @@
 """Installs the clients, each group into an environment of its own."""
 
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -39,11 +40,18 @@ def install(client: Client, others: Iterable[Client], folder: Path) -> Installed
     if not mark.exists() or mark.read_text().split() != packages:
         (_install_npm if client.npm else _install_pip)(home, packages)
         mark.write_text("\n".join(packages))
-    python = sys.executable if client.npm else str(home / "bin" / "python")
-    module, *arguments = client.loop
-    command = (python, "-m", f"tests.real_clients.loops.{module}", *arguments)
     path = home / "node_modules" / ".bin" if client.npm else home / "bin"
-    return Installed(command, str(path), _version(client, home))
+    return Installed(_command(client, home), str(path), _version(client, home))
+
+
+def _command(client: Client, home: Path) -> Sequence[str]:
+    loop, *arguments = client.loop
+    if loop.endswith(".mjs"):
+        # Node looks for packages next to the file
+        copied = shutil.copy(Path(__file__).parent / "loops" / loop, home)
+        return ("node", str(copied), *arguments)
+    python = sys.executable if client.npm else str(home / "bin" / "python")
+    return (python, "-m", f"tests.real_clients.loops.{loop}", *arguments)
 
 
 def _install_pip(home: Path, packages: Sequence[str]) -> None:

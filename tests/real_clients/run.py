@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.real_clients.clients import Client
 from tests.real_clients.front import Front, Trouble, running_front
 from tests.real_clients.install import REPOSITORY, Installed
-from tests.real_clients.report import Request, Row
+from tests.real_clients.report import SAME, Request, Row
 
 TURNS = 5
 AGENTS = 3
@@ -50,7 +50,7 @@ async def run_client(client: Client, installed: Installed, turns: int, keep: Pat
         front = await stack.enter_async_context(running_front(gateway_url))
         different = {f"different-{number}": TASKS[number] for number in range(AGENTS)}
         loops = await _run_agents(client, installed, turns, front, different, folder)
-        same = {f"same-{number}": SAME_TASK for number in range(AGENTS)}
+        same = {f"{SAME}-{number}": SAME_TASK for number in range(AGENTS)}
         if with_trouble:
             front.trouble["trouble"] = trouble
             same["trouble"] = "This agent is refused, and waits."
