@@ -149,6 +149,13 @@ CLIENTS: tuple[Client, ...] = (
         helps='`client_kwargs={"default_headers": {"x-session-id": name}}`',
     ),
     _python(
+        "litellm-proxy",
+        "OpenAI SDK through a LiteLLM proxy",
+        "litellm[proxy]",
+        "litellm_proxy",
+        helps="on the proxy: `forward_client_headers_to_llm_api: true`",
+    ),
+    _python(
         "autogen",
         "AutoGen AgentChat",
         "autogen-agentchat autogen-ext[openai]",

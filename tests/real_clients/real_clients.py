@@ -17,8 +17,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from tests.real_clients.clients import CLIENTS, Client
-from tests.real_clients.install import DEFAULT_FOLDER, Installed, NotInstalled, install
+from tests.real_clients.install import DEFAULT_FOLDER, NotInstalled, install
 from tests.real_clients.report import Row, table
 from tests.real_clients.run import TURNS, run_client
 
@@ -29,20 +31,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(prog="python -m tests.real_clients", description=__doc__)
     parser.add_argument("--only", action="append", choices=[client.name for client in CLIENTS], help="repeatable")
-    parser.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, help="where clients are installed")
+    parser.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, help="for clients and results")
     parser.add_argument("--turns", type=int, default=TURNS, help="requests of each agent (default %(default)s)")
     parser.add_argument("--keep", type=Path, help="folder for the output of clients and gateway")
+    parser.add_argument("--resume", action="store_true", help="do not run clients again that have a result there")
     parser.add_argument("--no-trouble", action="store_true", help="leave out the 429 and the silence")
     given = parser.parse_args(arguments)
     chosen = [client for client in CLIENTS if not given.only or client.name in given.only]
     rows = []
     for client in chosen:
-        installed = _installed(client, given.folder)
-        row = Row(client)
-        if isinstance(installed, str):
-            row.problem = installed
+        result = given.folder / "results" / f"{client.name}.json"
+        if given.resume and result.exists():
+            row = msgspec.json.decode(result.read_bytes(), type=Row)
+            row.client = client
         else:
-            row = asyncio.run(run_client(client, installed, given.turns, given.keep, with_trouble=not given.no_trouble))
+            row = _run(client, given)
+            result.parent.mkdir(parents=True, exist_ok=True)
+            result.write_bytes(msgspec.json.encode(row))
         rows.append(row)
         print(f"{client.name}: {row.verdict}", file=sys.stderr, flush=True)
     print(table(rows))
@@ -50,11 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(f"not as it must be: {', '.join(wrong)}")
 
 
-def _installed(client: Client, folder: Path) -> Installed | str:
+def _run(client: Client, given: argparse.Namespace) -> Row:
     try:
-        return install(client, CLIENTS, folder)
+        installed = install(client, CLIENTS, given.folder)
     except NotInstalled as error:
-        return f"does not install: {error}"
+        return Row(client, problem=f"does not install: {error}")
+    return asyncio.run(run_client(client, installed, given.turns, given.keep, with_trouble=not given.no_trouble))
 
 
 if __name__ == "__main__":
