@@ -170,7 +170,6 @@ CLIENTS: tuple[Client, ...] = (
         "strands_agent",
         helps='`client_args={"default_headers": {"x-session-id": name}}`',
     ),
-    _python("dspy", "DSPy ReAct", "dspy", "dspy_react", helps=EXTRA_HEADERS),
     _python(
         "llamaindex",
         "LlamaIndex FunctionAgent",

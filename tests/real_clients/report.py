@@ -7,10 +7,24 @@ from dataclasses import dataclass, field
 from tests.real_clients.clients import Client
 from tests.real_clients.front import Trouble
 
+HEAD = (
+    "Client",
+    "Version",
+    "Recognised by",
+    "Requests of an agent",
+    "Stable over turns",
+    "After a 429",
+    "20 s of silence",
+)
+
 SAME = "same"
 """Agents with such names have the same first prompt. Until the second one nothing tells them apart, so they may change
 sessions there.
 """
+
+
+TROUBLE = "trouble"
+"""The agent that is refused and has to wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +55,7 @@ class Row:
         """The requests of each agent without trouble."""
         agents: dict[str, list[Request]] = defaultdict(list)
         for request in self.requests:
-            if request.agent != "trouble":
+            if request.agent != TROUBLE:
                 agents[request.agent].append(request)
         return agents
 
@@ -85,7 +99,15 @@ class Row:
 
 def table(rows: Iterable[Row]) -> str:
     """The table in Markdown, and below it what was not as it must be."""
-    head = ("Client", "Version", "Recognised by", "Requests of an agent", "Stable", "After a 429", "20 s of silence")
+    head = (
+        "Client",
+        "Version",
+        "Recognised by",
+        "Requests of an agent",
+        "Stable over turns",
+        "After a 429",
+        "20 s of silence",
+    )
     lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
     notes = []
     for row in rows:

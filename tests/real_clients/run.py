@@ -6,17 +6,18 @@ import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.real_clients.clients import Client
 from tests.real_clients.front import Front, Trouble, running_front
 from tests.real_clients.install import REPOSITORY, Installed
-from tests.real_clients.report import SAME, Request, Row
+from tests.real_clients.report import SAME, TROUBLE, Request, Row
 
 TURNS = 5
 AGENTS = 3
+GATEWAY_LOG = "gateway.log"
 LIMIT_S = 120
 """For one agent's loop."""
 
@@ -34,38 +35,41 @@ class Loop:
 
 
 async def run_client(client: Client, installed: Installed, turns: int, keep: Path | None, *, with_trouble: bool) -> Row:
-    """Run all agents of a client, and read from the gateway's log what it made of them."""
-    row = Row(client, version=installed.version)
-    trouble = Trouble(retry_after_s=2, silent_s=20)
-    async with AsyncExitStack() as stack:
-        folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        folder = folder / client.name
+    """Run all agents of a client, and read from the gateway's log what it made of them. `keep` is a folder for all
+    output; None: it is not kept.
+    """
+    with ExitStack() as stack:
+        folder = (keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))) / client.name
         folder.mkdir(parents=True, exist_ok=True)
-        log = folder / "gateway.log"
-        flags = ("--any-model", "--tool-turns", str(turns - 1), "--answer-tokens", "30")
-        engine_url = await stack.enter_async_context(_process(folder / "engine.log", "engine", *flags))
-        gateway_url = await stack.enter_async_context(
-            _process(log, "serve", "--engine", engine_url, "--log-requests", "--log-format", "json")
-        )
-        front = await stack.enter_async_context(running_front(gateway_url))
-        different = {f"different-{number}": TASKS[number] for number in range(AGENTS)}
-        loops = await _run_agents(client, installed, turns, front, different, folder)
-        same = {f"{SAME}-{number}": SAME_TASK for number in range(AGENTS)}
-        if with_trouble:
-            front.trouble["trouble"] = trouble
-            same["trouble"] = "This agent is refused, and waits."
-        loops += await _run_agents(client, installed, turns, front, same, folder)
-    row.trouble = trouble if with_trouble else None
+        trouble = Trouble(retry_after_s=2, silent_s=20) if with_trouble else None
+        loops = await _run_all(installed, turns, folder, trouble)
+        row = Row(client, version=installed.version, turns=turns, trouble=trouble)
+        row.requests = read_log(folder / GATEWAY_LOG)
     for loop in loops:
-        if loop.status != 0 and loop.agent != "trouble":
+        if loop.status != 0 and loop.agent != TROUBLE:
             row.problem = f"{loop.agent} ended with status {loop.status}: {loop.output[-300:]}"
-    row.requests = read_log(log)
-    row.turns = turns
     return row
 
 
+async def _run_all(installed: Installed, turns: int, folder: Path, trouble: Trouble | None) -> list[Loop]:
+    """Run the agents with different tasks, then those with the same task and the one with trouble."""
+    async with AsyncExitStack() as stack:
+        flags = ("--any-model", "--tool-turns", str(turns - 1), "--answer-tokens", "30")
+        engine_url = await stack.enter_async_context(_process(folder / "engine.log", "engine", *flags))
+        flags = ("--engine", engine_url, "--log-requests", "--log-format", "json")
+        gateway_url = await stack.enter_async_context(_process(folder / GATEWAY_LOG, "serve", *flags))
+        front = await stack.enter_async_context(running_front(gateway_url))
+        different = {f"different-{number}": TASKS[number] for number in range(AGENTS)}
+        loops = await _run_agents(installed, turns, front, different, folder)
+        same = {f"{SAME}-{number}": SAME_TASK for number in range(AGENTS)}
+        if trouble is not None:
+            front.trouble[TROUBLE] = trouble
+            same[TROUBLE] = "This agent is refused, and waits."
+        return loops + await _run_agents(installed, turns, front, same, folder)
+
+
 async def _run_agents(
-    client: Client, installed: Installed, turns: int, front: Front, tasks: dict[str, str], folder: Path
+    installed: Installed, turns: int, front: Front, tasks: dict[str, str], folder: Path
 ) -> list[Loop]:
     runs = [_run_agent(installed, turns, front, agent, prompt, folder) for agent, prompt in tasks.items()]
     return list(await asyncio.gather(*runs))
