@@ -12,6 +12,7 @@ from tests.real_clients.run import run_client
 BY_NAME = {client.name: client for client in CLIENTS}
 
 
+@pytest.mark.timeout(300)  # six interpreters import an SDK
 @pytest.mark.parametrize("name", ["openai", "anthropic-thread"])
 async def test_each_agent_is_one_session(name: str) -> None:
     client = BY_NAME[name]

@@ -8,7 +8,8 @@ tools' results differ. All agents use the same API key.
 means that all requests of an agent are in one session, and that no two agents share one. Agents with the same first
 prompt may change sessions at their second request, because nothing tells them apart before.
 "After a 429" is when the client repeated a request that was refused with `Retry-After: 2`. "20 s of silence" is whether
-it waited for an answer that took 20 s to begin.
+it waited for an answer that took 20 s to begin. A dash means that this was not tried. With `--resume`, rows of an
+earlier run that was interrupted are taken over.
 """
 
 import argparse

@@ -34,6 +34,8 @@ def opencode() -> list[str]:
     tools = dict.fromkeys(("write", "edit", "webfetch", "task", "patch", "skill", "question", "websearch"), False)
     settings = {"provider": {"gateway": gateway}, "model": f"gateway/{MODEL}", "tools": tools, "autoupdate": False}
     Path("opencode.json").write_text(json.dumps(settings))
+    Path("models.json").write_text("{}")  # instead of a list from its maker's server
+    os.environ.update(OPENCODE_MODELS_PATH=str(Path("models.json").resolve()), OPENCODE_DISABLE_MODELS_FETCH="1")
     return ["opencode", "run", TASK.prompt, "--model", f"gateway/{MODEL}"]
 
 
