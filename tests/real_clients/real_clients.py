@@ -4,9 +4,9 @@ Each client runs in an environment of its own, in front of the emulated engine, 
 offers. Three agents with different tasks run at once, then three whose first prompts are the same to the byte. Their
 tools' results differ. All agents use the same API key.
 
-"Recognised by" says what found the session of each request after an agent's first, from the gateway's log. "Stable"
-means that all requests of an agent are in one session, and that no two agents share one. Agents with the same first
-prompt may change sessions at their second request, because nothing tells them apart before.
+"Recognised by" says what found the session of each request after an agent's first, from the gateway's log. "Stable over
+turns" means that all requests of an agent are in one session, and that no two agents share one. Agents with the same
+first prompt may change sessions at their second request, because nothing tells them apart before.
 "After a 429" is when the client repeated a request that was refused with `Retry-After: 2`. "20 s of silence" is whether
 it waited for an answer that took 20 s to begin. A dash means that this was not tried. With `--resume`, rows of an
 earlier run that was interrupted are taken over.
