@@ -52,4 +52,4 @@ OPENAI_TOOLS = [
     }
     for name in ("read_file", "list_files")
 ]
-"""The tools of loops that describe them by hand, as OpenAI's chat API wants them."""
+"""The tools of loops that describe them themselves, as OpenAI's chat API wants them."""

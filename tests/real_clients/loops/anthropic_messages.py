@@ -1,4 +1,4 @@
-"""Anthropic SDK, messages: a loop by hand. With the argument `stream`, answers are streamed."""
+"""Anthropic SDK, messages: a loop of our own. With the argument `stream`, answers are streamed."""
 
 import sys
 

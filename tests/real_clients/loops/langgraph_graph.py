@@ -1,4 +1,4 @@
-"""LangGraph: a graph by hand, with a checkpointer."""
+"""LangGraph: a graph of our own, with a checkpointer."""
 
 from langchain_core.messages import SystemMessage
 from langchain_core.tools import tool

@@ -1,4 +1,4 @@
-"""LiteLLM SDK: a loop by hand."""
+"""LiteLLM SDK: a loop of our own."""
 
 import litellm
 

@@ -1,4 +1,4 @@
-"""OpenAI SDK, chat completions: a loop by hand. With the argument `stream`, answers are streamed."""
+"""OpenAI SDK, chat completions: a loop of our own. With the argument `stream`, answers are streamed."""
 
 import sys
 

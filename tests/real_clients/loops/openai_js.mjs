@@ -1,4 +1,4 @@
-// OpenAI's JavaScript SDK, chat completions: a loop by hand.
+// OpenAI's JavaScript SDK, chat completions: a loop of our own.
 import OpenAI from "openai";
 
 const { REAL_CLIENTS_URL: url, REAL_CLIENTS_PROMPT: prompt, REAL_CLIENTS_TURNS: turns, REAL_CLIENTS_AGENT: agent } = process.env;

@@ -1,4 +1,4 @@
-"""OpenAI SDK, Responses: a loop by hand. With the argument `previous`, each request refers to the response before."""
+"""OpenAI SDK, Responses: a loop of our own. With `previous`, each request refers to the response before."""
 
 import sys
 
