@@ -146,7 +146,7 @@ class Scheduler:
         """Whether a session with a place waits again, because it needs more cache than there is room for."""
         if session.state is not SessionState.ACTIVE or session.in_flight or not self._state.is_enforcing:
             return False
-        while (is_over := not self._is_needless and self._limits.are_exceeded(in_flight=self._state.in_flight)) and (
+        while (is_over := self._needless is None and self._limits.are_exceeded(in_flight=self._state.in_flight)) and (
             self._reclaim_lapsed(now)
         ):
             pass

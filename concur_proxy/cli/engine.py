@@ -13,9 +13,10 @@ from concur_proxy.lab.server.options import EmulatorOptions
 PROG = "concur-proxy engine"
 
 DESCRIPTION = """\
-Runs an emulated inference server with the OpenAI API and the /metrics of vLLM or SGLang. It models continuous batching,
-a paged prefix cache with LRU eviction, chunked prefill and preemption. It needs no GPU. The texts of its answers have
-no meaning; their timing does."""
+Runs an emulated inference server with the APIs of OpenAI (chat and Responses) and Anthropic (Messages), and the
+/metrics of vLLM or SGLang. It models continuous batching, a paged prefix cache with LRU eviction, chunked prefill and
+preemption. It needs no GPU. The texts of its answers have no meaning; their timing does. With --tool-turns and
+--any-model, agents such as Claude Code and Codex run against it."""
 
 DEFAULT_PORT = 8000
 """The same as vLLM's."""

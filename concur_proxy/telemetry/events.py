@@ -73,7 +73,9 @@ class RequestRecord(msgspec.Struct, kw_only=True, eq=False):
     is_received: bool = False
     """Whether the whole request was received."""
     session: str | None = None
-    """The session's name for logs and traces."""
+    """The session's name for logs and traces. If the client sent none, it is the name of the conversation, once the
+    request has been admitted or refused.
+    """
     recognised_by: str = ""
     """What found the session: a recogniser's name, or `conversation`. Empty if the request is unrecognised: it names no
     session and continues no known conversation.

@@ -91,6 +91,7 @@ def log_request(record: RequestRecord) -> None:
         "method": record.method,
         "route": record.route,
         "status": record.status,
+        "recognised_by": record.recognised_by or None,
         "duration_s": round(record.ended_at - record.began_at, 4),
         "queue_wait_s": round(sum(waits), 4) if waits else None,
         "first_token_s": first_token_s,

@@ -53,7 +53,20 @@ async def test_each_request_has_a_line_when_it_is_over_if_asked(lines: list[dict
     assert (chat["prompt_tokens"], chat["completion_tokens"]) == (10, 5)
     assert 0 <= float(str(chat["queue_wait_s"])) <= float(str(chat["duration_s"]))
     assert (models["route"], models["status"], "queue_wait_s" in models) == ("/v1/models", 200, False)
+    assert chat["recognised_by"] == "headers"
     assert (nowhere["status"], nowhere["failure"], "route" in nowhere) == (404, "unknown_path", False)
+
+
+async def test_a_line_names_the_conversation_of_a_request_without_a_name(lines: list[dict[str, object]]) -> None:
+    asked: list[dict[str, str]] = [{"role": "user", "content": "Find the failing test."}]
+    async with scripted_engine() as engine, running_gateway(engine.url, log_requests=True) as gateway:
+        for text in ("It is in the parser.", "And now?"):
+            await gateway.client.post("/v1/chat/completions", json={"messages": asked})
+            asked += [{"role": "assistant", "content": text}, {"role": "user", "content": "go on"}]
+    first, second = of_requests(lines)
+    assert str(first["session"]).startswith("conversation:")
+    assert second["session"] == first["session"]
+    assert ("recognised_by" in first, second["recognised_by"]) == (False, "conversation")
 
 
 async def test_no_request_has_a_line_unless_asked(lines: list[dict[str, object]]) -> None:

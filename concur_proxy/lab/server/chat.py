@@ -1,126 +1,148 @@
 """Chat completions: turns a request's JSON into tokens, and tokens into the answer's JSON as vLLM writes it."""
 
 import time
-import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from concur_proxy.lab.engine.request import EngineRequest
-from concur_proxy.lab.server import tokenizer
+from concur_proxy.lab.server.generation import (
+    Asked,
+    BadRequest,
+    Event,
+    Generation,
+    History,
+    generate,
+    read_limit,
+    text_of,
+)
 from concur_proxy.lab.server.options import EmulatorOptions
-
-
-class BadRequest(Exception):  # noqa: N818 - named after the HTTP status
-    """A request that a real engine would refuse."""
-
-    def __init__(self, message: str, *, status: int = 400) -> None:
-        super().__init__(message)
-        self.status = status
-
-    def body(self) -> dict[str, Any]:
-        """The error as vLLM writes it."""
-        kind = "NotFoundError" if self.status == 404 else "BadRequestError"
-        return {"error": {"message": str(self), "type": kind, "param": None, "code": self.status}}
+from concur_proxy.lab.server.tools import Tool, ToolChoice, rendered
 
 
 @dataclass(slots=True, kw_only=True)
 class Chat:
     """One chat completion in progress."""
 
-    request: EngineRequest
-    text: str
-    """The text of the whole answer."""
-    model: str
-    is_stream: bool
+    generation: Generation
     tells_usage: bool
     """Whether a stream ends with a usage event."""
-    finish_reason: str
-    tells_cached: bool
-    """Whether the usage reports cached tokens."""
     id: str = field(default_factory=lambda: f"chatcmpl-{uuid4().hex}")
     created: int = field(default_factory=lambda: int(time.time()))
 
+    @property
+    def finish_reason(self) -> str:
+        """Why the answer ends."""
+        return "tool_calls" if self.generation.call else "length" if self.generation.is_cut else "stop"
+
     def answer(self) -> dict[str, Any]:
         """The complete answer, for a request without streaming."""
-        message = {"role": "assistant", "content": self.text}
+        message: dict[str, Any] = {"role": "assistant", "content": self.generation.text}
+        call = self.generation.call
+        if call is not None:
+            function = {"name": call.name, "arguments": call.arguments}
+            calls = [{"id": f"chatcmpl-tool-{call.id}", "type": "function", "function": function}]
+            message = {"role": "assistant", "content": None, "tool_calls": calls}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self.finish_reason}
         return {**self._head("chat.completion"), "choices": [choice], "usage": self._usage()}
 
-    def first_event(self) -> dict[str, Any]:
-        """The first event of a stream; it contains no token."""
-        return self._event({"role": "assistant", "content": ""}, None)
+    def opening(self) -> Sequence[Event]:
+        """Nothing: vLLM and SGLang send the first event with the first token."""
+        return ()
 
-    def event(self, start: int, end: int) -> dict[str, Any]:
-        """The event with the answer's tokens from `start` to `end`."""
-        text = self.text[start * tokenizer.TOKEN_BYTES : end * tokenizer.TOKEN_BYTES]
-        return self._event({"content": text}, self.finish_reason if end == self.request.output_tokens else None)
+    def events(self, start: int, end: int) -> Sequence[Event]:
+        """The events with the answer's tokens from `start` to `end`. The first event of a stream has no token."""
+        ended = self.finish_reason if end == self.generation.request.output_tokens else None
+        first = [self._event({"role": "assistant", "content": ""}, None)] if start == 0 else []
+        return [*first, self._event(self._delta(start, end), ended)]
 
-    def usage_event(self) -> dict[str, Any]:
+    def closing(self) -> Sequence[Event]:
         """The event without choices that a request gets with `include_usage`."""
-        return {**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()}
+        usage = {**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()}
+        return [("", usage)] if self.tells_usage else ()
 
-    def _event(self, delta: dict[str, str], finish_reason: str | None) -> dict[str, Any]:
+    def _delta(self, start: int, end: int) -> dict[str, Any]:
+        piece, call = self.generation.piece(start, end), self.generation.call
+        if call is None:
+            return {"content": piece}
+        change: dict[str, Any] = {"index": 0, "function": {"arguments": piece}}
+        if start == 0:
+            function = {"name": call.name, "arguments": piece}
+            change |= {"id": f"chatcmpl-tool-{call.id}", "type": "function", "function": function}
+        return {"tool_calls": [change]}
+
+    def _event(self, delta: dict[str, Any], finish_reason: str | None) -> Event:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        return {**self._head("chat.completion.chunk"), "choices": [choice]}
+        return "", {**self._head("chat.completion.chunk"), "choices": [choice]}
 
     def _head(self, kind: str) -> dict[str, Any]:
-        return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+        return {"id": self.id, "object": kind, "created": self.created, "model": self.generation.model}
 
     def _usage(self) -> dict[str, Any]:
-        prompt, completion = self.request.prompt_tokens, self.request.generated
-        cached = {"cached_tokens": self.request.cached_tokens or 0} if self.tells_cached else None
-        counts = {"prompt_tokens": prompt, "total_tokens": prompt + completion, "completion_tokens": completion}
+        generation, request = self.generation, self.generation.request
+        cached = {"cached_tokens": generation.cached_tokens} if generation.tells_cached else None
+        counts = {
+            "prompt_tokens": request.prompt_tokens,
+            "total_tokens": request.prompt_tokens + request.generated,
+            "completion_tokens": request.generated,
+        }
         return {**counts, "prompt_tokens_details": cached}
 
 
 def read_chat(body: object, options: EmulatorOptions) -> Chat:
-    """Read a request's JSON. Raises `BadRequest` if it is not a valid chat."""
+    """Read a request's JSON. Raises `BadRequest` if it is not a valid chat.
+
+    A request without tools gets an answer of exactly `max_tokens`, for load generators.
+    """
     if not isinstance(body, dict):
         raise BadRequest("the body must be a JSON object")
-    model = body.get("model") or options.model
-    if model != options.model:
-        raise BadRequest(f"The model `{model}` does not exist.", status=404)
-    prompt = tokenizer.encode(_parts(body.get("messages")))
-    wanted = body.get("max_completion_tokens") or body.get("max_tokens")
-    if wanted is not None and (not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1):
-        raise BadRequest(f"max_tokens must be at least 1, got {wanted}.")
-    output_tokens = wanted or options.answer_tokens
-    prompt_tokens = len(prompt) // tokenizer.TOKEN_BYTES
-    if not options.shape.fits(prompt_tokens + output_tokens):
-        raise BadRequest(
-            f"This model's maximum context length is {options.capacity_tokens} tokens. However, you requested "
-            f"{output_tokens} output tokens and your prompt contains {prompt_tokens} input tokens."
-        )
-    text = tokenizer.answer(output_tokens, seed=zlib.crc32(prompt))
-    keys = tokenizer.block_keys(prompt + text.encode(), options.block_tokens)
+    history = _history(body.get("messages"))
+    history.tools = _tools(body.get("tools"))
+    limit = read_limit(body.get("max_completion_tokens") or body.get("max_tokens"))
+    asked = Asked(
+        body=body,
+        history=history,
+        max_tokens=limit,
+        is_exact=not history.tools,
+        choice=_choice(body.get("tool_choice")),
+    )
     stream_options = body.get("stream_options") or {}
     return Chat(
-        request=EngineRequest(keys=keys, prompt_tokens=prompt_tokens, output_tokens=output_tokens),
-        text=text,
-        model=model,
-        is_stream=body.get("stream") is True,
+        generation=generate(asked, options),
         tells_usage=isinstance(stream_options, dict) and stream_options.get("include_usage") is True,
-        finish_reason="stop" if wanted is None else "length",
-        tells_cached=options.cached_tokens,
     )
 
 
-def _parts(messages: object) -> list[str]:
-    """The texts that a chat template produces: each message's role and content, then the role of the answer."""
+def _history(messages: object) -> History:
+    """Each message's role and content."""
     if not isinstance(messages, list) or not messages:
         raise BadRequest("messages must be a list of at least one message")
-    parts: list[str] = []
+    history = History()
     for message in messages:
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
             raise BadRequest("each message must be an object with a role")
-        parts += [f"<|{message['role']}|>", _content(message)]
-    return [*parts, "<|assistant|>"]
+        calls = "".join(_call(call) for call in message.get("tool_calls") or ())
+        history.add(message["role"], text_of(message.get("content")) + calls)
+    return history
 
 
-def _content(message: dict[str, Any]) -> str:
-    content = message.get("content")
-    if isinstance(content, list):
-        content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-    calls = message.get("tool_calls")
-    return f"{content or ''}{calls or ''}"
+def _call(call: object) -> str:
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict):
+        return str(call)
+    return rendered(str(function.get("name", "")), str(function.get("arguments", "")))
+
+
+def _tools(tools: object) -> list[Tool]:
+    functions = [tool.get("function") for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
+    return [
+        Tool(str(function.get("name", "")), function.get("parameters") or {})
+        for function in functions
+        if isinstance(function, dict)
+    ]
+
+
+def _choice(choice: object) -> ToolChoice:
+    if isinstance(choice, dict) and isinstance(choice.get("function"), dict):
+        return ToolChoice(name=str(choice["function"].get("name", "")))
+    return ToolChoice(is_forbidden=choice == "none", is_required=choice == "required")

@@ -27,6 +27,9 @@ class EmulatorOptions:
 
     flavour: str = field(default="vllm", metadata={"help": "whose metrics it exports: vllm or sglang"})
     model: str = field(default="emulated", metadata={"help": "name of the model that it serves"})
+    any_model: bool = field(
+        default=False, metadata={"help": "answer requests for any model name, and not only for --model"}
+    )
     capacity_tokens: int = field(default=_SHAPE.capacity_tokens, metadata={"help": "KV cache size in tokens"})
     block_tokens: int = field(default=_SHAPE.block_tokens, metadata={"help": "tokens per KV block"})
     token_budget: int = field(default=_SHAPE.token_budget, metadata={"help": "maximum tokens computed in one step"})
@@ -39,6 +42,10 @@ class EmulatorOptions:
         default=_COST.decode_s, metadata={"help": "additional seconds per sequence that decodes in a step"}
     )
     answer_tokens: int = field(default=128, metadata={"help": "length of an answer if the request has no max_tokens"})
+    tool_turns: int = field(
+        default=0,
+        metadata={"help": "answers in a row that call a tool, if the request offers tools; then comes a text"},
+    )
     cached_tokens: bool = field(
         default=True, metadata={"help": "report the cached prompt tokens in each answer's usage"}
     )
@@ -57,6 +64,8 @@ class EmulatorOptions:
             raise ValueError("--data-parallel-size must be 1 or more")
         if self.answer_tokens < 1:
             raise ValueError("--answer-tokens must be 1 or more")
+        if self.tool_turns < 0:
+            raise ValueError("--tool-turns must be 0 or more")
         if not self.model:
             raise ValueError("--model must not be empty")
         self.shape  # noqa: B018 - builds the shape and the cost, which check their values

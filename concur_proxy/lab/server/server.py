@@ -17,10 +17,14 @@ from prometheus_client.registry import Collector
 
 from concur_proxy import plugins
 from concur_proxy.lab.engine.engine import EngineModel
-from concur_proxy.lab.server.chat import BadRequest, Chat, read_chat
+from concur_proxy.lab.server.chat import Chat, read_chat
 from concur_proxy.lab.server.clockwork import CLOCK_PATH, Clockwork
 from concur_proxy.lab.server.flavour import Flavour
+from concur_proxy.lab.server.generation import Answer, BadRequest, Event, count_tokens
+from concur_proxy.lab.server.messages import error_body, read_message, read_prompt
 from concur_proxy.lab.server.options import FLAVOURS, EmulatorOptions
+from concur_proxy.lab.server.responses import read_response
+from concur_proxy.lab.server.stored import StoredAnswers
 
 CLIENT_CLOSED = 499
 """The status in vLLM's log when a client has left."""
@@ -47,7 +51,6 @@ def build_app(options: EmulatorOptions) -> FastAPI:
     """The engine as an ASGI application. Its steps run during the application's lifespan."""
     flavours = [_flavour(options, rank) for rank in range(options.data_parallel_size)]
     ranks = [Clockwork(model, options.time_scale, flavour.on_step_end) for model, flavour in flavours]
-    turns = cycle(ranks)
     started = int(time.time())
     registry = CollectorRegistry()
     registry.register(PROCESS_COLLECTOR)
@@ -80,20 +83,49 @@ def build_app(options: EmulatorOptions) -> FastAPI:
         card = {"id": options.model, "object": "model", "created": started, "owned_by": "concur-proxy"}
         return {"object": "list", "data": [{**card, "max_model_len": options.capacity_tokens}]}
 
+    _add_apis(app, options, ranks)
+    return app
+
+
+def _add_apis(app: FastAPI, options: EmulatorOptions, ranks: Sequence[Clockwork]) -> None:
+    """Add the paths that generate, and those that belong to them."""
+    turns = cycle(ranks)
+    stored = StoredAnswers()
+
+    async def serve_answer(answer: Answer, request: Request) -> Response:
+        clockwork = _pinned(request, ranks) or next(turns)
+        if answer.generation.is_stream:
+            events = _events(answer, clockwork, stored)
+            return StreamingResponse(events, headers={"content-type": "text/event-stream; charset=utf-8"})
+        return await _whole(answer, clockwork, request, stored)
+
+    @app.exception_handler(BadRequest)
+    async def refuse(request: Request, error: BadRequest) -> Response:
+        is_anthropic = request.url.path.startswith("/v1/messages")
+        return JSONResponse(error_body(error) if is_anthropic else error.body(), error.status)
+
     @app.post("/v1/chat/completions")
     async def chat_completions(request: Request) -> Response:
-        try:
-            chat = read_chat(_parse(await request.body()), options)
-            clockwork = _pinned(request, ranks) or next(turns)
-        except BadRequest as error:
-            return JSONResponse(error.body(), error.status)
-        if chat.is_stream:
-            return StreamingResponse(
-                _events(chat, clockwork), headers={"content-type": "text/event-stream; charset=utf-8"}
-            )
-        return await _whole(chat, clockwork, request)
+        return await serve_answer(read_chat(_parse(await request.body()), options), request)
 
-    return app
+    @app.post("/v1/messages")
+    async def messages(request: Request) -> Response:
+        return await serve_answer(read_message(_parse(await request.body()), options, stored), request)
+
+    @app.post("/v1/messages/count_tokens")
+    async def count(request: Request) -> dict[str, int]:
+        return {"input_tokens": count_tokens(read_prompt(_parse(await request.body()), stored))}
+
+    @app.post("/v1/responses")
+    async def responses(request: Request) -> Response:
+        return await serve_answer(read_response(_parse(await request.body()), options, stored), request)
+
+    @app.get("/v1/responses/{response_id}")
+    async def response(response_id: str) -> Response:
+        answer = stored.answer(response_id)
+        if answer is None:
+            raise BadRequest(f"Response with id '{response_id}' not found.", status=404)
+        return JSONResponse(answer)
 
 
 def _flavour(options: EmulatorOptions, rank: int) -> tuple[EngineModel, Flavour]:
@@ -118,35 +150,45 @@ def _parse(body: bytes) -> object:
         raise BadRequest(f"the body is not JSON: {error}") from None
 
 
-async def _events(chat: Chat, clockwork: Clockwork) -> AsyncIterator[bytes]:
-    async for start, end in clockwork.generate(chat.request):
-        if start == 0:  # vLLM and SGLang send it with the first token; sent earlier, it would hide the prefill time
-            yield _event(chat.first_event())
-        yield _event(chat.event(start, end))
-    if chat.tells_usage:
-        yield _event(chat.usage_event())
-    yield b"data: [DONE]\n\n"
+async def _events(answer: Answer, clockwork: Clockwork, stored: StoredAnswers) -> AsyncIterator[bytes]:
+    """The stream. What comes with the first token is not sent earlier, because that would hide the prefill time."""
+    for event in answer.opening():
+        yield _event(event)
+    async for start, end in clockwork.generate(answer.generation.request):
+        for event in answer.events(start, end):
+            yield _event(event)
+    for event in answer.closing():
+        yield _event(event)
+    stored.complete(answer.id, answer.answer())
+    if isinstance(answer, Chat):
+        yield b"data: [DONE]\n\n"
 
 
-def _event(value: dict[str, Any]) -> bytes:
-    return b"data: %b\n\n" % json.dumps(value, separators=(",", ":")).encode()
+def _event(event: Event) -> bytes:
+    name, value = event
+    data = b"data: %b\n\n" % json.dumps(value, separators=(",", ":")).encode()
+    return b"event: %b\n%b" % (name.encode(), data) if name else data
 
 
-async def _whole(chat: Chat, clockwork: Clockwork, request: Request) -> Response:
+async def _whole(answer: Answer, clockwork: Clockwork, request: Request, stored: StoredAnswers) -> Response:
     """The complete answer. If the client leaves first, the engine drops the request at once."""
-    answering = asyncio.ensure_future(_exhaust(chat, clockwork))
+    answering = asyncio.ensure_future(_exhaust(answer, clockwork))
     leaving = asyncio.ensure_future(request.receive())
     try:
         await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
-        return JSONResponse(chat.answer()) if answering.done() else Response(status_code=CLIENT_CLOSED)
+        if not answering.done():
+            return Response(status_code=CLIENT_CLOSED)
+        whole = answer.answer()
+        stored.complete(answer.id, whole)
+        return JSONResponse(whole)
     finally:
         for task in (answering, leaving):
             task.cancel()
         await asyncio.gather(answering, leaving, return_exceptions=True)
 
 
-async def _exhaust(chat: Chat, clockwork: Clockwork) -> None:
-    async for _ in clockwork.generate(chat.request):
+async def _exhaust(answer: Answer, clockwork: Clockwork) -> None:
+    async for _ in clockwork.generate(answer.generation.request):
         pass
 
 

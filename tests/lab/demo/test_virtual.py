@@ -15,11 +15,11 @@ def test_a_turn_has_as_many_tokens_as_the_emulated_engine_counts() -> None:
         messages.append({"role": "user", "content": said.text})
         chat = read_chat({"messages": messages, "max_tokens": said.answer_tokens}, SMALL_ENGINE)
         prompt_tokens += turn.new_tokens
-        assert chat.request.prompt_tokens == prompt_tokens
-        assert chat.request.output_tokens == turn.answer_tokens
-        messages.append({"role": "assistant", "content": chat.text})
+        assert chat.generation.request.prompt_tokens == prompt_tokens
+        assert chat.generation.request.output_tokens == turn.answer_tokens
+        messages.append({"role": "assistant", "content": chat.generation.text})
         prompt_tokens += turn.answer_tokens
-    assert len(chat.text) == tokenizer.TOKEN_BYTES * turn.answer_tokens
+    assert len(chat.generation.text) == tokenizer.TOKEN_BYTES * turn.answer_tokens
 
 
 def test_the_default_fleet_is_at_least_twice_as_fast_with_control() -> None:

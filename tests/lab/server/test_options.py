@@ -14,6 +14,7 @@ def test_sizes_and_costs_reach_the_engine_model() -> None:
         ({"flavour": "trt"}, "--flavour must be one of sglang, vllm, not 'trt'"),
         ({"time_scale": 0.0}, "--time-scale must be more than 0"),
         ({"answer_tokens": 0}, "--answer-tokens must be 1 or more"),
+        ({"tool_turns": -1}, "--tool-turns must be 0 or more"),
         ({"model": ""}, "--model must not be empty"),
         ({"capacity_tokens": 16}, "capacity_tokens must be at least two blocks"),
         ({"step_s": -1.0}, "must be more than 0"),

@@ -1,0 +1,27 @@
+"""The guide has a row for each client that is run, and says what was measured."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.record import MEASURED
+from tests.docs.words import REPOSITORY
+from tests.real_clients.clients import BY_CONTENT, CLIENTS, Client
+
+GUIDE = REPOSITORY / "deploy/docs/guides/sessions.md"
+WORDS = {BY_CONTENT: "content", "headers": "its own header", "previous-response": "the response that it continues"}
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
+def test_the_guide_says_what_was_measured(client: Client) -> None:
+    measured = _row(MEASURED / "real-clients.md", client.title)
+    row = _row(GUIDE, client.title)
+    assert row[:2] == ([WORDS[measured[1]], measured[3]] if measured else ["not run yet", "-"])
+    assert row[2] == client.helps
+
+
+def _row(page: Path, title: str) -> list[str]:
+    """The other cells of the row that begins with this title, the last one in the page; empty without one."""
+    rows = [line.strip("|").split(" | ") for line in page.read_text(encoding="utf-8").splitlines()]
+    found = [[cell.strip() for cell in row[1:]] for row in rows if row[0].strip() == title]
+    return found[-1] if found else []

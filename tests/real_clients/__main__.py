@@ -1,0 +1,5 @@
+"""`python -m tests.real_clients [--only NAME]`."""
+
+from tests.real_clients.real_clients import main
+
+main()

@@ -1,0 +1,30 @@
+"""A LiteLLM proxy between the OpenAI SDK and the gateway."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.real_clients.task import MODEL, TASK
+
+with socket.socket() as probe:
+    probe.bind(("127.0.0.1", 0))
+    port = probe.getsockname()[1]
+parameters = {"model": f"openai/{MODEL}", "api_base": f"{TASK.url}/v1", "api_key": "none"}
+settings = {"model_list": [{"model_name": MODEL, "litellm_params": parameters}]}
+Path("proxy.yaml").write_text(json.dumps(settings))
+proxy = subprocess.Popen(["litellm", "--config", "proxy.yaml", "--host", "127.0.0.1", "--port", str(port)])
+try:
+    for _ in range(400):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.2)
+    environment = {**os.environ, "REAL_CLIENTS_URL": f"http://127.0.0.1:{port}"}
+    subprocess.run([sys.executable, "-m", "tests.real_clients.loops.openai_chat"], check=True, env=environment)
+finally:
+    proxy.terminate()
+    proxy.wait(20)

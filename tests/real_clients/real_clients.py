@@ -1,0 +1,68 @@
+"""Real agent clients run their loops through the gateway.
+
+Each client runs in an environment of its own, in front of the emulated engine, which calls the tools that the client
+offers. Three agents with different tasks run at once, then three whose first prompts are the same to the byte. Their
+tools' results differ. All agents use the same API key.
+
+"Recognised by" says what found the session of each request after an agent's first, from the gateway's log. "Stable over
+turns" means that all requests of an agent are in one session, and that no two agents share one. Agents with the same
+first prompt may change sessions at their second request, because nothing tells them apart before.
+"After a 429" is when the client repeated a request that was refused with `Retry-After: 2`. "20 s of silence" is whether
+it waited for an answer that took 20 s to begin. A dash means that this was not tried. With `--resume`, rows of an
+earlier run that was interrupted are taken over.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from tests.real_clients.clients import CLIENTS, Client
+from tests.real_clients.install import DEFAULT_FOLDER, NotInstalled, install
+from tests.real_clients.report import Row, table
+from tests.real_clients.run import TURNS, run_client
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Install and run the clients and print the table. Ends with status 1 if a client was not recognised as it must
+    be.
+    """
+    parser = argparse.ArgumentParser(prog="python -m tests.real_clients", description=__doc__)
+    parser.add_argument("--only", action="append", choices=[client.name for client in CLIENTS], help="repeatable")
+    parser.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, help="for clients and results")
+    parser.add_argument("--turns", type=int, default=TURNS, help="requests of each agent (default %(default)s)")
+    parser.add_argument("--keep", type=Path, help="folder for the output of clients and gateway")
+    parser.add_argument("--resume", action="store_true", help="do not run clients again that have a result there")
+    parser.add_argument("--no-trouble", action="store_true", help="leave out the 429 and the silence")
+    given = parser.parse_args(arguments)
+    chosen = [client for client in CLIENTS if not given.only or client.name in given.only]
+    rows = []
+    for client in chosen:
+        result = given.folder / "results" / f"{client.name}.json"
+        if given.resume and result.exists():
+            row = msgspec.json.decode(result.read_bytes(), type=Row)
+            row.client = client
+        else:
+            row = _run(client, given)
+            result.parent.mkdir(parents=True, exist_ok=True)
+            result.write_bytes(msgspec.json.encode(row))
+        rows.append(row)
+        print(f"{client.name}: {row.verdict}", file=sys.stderr, flush=True)
+    print(table(rows))
+    if wrong := [row.client.name for row in rows if not row.is_right]:
+        raise SystemExit(f"not as it must be: {', '.join(wrong)}")
+
+
+def _run(client: Client, given: argparse.Namespace) -> Row:
+    try:
+        installed = install(client, CLIENTS, given.folder)
+    except NotInstalled as error:
+        return Row(client, problem=f"does not install: {error}")
+    return asyncio.run(run_client(client, installed, given.turns, given.keep, with_trouble=not given.no_trouble))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""What the gateway made of a client's requests, and the table of all clients."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from tests.real_clients.clients import Client
+from tests.real_clients.front import Trouble
+
+HEAD = (
+    "Client",
+    "Version",
+    "Recognised by",
+    "Requests of an agent",
+    "Stable over turns",
+    "After a 429",
+    "20 s of silence",
+)
+
+SAME = "same"
+"""Agents with such names have the same first prompt. Until the second one nothing tells them apart, so they may change
+sessions there.
+"""
+
+
+TROUBLE = "trouble"
+"""The agent that is refused and has to wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request of an agent, as the gateway's log describes it."""
+
+    agent: str
+    number: int
+    session: str
+    by: str
+    status: int
+
+
+@dataclass(slots=True)
+class Row:
+    """One client's line of the table."""
+
+    client: Client
+    version: str = ""
+    problem: str = ""
+    """Why there is no result."""
+    requests: Sequence[Request] = field(default_factory=list)
+    turns: int = 0
+    trouble: Trouble | None = None
+
+    @property
+    def of_agents(self) -> dict[str, list[Request]]:
+        """The requests of each agent without trouble."""
+        agents: dict[str, list[Request]] = defaultdict(list)
+        for request in self.requests:
+            if request.agent != TROUBLE:
+                agents[request.agent].append(request)
+        return agents
+
+    @property
+    def recognised_by(self) -> list[str]:
+        """What recognised the requests after each agent's first; `nothing` if nothing did."""
+        later = [request for requests in self.of_agents.values() for request in requests[1:]]
+        return sorted({request.by or "nothing" for request in later})
+
+    @property
+    def faults(self) -> list[str]:
+        """What is not as it must be; empty if all is right."""
+        if self.problem:
+            return [self.problem]
+        faults = []
+        agents = self.of_agents
+        if self.recognised_by != [self.client.recognised_by]:
+            faults.append(f"recognised by {', '.join(self.recognised_by)}")
+        sessions: dict[str, set[str]] = defaultdict(set)
+        for agent, requests in agents.items():
+            if len(requests) < min(self.turns, 4):
+                faults.append(f"{agent} made only {len(requests)} requests")
+            own = {request.session for request in requests[agent.startswith(SAME) :]}
+            if len(own) > 1:
+                faults.append(f"{agent} is in {len(own)} sessions")
+            for session in own:
+                sessions[session].add(agent)
+        faults += [f"{' and '.join(sorted(shared))} share a session" for shared in sessions.values() if len(shared) > 1]
+        return faults
+
+    @property
+    def is_right(self) -> bool:
+        """Whether all is as it must be, or the client cannot be installed here."""
+        return not self.faults or self.problem.startswith("does not install")
+
+    @property
+    def verdict(self) -> str:
+        """For a line of progress."""
+        return "; ".join(self.faults) or "right"
+
+
+def table(rows: Iterable[Row]) -> str:
+    """The table in Markdown, and below it what was not as it must be."""
+    head = (
+        "Client",
+        "Version",
+        "Recognised by",
+        "Requests of an agent",
+        "Stable over turns",
+        "After a 429",
+        "20 s of silence",
+    )
+    lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
+    notes = []
+    for row in rows:
+        counts = sorted({len(requests) for requests in row.of_agents.values()})
+        requests = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}" if counts else "-"
+        stable = "yes" if not row.faults else "no"
+        cells = [row.client.title, row.version or "-", ", ".join(row.recognised_by) or "-", requests, stable]
+        if row.problem:
+            cells[2:] = ["-", "-", "-"]
+        lines.append(f"| {' | '.join([*cells, *_trouble(row.trouble)])} |")
+        if row.faults:
+            notes.append(f"- {row.client.title}: {row.verdict}")
+    return "\n".join([*lines, "", *notes]).strip()
+
+
+def _trouble(trouble: Trouble | None) -> tuple[str, str]:
+    if trouble is None or trouble.refused_at is None:
+        return "-", "-"
+    if trouble.came_back_s is None:
+        return "gives up", "-"
+    return f"comes back after {trouble.came_back_s:.1f} s", "waits" if trouble.waited else "leaves"
