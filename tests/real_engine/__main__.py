@@ -14,8 +14,8 @@ from tests.real_engine import install
 
 def main() -> int:
     """Install what is missing and run the suite. Returns the exit status of pytest."""
-    if not install.is_installed(install.DEFAULT_VENV):
-        install.main([])
+    if not install.is_installed(install.VLLM_VENV):
+        install.main(["vllm"])
     return int(pytest.main([str(Path(__file__).parent), *sys.argv[1:]]))
 
 
