@@ -22,7 +22,7 @@ import httpx
 from concur_proxy.lab.demo.workload import BYTES_PER_TOKEN, Workload, write_scripts
 from tests.real_engine import install
 from tests.real_engine.arms import ARMS, DEFAULT, DIRECT, HEAD, Run, run_fleet
-from tests.real_engine.server import EngineServer, fastest_dtype
+from tests.real_engine.server import FLEET_MODELS, EngineServer, fitting_model
 from tests.real_engine.sglang_server import SglangServer
 from tests.real_engine.vllm_server import VllmServer
 
@@ -89,7 +89,7 @@ async def compare_below_the_knee(server: EngineServer, workload: Workload, pairs
 
 def workload_of(server: EngineServer, given: argparse.Namespace) -> Workload:
     """The workload, with sizes in tokens of this server instead of the emulated engine."""
-    text = " ".join(turn.text for script in write_scripts(Workload(agents=1)) for turn in script.turns)[:8000]
+    text = " ".join(turn.text for script in write_scripts(Workload(agents=1)) for turn in script.turns)[:4000]
     asked = {"model": server.model, "messages": [{"role": "user", "content": text}], "max_tokens": 1}
     answer = httpx.post(f"{server.url}/v1/chat/completions", json=asked, timeout=120, trust_env=False)
     scale = len(text) / answer.raise_for_status().json()["usage"]["prompt_tokens"] / BYTES_PER_TOKEN
@@ -112,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     agents, turns = FLEETS[given.engine]
     given.agents, given.turns = given.agents or agents, given.turns or turns
     install.main([given.engine])
+    given.model = given.model or fitting_model()
     server = _server(given)
     title = _title(server, given)
     print(title, HEAD, sep="\n", flush=True)
@@ -154,9 +155,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ranks", type=int, default=1, help="vLLM's data-parallel ranks (default %(default)s)")
     parser.add_argument(
         "--model",
-        choices=("fleet", "fleet-small"),
-        default="fleet" if fastest_dtype() == "bfloat16" else "fleet-small",
-        help="72 or 15 million parameters (default for this processor: %(default)s)",
+        choices=FLEET_MODELS,
+        help="72, 15 or 6 million parameters (default: the largest that this machine computes fast enough)",
     )
     parser.add_argument("--pairs", type=int, default=5, help="pairs of runs with 2 or 3 agents (default %(default)s)")
     parser.add_argument(

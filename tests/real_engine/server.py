@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,10 @@ from tests.real_engine.install import VLLM_VENV, venv_python
 
 CONTEXT_TOKENS = 4096
 """Longest request. An engine wants its cache to have room for one."""
+FLEET_MODELS = ("fleet", "fleet-small", "fleet-tiny")
+"""The models for timing, largest first."""
+WANTED_TOKENS_S = 1200.0
+"""At this rate a fleet takes about a minute."""
 STOP_TIMEOUT_S = 20.0
 LIFETIME_S = 7200
 ENVIRONMENT: Mapping[str, str] = {
@@ -142,12 +147,25 @@ def fastest_dtype() -> str:
     return "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
 
 
+def fitting_model() -> str:
+    """The largest model of which this machine computes enough prompt tokens per second."""
+    for size in FLEET_MODELS:
+        rate = float(_model_script("--size", size, "--dtype", fastest_dtype()))
+        print(f"one core computes {rate:,.0f} prompt tokens/s of the model {size}", file=sys.stderr)
+        if rate >= WANTED_TOKENS_S:
+            break
+    return size
+
+
 def model_folder(size: str) -> Path:
     """The folder of the model of this size, for both engines. It is made if it is missing."""
     folder = VLLM_VENV / "models" / size
     if not (folder / "model.safetensors").exists():
-        script = Path(__file__).with_name("model.py")
-        subprocess.run(
-            [venv_python(VLLM_VENV), script, "--size", size, folder], check=True, env={**os.environ, **ENVIRONMENT}
-        )
+        _model_script("--size", size, str(folder))
     return folder
+
+
+def _model_script(*arguments: str) -> str:
+    command = [str(venv_python(VLLM_VENV)), str(Path(__file__).with_name("model.py")), *arguments]
+    environment = {**os.environ, **ENVIRONMENT}
+    return subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE, text=True).stdout
