@@ -156,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--model",
         choices=FLEET_MODELS,
-        help="72, 15 or 6 million parameters (default: the largest that this machine computes fast enough)",
+        help="72, 32, 15 or 6 million parameters (default: the largest that this machine computes fast enough)",
     )
     parser.add_argument("--pairs", type=int, default=5, help="pairs of runs with 2 or 3 agents (default %(default)s)")
     parser.add_argument(

@@ -44,7 +44,7 @@ def install_vllm(python: str, folders: Sequence[str]) -> None:
     uv, own = _make_venv(VLLM_VENV, python)
     _run(uv, "pip", "install", "--python", own, *_torch_source(folders), VLLM)
     _run(uv, "pip", "uninstall", "--python", own, *BROKEN_EXTRAS)
-    _check(VLLM_VENV, "vllm")
+    _check(VLLM_VENV, "-c", "import vllm")
     (VLLM_VENV / MARK).write_text(f"{VLLM}\n")
 
 
@@ -53,7 +53,7 @@ def install_sglang(python: str) -> None:
     uv, own = _make_venv(SGLANG_VENV, python)
     _run(uv, "pip", "install", "--python", own, "--no-deps", SGLANG, *SGLANG_NEEDS)
     (_packages(SGLANG_VENV) / "vllm.pth").write_text(f"{_packages(VLLM_VENV)}\n")
-    _check(SGLANG_VENV, "sglang")
+    _check(SGLANG_VENV, str(Path(__file__).with_name("sglang_launcher.py")), "--help")
     (SGLANG_VENV / MARK).write_text(f"{SGLANG}\n")
 
 
@@ -80,10 +80,10 @@ def _packages(venv: Path) -> Path:
     return folder
 
 
-def _check(venv: Path, module: str) -> None:
-    # Imported from another folder, so that no file of this repository hides an installed module.
+def _check(venv: Path, *arguments: str) -> None:
+    # Run in another folder, so that no file of this repository hides an installed module.
     with tempfile.TemporaryDirectory() as elsewhere:
-        _run(str(venv_python(venv)), "-c", f"import {module}; print({module}.__version__)", folder=elsewhere)
+        _run(str(venv_python(venv)), *arguments, folder=elsewhere)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -136,7 +136,7 @@ def _uv() -> str:
 
 def _run(*command: str, folder: str | None = None) -> None:
     print("+", *command, flush=True)
-    finished = subprocess.run(command, check=False, cwd=folder)
+    finished = subprocess.run(command, check=False, cwd=folder, stdout=None if folder is None else subprocess.DEVNULL)
     if finished.returncode != 0:
         raise SystemExit(f"{command[0]} ended with status {finished.returncode}")
 

@@ -44,9 +44,10 @@ class Size:
 SIZES: Final = {
     # for tests of the APIs
     "tiny": Size(hidden=128, layers=2, heads=4, kv_heads=2, feed_forward=256),
-    # for timing: a prompt costs so much time on one core that caching pays. They have 72, 15 and 6 million parameters;
-    # machines differ in speed by a factor of seven.
+    # for timing: a prompt costs so much time on one core that caching pays. They have 72, 32, 15 and 6 million
+    # parameters, because machines differ in speed by a factor of seven.
     "fleet": Size(hidden=768, layers=8, heads=12, kv_heads=4, feed_forward=3072),
+    "fleet-middle": Size(hidden=512, layers=8, heads=8, kv_heads=2, feed_forward=2048),
     "fleet-small": Size(hidden=384, layers=6, heads=6, kv_heads=2, feed_forward=1536),
     "fleet-tiny": Size(hidden=256, layers=5, heads=4, kv_heads=2, feed_forward=1024),
 }
