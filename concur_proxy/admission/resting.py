@@ -64,7 +64,7 @@ class Resting:
         return min(ends, key=lambda end: end[0], default=None)
 
     def next_session_to_lapse(self, lease: Lease) -> tuple[float, Rest] | None:
-        """The lease of a whole session that ends first, and when; None if there is none."""
+        """The lease of a whole session that ends first, and when; None if no session has one."""
         return min(_first_ends(self._sessions, lease), key=lambda end: end[0], default=None)
 
 

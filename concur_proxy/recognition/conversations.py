@@ -89,7 +89,7 @@ class Whereabouts:
     parent: str = ""
     """The member that started this one."""
     displaced: str = ""
-    """The new name of the member that was taken for the main agent until now; empty: there is none."""
+    """The new name of the member that was taken for the main agent until now; empty if no member was."""
     is_declared: bool = True
     """Whether the client named the member, or the session has only this one."""
     is_one_shot: bool = False

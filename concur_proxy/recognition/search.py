@@ -1,4 +1,4 @@
-"""Which known conversation a prompt continues, repeats, changes or branches off from.
+"""Finds the known conversation that a prompt continues, repeats, changes or branches off from.
 
     known prompt     tools, task, answer, result
     continues        tools, task, answer, result, answer 2, result 2

@@ -33,7 +33,7 @@ LOADS = st.none() | st.builds(
 )
 WHICH = st.integers(0, 1_000)
 NAMING = st.sampled_from(["members", "own keys", "own keys, parent once", "one key", "no name"])
-"""How a family's agents are named. `one key`: the children are told apart by their prompts only. `no name`: they branch
+"""How a family's agents are named. `one key`: only their prompts distinguish the children. `no name`: they branch
 off from their parents' histories.
 """
 

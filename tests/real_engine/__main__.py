@@ -1,7 +1,7 @@
-"""Runs the suite against a real vLLM, from a fresh clone: `python -m tests.real_engine [pytest arguments]`.
+"""Runs the suite against real engines, from a fresh clone: `python -m tests.real_engine [pytest arguments]`.
 
-Installs vLLM into an environment of its own (once, 3.3 GB), makes a tiny model there and runs the suite, which takes
-about five minutes. Then `python -m tests.real_engine.fleet` measures the benefit of admission control.
+Installs vLLM and SGLang into environments of their own (once, 3.5 GB), makes a tiny model there and runs the suite,
+which takes about six minutes. Then `python -m tests.real_engine.fleet` measures the benefit of admission control.
 """
 
 import sys
@@ -14,8 +14,7 @@ from tests.real_engine import install
 
 def main() -> int:
     """Install what is missing and run the suite. Returns the exit status of pytest."""
-    if not install.is_installed(install.DEFAULT_VENV):
-        install.main([])
+    install.main([])
     return int(pytest.main([str(Path(__file__).parent), *sys.argv[1:]]))
 
 

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from tests.real_engine.gateway import gateway
-from tests.real_engine.install import DEFAULT_VENV, is_installed
+from tests.real_engine.install import VLLM_VENV, is_installed
 from tests.real_engine.vllm_server import VllmServer
 from tests.real_engine.ways import BothWays, Way
 
@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def engine() -> Iterator[VllmServer]:
     """A server for the generating APIs."""
-    if not is_installed(DEFAULT_VENV):
+    if not is_installed(VLLM_VENV):
         pytest.exit("vLLM is not installed here: `python -m tests.real_engine` installs it and runs this", 1)
     tools = ("--enable-auto-tool-choice", "--tool-call-parser", "hermes")
     with VllmServer("tiny", *tools) as server:

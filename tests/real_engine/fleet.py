@@ -1,235 +1,169 @@
-"""The benefit of control on a real vLLM: `python -m tests.real_engine.fleet` prints and writes a Markdown table.
+"""The benefit of control on a real engine: `python -m tests.real_engine.fleet --engine vllm` prints a Markdown table.
 
-The same fleet of agents runs once per arm, on one server whose prefix cache is emptied before. A fleet of `--agents 2`
-fits into the cache. It runs directly and through the gateway in turn, to measure what the gateway costs there.
+The same fleet of agents runs once per arm, on one server whose prefix cache is emptied before. The engine is installed
+first if it is missing. A fleet of `--agents 2` fits into the cache. It runs directly and through the gateway in turn,
+to measure what the gateway costs there.
 
-Needs one core for computing, one for all the rest, and a machine that does nothing else.
+Needs one core for computing, one for all the rest, and a machine that does nothing else. With `--runs FILE` the runs
+are kept in a file, and arms that it already has are not run again, so a long comparison can be made in several parts.
 """
 
 import argparse
 import asyncio
-import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 
 import httpx
 
-from concur_proxy.lab.demo import servers
-from concur_proxy.lab.demo.fleet import AgentFleet
-from concur_proxy.lab.demo.watch import Watch, watch
 from concur_proxy.lab.demo.workload import BYTES_PER_TOKEN, Workload, write_scripts
-from tests.real_engine.install import DEFAULT_VENV, VLLM
-from tests.real_engine.vllm_server import BLOCK_TOKENS, VllmServer, fastest_dtype
+from tests.real_engine import install
+from tests.real_engine.arms import ARMS, DEFAULT, DIRECT, HEAD, Run, run_fleet
+from tests.real_engine.server import FLEET_MODELS, EngineServer, fitting_model
+from tests.real_engine.sglang_server import SglangServer
+from tests.real_engine.vllm_server import VllmServer
 
 KV_BLOCKS = 256
 KNEE_AGENTS = 4
 """A smaller number of agents fits into the cache at once."""
-DIRECT = "no control"
-DEFAULT = "tokens, our default"
-UNKEYED = ("--session-headers", "x-no-such-header", "--session-body-fields", "no_such_field")
-ARMS: dict[str, tuple[str, ...] | None] = {
-    DIRECT: None,
-    "4 requests, any agent": ("--law", "static", "--set", "window=4", "--no-work-conserving", *UNKEYED),
-    **{
-        f"{cap} agents": ("--law", "static", "--set", f"window={cap}", "--no-work-conserving")
-        for cap in (2, 3, 4, 5, 6, 8)
-    },
-    "aimd, the paper's law": ("--law", "aimd", "--no-work-conserving"),
-    DEFAULT: (),
-}
-"""The gateway's flags for each arm, by name; None means no gateway."""
-
-HEAD = """\
-| arm | total time, s | gain | prefix hits | preemptions | turn p50, s | turn p99, s | most active | longest stall, s |
-| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
+FLEETS = {"vllm": (16, 10), "sglang": (12, 8)}
+"""Agents and turns by engine. SGLang's cache is smaller here, because its attention is slow without a GPU."""
+ANSWER_TOKENS = 16
+LOADS = {"growing": (64, 300, 200), "shared": (1400, 200, 85)}
+"""Tokens by load: a system prompt that all agents share, an agent's task, and growth per turn. In `shared`, 1,400 of
+about 2,200 tokens are shared after 8 turns.
+"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """The figures of one fleet, from its first request to its last answer."""
+class Kept:
+    """Runs in a file of JSON lines, each with the comparison that it belongs to."""
 
-    arm: str
-    makespan_s: float
-    hit_rate: float | None
-    preemptions: float | None
-    p50_turn_s: float
-    p99_turn_s: float
-    most_active: float | None
-    """Largest number of sessions that were active at once, if a gateway counted them."""
-    stall_s: float
-    """Longest time in which this process could not run. If it is a second or more, the machine was busy."""
+    def __init__(self, path: Path | None, title: str) -> None:
+        self._path, self._title = path, title
+        self.runs: dict[str, Run] = {}
+        if path is not None and path.exists():
+            lines = (json.loads(line) for line in path.read_text().splitlines())
+            self.runs = {line["run"]["arm"]: Run(**line["run"]) for line in lines if line["title"] == title}
 
-    def line(self, baseline_s: float | None) -> str:
-        """A row of the Markdown table."""
-        cells = (
-            self.arm,
-            f"{self.makespan_s:.1f}",
-            "-" if baseline_s is None else f"{baseline_s / self.makespan_s:.2f}x",
-            "-" if self.hit_rate is None else f"{self.hit_rate:.2f}",
-            "-" if self.preemptions is None else f"{self.preemptions:g}",
-            f"{self.p50_turn_s:.2f}",
-            f"{self.p99_turn_s:.2f}",
-            "-" if self.most_active is None else f"{self.most_active:g}",
-            f"{self.stall_s:.1f}",
-        )
-        return f"| {' | '.join(cells)} |"
+    def add(self, run: Run) -> None:
+        """Keep a run."""
+        self.runs[run.arm] = run
+        if self._path is not None:
+            with self._path.open("a") as file:
+                file.write(json.dumps({"title": self._title, "run": asdict(run)}) + "\n")
 
 
-async def compare_arms(server: VllmServer, workload: Workload, arms: Sequence[str]) -> list[str]:
-    """A row per arm, printed when the arm ends."""
-    baseline_s = None
-    lines = []
+def compare_arms(server: EngineServer, given: argparse.Namespace, kept: Kept, arms: Sequence[str]) -> None:
+    """Print a row per arm. The server runs only if there are arms to run."""
+    missing = [arm for arm in arms if arm not in kept.runs]
+    if missing:
+        with server:
+            workload = workload_of(server, given)
+            asyncio.run(run_fleet(server, Workload(agents=1, turns=2, tool_s=(0.0, 0.0)), DIRECT))  # warms it up
+            for arm in missing:
+                kept.add(asyncio.run(run_fleet(server, workload, arm, log_level=given.log_level)))
+    baseline = kept.runs.get(DIRECT)
     for arm in arms:
-        run = await run_fleet(server, workload, arm)
-        if arm == DIRECT:
-            baseline_s = run.makespan_s
-        lines.append(run.line(baseline_s))
-        print(lines[-1], flush=True)
-    return lines
+        print(kept.runs[arm].line(None if baseline is None else baseline.makespan_s), flush=True)
 
 
-async def compare_below_the_knee(server: VllmServer, workload: Workload, pairs: int) -> list[str]:
-    """A row per run, directly and through the gateway in turn, and a last line with the ratio of the medians."""
+async def compare_below_the_knee(server: EngineServer, workload: Workload, pairs: int) -> None:
+    """Print a row per run, directly and through the gateway in turn, and a last line with the ratio of the medians."""
     arms = (DIRECT, DEFAULT)
     seconds: dict[str, list[float]] = {arm: [] for arm in arms}
-    lines = []
     for pair in range(pairs):
         # the order alternates, so that a machine that becomes slower favours neither
         for arm in arms if pair % 2 == 0 else reversed(arms):
             run = await run_fleet(server, workload, arm)
             seconds[arm].append(run.makespan_s)
-            lines.append(run.line(None))
-            print(lines[-1], flush=True)
+            print(run.line(None), flush=True)
     direct_s, proxied_s = (median(seconds[arm]) for arm in arms)
-    lines.append(
+    print(
         f"\nMedian of {pairs}: {direct_s:.2f} s direct, {proxied_s:.2f} s through the gateway, "
         f"{100 * (proxied_s / direct_s - 1):+.2f} %."
     )
-    print(lines[-1], flush=True)
-    return lines
 
 
-async def run_fleet(server: VllmServer, workload: Workload, arm: str) -> Run:
-    """Run one arm with an empty prefix cache."""
-    server.reset_prefix_cache()
-    flags = ARMS[arm]
-    async with _way(server.url if server.ranks == 1 else f"{server.url}#dp={server.ranks}", flags) as url:
-        fleet = AgentFleet(base_url=url, model=server.model, scripts=write_scripts(workload), time_scale=1.0)
-        seen, stalls = Watch(), Stalls()
-        gateway_url = None if flags is None else url
-        watching = asyncio.create_task(watch(seen, engine_url=server.url, gateway_url=gateway_url, interval_s=1.0))
-        beating = asyncio.create_task(stalls.watch())
-        try:
-            progress = await fleet.run()
-            last = seen.last
-            while seen.last is last:  # the last sample must include the last answers
-                await asyncio.sleep(0.1)
-        finally:
-            for task in (watching, beating):
-                task.cancel()
-            await asyncio.gather(watching, beating, return_exceptions=True)
-    if progress.failures:
-        raise SystemExit(f"{arm}: {len(progress.failures)} requests failed, the first: {progress.failures[0]}")
-    cuts = quantiles(progress.latencies_s, n=100, method="inclusive")
-    return Run(
-        arm=arm,
-        makespan_s=progress.elapsed_s,
-        hit_rate=seen.hit_rate,
-        preemptions=seen.preemptions,
-        p50_turn_s=cuts[49],
-        p99_turn_s=cuts[98],
-        most_active=max(seen.active, default=None),
-        stall_s=stalls.longest_s,
-    )
-
-
-class Stalls:
-    """Notices when this process could not run for long, for example on a busy machine."""
-
-    def __init__(self) -> None:
-        self.longest_s = 0.0
-
-    async def watch(self) -> None:
-        """Watch until cancelled."""
-        interval_s = 0.05
-        while True:
-            before = time.monotonic()
-            await asyncio.sleep(interval_s)
-            self.longest_s = max(self.longest_s, time.monotonic() - before - interval_s)
-
-
-@asynccontextmanager
-async def _way(engine_url: str, flags: tuple[str, ...] | None) -> AsyncIterator[str]:
-    if flags is None:
-        yield engine_url.partition("#")[0]
-        return
-    async with servers.gateway(engine_url, "--log-level", "warning", *flags) as url:
-        yield url
-
-
-def workload_of(server: VllmServer, given: argparse.Namespace) -> Workload:
+def workload_of(server: EngineServer, given: argparse.Namespace) -> Workload:
     """The workload, with sizes in tokens of this server instead of the emulated engine."""
-    text = " ".join(turn.text for script in write_scripts(Workload(agents=1)) for turn in script.turns)
-    answer = httpx.post(f"{server.url}/tokenize", json={"model": server.model, "prompt": text[:8000]}, trust_env=False)
-    scale = 8000 / answer.raise_for_status().json()["count"] / BYTES_PER_TOKEN
+    text = " ".join(turn.text for script in write_scripts(Workload(agents=1)) for turn in script.turns)[:4000]
+    asked = {"model": server.model, "messages": [{"role": "user", "content": text}], "max_tokens": 1}
+    answer = httpx.post(f"{server.url}/v1/chat/completions", json=asked, timeout=120, trust_env=False)
+    scale = len(text) / answer.raise_for_status().json()["usage"]["prompt_tokens"] / BYTES_PER_TOKEN
+    shared, first, growth = (round(tokens * scale) for tokens in LOADS[given.load])
     return Workload(
         agents=given.agents,
         turns=given.turns,
-        shared_tokens=round(64 * scale),
-        first_tokens=round(300 * scale),
-        growth_tokens=round(200 * scale),
-        answer_tokens=16,
+        shared_tokens=shared,
+        first_tokens=first,
+        growth_tokens=growth,
+        answer_tokens=ANSWER_TOKENS,
         tool_s=tuple(given.tool_s),
         seed=given.seed,
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Start the server, run the arms, write the table."""
+    """Start the server, run the arms, print the table."""
     given = _parser().parse_args(arguments)
-    server = VllmServer(given.model, kv_blocks=KV_BLOCKS, tells_cached=not given.untold, ranks=given.ranks)
-    with suppress(KeyboardInterrupt), server:
-        workload = workload_of(server, given)
-        title = (
-            f"{given.agents} agents of {given.turns} turns (64 shared tokens, 300 first, 200 a turn, 16 out, "
-            f"tools {given.tool_s[0]:g} to {given.tool_s[1]:g} s) on {given.ranks} x {VLLM} with model {given.model} "
-            f"in {fastest_dtype()}, each on one core and with {KV_BLOCKS * BLOCK_TOKENS} tokens of KV cache, "
-            f"{'cached tokens not reported, ' if given.untold else ''}seed {given.seed}\n"
-        )
-        print(title, HEAD, sep="\n", flush=True)
-        asyncio.run(run_fleet(server, Workload(agents=1, turns=2, tool_s=(0.0, 0.0)), DIRECT))  # warms the server up
+    agents, turns = FLEETS[given.engine]
+    given.agents, given.turns = given.agents or agents, given.turns or turns
+    install.main([given.engine])
+    given.model = given.model or fitting_model()
+    server = _server(given)
+    title = _title(server, given)
+    print(title, HEAD, sep="\n", flush=True)
+    with suppress(KeyboardInterrupt):
         if given.agents < KNEE_AGENTS:
-            lines = asyncio.run(compare_below_the_knee(server, workload, given.pairs))
+            with server:
+                asyncio.run(compare_below_the_knee(server, workload_of(server, given), given.pairs))
         else:
-            lines = asyncio.run(compare_arms(server, workload, given.arms or list(ARMS)))
-        given.output.write_text("\n".join([title, HEAD, *lines, ""]))
-        print(f"\nwritten to {given.output}")
+            compare_arms(server, given, Kept(given.runs, title), given.arms or list(ARMS))
+
+
+def _server(given: argparse.Namespace) -> EngineServer:
+    if given.engine == "sglang":
+        return SglangServer(given.model)
+    return VllmServer(given.model, kv_blocks=KV_BLOCKS, tells_cached=not given.untold, ranks=given.ranks)
+
+
+def _title(server: EngineServer, given: argparse.Namespace) -> str:
+    shared, first, growth = LOADS[given.load]
+    return (
+        f"{given.agents} agents of {given.turns} turns ({shared:,} shared tokens, {first} first, {growth} a turn, "
+        f"{ANSWER_TOKENS} out, tools {given.tool_s[0]:g} to {given.tool_s[1]:g} s) on {server.ranks} x "
+        f"{server.release} with model {given.model} in {server.dtype}, each on one core and with "
+        f"{server.capacity_tokens:,} tokens of KV cache, {'cached tokens not reported, ' if given.untold else ''}"
+        f"seed {given.seed}\n"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.real_engine.fleet", description=__doc__)
-    parser.add_argument("--agents", type=int, default=16, help="default %(default)s; 2 or 3 compare the gateway's cost")
-    parser.add_argument("--turns", type=int, default=10, help="turns of each agent (default %(default)s)")
+    parser.add_argument("--engine", choices=list(FLEETS), default="vllm", help="default %(default)s")
+    parser.add_argument("--load", choices=list(LOADS), default="growing", help="default %(default)s")
+    parser.add_argument("--agents", type=int, help="default 16 or 12 by engine; 2 or 3 compare the gateway's cost")
+    parser.add_argument("--turns", type=int, help="turns of each agent (default 10 or 8 by engine)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the texts and tool times (default %(default)s)")
     parser.add_argument(
         "--tool-s", nargs=2, type=float, default=(0.5, 1.5), metavar=("LEAST", "MOST"), help="default 0.5 1.5"
     )
-    parser.add_argument("--untold", action="store_true", help="answers do not report how much of a prompt was cached")
-    parser.add_argument("--ranks", type=int, default=1, help="data-parallel engines behind one port (default 1)")
+    parser.add_argument("--untold", action="store_true", help="vLLM does not report how much of a prompt was cached")
+    parser.add_argument("--ranks", type=int, default=1, help="vLLM's data-parallel ranks (default %(default)s)")
     parser.add_argument(
         "--model",
-        choices=("fleet", "fleet-small"),
-        default="fleet" if fastest_dtype() == "bfloat16" else "fleet-small",
-        help="72 or 15 million parameters (default for this processor: %(default)s)",
+        choices=FLEET_MODELS,
+        help="72, 32, 15 or 6 million parameters (default: the largest that this machine computes fast enough)",
     )
     parser.add_argument("--pairs", type=int, default=5, help="pairs of runs with 2 or 3 agents (default %(default)s)")
     parser.add_argument(
         "--arms", nargs="+", choices=list(ARMS), metavar="ARM", help=f"some of: {', '.join(map(repr, ARMS))}"
     )
-    parser.add_argument("--output", type=Path, default=DEFAULT_VENV / "fleet.md", help="default %(default)s")
+    parser.add_argument("--runs", type=Path, metavar="FILE", help="keep the runs here; arms found here are not run")
+    parser.add_argument("--log-level", default="warning", help="the gateway's (default %(default)s)")
     return parser
 
 

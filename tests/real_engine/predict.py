@@ -19,7 +19,8 @@ from concur_proxy.lab.engine.engine import EngineShape
 from concur_proxy.lab.simulation.experiment import Experiment
 from concur_proxy.lab.simulation.policy import POLICIES, Policy, static
 from concur_proxy.lab.simulation.scenario import Population, Scenario, Uniform
-from tests.real_engine.fleet import DEFAULT, DIRECT, KV_BLOCKS
+from tests.real_engine.arms import DEFAULT, DIRECT
+from tests.real_engine.fleet import KV_BLOCKS
 from tests.real_engine.vllm_server import BLOCK_TOKENS
 
 SEEDS = (1, 2, 3)

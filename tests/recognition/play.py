@@ -2,7 +2,7 @@
 
 The truth of each request is a pair: the family that it belongs to, and the agent within the family. The rules:
 
-- All requests of one agent are of one family. With the client's names, its sub-agents and side calls are of it too.
+- All requests of one agent are of one family. With the client's names, its sub-agents and side calls belong to that family too.
 - Without names, a sub-agent or a side call shares no text with its parent but the tools: it is a family of its own. A
   branch of an agent's history, with another last message, is of the agent's family.
 - The same request again is of the same agent if the first one failed or is still in flight, or if it is not the
@@ -78,7 +78,7 @@ class Book:
         ]
 
     def merged(self) -> dict[str, set[str]]:
-        """The sessions that hold requests of several families."""
+        """The sessions with requests of several families."""
         families: defaultdict[str, set[str]] = defaultdict(set)
         for each in self.seen:
             if not each.is_twin:
@@ -86,7 +86,7 @@ class Book:
         return {found: names for found, names in families.items() if len(names) > 1}
 
     def merged_members(self) -> dict[tuple[str, str], set[str]]:
-        """The members that hold requests of several agents."""
+        """The members with requests of several agents."""
         agents: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         for each in self.seen:
             if not each.is_twin:

@@ -14,7 +14,7 @@ BLOCK_TOKENS = 64
 BLOCK_BYTES = 96
 """Size of a block's text. Real text is three times as long."""
 LEAST_REASONING = 3
-"""An answer of so many blocks begins with reasoning, a third of it."""
+"""An answer of so many blocks begins with reasoning, which is a third of the answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass, field
+from typing import Literal
 
 import httpx
 
@@ -44,15 +45,17 @@ class AgentFleet:
         time_scale: float,
         streams: bool = False,
         says_end: bool = False,
+        names: Literal["agents", "requests", "nothing"] = "agents",
     ) -> None:
         """`streams`: whether answers are streamed. `says_end`: whether an agent's last request says that it is the
-        last.
+        last. `names`: what the header with the session id names: each agent, each request, or no such header is sent.
         """
         self._model = model
         self._scripts = scripts
         self._time_scale = time_scale
         self._streams = streams
         self._says_end = says_end
+        self._names = names
         self._client = httpx.AsyncClient(
             base_url=base_url,
             timeout=httpx.Timeout(600.0),
@@ -96,7 +99,7 @@ class AgentFleet:
         try:
             response = await self._client.post(
                 "/v1/chat/completions",
-                headers={"x-session-id": script.name, **ending},
+                headers={**self._named(script, len(messages)), **ending},
                 json={
                     "model": self._model,
                     "messages": messages,
@@ -113,6 +116,11 @@ class AgentFleet:
         finally:
             self.progress.in_flight -= 1
             self.progress.latencies_s.append(time.monotonic() - began)
+
+    def _named(self, script: Script, messages: int) -> dict[str, str]:
+        if self._names == "nothing":
+            return {}
+        return {"x-session-id": script.name if self._names == "agents" else f"{script.name}-{messages}"}
 
 
 def _streamed(response: httpx.Response) -> str:

@@ -1,0 +1,171 @@
+"""A real engine as a process: what the servers of both kinds have in common."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
+
+import httpx
+
+from tests.benchmarks.process import free_port
+from tests.real_engine.install import VLLM_VENV, venv_python
+
+CONTEXT_TOKENS = 4096
+"""Longest request. An engine wants its cache to have room for one."""
+FLEET_MODELS = ("fleet", "fleet-middle", "fleet-small", "fleet-tiny")
+"""The models for timing, largest first."""
+WANTED_TOKENS_S = 800.0
+"""At this rate a fleet takes one to two minutes."""
+STOP_TIMEOUT_S = 20.0
+LIFETIME_S = 7200
+ENVIRONMENT: Mapping[str, str] = {
+    "HF_HUB_OFFLINE": "1",
+    # with a cache of its compiled files, Python starts in a third of the time
+    "PYTHONDONTWRITEBYTECODE": "",
+}
+
+
+class ServerFailed(Exception):  # noqa: N818 - says what happened
+    """The engine did not start. The message contains the end of its log."""
+
+
+class EngineServer(ABC):
+    """A server that can be killed and started again on the same port. As a context manager it starts and stops."""
+
+    release: ClassVar[str]
+    """The engine's name and version."""
+    start_timeout_s: ClassVar[float]
+
+    def __init__(self, size: str, *, venv: Path, dtype: str, environment: Mapping[str, str]) -> None:
+        self.model = size
+        self.dtype = dtype
+        self.ranks = 1
+        """Data-parallel engines behind the port."""
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = venv / "logs" / f"{self.port}.log"
+        self._venv = venv
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    @abstractmethod
+    def capacity_tokens(self) -> int:
+        """Size of the KV cache of one rank."""
+
+    @abstractmethod
+    def reset_prefix_cache(self) -> None:
+        """Empty the prefix cache, as after a fresh start. No request may be in flight."""
+
+    @abstractmethod
+    def _arguments(self, folder: Path) -> Sequence[str]:
+        """What Python runs to serve the model in this folder."""
+
+    def start(self) -> None:
+        """Start, and return when it serves. Makes the model first if it is missing."""
+        command = (
+            # this process may be killed before it can end the server
+            *("setpriv", "--pdeathsig", "TERM", "timeout", "--kill-after=10", str(LIFETIME_S)),
+            *(str(venv_python(self._venv)), *self._arguments(model_folder(self.model))),
+        )
+        self.log.parent.mkdir(exist_ok=True)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # another folder, so that no file of this repository hides an installed module
+                cwd=self.log.parent,
+                env={**os.environ, **ENVIRONMENT, **self._environment},
+                # A process group can be ended as a whole. A new session would not do: where the kernel schedules by
+                # session (autogroup), vLLM spins on sched_yield and starves all others on its cores for seconds (seen
+                # with Linux 6.18).
+                process_group=0,
+            )
+        try:
+            self._wait_healthy()
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        """End it in order, and then by force what is left."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_TIMEOUT_S)
+            self.kill()
+
+    def kill(self) -> None:
+        """End the whole process group, as a crash would."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with suppress(ProcessLookupError):  # all processes have ended
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def _wait_healthy(self) -> None:
+        deadline = time.monotonic() + self.start_timeout_s
+        with httpx.Client(timeout=5, trust_env=False) as client:
+            while time.monotonic() < deadline:
+                if self._process is not None and self._process.poll() is not None:
+                    raise ServerFailed(f"it ended with status {self._process.returncode}:\n{self._log_end()}")
+                with suppress(httpx.TransportError):
+                    if client.get(f"{self.url}/health").is_success:
+                        return
+                time.sleep(0.25)
+        raise ServerFailed(f"it did not serve within {self.start_timeout_s:g} s:\n{self._log_end()}")
+
+    def _log_end(self) -> str:
+        return "\n".join([*self.log.read_text(errors="replace").splitlines()[-30:], f"(the whole log: {self.log})"])
+
+
+def fastest_dtype() -> str:
+    """bfloat16 if the processor supports it. Elsewhere it is emulated, and six times as slow as float32."""
+    flags = Path("/proc/cpuinfo").read_text()
+    return "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
+
+
+def fitting_model() -> str:
+    """The largest model of which this machine computes enough prompt tokens per second."""
+    for size in FLEET_MODELS:
+        rate = float(_model_script("--size", size, "--dtype", fastest_dtype()))
+        print(f"one core computes {rate:,.0f} prompt tokens/s of the model {size}", file=sys.stderr)
+        if rate >= WANTED_TOKENS_S:
+            break
+    return size
+
+
+def model_folder(size: str) -> Path:
+    """The folder of the model of this size, for both engines. It is made if it is missing."""
+    folder = VLLM_VENV / "models" / size
+    if not (folder / "model.safetensors").exists():
+        _model_script("--size", size, str(folder))
+    return folder
+
+
+def _model_script(*arguments: str) -> str:
+    command = [str(venv_python(VLLM_VENV)), str(Path(__file__).with_name("model.py")), *arguments]
+    environment = {**os.environ, **ENVIRONMENT}
+    return subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE, text=True).stdout

@@ -1,0 +1,56 @@
+"""A real SGLang server in the environment that `tests.real_engine.install` makes, with a model of random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import httpx
+
+from tests.real_engine.install import SGLANG, SGLANG_VENV
+from tests.real_engine.server import CONTEXT_TOKENS, EngineServer, fastest_dtype
+
+FLAGS: Sequence[str] = (
+    *("--device", "cpu", "--attention-backend", "torch_native"),
+    *("--context-length", str(CONTEXT_TOKENS)),
+    *("--chunked-prefill-size", "1024"),
+    "--enable-metrics",
+    # each answer reports how much of its prompt was in the cache
+    "--enable-cache-report",
+    # otherwise an idle server takes a whole core
+    "--sleep-on-idle",
+)
+ENVIRONMENT: Mapping[str, str] = {"OMP_NUM_THREADS": "1"}
+
+
+class SglangServer(EngineServer):
+    """SGLang with one computing thread."""
+
+    release: ClassVar[str] = SGLANG
+    start_timeout_s: ClassVar[float] = 300.0
+
+    def __init__(self, size: str, *, capacity_tokens: int = 6144) -> None:
+        super().__init__(size, venv=SGLANG_VENV, dtype=fastest_dtype(), environment=ENVIRONMENT)
+        self._capacity_tokens = capacity_tokens
+
+    @property
+    def capacity_tokens(self) -> int:
+        return self._capacity_tokens
+
+    def stop(self) -> None:
+        """End it by force: it takes an orderly end for a crash, and collects diagnostics for ten seconds."""
+        self.kill()
+
+    def reset_prefix_cache(self) -> None:
+        answer = httpx.post(f"{self.url}/flush_cache", timeout=30, trust_env=False)
+        if not answer.is_success:
+            raise RuntimeError(f"the prefix cache was not reset: {answer.status_code} {answer.text}")
+
+    def _arguments(self, folder: Path) -> Sequence[str]:
+        return (
+            *(str(Path(__file__).with_name("sglang_launcher.py")), "--model-path", str(folder)),
+            *("--served-model-name", self.model, "--dtype", self.dtype),
+            *("--host", "127.0.0.1", "--port", str(self.port)),
+            *("--max-total-tokens", str(self.capacity_tokens), *FLAGS),
+        )
