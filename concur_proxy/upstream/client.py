@@ -13,6 +13,8 @@ from concur_proxy.upstream.connection import Connection, EngineBroke, EngineUnre
 from concur_proxy.wire.headers import Headers
 
 CONNECT_TIMEOUT_S = 5.0
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+"""Methods of which a second request does no more than the first (RFC 9110, 9.2.2)."""
 
 
 class Upstream:
@@ -31,8 +33,9 @@ class Upstream:
 
         `engine_url` is `http[s]://host[:port][/prefix]`. `target` (path and query as received) follows the prefix.
         Headers are sent as given, except for `Host`, which is the engine's, and the framing, which follows `body` (None
-        for no body). If a kept connection dies before any byte of the answer, the engine had closed it, and the request
-        is sent again on a new one. Cancelling aborts the connection.
+        for no body). If a kept connection ends before any byte of the answer, the request is sent again on a new one,
+        unless that could make the engine do its work twice: a POST is sent again only if the engine had closed the
+        connection before it had the whole request. Cancelling aborts the connection.
 
         Raises EngineUnreachable, EngineBroke with `answered` false, or ValueError for an invalid URL, target or header.
         """
@@ -45,7 +48,7 @@ class Upstream:
             try:
                 await kept.exchange(request, is_head=method == "HEAD")
             except EngineBroke:
-                if kept.began:
+                if kept.began or not (kept.closed_before or method in IDEMPOTENT):
                     raise
             else:
                 return UpstreamResponse(kept)

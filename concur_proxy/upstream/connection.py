@@ -1,7 +1,10 @@
 """Connections to one engine over HTTP/1.1."""
 
 import asyncio
+import fcntl
 import socket
+import struct
+import termios
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -97,6 +100,11 @@ class Connection(asyncio.Protocol):
         self.paused = False
         self.expect_answer(is_head=False)
 
+    closed_before: bool
+    """Whether the engine had closed the connection before it had the whole request, so that it cannot have begun to
+    work on it.
+    """
+
     def expect_answer(self, *, is_head: bool) -> None:
         """Prepare for the next answer. The answer to a HEAD request has no body."""
         self.is_head = is_head
@@ -105,7 +113,7 @@ class Connection(asyncio.Protocol):
         self.trailers: Headers = []
         self.parts: list[bytes] = []
         self.untaken = 0
-        self.began = self.answered = self.complete = self.keep_alive = False
+        self.began = self.answered = self.complete = self.keep_alive = self.closed_before = False
 
     async def exchange(self, request: bytes, *, is_head: bool) -> None:
         """Send the request. Returns when status and headers of its answer have come."""
@@ -185,6 +193,7 @@ class Connection(asyncio.Protocol):
         self.wake()
 
     def eof_received(self) -> None:
+        self.closed_before = not self.answered and _unacknowledged(self.transport) > 0
         # RFC 9112 section 6.3: without these headers, the body ends with the connection.
         framing = {b"content-length", b"transfer-encoding"}
         self.complete = self.complete or (self.answered and framing.isdisjoint(n.lower() for n, _ in self.headers))
@@ -219,3 +228,10 @@ class Connection(asyncio.Protocol):
         self.complete = self.answered
         if not self.answered:
             self.headers.clear()  # these headers belong to a 1xx answer; the final answer follows
+
+
+def _unacknowledged(transport: asyncio.Transport) -> int:
+    """Return how many bytes that were sent the other side's kernel has not acknowledged (tcp(7): SIOCOUTQ)."""
+    unsent = transport.get_write_buffer_size()
+    answer = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+    return unsent + int(struct.unpack("i", answer)[0])
