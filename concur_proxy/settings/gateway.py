@@ -28,6 +28,7 @@ from concur_proxy.settings.kinds import (
     LogLevel,
     NamedUrl,
     PathRule,
+    RootPath,
     capacity,
     endpoint_rule,
     split_list,
@@ -112,10 +113,15 @@ class GatewaySettings(BaseSettings):
         None, description="File that contains the admin key, such as a Docker or Kubernetes secret"
     )
 
-    host: str = Field(
-        "127.0.0.1", min_length=1, description="Address to listen on; `0.0.0.0` for all addresses of this machine"
+    host: tuple[str, ...] = Field(
+        ("127.0.0.1",),
+        min_length=1,
+        description="Addresses to listen on; `::` for all of this machine, `0.0.0.0` for its IPv4 addresses",
     )
     port: int = Field(8300, ge=0, le=65535, description="TCP port to listen on; 0 for any free port")
+    root_path: RootPath = Field(
+        "", description="Path under which an ingress publishes the gateway, such as `/llm`; it is removed from requests"
+    )
     workers: int = Field(
         1, ge=1, le=256, description="Gateway processes that share the port; more than 1 need `store = redis`"
     )
@@ -123,6 +129,26 @@ class GatewaySettings(BaseSettings):
         30.0,
         ge=0,
         description="Seconds for answers in flight to end after SIGTERM; waiting requests are refused at once",
+    )
+
+    keep_alive_s: float = Field(
+        125.0,
+        gt=0,
+        description="Seconds that an idle connection stays open; keep it longer than a load balancer's idle timeout "
+        "(Azure 120, Google Cloud 600, Envoy 3600)",
+    )
+    head_timeout_s: float = Field(10.0, gt=0, description="Seconds that a client may take to send a request's head")
+    body_timeout_s: float = Field(
+        30.0, gt=0, description="Seconds that a client may pause while it sends a request's body"
+    )
+    send_timeout_s: float = Field(
+        60.0, gt=0, description="Seconds that a client may take no byte of its answer before it counts as gone"
+    )
+    max_connections: int = Field(
+        10_000, ge=1, description="Connections of clients at once; the limit of open files can lower it"
+    )
+    max_connections_per_client: int = Field(
+        0, ge=0, description="Connections from one address at once; 0 for no limit, as behind a load balancer"
     )
 
     law: str = Field("tokens", min_length=1, description="Control law that raises and lowers the window")
@@ -188,6 +214,11 @@ class GatewaySettings(BaseSettings):
         description="More paths to pass on, as `GET,POST /path/*`; with `generate:` in front, they need admission",
     )
     max_body_bytes: int = Field(64 * 1024**2, ge=1024, description="Largest request body in bytes")
+    max_buffered_bytes: int = Field(
+        256 * 1024**2,
+        ge=1024,
+        description="Bytes of all request bodies together that the gateway holds while they arrive",
+    )
     max_header_bytes: int = Field(65536, ge=1024, description="Largest request head in bytes")
 
     record: Path | None = Field(

@@ -9,7 +9,8 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 
-from concur_proxy.upstream.connection import Connection, EngineBroke, EngineUnreachable, Origin
+from concur_proxy.upstream.connection import Connection, EngineBroke, EngineUnreachable, GatewayExhausted, Origin
+from concur_proxy.upstream.exhaustion import is_own_exhaustion
 from concur_proxy.wire.headers import Headers
 
 CONNECT_TIMEOUT_S = 5.0
@@ -37,7 +38,8 @@ class Upstream:
         unless that could make the engine do its work twice: a POST is sent again only if the engine had closed the
         connection before it had the whole request. Cancelling aborts the connection.
 
-        Raises EngineUnreachable, EngineBroke with `answered` false, or ValueError for an invalid URL, target or header.
+        Raises EngineUnreachable (GatewayExhausted if that is not the engine's fault), EngineBroke with `answered`
+        false, or ValueError for an invalid URL, target or header.
         """
         origin = self._origins.get(engine_url)
         if origin is None:
@@ -74,7 +76,8 @@ class Upstream:
         except TimeoutError as error:
             raise EngineUnreachable(f"{origin.url}: no connection within {self._connect_timeout_s} s") from error
         except (OSError, UnicodeError) as error:  # UnicodeError: IDNA refuses the host name
-            raise EngineUnreachable(f"{origin.url}: {error}") from error
+            kind = GatewayExhausted if is_own_exhaustion(error) else EngineUnreachable
+            raise kind(f"{origin.url}: {error}") from error
 
 
 class UpstreamResponse:

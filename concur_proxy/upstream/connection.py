@@ -2,7 +2,6 @@
 
 import asyncio
 import fcntl
-import socket
 import struct
 import termios
 from typing import cast
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 import httptools
 
 from concur_proxy.engines.address import is_server_url
+from concur_proxy.upstream.sockets import detect_dead_peer
 from concur_proxy.wire.headers import Headers
 
 KEEP_IDLE_S = 4.0
@@ -22,14 +22,14 @@ MAX_BUFFERED_BYTES = 256 * 1024
 
 _FRAMING = frozenset({b"host", b"connection", b"content-length", b"transfer-encoding", b"expect"})
 """Request headers about the client's own connection. The client here writes those that the engine needs."""
-_TCP_OPTIONS = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6), ("TCP_USER_TIMEOUT", 90_000))
-"""No timeout ends a long answer. If a host disappears without closing its connections, the kernel notices it in 90 s
-(tcp(7)).
-"""
 
 
 class EngineUnreachable(Exception):  # noqa: N818 - named like an outcome
     """No connection to the engine: refused, timed out, unknown host, TLS handshake failed."""
+
+
+class GatewayExhausted(EngineUnreachable):
+    """No connection could be made because this process, or its machine, has no files, ports or memory left."""
 
 
 class EngineBroke(Exception):  # noqa: N818 - as above
@@ -170,11 +170,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self.origin.connections.add(self)
-        connection = transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in _TCP_OPTIONS:
-            if hasattr(socket, name):
-                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        detect_dead_peer(transport)
 
     def data_received(self, data: bytes) -> None:
         if self.complete:
