@@ -115,7 +115,6 @@ class GatewaySettings(BaseSettings):
 
     host: tuple[str, ...] = Field(
         ("127.0.0.1",),
-        min_length=1,
         description="Addresses to listen on; `::` for all of this machine, `0.0.0.0` for its IPv4 addresses",
     )
     port: int = Field(8300, ge=0, le=65535, description="TCP port to listen on; 0 for any free port")
@@ -301,6 +300,13 @@ class GatewaySettings(BaseSettings):
         twice = [url for url in urls if urls.count(url) > 1]
         if twice:
             raise ValueError(f"names {twice[0]} twice: name each engine once")
+        return value
+
+    @field_validator("host")
+    @classmethod
+    def _any_host(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("must not be empty")
         return value
 
     @field_validator("capacity_tokens")
