@@ -17,7 +17,7 @@ from concur_proxy.admission.changes import EndSession
 from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.recognition.recogniser import session_key
-from concur_proxy.relay.client import BodyTooLarge, ClientGone, read_body
+from concur_proxy.relay.body import BodyTooLarge, ClientGone, read_body
 from concur_proxy.wire.answer.errors import error_answer
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.api_shape import ApiShape

@@ -5,7 +5,7 @@ The gateway that receives a call checks the caller. The gateway that decides ans
 
 from collections.abc import Awaitable, Callable
 from hmac import compare_digest
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
@@ -17,7 +17,7 @@ from concur_proxy.admin.operations import Operation, Operations, error_body
 from concur_proxy.admin.schema import ErrorBody
 from concur_proxy.coordination.coordinator import Coordinator, LeaderSilent
 from concur_proxy.coordination.protocol.messages import Call
-from concur_proxy.relay.client import BodyTooLarge, ClientGone, read_body
+from concur_proxy.relay.body import BodyTooLarge, ClientGone, read_body
 
 OPENAPI_PATH = "/concur/v1/openapi.json"
 ADMIN_API_PATHS = frozenset(
@@ -129,9 +129,12 @@ def _is_local_name(host: str) -> bool:
 
 def _is_loopback(host: str) -> bool:
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
         return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:  # an IPv4 caller of an IPv6 socket
+        address = address.ipv4_mapped
+    return address.is_loopback
 
 
 # -- the OpenAPI document

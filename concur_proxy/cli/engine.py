@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
         options = EmulatorOptions(**given)
     except ValueError as error:
         return complain(PROG, str(error))
-    if problem := listen_problem(host, port):
+    if problem := listen_problem([host], port):
         return complain(PROG, problem)
     from concur_proxy.lab.server import server  # noqa: PLC0415 - --help answers without the server's imports
 

@@ -2,24 +2,25 @@
 
 import errno
 import socket
+from collections.abc import Sequence
+
+from concur_proxy.server.listen import open_sockets
 
 
-def listen_problem(host: str, port: int) -> str | None:
-    """One line that says why no server can listen on `host` and `port` and what to do; None if one can.
+def listen_problem(hosts: Sequence[str], port: int) -> str | None:
+    """One line that says why no server can listen on `port` of these hosts and what to do; None if one can.
 
     Another process can still take the port afterwards. The check exists for its readable message.
     """
-    try:
-        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (socket.gaierror, UnicodeError):
-        return f"--host {host}: no such address; use an address of this machine, or 0.0.0.0 for all its addresses"
-    for family, kind, protocol, _, address in addresses:
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(address)
-            except OSError as error:
-                return _describe(error, host, port)
+    for host in hosts:
+        try:
+            opened = open_sockets([host], port)
+        except (socket.gaierror, UnicodeError):
+            return f"--host {host}: no such address; use an address of this machine, or 0.0.0.0 for all its addresses"
+        except OSError as error:
+            return _describe(error, host, port)
+        for listening in opened:
+            listening.close()
     return None
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import httpx
 
 from concur_proxy.monitoring.loop import Loop
+from concur_proxy.upstream.exhaustion import is_own_exhaustion
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """Even a list of thousands of adapters is smaller."""
@@ -82,6 +83,8 @@ class EngineProbe:
         except TimeoutError:
             self._on_silence(f"no answer from {self._url} within {self._timeout_s:g} s")
         except httpx.HTTPError as error:
+            if is_own_exhaustion(error):
+                return  # it says nothing about the server
             self._on_silence(f"{self._url}: {describe(error)}")
         else:
             self._on_answer(status, body or b"")

@@ -11,6 +11,7 @@ from concur_proxy.engines.kind import EngineKind, KnownKinds
 from concur_proxy.engines.sample import EngineSample, IntervalRates, SignalRates
 from concur_proxy.monitoring.loop import Loop
 from concur_proxy.monitoring.probe import describe, fetch
+from concur_proxy.upstream.exhaustion import is_own_exhaustion
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 """Real expositions have 0.1 MB. A larger answer is not an exposition."""
@@ -85,7 +86,8 @@ class EngineScraper:
                 reasons.append(f"{url}: {describe(error)}")
                 continue
             except httpx.HTTPError as error:
-                reachable = False if isinstance(error, httpx.ConnectError) else None
+                is_refused = isinstance(error, httpx.ConnectError) and not is_own_exhaustion(error)
+                reachable = False if is_refused else None
                 self._on_failure(f"{url}: {describe(error)}", reachable=reachable)
                 return
             reason = self._read(path, body) if httpx.codes.is_success(status) else f"answers {status}"

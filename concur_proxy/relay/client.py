@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from concur_proxy.relay.cors import CorsMemory
 from concur_proxy.telemetry.events import RequestRecord
 from concur_proxy.wire.answer.errors import error_answer, error_event
 from concur_proxy.wire.answer.events import keep_alive, late_error
@@ -27,43 +28,14 @@ CUT_OFF = "concur.cut_off"
 _EVENT_STREAM_HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
 
-class ClientGone(Exception):  # noqa: N818 - a fact, not a fault
-    """The client closed its connection before its request was complete."""
-
-
-class BodyTooLarge(Exception):  # noqa: N818 - as above
-    """The body exceeds the configured limit."""
-
-
-async def read_body(receive: Receive, *, declared: bytes | str | None, limit: int) -> bytes:
-    """Return the whole body. `declared` is the value of content-length, None if there is no such header.
-
-    Raises `BodyTooLarge` beyond `limit` bytes, at once if `declared` exceeds it. Raises `ClientGone` if the client
-    leaves before the end.
-    """
-    if declared is not None and int(declared) > limit:
-        raise BodyTooLarge
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise ClientGone
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise BodyTooLarge
-        parts.append(part)
-        if not message.get("more_body", False):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
 class ClientAnswer:
     """Sends the answer of one request to its client. `record.status` is None until it has begun."""
 
-    __slots__ = ("_added", "_cut_off", "_end_with_trailers", "_path", "_record", "send")
+    __slots__ = ("_added", "_cors", "_cut_off", "_end_with_trailers", "_origin", "_path", "_record", "send")
 
-    def __init__(self, scope: Scope, send: Send, record: RequestRecord) -> None:
+    def __init__(self, scope: Scope, send: Send, record: RequestRecord, *, cors: CorsMemory) -> None:
+        self._cors = cors
+        self._origin = next((value for name, value in record.headers if name == b"origin"), None)
         self.send = send
         """Sends an ASGI message. Parts of a body are sent with it directly."""
         self._record = record
@@ -79,8 +51,17 @@ class ClientAnswer:
         """
         self._added[name] = value
 
-    async def begin(self, status: int, headers: Headers) -> None:
-        """Send status and headers."""
+    async def pass_on(self, status: int, headers: Headers) -> None:
+        """Send an engine's status and headers."""
+        if self._origin is not None:
+            self._cors.learn(self._origin, headers)
+        await self._begin(status, headers)
+
+    async def _begin_own(self, status: int, headers: Headers) -> None:
+        """Send status and headers of an answer that the gateway makes."""
+        await self._begin(status, headers if self._origin is None else [*headers, *self._cors.headers(self._origin)])
+
+    async def _begin(self, status: int, headers: Headers) -> None:
         self._record.status = status
         if self._added:
             added = self._added
@@ -108,7 +89,7 @@ class ClientAnswer:
         if the API has one for this. `with_chunks`: in chat that is an empty chunk.
         """
         if self._record.status is None:
-            await self.begin(200, _EVENT_STREAM_HEADERS)
+            await self._begin_own(200, _EVENT_STREAM_HEADERS)
         model = (self._record.model or "") if with_chunks else None
         body = keep_alive(self._path, position=position, expected_wait_s=expected_wait_s, chunk_model=model)
         await self.send({"type": "http.response.body", "body": body, "more_body": True})
@@ -128,12 +109,12 @@ class ClientAnswer:
             await self.end(error_event(fault, shape, detail=detail))
             return
         error = error_answer(fault, shape, detail=detail, retry_after_s=retry_after_s, allow=allow)
-        await self.begin(error.status, error.headers)
+        await self._begin_own(error.status, error.headers)
         await self.end(error.body)
 
     async def give_json(self, body: bytes) -> None:
         """Answer with JSON that the gateway made."""
-        await self.begin(200, [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))])
+        await self._begin_own(200, [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))])
         await self.end(body)
 
     async def end_with_error(self, status: int, body: bytes) -> None:

@@ -11,7 +11,8 @@ from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.recognition.conversations import PromptRole
 from concur_proxy.recognition.segments import chain_of, fingerprint_of
-from concur_proxy.relay.client import BodyTooLarge, ClientAnswer, ClientGone, Receive, read_body
+from concur_proxy.relay.body import BodiesTooLarge, BodyTooLarge, ClientGone, SharedRoom, read_body
+from concur_proxy.relay.client import ClientAnswer, Receive
 from concur_proxy.relay.hop import Hop, Setback, failure_of
 from concur_proxy.relay.parts import RelayParts
 from concur_proxy.relay.passing import pass_at_once
@@ -66,18 +67,23 @@ class Exchange:
 
     async def run(self) -> None:
         """Serve the request. Returns when the answer has ended or broken off, or when the client has left."""
-        limit = self._parts.options.max_body_bytes
+        options = self._parts.options
+        limit = options.max_body_bytes
+        room = SharedRoom(room=self._parts.body_room, limit=options.max_buffered_bytes)
         try:
             declared = self._view.values.get(b"content-length")
-            self._view.body = await read_body(self._receive, declared=declared, limit=limit)
+            self._view.body = await read_body(self._receive, declared=declared, limit=limit, room=room)
+            self._record.is_received = True
+            await self._while_client_listens()
         except ClientGone:
             self._record.failures.append(CLIENT_GONE)
-            return
         except BodyTooLarge:
             await self._answer.refuse(GatewayFault.BODY_TOO_LARGE, f"the limit is {limit} bytes")
-            return
-        self._record.is_received = True
-        await self._while_client_listens()
+        except BodiesTooLarge:
+            detail = f"the limit is {options.max_buffered_bytes} bytes"
+            await self._answer.refuse(GatewayFault.BODIES_TOO_LARGE, detail)
+        finally:
+            room.give_back()
 
     async def _while_client_listens(self) -> None:
         """Serve, and stop at once when the client leaves, so that the engine does not compute an answer that nobody

@@ -13,7 +13,7 @@ from concur_proxy.relay.client import ClientAnswer
 from concur_proxy.relay.parts import RelayParts
 from concur_proxy.telemetry.events import BROKE_MIDSTREAM, CLIENT_GONE, Attempt, RequestRecord
 from concur_proxy.upstream.client import UpstreamResponse
-from concur_proxy.upstream.connection import EngineBroke, EngineUnreachable
+from concur_proxy.upstream.connection import EngineBroke, EngineUnreachable, GatewayExhausted
 from concur_proxy.wire.answer.dialect import Tap
 from concur_proxy.wire.answer.events import MAX_ERROR_BYTES
 from concur_proxy.wire.answer.fault import GatewayFault
@@ -168,6 +168,9 @@ class Hop:
     async def _ask(self, monitor: EngineMonitor) -> UpstreamResponse | Setback:
         try:
             return await self.send(monitor.engine)
+        except GatewayExhausted as error:
+            logger.warning("no connection: %s", error)
+            return Setback(fault=GatewayFault.GATEWAY_EXHAUSTED, detail=str(error), may_have_begun=False)
         except EngineUnreachable as error:
             monitor.on_unreachable(str(error))
             return Setback(fault=GatewayFault.ENGINE_UNREACHABLE, detail=str(error), may_have_begun=False)
@@ -201,7 +204,7 @@ class Hop:
         try:
             if self.record.status is None:
                 keep_length = response.status != _NOT_MODIFIED and not (self._strips and isinstance(tap, StreamTap))
-                await answer.begin(response.status, response_headers(response.headers, keep_length=keep_length))
+                await answer.pass_on(response.status, response_headers(response.headers, keep_length=keep_length))
             elif not _is_event_stream(response):  # a comment has begun an event stream: only events can follow
                 await answer.end_with_error(response.status, await _beginning(response, MAX_ERROR_BYTES))
                 return

@@ -59,7 +59,7 @@ class Relay:
             began_at=parts.clock(),
             request_id=None if request_id is None else request_id.decode(),
         )
-        answer = ClientAnswer(scope, send, record)
+        answer = ClientAnswer(scope, send, record, cors=parts.cors)
         if request_id is not None and parts.options.tell_clients:
             answer.add_header(REQUEST_ID, request_id)
         for hear in parts.events.began:

@@ -26,6 +26,7 @@ from concur_proxy.relay.client import Receive, Scope, Send
 from concur_proxy.relay.parts import RelayOptions, RelayParts
 from concur_proxy.relay.relay import Relay, serve_own
 from concur_proxy.server.reload import Load, SettingsReloader
+from concur_proxy.server.root_path import RootPath
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.telemetry.telemetry import Telemetry
 from concur_proxy.upstream.client import Upstream
@@ -41,6 +42,7 @@ class GatewayApp:
         """`load` reads the settings again when they are reloaded. Without it they never change."""
         self.settings = settings
         self._clock = clock
+        self._root = RootPath(settings.root_path) if settings.root_path else None
         self._draining = False
         self._background: asyncio.Task[None] | None = None
         kinds = KnownKinds(plugins.load_engine_kinds(settings.engine_kinds))
@@ -109,7 +111,10 @@ class GatewayApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
-        elif scope["path"] in ADMIN_PATHS:
+            return
+        if self._root is not None:
+            self._root.remove(scope)
+        if scope["path"] in ADMIN_PATHS:
             await serve_own(self._admin, scope, receive, send)
         else:
             await self._relay(scope, receive, send)

@@ -1,18 +1,25 @@
 """uvicorn's HTTP/1.1 server with additions. It extends private classes of uvicorn, see `untested_uvicorn`.
 
-It sends trailers, serves requests that offer an upgrade as ordinary ones, limits the size of a head, answers invalid
-input with a clear error, and notices when a client that pipelines requests disconnects.
+It sends trailers, serves requests that offer an upgrade as ordinary ones, limits the size of a head and the time that a
+client may stall, answers invalid input with a clear error, serves HTTP/1.0 clients and clients that close their side
+early, and notices when a client that pipelines requests disconnects.
 """
 
+import asyncio
 import logging
+import math
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from concur_proxy.relay.client import CUT_OFF, END_WITH_TRAILERS
+from concur_proxy.server.connections import ClientConnections
+from concur_proxy.server.half_close import HalfClosed
+from concur_proxy.server.old_client import OldClientCycle
+from concur_proxy.upstream.sockets import detect_dead_peer
 from concur_proxy.wire.answer.errors import error_answer
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.api_shape import shape_of_path
@@ -25,6 +32,8 @@ FIRST_UNTESTED_UVICORN = (0, 55)
 """The gateway is tested with versions of uvicorn from the first of these up to, but not including, the second."""
 MAX_HEAD_BYTES = 1024 * 1024
 """Limit for a request head that has not ended yet. The relay applies the limit of the settings to complete ones."""
+LOOK_S = 10.0
+"""Seconds between two looks at a connection, at most."""
 MAX_TARGET_BYTES = 65_535
 """Longest request target in bytes. The URL parsers reject longer ones."""
 
@@ -37,11 +46,42 @@ class GatewayProtocol(HttpToolsProtocol):
     url = b""
     _head_bytes: int | None = 0
     """Bytes received of an incomplete head; None while a body is received."""
+    _head_since = 0.0
+    """When the current head began, by the loop's clock; for the first one, when the client connected."""
+    _heard_at = 0.0
+    """When the last bytes came."""
+    _unsent = 0
+    """Bytes of answers that waited to be sent at the last look."""
+    _unsent_since = 0.0
+    """Since when their number has not changed."""
+    _refusal: GatewayFault | None = None
+    """Why the connection's first request is refused."""
+
+    def __init__(self, *arguments: Any, connections: ClientConnections, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(*arguments, **options)
+        self._all = connections
+        self._address = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected."""
+        super().connection_made(cast("asyncio.Transport", transport))
+        self._address = self.client[0] if self.client else ""
+        self._refusal = self._all.enter(self._address)
+        if self._all.is_flooded:
+            self.transport.abort()
+            return
+        detect_dead_peer(transport)
+        self._head_since = self._heard_at = self.loop.time()
+        self._look_later(self._head_since)
 
     def data_received(self, data: bytes) -> None:
         """Bytes were received from the client."""
         self._unset_keepalive_if_required()
+        self._all.on_busy(self)
+        self._heard_at = self.loop.time()
         if self._head_bytes is not None:
+            if self._head_bytes == 0 and self.cycle is not None:
+                self._head_since = self._heard_at
             self._head_bytes += len(data)
         try:
             self.parser.feed_data(data)
@@ -66,8 +106,14 @@ class GatewayProtocol(HttpToolsProtocol):
         self._head_bytes = None
         if self.parser.should_upgrade():
             return
+        if self._refusal is not None:
+            self._refuse(self._refusal, "")
+            return
         before: RequestResponseCycle | None = self.cycle
         super().on_headers_complete()
+        if self.scope["http_version"] == "1.0":
+            self.cycle.__class__ = OldClientCycle  # before its task has begun
+            self.cycle.waiting_for_100_continue = False
         extensions: dict[str, Any] = {
             END_WITH_TRAILERS: partial(_end_with_trailers, self.cycle),
             CUT_OFF: partial(_cut_off, self.cycle),
@@ -75,18 +121,89 @@ class GatewayProtocol(HttpToolsProtocol):
         self.cycle.scope["extensions"] = extensions
         self._ahead = [] if before is None or before.response_complete else [*self._ahead, before]
 
+    def on_body(self, body: bytes) -> None:
+        """Bytes of a body were received."""
+        if self._refusal is None:
+            super().on_body(body)
+
     def on_message_complete(self) -> None:
         """A request is complete."""
         self._head_bytes = 0
-        if not self.parser.should_upgrade():
+        if self._refusal is None and not self.parser.should_upgrade():
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """An answer has ended."""
+        super().on_response_complete()
+        if self.timeout_keep_alive_task is not None:
+            self._all.on_idle(self)
+
+    def close_idle(self) -> None:
+        """Make room for another client's connection."""
+        self._all.on_busy(self)
+        self.transport.close()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more. Returns whether its connection stays open: it may still wait for an answer."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.more_body or cycle.response_complete:
+            return False
+        if self.scheme == "https" or self.scope["http_version"] == "1.0":
+            return False
+        cycle.keep_alive = False
+        HalfClosed(
+            self.transport,
+            may_ask=lambda: not cycle.response_started and all(before.response_complete for before in self._ahead),
+            on_gone=self.transport.abort,
+        )
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client disconnected. uvicorn notifies only its last request, but earlier ones can be in progress."""
+        self._all.on_busy(self)
+        self._all.leave(self._address)
         for cycle in self._ahead:
             cycle.disconnected = cycle.disconnected or not cycle.response_complete
             cycle.message_event.set()
         super().connection_lost(exc)
+
+    def _look_later(self, now: float) -> None:
+        """Look again at the time when the client could have stalled for too long."""
+        due = min(self._stalls_at(now), now + LOOK_S)
+        self.loop.call_at(due, self._look)
+
+    def _look(self) -> None:
+        if self.transport.is_closing() and not self.transport.get_write_buffer_size():
+            return
+        now, limits = self.loop.time(), self._all.limits
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent or unsent != self._unsent:
+            self._unsent, self._unsent_since = unsent, now
+        elif now - self._unsent_since >= limits.send_timeout_s:
+            logger.info("client %s took no byte of its answer for %g s", self.client, limits.send_timeout_s)
+            self.transport.abort()
+            return
+        if self._stalls_at(now) <= now:
+            if self._head_bytes is None:
+                self._refuse(GatewayFault.CLIENT_STALLED, f"no byte of the body came for {limits.body_timeout_s:g} s")
+            elif self._head_bytes:
+                self._refuse(GatewayFault.CLIENT_STALLED, f"the head took longer than {limits.head_timeout_s:g} s")
+            else:
+                self.transport.close()  # nothing was ever sent: a port scan, or a connection opened in advance
+        if not self.transport.is_closing() or unsent:
+            self._look_later(now)
+
+    def _stalls_at(self, now: float) -> float:
+        """When the client will have stalled for too long if nothing more comes from it."""
+        limits = self._all.limits
+        if self.transport.is_closing():
+            return math.inf
+        if self._head_bytes is None:
+            since = now if self.flow.read_paused else self._heard_at  # paused: it is the gateway that does not read
+            return since + limits.body_timeout_s
+        if self._head_bytes or self.cycle is None:
+            return self._head_since + limits.head_timeout_s
+        return math.inf
 
     def _decline_upgrade(self, rest: bytes) -> None:
         """Serve a request that offers an upgrade, as Java's client does with h2c, as an ordinary one.

@@ -6,29 +6,28 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 
+from concur_proxy.server.listen import open_sockets
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.telemetry.logs import configure_logging
 
 logger = logging.getLogger(__name__)
 
-BACKLOG = 2048
-"""The same as in uvicorn."""
 SHORT_LIFE_S = 5.0
 """A worker that ends sooner than this is replaced only when the time is over."""
 
-Work = Callable[[socket.socket], None]
+Work = Callable[[Sequence[socket.socket]], None]
 
 
 class Workers:
-    """Forks workers that share a listening socket, and replaces those that end. Signals are passed on to all."""
+    """Forks workers that share the listening sockets, and replaces those that end. Signals are passed on to all."""
 
-    def __init__(self, count: int, work: Work, listening: socket.socket) -> None:
+    def __init__(self, count: int, work: Work, listening: Sequence[socket.socket]) -> None:
         self._count = count
         self._work = work
-        self._socket = listening
+        self._sockets = listening
         self._born: dict[int, float] = {}
         self._is_stopping = False
 
@@ -59,7 +58,7 @@ class Workers:
         if process == 0:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_DFL)
-            self._work(self._socket)
+            self._work(self._sockets)
             sys.exit(0)
         self._born[process] = time.monotonic()
 
@@ -70,8 +69,11 @@ class Workers:
 
 
 def run_workers(settings: GatewaySettings, work: Work) -> int:
-    """Run `settings.workers` processes on the address of the settings."""
+    """Run `settings.workers` processes on the addresses of the settings."""
     configure_logging(level=settings.log_level, style=settings.log_format)
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG) as listening:
+    listening = open_sockets(settings.host, settings.port)
+    try:
         return Workers(settings.workers, work, listening).run()
+    finally:
+        for each in listening:
+            each.close()

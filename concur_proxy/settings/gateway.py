@@ -27,6 +27,7 @@ from concur_proxy.settings.kinds import (
     endpoint_rule,
     split_list,
 )
+from concur_proxy.settings.listening import ListeningSettings
 from concur_proxy.settings.secret_files import SecretFiles
 from concur_proxy.settings.sources import ENV_PREFIX, ConfigFile, Environment
 from concur_proxy.wire.request.endpoint_rule import EndpointRule
@@ -36,7 +37,7 @@ SDK_TIMEOUT_S = 600.0
 """Default timeout of the OpenAI and Anthropic SDKs (openai 3.57 and anthropic 2.13, `_constants.py`)."""
 
 
-class GatewaySettings(EngineSettings):
+class GatewaySettings(ListeningSettings, EngineSettings):
     """What an operator can set. Names that end in `_s` are in seconds, those that end in `_bytes` in bytes."""
 
     model_config = SettingsConfigDict(
@@ -52,19 +53,6 @@ class GatewaySettings(EngineSettings):
 
     admin_key_file: Path | None = Field(
         None, description="File that contains the admin key, such as a Docker or Kubernetes secret"
-    )
-
-    host: str = Field(
-        "127.0.0.1", min_length=1, description="Address to listen on; `0.0.0.0` for all addresses of this machine"
-    )
-    port: int = Field(8300, ge=0, le=65535, description="TCP port to listen on; 0 for any free port")
-    workers: int = Field(
-        1, ge=1, le=256, description="Gateway processes that share the port; more than 1 need `store = redis`"
-    )
-    drain_timeout_s: float = Field(
-        30.0,
-        ge=0,
-        description="Seconds for answers in flight to end after SIGTERM; waiting requests are refused at once",
     )
 
     law: str = Field("tokens", min_length=1, description="Control law that raises and lowers the window")
@@ -136,6 +124,11 @@ class GatewaySettings(EngineSettings):
         description="More paths to pass on, as `GET,POST /path/*`; with `generate:` in front, they need admission",
     )
     max_body_bytes: int = Field(64 * 1024**2, ge=1024, description="Largest request body in bytes")
+    max_buffered_bytes: int = Field(
+        256 * 1024**2,
+        ge=1024,
+        description="Bytes of all request bodies together that the gateway holds while they arrive",
+    )
     max_header_bytes: int = Field(65536, ge=1024, description="Largest request head in bytes")
 
     record: Path | None = Field(

@@ -17,6 +17,7 @@ ADMIN_KEY_CHARS = 8
 MAX_CAPACITY_DIGITS = 15
 
 _GENERATE = "generate:"
+_ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2: token
 
 
@@ -82,6 +83,13 @@ def _body_field(path: str) -> str:
     return path
 
 
+def _root_path(path: str) -> str:
+    path = path.rstrip("/")
+    if path and not _ROOT_PATH.fullmatch(path):
+        raise ValueError("must be a path without a query, such as /llm")
+    return path
+
+
 def endpoint_rule(text: str) -> EndpointRule:
     """Parse an item of `allow_paths`. Raises `ValueError` if it is not a rule."""
     if text.startswith(_GENERATE):
@@ -141,6 +149,7 @@ EngineUrl = Annotated[str, AfterValidator(engine_server)]
 NamedUrl = Annotated[str, AfterValidator(_named_server)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 BodyField = Annotated[str, AfterValidator(_body_field)]
+RootPath = Annotated[str, AfterValidator(_root_path)]
 PathRule = Annotated[str, AfterValidator(_path_rule)]
 AdminKey = Annotated[str, AfterValidator(_admin_key)]
 BearerKey = Annotated[str, AfterValidator(_bearer)]

@@ -9,10 +9,13 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 
-from concur_proxy.upstream.connection import Connection, EngineBroke, EngineUnreachable, Origin
+from concur_proxy.upstream.connection import Connection, EngineBroke, EngineUnreachable, GatewayExhausted, Origin
+from concur_proxy.upstream.exhaustion import is_own_exhaustion
 from concur_proxy.wire.headers import Headers
 
 CONNECT_TIMEOUT_S = 5.0
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+"""Methods of which a second request does no more than the first (RFC 9110, 9.2.2)."""
 
 
 class Upstream:
@@ -31,10 +34,12 @@ class Upstream:
 
         `engine_url` is `http[s]://host[:port][/prefix]`. `target` (path and query as received) follows the prefix.
         Headers are sent as given, except for `Host`, which is the engine's, and the framing, which follows `body` (None
-        for no body). If a kept connection dies before any byte of the answer, the engine had closed it, and the request
-        is sent again on a new one. Cancelling aborts the connection.
+        for no body). If a kept connection ends before any byte of the answer, the request is sent again on a new one,
+        unless that could make the engine do its work twice: a POST is sent again only if the engine had closed the
+        connection before it had the whole request. Cancelling aborts the connection.
 
-        Raises EngineUnreachable, EngineBroke with `answered` false, or ValueError for an invalid URL, target or header.
+        Raises EngineUnreachable (GatewayExhausted if that is not the engine's fault), EngineBroke with `answered`
+        false, or ValueError for an invalid URL, target or header.
         """
         origin = self._origins.get(engine_url)
         if origin is None:
@@ -45,7 +50,7 @@ class Upstream:
             try:
                 await kept.exchange(request, is_head=method == "HEAD")
             except EngineBroke:
-                if kept.began:
+                if kept.began or not (kept.closed_before or method in IDEMPOTENT):
                     raise
             else:
                 return UpstreamResponse(kept)
@@ -71,7 +76,8 @@ class Upstream:
         except TimeoutError as error:
             raise EngineUnreachable(f"{origin.url}: no connection within {self._connect_timeout_s} s") from error
         except (OSError, UnicodeError) as error:  # UnicodeError: IDNA refuses the host name
-            raise EngineUnreachable(f"{origin.url}: {error}") from error
+            kind = GatewayExhausted if is_own_exhaustion(error) else EngineUnreachable
+            raise kind(f"{origin.url}: {error}") from error
 
 
 class UpstreamResponse:

@@ -1,13 +1,16 @@
 """Connections to one engine over HTTP/1.1."""
 
 import asyncio
-import socket
+import fcntl
+import struct
+import termios
 from typing import cast
 from urllib.parse import urlsplit
 
 import httptools
 
 from concur_proxy.engines.address import is_server_url
+from concur_proxy.upstream.sockets import detect_dead_peer
 from concur_proxy.wire.headers import Headers
 
 KEEP_IDLE_S = 4.0
@@ -19,14 +22,14 @@ MAX_BUFFERED_BYTES = 256 * 1024
 
 _FRAMING = frozenset({b"host", b"connection", b"content-length", b"transfer-encoding", b"expect"})
 """Request headers about the client's own connection. The client here writes those that the engine needs."""
-_TCP_OPTIONS = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6), ("TCP_USER_TIMEOUT", 90_000))
-"""No timeout ends a long answer. If a host disappears without closing its connections, the kernel notices it in 90 s
-(tcp(7)).
-"""
 
 
 class EngineUnreachable(Exception):  # noqa: N818 - named like an outcome
     """No connection to the engine: refused, timed out, unknown host, TLS handshake failed."""
+
+
+class GatewayExhausted(EngineUnreachable):
+    """No connection could be made because this process, or its machine, has no files, ports or memory left."""
 
 
 class EngineBroke(Exception):  # noqa: N818 - as above
@@ -97,6 +100,11 @@ class Connection(asyncio.Protocol):
         self.paused = False
         self.expect_answer(is_head=False)
 
+    closed_before: bool
+    """Whether the engine had closed the connection before it had the whole request, so that it cannot have begun to
+    work on it.
+    """
+
     def expect_answer(self, *, is_head: bool) -> None:
         """Prepare for the next answer. The answer to a HEAD request has no body."""
         self.is_head = is_head
@@ -105,7 +113,7 @@ class Connection(asyncio.Protocol):
         self.trailers: Headers = []
         self.parts: list[bytes] = []
         self.untaken = 0
-        self.began = self.answered = self.complete = self.keep_alive = False
+        self.began = self.answered = self.complete = self.keep_alive = self.closed_before = False
 
     async def exchange(self, request: bytes, *, is_head: bool) -> None:
         """Send the request. Returns when status and headers of its answer have come."""
@@ -162,11 +170,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self.origin.connections.add(self)
-        connection = transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in _TCP_OPTIONS:
-            if hasattr(socket, name):
-                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        detect_dead_peer(transport)
 
     def data_received(self, data: bytes) -> None:
         if self.complete:
@@ -185,6 +189,7 @@ class Connection(asyncio.Protocol):
         self.wake()
 
     def eof_received(self) -> None:
+        self.closed_before = not self.answered and _unacknowledged(self.transport) > 0
         # RFC 9112 section 6.3: without these headers, the body ends with the connection.
         framing = {b"content-length", b"transfer-encoding"}
         self.complete = self.complete or (self.answered and framing.isdisjoint(n.lower() for n, _ in self.headers))
@@ -219,3 +224,10 @@ class Connection(asyncio.Protocol):
         self.complete = self.answered
         if not self.answered:
             self.headers.clear()  # these headers belong to a 1xx answer; the final answer follows
+
+
+def _unacknowledged(transport: asyncio.Transport) -> int:
+    """Return how many bytes that were sent the other side's kernel has not acknowledged (tcp(7): SIOCOUTQ)."""
+    unsent = transport.get_write_buffer_size()
+    answer = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+    return unsent + int(struct.unpack("i", answer)[0])

@@ -34,7 +34,7 @@ def test_each_setting_is_shown_with_where_it_was_set(
     assert rows["law_options"] == "{alpha = 3}  # g.toml line 6"
     assert rows["admin_key"] == '"***"  # CONCUR_ADMIN_KEY'
     assert rows["port"] == "80  # --port"
-    assert rows["host"] == '"127.0.0.1"  # default'
+    assert rows["host"] == '["127.0.0.1"]  # default'
     assert rows["engine_api_key"] == '""  # default', "not hidden, as there is none"
 
 

@@ -32,7 +32,7 @@ def complaints(**values: Any) -> str:  # noqa: ANN401
 
 def test_the_defaults_are_those_of_the_documentation() -> None:
     defaults = settings()
-    assert (defaults.host, defaults.port, defaults.law, defaults.store) == ("127.0.0.1", 8300, "tokens", "memory")
+    assert (defaults.host, defaults.port, defaults.law, defaults.store) == (("127.0.0.1",), 8300, "tokens", "memory")
     assert (defaults.scrape_interval_s, defaults.scrape_timeout_s) == (1, 2)
     assert (defaults.stale_after_s, defaults.fail_open_after_s, defaults.fallback_window) == (5, 15, 256)
     assert (defaults.max_waiting_sessions, defaults.max_hold_s, defaults.session_ttl_s) == (10_000, 540, 1800)
@@ -63,7 +63,7 @@ class TestSources:
         read = settings(config=file, port="3")
         assert (read.port, read.host, read.law, read.stale_after_s, read.fallback_window) == (
             3,
-            "environment",
+            ("environment",),
             "off",
             6,
             256,

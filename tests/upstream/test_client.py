@@ -1,9 +1,11 @@
 """The connection that a request uses, and what happens when client, engine or gateway stops."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,18 @@ import pytest
 from concur_proxy.upstream import connection as engine_connection
 from concur_proxy.upstream.client import Upstream
 from concur_proxy.upstream.connection import EngineBroke, EngineUnreachable
-from tests.upstream.raw_engine import CHUNKED, OK, Answer, Serve, body_of, both_loops, get, then_close, then_wait
+from tests.upstream.raw_engine import (
+    CHUNKED,
+    OK,
+    Answer,
+    Serve,
+    body_of,
+    both_loops,
+    get,
+    then_close,
+    then_reset,
+    then_wait,
+)
 
 
 @both_loops
@@ -99,13 +112,42 @@ async def test_connection_idle_for_too_long_is_closed_not_used(
 
 
 @both_loops
-async def test_request_that_meets_a_closing_connection_is_sent_once_more(upstream: Upstream, serve: Serve) -> None:
-    engine, url = await serve(OK, then_close(b""), OK)
+async def test_a_request_that_meets_a_closing_connection_is_sent_once_more(upstream: Upstream, serve: Serve) -> None:
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        received: list[bytes] = []
+
+        async def answer_one() -> socket.socket:
+            connection, _ = await loop.sock_accept(listening)
+            while not received or not received[-1].endswith(b"abc"):
+                received.append(await loop.sock_recv(connection, 4096))
+            await loop.sock_sendall(connection, OK)
+            return connection
+
+        for _ in range(2):
+            received.clear()
+            engine = loop.create_task(answer_one())
+            response = await upstream.send(url, "POST", b"/", [], b"abc")
+            assert await body_of(response) == b"ok"
+            (await engine).close()  # the next request is sent before the loop can read this end
+
+
+@pytest.mark.parametrize("ends", [then_close, then_reset])
+@pytest.mark.parametrize(("method", "requests"), [("POST", 2), ("PATCH", 2), ("GET", 3), ("DELETE", 3)])
+@both_loops
+async def test_a_request_that_an_engine_had_received_is_sent_again_only_if_that_does_no_more(
+    upstream: Upstream, serve: Serve, method: str, requests: int, ends: Callable[[bytes], Answer]
+) -> None:
+    engine, url = await serve(OK, ends(b""), OK)
+    engine.go_on.set()
     await get(upstream, url)
-    response = await upstream.send(url, "POST", b"/", [], b"abc")
-    assert await body_of(response) == b"ok"
-    assert engine.requests[1] == engine.requests[2].removesuffix(b"abc")
-    assert engine.connections == 2
+    answer = None
+    with contextlib.suppress(EngineBroke):
+        answer = await upstream.send(url, method, b"/", [])
+    assert (answer is not None) == (requests == 3)
+    assert len(engine.requests) == requests
 
 
 @pytest.mark.parametrize(("answers", "requests"), [([OK, then_close(b"")], 3), ([OK, then_close(b"HTTP/1.1 2")], 2)])

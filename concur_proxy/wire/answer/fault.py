@@ -105,6 +105,46 @@ class GatewayFault(Enum):
         what="The request body is larger than the gateway accepts",
         fix="Send less, or raise the gateway's body limit.",
     )
+    CLIENT_STALLED = FaultRow(
+        status=408,
+        openai_type="invalid_request_error",
+        anthropic_type="timeout_error",
+        what="The request did not arrive in time",
+        fix="Retry, and send the request without pauses.",
+        retry_after_s=1,
+    )
+    TOO_MANY_CONNECTIONS = FaultRow(
+        status=503,
+        openai_type="server_error",
+        anthropic_type="overloaded_error",
+        what="Too many clients are connected to the gateway",
+        fix="Retry after the time in the Retry-After header; operators can raise max_connections and the file limit.",
+        retry_after_s=5,
+    )
+    TOO_MANY_FROM_CLIENT = FaultRow(
+        status=429,
+        openai_type="rate_limit_error",
+        anthropic_type="rate_limit_error",
+        what="Too many connections come from this address",
+        fix="Close some of them, or keep connections open and reuse them.",
+        retry_after_s=5,
+    )
+    GATEWAY_EXHAUSTED = FaultRow(
+        status=503,
+        openai_type="server_error",
+        anthropic_type="overloaded_error",
+        what="The gateway has no files or ports left for a connection to the inference engine",
+        fix="Retry after the time in the Retry-After header; operators can raise the limit of open files.",
+        retry_after_s=2,
+    )
+    BODIES_TOO_LARGE = FaultRow(
+        status=503,
+        openai_type="server_error",
+        anthropic_type="overloaded_error",
+        what="The requests that the gateway holds at the moment are too large together",
+        fix="Retry after the time in the Retry-After header; operators can raise max_buffered_bytes.",
+        retry_after_s=5,
+    )
     HEADERS_TOO_LARGE = FaultRow(
         status=431,
         openai_type="invalid_request_error",

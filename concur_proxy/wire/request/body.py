@@ -52,7 +52,7 @@ class JsonBody(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     is_stream: bool = False
-    """Whether `stream` is exactly true."""
+    """Whether the engine reads `stream` as true, see `_flag`."""
     stream_options: Any = msgspec.UNSET
     """`stream_options` as sent, UNSET where absent."""
     asks_usage: bool = False
@@ -65,7 +65,7 @@ class JsonBody(msgspec.Struct, frozen=True, kw_only=True):
     needs_state: bool = False
     """Whether the request uses something that only one engine keeps: a response, a conversation, an SGLang session."""
     stores: bool | None = None
-    """`store` as sent: whether the engine shall keep the answer; None where absent."""
+    """`store` as the engine reads it: whether it shall keep the answer; None where absent."""
     is_background: bool = False
     """Whether the engine continues to work after it has answered."""
     continues: bool = False
@@ -198,20 +198,41 @@ def _body(wire: _Wire, fields: dict[str, Any], prompt: Prompt | None, *, is_utf8
     if previous is None and isinstance(thread, dict):
         previous = thread.get("previous_message_id")
     return JsonBody(
-        is_stream=wire.stream is True,
+        is_stream=_flag(wire.stream) is True,
         stream_options=options,
-        asks_usage=isinstance(options, dict) and bool(options.get("include_usage")),
+        asks_usage=isinstance(options, dict) and _is_wanted(options.get("include_usage")),
         model=_name(wire.model),
         previous_response_id=None if previous is None else _name(previous),
         is_in_thread=isinstance(thread, dict),
         needs_state=bool(previous or wire.conversation or wire.session_params),
-        stores=wire.store if isinstance(wire.store, bool) else None,
-        is_background=wire.background is True,
+        stores=_flag(wire.store),
+        is_background=_flag(wire.background) is True,
         continues=_continues(wire),
         prompt=prompt,
         fields=fields,
         is_utf8=is_utf8,
     )
+
+
+def _flag(value: object) -> bool | None:
+    """Return a flag as the engines read it; None for what they refuse, or if the flag is absent.
+
+    vLLM and SGLang read bodies with pydantic, which also takes 0, 1 and these words in any case (pydantic: Conversion
+    Table, bool).
+    """
+    if isinstance(value, str):
+        value = value.lower()
+        return True if value in _TRUE_WORDS else False if value in _FALSE_WORDS else None
+    return bool(value) if isinstance(value, bool | int | float) and value in {0, 1} else None
+
+
+def _is_wanted(value: object) -> bool:
+    """Whether an option is set. A value that the engine will refuse counts, so that the body stays as it is."""
+    return bool(value) and _flag(value) is not False
+
+
+_TRUE_WORDS = frozenset({"1", "on", "t", "true", "y", "yes"})
+_FALSE_WORDS = frozenset({"0", "off", "f", "false", "n", "no"})
 
 
 def _name(value: object) -> str | None:
@@ -270,7 +291,7 @@ def inject_include_usage(body: bytes, json_body: JsonBody) -> bytes | None:
         return b"".join((body[: start + 1], _ASK, body[start + 1 :]))
     if options is None:
         return _replace_options(body, None, {})
-    if isinstance(options, dict) and not options.get("continuous_usage_stats"):
+    if isinstance(options, dict) and _flag(options.get("continuous_usage_stats")) is not True:
         return _replace_options(body, options, options)
     return None
 

@@ -5,6 +5,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.request.body import MAX_COMMAS, BodyFault, JsonBody, JsonBodyReader
@@ -58,9 +59,29 @@ def test_a_responses_request() -> None:
     assert read({"model": "m", "thread": "t"}) == JsonBody(model="m")
 
 
-@pytest.mark.parametrize("value", ["yes", 1, "true", None, [], {}])
-def test_only_true_is_a_stream(value: object) -> None:
-    assert not read({"stream": value}).is_stream
+TRUE_VALUES = [True, 1, 1.0, "true", "True", "yes", "Y", "on", "t", "1"]
+FALSE_VALUES = [False, 0, 0.0, "false", "NO", "n", "off", "f", "0"]
+
+
+@pytest.mark.parametrize("value", [*TRUE_VALUES, *FALSE_VALUES, "maybe", "", " true", 2, -1, 0.5, None, [], [1], {}])
+def test_a_flag_is_read_as_pydantic_reads_it_in_the_engines(value: object) -> None:
+    try:
+        seen: bool | None = TypeAdapter(bool).validate_python(value)
+    except ValidationError:
+        seen = None
+    assert seen is (True if value in TRUE_VALUES else False if value in FALSE_VALUES else None)
+    answer = read({"stream": value, "background": value, "store": value})
+    assert (answer.is_stream, answer.is_background, answer.stores) == (seen is True, seen is True, seen)
+
+
+@pytest.mark.parametrize("value", FALSE_VALUES)
+def test_usage_that_is_not_wanted(value: object) -> None:
+    assert not read({"stream_options": {"include_usage": value}}).asks_usage
+
+
+@pytest.mark.parametrize("value", [*TRUE_VALUES, "maybe", 2, [1]])
+def test_usage_that_is_wanted_or_that_the_engine_will_refuse(value: object) -> None:
+    assert read({"stream_options": {"include_usage": value}}).asks_usage
 
 
 @pytest.mark.parametrize("value", [None, "x", 1, [], {"include_usage": False}, {"include_usage": None}])

@@ -35,6 +35,8 @@ def asked(body: bytes) -> object:
         b'{"stream":true,"x":"\\ud800 \\u0000"}',
         '{"stream":true,"x":"é\u2028\U0001f600"}'.encode(),
         b'{"stream":false,"stream":true}',
+        b'{"stream":"true"}',
+        b'{"stream":1}',
     ],
 )
 def test_the_question_is_put_first_and_every_other_byte_stays(body: bytes) -> None:
@@ -77,7 +79,8 @@ def test_options_that_are_there_get_one_more(body: bytes, changed: bytes) -> Non
     [
         b"{}",
         b'{"stream":false}',
-        b'{"stream":"true"}',
+        b'{"stream":"false"}',
+        b'{"stream":"maybe"}',
         b'{"stream":null}',
         b'{"stream":true,"stream":false}',
         b'{"stream":true,"stream_options":{"include_usage":true}}',

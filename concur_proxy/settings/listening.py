@@ -1,0 +1,54 @@
+"""The settings of the gateway's side towards its clients: where it listens, and what it allows their connections."""
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings
+
+from concur_proxy.settings.kinds import RootPath
+
+
+class ListeningSettings(BaseSettings):
+    """Addresses, connections and their time-outs."""
+
+    host: tuple[str, ...] = Field(
+        ("127.0.0.1",),
+        description="Addresses to listen on; `::` for all of this machine, `0.0.0.0` for its IPv4 addresses",
+    )
+    port: int = Field(8300, ge=0, le=65535, description="TCP port to listen on; 0 for any free port")
+    root_path: RootPath = Field(
+        "", description="Path under which an ingress publishes the gateway, such as `/llm`; it is removed from requests"
+    )
+    workers: int = Field(
+        1, ge=1, le=256, description="Gateway processes that share the port; more than 1 need `store = redis`"
+    )
+    drain_timeout_s: float = Field(
+        30.0,
+        ge=0,
+        description="Seconds for answers in flight to end after SIGTERM; waiting requests are refused at once",
+    )
+
+    keep_alive_s: float = Field(
+        125.0,
+        gt=0,
+        description="Seconds that an idle connection stays open; keep it longer than a load balancer's idle timeout "
+        "(Azure 120, Google Cloud 600, Envoy 3600)",
+    )
+    head_timeout_s: float = Field(10.0, gt=0, description="Seconds that a client may take to send a request's head")
+    body_timeout_s: float = Field(
+        30.0, gt=0, description="Seconds that a client may pause while it sends a request's body"
+    )
+    send_timeout_s: float = Field(
+        60.0, gt=0, description="Seconds that a client may take no byte of its answer before it counts as gone"
+    )
+    max_connections: int = Field(
+        10_000, ge=1, description="Connections of clients at once; the limit of open files can lower it"
+    )
+    max_connections_per_client: int = Field(
+        0, ge=0, description="Connections from one address at once; 0 for no limit, as behind a load balancer"
+    )
+
+    @field_validator("host")
+    @classmethod
+    def _any_host(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("must not be empty")
+        return value

@@ -1,0 +1,20 @@
+"""Options of TCP sockets, to clients as to engines."""
+
+import asyncio
+import socket
+
+_OPTIONS = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6), ("TCP_USER_TIMEOUT", 90_000))
+"""No timeout ends a long answer. If a host disappears without closing its connections, the kernel notices it in 90 s
+(tcp(7)).
+"""
+
+
+def detect_dead_peer(transport: asyncio.BaseTransport) -> None:
+    """Let the kernel end the connection if the other host disappears. Does nothing for a unix socket."""
+    connection = transport.get_extra_info("socket")
+    if connection is None or connection.family == socket.AF_UNIX:
+        return
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _OPTIONS:
+        if hasattr(socket, name):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
