@@ -124,7 +124,7 @@ async def test_8_a_small_session_passes_a_dead_entry_when_the_engine_has_room() 
         await gateway.until(lambda: gateway.snapshot().held == 1)
         dead.cancel()
         await gateway.until(lambda: gateway.snapshot().held == 0)
-        engine.script, engine.waiting = answer_at_once, 0
+        engine.script, engine.running, engine.waiting = answer_at_once, 1, 0
         assert (await gateway.chat("small")).status_code == 200
         hold.open.set()
         await first
