@@ -1,7 +1,7 @@
 """Connections to Redis by URL: one server, Sentinel or Cluster, with or without TLS and ACL user."""
 
 from typing import Any, cast
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
@@ -50,15 +50,15 @@ def _by_sentinel(url: str, *, tls: bool, options: dict[str, Any]) -> Redis:
     sentinels = [_host_and_port(host) for host in hosts.split(",")]
     query = dict(parse_qsl(parts.query))
     options |= {"ssl": True} if tls else {}
-    options |= {"username": user} if user else {}
-    options |= {"password": password} if password else {}
+    options |= {"username": unquote(user)} if user else {}
+    options |= {"password": unquote(password)} if password else {}
     options["db"] = int(query.pop("db", "0"))
     sentinel_options = {name.removeprefix("sentinel_"): value for name, value in query.items() if "sentinel_" in name}
     options |= {name: value for name, value in query.items() if "sentinel_" not in name}
     sentinel = Sentinel(sentinels, sentinel_kwargs=sentinel_options, **options)  # type: ignore[no-untyped-call]
-    return cast("Redis", sentinel.master_for(parts.path.strip("/") or "mymaster"))
+    return cast("Redis", sentinel.master_for(unquote(parts.path.strip("/")) or "mymaster"))
 
 
 def _host_and_port(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    return (host.strip("[]"), int(port)) if host else (text, SENTINEL_PORT)
+    parts = urlsplit(f"//{text}")
+    return parts.hostname or text, parts.port or SENTINEL_PORT

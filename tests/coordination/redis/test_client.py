@@ -19,6 +19,11 @@ from concur_proxy.coordination.redis.link import RedisLink
 from tests.benchmarks.process import free_port
 from tests.coordination.redis_server import RedisServer
 
+LEAVES_CONNECTION = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+"""redis-py leaves connections to a cluster's nodes and to sentinels to the garbage collector."""
+
 ASK = Ask(number=7, call=Call(method="GET", path="/"))
 
 
@@ -79,8 +84,35 @@ async def test_a_socket_file(tmp_path: Path) -> None:
         await _use(f"unix://{tmp_path}/redis.sock?db=0")
 
 
+@LEAVES_CONNECTION
 async def test_sentinel(redis: RedisServer, sentinel: int) -> None:
     await _use(f"redis+sentinel://127.0.0.1:{sentinel}/fleet?db=0", "sentinel")
+    gc.collect()
+
+
+PASSWORD, ESCAPED = "p@ss/w:rd#%25+é", "p%40ss%2Fw%3Ard%23%2525+%C3%A9"
+
+
+@LEAVES_CONNECTION
+async def test_a_password_that_a_url_must_escape(redis: RedisServer, sentinel: int) -> None:
+    redis.client.acl_setuser("a@b", enabled=True, passwords=[f"+{PASSWORD}"], keys=["*"], categories=["+@all"])
+    await _use(redis.url.replace("redis://", f"redis://a%40b:{ESCAPED}@"), "escaped")
+    await _use(f"redis+sentinel://a%40b:{ESCAPED}@127.0.0.1:{sentinel}/fleet", "escaped sentinel")
+    gc.collect()
+
+
+async def test_a_password_of_a_cluster_that_a_url_must_escape() -> None:
+    client = connect(f"redis+cluster://a%40b:{ESCAPED}@127.0.0.1:1")
+    options = cast("Any", client).connection_kwargs
+    assert (options["username"], options["password"]) == ("a@b", PASSWORD)
+    await client.aclose()
+
+
+def test_sentinels_by_address_and_name() -> None:
+    client = connect("redis+sentinel://[::1]:5,[::2],b,c:6/fleet")
+    sentinels = cast("Any", client).connection_pool.sentinel_manager.sentinels
+    named = [each.connection_pool.connection_kwargs for each in sentinels]
+    assert [(each["host"], each["port"]) for each in named] == [("::1", 5), ("::2", 26379), ("b", 26379), ("c", 6)]
 
 
 @pytest.fixture(name="sentinel")
@@ -97,7 +129,7 @@ def _sentinel(redis: RedisServer, tmp_path: Path) -> Iterator[int]:
         process.wait()
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@LEAVES_CONNECTION
 async def test_a_cluster_keeps_all_keys_together() -> None:
     with RedisServer("--cluster-enabled", "yes", "--cluster-port", str(free_port())) as server:
         node = server.client
@@ -105,7 +137,7 @@ async def test_a_cluster_keeps_all_keys_together() -> None:
         while cast("dict[str, str]", node.cluster("INFO"))["cluster_state"] != "ok":
             await asyncio.sleep(0.05)
         await _use(f"redis+cluster://127.0.0.1:{server.port}")
-        gc.collect()  # redis-py leaves a connection of its cluster client to it
+        gc.collect()
 
 
 def _await(port: int) -> None:
