@@ -32,6 +32,10 @@ FIRST_UNTESTED_UVICORN = (0, 55)
 """The gateway is tested with versions of uvicorn from the first of these up to, but not including, the second."""
 MAX_HEAD_BYTES = 1024 * 1024
 """Limit for a request head that has not ended yet. The relay applies the limit of the settings to complete ones."""
+LINGER_S = 5.0
+"""Seconds for the rest of a body that was refused. If the connection were closed at once, the client might not see the
+answer.
+"""
 LOOK_S = 10.0
 """Seconds between two looks at a connection, at most."""
 MAX_TARGET_BYTES = 65_535
@@ -50,6 +54,8 @@ class GatewayProtocol(HttpToolsProtocol):
     """When the current head began, by the loop's clock; for the first one, when the client connected."""
     _heard_at = 0.0
     """When the last bytes came."""
+    _answered_at = 0.0
+    """When the last answer ended."""
     _unsent = 0
     """Bytes of answers that waited to be sent at the last look."""
     _unsent_since = 0.0
@@ -135,6 +141,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """An answer has ended."""
         super().on_response_complete()
+        self._answered_at = self.loop.time()
         if self.timeout_keep_alive_task is not None:
             self._all.on_idle(self)
 
@@ -184,7 +191,9 @@ class GatewayProtocol(HttpToolsProtocol):
             self.transport.abort()
             return
         if self._stalls_at(now) <= now:
-            if self._head_bytes is None:
+            if self._is_refused_body:
+                self.transport.close()
+            elif self._head_bytes is None:
                 self._refuse(GatewayFault.CLIENT_STALLED, f"no byte of the body came for {limits.body_timeout_s:g} s")
             elif self._head_bytes:
                 self._refuse(GatewayFault.CLIENT_STALLED, f"the head took longer than {limits.head_timeout_s:g} s")
@@ -193,11 +202,19 @@ class GatewayProtocol(HttpToolsProtocol):
         if not self.transport.is_closing() or unsent:
             self._look_later(now)
 
+    @property
+    def _is_refused_body(self) -> bool:
+        """Whether the client still sends a body although its request was answered."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return self._head_bytes is None and cycle is not None and cycle.response_complete
+
     def _stalls_at(self, now: float) -> float:
         """When the client will have stalled for too long if nothing more comes from it."""
         limits = self._all.limits
         if self.transport.is_closing():
             return math.inf
+        if self._is_refused_body:
+            return self._answered_at + LINGER_S
         if self._head_bytes is None:
             since = now if self.flow.read_paused else self._heard_at  # paused: it is the gateway that does not read
             return since + limits.body_timeout_s

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from concur_proxy.server import protocol
 from concur_proxy.server.connections import ClientConnections, ClientLimits, connections_for
 from concur_proxy.wire.answer.fault import GatewayFault
 from tests.cli.test_serve import NOWHERE
@@ -71,6 +72,26 @@ async def test_a_head_that_trickles_is_cut_off_and_a_body_that_trickles_is_not()
                     writer.write(bytes([byte]))
                     await asyncio.sleep(0.1)
             assert (await asyncio.wait_for(got, 10)).startswith(b"HTTP/1.1 408")
+
+
+async def test_a_client_that_goes_on_sending_a_refused_body_loses_its_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(protocol, "LINGER_S", 0.3)
+    monkeypatch.setattr(protocol, "LOOK_S", 0.1)
+    async with scripted_engine() as engine, running_gateway(engine.url, max_body_bytes=1024) as gateway:
+        head = POST.partition(b"content-length")[0] + b"transfer-encoding: chunked\r\n\r\n"
+        async with connection(gateway) as (reader, writer):
+            writer.write(head + b"800\r\n" + b"x" * 0x800)
+            assert (await reader.readline()).startswith(b"HTTP/1.1 413")
+            await asyncio.wait_for(reader.read(), 10)  # to the end of the connection
+        async with connection(gateway) as (reader, writer):
+            writer.write(head + b"800\r\n" + b"x" * 0x800)
+            assert (await reader.readline()).startswith(b"HTTP/1.1 413")
+            writer.write(b"\r\n0\r\n\r\n")  # it ends in time, so the connection stays
+            await asyncio.sleep(0.5)
+            writer.write(GET)
+            await reader.readuntil(b"HTTP/1.1 200")
 
 
 async def test_waiting_for_an_answer_is_no_stall_nor_is_an_idle_connection() -> None:
