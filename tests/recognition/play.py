@@ -2,7 +2,8 @@
 
 The truth of each request is a pair: the family that it belongs to, and the agent within the family. The rules:
 
-- All requests of one agent are of one family. With the client's names, its sub-agents and side calls belong to that family too.
+- All requests of one agent are of one family. With the client's names, its sub-agents and side calls belong to that
+  family too.
 - Without names, a sub-agent or a side call shares no text with its parent but the tools: it is a family of its own. A
   branch of an agent's history, with another last message, is of the agent's family.
 - The same request again is of the same agent if the first one failed or is still in flight, or if it is not the
