@@ -81,7 +81,8 @@ class Search:
         known = None if main.turns > 1 or main.length != main.first_segments else self._tree.chain_of(main)
         if known is None:
             return False
-        return known.text_from(0, known.head)[0] <= SIDE_SHARE * chain.text_from(0, chain.head)[0]
+        head_bytes = chain.text_from(0, chain.head)[0]
+        return head_bytes > 0 and known.text_from(0, known.head)[0] <= SIDE_SHARE * head_bytes
 
     def _continued(self, chain: Chain, match: Match, may_be: Callable[[Member], bool]) -> Member | None:
         """The conversation whose newest prompt is the longest prefix of this one. An idle one is preferred, and one

@@ -21,7 +21,7 @@ def test_the_guide_says_what_was_measured(client: Client) -> None:
 
 
 def _row(page: Path, title: str) -> list[str]:
-    """The other cells of the row that begins with this title, the last one in the page; empty without one."""
-    rows = [line.strip("|").split(" | ") for line in page.read_text(encoding="utf-8").splitlines()]
-    found = [[cell.strip() for cell in row[1:]] for row in rows if row[0].strip() == title]
-    return found[-1] if found else []
+    """The other cells of the row that begins with this title; empty without such a row."""
+    text = page.read_text(encoding="utf-8").rpartition("## Clients that were run")[2].partition("\n## ")[0]
+    rows = [line.strip("|").split(" | ") for line in text.splitlines()]
+    return next(([cell.strip() for cell in row[1:]] for row in rows if row[0].strip() == title), [])

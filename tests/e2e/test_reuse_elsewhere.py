@@ -18,6 +18,10 @@ FIRST_TOKENS, GROWTH_TOKENS, ANSWER_TOKENS = 1_600, 48, 16
 BYTES_PER_TOKEN = 4
 AGENTS, TURNS = 8, 25
 PREFILL_TOKENS_S = 60_000.0
+KEPT_WINDOW, LOST_WINDOW = 0.6, 0.4
+"""Shares of the cache. A window begins at 0.9 and falls to 0.3 at least. A round of the law is one interval long here,
+so an answer that ends between the engine's counters and the gateway's can cost one or two cuts on a busy machine.
+"""
 
 LABELS = '{engine="0",model_name="m"}'
 
@@ -119,9 +123,9 @@ async def _lowest_window(engine: ScriptedEngine, way: str) -> float:
 @pytest.mark.parametrize("way", ["own", "external", "half", "blocks", "none counted"])
 async def test_no_way_to_report_hits_lowers_the_window(way: str) -> None:
     async with scripted_engine() as engine:
-        assert await _lowest_window(engine, way) == pytest.approx(0.9)
+        assert await _lowest_window(engine, way) > KEPT_WINDOW
 
 
 async def test_real_losses_lower_it() -> None:
     async with scripted_engine() as engine:
-        assert await _lowest_window(engine, "lost") < 0.8
+        assert await _lowest_window(engine, "lost") < LOST_WINDOW

@@ -10,12 +10,14 @@ RATES = IntervalRates(now=5.0, kv_usage=0.5, running=2, waiting=1, capacity_toke
 
 def test_counts_are_the_intervals() -> None:
     scene, maker = Scene(window=2.0), SignalMaker()
-    scene.finish(scene.arrive("a"), prompt=100, completion=20)
+    scene.finish(scene.arrive("a"), prompt=1_000, completion=200)
     first = maker.advance(RATES, scene.gate.snapshot())
     assert (first.promised_tokens, first.told_tokens) == (0, 0)
-    scene.gate.finish(scene.arrive("a"), Answered(prompt_tokens=200, completion_tokens=10, cached_tokens=90), now=0.0)
+    scene.gate.finish(
+        scene.arrive("a"), Answered(prompt_tokens=2_000, completion_tokens=100, cached_tokens=900), now=0.0
+    )
     second = maker.advance(replace(RATES, now=6.0), scene.gate.snapshot())
-    assert (second.promised_tokens, second.told_tokens, second.lost_tokens) == (120, 120, 30)
+    assert (second.promised_tokens, second.told_tokens, second.lost_tokens) == (1_200, 1_200, 300)
     third = maker.advance(replace(RATES, now=7.0), scene.gate.snapshot())
     assert (third.promised_tokens, third.lost_tokens, third.answer_s) == (0, 0, None)
 

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -163,7 +164,9 @@ class GateMachine(RuleBasedStateMachine):
 
     @rule(load=LOADS)
     def observe(self, load: EngineLoad | None) -> None:
-        self.load, self.released = load, 0.0
+        is_late = load is not None and load.is_late(self.gate.snapshot().lasting)
+        self.load = replace(load, waiting=None) if load is not None and is_late else load
+        self.released = 0.0
         with self._step():
             self.ledger.decided(self.gate.observe(load, now=self.now))
 

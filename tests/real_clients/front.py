@@ -18,7 +18,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 HOP_HEADERS = {"host", "connection", "content-length", "transfer-encoding", "keep-alive", "x-request-id"}
 REFUSED_AT, SILENT_AT = 2, 3
-"""The numbers of the requests of an agent with trouble that are refused, and that get no answer."""
+"""The number of the request that is refused, and of the one whose answer begins late."""
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ def examined(url: str, *flags: str) -> tuple[str, Mapping[str, dict[str, Any]]]:
 def test_a_server_with_all_switched_on_is_well(engine: VllmServer) -> None:
     status, found = examined(engine.url)
     assert status == "ok"
-    assert found["kind"]["message"] == "vllm 0.32.0"
+    assert found["kind"]["message"] == "is vllm 0.32.0"
     assert found["models"]["message"] == "serves tiny"
 
 
@@ -31,4 +31,4 @@ def test_a_server_that_tells_no_cached_tokens_and_wants_a_key_is_told_how_to() -
         _, found = examined(server.url, "--engine-api-key", KEY)
     assert any("key" in finding["message"] for finding in without.values())
     assert not any("wants a key" in finding["message"] for finding in found.values())
-    assert any("--enable-prompt-tokens-details" in finding["mend"] for finding in found.values())
+    assert any("--enable-prompt-tokens-details" in finding["fix"] for finding in found.values())

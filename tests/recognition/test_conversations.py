@@ -247,6 +247,15 @@ def test_a_request_of_a_shared_name_was_recognised_by_its_name() -> None:
     assert agents.ask("s9+", key="shared").recognised_by == ""
 
 
+def test_a_shared_name_is_found_also_where_prompts_have_no_system_prompt() -> None:
+    agents = Agents()
+    for number in range(MOST_PARALLEL + 2):
+        agents.turn_of(chain(f"{number}", head=0), key="other")  # one after the other: no sign of sharing
+        arrival = Arrival(key="shared", chain=chain(f"task {number}", head=0), hold_s=60.0)
+        agents.fleet.arrive(arrival, now=0.0)
+    assert agents.fleet.shared_keys == 1
+
+
 def test_equal_first_prompts_that_were_all_refused_come_back_as_the_sessions_that_they_were() -> None:
     agents = Agents()
     first = [agents.ask("st") for _ in range(300)]
