@@ -27,6 +27,7 @@ from concur_proxy.control.law import Budget
 from concur_proxy.coordination.coordinator import Role
 from concur_proxy.coordination.protocol.manual import ManualWindow
 from concur_proxy.monitoring.monitor import EngineMonitor
+from concur_proxy.recognition.tenants import split_name
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class AdminCalls:
                 takes=SessionName,
                 gives=SessionChanged,
                 do=self._steering(steering),
-                refuses=(404,),
+                refuses=(404, 409),
             )
 
     def _on_windows(self) -> Iterator[Operation]:
@@ -160,14 +161,18 @@ class AdminCalls:
     def _sessions(self, given: SessionFilter) -> SessionList:
         if given.session_id is None:
             return self._reader.sessions()
-        found = self._reader.session(given.session_id)
+        found = self._reader.session(given.session_id, given.tenant)
         if found is None:
             raise _no_session(given.session_id)
         return found
 
     def _steering(self, steering: Steering) -> Callable[[SessionName], SessionChanged]:
         def steer(given: SessionName) -> SessionChanged:
-            if not self._coordinator.apply(Steer(key=given.session_id, steering=steering)):
+            names = self._reader.names(given.session_id, given.tenant)
+            known = [name for name in names if self._coordinator.fleet.knows(Steer(key=name, steering=steering))]
+            if len(known) > 1:
+                raise _several_sessions(given.session_id, known)
+            if not known or not self._coordinator.apply(Steer(key=known[0], steering=steering)):
                 raise _no_session(given.session_id)
             logger.info("session %r: an operator asked to %s it", self._shown(given.session_id), steering.value)
             return SessionChanged(session_id=given.session_id, done=steering.value)
@@ -243,6 +248,12 @@ class AdminCalls:
 def _no_engine(name: str, known: Iterable[str]) -> Refused:
     message = f"Unknown engine {name[:200]}. The engines are {', '.join(known)}."
     return Refused(404, "no_engine", message, param="engine")
+
+
+def _several_sessions(key: str, names: Iterable[str]) -> Refused:
+    tenants = ", ".join(repr(split_name(name)[0]) for name in names)
+    message = f"Several tenants have a session {key[:200]!r}: {tenants[:1000]}. Name one of them in tenant."
+    return Refused(409, "several_sessions", message, param="tenant")
 
 
 def _no_session(key: str) -> Refused:

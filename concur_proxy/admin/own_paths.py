@@ -17,6 +17,7 @@ from concur_proxy.admission.changes import EndSession
 from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.recognition.recogniser import session_key
+from concur_proxy.recognition.tenants import Tenant, Tenants, scoped
 from concur_proxy.relay.body import BodyTooLarge, ClientGone, read_body
 from concur_proxy.wire.answer.errors import error_answer
 from concur_proxy.wire.answer.fault import GatewayFault
@@ -55,6 +56,7 @@ def build_admin(
     monitors: Collection[EngineMonitor],
     registry: CollectorRegistry,
     coordinator: Coordinator,
+    tenants: Tenants,
     is_draining: Callable[[], bool],
 ) -> FastAPI:
     """Build the application that serves `ADMIN_PATHS`; `routes.add_admin_routes` adds the admin API to it."""
@@ -83,8 +85,16 @@ def build_admin(
     @app.post("/concur/v1/sessions/release")
     @app.post("/programs/release")  # ThunderAgent's path for the same call, so that its clients need no change
     async def release(request: Request) -> Response:
-        """End a session, at once or after its current turn. An unknown session has already ended."""
-        return await _release(request, coordinator)
+        """End a session of the caller's tenant, at once or after its current turn. An unknown session has already
+        ended. Web pages are refused: a browser on a client's machine may have opened one that guesses names.
+        """
+        values = dict(reversed(request.headers.raw))
+        tenant = tenants.of(values)
+        if tenant is None:
+            return _refuse(GatewayFault.INVALID_API_KEY, "")
+        if b"origin" in values or values.get(b"sec-fetch-site", b"none") != b"none":
+            return _refuse(GatewayFault.FROM_WEB_PAGE, "")
+        return await _release(request, coordinator, tenant)
 
     @app.exception_handler(HTTPStatus.METHOD_NOT_ALLOWED)
     async def wrong_method(request: Request, error: Exception) -> Response:
@@ -96,7 +106,7 @@ def build_admin(
     return app
 
 
-async def _release(request: Request, coordinator: Coordinator) -> Response:
+async def _release(request: Request, coordinator: Coordinator, tenant: Tenant) -> Response:
     try:
         declared = request.headers.get("content-length")
         body = _SESSION_NAMES.read(await read_body(request.receive, declared=declared, limit=MAX_BODY_BYTES))
@@ -108,7 +118,8 @@ async def _release(request: Request, coordinator: Coordinator) -> Response:
         return _refuse(body.fault, body.detail)
     for name, value in body.fields.items():
         if (key := session_key(value)) is not None:
-            return JSONResponse({name: key, "released": coordinator.apply(EndSession(key=key))})
+            session = scoped(tenant.name, key)
+            return JSONResponse({name: key, "released": coordinator.apply(EndSession(key=session))})
     message = 'The body names no session. Send {"session_id": "..."} or {"program_id": "..."}.'
     return Response(error_body(400, "no_session", message, param="session_id"), 400, media_type="application/json")
 

@@ -7,6 +7,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from concur_proxy.control.options import OptionValue
 from concur_proxy.settings.kinds import engine_server
 
+_OF_TENANT = "The session's tenant. Needed only if several tenants have a session of this name"
+
 
 class CallInput(BaseModel):
     """Base class of what a call takes, from the query or from a JSON body."""
@@ -26,12 +28,14 @@ class SessionFilter(CallInput):
     model_config = ConfigDict(extra="ignore")
 
     session_id: str | None = Field(None, description="Return only this session")
+    tenant: str | None = Field(None, description=_OF_TENANT)
 
 
 class SessionName(CallInput):
     """A session."""
 
     session_id: str = Field(min_length=1)
+    tenant: str | None = Field(None, description=_OF_TENANT)
 
 
 class ServerUrl(CallInput):
@@ -128,6 +132,7 @@ class SessionStatus(CallResult):
     """One session."""
 
     session_id: str = Field(description="Begins with a NUL character for a request that named no session")
+    tenant: str = Field(description="The tenant that the session belongs to; empty if it has none")
     engine: str
     state: str = Field(description="queued, active or paused")
     text: str = Field(

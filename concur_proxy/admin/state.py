@@ -22,6 +22,7 @@ from concur_proxy.control.phrasing import describe
 from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.monitoring.pool import EnginePool
+from concur_proxy.recognition.tenants import scoped, split_name
 from concur_proxy.telemetry.recognition import RecognitionWatch
 
 MAX_SESSIONS = 200
@@ -80,11 +81,31 @@ class StateReader:
         ]
         return SessionList(total=sum(len(gate.sessions) for gate in gates), sessions=rows)
 
-    def session(self, key: str) -> SessionList | None:
-        """One session; None if it is unknown."""
+    def session(self, key: str, tenant: str | None) -> SessionList | None:
+        """The sessions of this key: of one tenant, or of all that have one. None if there is none."""
         now, gates = self.clock(), [gate for gate, _ in self._pairs()]
-        rows = [_session(gate, session, now) for gate in gates if (session := gate.sessions.get(key)) is not None]
+        names = self.names(key, tenant)
+        rows = [
+            _session(gate, session, now)
+            for gate in gates
+            for name in names
+            if (session := gate.sessions.get(name)) is not None
+        ]
         return SessionList(total=sum(len(gate.sessions) for gate in gates), sessions=rows) if rows else None
+
+    def names(self, key: str, tenant: str | None) -> list[str]:
+        """The names of the sessions with this key: of one tenant, or of all that have one. If no tenant has one, the
+        key may be a sub-agent's: then these are its possible names.
+        """
+        if key.startswith("\0"):
+            return [key]  # a request without a session: it is numbered, and not by tenant
+        if tenant is not None:
+            return [scoped(tenant, key)]
+        gates = [gate for gate, _ in self._pairs()]
+        known = {"", *(session.tenant for gate in gates for session in gate.sessions)}
+        names = [scoped(each, key) for each in sorted(known)]
+        found = [name for name in names if any(gate.sessions.get(name) is not None for gate in gates)]
+        return found or names
 
     def _pairs(self) -> list[tuple[SessionGate, EngineMonitor]]:
         gates = self.coordinator.fleet.gates
@@ -134,7 +155,8 @@ def _session(gate: SessionGate, session: Session, now: float) -> SessionStatus:
     first = next(iter(session.held), None)
     place = gate.queue.position(session) if session in gate.queue else None
     return SessionStatus(
-        session_id=session.key,
+        session_id=split_name(session.key)[1],
+        tenant=session.tenant,
         engine=gate.engine,
         state=session.state.value,
         text=_in_words(session, place),

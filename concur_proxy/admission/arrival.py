@@ -44,6 +44,12 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fal
     """
     prompt_role: PromptRole = PromptRole.LAST
     """Whether the conversation tree may find the session by `chain`, before `key` or without one."""
+    tenant: str = ""
+    """The name of the client's tenant. Empty: there is only one."""
+    weight: float = 1.0
+    """The tenant's share in comparison with that of other tenants."""
+    priority: int = 0
+    """The priority class; 0 is the normal one."""
 
     def after(self, seconds: float) -> "Arrival":
         """The same request after it has waited for `seconds`: the time that it may still wait is shorter by this."""

@@ -82,6 +82,9 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     stopped: bool = False
     """Whether an operator paused it."""
     turns: int = 0
+    tenant: str = ""
+    weight: float = 1.0
+    priority: int = 0
 
     @classmethod
     def of(cls, session: Session, engine: str, tree: ConversationTree, *, now: float) -> "SessionRecord":
@@ -99,13 +102,25 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
             has_lapsed=session.has_lapsed,
             stopped=session.stopped,
             turns=session.turns,
+            tenant=session.tenant,
+            weight=session.weight,
+            priority=session.priority,
         )
 
     def session(self, *, seniority: int, now: float) -> Session:
         """Make a session from the record. Its idle time goes on. `seniority` is the recorded one, or another one if
         that is taken.
         """
-        session = Session(key=self.key, seniority=seniority, one_shot=False, now=now - self.idle_s, model=self.model)
+        session = Session(
+            key=self.key,
+            seniority=seniority,
+            one_shot=False,
+            now=now - self.idle_s,
+            model=self.model,
+            tenant=self.tenant,
+            weight=self.weight,
+            priority=self.priority,
+        )
         session.state = SessionState(self.state)
         session.stopped, session.turns = self.stopped, self.turns
         if self.stopped and session.state is SessionState.ACTIVE:

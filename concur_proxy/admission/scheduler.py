@@ -158,7 +158,16 @@ class Scheduler:
         """Make a session that is not known yet. `wake` adds it."""
         seniority = self._state.numbers.take(seniority)
         name, one_shot = where.session, where.is_one_shot
-        return Session(key=name, seniority=seniority, one_shot=one_shot, now=now, model=arrival.model)
+        return Session(
+            key=name,
+            seniority=seniority,
+            one_shot=one_shot,
+            now=now,
+            model=arrival.model,
+            tenant=arrival.tenant,
+            weight=arrival.weight,
+            priority=arrival.priority,
+        )
 
     def begin(self, session: Session, member: Member, arrival: Arrival, now: float) -> int:
         """Account for a new request of a member. Returns how many tokens of its prompt should be in the engine's cache

@@ -59,14 +59,34 @@ class Session:
         "model",
         "one_shot",
         "pausing",
+        "priority",
         "seniority",
         "state",
         "stopped",
+        "tenant",
         "turns",
+        "weight",
     )
 
-    def __init__(self, *, key: str, seniority: int, one_shot: bool, now: float, model: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        key: str,
+        seniority: int,
+        one_shot: bool,
+        now: float,
+        model: str | None = None,
+        tenant: str = "",
+        weight: float = 1.0,
+        priority: int = 0,
+    ) -> None:
         self.key = key
+        self.tenant = tenant
+        """The name of the tenant that the session belongs to. Empty: there is only one."""
+        self.weight = weight
+        """The tenant's share in comparison with that of other tenants."""
+        self.priority = priority
+        """The priority class; 0 is the normal one."""
         self.model = model
         """The model that the session's requests name; None: any model."""
         self.seniority = seniority

@@ -83,6 +83,10 @@ class FleetView(Protocol):
         """How many session keys were found to name many conversations at once."""
         ...
 
+    def knows(self, change: Change) -> bool:
+        """Whether the session or engine that the change names is known."""
+        ...
+
     def candidates(self, model: str | None) -> Sequence[str]:
         """The engines that may serve a request outside of any session, the best first. There is at least one."""
         ...

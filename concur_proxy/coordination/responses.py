@@ -15,7 +15,9 @@ class StoredResponse(msgspec.Struct, frozen=True, array_like=True, gc=False):
     engine: str
     """Only this engine can retrieve, cancel, delete or continue the response."""
     session: str | None = None
-    """The key of the session that it belongs to; None if its request named no session."""
+    """The name of the session that it belongs to; None if its request named no session."""
+    tenant: str | None = None
+    """The tenant that it belongs to; None: not known."""
 
 
 class StoredResponses(Protocol):

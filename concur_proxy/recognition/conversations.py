@@ -23,6 +23,7 @@ from concur_proxy.recognition.chain import Chain
 from concur_proxy.recognition.member import Member
 from concur_proxy.recognition.node import Match
 from concur_proxy.recognition.search import Found, Search
+from concur_proxy.recognition.tenants import scoped
 from concur_proxy.recognition.tree import ConversationTree
 
 MOST_PARALLEL = 8
@@ -76,6 +77,8 @@ class Request(Protocol):
     def prompt_role(self) -> PromptRole: ...
     @property
     def fingerprint(self) -> bytes | None: ...
+    @property
+    def tenant(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +134,7 @@ class Conversations:
             if found is not None:
                 return replace(found, by_content=True)
             if key is None:
-                return self._begin(chain, hint)
+                return self._begin(chain, hint, request.tenant)
         if key is not None:
             return self._locate_named(key, request)
         if hint and chain is None:
@@ -159,9 +162,9 @@ class Conversations:
         chain = _whole(request.chain)
         if request.member or chain is None:
             return Whereabouts(session=key, member=request.member, parent=request.parent)
-        return self._locate_undeclared(key, chain)
+        return self._locate_undeclared(key, chain, request.tenant)
 
-    def _locate_undeclared(self, key: str, chain: Chain) -> Whereabouts:
+    def _locate_undeclared(self, key: str, chain: Chain, tenant: str) -> Whereabouts:
         """Find the member where the client named only the session."""
         known = self._find(key)
         if known is None and key not in self._shared:
@@ -176,7 +179,7 @@ class Conversations:
                 return Whereabouts(session=key, member=f"~{self._number()}", is_declared=False)
             _remember(self._shared, key, None)
         found = self._continued(chain, match, key)
-        return self._begin(chain, key) if found is None else found
+        return self._begin(chain, key, tenant) if found is None else found
 
     def _member_of(self, known: Known, key: str, chain: Chain, match: Match) -> Whereabouts | None:
         """The member of a session that the prompt continues; None if it continues none of them."""
@@ -190,9 +193,9 @@ class Conversations:
             return Whereabouts(session=key, displaced=f"~{self._number()}")
         return None
 
-    def _begin(self, chain: Chain, hint: str) -> Whereabouts:
+    def _begin(self, chain: Chain, hint: str, tenant: str) -> Whereabouts:
         """Begin a new conversation."""
-        name = f"conversation:{chain.hash_at(len(chain) - 1).hex()}"
+        name = scoped(tenant, f"conversation:{chain.hash_at(len(chain) - 1).hex()}")
         if self._find(name) is not None:
             name = f"{name}-{self._number()}"
         if hint:

@@ -14,6 +14,7 @@ from xxhash import xxh3_64_digest, xxh3_64_intdigest
 from concur_proxy.recognition.chain import HASH_BYTES, Chain
 from concur_proxy.recognition.messages import WHOLE_BYTES, Messages, NoPromptError, canonical, pieces, without_marks
 from concur_proxy.recognition.sizes import SLICES, MediaScan, text_bytes
+from concur_proxy.recognition.tenants import credential_of
 from concur_proxy.wire.request.body import MAX_COMMAS, Prompt
 from concur_proxy.wire.request.view import RequestView
 
@@ -27,9 +28,6 @@ TOKEN_BYTES = 4
 """The size of the text of one token, where a prompt is a list of tokens."""
 
 _MESSAGES = Messages()
-
-CREDENTIALS = (b"authorization", b"x-api-key", b"api-key")
-"""The headers that tell one client from another."""
 
 
 def chain_of(view: RequestView) -> Chain | None:
@@ -54,11 +52,10 @@ def fingerprint_of(view: RequestView) -> bytes:
 
 
 def _scope(view: RequestView, model: str | None) -> int:
-    """Return the start of the chain: another one for each credential and model."""
-    values = view.values
-    parts = [values.get(name, b"") for name in CREDENTIALS]
-    parts.append(b"" if model is None else model.encode())
-    sizes = pack("<4Q", *map(len, parts))
+    """Return the start of the chain: another one for each tenant and model."""
+    tenant = credential_of(view.values) if view.tenant is None else view.tenant
+    parts = [tenant.encode("utf-8", "surrogatepass"), b"" if model is None else model.encode()]
+    sizes = pack("<2Q", *map(len, parts))
     return int.from_bytes(blake2b(sizes + b"".join(parts), digest_size=HASH_BYTES).digest(), "little")
 
 

@@ -9,14 +9,16 @@ from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.changes import EndSession
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.coordination.responses import StoredResponse
 from concur_proxy.recognition.conversations import PromptRole
 from concur_proxy.recognition.segments import chain_of, fingerprint_of
+from concur_proxy.recognition.tenants import Tenant, scoped, split_name
 from concur_proxy.relay.body import BodiesTooLarge, BodyTooLarge, ClientGone, SharedRoom, read_body
 from concur_proxy.relay.client import ClientAnswer, Receive
 from concur_proxy.relay.hop import Hop, Setback, failure_of
 from concur_proxy.relay.parts import RelayParts
-from concur_proxy.relay.passing import pass_at_once
-from concur_proxy.telemetry.events import CLIENT_GONE, Attempt, RequestRecord, hashed_session
+from concur_proxy.relay.passing import is_of_another, pass_at_once
+from concur_proxy.telemetry.events import CLIENT_GONE, Attempt, RequestRecord, shown_session
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.request.endpoint_rule import EndpointKind
 from concur_proxy.wire.request.endpoints import Endpoint
@@ -50,6 +52,7 @@ class Exchange:
         self,
         parts: RelayParts,
         endpoint: Endpoint,
+        tenant: Tenant,
         view: RequestView,
         receive: Receive,
         answer: ClientAnswer,
@@ -57,13 +60,15 @@ class Exchange:
     ) -> None:
         self._parts = parts
         self._endpoint = endpoint
+        self._tenant = tenant
         self._view = view
+        view.tenant = tenant.name
         self._receive = receive
         self._answer = answer
         self._record = record
         self._client_gone = False
         self._admitted: Ticket | None = None
-        self._hop = Hop(parts, endpoint, view, answer, record)
+        self._hop = Hop(parts, endpoint, tenant.name, view, answer, record)
 
     async def run(self) -> None:
         """Serve the request. Returns when the answer has ended or broken off, or when the client has left."""
@@ -101,7 +106,7 @@ class Exchange:
             if self._endpoint.kind is EndpointKind.GENERATE:
                 setback = await self._generate()
             else:
-                setback = await pass_at_once(self._parts, self._view, self._hop, self._answer)
+                setback = await pass_at_once(self._parts, self._tenant, self._view, self._hop, self._answer)
             if setback is not None:
                 await self._answer.refuse(setback.fault, setback.detail)
         except asyncio.CancelledError:
@@ -115,7 +120,7 @@ class Exchange:
 
     async def _generate(self) -> Setback | None:
         """Let a request wait for admission and pass it on. Returns why no engine answered; None if one did."""
-        parts, view, record = self._parts, self._view, self._record
+        parts, tenant, view, record = self._parts, self._tenant, self._view, self._record
         body, timeout_s, ends_session = view.json, view.client_timeout_s, view.ends_session
         if view.fault is not None:
             await self._answer.refuse(view.fault.fault, view.fault.detail)
@@ -124,19 +129,23 @@ class Exchange:
         stored = None
         if body.previous_response_id is not None:
             stored = await parts.coordinator.responses.find(body.previous_response_id)
-            view.continued_session = None if stored is None else stored.session
+            if stored is not None and is_of_another(stored, tenant):
+                await self._answer.refuse(GatewayFault.UNKNOWN_RESPONSE, body.previous_response_id[:200])
+                return None
+            view.continued_session = _key_of(stored, tenant)
         found = parts.recognisers.recognise(view)
         recognition = found.recognition
-        key = None if recognition is None else recognition.key
+        key = None if recognition is None else scoped(tenant.name, recognition.key)
         hold_s = parts.options.max_hold_s
         if timeout_s is not None:
             hold_s = min(hold_s, timeout_s * WAIT_SHARE)
         until = parts.clock() + hold_s
         chain = chain_of(view)
         is_blind = key is None and (chain is None or found.prompt_role is PromptRole.NEVER)
+        hint = parts.recognisers.hint(view)
         arrival = Arrival(
             key=key,
-            hint=parts.recognisers.hint(view),
+            hint=None if hint is None else scoped(tenant.name, hint),
             chain=chain,
             model=body.model,
             body_bytes=len(view.body),
@@ -144,12 +153,20 @@ class Exchange:
             home=None if stored is None else stored.engine,
             fingerprint=fingerprint_of(view) if is_blind else None,
             prompt_role=found.prompt_role,
+            tenant=tenant.name,
+            weight=tenant.weight,
+            priority=tenant.priority,
         )
         if recognition is not None:
             record.recognised_by = recognition.by
             record.session = self._shown(recognition.key)
-            member, parent, parent_key = recognition.member, recognition.parent, recognition.parent_key
-            arrival = replace(arrival, member=member, parent=parent, parent_key=parent_key)
+            parent_key = recognition.parent_key
+            arrival = replace(
+                arrival,
+                member=recognition.member,
+                parent=recognition.parent,
+                parent_key=None if parent_key is None else scoped(tenant.name, parent_key),
+            )
         try:
             engine, setback = await self._attempt(arrival)
             if setback is not None and self._hop.other_engine(engine, setback) is not None:
@@ -217,7 +234,7 @@ class Exchange:
 
     def _shown(self, key: str) -> str:
         """The session's name for log lines and traces."""
-        return hashed_session(key) if self._parts.options.hash_sessions else key
+        return shown_session(key, hashed=self._parts.options.hash_sessions)
 
     async def _refuse(self, ticket: Ticket) -> None:
         outcome = cast("Outcome", ticket.outcome)
@@ -240,3 +257,11 @@ class Exchange:
         self._parts.coordinator.finish(ticket, answered)
         if attempt.outcome is None:  # the client has left while its request waited
             self._report_wait(ticket, attempt)
+
+
+def _key_of(stored: StoredResponse | None, tenant: Tenant) -> str | None:
+    """The key of the session that a stored response belongs to; None if it is not known or another tenant's."""
+    if stored is None or stored.session is None:
+        return None
+    owner, key = split_name(stored.session)
+    return key if owner == tenant.name else None

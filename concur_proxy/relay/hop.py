@@ -9,6 +9,7 @@ from functools import partial
 from concur_proxy.coordination.protocol.messages import Overloaded
 from concur_proxy.coordination.responses import StoredResponse
 from concur_proxy.monitoring.monitor import EngineMonitor
+from concur_proxy.recognition.tenants import CREDENTIALS, split_name
 from concur_proxy.relay.client import ClientAnswer
 from concur_proxy.relay.parts import RelayParts
 from concur_proxy.telemetry.events import BROKE_MIDSTREAM, CLIENT_GONE, Attempt, RequestRecord
@@ -63,11 +64,18 @@ class Hop:
     """
 
     def __init__(
-        self, parts: RelayParts, endpoint: Endpoint, view: RequestView, answer: ClientAnswer, record: RequestRecord
+        self,
+        parts: RelayParts,
+        endpoint: Endpoint,
+        tenant: str,
+        view: RequestView,
+        answer: ClientAnswer,
+        record: RequestRecord,
     ) -> None:
         self.record = record
         self._parts = parts
         self._endpoint = endpoint
+        self._tenant = tenant
         self._view = view
         self._answer = answer
         self._may_ask = False
@@ -137,6 +145,9 @@ class Hop:
             pinned = monitor.rank_headers
             removed |= {name for name, _ in pinned}
             added += pinned
+        if engine_key := self._parts.engine_key:
+            removed |= frozenset(CREDENTIALS)
+            added.append((b"authorization", b"Bearer " + engine_key.encode()))
         if record.context:
             removed |= TRACE_CONTEXT
             added += record.context
@@ -232,9 +243,9 @@ class Hop:
 
         def learn(response_id: str) -> None:
             if self._view.json.stores is not False:
-                parts.coordinator.responses.learn(response_id, StoredResponse(engine, session))
+                parts.coordinator.responses.learn(response_id, StoredResponse(engine, session, self._tenant))
             if session is not None:
-                parts.recognisers.learn(response_id, session)
+                parts.recognisers.learn(response_id, split_name(session)[1])
 
         return ResponseIdTap(tap, learn, shape)
 

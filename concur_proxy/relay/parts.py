@@ -8,6 +8,7 @@ from concur_proxy import plugins
 from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.recognition.recogniser import RecogniserChain
+from concur_proxy.recognition.tenants import Tenants
 from concur_proxy.relay.body import BodyRoom
 from concur_proxy.relay.cors import CorsMemory
 from concur_proxy.settings.gateway import GatewaySettings
@@ -71,6 +72,9 @@ class RelayParts:
     cors: CorsMemory = field(default_factory=CorsMemory)
     fingerprints: dict[str, bytes | None] = field(default_factory=dict)
     """The last `system_fingerprint` of each engine, see `StreamTap`; None for an engine that sends none."""
+    tenants: Tenants = field(default_factory=Tenants)
+    engine_key: str | None = None
+    """The API key for engines, which takes the place of the client's key; None: the client's own credential passes."""
 
     @classmethod
     def of(
@@ -83,6 +87,7 @@ class RelayParts:
         upstream: Upstream,
         events: RequestEvents,
         clock: Callable[[], float],
+        tenants: Tenants,
     ) -> "RelayParts":
         """Build what depends only on the settings."""
         recognisers = _recognisers(settings)
@@ -96,6 +101,8 @@ class RelayParts:
             upstream=upstream,
             events=events,
             clock=clock,
+            tenants=tenants,
+            engine_key=settings.engine_api_key if tenants.has_keys else None,
         )
 
 

@@ -5,12 +5,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from http import HTTPStatus
 
+from msgspec.structs import replace
+
 from concur_proxy.coordination.responses import StoredResponse
+from concur_proxy.recognition.tenants import Tenant
 from concur_proxy.relay.client import ClientAnswer
 from concur_proxy.relay.hop import Hop, Setback, Unknown
 from concur_proxy.relay.parts import RelayParts
 from concur_proxy.upstream.client import UpstreamResponse
 from concur_proxy.upstream.connection import EngineBroke, EngineUnreachable
+from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.request.models import LIST_PATH, merge_lists
 from concur_proxy.wire.request.view import RequestView
 
@@ -22,7 +26,9 @@ Ask = Callable[[str], Awaitable[UpstreamResponse]]
 """Sends the client's request to an engine."""
 
 
-async def pass_at_once(parts: RelayParts, view: RequestView, hop: Hop, answer: ClientAnswer) -> Setback | None:
+async def pass_at_once(
+    parts: RelayParts, tenant: Tenant, view: RequestView, hop: Hop, answer: ClientAnswer
+) -> Setback | None:
     """Pass a request on to an engine that serves its model. Returns why no engine answered; None if one did."""
     if view.path == LIST_PATH and view.method == "GET":
         servers = {parts.monitors[engine].address.url: engine for engine in parts.coordinator.fleet.candidates(None)}
@@ -31,11 +37,17 @@ async def pass_at_once(parts: RelayParts, view: RequestView, hop: Hop, answer: C
             if models is not None:
                 await answer.give_json(models)
                 return None
+    response_id = _named_response(view.path)
+    stored = None
+    if response_id is not None and (tenant.is_declared or len(parts.monitors) > 1):
+        stored = await parts.coordinator.responses.find(response_id)
+        if stored is not None and is_of_another(stored, tenant):
+            await answer.refuse(GatewayFault.UNKNOWN_RESPONSE, response_id[:200])
+            return None
     if len(parts.monitors) == 1:
         return await hop.pass_on(next(iter(parts.monitors)))
-    response_id = _named_response(view.path)
     if response_id is not None:
-        return await _pass_to_its_engine(parts, response_id, hop)
+        return await _pass_to_its_engine(parts, response_id, stored, hop)
     model = hop.record.model = view.passing_model
     engine = parts.coordinator.fleet.candidates(model)[0]
     setback = await hop.pass_on(engine)
@@ -49,13 +61,21 @@ def _named_response(path: str) -> str | None:
     return path.split("/")[3] if path.startswith("/v1/responses/resp_") else None
 
 
-async def _pass_to_its_engine(parts: RelayParts, response_id: str, hop: Hop) -> Setback | None:
+def is_of_another(stored: StoredResponse, tenant: Tenant) -> bool:
+    """Whether a response belongs to another tenant. Tenants that are mere credentials are not told apart: a client may
+    have got a new token since.
+    """
+    return tenant.is_declared and stored.tenant is not None and stored.tenant != tenant.name
+
+
+async def _pass_to_its_engine(
+    parts: RelayParts, response_id: str, stored: StoredResponse | None, hop: Hop
+) -> Setback | None:
     """Pass on a request that names a stored response. If its engine is not known, the engines are asked one after
     another, until one knows the response. Returns a Setback if none knows it and one of them could not be asked: that
     one may have it.
     """
     responses = parts.coordinator.responses
-    stored = await responses.find(response_id)
     if stored is not None and stored.engine in parts.monitors:
         return await hop.pass_on(stored.engine)
     down = parts.coordinator.fleet.down
@@ -69,8 +89,8 @@ async def _pass_to_its_engine(parts: RelayParts, response_id: str, hop: Hop) -> 
             continue
         if failed is None:
             if hop.record.status is not None and hop.record.status < HTTPStatus.BAD_REQUEST:
-                session = None if stored is None else stored.session
-                responses.learn(response_id, StoredResponse(engine, session))
+                learned = StoredResponse(engine) if stored is None else replace(stored, engine=engine)
+                responses.learn(response_id, learned)
             return None
         setback = failed
     return setback

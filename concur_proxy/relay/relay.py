@@ -6,10 +6,11 @@ import logging
 from secrets import token_hex
 from uuid import uuid4
 
+from concur_proxy.recognition.tenants import ONLY, Tenant
 from concur_proxy.relay.client import Asgi, ClientAnswer, Message, Receive, Scope, Send
 from concur_proxy.relay.exchange import Exchange
 from concur_proxy.relay.parts import RelayOptions, RelayParts
-from concur_proxy.telemetry.events import CURRENT, RequestRecord, hashed_session
+from concur_proxy.telemetry.events import CURRENT, RequestRecord, shown_session
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.request.endpoints import Endpoint, Refusal
 from concur_proxy.wire.request.view import REQUEST_ID, RequestReader, RequestView
@@ -34,7 +35,7 @@ class Relay:
 
     def shown(self, key: str) -> str:
         """Return a session's name for log lines."""
-        return hashed_session(key) if self._parts.options.hash_sessions else key
+        return shown_session(key, hashed=self._parts.options.hash_sessions)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
@@ -52,6 +53,9 @@ class Relay:
         if view.head_bytes > limit:
             detail = f"the limit is {limit} bytes"
             found = Refusal(fault=GatewayFault.HEADERS_TOO_LARGE, detail=detail)
+        tenant = parts.tenants.of(view.values)
+        if tenant is None and view.method != "OPTIONS":  # a browser asks for permission without credentials
+            found = Refusal(fault=GatewayFault.INVALID_API_KEY, detail="")
         record = RequestRecord(
             method=view.method,
             path=view.path,
@@ -66,7 +70,7 @@ class Relay:
             hear(record)
         token = CURRENT.set(record)
         try:
-            await self._serve(found, view, receive, answer, record)
+            await self._serve(found, tenant or ONLY, view, receive, answer, record)
         finally:
             record.ended_at = parts.clock()
             for hear in parts.events.ended:
@@ -76,6 +80,7 @@ class Relay:
     async def _serve(
         self,
         found: Endpoint | Refusal,
+        tenant: Tenant,
         view: RequestView,
         receive: Receive,
         answer: ClientAnswer,
@@ -87,7 +92,7 @@ class Relay:
                 await answer.refuse(found.fault, found.detail, allow=found.allow)
             else:
                 record.route = found.route
-                await Exchange(self._parts, found, view, receive, answer, record).run()
+                await Exchange(self._parts, found, tenant, view, receive, answer, record).run()
         except asyncio.CancelledError:
             # The server stops, and this answer did not end within the time for answers in flight.
             if record.status is None:

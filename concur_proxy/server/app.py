@@ -22,9 +22,11 @@ from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.monitoring.named_servers import SETTINGS
 from concur_proxy.monitoring.pool import EnginePool
+from concur_proxy.recognition.tenants import Tenants
 from concur_proxy.relay.client import Receive, Scope, Send
 from concur_proxy.relay.parts import RelayOptions, RelayParts
 from concur_proxy.relay.relay import Relay, serve_own
+from concur_proxy.server.client_keys import ClientKeyFile
 from concur_proxy.server.reload import Load, SettingsReloader
 from concur_proxy.server.root_path import RootPath
 from concur_proxy.settings.gateway import GatewaySettings
@@ -62,6 +64,10 @@ class GatewayApp:
         self._telemetry = Telemetry(settings, replica=replica, now=clock())
         recognition = self._telemetry.watch(coordinator, pool.monitors.values())
         pool.on_forgotten = self._telemetry.forget
+        header = settings.tenant_header
+        self.tenants = Tenants(header=None if header is None else header.encode("latin-1"))
+        keys_file = settings.client_keys_file
+        self._client_keys = None if keys_file is None else ClientKeyFile(keys_file, self.tenants.use)
         self._relay = Relay(
             RelayParts.of(
                 settings,
@@ -75,12 +81,14 @@ class GatewayApp:
                 upstream=self._upstream,
                 events=self._telemetry.events,
                 clock=clock,
+                tenants=self.tenants,
             )
         )
         self._admin = build_admin(
             monitors=pool.monitors.values(),
             registry=self._telemetry.registry,
             coordinator=coordinator,
+            tenants=self.tenants,
             is_draining=lambda: self._draining,
         )
         reader = StateReader(
@@ -138,6 +146,8 @@ class GatewayApp:
         """Read the settings again, and apply those that can change while the gateway runs."""
         if self._reloader is not None:
             self._reloader.reload()
+        if self._client_keys is not None:
+            self._client_keys.reload()
 
     def _apply(self, settings: GatewaySettings) -> None:
         self._pool.name_servers(SETTINGS, settings.engine)
@@ -164,6 +174,8 @@ class GatewayApp:
             group.create_task(self._pool.run())
             if self._reloader is not None:
                 group.create_task(self._reloader.run())
+            if self._client_keys is not None:
+                group.create_task(self._client_keys.run())
 
 
 def _coordinator(store: str, parts: CoordinatorParts) -> Coordinator:

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from concur_proxy.control.options import OptionValue
 from concur_proxy.recognition.clients import DEFAULT_SESSION_FIELDS, DEFAULT_SESSION_HEADERS
 from concur_proxy.recognition.recogniser import DEFAULT_RECOGNISERS, RecogniserOptions
+from concur_proxy.settings.client_keys import read_client_keys
 from concur_proxy.settings.engines import EngineSettings
 from concur_proxy.settings.kinds import (
     AdminKey,
@@ -53,6 +54,17 @@ class GatewaySettings(ListeningSettings, EngineSettings):
 
     admin_key_file: Path | None = Field(
         None, description="File that contains the admin key, such as a Docker or Kubernetes secret"
+    )
+
+    client_keys_file: Path | None = Field(
+        None,
+        description="TOML file with the hashes of the keys that clients may use, and the tenant of each; a request"
+        " without such a key gets HTTP 401. If `engine_api_key` is set too, engines get it instead of the client's key",
+    )
+    tenant_header: HeaderName | None = Field(
+        None,
+        description="Header that names a request's tenant, for a trusted proxy that sets it in every request and"
+        " removes the client's own; without it and without `client_keys_file`, each credential is a tenant",
     )
 
     law: str = Field("tokens", min_length=1, description="Control law that raises and lowers the window")
@@ -169,6 +181,13 @@ class GatewaySettings(ListeningSettings, EngineSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The sources in order of precedence. The files of secrets come last, because the other sources name them."""
         return init_settings, Environment(settings_cls), ConfigFile(settings_cls), SecretFiles(settings_cls)
+
+    @field_validator("client_keys_file")
+    @classmethod
+    def _readable_keys(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            read_client_keys(value)
+        return value
 
     @property
     def endpoint_rules(self) -> tuple[EndpointRule, ...]:

@@ -14,6 +14,7 @@ from hashlib import sha256
 import msgspec
 
 from concur_proxy.admission.outcome import Outcome
+from concur_proxy.recognition.tenants import split_name
 from concur_proxy.wire.answer.usage import Usage
 from concur_proxy.wire.headers import Headers
 
@@ -125,6 +126,12 @@ class RequestEvents:
 
 CURRENT: ContextVar[RequestRecord | None] = ContextVar("current_request", default=None)
 """The request that the present task serves."""
+
+
+def shown_session(name: str, *, hashed: bool) -> str:
+    """Return a session's name for log lines and traces: its key without the tenant, or the key's hash."""
+    key = split_name(name)[1]
+    return hashed_session(key) if hashed else key
 
 
 def hashed_session(key: str) -> str:

@@ -140,3 +140,11 @@ def test_a_session_with_requests_counts_as_idle_since_now_and_not_between_two_st
     scene.now = 100.0
     (record,) = _kept(scene, "a")
     assert (record.state, record.idle_s, record.is_between_steps) == ("active", 0.0, False)
+
+
+def test_a_session_keeps_its_tenant_in_another_gateway() -> None:
+    scene = Scene(window=1.0, engine="source")
+    arrival = Arrival(key="a", tenant="blue", weight=3.0, priority=1, hold_s=9.0)
+    scene.gate.arrive(Whereabouts(session="a"), arrival, now=0.0)
+    session = _record(scene.session("a"), scene).session(seniority=1, now=0.0)
+    assert (session.tenant, session.weight, session.priority) == ("blue", 3.0, 1)

@@ -9,6 +9,7 @@ import pytest
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.changes import Resize
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.recognition.tenants import split_name
 from concur_proxy.settings.gateway import GatewaySettings
 from tests.http.running_gateway import RunningGateway, running_gateway
 from tests.http.scripted_engine import Exchange, Hold, answer, answer_at_once, scripted_engine, sessions
@@ -21,7 +22,7 @@ ONE_LENT_PLACE = {**ONE_PLACE, "idle_lease": 0}
 def known(gateway: RunningGateway, number: int = 0) -> list[str]:
     """Return the keys of the known sessions, oldest first."""
     engine = gateway.app.monitors[number].engine
-    return [session.key for session in gateway.app.coordinator.fleet.gates[engine].sessions]
+    return [split_name(session.key)[1] for session in gateway.app.coordinator.fleet.gates[engine].sessions]
 
 
 async def post(gateway: RunningGateway, body: dict[str, Any], **headers: str) -> int:

@@ -165,16 +165,15 @@ function showEngines(engines, laws) {
 
 // -- sessions
 
-function makeRow(id) {
+function makeRow(id, tenant) {
   const cells = ["Session", "State", "Cache tokens", "Turns", "Waited"].map((label) => {
     const cell = make("td");
     cell.dataset.label = label;
     return cell;
   });
   const name = id.startsWith("\0") ? "(request without a session)" : id.replaceAll("\0", " · ");
-  setText(cells[0], name);
   const button = (text, path, done) => {
-    const press = () => act("POST", `sessions/${node.dataset.path || path}`, { session_id: id }, done());
+    const press = () => act("POST", `sessions/${node.dataset.path || path}`, { session_id: id, tenant }, done());
     const node = makeButton(text, `${text} session ${name}`, press);
     return node;
   };
@@ -189,11 +188,13 @@ function showSessions(sessions, total) {
   const focused = document.activeElement;
   const body = $("sessions");
   const seen = new Set();
+  const isShared = new Set(sessions.map(({ tenant }) => tenant)).size > 1;
   sessions.forEach((session, index) => {
-    const id = session.session_id;
+    const id = `${session.tenant}\x1f${session.session_id}`;
     seen.add(id);
-    if (!rows.has(id)) rows.set(id, makeRow(id));
+    if (!rows.has(id)) rows.set(id, makeRow(session.session_id, session.tenant));
     const { node, cells, pause, name } = rows.get(id);
+    setText(cells[0], isShared ? `${name} (${session.tenant.slice(0, 20) || "no tenant"})` : name);
     setText(cells[1], session.preferred ? `${session.text}, moved to front` : session.text);
     setText(cells[2], count(session.footprint_tokens));
     setText(cells[3], String(session.turns));

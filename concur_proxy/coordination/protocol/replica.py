@@ -63,7 +63,16 @@ class Replica:
         self._last += 1
         key = arrival.key
         seniority = 0 if key is None else self._seniority.get(key, 0)
-        session = Session(key=key or "", seniority=seniority, one_shot=key is None, now=now, model=arrival.model)
+        session = Session(
+            key=key or "",
+            seniority=seniority,
+            one_shot=key is None,
+            now=now,
+            model=arrival.model,
+            tenant=arrival.tenant,
+            weight=arrival.weight,
+            priority=arrival.priority,
+        )
         ticket = Ticket(session=session, number=self._last, arrival=arrival, now=now)
         self._holds.add(ticket)
         entry = self._in_hand[ticket.number] = _InHand(ticket)

@@ -26,7 +26,7 @@ from concur_proxy.coordination.redis.scripts import BEAT, KEEP, KEPT, RESIGN
 
 logger = logging.getLogger(__name__)
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Version of the messages and of what is saved in Redis. It is part of every key, so that gateways of two versions
 never read each other's messages. Raise it with any change that an older gateway would misread.
 """

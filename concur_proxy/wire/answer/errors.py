@@ -11,6 +11,7 @@ after three tries. openai-node 7 and anthropic have no sensible bound. So the ga
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -58,6 +59,8 @@ def error_answer(
     if row.retry_after_s is not None:
         wait = min(max(1.0, row.retry_after_s if retry_after_s is None else retry_after_s), MAX_RETRY_AFTER_S)
         headers += [(b"retry-after", b"%d" % math.ceil(wait)), (b"retry-after-ms", b"%d" % round(wait * 1000))]
+    if row.status == HTTPStatus.UNAUTHORIZED:
+        headers.append((b"www-authenticate", b"Bearer"))
     if allow:
         headers.append((b"allow", ", ".join(allow).encode()))
     return ErrorAnswer(status=row.status, headers=headers, body=body)

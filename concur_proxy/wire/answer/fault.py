@@ -145,6 +145,27 @@ class GatewayFault(Enum):
         fix="Retry after the time in the Retry-After header; operators can raise max_buffered_bytes.",
         retry_after_s=5,
     )
+    INVALID_API_KEY = FaultRow(
+        status=401,
+        openai_type="authentication_error",
+        anthropic_type="authentication_error",
+        what="The gateway does not know this API key, or the request has none",
+        fix="Send a key that the gateway's operator has given you, in the header Authorization: Bearer KEY.",
+    )
+    FROM_WEB_PAGE = FaultRow(
+        status=403,
+        openai_type="permission_error",
+        anthropic_type="permission_error",
+        what="A web page must not make this call",
+        fix="Call it from a program, or end the session with the header x-session-end: true on its last request.",
+    )
+    UNKNOWN_RESPONSE = FaultRow(
+        status=404,
+        openai_type="invalid_request_error",
+        anthropic_type="not_found_error",
+        what="There is no such response",
+        fix="Check the response's id.",
+    )
     HEADERS_TOO_LARGE = FaultRow(
         status=431,
         openai_type="invalid_request_error",

@@ -50,6 +50,7 @@ class RequestView:
         "method",
         "path",
         "target",
+        "tenant",
         "values",
     )
 
@@ -70,6 +71,8 @@ class RequestView:
         """The session of the response that the request continues, `json.previous_response_id`. Set before recognisers
         are asked; None if it is not known.
         """
+        self.tenant: str | None = None
+        """The name of the client's tenant; None: not known, so the client's own credential tells it from others."""
         self.fault: BodyFault | None = None
         """Why no engine could read the body; known when `json` has been used. None for a body that is not JSON."""
 
