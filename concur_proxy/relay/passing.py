@@ -9,6 +9,7 @@ from concur_proxy.coordination.responses import StoredResponse
 from concur_proxy.relay.client import ClientAnswer
 from concur_proxy.relay.hop import Hop, Setback, Unknown
 from concur_proxy.relay.parts import RelayParts
+from concur_proxy.relay.turns import in_turns
 from concur_proxy.upstream.client import UpstreamResponse
 from concur_proxy.upstream.connection import EngineBroke, EngineUnreachable
 from concur_proxy.wire.request.models import LIST_PATH, merge_lists
@@ -36,6 +37,7 @@ async def pass_at_once(parts: RelayParts, view: RequestView, hop: Hop, answer: C
     response_id = _named_response(view.path)
     if response_id is not None:
         return await _pass_to_its_engine(parts, response_id, hop)
+    await in_turns(view.read_in_steps())
     model = hop.record.model = view.passing_model
     engine = parts.coordinator.fleet.candidates(model)[0]
     setback = await hop.pass_on(engine)
