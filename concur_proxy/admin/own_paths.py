@@ -22,7 +22,8 @@ from concur_proxy.relay.body import BodyTooLarge, ClientGone, read_body
 from concur_proxy.wire.answer.errors import error_answer
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.api_shape import ApiShape
-from concur_proxy.wire.request.body import BodyFault, JsonBodyReader
+from concur_proxy.wire.request.body import BodyFault
+from concur_proxy.wire.request.body_reader import JsonBodyReader
 
 _SESSION_NAMES = JsonBodyReader(("session_id", "program_id"))
 

@@ -4,7 +4,7 @@ The segments are in the order in which an engine reads them: tools, system promp
 one is several segments, so that prompts that share only its beginning share segments.
 """
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from hashlib import blake2b
 from struct import pack
 
@@ -12,7 +12,15 @@ import msgspec
 from xxhash import xxh3_64_digest, xxh3_64_intdigest
 
 from concur_proxy.recognition.chain import HASH_BYTES, Chain
-from concur_proxy.recognition.messages import WHOLE_BYTES, Messages, NoPromptError, canonical, pieces, without_marks
+from concur_proxy.recognition.messages import (
+    PIECE_BYTES,
+    WHOLE_BYTES,
+    Messages,
+    NoPromptError,
+    canonical,
+    pieces,
+    without_marks,
+)
 from concur_proxy.recognition.sizes import SLICES, MediaScan, text_bytes
 from concur_proxy.recognition.tenants import credential_of
 from concur_proxy.wire.request.body import MAX_COMMAS, Prompt
@@ -24,8 +32,20 @@ MAX_SIZE = 0xFFFFFFFF
 """The largest size that a segment can have. A body is smaller, unless `max_body_bytes` is above 4 GB."""
 MAX_ITEMS = 20_000
 """A prompt of more messages has no chain: no conversation is that long."""
+FREE_ITEMS = 1500
+ITEM_BYTES = 256
+"""The messages of a prompt have at least so many bytes on average, beyond the first `FREE_ITEMS`. Millions of tiny ones
+would take far longer to read than their size suggests, so such a prompt has no chain.
+"""
+STEP_BYTES = 256 * 1024
+"""Bytes of a prompt that are read in one step."""
+
+Steps = Generator[None, None, Chain | None]
+"""Reads a prompt in steps, so that its caller can do other work between two of them. It returns the chain."""
 TOKEN_BYTES = 4
 """The size of the text of one token, where a prompt is a list of tokens."""
+
+_STEP_PIECES = STEP_BYTES // PIECE_BYTES
 
 _MESSAGES = Messages()
 
@@ -35,12 +55,22 @@ def chain_of(view: RequestView) -> Chain | None:
 
     None if the body has no prompt that the gateway can read, or several prompts.
     """
+    steps = chain_in_steps(view)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+
+def chain_in_steps(view: RequestView) -> Steps:
+    """Find the chain as `chain_of` does, in steps."""
     body = view.json
     if body.prompt is None:
         return None
     segments = _Segments(_scope(view, body.model))
     try:
-        _add_prompt(segments, body.prompt)
+        yield from _add_prompt(segments, body.prompt)
     except (NoPromptError, msgspec.DecodeError, RecursionError):
         return None
     return segments.chain(continues=body.continues)
@@ -83,12 +113,17 @@ class _Segments:
         self._media.extend([len(self._hashes)] * items)
         self._add_segment(raw, 0)
 
-    def add_messages(self, items: Iterable[msgspec.Raw]) -> None:
+    def add_messages(self, items: Iterable[msgspec.Raw]) -> Generator[None, None, None]:
         """Add messages or items. The operator's are part of the head if they come before all others."""
         scope, chained, scan, in_head = self._scope, self._hash, MediaScan(), True
-        hashes, sizes = self._hashes, self._sizes
+        hashes, sizes, unseen = self._hashes, self._sizes, 0
         for item in items:
-            message = _MESSAGES.read(bytes(item), scope, scan)
+            raw = bytes(item)
+            unseen += ITEM_BYTES + len(raw)
+            if unseen > STEP_BYTES:
+                yield
+                unseen = 0
+            message = _MESSAGES.read(raw, scope, scan)
             if in_head and not message.is_head:
                 self.head, in_head = len(hashes), False
             if message.items:
@@ -104,15 +139,19 @@ class _Segments:
         if in_head:
             self.end_head()
 
-    def add_text(self, raw: bytes) -> None:
+    def add_text(self, raw: bytes) -> Generator[None, None, None]:
         """Add a text that may be continued in the next prompt."""
-        for piece in pieces(raw):
+        for number, piece in enumerate(pieces(raw), 1):
             self._add_segment(piece, text_bytes(piece))
+            if not number % _STEP_PIECES:
+                yield
 
-    def add_tokens(self, raw: bytes) -> None:
+    def add_tokens(self, raw: bytes) -> Generator[None, None, None]:
         """Add a list of tokens, without its brackets."""
-        for piece in pieces(raw):
+        for number, piece in enumerate(pieces(raw), 1):
             self._add_segment(piece, TOKEN_BYTES * piece.count(b","))
+            if not number % _STEP_PIECES:
+                yield
         self._sizes[-1] += TOKEN_BYTES
 
     def _add_segment(self, raw: bytes, size: int) -> None:
@@ -138,19 +177,21 @@ class _Segments:
         )
 
 
-def _add_prompt(segments: _Segments, prompt: Prompt) -> None:
+def _add_prompt(segments: _Segments, prompt: Prompt) -> Generator[None, None, None]:
     messages, items = prompt.messages, bytes(prompt.input)
     if isinstance(messages, list):
-        _add_conversation(segments, bytes(prompt.tools), bytes(prompt.system), messages)
+        yield from _add_conversation(segments, bytes(prompt.tools), bytes(prompt.system), messages)
     elif items[:1] == b"[":
-        _add_conversation(segments, bytes(prompt.tools), bytes(prompt.instructions), _slices(items))
+        yield from _add_conversation(segments, bytes(prompt.tools), bytes(prompt.instructions), _slices(items))
     elif items[:1] == b'"':
         only = msgspec.Raw(b'{"role":"user","content":%b}' % items)
-        _add_conversation(segments, bytes(prompt.tools), bytes(prompt.instructions), [only])
+        yield from _add_conversation(segments, bytes(prompt.tools), bytes(prompt.instructions), [only])
     else:
         for media in map(bytes, (prompt.image_data, prompt.audio_data, prompt.video_data)):
             _add_media(segments, media)
-        _add_plain(segments, next(filter(_is_plain, map(bytes, (prompt.prompt, prompt.input_ids, prompt.text))), b""))
+        yield from _add_plain(
+            segments, next(filter(_is_plain, map(bytes, (prompt.prompt, prompt.input_ids, prompt.text))), b"")
+        )
 
 
 def _add_media(segments: _Segments, raw: bytes) -> None:
@@ -160,12 +201,21 @@ def _add_media(segments: _Segments, raw: bytes) -> None:
         segments.add_media(raw, items)
 
 
-def _add_conversation(segments: _Segments, tools: bytes, system: bytes, items: list[msgspec.Raw]) -> None:
+def _add_conversation(
+    segments: _Segments, tools: bytes, system: bytes, items: list[msgspec.Raw]
+) -> Generator[None, None, None]:
     """Add tools, system prompt, and messages or items. Leading messages of the operator are part of the head."""
+    _check_number(items)
     _add_head(segments, without_marks(tools), without_marks(system))
-    if len(items) > MAX_ITEMS:
+    yield
+    yield from segments.add_messages(items)
+
+
+def _check_number(items: list[msgspec.Raw]) -> None:
+    """Raise `NoPromptError` if there are more parts than a conversation has."""
+    free = FREE_ITEMS + sum(map(len, items)) // ITEM_BYTES if len(items) > FREE_ITEMS else FREE_ITEMS
+    if len(items) > min(free, MAX_ITEMS):
         raise NoPromptError
-    segments.add_messages(items)
 
 
 def _add_head(segments: _Segments, tools: bytes, system: bytes) -> None:
@@ -174,7 +224,10 @@ def _add_head(segments: _Segments, tools: bytes, system: bytes) -> None:
     if system[:1] == b'"':
         segments.add(system)
     elif system[:1] == b"[":
-        for block in _slices(system):
+        blocks = _slices(system)
+        if len(blocks) > FREE_ITEMS:
+            raise NoPromptError
+        for block in blocks:
             content = b"[%b]" % bytes(block)
             segments.add(canonical(content) or content)
     segments.end_head()
@@ -190,7 +243,7 @@ def _is_plain(prompt: bytes) -> bool:
     return prompt[:1] in (b'"', b"[")
 
 
-def _add_plain(segments: _Segments, prompt: bytes) -> None:
+def _add_plain(segments: _Segments, prompt: bytes) -> Generator[None, None, None]:
     """Add a text or a list of tokens, or one of them in a list."""
     if prompt[:1] == b"[" and not prompt[1:2].isdigit():
         prompts = _slices(prompt)
@@ -198,6 +251,6 @@ def _add_plain(segments: _Segments, prompt: bytes) -> None:
             raise NoPromptError
         prompt = bytes(prompts[0])
     if prompt[:1] == b'"':
-        segments.add_text(prompt[1:-1])
+        yield from segments.add_text(prompt[1:-1])
     elif prompt[:1] == b"[" and prompt[1:2].isdigit():
-        segments.add_tokens(prompt[1:-1])
+        yield from segments.add_tokens(prompt[1:-1])

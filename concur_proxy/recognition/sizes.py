@@ -33,7 +33,7 @@ EXACT_BYTES = 512
 SAMPLE_BYTES = 64
 MAX_DEPTH = 4
 """Content is nested in content: documents and images in results of tools."""
-MAX_PARTS = 20_000
+MAX_PARTS = 4000
 """Further content parts of a prompt are counted as text."""
 
 

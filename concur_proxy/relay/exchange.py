@@ -11,13 +11,14 @@ from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.coordination.responses import StoredResponse
 from concur_proxy.recognition.conversations import PromptRole
-from concur_proxy.recognition.segments import chain_of, fingerprint_of
+from concur_proxy.recognition.segments import chain_in_steps, fingerprint_of
 from concur_proxy.recognition.tenants import Tenant, scoped, split_name
 from concur_proxy.relay.body import BodiesTooLarge, BodyTooLarge, ClientGone, SharedRoom, read_body
 from concur_proxy.relay.client import ClientAnswer, Receive
 from concur_proxy.relay.hop import Hop, Setback, failure_of
 from concur_proxy.relay.parts import RelayParts
 from concur_proxy.relay.passing import is_of_another, pass_at_once
+from concur_proxy.relay.turns import in_turns
 from concur_proxy.telemetry.events import CLIENT_GONE, Attempt, RequestRecord, shown_session
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.request.endpoint_rule import EndpointKind
@@ -121,6 +122,7 @@ class Exchange:
     async def _generate(self) -> Setback | None:
         """Let a request wait for admission and pass it on. Returns why no engine answered; None if one did."""
         parts, tenant, view, record = self._parts, self._tenant, self._view, self._record
+        await in_turns(view.read_in_steps())
         body, timeout_s, ends_session = view.json, view.client_timeout_s, view.ends_session
         if view.fault is not None:
             await self._answer.refuse(view.fault.fault, view.fault.detail)
@@ -140,7 +142,7 @@ class Exchange:
         if timeout_s is not None:
             hold_s = min(hold_s, timeout_s * WAIT_SHARE)
         until = parts.clock() + hold_s
-        chain = chain_of(view)
+        chain = await in_turns(chain_in_steps(view))
         is_blind = key is None and (chain is None or found.prompt_role is PromptRole.NEVER)
         hint = parts.recognisers.hint(view)
         arrival = Arrival(

@@ -22,9 +22,9 @@ from concur_proxy.wire.answer.json_tap import ResponseIdTap
 from concur_proxy.wire.answer.tap import NoTap, StreamTap, choose_tap
 from concur_proxy.wire.api_shape import ApiShape
 from concur_proxy.wire.headers import TRACE_CONTEXT, Headers, request_headers, response_headers
-from concur_proxy.wire.request.body import inject_include_usage
 from concur_proxy.wire.request.endpoint_rule import EndpointKind
 from concur_proxy.wire.request.endpoints import Endpoint
+from concur_proxy.wire.request.include_usage import inject_include_usage
 from concur_proxy.wire.request.repeating import may_repeat
 from concur_proxy.wire.request.view import RequestView
 

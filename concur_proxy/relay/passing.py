@@ -12,6 +12,7 @@ from concur_proxy.recognition.tenants import Tenant
 from concur_proxy.relay.client import ClientAnswer
 from concur_proxy.relay.hop import Hop, Setback, Unknown
 from concur_proxy.relay.parts import RelayParts
+from concur_proxy.relay.turns import in_turns
 from concur_proxy.upstream.client import UpstreamResponse
 from concur_proxy.upstream.connection import EngineBroke, EngineUnreachable
 from concur_proxy.wire.answer.fault import GatewayFault
@@ -48,6 +49,7 @@ async def pass_at_once(
         return await hop.pass_on(next(iter(parts.monitors)))
     if response_id is not None:
         return await _pass_to_its_engine(parts, response_id, stored, hop)
+    await in_turns(view.read_in_steps())
     model = hop.record.model = view.passing_model
     engine = parts.coordinator.fleet.candidates(model)[0]
     setback = await hop.pass_on(engine)

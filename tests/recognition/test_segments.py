@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from concur_proxy.recognition.chain import HASH_BYTES, SIZE_BYTES, Chain
 from concur_proxy.recognition.messages import PIECE_BYTES
-from concur_proxy.recognition.segments import MAX_SEGMENTS, chain_of
+from concur_proxy.recognition.segments import FREE_ITEMS, MAX_SEGMENTS, chain_in_steps, chain_of
 from concur_proxy.wire.request.view import RequestReader, RequestView
 
 READER = RequestReader()
@@ -285,7 +285,7 @@ def test_escapes_count_as_their_characters(character: str, size: int, count: int
 
 
 def test_a_very_long_conversation_ends_in_one_segment() -> None:
-    messages = [USER, ANSWER] * 1000
+    messages = [USER, ANSWER] * 700
     made = chain(messages=messages)
     assert len(made) == MAX_SEGMENTS
     assert sum(sizes(made)) == sum(len(json.dumps(message, separators=(",", ":"))) for message in messages)
@@ -313,6 +313,22 @@ def test_large_bodies_take_no_long_time(body: bytes) -> None:
     start = time.process_time()
     chain_of(request)
     assert time.process_time() - start < 1.0
+
+
+def test_a_long_prompt_is_read_in_steps() -> None:
+    message = {"role": "user", "content": "x" * 100_000}
+    request = view(json.dumps({"messages": [message] * 40}).encode())
+    assert sum(1 for _ in chain_in_steps(request)) >= 10
+    tokens = view(json.dumps({"prompt": "x" * 4_000_000}).encode())
+    assert sum(1 for _ in chain_in_steps(tokens)) >= 10
+
+
+@pytest.mark.parametrize("field", ["messages", "input", "system"])
+def test_more_parts_than_a_conversation_of_this_size_has_are_not_read(field: str) -> None:
+    few, many = [{"type": "text", "text": "x"}] * FREE_ITEMS, [{"type": "text", "text": "x"}] * (2 * FREE_ITEMS)
+    other = {} if field != "system" else {"messages": [USER]}
+    assert maybe(**{field: few}, **other) is not None
+    assert maybe(**{field: many}, **other) is None
 
 
 def test_a_body_that_is_no_strict_json_has_no_chain() -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 LIST_PATH = "/v1/models"
 
-_FORM_FIELD = re.compile(
-    rb'\r\ncontent-disposition:[^\r\n]*;[ \t]*name="?model"?[ \t]*\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]{1,512})\r\n',
-    re.IGNORECASE,
-)
+_FORM_FIELD = re.compile(rb'content-disposition:[^\r\n;]*;[ \t]*name="?model"?[ \t]*(?:\r\n|$)', re.IGNORECASE)
+_MOST_PARTS = 100
+"""Parts of a form that are looked at."""
+_PART_BYTES = 2048
+"""How much of each part is looked at: its head and a model's name."""
 
 
 def model_ids(body: bytes) -> frozenset[str] | None:
@@ -53,9 +54,22 @@ def model_in_path(path: str) -> str | None:
 
 
 def model_in_form(body: bytes) -> str | None:
-    """Return the field `model` of a multipart form; the audio endpoints use forms."""
-    found = _FORM_FIELD.search(body)
-    return None if found is None else found[1].decode("utf-8", "replace").strip() or None
+    """Return the field `model` of a multipart form; the audio endpoints use forms. None if it is not among the first
+    hundred fields.
+    """
+    first_line, _, _ = body[:_PART_BYTES].partition(b"\r\n")
+    boundary = b"\r\n" + first_line
+    start = len(first_line)
+    for _ in range(_MOST_PARTS):
+        head, blank, value = body[start : start + _PART_BYTES].partition(b"\r\n\r\n")
+        if blank and _FORM_FIELD.search(head) is not None:
+            name, end, _ = value.partition(b"\r\n")
+            return (name.decode("utf-8", "replace").strip() or None) if end else None
+        start = body.find(boundary, start)
+        if start < 0:
+            return None
+        start += len(boundary)
+    return None
 
 
 def _cards(body: bytes) -> list[dict[str, Any]] | None:

@@ -2,11 +2,12 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from itertools import chain
 
 from concur_proxy.wire.headers import Headers
-from concur_proxy.wire.request.body import EMPTY_BODY, BodyFault, JsonBody, JsonBodyReader
+from concur_proxy.wire.request.body import EMPTY_BODY, BodyFault, JsonBody
+from concur_proxy.wire.request.body_reader import JsonBodyReader
 from concur_proxy.wire.request.models import model_in_form, model_in_path
 
 DEFAULT_END_HEADERS: tuple[str, ...] = ("x-session-end", "x-dynamo-session-final")
@@ -137,14 +138,19 @@ class RequestView:
     def json(self) -> JsonBody:
         """The fields of the body that the gateway reads; an empty `JsonBody` where it cannot read it."""
         if self._json is None:
-            self._json = EMPTY_BODY
-            if self.is_json:
-                read = self._reader.bodies.read(self.body)
-                if isinstance(read, JsonBody):
-                    self._json = read
-                else:
-                    self.fault = read
-        return self._json
+            for _ in self.read_in_steps():
+                pass
+        return self._json or EMPTY_BODY
+
+    def read_in_steps(self) -> Generator[None, None, None]:
+        """Read the body, so that `json` is known. The caller can do other work between two steps."""
+        if self.is_json:
+            read = yield from self._reader.bodies.steps(self.body)
+            if isinstance(read, JsonBody):
+                self._json = read
+                return
+            self.fault = read
+        self._json = EMPTY_BODY
 
     @property
     def passing_model(self) -> str | None:

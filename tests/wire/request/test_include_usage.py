@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concur_proxy.wire.request.body import JsonBody, JsonBodyReader, inject_include_usage
+from concur_proxy.wire.request.body import JsonBody
+from concur_proxy.wire.request.body_reader import JsonBodyReader
+from concur_proxy.wire.request.include_usage import inject_include_usage
 
 READER = JsonBodyReader()
 ASK = b'"stream_options":{"include_usage":true},'

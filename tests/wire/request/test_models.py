@@ -63,3 +63,10 @@ def test_a_form_names_its_model() -> None:
         request = httpx.Request("POST", "http://e/", data=fields, files={"file": ("model.wav", b"\r\n\x00data")})
         assert model_in_form(request.read()) == "whisper"
     assert model_in_form(httpx.Request("POST", "http://e/", files={"file": ("x", b"y")}).read()) is None
+    named = b"--b\r\nContent-Disposition: form-data; name=model\r\nContent-Type: text/plain\r\n\r\nw\r\n--b--\r\n"
+    assert model_in_form(b'--b\r\ncontent-disposition: form-data; name="x"\r\n\r\nname="model"\r\n' + named) == "w"
+
+
+@pytest.mark.parametrize("body", [b"", b"\r\n", b"--b", b"--b\r\n" * 300_000, b"\r\ncontent-disposition:" * 300_000])
+def test_a_form_without_a_model_names_none(body: bytes) -> None:
+    assert model_in_form(body) is None

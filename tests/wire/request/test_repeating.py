@@ -4,7 +4,8 @@ import pytest
 
 from concur_proxy.engines.kinds.sglang import paths as sglang
 from concur_proxy.engines.kinds.vllm import paths as vllm
-from concur_proxy.wire.request.body import JsonBody, JsonBodyReader
+from concur_proxy.wire.request.body import JsonBody
+from concur_proxy.wire.request.body_reader import JsonBodyReader
 from concur_proxy.wire.request.endpoint_rule import EndpointKind, parse_endpoint_rule
 from concur_proxy.wire.request.endpoints import Endpoint, EndpointCatalogue
 from concur_proxy.wire.request.repeating import may_repeat

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from concur_proxy.wire.answer.fault import GatewayFault
-from concur_proxy.wire.request.body import MAX_COMMAS, BodyFault, JsonBody, JsonBodyReader
+from concur_proxy.wire.request.body import MAX_COMMAS, UNREAD_BODY, BodyFault, JsonBody
+from concur_proxy.wire.request.body_reader import MAX_EXACT_BYTES, MAX_FIELD_BYTES, STEP_BYTES, JsonBodyReader
+from concur_proxy.wire.request.include_usage import inject_include_usage
 
 READER = JsonBodyReader(["program_id", "metadata", "prompt_cache_key"])
 
@@ -142,7 +144,6 @@ def test_bytes_can_be_put_into_plain_utf8_only() -> None:
         (b'{"model": "\xff\xfe"} x', "not UTF-8"),
         (b'{"messages": [{"content": "\xff\xfe"}]}', "not UTF-8"),
         (b'{"program_id": "\xe2\x82"}', "not UTF-8"),
-        (b"[" * 100_000, "recursion"),
         (b'{"a":' * 100_000, "recursion"),
         (b'{"a": ' + b"9" * 5000 + b"} x", ""),
     ],
@@ -155,7 +156,14 @@ def test_what_is_no_json_is_told_where(body: bytes, detail: str) -> None:
 
 @pytest.mark.parametrize(
     ("body", "kind"),
-    [(b"[1]", "an array"), (b'"x"', "a string"), (b"null", "null"), (b"true", "a boolean"), (b"1.5", "a number")],
+    [
+        (b"[1]", "an array"),
+        (b"[" * 100_000, "an array"),
+        (b'"x"', "a string"),
+        (b"null", "null"),
+        (b"true", "a boolean"),
+        (b"1.5", "a number"),
+    ],
 )
 def test_what_is_no_object_is_named(body: bytes, kind: str) -> None:
     answer = fault(body)
@@ -244,3 +252,39 @@ def test_a_part_of_the_prompt_can_also_be_a_configured_field() -> None:
 def test_what_continues_nothing(session: object) -> None:
     assert not read({"session_params": session, "thread": {"type": "create"}, "conversation": None}).continues
     assert not read({"thread": session}).continues
+
+
+LARGE = b'"messages": ["%b"]' % (b"a" * MAX_EXACT_BYTES)
+
+
+@pytest.mark.parametrize("more", [b'"temperature": NaN', b'"x": [-Infinity]', b'"user": "\\ud800"', b'"y": "\\uDC00"'])
+def test_a_large_body_that_only_pythons_json_takes_is_still_read(more: bytes) -> None:
+    answer = read(b'{"model": "m", "stream": true, %b, %b}' % (more, LARGE))
+    assert (answer.model, answer.is_stream, answer.prompt) == ("m", True, None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model": "m", %b' % LARGE,
+        (b'{"model": "m", %b}' % LARGE).decode().encode("utf-16"),
+        b'{"model": "m", %b, "x": "\xff"}' % LARGE,
+        b'{"model": NaN, "messages": [%b, x]}' % (b"{}," * 10_000),
+    ],
+)
+def test_what_cannot_be_read_in_bounded_time_is_left_to_the_engine(body: bytes) -> None:
+    assert read(body) is UNREAD_BODY
+
+
+def test_a_field_that_would_be_slow_to_build_counts_as_absent() -> None:
+    field = b"[%b1]" % (b"[{}]," * (MAX_FIELD_BYTES // 4))
+    body = b'{"model": "m", "metadata": %b, "stream_options": %b, "stream": true}' % (field, field)
+    answer = read(body, JsonBodyReader(["metadata"]))
+    assert answer.fields == {}
+    assert answer.is_stream
+    assert inject_include_usage(body, answer) is None
+
+
+def test_a_large_body_is_read_in_steps() -> None:
+    body = '{"model": "m", "messages": ["%s"]}' % ("ä" * (4 * STEP_BYTES))
+    assert sum(1 for _ in JsonBodyReader().steps(body.encode())) >= 2 * 8

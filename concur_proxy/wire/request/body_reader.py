@@ -1,0 +1,302 @@
+"""Reads a request's JSON body in bounded time. What the gateway does not need is skipped, not built."""
+
+import codecs
+import json
+from collections.abc import Generator, Iterable
+from typing import Any
+
+import msgspec
+
+from concur_proxy.wire.answer.fault import GatewayFault
+from concur_proxy.wire.request.body import MAX_COMMAS, NOT_SENT, UNREAD_BODY, BodyFault, JsonBody, Prompt
+from concur_proxy.wire.request.flags import flag, is_wanted
+
+MAX_NAME_CHARS = 4096
+"""Longer names of models (which may be file paths) and responses count as absent."""
+MAX_FIELD_BYTES = 16 * 1024
+"""Longer fields, apart from the prompt's, count as absent: objects of millions of parts would stop everything else."""
+MAX_EXACT_BYTES = 256 * 1024
+"""A larger body that is no strict JSON is not read with Python's json, which takes up to 200 ms for each megabyte."""
+MAX_EXACT_MARKS = 8192
+"""The same for a body with more braces, brackets, commas and backslashes, which decide how long Python's json takes."""
+STEP_BYTES = 1024 * 1024
+"""Bytes that are looked at in one step, where a body can be read in steps."""
+
+Steps = Generator[None, None, "JsonBody | BodyFault"]
+"""Reads a body in steps, so that its caller can do other work between two of them. It returns what was read."""
+
+
+class _Wire(Prompt, frozen=True, kw_only=True):
+    """The fields by their names on the wire: slices of the body."""
+
+    stream: msgspec.Raw = NOT_SENT
+    stream_options: msgspec.Raw = NOT_SENT
+    model: msgspec.Raw = NOT_SENT
+    previous_response_id: msgspec.Raw = NOT_SENT
+    conversation: msgspec.Raw = NOT_SENT
+    session_params: msgspec.Raw = NOT_SENT
+    store: msgspec.Raw = NOT_SENT
+    background: msgspec.Raw = NOT_SENT
+    thread: msgspec.Raw = NOT_SENT
+
+
+class _Undivided(_Wire, frozen=True, kw_only=True):
+    """The same, if the messages are not to be divided, or are no list."""
+
+    messages: msgspec.Raw = NOT_SENT
+
+
+class _Values(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields that are not part of the prompt, decoded. They have any type; None also if absent."""
+
+    stream: Any = None
+    stream_options: Any = msgspec.UNSET
+    model: Any = None
+    previous_response_id: Any = None
+    conversation: Any = None
+    session_params: Any = None
+    store: Any = None
+    background: Any = None
+    thread: Any = None
+
+
+_TOO_LONG = "(too long)"
+"""Stands for `stream_options` that are too long to be read: they were sent, and must not be changed."""
+
+
+class JsonBodyReader:
+    """Reads bodies. It also keeps the top-level fields that it is made for."""
+
+    def __init__(self, fields: Iterable[str] = ()) -> None:
+        own = set(_Wire.__struct_fields__)
+        names = list(dict.fromkeys(fields))
+        self._attributes = [(name, name if name in own else f"field_{i}") for i, name in enumerate(names)]
+        extra = [
+            (attribute, msgspec.Raw, msgspec.field(default=NOT_SENT, name=name))
+            for name, attribute in self._attributes
+            if attribute != name
+        ]
+        self._divided = _decoder(_Wire, extra)
+        self._undivided = _decoder(_Undivided, extra)
+
+    def read(self, body: bytes) -> JsonBody | BodyFault:
+        """Return the body's fields, or why it has none. Never raises."""
+        return finish(self.steps(body))
+
+    def steps(self, body: bytes) -> Steps:
+        """Read as `read` does, in steps of a few milliseconds. Decoding is one step: 1 to 2 ms for each megabyte."""
+        may_divide = yield from _has_few_commas(body)
+        try:
+            wire = self._decode(body, may_divide=may_divide)
+            values, fields = self._values(wire)
+            if not body.isascii():
+                # The decoder does not check the text that it skips; Python's json, which the engines use, does.
+                yield
+                yield from _check_utf8(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+        else:
+            return _body(values, fields, _prompt(wire), is_utf8=True)
+        yield
+        if _is_quick_to_build(body):
+            return self._read_exactly(body)
+        return (yield from self._read_repaired(body))
+
+    def _decode(self, body: bytes, *, may_divide: bool) -> _Wire:
+        if may_divide:
+            try:
+                return self._divided.decode(body)
+            except msgspec.ValidationError:
+                pass
+        return self._undivided.decode(body)
+
+    def _values(self, wire: _Wire) -> tuple[_Values, dict[str, Any]]:
+        """Decode the fields that are not the prompt's, and those that the reader was made for."""
+        options = wire.stream_options
+        values = _Values(
+            stream=_decoded(wire.stream),
+            stream_options=(_decoded(options) if len(options) <= MAX_FIELD_BYTES else _TOO_LONG)
+            if options
+            else msgspec.UNSET,
+            model=_decoded(wire.model),
+            previous_response_id=_decoded(wire.previous_response_id),
+            conversation=_decoded(wire.conversation),
+            session_params=_decoded(wire.session_params),
+            store=_decoded(wire.store),
+            background=_decoded(wire.background),
+            thread=_decoded(wire.thread),
+        )
+        fields: dict[str, Any] = {}
+        for name, attribute in self._attributes:
+            raw = getattr(wire, attribute)
+            value: Any
+            if attribute == "messages" and isinstance(raw, list):
+                value = [_DECODER.decode(item) for item in raw]
+            elif attribute in Prompt.__struct_fields__:
+                value = _DECODER.decode(raw) if raw else None
+            else:
+                value = _decoded(raw)
+            if value is not None:
+                fields[name] = value
+        return values, fields
+
+    def _read_exactly(self, body: bytes) -> JsonBody | BodyFault:
+        """Read what Python's json accepts (NaN, 1e400, UTF-16): the engines use it, so it must pass."""
+        try:
+            value = json.loads(body)
+        except json.JSONDecodeError as error:
+            detail = f"{error.msg} at line {error.lineno}, column {error.colno}"
+            return BodyFault(fault=GatewayFault.BAD_JSON, detail=detail)
+        except UnicodeDecodeError:
+            return BodyFault(fault=GatewayFault.BAD_JSON, detail="its bytes are not UTF-8")
+        except (ValueError, RecursionError) as error:
+            return BodyFault(fault=GatewayFault.BAD_JSON, detail=str(error)[:200])
+        if not isinstance(value, dict):
+            return BodyFault(fault=GatewayFault.BODY_NOT_OBJECT, detail=f"it is {_json_kind(value)}")
+        values = _Values(**{name: value[name] for name in _Values.__struct_fields__ if name in value})
+        fields = {name: value[name] for name, _ in self._attributes if value.get(name) is not None}
+        return _body(values, fields, None, is_utf8=json.detect_encoding(body) == "utf-8")
+
+    def _read_repaired(self, body: bytes) -> Steps:
+        """Read a body that is too large for `_read_exactly`, with stand-ins for what only Python's json accepts.
+
+        A body that cannot be read then either may still be JSON in another encoding. So it counts as unread.
+        """
+        for word, stand_in in _STAND_INS:
+            if word in body:
+                body = body.replace(word, stand_in)
+                yield
+        try:
+            yield from _check_utf8(body)
+            values, fields = self._values(self._undivided.decode(body))
+        except RecursionError as error:  # Python's json has the same limit
+            return BodyFault(fault=GatewayFault.BAD_JSON, detail=str(error)[:200])
+        except msgspec.ValidationError:
+            return BodyFault(fault=GatewayFault.BODY_NOT_OBJECT, detail=f"it is {_kind_of(body)}")
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return UNREAD_BODY
+        return _body(values, fields, None, is_utf8=True)
+
+
+_STAND_INS = (
+    (b"NaN", b"0  "),
+    (b"Infinity", b"0       "),
+    (b"\\ud", b"\\u0"),  # half of a surrogate pair
+    (b"\\uD", b"\\u0"),
+)
+"""In a text, which may contain them too, they change nothing that the gateway reads."""
+
+_DECODER = msgspec.json.Decoder()
+
+
+def finish(steps: Steps) -> JsonBody | BodyFault:
+    """Take all steps at once, and return what was read."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+
+def _decoded(raw: msgspec.Raw) -> Any:  # noqa: ANN401 - any JSON
+    """Return a field's value; None if it is absent or too long."""
+    return _DECODER.decode(raw) if raw and len(raw) <= MAX_FIELD_BYTES else None
+
+
+def _has_few_commas(body: bytes) -> Generator[None, None, bool]:
+    if len(body) <= MAX_COMMAS:
+        return True
+    commas = 0
+    for start in range(0, len(body), STEP_BYTES):
+        commas += body.count(b",", start, start + STEP_BYTES)
+        if commas > MAX_COMMAS:
+            return False
+        yield
+    return True
+
+
+def _check_utf8(body: bytes) -> Generator[None, None, None]:
+    """Raise `UnicodeDecodeError` unless the body is UTF-8, in which Python's json also takes surrogates."""
+    if len(body) <= STEP_BYTES:
+        body.decode("utf-8", "surrogatepass")
+        return
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogatepass")
+    for start in range(0, len(body), STEP_BYTES):
+        decoder.decode(body[start : start + STEP_BYTES])
+        yield
+    decoder.decode(b"", final=True)
+
+
+def _is_quick_to_build(body: bytes) -> bool:
+    if len(body) > MAX_EXACT_BYTES:
+        return False
+    return sum(map(body.count, (b"{", b"[", b",", b"\\"))) <= MAX_EXACT_MARKS
+
+
+def _decoder(base: type[_Wire], extra: list[tuple[str, Any, Any]]) -> msgspec.json.Decoder[_Wire]:
+    """A decoder of this struct with further fields."""
+    return msgspec.json.Decoder(msgspec.defstruct("_WireWithFields", extra, bases=(base,)))
+
+
+def _prompt(wire: _Wire) -> Prompt | None:
+    """The wire's fields as a prompt, if one of those that begin a prompt was sent."""
+    return wire if wire.messages or wire.input or wire.prompt or wire.text or wire.input_ids else None
+
+
+def _continues(wire: _Values) -> bool:
+    """Whether the request refers to a response, a conversation, a thread (Messages API) or a session of SGLang."""
+    if wire.previous_response_id or wire.conversation:
+        return True
+    thread, session = wire.thread, wire.session_params
+    if isinstance(thread, dict) and thread.get("previous_message_id"):
+        return True
+    return isinstance(session, dict) and bool(session.get("id"))
+
+
+def _body(wire: _Values, fields: dict[str, Any], prompt: Prompt | None, *, is_utf8: bool) -> JsonBody:
+    options, previous, thread = wire.stream_options, wire.previous_response_id, wire.thread
+    if previous is None and isinstance(thread, dict):
+        previous = thread.get("previous_message_id")
+    return JsonBody(
+        is_stream=flag(wire.stream) is True,
+        stream_options=options,
+        asks_usage=isinstance(options, dict) and is_wanted(options.get("include_usage")),
+        model=_name(wire.model),
+        previous_response_id=None if previous is None else _name(previous),
+        is_in_thread=isinstance(thread, dict),
+        needs_state=bool(previous or wire.conversation or wire.session_params),
+        stores=flag(wire.store),
+        is_background=flag(wire.background) is True,
+        continues=_continues(wire),
+        prompt=prompt,
+        fields=fields,
+        is_utf8=is_utf8,
+    )
+
+
+def _name(value: object) -> str | None:
+    """Return a text that can be stored, logged and sent; None for anything else.
+
+    A text of megabytes would be kept with its session and sent to other gateways. One with half of a surrogate pair
+    (`"\\ud800"`, which JSON allows) cannot be encoded. No engine has a model of such a name.
+    """
+    if not isinstance(value, str) or len(value) > MAX_NAME_CHARS:
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return None
+    return value
+
+
+def _kind_of(body: bytes) -> str:
+    first = body.lstrip()[:1]
+    return "an array" if first == b"[" else "a string" if first == b'"' else "no object"
+
+
+def _json_kind(value: object) -> str:
+    if isinstance(value, list):
+        return "an array"
+    if isinstance(value, str):
+        return "a string"
+    return "null" if value is None else "a boolean" if isinstance(value, bool) else "a number"

@@ -1,0 +1,77 @@
+"""Asks an engine for a stream's token usage: one key is inserted into the bytes of the body."""
+
+import json
+from typing import Any
+
+import msgspec
+
+from concur_proxy.wire.request.body import JsonBody
+from concur_proxy.wire.request.flags import flag
+
+_ASK = b'"stream_options":{"include_usage":true},'
+_KEY = b'"stream_options"'
+_BLANKS = frozenset((b" ", b"\t", b"\r", b"\n"))
+_MAX_OPTIONS_BYTES = 1024
+"""A client's stream_options are a few short flags."""
+
+
+class _Options(msgspec.Struct):
+    stream_options: Any = None
+
+
+_OPTIONS_DECODER = msgspec.json.Decoder(_Options)
+
+
+def inject_include_usage(body: bytes, json_body: JsonBody) -> bytes | None:
+    """Return `body` with `stream_options.include_usage` true and every other byte unchanged; None where it must not
+    change.
+
+    It must not change where the request is no stream, where the client asked for usage itself or for continuous usage
+    (asking for both would change every event), and where the place to change is not certain. An explicit
+    `include_usage: false` is overridden: the event is stripped from the answer, so the client still sees none. Use it
+    only for endpoints with `can_ask_usage`, together with `StreamTap(strip=True)`.
+    """
+    if not json_body.is_stream or json_body.asks_usage or not json_body.is_utf8:
+        return None
+    options = json_body.stream_options
+    if options is msgspec.UNSET:
+        start = body.find(b"{")
+        return b"".join((body[: start + 1], _ASK, body[start + 1 :]))
+    if options is None:
+        return _replace_options(body, None, {})
+    if isinstance(options, dict) and flag(options.get("continuous_usage_stats")) is not True:
+        return _replace_options(body, options, options)
+    return None
+
+
+def _replace_options(body: bytes, sent: object, base: dict[str, Any]) -> bytes | None:
+    at = body.find(_KEY)
+    start = _skip_colon(body, at + len(_KEY)) if at >= 0 else None
+    if start is None:  # the key is written with escapes, or this is a value
+        return None
+    text = body[start : start + _MAX_OPTIONS_BYTES].decode("ascii", "replace")
+    try:
+        value, length = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return None
+    if value != sent:
+        return None
+    options = {**base, "include_usage": True}
+    changed = b"".join((body[:start], json.dumps(options, separators=(",", ":")).encode(), body[start + length :]))
+    # The key may be nested in another field or repeated later, and a number may be one that JSON does not allow.
+    try:
+        return changed if _OPTIONS_DECODER.decode(changed).stream_options == options else None
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _skip_colon(body: bytes, at: int) -> int | None:
+    """Return the position after blanks, a colon and blanks; None if there is anything else."""
+    while body[at : at + 1] in _BLANKS:
+        at += 1
+    if body[at : at + 1] != b":":
+        return None
+    at += 1
+    while body[at : at + 1] in _BLANKS:
+        at += 1
+    return at
