@@ -17,6 +17,7 @@ from concur_proxy.settings.file import ConfigFileError
 from concur_proxy.settings.gateway import SDK_TIMEOUT_S, GatewaySettings
 from concur_proxy.settings.secret_files import SecretFileError
 from concur_proxy.settings.sources import ENV_PREFIX
+from concur_proxy.upstream.trust import Trust, tls_problem
 from concur_proxy.wire.request.endpoints import EndpointCatalogue
 
 _SERVICE_LINK = re.compile(r".+_SERVICE_(HOST|PORT(_.+)?)|.+_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
@@ -45,6 +46,7 @@ def load_settings(flags: Mapping[str, object]) -> GatewaySettings:
     except ValidationError as error:
         raise SettingsError([*problems, *_lines(error, origins)]) from error
     problems.extend(_plugin_problems(settings, origins))
+    problems.extend(_tls_problems(settings, origins))
     if settings.record is not None and not is_writable(settings.record):
         problems.append(f"{origins.describe('record')}: cannot be written")
     if settings.otlp_endpoint is not None and not _can_trace():
@@ -167,6 +169,14 @@ def _plugin_problems(settings: GatewaySettings, origins: Origins) -> Iterator[st
     except ValueError as error:
         named = _first_named(settings.law_options, str(error))
         yield f"{origins.describe('law_options', part=named)} with law {settings.law}: {error}"
+
+
+def _tls_problems(settings: GatewaySettings, origins: Origins) -> Iterator[str]:
+    if settings.engine_ca_file is not None:
+        try:
+            Trust(settings.engine_ca_file).context  # noqa: B018 - reads the file
+        except OSError as error:
+            yield f"{origins.describe('engine_ca_file')}: {tls_problem(error)}"
 
 
 def _first_named(keys: Iterable[str], message: str) -> str | None:
