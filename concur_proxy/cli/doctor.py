@@ -22,7 +22,7 @@ from concur_proxy.doctor.redis import examine_redis
 from concur_proxy.engines.address import addresses
 from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.settings.gateway import GatewaySettings
-from concur_proxy.upstream.trust import Trust
+from concur_proxy.upstream.tls import Trust
 
 PROG = "concur-proxy doctor"
 

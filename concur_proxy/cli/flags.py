@@ -36,6 +36,11 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "listening": (
         "host",
         "port",
+        "admin_listen",
+        "private_metrics",
+        "tls_cert",
+        "tls_key",
+        "tls_client_ca",
         "root_path",
         "workers",
         "drain_timeout_s",
@@ -84,6 +89,10 @@ _PLUGINS: Mapping[str, plugins.PluginKind[Any]] = {
 
 _METAVARS = {
     "admin_key": "KEY",
+    "admin_listen": "ADDRESS",
+    "tls_cert": "FILE",
+    "tls_key": "FILE",
+    "tls_client_ca": "FILE",
     "admin_key_file": "FILE",
     "engine_api_key": "KEY",
     "engine_api_key_file": "FILE",

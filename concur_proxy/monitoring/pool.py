@@ -22,7 +22,7 @@ from concur_proxy.monitoring.name_watch import NameWatch
 from concur_proxy.monitoring.named_servers import OPERATOR, SETTINGS, NamedServers
 from concur_proxy.monitoring.watch import ServerWatch
 from concur_proxy.settings.gateway import GatewaySettings
-from concur_proxy.upstream.trust import Trust
+from concur_proxy.upstream.tls import Trust
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 from concur_proxy.upstream.connection import Connection, EngineBroke, EngineUnreachable, GatewayExhausted, Origin
 from concur_proxy.upstream.exhaustion import is_own_exhaustion
-from concur_proxy.upstream.trust import Trust
+from concur_proxy.upstream.tls import Trust
 from concur_proxy.wire.headers import Headers
 
 CONNECT_TIMEOUT_S = 5.0

@@ -13,7 +13,7 @@ import pytest
 from concur_proxy.upstream import connection as engine_connection
 from concur_proxy.upstream.client import Upstream
 from concur_proxy.upstream.connection import EngineBroke, EngineUnreachable
-from concur_proxy.upstream.trust import Trust
+from concur_proxy.upstream.tls import Trust
 from tests.upstream.raw_engine import (
     CHUNKED,
     OK,
