@@ -13,7 +13,7 @@ from starlette.responses import Response
 from concur_proxy.admin.operations import error_body
 from concur_proxy.admin.paths import CLOSED_PATHS, OWN_PATHS, PRIVATE_METRICS_PATHS
 from concur_proxy.relay.client import ADMIN_CALLER, Scope
-from concur_proxy.settings.admin_listen import MAIN, is_loopback
+from concur_proxy.settings.admin_listen import ADDRESS_HEADER, MAIN, is_loopback
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +23,6 @@ WAITING_PER_CALLER = 4
 """A caller with so many delayed answers is refused at once, whatever it sends."""
 WAITING_IN_ALL = 256
 """Beyond so many delayed answers, a wrong key is refused at once."""
-ADDRESS_HEADER = "x-concur-admin"
-"""Tells callers on this machine where the admin API is."""
 _FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-real-ip"})
 """A proxy on this machine adds one of these headers to requests from other machines."""
 

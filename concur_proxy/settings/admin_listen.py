@@ -12,6 +12,8 @@ AUTO = "auto"
 NONE = "none"
 MAIN = "main"
 UNIX = "unix:"
+ADDRESS_HEADER = "x-concur-admin"
+"""In answers of the main port to callers on this machine: the URL of the admin API, or `unix:` and its path."""
 DISTANCE = 1000
 """By default the admin API's port is this much above the main port."""
 

@@ -11,9 +11,10 @@ from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 
 from concur_proxy.admin import access
-from concur_proxy.admin.access import ADDRESS_HEADER, AdminAccess
+from concur_proxy.admin.access import AdminAccess
 from concur_proxy.admin.paths import CLOSED_PATHS, OWN_PATHS
 from concur_proxy.relay.client import ADMIN_CALLER
+from concur_proxy.settings.admin_listen import ADDRESS_HEADER
 from tests.http.running_gateway import RunningGateway, running_gateway
 
 NOWHERE = "http://127.0.0.1:9"
