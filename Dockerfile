@@ -17,6 +17,6 @@ USER 65532:65532
 EXPOSE 8300
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8300/healthz', timeout=2)"]
+    CMD ["python", "-c", "import os, ssl, urllib.request as r; s = 's' if os.environ.get('CONCUR_TLS_CERT') else ''; u = f'http{s}://127.0.0.1:8300/healthz'.replace('8300', os.environ.get('CONCUR_PORT') or '8300'); r.build_opener(r.ProxyHandler({}), r.HTTPSHandler(context=ssl._create_unverified_context())).open(u, timeout=2)"]
 ENTRYPOINT ["concur-proxy"]
 CMD ["serve"]

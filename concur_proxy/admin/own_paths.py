@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse
 
 from concur_proxy.admin.operations import error_body
-from concur_proxy.admin.routes import ADMIN_API_PATHS, MAX_BODY_BYTES
+from concur_proxy.admin.paths import PAGE_FILES, PAGE_PATH
+from concur_proxy.admin.routes import MAX_BODY_BYTES
 from concur_proxy.admission.changes import EndSession
 from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.monitoring.monitor import EngineMonitor
@@ -27,13 +28,6 @@ from concur_proxy.wire.request.body_reader import JsonBodyReader
 
 _SESSION_NAMES = JsonBodyReader(("session_id", "program_id"))
 
-PAGE_PATH = "/concur/"
-_PAGE_FILES = {
-    PAGE_PATH: ("page.html", "text/html; charset=utf-8"),
-    f"{PAGE_PATH}page.js": ("page.js", "text/javascript; charset=utf-8"),
-    f"{PAGE_PATH}charts.js": ("charts.js", "text/javascript; charset=utf-8"),
-    f"{PAGE_PATH}page.css": ("page.css", "text/css; charset=utf-8"),
-}
 _PAGE_HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
@@ -44,13 +38,6 @@ _PAGE_HEADERS = {
     "cache-control": "no-cache",
 }
 
-ADMIN_PATHS = frozenset(
-    {"/healthz", "/readyz", "/metrics", "/concur/v1/sessions/release", "/programs/release", "/concur"}
-    | ADMIN_API_PATHS
-    | set(_PAGE_FILES)
-)
-"""Paths that the gateway answers itself and never sends to an engine."""
-
 
 def build_admin(
     *,
@@ -60,7 +47,7 @@ def build_admin(
     tenants: Tenants,
     is_draining: Callable[[], bool],
 ) -> FastAPI:
-    """Build the application that serves `ADMIN_PATHS`; `routes.add_admin_routes` adds the admin API to it."""
+    """Build the application that serves `OWN_PATHS`; `routes.add_admin_routes` adds the admin API to it."""
     app = FastAPI(title="concur-proxy", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/healthz")
@@ -154,7 +141,7 @@ def _add_page(app: FastAPI) -> None:
         return RedirectResponse(PAGE_PATH)
 
     app.add_api_route("/concur", redirect, methods=["GET"], include_in_schema=False)
-    for path, (name, content_type) in _PAGE_FILES.items():
+    for path, (name, content_type) in PAGE_FILES.items():
         content = files("concur_proxy.admin").joinpath("page", name).read_bytes()
         app.add_api_route(path, _page_file(content, content_type), methods=["GET"], include_in_schema=False)
 

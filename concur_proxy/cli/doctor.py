@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import json
-import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +22,7 @@ from concur_proxy.doctor.redis import examine_redis
 from concur_proxy.engines.address import addresses
 from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.settings.gateway import GatewaySettings
+from concur_proxy.upstream.tls import Trust
 
 PROG = "concur-proxy doctor"
 
@@ -73,7 +73,7 @@ async def examine(settings: GatewaySettings) -> list[Finding]:
         Finding(subject="settings", severity=Severity.WARNING, code="advice", message=line) for line in advise(settings)
     ]
     servers = list(dict.fromkeys((*settings.engine, *settings.engine_dns)))
-    async with _client(servers) as client:
+    async with _client(servers, settings.engine_ca_file) as client:
         kinds = KnownKinds(plugins.load_engine_kinds(settings.engine_kinds))
         examinations = [_examination(server, client, kinds, settings) for server in servers]
         for found in await asyncio.gather(*(examination.run() for examination in examinations)):
@@ -94,9 +94,9 @@ def _gateway_key(flags: Mapping[str, object]) -> str | None:
     return admin_key(argparse.Namespace(admin_key=key, admin_key_file=None if file is None else Path(str(file))))
 
 
-def _client(servers: Sequence[str]) -> httpx.AsyncClient:
+def _client(servers: Sequence[str], ca_file: Path | None = None) -> httpx.AsyncClient:
     uses_tls = any(server.startswith("https:") for server in servers)
-    verify = ssl.create_default_context() if uses_tls else False
+    verify = Trust(ca_file).context if uses_tls else False
     return httpx.AsyncClient(trust_env=False, verify=verify, timeout=TIMEOUT_S)
 
 

@@ -4,7 +4,8 @@ import errno
 import socket
 from collections.abc import Sequence
 
-from concur_proxy.server.listen import open_sockets
+from concur_proxy.server.listen import open_admin, open_sockets
+from concur_proxy.settings.gateway import GatewaySettings
 
 
 def listen_problem(hosts: Sequence[str], port: int) -> str | None:
@@ -21,6 +22,20 @@ def listen_problem(hosts: Sequence[str], port: int) -> str | None:
             return _describe(error, host, port)
         for listening in opened:
             listening.close()
+    return None
+
+
+def admin_listen_problem(settings: GatewaySettings) -> str | None:
+    """One line that says why the gateway cannot listen for the admin API, None if it can."""
+    if settings.admin_address is None:
+        return None
+    try:
+        opened = open_admin(settings.admin_address)
+    except OSError as error:
+        return f"--admin-listen {settings.admin_listen}: cannot listen there: {(error.strerror or str(error)).lower()}"
+    opened.close()
+    if settings.admin_address.path is not None:
+        settings.admin_address.path.unlink(missing_ok=True)
     return None
 
 

@@ -13,10 +13,12 @@ from concur_proxy import plugins
 from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.origins import Origins, suggest
 from concur_proxy.engines.kind import KnownKinds
+from concur_proxy.settings.admin_listen import MAIN
 from concur_proxy.settings.file import ConfigFileError
 from concur_proxy.settings.gateway import SDK_TIMEOUT_S, GatewaySettings
 from concur_proxy.settings.secret_files import SecretFileError
 from concur_proxy.settings.sources import ENV_PREFIX
+from concur_proxy.upstream.tls import TlsFileError, Trust, server_context, tls_problem
 from concur_proxy.wire.request.endpoints import EndpointCatalogue
 
 _SERVICE_LINK = re.compile(r".+_SERVICE_(HOST|PORT(_.+)?)|.+_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
@@ -45,6 +47,7 @@ def load_settings(flags: Mapping[str, object]) -> GatewaySettings:
     except ValidationError as error:
         raise SettingsError([*problems, *_lines(error, origins)]) from error
     problems.extend(_plugin_problems(settings, origins))
+    problems.extend(_tls_problems(settings, origins))
     if settings.record is not None and not is_writable(settings.record):
         problems.append(f"{origins.describe('record')}: cannot be written")
     if settings.otlp_endpoint is not None and not _can_trace():
@@ -66,6 +69,8 @@ def advise(settings: GatewaySettings) -> list[str]:
             f"max_hold_s {settings.max_hold_s:g}: by default the OpenAI and Anthropic SDKs time out after "
             f"{SDK_TIMEOUT_S:g} s and send the request again"
         )
+    if settings.admin_listen == MAIN and settings.admin_key is None:
+        advice.append("admin_listen main: a proxy on this machine lets everybody use the admin API: set admin_key")
     return advice
 
 
@@ -167,6 +172,19 @@ def _plugin_problems(settings: GatewaySettings, origins: Origins) -> Iterator[st
     except ValueError as error:
         named = _first_named(settings.law_options, str(error))
         yield f"{origins.describe('law_options', part=named)} with law {settings.law}: {error}"
+
+
+def _tls_problems(settings: GatewaySettings, origins: Origins) -> Iterator[str]:
+    if settings.tls_cert is not None:
+        try:
+            server_context(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+        except TlsFileError as error:
+            yield f"{origins.describe(error.setting)}: {error}"
+    if settings.engine_ca_file is not None:
+        try:
+            Trust(settings.engine_ca_file).context  # noqa: B018 - reads the file
+        except OSError as error:
+            yield f"{origins.describe('engine_ca_file')}: {tls_problem(error)}"
 
 
 def _first_named(keys: Iterable[str], message: str) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from concur_proxy.cli.flags import add_flags, read_flags
-from concur_proxy.cli.listen import listen_problem
+from concur_proxy.cli.listen import admin_listen_problem, listen_problem
 from concur_proxy.cli.load import SettingsError, advise, load_settings
 from concur_proxy.cli.parser import CommandParser, complain
 from concur_proxy.settings.gateway import GatewaySettings
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
         return complain(PROG, *error.problems)
     for line in advise(settings):
         print(f"{PROG}: warning: {line}", file=sys.stderr)
-    if problem := listen_problem(settings.host, settings.port):
+    if problem := listen_problem(settings.host, settings.port) or admin_listen_problem(settings):
         return complain(PROG, problem)
     import uvicorn  # noqa: PLC0415 - --help and errors in settings do not wait for these imports
 

@@ -8,7 +8,9 @@ from typing import Any
 import httpx
 
 from concur_proxy.cli.parser import CommandParser
+from concur_proxy.settings.admin_listen import ADDRESS_HEADER, UNIX
 from concur_proxy.settings.secret_files import read_secret
+from concur_proxy.upstream.tls import Trust
 
 DEFAULT_URL = "http://127.0.0.1:8300"
 TIMEOUT_S = 5.0
@@ -21,7 +23,12 @@ class NoState(Exception):  # noqa: N818 - says what happened
 
 
 def add_gateway_flags(parser: CommandParser) -> None:
-    parser.add_argument("--url", default=DEFAULT_URL, metavar="URL", help=f"the gateway (default {DEFAULT_URL})")
+    parser.add_argument(
+        "--url",
+        default=DEFAULT_URL,
+        metavar="URL",
+        help=f"the gateway, or unix:/path (default {DEFAULT_URL})",
+    )
     parser.add_argument("--admin-key", metavar="KEY", help="the gateway's admin key (default: CONCUR_ADMIN_KEY)")
     parser.add_argument(
         "--admin-key-file",
@@ -47,11 +54,22 @@ def admin_key(options: argparse.Namespace) -> str | None:
         raise NoState(f"admin key in {file}: {error}") from error
 
 
+def _get(url: str, headers: dict[str, str]) -> httpx.Response:
+    """The state of the gateway at a URL, or at `unix:` and a path."""
+    path = url.removeprefix(UNIX)
+    transport = None if path == url else httpx.HTTPTransport(uds=path)
+    base = url.rstrip("/") if transport is None else "http://localhost"
+    with httpx.Client(trust_env=False, verify=Trust().for_url(url), timeout=TIMEOUT_S, transport=transport) as client:
+        return client.get(f"{base}/concur/v1/state", headers=headers)
+
+
 def read_state(url: str, admin_key: str | None) -> dict[str, Any]:
     """The answer of `GET /concur/v1/state`. Raises `NoState` if no state was received."""
     headers = {} if admin_key is None else {"authorization": f"Bearer {admin_key}"}
     try:
-        answer = httpx.get(f"{url.rstrip('/')}/concur/v1/state", headers=headers, timeout=TIMEOUT_S, trust_env=False)
+        answer = _get(url, headers)
+        if admin_key is None and (address := answer.headers.get(ADDRESS_HEADER)):
+            answer = _get(address, {})
         state = answer.json()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise NoState(f"--url {url}: no gateway answers: {error}") from error

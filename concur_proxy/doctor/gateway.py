@@ -10,6 +10,7 @@ from concur_proxy.control.phrasing import duration, percent
 from concur_proxy.coordination.coordinator import Role
 from concur_proxy.doctor.finding import Finding, Severity
 from concur_proxy.doctor.no_answer import no_answer
+from concur_proxy.settings.admin_listen import ADDRESS_HEADER, UNIX
 from concur_proxy.telemetry.recognition import FEWEST, GUIDE, MOST
 
 READY_PATH = "/readyz"
@@ -41,7 +42,7 @@ class _Examination:
 
     async def run(self) -> None:
         """Ask the gateway. Raises httpx's errors."""
-        ready = _readiness(await self._client.get(f"{self._url}{READY_PATH}"))
+        ready = _readiness(await self._get(READY_PATH))
         if ready is None:
             message = "answers, but is not a gateway of this version"
             fix = "name the gateway's own URL, without /v1; an engine's goes to --engine"
@@ -49,7 +50,7 @@ class _Examination:
             return
         self._serving(ready["status"], ready["store"])
         self._signals(ready["engines"])
-        answer = await self._client.get(f"{self._url}{STATE_PATH}", headers=self._headers)
+        answer = await self._get(STATE_PATH, self._headers)
         state = _object(answer)
         if answer.status_code == HTTPStatus.OK and "shared_keys" in state:
             self._recognition(state.get("unrecognised"), state["shared_keys"])
@@ -60,6 +61,18 @@ class _Examination:
         else:
             message = f"answers {answer.status_code} without its state, so its sessions were not examined"
             self._add(Severity.WARNING, "no_state", message, "look at its log")
+
+    async def _get(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
+        """Ask the gateway, at its admin socket if it says that the path is only there."""
+        answer = await self._client.get(f"{self._url}{path}", headers=headers)
+        address = answer.headers.get(ADDRESS_HEADER)
+        if address is None or headers:  # a key is only for the gateway that was named
+            return answer
+        if not address.startswith(UNIX):
+            return await self._client.get(f"{address}{path}")
+        transport = httpx.AsyncHTTPTransport(uds=address.removeprefix(UNIX))
+        async with httpx.AsyncClient(transport=transport, timeout=self._client.timeout) as client:
+            return await client.get(f"http://localhost{path}")
 
     def _serving(self, status: object, store: dict[str, Any]) -> None:
         if status == "ready":

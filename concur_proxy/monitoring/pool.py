@@ -22,6 +22,7 @@ from concur_proxy.monitoring.name_watch import NameWatch
 from concur_proxy.monitoring.named_servers import OPERATOR, SETTINGS, NamedServers
 from concur_proxy.monitoring.watch import ServerWatch
 from concur_proxy.settings.gateway import GatewaySettings
+from concur_proxy.upstream.tls import Trust
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ class EnginePool:
         self._settings = settings
         self._kinds = kinds
         self._clock = clock
+        self.trust = Trust(settings.engine_ca_file)
+        """For all connections to engines."""
         self.laws = EngineLaws(settings)
         by_name = {url: (url,) for url in settings.engine_dns}  # one server until the name is resolved
         self._named = NamedServers(by_source={SETTINGS: settings.engine, **by_name})
@@ -227,10 +230,12 @@ class EnginePool:
         self._watches[server] = self._group.create_task(watch.run())
 
     def _client(self, server: str) -> httpx.AsyncClient:
-        uses_tls = server.startswith("https:")  # reading the certificates takes 0.1 s
+        uses_tls = server.startswith("https:")
         if uses_tls not in self._clients:
             headers = {"user-agent": USER_AGENT}
             if self._settings.engine_api_key is not None:
                 headers["authorization"] = f"Bearer {self._settings.engine_api_key}"
-            self._clients[uses_tls] = httpx.AsyncClient(trust_env=False, verify=uses_tls, headers=headers)
+            self._clients[uses_tls] = httpx.AsyncClient(
+                trust_env=False, verify=self.trust.for_url(server), headers=headers
+            )
         return self._clients[uses_tls]

@@ -20,6 +20,9 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 END_WITH_TRAILERS = "concur.end_with_trailers"
 """Key in the scope's `extensions` of a function that completes an answer: `await end(body, trailers)`."""
 
+ADMIN_CALLER = "concur.admin_caller"
+"""Key in `extensions` of who has connected to the socket of the admin API; it is missing for the main port."""
+
 CUT_OFF = "concur.cut_off"
 """Key in `extensions` of a function that breaks an answer off, so that the client sees that it is incomplete:
 `cut_off()`.

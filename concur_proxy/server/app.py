@@ -9,10 +9,13 @@ import time
 from collections.abc import Callable, Mapping
 
 from concur_proxy import plugins
+from concur_proxy.admin.access import AdminAccess, is_admin_socket
+from concur_proxy.admin.audit import Audit
 from concur_proxy.admin.calls import AdminCalls
 from concur_proxy.admin.manual import ManualChanges
 from concur_proxy.admin.operations import Operations
-from concur_proxy.admin.own_paths import ADMIN_PATHS, build_admin
+from concur_proxy.admin.own_paths import build_admin
+from concur_proxy.admin.paths import OWN_PATHS
 from concur_proxy.admin.routes import add_admin_routes
 from concur_proxy.admin.state import StateReader
 from concur_proxy.admission.changes import Drain
@@ -29,6 +32,7 @@ from concur_proxy.relay.relay import Relay, serve_own
 from concur_proxy.server.client_keys import ClientKeyFile
 from concur_proxy.server.reload import Load, SettingsReloader
 from concur_proxy.server.root_path import RootPath
+from concur_proxy.server.tls import ServerTls
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.telemetry.telemetry import Telemetry
 from concur_proxy.upstream.client import Upstream
@@ -46,6 +50,8 @@ class GatewayApp:
         self._clock = clock
         self._root = RootPath(settings.root_path) if settings.root_path else None
         self._draining = False
+        self.tls = ServerTls.of(settings)
+        """For the main port; None for plain HTTP."""
         self._background: asyncio.Task[None] | None = None
         kinds = KnownKinds(plugins.load_engine_kinds(settings.engine_kinds))
         self._pool = pool = EnginePool(settings, kinds, clock)
@@ -60,7 +66,7 @@ class GatewayApp:
         )
         self.coordinator = coordinator = _coordinator(settings.store, parts)
         pool.open(coordinator)
-        self._upstream = Upstream(connect_timeout_s=settings.connect_timeout_s)
+        self._upstream = Upstream(connect_timeout_s=settings.connect_timeout_s, trust=pool.trust)
         self._telemetry = Telemetry(settings, replica=replica, now=clock())
         recognition = self._telemetry.watch(coordinator, pool.monitors.values())
         pool.on_forgotten = self._telemetry.forget
@@ -84,6 +90,12 @@ class GatewayApp:
                 tenants=self.tenants,
             )
         )
+        self.access = AdminAccess(
+            admin_key=settings.admin_key,
+            admin_listen=settings.admin_listen,
+            private_metrics=settings.private_metrics,
+            registry=self._telemetry.registry,
+        )
         self._admin = build_admin(
             monitors=pool.monitors.values(),
             registry=self._telemetry.registry,
@@ -101,7 +113,7 @@ class GatewayApp:
         )
         manual = ManualChanges(pool, coordinator)
         operations = Operations(AdminCalls(reader, manual, shown=self._relay.shown).operations())
-        add_admin_routes(self._admin, operations, coordinator, settings.admin_key)
+        add_admin_routes(self._admin, operations, coordinator, self.access, Audit(self._relay.shown))
         coordinator.listen(
             Listener(
                 on_role=self._on_role,
@@ -122,8 +134,8 @@ class GatewayApp:
             return
         if self._root is not None:
             self._root.remove(scope)
-        if scope["path"] in ADMIN_PATHS:
-            await serve_own(self._admin, scope, receive, send)
+        if scope["path"] in OWN_PATHS or is_admin_socket(scope):
+            await serve_own(self.access.misplaced(scope) or self._admin, scope, receive, send)
         else:
             await self._relay(scope, receive, send)
 
@@ -144,6 +156,8 @@ class GatewayApp:
 
     def reload(self) -> None:
         """Read the settings again, and apply those that can change while the gateway runs."""
+        if self.tls is not None:
+            self.tls.reload()
         if self._reloader is not None:
             self._reloader.reload()
         if self._client_keys is not None:
@@ -172,6 +186,8 @@ class GatewayApp:
     async def _watch(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._pool.run())
+            if self.tls is not None:
+                group.create_task(self.tls.run())
             if self._reloader is not None:
                 group.create_task(self._reloader.run())
             if self._client_keys is not None:

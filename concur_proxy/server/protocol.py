@@ -15,11 +15,11 @@ from typing import Any, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from concur_proxy.relay.client import CUT_OFF, END_WITH_TRAILERS
+from concur_proxy.relay.client import ADMIN_CALLER, CUT_OFF, END_WITH_TRAILERS
 from concur_proxy.server.connections import ClientConnections
 from concur_proxy.server.half_close import HalfClosed
 from concur_proxy.server.old_client import OldClientCycle
-from concur_proxy.upstream.sockets import detect_dead_peer
+from concur_proxy.upstream.sockets import detect_dead_peer, user_of
 from concur_proxy.wire.answer.errors import error_answer
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.api_shape import shape_of_path
@@ -63,9 +63,17 @@ class GatewayProtocol(HttpToolsProtocol):
     _refusal: GatewayFault | None = None
     """Why the connection's first request is refused."""
 
-    def __init__(self, *arguments: Any, connections: ClientConnections, **options: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        *arguments: Any,  # noqa: ANN401 - uvicorn's
+        connections: ClientConnections,
+        is_admin: bool = False,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        """`is_admin`: the client has connected to the socket of the admin API."""
         super().__init__(*arguments, **options)
         self._all = connections
+        self._is_admin = is_admin
         self._address = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -124,6 +132,8 @@ class GatewayProtocol(HttpToolsProtocol):
             END_WITH_TRAILERS: partial(_end_with_trailers, self.cycle),
             CUT_OFF: partial(_cut_off, self.cycle),
         }
+        if self._is_admin:
+            extensions[ADMIN_CALLER] = self._address or user_of(self.transport)
         self.cycle.scope["extensions"] = extensions
         self._ahead = [] if before is None or before.response_complete else [*self._ahead, before]
 

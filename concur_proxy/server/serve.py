@@ -4,8 +4,9 @@ import asyncio
 import logging
 import signal
 import socket
+import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from functools import partial
 from types import FrameType
 from typing import cast
@@ -14,21 +15,26 @@ import uvicorn
 
 from concur_proxy.server.app import GatewayApp
 from concur_proxy.server.connections import ClientConnections, ClientLimits, raise_file_limit
-from concur_proxy.server.listen import open_sockets, urls
+from concur_proxy.server.listen import BACKLOG, Listening, listen, urls
 from concur_proxy.server.protocol import GatewayProtocol
 from concur_proxy.server.reload import Load
+from concur_proxy.settings.admin_listen import UNIX
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.telemetry.logs import configure_logging
 
 logger = logging.getLogger(__name__)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn that refuses waiting requests at the first signal. Otherwise it would wait for them before it stops."""
+class GatewayServer(uvicorn.Server):
+    """uvicorn at the sockets of the main port and of the admin API.
 
-    def __init__(self, config: uvicorn.Config, app: GatewayApp) -> None:
+    At the first signal it refuses waiting requests; otherwise it would wait for them before it stops.
+    """
+
+    def __init__(self, config: uvicorn.Config, app: GatewayApp, listening: Listening) -> None:
         super().__init__(config)
         self._app = app
+        self._listening = listening
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -38,17 +44,52 @@ class _Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._app.drain)
         super().handle_exit(sig, frame)
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then print the address in one line on standard output."""
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - has its own
+        """Start the application, and serve at all sockets."""
         self._loop = asyncio.get_running_loop()
-        self._loop.add_signal_handler(signal.SIGHUP, self._app.reload)
+        await super().startup([])
+        if not self.started:
+            return
+        for each in self._listening.main:
+            await self._serve_at(each, is_admin=False, tls=self._app.tls)
+        if self._listening.admin is not None:
+            address = self._app.settings.admin_address
+            is_local = address is None or address.is_local
+            await self._serve_at(self._listening.admin, is_admin=True, tls=None if is_local else self._app.tls)
+            self._app.access.admin_url = self._listening.admin_url
+
+    async def _serve_at(self, listening: socket.socket, *, is_admin: bool, tls: ssl.SSLContext | None) -> None:
+        config, loop = self.config, asyncio.get_running_loop()
+
+        def make() -> asyncio.Protocol:
+            make_protocol = cast("Callable[..., asyncio.Protocol]", config.http_protocol_class)
+            return make_protocol(
+                config=config, server_state=self.server_state, app_state=self.lifespan.state, is_admin=is_admin
+            )
+
+        create = loop.create_unix_server if listening.family == socket.AF_UNIX else loop.create_server
+        handshake_s = None if tls is None else self._app.settings.head_timeout_s
+        server = await create(make, sock=listening, ssl=tls, backlog=BACKLOG, ssl_handshake_timeout=handshake_s)
+        self.servers.append(server)
+
+
+class _Process(GatewayServer):
+    """The server of a process of its own: it obeys SIGHUP, and prints its addresses on standard output."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve, then print the address in one line."""
         await super().startup(sockets)
-        if self.started and sockets:
-            for url in urls(self._app.settings.host, sockets[0].getsockname()[1]):
+        if self.started:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._app.reload)
+            scheme = "http" if self._app.tls is None else "https"
+            for url in urls(self._app.settings.host, self._listening.port, scheme):
                 print(f"concur-proxy listens on {url}", flush=True)  # noqa: T201 - for scripts
+            if (admin := self._listening.admin_url) is not None:
+                page = admin if admin.startswith(UNIX) else f"{admin}/concur/"
+                print(f"concur-proxy has its admin API and live page on {page}", flush=True)  # noqa: T201
 
 
-def run(settings: GatewaySettings, load: Load, listening: Sequence[socket.socket] = ()) -> None:
+def run(settings: GatewaySettings, load: Load, listening: Listening | None = None) -> None:
     """Serve until SIGTERM or SIGINT; answers in flight then have `drain_timeout_s` to end.
 
     `load` reads the settings again on SIGHUP. `listening` are sockets to serve on instead of the settings' addresses.
@@ -60,9 +101,13 @@ def run(settings: GatewaySettings, load: Load, listening: Sequence[socket.socket
     logger.info("%d connections of clients at once are possible; the limit of open files is %d", clients, files)
     app = GatewayApp(settings, load=load)
     config = server_config(app, settings)
-    server = _Server(config, app)
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(server.serve(list(listening) or open_sockets(settings.host, settings.port)))
+    listening = listen(settings) if listening is None else listening
+    server = _Process(config, app, listening)
+    try:
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(server.serve())
+    finally:
+        listening.close()
     if not server.started:
         sys.exit(1)
 

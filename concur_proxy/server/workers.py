@@ -3,13 +3,12 @@
 import logging
 import os
 import signal
-import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import FrameType
 
-from concur_proxy.server.listen import open_sockets
+from concur_proxy.server.listen import Listening, listen
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.telemetry.logs import configure_logging
 
@@ -18,13 +17,13 @@ logger = logging.getLogger(__name__)
 SHORT_LIFE_S = 5.0
 """A worker that ends sooner than this is replaced only when the time is over."""
 
-Work = Callable[[Sequence[socket.socket]], None]
+Work = Callable[[Listening], None]
 
 
 class Workers:
     """Forks workers that share the listening sockets, and replaces those that end. Signals are passed on to all."""
 
-    def __init__(self, count: int, work: Work, listening: Sequence[socket.socket]) -> None:
+    def __init__(self, count: int, work: Work, listening: Listening) -> None:
         self._count = count
         self._work = work
         self._sockets = listening
@@ -71,9 +70,8 @@ class Workers:
 def run_workers(settings: GatewaySettings, work: Work) -> int:
     """Run `settings.workers` processes on the addresses of the settings."""
     configure_logging(level=settings.log_level, style=settings.log_format)
-    listening = open_sockets(settings.host, settings.port)
+    listening = listen(settings)
     try:
         return Workers(settings.workers, work, listening).run()
     finally:
-        for each in listening:
-            each.close()
+        listening.close()

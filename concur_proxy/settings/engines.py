@@ -66,6 +66,11 @@ class EngineSettings(BaseSettings):
         None, description="File that contains the API key for engines, such as a Docker or Kubernetes secret"
     )
 
+    engine_ca_file: Path | None = Field(
+        None,
+        description="PEM file with the certificate authorities of `https` engines; by default the system's are trusted",
+    )
+
     @property
     def addresses(self) -> tuple[EngineAddress, ...]:
         """The engines of `engine`: each data-parallel rank of a server is one."""

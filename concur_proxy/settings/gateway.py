@@ -15,6 +15,14 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from concur_proxy.control.options import OptionValue
 from concur_proxy.recognition.clients import DEFAULT_SESSION_FIELDS, DEFAULT_SESSION_HEADERS
 from concur_proxy.recognition.recogniser import DEFAULT_RECOGNISERS, RecogniserOptions
+from concur_proxy.settings.admin_listen import (
+    AUTO,
+    MAIN,
+    NONE,
+    AdminAddress,
+    default_address,
+    parse_admin_listen,
+)
 from concur_proxy.settings.client_keys import read_client_keys
 from concur_proxy.settings.engines import EngineSettings
 from concur_proxy.settings.kinds import (
@@ -49,7 +57,7 @@ class GatewaySettings(ListeningSettings, EngineSettings):
 
     admin_key: AdminKey | None = Field(
         None,
-        description="Key for `/concur/` and `/concur/v1/`; without a key only callers on this machine may use them",
+        description="Key for `/concur/` and `/concur/v1/`; without a key only `admin_listen` serves them",
     )
 
     admin_key_file: Path | None = Field(
@@ -190,6 +198,13 @@ class GatewaySettings(ListeningSettings, EngineSettings):
         return value
 
     @property
+    def admin_address(self) -> AdminAddress | None:
+        """Where the admin API listens in addition to the main port."""
+        if self.admin_listen == AUTO and (self.admin_key is None or self.private_metrics):
+            return default_address(self.port)
+        return parse_admin_listen(self.admin_listen)
+
+    @property
     def endpoint_rules(self) -> tuple[EndpointRule, ...]:
         return tuple(endpoint_rule(text) for text in self.allow_paths)
 
@@ -218,6 +233,14 @@ class GatewaySettings(ListeningSettings, EngineSettings):
         if self.workers > 1 and self.store == "memory":
             reason = "each process would have its own window; use store = redis"
             raise _disagreement("workers", "1 with", "store", reason)
+        address = parse_admin_listen(self.admin_listen)
+        if self.admin_key is None and address is not None and not address.is_local:
+            raise _disagreement("admin_listen", "local with", "admin_key", "other machines could use the admin API")
+        if self.private_metrics and self.admin_listen in {MAIN, NONE}:
+            raise _disagreement("private_metrics", "false with", "admin_listen", "nothing would serve them")
+        for name in ("tls_key", "tls_client_ca"):
+            if getattr(self, name) is not None and self.tls_cert is None:
+                raise _disagreement(name, "unset with", "tls_cert", "there is no TLS without a certificate")
         if self.fail_open_after_s < self.stale_after_s:
             raise _disagreement(
                 "fail_open_after_s",

@@ -1,8 +1,11 @@
 """The settings of the gateway's side towards its clients: where it listens, and what it allows their connections."""
 
+from pathlib import Path
+
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
+from concur_proxy.settings.admin_listen import AUTO, AdminListen
 from concur_proxy.settings.kinds import RootPath
 
 
@@ -14,6 +17,23 @@ class ListeningSettings(BaseSettings):
         description="Addresses to listen on; `::` for all of this machine, `0.0.0.0` for its IPv4 addresses",
     )
     port: int = Field(8300, ge=0, le=65535, description="TCP port to listen on; 0 for any free port")
+    admin_listen: AdminListen = Field(
+        AUTO,
+        description="Address of the admin API and live page, as `127.0.0.1:9300` or `unix:/path`. `auto`: without "
+        "`admin_key`, 127.0.0.1 and 1000 above `port`; `main`: callers of this machine use the main port, which is "
+        "not safe behind a proxy; `none`: nowhere. With `admin_key`, the main port serves them too",
+    )
+    private_metrics: bool = Field(
+        default=False, description="Serve `/metrics` and `/readyz` only at `admin_listen`, not at the main port"
+    )
+    tls_cert: Path | None = Field(
+        None, description="PEM file with the server's certificate and its chain; clients then use `https`"
+    )
+    tls_key: Path | None = Field(None, description="PEM file with the key of `tls_cert`, if it is not in the same file")
+    tls_client_ca: Path | None = Field(
+        None,
+        description="PEM file with the authorities of clients; clients without a certificate are refused",
+    )
     root_path: RootPath = Field(
         "", description="Path under which an ingress publishes the gateway, such as `/llm`; it is removed from requests"
     )

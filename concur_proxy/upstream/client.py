@@ -6,11 +6,11 @@ client 55 us, aiohttp 142, httpx over aiohttp 377, httpx 2265. No other client d
 """
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator
 
 from concur_proxy.upstream.connection import Connection, EngineBroke, EngineUnreachable, GatewayExhausted, Origin
 from concur_proxy.upstream.exhaustion import is_own_exhaustion
+from concur_proxy.upstream.tls import Trust
 from concur_proxy.wire.headers import Headers
 
 CONNECT_TIMEOUT_S = 5.0
@@ -21,10 +21,10 @@ IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 class Upstream:
     """The client for all engines. Each request in flight has a connection; an idle one is kept for `KEEP_IDLE_S`."""
 
-    def __init__(self, *, connect_timeout_s: float = CONNECT_TIMEOUT_S, tls: ssl.SSLContext | None = None) -> None:
-        """`tls` is for `https` engines. By default the system's certificates (and `SSL_CERT_FILE`) are trusted."""
+    def __init__(self, *, connect_timeout_s: float = CONNECT_TIMEOUT_S, trust: Trust | None = None) -> None:
+        """`trust` is for `https` engines. By default the system's certificates are trusted."""
         self._connect_timeout_s = connect_timeout_s
-        self._tls = tls
+        self._trust = Trust() if trust is None else trust
         self._origins: dict[str, Origin] = {}
 
     async def send(
@@ -66,9 +66,7 @@ class Upstream:
         await asyncio.sleep(0)  # the transports close their sockets in the next turn of the loop
 
     async def _connect(self, origin: Origin) -> Connection:
-        if origin.is_https and self._tls is None:
-            self._tls = ssl.create_default_context()
-        tls = self._tls if origin.is_https else None
+        tls = self._trust.context if origin.is_https else None
         make = asyncio.get_running_loop().create_connection
         try:
             async with asyncio.timeout(self._connect_timeout_s):

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 
 _OPTIONS = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6), ("TCP_USER_TIMEOUT", 90_000))
 """No timeout ends a long answer. If a host disappears without closing its connections, the kernel notices it in 90 s
@@ -18,3 +19,14 @@ def detect_dead_peer(transport: asyncio.BaseTransport) -> None:
     for name, value in _OPTIONS:
         if hasattr(socket, name):
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def user_of(transport: asyncio.BaseTransport) -> str:
+    """The client of a unix socket, by its user, where the system tells it."""
+    connection = transport.get_extra_info("socket")
+    if connection is None or not hasattr(socket, "SO_PEERCRED"):
+        return "unix socket"
+    _, user, _ = struct.unpack(
+        "3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    )
+    return f"unix socket, user {user}"

@@ -45,6 +45,19 @@ async def test_status_tells_a_person_and_a_script() -> None:
         assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("where", ["auto", "unix"])
+async def test_status_and_doctor_find_the_admin_api_by_the_main_port(where: str, tmp_path: Path) -> None:
+    address = f"unix:{tmp_path}/admin.sock" if where == "unix" else where
+    settings: dict[str, object] = {"admin_listen": address, "private_metrics": True}
+    async with scripted_engine() as engine, running_gateway(engine.url, **settings) as gateway:
+        await gateway.chat("agent-7")
+        for url in (gateway.url, gateway.app.access.admin_url or ""):
+            status, out, _ = await _run("status", "--url", url, "--json")
+            assert (status, json.loads(out)["sessions"][0]["session_id"]) == (0, "agent-7")
+        _, out, _ = await _run("doctor", "--gateway", gateway.url, "--json")
+        assert {"ready", "few_requests"} <= {finding["code"] for finding in json.loads(out)["findings"]}
+
+
 async def test_status_and_top_warn_if_sessions_are_not_recognised() -> None:
     text = "Warning: Most requests name no session and continue no known conversation: 100 %"
     async with scripted_engine() as engine, running_gateway(engine.url) as gateway:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from concur_proxy.admin.own_paths import ADMIN_PATHS
+from concur_proxy.admin.paths import OWN_PATHS
 from concur_proxy.cli.main import COMMANDS
 from tests.deploy.dashboard import dashboard
 from tests.deploy.prometheus_server import SHIPPED
@@ -74,4 +74,4 @@ def test_what_the_runbook_names_is_there() -> None:
     assert {"doctor", "status"} <= commands <= COMMANDS.keys()
     paths = set(re.findall(r"GATEWAY(/[a-z0-9/]+)", text))
     assert len(paths) > 5
-    assert paths <= ADMIN_PATHS
+    assert paths <= OWN_PATHS

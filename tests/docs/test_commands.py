@@ -87,6 +87,7 @@ class Reader:
             "PATH": f"{self._state}:{os.environ['PATH']}",
             "PYTHONPATH": str(REPOSITORY),
             "DOCS_STATE": str(self._state),
+            "CONCUR_ADMIN_LISTEN": "main",
         }
         done = subprocess.run(
             command,
@@ -111,6 +112,7 @@ class Reader:
         gateway = (self._state / "serve.url").read_text()
         engine = self._state / "engine.url"
         addresses = {**self._addresses, "http://127.0.0.1:8300": gateway, "http://localhost:8300": gateway}
+        addresses["http://127.0.0.1:9300"] = gateway
         if engine.exists():
             addresses["http://localhost:8000"] = engine.read_text()
         for written, real in addresses.items():
@@ -134,7 +136,7 @@ def _addresses(redis: RedisServer) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(name="gateway", scope="module")
 def _gateway(addresses: dict[str, str]) -> Iterator[str]:
-    with running("serve", "--engine", addresses["http://localhost:8000"]) as url:
+    with running("serve", "--engine", addresses["http://localhost:8000"], "--admin-listen", "main") as url:
         yield url
 
 

@@ -1,6 +1,7 @@
 """The real gateway on its real server, in the event loop of the test."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,19 +11,25 @@ import uvicorn
 
 from concur_proxy.admission.snapshot import GateSnapshot
 from concur_proxy.server.app import GatewayApp
-from concur_proxy.server.serve import server_config
+from concur_proxy.server.listen import Listening, listen, urls
+from concur_proxy.server.serve import GatewayServer, server_config
 from concur_proxy.settings.gateway import GatewaySettings
 
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """An SSL context without certificates, because loading them takes 0.1 s."""
 
 
-class _Server(uvicorn.Server):
-    """A uvicorn that stops at once and does not wait for its next tick. This saves half a minute over all tests."""
+class _Server(GatewayServer):
+    """A server that stops at once and does not wait for its next tick. This saves half a minute over all tests."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
+    def __init__(self, config: uvicorn.Config, app: GatewayApp, listening: Listening) -> None:
+        super().__init__(config, app, listening)
         self.stop = asyncio.Event()
+        self.serves = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.serves = True
 
     async def main_loop(self) -> None:
         await self.on_tick(0)
@@ -76,8 +83,8 @@ class RunningGateway:
 
 @asynccontextmanager
 async def running_gateway(*engines: str, **settings: object) -> AsyncIterator[RunningGateway]:
-    """A gateway for these engines. It scrapes often, so that tests are quick."""
-    values: dict[str, object] = {"scrape_interval_s": 0.05, "stale_after_s": 5.0, **settings}
+    """A gateway for these engines. It scrapes often, so that tests are quick. Its main port serves the admin API."""
+    values: dict[str, object] = {"admin_listen": "main", "scrape_interval_s": 0.05, "stale_after_s": 5.0, **settings}
     app = GatewayApp(GatewaySettings(engine=engines, port=0, **values))  # type: ignore[arg-type]
     async with running_app(app) as gateway:
         yield gateway
@@ -86,16 +93,18 @@ async def running_gateway(*engines: str, **settings: object) -> AsyncIterator[Ru
 @asynccontextmanager
 async def running_app(app: GatewayApp) -> AsyncIterator[RunningGateway]:
     """Serve this application with the real server."""
-    server = _Server(server_config(app, app.settings))
+    listening = listen(app.settings)
+    server = _Server(server_config(app, app.settings), app, listening)
     serving = asyncio.create_task(server.serve())
-    while not server.started:
+    while not server.serves:
         assert not serving.done(), "the gateway did not start"
         await asyncio.sleep(0.005)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    gateway = RunningGateway(app, f"http://127.0.0.1:{port}")
+    scheme = "http" if app.tls is None else "https"
+    gateway = RunningGateway(app, urls(["127.0.0.1"], listening.port, scheme)[0])
     try:
         yield gateway
     finally:
         await gateway.client.aclose()
         server.stop.set()
         await serving
+        listening.close()

@@ -57,7 +57,7 @@ class Cluster:
         self.replicas = [
             self._server(
                 f"replica-{number}",
-                *("serve", *named, "--store", "redis", *gateway_flags),
+                *("serve", *named, "--store", "redis", "--admin-listen", "main", *gateway_flags),
                 *("--redis-url", redis_urls[number] if number < len(redis_urls) else self.redis.url),
                 launcher=launchers[number] if number < len(launchers) else (),
             )

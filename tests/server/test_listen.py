@@ -55,7 +55,7 @@ def test_the_urls_can_be_used_as_they_are() -> None:
 
 
 async def test_a_gateway_on_every_address_of_its_machine_knows_local_callers() -> None:
-    with gateway("--engine", NOWHERE, "--host", "::") as (_, url):
+    with gateway("--engine", NOWHERE, "--host", "::", "--admin-listen", "main") as (_, url):
         port = re.fullmatch(r"http://\[::\]:(\d+)", url)
         assert port is not None
         for address in ("127.0.0.1", "[::1]", "localhost"):

@@ -13,6 +13,7 @@ import pytest
 from concur_proxy.upstream import connection as engine_connection
 from concur_proxy.upstream.client import Upstream
 from concur_proxy.upstream.connection import EngineBroke, EngineUnreachable
+from concur_proxy.upstream.tls import Trust
 from tests.upstream.raw_engine import (
     CHUNKED,
     OK,
@@ -197,7 +198,7 @@ async def test_https_engine(default: Upstream, serve: Serve, certificate: Path) 
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(certificate)
     engine, url = await serve(OK, then_close(CHUNKED + b"1\r\na\r\n"), tls=tls)
-    upstream = Upstream(tls=ssl.create_default_context(cafile=certificate))
+    upstream = Upstream(trust=Trust(certificate))
     assert (await get(upstream, url))[2] == b"ok"
     with pytest.raises(EngineBroke):
         await get(upstream, url)

@@ -10,8 +10,13 @@ from tests.docs.processes import running
 from tests.docs.reference.page import code, codes, page, table
 
 ABOUT = """\
-The gateway's own paths. They are never passed on to an engine. Paths below `/concur/` are for callers on the gateway's
-own machine. With the setting `admin_key` they are for callers that send this key as `Authorization: Bearer KEY`.
+The gateway's own paths. They are never passed on to an engine. Without the setting `admin_key`, the main port refuses
+paths below `/concur/`: they are at `admin_listen`, by default <http://127.0.0.1:9300/concur/>. With `admin_key`, the
+main port serves them to callers that send this key as `Authorization: Bearer KEY`. Clients may release their sessions
+at the main port in any case.
+
+A wrong key is counted (`concur_admin_wrong_keys_total`) and logged, and its answer is delayed by a second. The log has
+one line for each call that changes something: who, what, and the status of the answer.
 
 `GET /concur/v1/openapi.json` serves the same as an OpenAPI document. Bodies are JSON; a body of more than 64 KiB is
 refused. Errors have the form `{"error": {"message": ..., "type": ..., "param": ..., "code": ...}}`.
@@ -47,7 +52,7 @@ def admin_api_page() -> str:
 
 
 def _document() -> dict[str, Any]:
-    with running("engine") as engine, running("serve", "--engine", engine) as gateway:
+    with running("engine") as engine, running("serve", "--engine", engine, "--admin-listen", "main") as gateway:
         document: dict[str, Any] = httpx.get(f"{gateway}/concur/v1/openapi.json", trust_env=False).json()
     return document
 

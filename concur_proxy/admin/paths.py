@@ -1,0 +1,23 @@
+"""The gateway's own paths."""
+
+from concur_proxy.admin.calls import ENGINES_PATH, LAW_PATH, SESSIONS_PATH, STATE_PATH, STEERING_PATHS, WINDOW_PATH
+
+OPENAPI_PATH = "/concur/v1/openapi.json"
+PAGE_PATH = "/concur/"
+PAGE_FILES = {
+    PAGE_PATH: ("page.html", "text/html; charset=utf-8"),
+    f"{PAGE_PATH}page.js": ("page.js", "text/javascript; charset=utf-8"),
+    f"{PAGE_PATH}charts.js": ("charts.js", "text/javascript; charset=utf-8"),
+    f"{PAGE_PATH}page.css": ("page.css", "text/css; charset=utf-8"),
+}
+RELEASE_PATHS = frozenset({"/concur/v1/sessions/release", "/programs/release"})
+"""For clients, which release their own sessions."""
+PRIVATE_METRICS_PATHS = frozenset({"/readyz", "/metrics"})
+CLOSED_PATHS = frozenset(
+    {STATE_PATH, SESSIONS_PATH, WINDOW_PATH, LAW_PATH, ENGINES_PATH, OPENAPI_PATH, *STEERING_PATHS.values()}
+    | {"/concur"}
+    | PAGE_FILES.keys()
+)
+"""The admin API and the live page: without a key, the main port does not serve them."""
+OWN_PATHS = frozenset({"/healthz"}) | PRIVATE_METRICS_PATHS | RELEASE_PATHS | CLOSED_PATHS
+"""Paths that the gateway answers itself and never sends to an engine."""
