@@ -50,6 +50,10 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fal
     """The tenant's share in comparison with that of other tenants."""
     priority: int = 0
     """The priority class; 0 is the normal one."""
+    max_active: int | None = None
+    """The tenant's sessions that may hold a place at one engine; None: no limit."""
+    max_waiting: int | None = None
+    """The tenant's sessions that may wait for a place at one engine; None: no limit."""
 
     def after(self, seconds: float) -> "Arrival":
         """The same request after it has waited for `seconds`: the time that it may still wait is shorter by this."""
@@ -68,3 +72,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
     """Seconds from admission to the first token of the answer; None if no token was seen."""
     client_gone: bool = False
     """The client left before the end. Its session loses its place at once."""
+    refused: bool = False
+    """The engine refused the request (status 4xx, but not 429). It has computed nothing, so nothing is learned from the
+    answer, and the session loses its place at once. A session without any accepted request ends.
+    """

@@ -79,6 +79,7 @@ class SessionGate:
         session = self.sessions.get(where.session) or scheduler.newcomer(where, arrival, seniority, now)
         member = family.member_of(session, where)
         ticket = Ticket(session=session, number=next(state.numbers), arrival=arrival, now=now, member=member)
+        state.order.meet(arrival)
         decided = scheduler.fill(now) if self._is_full else []  # leases may have ended since the last event
         refusal = self._refusal(session, arrival, now)
         if refusal is not None:
@@ -115,6 +116,7 @@ class SessionGate:
         member.busy -= 1
         member.turns += 1
         member.is_done = answered.first_token_s is not None and not answered.client_gone
+        state.order.learn(session, answered)
         self.accounts.settle(ticket, answered, now=now)
         scheduler.measure(session)
         if session.in_flight == 0:
@@ -130,6 +132,8 @@ class SessionGate:
         if self._state.is_draining:
             return Outcome.DRAINING
         is_new = session.state is SessionState.QUEUED and not session.held
+        if is_new and self._state.order.is_full(arrival):
+            return Outcome.QUEUE_FULL
         if not is_new or not self._is_full:
             return None
         # The sessions before it are not admitted either. Letting it join would only make the queue longer.
@@ -138,7 +142,7 @@ class SessionGate:
 
     @property
     def _is_full(self) -> bool:
-        return len(self._state.order) >= self._state.options.max_waiting_sessions
+        return self.waiting >= self._state.options.max_waiting_sessions
 
     # -- everything else that happens
 
@@ -234,7 +238,7 @@ class SessionGate:
     @property
     def waiting(self) -> int:
         """Number of sessions in the queue. Sessions that an operator paused are not in it."""
-        return len(self._state.order)
+        return len(self._state.order) + self._state.order.aside
 
     @property
     def footprint_tokens(self) -> float:
@@ -298,6 +302,7 @@ class SessionGate:
             None if hold is None else hold.deadline,
             None if dormant is None else dormant.idle_since + state.options.session_ttl_s,
             self.next_lapse() if state.order else None,
+            self._scheduler.next_lapse_for_tenant(),
         )
         return min((time for time in times if time is not None), default=None)
 

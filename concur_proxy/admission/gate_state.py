@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from concur_proxy.admission.accounts import TokenAccounts
+from concur_proxy.admission.bounded import Bounded
 from concur_proxy.admission.lease import Lease
 from concur_proxy.admission.limits import Limits
 from concur_proxy.admission.order import QueueOrder
@@ -41,7 +42,7 @@ class GateState:
         self.engine = engine
         self.options = options
         self.sessions = SessionTable()
-        self.order = order
+        self.order = Bounded(order, self.sessions, lambda: self.is_enforcing)
         """Sessions that wait for a place."""
         self.tree = ConversationTree()
         """What the prompts of all conversations have in common."""

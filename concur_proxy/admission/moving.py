@@ -99,7 +99,7 @@ class Moving:
         if self._gates.only is not None:
             return decided
         for gate in self._standings.to_ask(now):
-            while not gate.waiting:
+            while not gate.queue:
                 more = self._take_mover(gate, now)
                 if more is None:
                     more = self._take_new(gate, now)

@@ -3,7 +3,7 @@ are at work.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -31,11 +31,15 @@ class Resting:
     def __init__(self) -> None:
         self._sessions: dict[Gap, OrderedDict[Session, Rest]] = {kind: OrderedDict() for kind in Gap}
         self._members: dict[Gap, OrderedDict[Member, Rest]] = {kind: OrderedDict() for kind in Gap}
+        self._tenants: dict[str, dict[Gap, OrderedDict[Session, Rest]]] = {}
+        """The idle sessions of each tenant. There is no entry without a session."""
 
     def rest(self, session: Session) -> None:
         """The session's last request has ended: its lease begins."""
         kind = Gap.FIRST if session.is_in_first_gap else Gap.LATER
-        self._sessions[kind][session] = Rest(session, None, session.idle_since)
+        rest = self._sessions[kind][session] = Rest(session, None, session.idle_since)
+        of_tenant = self._tenants.setdefault(session.tenant, {kind: OrderedDict() for kind in Gap})
+        of_tenant[kind][session] = rest
 
     def rest_member(self, session: Session, member: Member, kind: Gap, *, now: float) -> None:
         """An agent is idle while other requests of its session are in flight: the lease of its cache begins."""
@@ -44,8 +48,11 @@ class Resting:
 
     def wake(self, session: Session) -> None:
         """The session is back with a request: its lease ends."""
-        for rests in self._sessions.values():
+        of_tenant = self._tenants.get(session.tenant, {})
+        for rests in (*self._sessions.values(), *of_tenant.values()):
             rests.pop(session, None)
+        if of_tenant and not any(of_tenant.values()):
+            del self._tenants[session.tenant]
 
     def wake_member(self, member: Member) -> None:
         """The agent is back, or its cache is not kept any longer."""
@@ -61,6 +68,12 @@ class Resting:
     def next_to_lapse(self, lease: Lease) -> tuple[float, Rest] | None:
         """The lease that ends first, and when; None if no lease runs."""
         ends = (*_first_ends(self._sessions, lease), *_first_ends(self._members, lease))
+        return min(ends, key=lambda end: end[0], default=None)
+
+    def next_of_tenants(self, tenants: Iterable[str], lease: Lease) -> tuple[float, Session] | None:
+        """The lease of a session of these tenants that ends first, and when; None if none of them has one."""
+        resting = (self._tenants[tenant] for tenant in tenants if tenant in self._tenants)
+        ends = [(at, rest.session) for rests in resting for at, rest in _first_ends(rests, lease)]
         return min(ends, key=lambda end: end[0], default=None)
 
     def next_session_to_lapse(self, lease: Lease) -> tuple[float, Rest] | None:

@@ -68,6 +68,8 @@ class Scheduler:
             if reason is None:
                 self._counters["would_hold", "window"] += 1
             decided += self.admit(session, reason or "window", now)
+        if self._reclaim_for_tenant(now):
+            return decided + self.fill(now)
         if self._order or self.absent.count(now):
             self.admissions.queue_stands(now)
         else:
@@ -99,6 +101,21 @@ class Scheduler:
         """When the next idle session's lease ends, so that its place can go to a session that waits, or None."""
         lapsing = self._resting.next_to_lapse(self._state.lease)
         return None if lapsing is None else lapsing[0]
+
+    def next_lapse_for_tenant(self) -> float | None:
+        """When the next place can go to a session of the same tenant that stands aside, or None."""
+        lapsing = self._resting.next_of_tenants(self._order.blocked, self._state.lease)
+        return None if lapsing is None else lapsing[0]
+
+    def _reclaim_for_tenant(self, now: float) -> bool:
+        """Take back the place of an idle session whose lease has ended, for one of the same tenant that stands aside.
+        False if there is no such place.
+        """
+        lapsing = self._resting.next_of_tenants(self._order.blocked, self._state.lease)
+        if lapsing is None or lapsing[0] > now:
+            return False
+        self.pause(lapsing[1], "lease")
+        return True
 
     def _make_room(self, tokens: float, now: float, grows: float = 1.0) -> str | None:
         """Take back as many places as needed whose lease has ended. Returns why a session with this footprint may be

@@ -157,6 +157,9 @@ class SessionTable:
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
         self._states: Counter[SessionState] = Counter()
+        self._active: Counter[str] = Counter()
+        self.freed: set[str] = set()
+        """Tenants that have lost a place since somebody emptied this set."""
         self._dormant: OrderedDict[Session, None] = OrderedDict()
         self._placeless: OrderedDict[Session, None] = OrderedDict()
         self._homes: dict[str, str] = {}
@@ -185,8 +188,13 @@ class SessionTable:
         """How many sessions are in `state`."""
         return self._states[state]
 
+    def active_of(self, tenant: str) -> int:
+        """How many sessions of the tenant are active."""
+        return self._active[tenant]
+
     def add(self, session: Session) -> None:
         """Add the session."""
+        self._count_place(session, None, session.state)
         self._sessions[session.key] = session
         self._homes[session.key] = self._name
         self._states[session.state] += 1
@@ -194,6 +202,7 @@ class SessionTable:
 
     def remove(self, session: Session) -> None:
         """Remove the session."""
+        self._count_place(session, session.state, None)
         del self._sessions[session.key], self._homes[session.key]
         self._states[session.state] -= 1
         self.wake(session)
@@ -203,6 +212,7 @@ class SessionTable:
         """Change the session's state. An illegal change raises `ValueError` and counts nothing."""
         before = session.state
         session.enter(state)
+        self._count_place(session, before, state)
         self._states[before] -= 1
         self._states[state] += 1
         if session in self._dormant:
@@ -232,6 +242,17 @@ class SessionTable:
         """Note that the session has changed in a way that another gateway must know to continue it."""
         if self._changes is not None:
             self._changes.add(session.key)
+
+    def _count_place(self, session: Session, before: SessionState | None, after: SessionState | None) -> None:
+        """Count the places of the session's tenant."""
+        tenant = session.tenant
+        if after is SessionState.ACTIVE:
+            self._active[tenant] += 1
+        if before is SessionState.ACTIVE:
+            self._active[tenant] -= 1
+            self.freed.add(tenant)
+            if not self._active[tenant]:
+                del self._active[tenant]
 
     def _sort(self, session: Session) -> None:
         """The dormant session got a place or lost it."""

@@ -20,7 +20,8 @@ import msgspec
 
 from concur_proxy.recognition.tenants import MAX_TENANT_CHARS, Tenant, is_tenant_name
 
-MAX_PRIORITY = 9
+MOST_PRIORITY = 4
+"""Priority classes reach from -4 to 4."""
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -76,8 +77,8 @@ def _problem(entry: _Entry) -> str:
         return f"needs a tenant of 1 to {MAX_TENANT_CHARS} printable characters"
     if not 0 < entry.weight < math.inf:
         return "needs a weight above 0"
-    if not 0 <= entry.priority <= MAX_PRIORITY:
-        return f"needs a priority from 0 to {MAX_PRIORITY}"
+    if abs(entry.priority) > MOST_PRIORITY:
+        return f"needs a priority from {-MOST_PRIORITY} to {MOST_PRIORITY}"
     if any(limit is not None and limit < 1 for limit in (entry.max_active, entry.max_waiting)):
         return "needs limits of 1 or more"
     return ""

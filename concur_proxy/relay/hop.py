@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 OVERLOADED = frozenset({429, 503})
 """Statuses with which an engine refuses a request because it is full."""
 
+REFUSED = frozenset(range(400, 500)) - OVERLOADED
+"""Statuses with which an engine refuses a request for what it is or who sent it. The engine has computed nothing."""
+
 UNKNOWN = frozenset({404, 405, 501})
 """Statuses of an engine that does not know a response, or has no responses API."""
 

@@ -97,7 +97,7 @@ def test_an_order_of_another_package_is_used_by_each_gate() -> None:
     settings = GatewaySettings(engine=("http://127.0.0.1:1", "http://127.0.0.1:2"), order=OUTSIDE)  # type: ignore[call-arg]
     gates = EnginePool(settings, KnownKinds(()), lambda: 0.0).make_fleet(0).gates
     queues = [gate.queue for gate in gates.values()]
-    assert [type(queue).__name__ for queue in queues] == ["SmallestFirst"] * 2
+    assert [type(queue.order).__name__ for queue in queues] == ["SmallestFirst"] * 2
     assert queues[0] is not queues[1]
 
 

@@ -121,7 +121,7 @@ def test_a_file_of_keys_is_read() -> None:
         (client_key_entry("0" * 64, "a\tb"), "key 1 needs a tenant"),
         (client_key_entry("0" * 64, "a") + "weight = 0\n", "key 1 needs a weight above 0"),
         (client_key_entry("0" * 64, "a") + "weight = nan\n", "key 1 needs a weight above 0"),
-        (client_key_entry("0" * 64, "a") + "priority = 10\n", "key 1 needs a priority from 0 to 9"),
+        (client_key_entry("0" * 64, "a") + "priority = 5\n", "key 1 needs a priority from -4 to 4"),
         (client_key_entry("0" * 64, "a") + "max_active = 0\n", "key 1 needs limits of 1 or more"),
         (client_key_entry("0" * 64, "a") + 'weight = "3"\n', "$.keys[0].weight"),
         ("a = " + "[" * 20000, ""),

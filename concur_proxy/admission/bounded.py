@@ -1,0 +1,155 @@
+"""A queue in which a tenant holds at most so many places."""
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Collection, Iterator
+from itertools import islice
+
+from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.order import QueueOrder
+from concur_proxy.admission.session import Session, SessionTable
+
+MOST_REFUSED = 3
+"""A tenant whose last requests, this many, were all refused by the engine gets one place at a time. Its credential is
+probably not valid.
+"""
+MOST_TENANTS = 10_000
+"""Remembered tenants with limits, and remembered tenants with refused requests."""
+
+
+class Bounded:
+    """Puts the bounds of tenants on a queue order. A session whose tenant has all its places stands aside when it
+    becomes the head: it is in nobody's way. It returns when its tenant may have another place.
+    """
+
+    def __init__(self, order: QueueOrder, sessions: SessionTable, is_enforcing: Callable[[], bool]) -> None:
+        """While `is_enforcing` is false, no session stands aside."""
+        self.order = order
+        """The order of the sessions that do not stand aside, to read."""
+        self._sessions = sessions
+        self._is_enforcing = is_enforcing
+        self._waiting: Counter[str] = Counter()
+        self._aside: dict[str, dict[Session, None]] = {}
+        """The sessions that stand aside, by tenant. There is no entry without a session."""
+        self._most: OrderedDict[str, int] = OrderedDict()
+        """The most places of each tenant that has such a limit."""
+        self._refused: OrderedDict[str, int] = OrderedDict()
+        """How many requests of a tenant were refused since the last one that was accepted."""
+
+    # -- the bounds
+
+    def meet(self, arrival: Arrival) -> None:
+        """A request has arrived: it says how many places its tenant may have."""
+        if arrival.max_active is not None:
+            _remember(self._most, arrival.tenant, arrival.max_active)
+        elif self._most:
+            self._most.pop(arrival.tenant, None)
+
+    def learn(self, session: Session, answered: Answered) -> None:
+        """A request of the session has ended."""
+        tenant = session.tenant
+        if answered.refused:
+            _remember(self._refused, tenant, self._refused.get(tenant, 0) + 1)
+        elif answered.first_token_s is not None and self._refused.pop(tenant, None) is not None:
+            self._sessions.freed.add(tenant)
+
+    def is_full(self, arrival: Arrival) -> bool:
+        """Whether no further session of the request's tenant may wait."""
+        return arrival.max_waiting is not None and self._waiting[arrival.tenant] >= arrival.max_waiting
+
+    @property
+    def aside(self) -> int:
+        """Number of sessions that stand aside."""
+        return sum(map(len, self._aside.values()))
+
+    @property
+    def blocked(self) -> Collection[str]:
+        """The tenants whose sessions stand aside."""
+        return self._aside.keys()
+
+    def _free(self, tenant: str) -> int:
+        """How many more places the tenant may have."""
+        most = self._most.get(tenant, MOST_TENANTS)
+        if self._refused.get(tenant, 0) >= MOST_REFUSED:
+            most = 1
+        return most - self._sessions.active_of(tenant)
+
+    def _return(self) -> None:
+        """Let sessions return whose tenants may have another place."""
+        freed = set(self._aside) if not self._is_enforcing() else self._sessions.freed & self._aside.keys()
+        self._sessions.freed.clear()
+        for tenant in freed:
+            aside = self._aside[tenant]
+            count = max(0, self._free(tenant)) if self._is_enforcing() else len(aside)
+            for session in list(islice(aside, count)):
+                del aside[session]
+                self.order.join(session)
+            if not aside:
+                del self._aside[tenant]
+
+    # -- the queue
+
+    def head(self) -> Session | None:
+        """The session that is next, or None."""
+        self._return()
+        while (session := self.order.head()) is not None:
+            is_bound = not session.is_preferred and self._free(session.tenant) <= 0 and self._is_enforcing()
+            if not is_bound:
+                break
+            self.order.leave(session)
+            self._aside.setdefault(session.tenant, {})[session] = None
+        return session
+
+    def first_new(self) -> Session | None:
+        """The first session that was never admitted, or None."""
+        return self.order.first_new()
+
+    def join(self, session: Session) -> None:
+        """Add the session. Joining twice changes nothing."""
+        if session not in self:
+            self._waiting[session.tenant] += 1
+            self.order.join(session)
+
+    def leave(self, session: Session) -> None:
+        """Remove the session. Nothing happens if it has not joined."""
+        if session not in self:
+            return
+        tenant = session.tenant
+        self._waiting[tenant] -= 1
+        if not self._waiting[tenant]:
+            del self._waiting[tenant]
+        aside = self._aside.get(tenant, {})
+        if session not in aside:
+            self.order.leave(session)
+            return
+        del aside[session]
+        if not aside:
+            del self._aside[tenant]
+
+    def position(self, session: Session) -> int:
+        """The session's place, from 1. For one that has not joined: the place that it would get. Those that stand aside
+        come last, as far as anyone knows.
+        """
+        aside = self._aside.get(session.tenant, {})
+        if session not in aside:
+            return self.order.position(session)
+        return len(self.order) + list(aside).index(session) + 1
+
+    def __len__(self) -> int:
+        """Number of sessions in the queue, without those that stand aside."""
+        return len(self.order)
+
+    def __contains__(self, session: Session) -> bool:
+        return session in self.order or session in self._aside.get(session.tenant, {})
+
+    def __iter__(self) -> Iterator[Session]:
+        """All sessions in the order of their turn, and then those that stand aside."""
+        yield from self.order
+        for aside in self._aside.values():
+            yield from aside
+
+
+def _remember(numbers: OrderedDict[str, int], tenant: str, number: int) -> None:
+    numbers[tenant] = number
+    numbers.move_to_end(tenant)
+    if len(numbers) > MOST_TENANTS:
+        numbers.popitem(last=False)
