@@ -82,7 +82,7 @@ class StateReader:
         return SessionList(total=sum(len(gate.sessions) for gate in gates), sessions=rows)
 
     def session(self, key: str, tenant: str | None) -> SessionList | None:
-        """The sessions of this key: of one tenant, or of all that have one. None if there is none."""
+        """The sessions of this key: of one tenant, or of all that have one. None if nobody has one."""
         now, gates = self.clock(), [gate for gate, _ in self._pairs()]
         names = self.names(key, tenant)
         rows = [

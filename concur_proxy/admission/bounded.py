@@ -17,19 +17,19 @@ MOST_TENANTS = 10_000
 
 
 class Bounded:
-    """Puts the bounds of tenants on a queue order. A session whose tenant has all its places stands aside when it
-    becomes the head: it is in nobody's way. It returns when its tenant may have another place.
+    """Puts the bounds of tenants on a queue order. A session whose tenant has all its places is blocked when it
+    becomes the head: the sessions behind it pass. It returns when its tenant may have another place.
     """
 
     def __init__(self, order: QueueOrder, sessions: SessionTable, is_enforcing: Callable[[], bool]) -> None:
-        """While `is_enforcing` is false, no session stands aside."""
+        """While `is_enforcing` is false, no session is blocked."""
         self.order = order
-        """The order of the sessions that do not stand aside, to read."""
+        """The order of the sessions that are not blocked, to read."""
         self._sessions = sessions
         self._is_enforcing = is_enforcing
         self._waiting: Counter[str] = Counter()
-        self._aside: dict[str, dict[Session, None]] = {}
-        """The sessions that stand aside, by tenant. There is no entry without a session."""
+        self._blocked: dict[str, dict[Session, None]] = {}
+        """The blocked sessions by tenant. There is no entry without a session."""
         self._most: OrderedDict[str, int] = OrderedDict()
         """The most places of each tenant that has such a limit."""
         self._refused: OrderedDict[str, int] = OrderedDict()
@@ -57,14 +57,14 @@ class Bounded:
         return arrival.max_waiting is not None and self._waiting[arrival.tenant] >= arrival.max_waiting
 
     @property
-    def aside(self) -> int:
-        """Number of sessions that stand aside."""
-        return sum(map(len, self._aside.values()))
+    def blocked(self) -> int:
+        """Number of blocked sessions."""
+        return sum(map(len, self._blocked.values()))
 
     @property
-    def blocked(self) -> Collection[str]:
-        """The tenants whose sessions stand aside."""
-        return self._aside.keys()
+    def blocked_tenants(self) -> Collection[str]:
+        """The tenants of the blocked sessions."""
+        return self._blocked.keys()
 
     def _free(self, tenant: str) -> int:
         """How many more places the tenant may have."""
@@ -75,16 +75,16 @@ class Bounded:
 
     def _return(self) -> None:
         """Let sessions return whose tenants may have another place."""
-        freed = set(self._aside) if not self._is_enforcing() else self._sessions.freed & self._aside.keys()
+        freed = set(self._blocked) if not self._is_enforcing() else self._sessions.freed & self._blocked.keys()
         self._sessions.freed.clear()
         for tenant in freed:
-            aside = self._aside[tenant]
-            count = max(0, self._free(tenant)) if self._is_enforcing() else len(aside)
-            for session in list(islice(aside, count)):
-                del aside[session]
+            blocked = self._blocked[tenant]
+            count = max(0, self._free(tenant)) if self._is_enforcing() else len(blocked)
+            for session in list(islice(blocked, count)):
+                del blocked[session]
                 self.order.join(session)
-            if not aside:
-                del self._aside[tenant]
+            if not blocked:
+                del self._blocked[tenant]
 
     # -- the queue
 
@@ -96,7 +96,7 @@ class Bounded:
             if not is_bound:
                 break
             self.order.leave(session)
-            self._aside.setdefault(session.tenant, {})[session] = None
+            self._blocked.setdefault(session.tenant, {})[session] = None
         return session
 
     def first_new(self) -> Session | None:
@@ -117,35 +117,35 @@ class Bounded:
         self._waiting[tenant] -= 1
         if not self._waiting[tenant]:
             del self._waiting[tenant]
-        aside = self._aside.get(tenant, {})
-        if session not in aside:
+        blocked = self._blocked.get(tenant, {})
+        if session not in blocked:
             self.order.leave(session)
             return
-        del aside[session]
-        if not aside:
-            del self._aside[tenant]
+        del blocked[session]
+        if not blocked:
+            del self._blocked[tenant]
 
     def position(self, session: Session) -> int:
-        """The session's place, from 1. For one that has not joined: the place that it would get. Those that stand aside
-        come last, as far as anyone knows.
+        """The session's place, from 1. For one that has not joined: the place that it would get. Blocked sessions
+        come last.
         """
-        aside = self._aside.get(session.tenant, {})
-        if session not in aside:
+        blocked = self._blocked.get(session.tenant, {})
+        if session not in blocked:
             return self.order.position(session)
-        return len(self.order) + list(aside).index(session) + 1
+        return len(self.order) + list(blocked).index(session) + 1
 
     def __len__(self) -> int:
-        """Number of sessions in the queue, without those that stand aside."""
+        """Number of sessions in the queue, without blocked ones."""
         return len(self.order)
 
     def __contains__(self, session: Session) -> bool:
-        return session in self.order or session in self._aside.get(session.tenant, {})
+        return session in self.order or session in self._blocked.get(session.tenant, {})
 
     def __iter__(self) -> Iterator[Session]:
-        """All sessions in the order of their turn, and then those that stand aside."""
+        """All sessions in the order of their turn, and then the blocked ones."""
         yield from self.order
-        for aside in self._aside.values():
-            yield from aside
+        for blocked in self._blocked.values():
+            yield from blocked
 
 
 def _remember(numbers: OrderedDict[str, int], tenant: str, number: int) -> None:

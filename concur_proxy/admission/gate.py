@@ -238,7 +238,7 @@ class SessionGate:
     @property
     def waiting(self) -> int:
         """Number of sessions in the queue. Sessions that an operator paused are not in it."""
-        return len(self._state.order) + self._state.order.aside
+        return len(self._state.order) + self._state.order.blocked
 
     @property
     def footprint_tokens(self) -> float:

@@ -103,15 +103,15 @@ class Scheduler:
         return None if lapsing is None else lapsing[0]
 
     def next_lapse_for_tenant(self) -> float | None:
-        """When the next place can go to a session of the same tenant that stands aside, or None."""
-        lapsing = self._resting.next_of_tenants(self._order.blocked, self._state.lease)
+        """When the next place can go to a blocked session of the same tenant, or None."""
+        lapsing = self._resting.next_of_tenants(self._order.blocked_tenants, self._state.lease)
         return None if lapsing is None else lapsing[0]
 
     def _reclaim_for_tenant(self, now: float) -> bool:
-        """Take back the place of an idle session whose lease has ended, for one of the same tenant that stands aside.
+        """Take back the place of an idle session whose lease has ended, for a blocked one of the same tenant.
         False if there is no such place.
         """
-        lapsing = self._resting.next_of_tenants(self._order.blocked, self._state.lease)
+        lapsing = self._resting.next_of_tenants(self._order.blocked_tenants, self._state.lease)
         if lapsing is None or lapsing[0] > now:
             return False
         self.pause(lapsing[1], "lease")

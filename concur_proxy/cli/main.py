@@ -29,6 +29,7 @@ COMMANDS = {
     "doctor": Command(module="concur_proxy.cli.doctor", summary="examine engines and Redis, and report what to enable"),
     "engine": Command(module="concur_proxy.cli.engine", summary="run an emulated inference server; needs no GPU"),
     "status": Command(module="concur_proxy.cli.status", summary="show the state of a running gateway"),
+    "key": Command(module="concur_proxy.cli.key", summary="make a key for a client, and its entry in the file of keys"),
     "health": Command(module="concur_proxy.cli.health", summary="exit with 0 if the gateway of this machine is alive"),
     "top": Command(module="concur_proxy.cli.top", summary="show the state of a running gateway every second"),
     "simulate": Command(

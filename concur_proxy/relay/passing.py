@@ -64,8 +64,8 @@ def _named_response(path: str) -> str | None:
 
 
 def is_of_another(stored: StoredResponse, tenant: Tenant) -> bool:
-    """Whether a response belongs to another tenant. Tenants that are mere credentials are not told apart: a client may
-    have got a new token since.
+    """Whether a response belongs to another tenant. A tenant that is a mere credential may continue and
+    delete every response: a client may have got a new token since.
     """
     return tenant.is_declared and stored.tenant is not None and stored.tenant != tenant.name
 

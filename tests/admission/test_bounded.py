@@ -101,7 +101,7 @@ def test_a_tenant_that_is_only_refused_gets_one_place_at_a_time() -> None:
     assert later == [Outcome.ADMITTED] * 2
 
 
-def test_one_accepted_request_lets_all_that_stand_aside_return() -> None:
+def test_one_accepted_request_lets_all_that_are_blocked_return() -> None:
     scene = Scene(window=4.0)
     refuse(scene, "a")
     tickets = [arrive(scene, f"a{number}", "a") for number in range(4)]
@@ -117,7 +117,7 @@ def test_a_few_refusals_among_accepted_requests_limit_nobody() -> None:
     assert all(arrive(scene, f"a{number}", "a").outcome is Outcome.ADMITTED for number in range(3))
 
 
-def test_who_stands_aside_can_give_up_and_end() -> None:
+def test_who_is_blocked_can_give_up_and_end() -> None:
     scene = Scene(window=4.0)
     tickets = [arrive(scene, f"a{number}", "a", max_active=1) for number in range(3)]
     finish(scene, tickets[1], Answered(client_gone=True))
@@ -128,7 +128,7 @@ def test_who_stands_aside_can_give_up_and_end() -> None:
     assert scene.gate.waiting == 0
 
 
-def test_nobody_stands_aside_while_the_gate_only_observes() -> None:
+def test_nobody_is_blocked_while_the_gate_only_observes() -> None:
     scene = Scene(window=4.0)
     tickets = [arrive(scene, f"a{number}", "a", max_active=1) for number in range(3)]
     assert scene.gate.enforce(enforcing=False, now=scene.now) == tickets[1:]

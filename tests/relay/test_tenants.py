@@ -52,7 +52,7 @@ async def released(gateway: RunningGateway, path: str, key: str, headers: dict[s
 async def _equal_names_do_not_meet(
     one: RunningGateway, two: RunningGateway, blue: dict[str, str], red: dict[str, str]
 ) -> None:
-    """Blue's session is joined, ended and released by nobody else, through whichever gateway."""
+    """Blue's session is joined, ended and released by nobody else, through both gateways."""
     same = {"x-session-id": "agent-7"}
     assert (await chat(one, blue | same)).headers[STATE] == "queued"
     assert (await chat(two, red | same)).headers[STATE] == "queued"
