@@ -19,7 +19,7 @@ from concur_proxy.admission.lease import Gap, Lease
 from concur_proxy.admission.limits import EngineLoad
 from concur_proxy.admission.manual import ManualControl, Steering
 from concur_proxy.admission.order import QueueOrder
-from concur_proxy.admission.orders.resuming_first import ResumingFirst
+from concur_proxy.admission.orders.fair import Fair
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.scheduler import Scheduler
 from concur_proxy.admission.session import Numbers, Session, SessionState
@@ -51,7 +51,7 @@ class SessionGate:
             window=window,
             engine=engine,
             numbers=numbers or Numbers(),
-            order=order if order is not None else ResumingFirst(),
+            order=order if order is not None else Fair(),
         )
         self._scheduler = Scheduler(state)
         self._manual = ManualControl(state, self._scheduler)
@@ -63,7 +63,7 @@ class SessionGate:
         self.accounts = state.accounts
         self.counters = state.counters
         """Events so far by (event, reason): `admit` and `resume` (window, room, lease, no_returns, claim), `pause`
-        (window, lease, client_gone, by_hand, moved), `refuse` (an Outcome's value), `end` (said, answered, idle,
+        (window, share, lease, client_gone, by_hand, moved), `refuse` (an Outcome's value), `end` (said, answered, idle,
         memory, or an Outcome's value), `would_hold` (window), `move` to another gate (lost, shared, waited, home).
         """
 
@@ -118,6 +118,7 @@ class SessionGate:
         member.is_done = answered.first_token_s is not None and not answered.client_gone
         state.order.learn(session, answered)
         self.accounts.settle(ticket, answered, now=now)
+        scheduler.serve(ticket, answered)
         scheduler.measure(session)
         if session.in_flight == 0:
             scheduler.step_boundary(session, now, client_gone=answered.client_gone)

@@ -7,7 +7,7 @@ from concur_proxy.admission.accounts import TokenAccounts
 from concur_proxy.admission.bounded import Bounded
 from concur_proxy.admission.lease import Lease
 from concur_proxy.admission.limits import Limits
-from concur_proxy.admission.order import QueueOrder
+from concur_proxy.admission.order import QueueOrder, SharingOrder
 from concur_proxy.admission.places import Places
 from concur_proxy.admission.resting import Resting
 from concur_proxy.admission.session import Numbers, SessionTable
@@ -44,9 +44,11 @@ class GateState:
         self.sessions = SessionTable()
         self.order = Bounded(order, self.sessions, lambda: self.is_enforcing)
         """Sessions that wait for a place."""
+        self.sharing = order if isinstance(order, SharingOrder) else None
+        """The order, if it must know what was served."""
         self.tree = ConversationTree()
         """What the prompts of all conversations have in common."""
-        self.places = Places(self.tree, engine)
+        self.places = Places(self.tree, engine, self.sharing)
         """Sessions that hold a place."""
         self.resting = Resting()
         """Sessions and agents whose leases run."""

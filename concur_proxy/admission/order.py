@@ -5,7 +5,7 @@ has its own. The setting `order` names it.
 """
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from concur_proxy.admission.session import Session
 
@@ -52,4 +52,44 @@ class QueueOrder(Protocol):
 
     def __iter__(self) -> Iterator[Session]:
         """All sessions in the order of their turn."""
+        ...
+
+
+@runtime_checkable
+class SharingOrder(QueueOrder, Protocol):
+    """An order that also learns who has places and what was served, and may ask for places back. An order without these
+    methods is a `QueueOrder` only.
+    """
+
+    def take(self, session: Session) -> None:
+        """The session has got a place. It is not in the queue any more."""
+        ...
+
+    def give_up(self, session: Session, *, is_over: bool) -> None:
+        """The session has lost its place. `is_over`: it did not need the place any longer; else it was paused although
+        it may have gone on.
+        """
+        ...
+
+    def serve(self, session: Session, *, computed: float, cached: float, generated: float) -> None:
+        """A request of the session has ended: tokens of its prompt that the engine computed and found in its cache, and
+        tokens of its answer.
+        """
+        ...
+
+    def must_yield(self, session: Session) -> bool:
+        """Whether a session with a place, which has just ended a turn, should give it to the head of the queue. Asked
+        only while there is no room for the head.
+        """
+        ...
+
+    def excess(self, session: Session) -> tuple[float, float]:
+        """Of the sessions with places, the one with the largest value pauses first when the window shrinks. Of several
+        with the same value, the youngest one does.
+        """
+        ...
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether `excess` can differ between sessions with places."""
         ...

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from sortedcontainers import SortedDict
 
+from concur_proxy.admission.order import SharingOrder
 from concur_proxy.admission.session import Session
 from concur_proxy.recognition.member import Member
 from concur_proxy.recognition.tree import ConversationTree
@@ -16,9 +17,11 @@ class Places:
     Every operation costs O(log n) or less.
     """
 
-    def __init__(self, tree: ConversationTree, engine: str = "") -> None:
+    def __init__(self, tree: ConversationTree, engine: str = "", sharing: SharingOrder | None = None) -> None:
+        """`sharing`: the queue order, if it must know who has places."""
         self.tree = tree
         self.engine = engine
+        self._sharing = sharing
         self._steady: SortedDict[int, Session] = SortedDict()
         self._pausing: SortedDict[int, Session] = SortedDict()
         self._stopping: SortedDict[int, Session] = SortedDict()
@@ -88,23 +91,34 @@ class Places:
         self._steady[session.seniority] = session
         self._all.add(session, self.tree)
         self._of_steady.add(session, self.tree)
+        if self._sharing is not None:
+            self._sharing.take(session)
 
-    def give_up(self, session: Session) -> None:
-        """Take the session's place away."""
+    def give_up(self, session: Session, *, is_over: bool = True) -> None:
+        """Take the session's place away. `is_over`: it does not need the place any longer."""
         self._all.remove(session, self.tree)
         if not session.pausing:
             self._of_steady.remove(session, self.tree)
         self._part(session).pop(session.seniority)
         session.pausing = False
+        if self._sharing is not None:
+            self._sharing.give_up(session, is_over=is_over)
 
     def measure(self, session: Session) -> None:
         """Count the footprints of the session's members as they are now."""
         for charges in (self._all,) if session.pausing else (self._all, self._of_steady):
             charges.update(session, self.tree)
 
-    def youngest(self) -> Session:
-        """The steady session with the highest seniority number: it pauses first."""
-        return self._steady.peekitem(-1)[1]
+    def first_to_pause(self) -> Session:
+        """The steady session with the highest seniority number. If tenants share the places, it is one of the tenant
+        that is furthest above its share.
+        """
+        sharing = self._sharing
+        youngest: Session = self._steady.peekitem(-1)[1]
+        if sharing is None or not sharing.is_shared or youngest.is_preferred:
+            return youngest
+        others = (session for session in reversed(self._steady.values()) if not session.is_preferred)
+        return max(others, key=sharing.excess)
 
     def start_pausing(self, session: Session) -> None:
         """Mark the session: it pauses at the end of its answer."""

@@ -7,7 +7,7 @@ to decide a request. It does not ask whether there is room.
 from concur_proxy.admission import family
 from concur_proxy.admission.absent import Absent
 from concur_proxy.admission.admission_rate import AdmissionRate
-from concur_proxy.admission.arrival import Arrival
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.gate_state import GateState
 from concur_proxy.admission.lease import Gap
 from concur_proxy.admission.outcome import Outcome
@@ -16,6 +16,9 @@ from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.recognition.conversations import Whereabouts
 from concur_proxy.recognition.member import Member
+
+ENDS_STINT = ("lease", "client_gone")
+"""Reasons for a pause after which the session did not need its place any longer."""
 
 
 class Scheduler:
@@ -77,11 +80,13 @@ class Scheduler:
         return decided
 
     def pause_excess(self, now: float) -> None:
-        """Pause sessions until the rest is within the limits: first those whose lease has ended, then the youngest."""
+        """Pause sessions until the rest is within the limits: first those whose lease has ended, then as
+        `Places.first_to_pause` says.
+        """
         while self._needless is None and self._limits.are_exceeded(in_flight=self._state.in_flight):
             if self._reclaim_lapsed(now):
                 continue
-            session = self._places.youngest()
+            session = self._places.first_to_pause()
             if session.in_flight:
                 self._places.start_pausing(session)
             else:
@@ -168,6 +173,13 @@ class Scheduler:
         ):
             pass
         return is_over
+
+    def _must_yield(self, session: Session) -> bool:
+        """Whether the session should give its place to the next session, whose tenant has less than its share."""
+        sharing, head = self._state.sharing, self._order.head()
+        if sharing is None or head is None or not self._state.is_enforcing or not sharing.must_yield(session):
+            return False
+        return self._reason_to_admit(self._places.addition(head), head.grows) is None
 
     # -- carrying out
 
@@ -276,7 +288,7 @@ class Scheduler:
     def pause(self, session: Session, reason: str) -> None:
         """Take an active session's place away. None of its requests may be in flight."""
         self._counters["pause", reason] += 1
-        self._places.give_up(session)
+        self._places.give_up(session, is_over=reason in ENDS_STINT)
         self._resting.drop(session)
         session.has_lapsed = reason == "lease"
         self._sessions.move(session, SessionState.PAUSED)
@@ -319,6 +331,8 @@ class Scheduler:
             self.pause(session, "by_hand")
         elif session.pausing or client_gone:
             self.pause(session, "window" if session.pausing else "client_gone")
+        elif self._must_yield(session):
+            self.pause(session, "share")
         else:
             self._resting.rest(session)
         if session.is_dormant:
@@ -326,6 +340,19 @@ class Scheduler:
             if not client_gone:
                 kind = Gap.FIRST if session.is_in_first_gap else Gap.LATER
                 session.gap = self._state.lease.begin_gap(kind, now=now)
+
+    def serve(self, ticket: Ticket, answered: Answered) -> None:
+        """Tell the order what a request was served. Without the engine's counts, the prompt counts as estimated."""
+        if self._state.sharing is None:
+            return
+        prompt = answered.prompt_tokens
+        if prompt is None:
+            began = answered.first_token_s is not None or answered.client_gone
+            prompt = int(ticket.member.footprint) if began else 0
+        cached = ticket.promised_tokens if answered.cached_tokens is None else answered.cached_tokens
+        cached = min(cached, prompt)
+        generated = answered.completion_tokens or 0
+        self._state.sharing.serve(ticket.session, computed=prompt - cached, cached=cached, generated=generated)
 
     def rest_member(self, session: Session, member: Member, now: float) -> None:
         """The agent's last request has ended while others of its session are in flight: it is idle. It may be a

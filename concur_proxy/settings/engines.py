@@ -50,7 +50,7 @@ class EngineSettings(BaseSettings):
     placement: str = Field(
         "least-pressure", min_length=1, description="How the gateway chooses an engine for a new session"
     )
-    order: str = Field("resuming-first", min_length=1, description="Order in which waiting sessions are admitted")
+    order: str = Field("fair", min_length=1, description="Order in which waiting sessions are admitted")
     move_after_s: float = Field(
         8.0,
         ge=0,

@@ -69,7 +69,7 @@ def test_the_last_session_never_pauses_for_its_weight() -> None:
 
 def test_who_was_told_to_pause_stays_only_well_below_the_budget() -> None:
     crowd = Crowd(500.0, 400.0)
-    crowd.places.start_pausing(crowd.places.youngest())
+    crowd.places.start_pausing(crowd.places.first_to_pause())
     crowd.budget(900.0 / REPRIEVE_SHARE - 1)
     assert not crowd.limits.allow_reprieve(in_flight=1)
     crowd.budget(900.0 / REPRIEVE_SHARE + 1)

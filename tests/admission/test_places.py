@@ -15,7 +15,7 @@ def test_the_youngest_is_the_last_by_seniority_not_by_admission() -> None:
     places, old, young = Places(ConversationTree()), _session(1), _session(2)
     places.take(young)
     places.take(old)
-    assert places.youngest() is young
+    assert places.first_to_pause() is young
 
 
 def test_a_pausing_session_keeps_its_place_but_is_not_steady() -> None:

@@ -29,11 +29,19 @@ def make(name: str) -> QueueOrder:
 
 
 def waiting(
-    number: int, *, paused: bool = False, lapsed: bool = False, preferred: bool = False, size: int = 0
+    number: int, *, paused: bool = False, lapsed: bool = False, preferred: bool = False, size: int = 0, owner: int = 0
 ) -> Session:
     """A session that waits with one request."""
     seniority = -1 - number if preferred else number
-    session = Session(key=f"s{number}", seniority=seniority, one_shot=False, now=0.0)
+    session = Session(
+        key=f"s{number}",
+        seniority=seniority,
+        one_shot=False,
+        now=0.0,
+        tenant=f"t{owner % 3}",
+        weight=1.0 + owner % 3,
+        priority=-(owner // 3),
+    )
     session.state = SessionState.PAUSED if paused else SessionState.QUEUED
     session.has_lapsed = paused and lapsed
     session.held[Ticket(session=session, number=number, arrival=Arrival(body_bytes=size), now=0.0)] = None
@@ -42,16 +50,18 @@ def waiting(
 
 @pytest.mark.parametrize("name", NAMES)
 @given(
-    who=st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans(), st.integers(0, 5_000)), max_size=12),
+    who=st.lists(
+        st.tuples(st.booleans(), st.booleans(), st.booleans(), st.integers(0, 5_000), st.integers(0, 5)), max_size=12
+    ),
     steps=st.lists(st.tuples(st.booleans(), st.integers(0, 11)), max_size=40),
 )
 def test_all_ways_to_read_it_agree(
-    name: str, who: list[tuple[bool, bool, bool, int]], steps: list[tuple[bool, int]]
+    name: str, who: list[tuple[bool, bool, bool, int, int]], steps: list[tuple[bool, int]]
 ) -> None:
     order = make(name)
     sessions = [
-        waiting(number, paused=paused, lapsed=lapsed, preferred=preferred, size=size)
-        for number, (paused, lapsed, preferred, size) in enumerate(who, start=1)
+        waiting(number, paused=paused, lapsed=lapsed, preferred=preferred, size=size, owner=owner)
+        for number, (paused, lapsed, preferred, size, owner) in enumerate(who, start=1)
     ]
     joined: set[Session] = set()
     for joins, which in steps:
@@ -80,9 +90,12 @@ def test_all_ways_to_read_it_agree(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_long_queue_costs_little(name: str) -> None:
+@pytest.mark.parametrize("owners", [1, 6])
+def test_a_long_queue_costs_little(name: str, owners: int) -> None:
     order = make(name)
-    sessions = [waiting(number, paused=number % 2 == 0, size=number % 97) for number in range(1, 20_001)]
+    sessions = [
+        waiting(number, paused=number % 2 == 0, size=number % 97, owner=number % owners) for number in range(1, 20_001)
+    ]
     began = time.process_time()
     for session in sessions:
         order.join(session)

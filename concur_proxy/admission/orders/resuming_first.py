@@ -1,4 +1,4 @@
-"""Sessions that resume go first, then new ones as they arrived. This is the default."""
+"""Sessions that resume go first, then new ones as they arrived. Tenants are ignored."""
 
 from collections.abc import Iterator
 from heapq import merge
