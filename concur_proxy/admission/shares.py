@@ -30,20 +30,19 @@ class Cost:
     """How many tokens a place uses, as a mean of places that have ended."""
 
     def __init__(self) -> None:
-        self.tokens: float | None = None
+        self.expected = FIRST_COST
         self._seen = 0
 
     def learn(self, tokens: float) -> None:
         """A place has ended that used this many tokens."""
         self._seen = min(self._seen + 1, LEARNED_FROM)
-        before = self.tokens or 0.0
-        self.tokens = max(before + (tokens - before) / self._seen, 1.0)
+        self.expected = max(self.expected + (tokens - self.expected) / self._seen, 1.0)
 
 
 class Claimant:
     """One tenant, or one priority class. Only `Shares` writes to it."""
 
-    __slots__ = ("active", "cost", "name", "number", "reserved", "served", "waiting", "weight")
+    __slots__ = ("active", "behind", "name", "number", "reserved", "served", "waiting", "weight")
 
     def __init__(self, name: str, number: int, weight: float) -> None:
         self.name = name
@@ -58,7 +57,10 @@ class Claimant:
         """Sessions that wait."""
         self.active = 0
         """Sessions that have a place."""
-        self.cost = Cost()
+        self.behind = 0.0
+        """How much less it had been served than all others that waited, when its last session ceased to wait. It gets
+        this later, unless it becomes idle.
+        """
 
     @property
     def level(self) -> float:
@@ -70,7 +72,7 @@ class Shares:
     """The claimants that compete with each other. Changes cost O(log n) in the number of claimants."""
 
     def __init__(self, cost: Cost) -> None:
-        """`cost`: what a place uses if nothing is known of its claimant."""
+        """`cost`: what a place uses."""
         self._cost = cost
         self._claimants: dict[str, Claimant] = {}
         self._line: SortedDict[Tag, Claimant] = SortedDict()
@@ -117,7 +119,7 @@ class Shares:
         self._out(claimant)
         if not claimant.waiting:
             self._floor = self.floor
-            claimant.served = max(claimant.served, self._floor)
+            claimant.served = self._start(claimant)
         claimant.waiting += 1
         self._back(claimant)
 
@@ -126,6 +128,8 @@ class Shares:
         self._floor = self.floor
         self._out(claimant)
         claimant.waiting -= 1
+        if not claimant.waiting:
+            claimant.behind = max(0.0, self.floor - claimant.served)
         self._back(claimant)
 
     def take(self, claimant: Claimant, tokens: float) -> None:
@@ -149,17 +153,12 @@ class Shares:
             claimant.served += tokens / claimant.weight
             self._back(claimant)
 
-    def expected(self, claimant: Claimant) -> float:
-        """Tokens that one more place of the claimant would use."""
-        return claimant.cost.tokens or self._cost.tokens or FIRST_COST
-
     # -- the order of all waiting sessions
 
     def tag(self, claimant: Claimant, index: int) -> Tag:
         """The tag of the claimant's waiting session number `index`, from 0."""
-        served = claimant.served if claimant.waiting else max(claimant.served, self.floor)
-        level = served + claimant.reserved / claimant.weight
-        return level + index * self.expected(claimant) / claimant.weight, claimant.number
+        level = self._start(claimant) + claimant.reserved / claimant.weight
+        return level + index * self._cost.expected / claimant.weight, claimant.number
 
     def first_tag(self) -> Tag:
         """The tag of the first session of a claimant that was not seen."""
@@ -189,7 +188,7 @@ class Shares:
 
     def _count(self, claimant: Claimant, tag: Tag) -> int:
         """How many of its waiting sessions come before the tag."""
-        step = self.expected(claimant) / claimant.weight
+        step = self._cost.expected / claimant.weight
         count = min(max(0, math.ceil((tag[0] - claimant.level) / step)), claimant.waiting)
         while count < claimant.waiting and self.tag(claimant, count) < tag:
             count += 1
@@ -198,6 +197,10 @@ class Shares:
         return count
 
     # -- bookkeeping
+
+    def _start(self, claimant: Claimant) -> float:
+        """What it counts as served if it waits."""
+        return claimant.served if claimant.waiting else max(claimant.served, self.floor - claimant.behind)
 
     def _out(self, claimant: Claimant) -> None:
         """The claimant is about to change."""
@@ -213,6 +216,7 @@ class Shares:
         if claimant.waiting or claimant.active:
             self._idle.pop(claimant.name, None)
             return
+        claimant.behind = 0.0
         self._idle[claimant.name] = None
         if len(self._idle) > MOST_IDLE:
             del self._claimants[self._idle.popitem(last=False)[0]]

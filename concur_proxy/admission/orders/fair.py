@@ -139,7 +139,7 @@ class Fair:
         """The session has got a place."""
         lane = self._open(session)
         tenants = self._tenants[lane.priority.name]
-        stint = self._stints[session] = Stint(lane, tenants.expected(lane.tenant))
+        stint = self._stints[session] = Stint(lane, self._cost.expected)
         self._classes.take(lane.priority, stint.reserved)
         tenants.take(lane.tenant, stint.reserved)
         self._active_lanes += lane.tenant.active == 1
@@ -149,8 +149,7 @@ class Fair:
         stint = self._stints.pop(session)
         lane = stint.lane
         if is_over and stint.used:
-            for cost in (self._cost, lane.priority.cost, lane.tenant.cost):
-                cost.learn(stint.used)
+            self._cost.learn(stint.used)
         self._classes.give_up(lane.priority, stint.reserved)
         self._tenants[lane.priority.name].give_up(lane.tenant, stint.reserved)
         self._active_lanes -= not lane.tenant.active
@@ -176,8 +175,7 @@ class Fair:
             shares, above, below = self._classes, stint.lane.priority, lane.priority
         else:
             shares, above, below = self._tenants[lane.priority.name], stint.lane.tenant, lane.tenant
-        needed = self._tenants[lane.priority.name].expected(lane.tenant)
-        after = shares.tag(below, 0)[0] + needed / below.weight
+        after = shares.tag(below, 0)[0] + self._cost.expected / below.weight
         return after <= shares.tag(above, 0)[0] - stint.reserved / above.weight
 
     def excess(self, session: Session) -> tuple[float, float]:

@@ -1,9 +1,10 @@
 """One run: a scenario under a policy, from the first agent to the last answer."""
 
 import dataclasses
+from collections.abc import Callable
 from random import Random
 
-from concur_proxy.lab.simulation.agent import Agent
+from concur_proxy.lab.simulation.agent import Agent, Request
 from concur_proxy.lab.simulation.engine import SimulatedEngine
 from concur_proxy.lab.simulation.gateway import SimulatedGateway
 from concur_proxy.lab.simulation.plan import AgentPlan
@@ -19,8 +20,18 @@ ENDLESS_TOKENS = 1 << 40
 class Experiment:
     """One run in virtual time: agents, gateway and engines, from the start to the result."""
 
-    def __init__(self, scenario: Scenario, policy: Policy, seed: int, *, keeps_courses: bool = True) -> None:
-        """`keeps_courses`: record one point per second and engine."""
+    def __init__(
+        self,
+        scenario: Scenario,
+        policy: Policy,
+        seed: int,
+        *,
+        keeps_courses: bool = True,
+        watch: Callable[[Request, float], None] | None = None,
+    ) -> None:
+        """`keeps_courses`: record one point per second and engine. `watch` is called with each request whose answer has
+        ended, and when.
+        """
         shape = scenario.shape
         if policy.infinite_cache:
             shape = dataclasses.replace(shape, capacity_tokens=ENDLESS_TOKENS)
@@ -33,11 +44,12 @@ class Experiment:
             for number in range(scenario.engines)
         ]
         self._tally = Tally()
+        self._watch = watch
         self.gateway = SimulatedGateway(
             policy,
             self.engines,
             self._timeline,
-            self._tally.request,
+            self._answered,
             replicas=scenario.replicas,
             seed=seed,
             keeps_courses=keeps_courses,
@@ -72,6 +84,11 @@ class Experiment:
         self._running += 1
         self._await_next()
         Agent(plan, self._timeline, self.gateway.send, self._ended).step()
+
+    def _answered(self, request: Request) -> None:
+        self._tally.request(request)
+        if self._watch is not None:
+            self._watch(request, self._timeline.now)
 
     def _ended(self, agent: Agent) -> None:
         self._running -= 1

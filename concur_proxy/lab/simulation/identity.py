@@ -21,6 +21,9 @@ def arrival_of(request: Request, policy: Policy) -> Arrival:
         chain=request.chain if policy.reads_prompts else None,
         body_bytes=request.prompt_tokens * BYTES_PER_TOKEN,
         hold_s=policy.max_hold_s,
+        tenant=request.plan.tenant,
+        weight=request.plan.weight,
+        priority=request.plan.priority,
     )
 
 

@@ -49,6 +49,8 @@ class AgentPlan:
     """System prompt, the same for all agents with the same `shared_id`."""
     shared_id: int = 0
     tenant: str = ""
+    weight: float = 1.0
+    priority: int = 0
     says_end: bool = False
     """Whether the agent reports the end of its session."""
     family: str = ""

@@ -162,6 +162,11 @@ class Population:
     sub_agents: SubAgents | None = None
     arrivals: AtOnce | Poisson | Waves = AtOnce()
     tenant: str = ""
+    """The tenant of these agents, which the gateway knows. Empty: the same one as all others without a name."""
+    weight: float = 1.0
+    """The tenant's weight."""
+    priority: int = 0
+    """The agents' priority class."""
     says_end: bool = False
 
     def plans(self, random: Random, *, kind: int, numbers: Iterator[int], most_tokens: int) -> Arrivals:
@@ -177,6 +182,8 @@ class Population:
                 shared_tokens=self.shared_tokens,
                 shared_id=kind + index * self.groups // self.agents * _GROUP_ID,
                 tenant=self.tenant,
+                weight=self.weight,
+                priority=self.priority,
                 says_end=self.says_end,
             )
             plan = _with_turns(

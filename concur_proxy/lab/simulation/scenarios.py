@@ -74,7 +74,7 @@ _ALL: tuple[Scenario, ...] = (
         name="chat-beside-agents",
         summary="64 agents, and one new short chat per second",
         populations=[
-            Population(agents=64, tenant="agents"),
+            Population(agents=64),
             Population(
                 agents=300,
                 turns=Uniform(1, 3),
@@ -84,7 +84,6 @@ _ALL: tuple[Scenario, ...] = (
                 answer_tokens=Uniform(100, 400),
                 gap_s=Uniform(5, 30),
                 arrivals=Poisson(per_s=1.0),
-                tenant="chat",
             ),
         ],
     ),
