@@ -27,7 +27,7 @@ number.
 
 
 class Cost:
-    """How many tokens a place uses, as a mean of places that have ended."""
+    """How many tokens a place will still use: half the mean of places that have ended."""
 
     def __init__(self) -> None:
         self.expected = FIRST_COST
@@ -36,7 +36,7 @@ class Cost:
     def learn(self, tokens: float) -> None:
         """A place has ended that used this many tokens."""
         self._seen = min(self._seen + 1, LEARNED_FROM)
-        self.expected = max(self.expected + (tokens - self.expected) / self._seen, 1.0)
+        self.expected = max(self.expected + (tokens / 2 - self.expected) / self._seen, 1.0)
 
 
 class Claimant:

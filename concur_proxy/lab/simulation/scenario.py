@@ -51,10 +51,12 @@ class HeavyTailed:
 class AtOnce:
     """All agents start together, as in a batch job."""
 
+    at_s: float = 0.0
+
     def times(self, random: Random) -> Iterator[float]:  # noqa: ARG002 - the interface's argument
         """The start times, in order."""
         while True:
-            yield 0.0
+            yield self.at_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
