@@ -1,3 +1,5 @@
+import pytest
+
 from concur_proxy.admission.shares import Cost, Shares
 
 
@@ -73,7 +75,7 @@ def test_the_merged_order_follows_weights_and_agrees_with_the_counts() -> None:
         assert ranks == [index + shares.before(shares.tag(claimant, index)) for index in range(4)]
 
 
-def test_idle_claimants_are_forgotten_in_the_end(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_idle_claimants_are_forgotten_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("concur_proxy.admission.shares.MOST_IDLE", 3)
     shares = _shares()
     for number in range(5):

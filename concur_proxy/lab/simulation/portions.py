@@ -1,7 +1,5 @@
 """What each tenant was served in a run, and how long it waited."""
 
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from concur_proxy.admission.orders.fair import CACHED, COMPUTED, GENERATED
@@ -16,6 +14,7 @@ class Served:
     """One request that was answered. Times are in seconds since the start."""
 
     tenant: str
+    session: str
     sent_at: float
     admitted_at: float
     ended_at: float
@@ -37,6 +36,7 @@ class Portions:
         self.served.append(
             Served(
                 tenant=request.plan.tenant,
+                session=request.plan.family or request.plan.name,
                 sent_at=request.sent_at,
                 admitted_at=request.admitted_at,
                 ended_at=ended_at,
@@ -53,27 +53,29 @@ class Portions:
         """The longest time of any request from its admission to the end of its answer."""
         return max((each.ended_at - each.admitted_at for each in self.served), default=0.0)
 
-    def contested_s(self, tenants: tuple[str, str]) -> float:
-        """Seconds in which requests of both tenants waited."""
-        return sum(end - begin for begin, end in self._contested(tenants))
+    def first_end_s(self, tenant: str) -> float:
+        """When the tenant's first session ended. Until then, all its sessions had work."""
+        ends: dict[str, float] = {}
+        for each in self.served:
+            if each.tenant == tenant:
+                ends[each.session] = max(each.ended_at, ends.get(each.session, 0.0))
+        return min(ends.values(), default=0.0)
 
-    def shares(self, tenants: tuple[str, str]) -> Mapping[str, float]:
-        """The part of the tokens that each of two tenants was served while requests of both waited. A request's tokens
-        are spread over the time from its admission to the end of its answer.
+    def waiting_s(self, tenant: str, during: Span) -> float:
+        """Seconds of this time in which a request of the tenant waited."""
+        return sum(_overlap(span, during) for span in self._waiting(tenant))
+
+    def shares(self, during: Span) -> dict[str, float]:
+        """The part of the tokens of this time that each tenant was served. A request's tokens are spread over the time
+        from its admission to the end of its answer.
         """
-        contested = self._contested(tenants)
-        tokens: Counter[str] = Counter()
+        tokens: dict[str, float] = {}
         for each in self.served:
             length = max(each.ended_at - each.admitted_at, 1e-9)
-            inside = sum(_overlap((each.admitted_at, each.ended_at), span) for span in contested)
-            tokens[each.tenant] += each.tokens * inside / length  # type: ignore[assignment]
+            inside = _overlap((each.admitted_at, each.ended_at), during) / length
+            tokens[each.tenant] = tokens.get(each.tenant, 0.0) + each.tokens * inside
         total = max(sum(tokens.values()), 1e-9)
-        return {tenant: tokens[tenant] / total for tenant in tenants}
-
-    def _contested(self, tenants: tuple[str, str]) -> list[Span]:
-        first, second = (self._waiting(tenant) for tenant in tenants)
-        both = ((max(a[0], b[0]), min(a[1], b[1])) for a in first for b in second)
-        return [span for span in both if span[0] < span[1]]
+        return {tenant: served / total for tenant, served in tokens.items()}
 
     def _waiting(self, tenant: str) -> list[Span]:
         """The times in which a request of the tenant waited, without overlaps."""

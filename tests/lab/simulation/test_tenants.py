@@ -4,7 +4,7 @@ import pytest
 
 from concur_proxy.lab.engine.engine import EngineShape
 from concur_proxy.lab.simulation.experiment import Experiment
-from concur_proxy.lab.simulation.policy import POLICIES, static
+from concur_proxy.lab.simulation.policy import POLICIES, Policy, static
 from concur_proxy.lab.simulation.portions import Portions
 from concur_proxy.lab.simulation.scenario import AtOnce, Population, Scenario, Uniform
 from tests.benchmarks.tenants import LONG, SHORT, Case, Outcome
@@ -19,7 +19,7 @@ def test_a_flood_gets_its_share_and_no_more(weight: float) -> None:
 
 
 @pytest.mark.parametrize("policy", [static(8), POLICIES["tokens"]], ids=["static", "tokens"])
-def test_a_tenant_below_its_share_waits_for_one_turn_of_the_flood_at_most(policy) -> None:  # type: ignore[no-untyped-def]
+def test_a_tenant_below_its_share_waits_for_one_turn_of_the_flood_at_most(policy: Policy) -> None:
     outcome = Outcome(Case(policy=policy, weight=1.0, turns=SHORT), flood=150)
     assert outcome.large_wait_s > 60.0, "the flood does not fill the engine"
     assert outcome.wait_s <= 2 * outcome.alone_s + outcome.turn_s
@@ -40,8 +40,9 @@ def _classes(*, batch: int, interactive: int) -> Portions:
 
 def test_batch_work_keeps_a_tenth_while_interactive_work_waits() -> None:
     portions = _classes(batch=200, interactive=200)
-    assert portions.contested_s(("batch", "people")) > 300.0
-    assert portions.shares(("batch", "people"))["batch"] == pytest.approx(0.1, abs=0.05)
+    both_wait = (60.0, 460.0)
+    assert portions.waiting_s("batch", both_wait) == portions.waiting_s("people", both_wait) == 400.0
+    assert portions.shares(both_wait)["batch"] == pytest.approx(0.1, abs=0.03)
 
 
 def test_batch_work_fills_what_interactive_work_leaves() -> None:
