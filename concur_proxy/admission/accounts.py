@@ -112,8 +112,15 @@ class TokenAccounts:
         ticket.cache, ticket.promised_tokens = self.cache, kept_tokens
 
     def settle(self, ticket: Ticket, answered: Answered, *, now: float) -> None:
-        """Account for an answer. This sets the member's footprint, unless the engine did not count tokens."""
+        """Account for an answer. This sets the member's footprint, unless the engine did not count tokens.
+
+        A refused request leaves nothing behind: the member's footprint is what it was after the last accepted one.
+        """
         member, prompt_tokens, cached_tokens = ticket.member, answered.prompt_tokens, answered.cached_tokens
+        if answered.refused:
+            if not member.busy and member.context_tokens is not None:
+                member.footprint = self._bounded(float(member.context_tokens))
+            return
         self._keep_promise(ticket, answered)
         if prompt_tokens is None:
             return

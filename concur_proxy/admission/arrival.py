@@ -68,3 +68,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
     """Seconds from admission to the first token of the answer; None if no token was seen."""
     client_gone: bool = False
     """The client left before the end. Its session loses its place at once."""
+    refused: bool = False
+    """The engine refused the request (status 4xx, but not 429). It has computed nothing, so nothing is learned from the
+    answer, and the session loses its place at once. A session without any accepted request ends.
+    """

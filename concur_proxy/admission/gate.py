@@ -63,8 +63,9 @@ class SessionGate:
         self.accounts = state.accounts
         self.counters = state.counters
         """Events so far by (event, reason): `admit` and `resume` (window, room, lease, no_returns, claim), `pause`
-        (window, lease, client_gone, by_hand, moved), `refuse` (an Outcome's value), `end` (said, answered, idle,
-        memory, or an Outcome's value), `would_hold` (window), `move` to another gate (lost, shared, waited, home).
+        (window, lease, client_gone, refused, by_hand, moved), `refuse` (an Outcome's value), `end` (said, answered,
+        refused, idle, memory, or an Outcome's value), `would_hold` (window), `move` to another gate (lost, shared,
+        waited, home).
         """
 
     # -- requests
@@ -106,20 +107,22 @@ class SessionGate:
             scheduler.withdraw(ticket, Outcome.CLIENT_GONE, now)
             return scheduler.fill(now)
         ticket.finished = True
-        session = ticket.session
-        session.turns += 1
+        session, member, was_accepted = ticket.session, ticket.member, not answered.refused
+        session.turns += was_accepted
         session.in_flight -= 1
         state.in_flight -= 1
         state.lasting -= ticket.reading < state.readings
-        member = ticket.member
         member.busy -= 1
-        member.turns += 1
-        member.is_done = answered.first_token_s is not None and not answered.client_gone
+        member.turns += was_accepted
+        member.is_done = answered.first_token_s is not None and was_accepted and not answered.client_gone
         self.accounts.settle(ticket, answered, now=now)
+        if not (was_accepted or member.busy or member.turns):
+            family.release(member)
         scheduler.measure(session)
         if session.in_flight == 0:
-            scheduler.step_boundary(session, now, client_gone=answered.client_gone)
-        elif not member.busy:
+            loss = "refused" if answered.refused else "client_gone" if answered.client_gone else None
+            scheduler.step_boundary(session, now, loss=loss)
+        elif member.is_live and not member.busy:
             scheduler.rest_member(session, member, now)
         if state.is_enforcing:
             scheduler.pause_excess(now)

@@ -291,22 +291,27 @@ class Scheduler:
                 self._sessions.sleep(session)
         return ticket
 
-    def step_boundary(self, session: Session, now: float, *, client_gone: bool) -> None:
-        """The session's last request in flight has ended: the session ends, pauses, or rests between turns."""
+    def step_boundary(self, session: Session, now: float, *, loss: str | None = None) -> None:
+        """The session's last request in flight has ended: the session ends, pauses, or rests between turns. `loss`:
+        why it loses its place whatever the window says, `client_gone` or `refused`.
+        """
         session.idle_since = now
-        session.is_between_steps = not client_gone
+        session.is_between_steps = loss is None
         if session.ending and not session.held:
             self.end(session, "answered" if session.one_shot else "said", now)
             return
+        if loss == "refused" and not session.turns and not session.held and not session.stopped:
+            self.end(session, loss, now)
+            return
         if session.stopped:
             self.pause(session, "by_hand")
-        elif session.pausing or client_gone:
-            self.pause(session, "window" if session.pausing else "client_gone")
+        elif session.pausing or loss is not None:
+            self.pause(session, loss if loss and not session.pausing else "window")
         else:
             self._resting.rest(session)
         if session.is_dormant:
             self._sessions.sleep(session)
-            if not client_gone:
+            if loss is None:
                 kind = Gap.FIRST if session.is_in_first_gap else Gap.LATER
                 session.gap = self._state.lease.begin_gap(kind, now=now)
 

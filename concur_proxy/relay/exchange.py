@@ -15,7 +15,7 @@ from concur_proxy.recognition.segments import chain_in_steps, fingerprint_of
 from concur_proxy.recognition.tenants import Tenant, scoped, split_name
 from concur_proxy.relay.body import BodiesTooLarge, BodyTooLarge, ClientGone, SharedRoom, read_body
 from concur_proxy.relay.client import ClientAnswer, Receive
-from concur_proxy.relay.hop import Hop, Setback, failure_of
+from concur_proxy.relay.hop import REFUSED, Hop, Setback, failure_of
 from concur_proxy.relay.parts import RelayParts
 from concur_proxy.relay.passing import is_of_another, pass_at_once
 from concur_proxy.relay.turns import in_turns
@@ -255,6 +255,7 @@ class Exchange:
             cached_tokens=None if usage is None else usage.cached_tokens,
             first_token_s=None if first is None or decided_at is None else first - decided_at,
             client_gone=self._client_gone,
+            refused=attempt.status in REFUSED,
         )
         self._parts.coordinator.finish(ticket, answered)
         if attempt.outcome is None:  # the client has left while its request waited

@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 OVERLOADED = frozenset({429, 503})
 """Statuses with which an engine refuses a request because it is full."""
 
+REFUSED = frozenset(range(400, 500)) - OVERLOADED
+"""Statuses with which an engine refuses a request for what it is or who sent it. The engine has computed nothing."""
+
 UNKNOWN = frozenset({404, 405, 501})
 """Statuses of an engine that does not know a response, or has no responses API."""
 
@@ -237,6 +240,8 @@ class Hop:
 
     def _choose_tap(self, engine: str, session: str | None, response: UpstreamResponse) -> Tap:
         parts, shape = self._parts, self._endpoint.shape
+        if response.status in REFUSED:
+            return NoTap()
         tap = choose_tap(shape, response.headers, strip=self._strips, fingerprint=parts.fingerprints.get(engine))
         if shape is not ApiShape.RESPONSES and not (shape is ApiShape.ANTHROPIC and self._view.json.is_in_thread):
             return tap

@@ -28,6 +28,8 @@ LOADS = st.none() | st.builds(
     prefill_tokens_s=st.none() | st.sampled_from([10.0, 1_000.0, 100_000.0]),
 )
 WHICH = st.integers(0, 1_000)
+HOW: dict[str, dict[str, bool]] = {"accepted": {}, "gone": {"client_gone": True}, "refused": {"refused": True}}
+HOWS = st.sampled_from(sorted(HOW))
 
 
 class BudgetMachine(RuleBasedStateMachine):
@@ -52,10 +54,10 @@ class BudgetMachine(RuleBasedStateMachine):
         self.ledger.arrived(ticket, decided)
 
     @precondition(lambda self: self.ledger.in_flight)
-    @rule(which=WHICH, prompt=st.none() | TOKENS, completion=TOKENS, cached=st.none() | TOKENS, gone=st.booleans())
-    def finish(self, which: int, prompt: int | None, completion: int, cached: int | None, *, gone: bool) -> None:
+    @rule(which=WHICH, prompt=st.none() | TOKENS, completion=TOKENS, cached=st.none() | TOKENS, how=HOWS)
+    def finish(self, which: int, prompt: int | None, completion: int, cached: int | None, how: str) -> None:
         ticket = _pick(self.ledger.in_flight, which)
-        answered = Answered(prompt_tokens=prompt, completion_tokens=completion, cached_tokens=cached, client_gone=gone)
+        answered = Answered(prompt_tokens=prompt, completion_tokens=completion, cached_tokens=cached, **HOW[how])
         decided = self.gate.finish(ticket, answered, now=self.now)
         self.ledger.finished(ticket, decided)
 
