@@ -8,6 +8,7 @@ A `SessionGate` is made of a few objects that share one `GateState`:
     Handover         sessions come from elsewhere and go there
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
@@ -59,10 +60,13 @@ class SessionGate:
         self.engine = engine
         self.sessions = state.sessions
         self.queue = state.order
-        """The sessions that wait for a place, to read."""
+        """The sessions that wait for a place, except those in `apart`, to read."""
+        self.apart = state.apart
+        """The sessions that wait for a place and are too large for the queue, to read."""
         self.accounts = state.accounts
         self.counters = state.counters
-        """Events so far by (event, reason): `admit` and `resume` (window, room, lease, no_returns, claim), `pause`
+        """Events so far by (event, reason): `admit` and `resume` (window, room, alone, lease, no_returns, claim),
+        `pause`
         (window, lease, client_gone, refused, by_hand, moved), `refuse` (an Outcome's value), `end` (said, answered,
         refused, idle, memory, or an Outcome's value), `would_hold` (window), `move` to another gate (lost, shared,
         waited, home).
@@ -141,7 +145,7 @@ class SessionGate:
 
     @property
     def _is_full(self) -> bool:
-        return len(self._state.order) >= self._state.options.max_waiting_sessions
+        return self.waiting >= self._state.options.max_waiting_sessions
 
     # -- everything else that happens
 
@@ -168,6 +172,7 @@ class SessionGate:
         pause at their step boundaries.
         """
         self._state.limits.resize(window, budget)
+        self.accounts.window_tokens = None if budget is None else budget.tokens
         if self._state.is_enforcing:
             self._scheduler.pause_excess(now)
         return self._scheduler.fill(now)
@@ -184,7 +189,7 @@ class SessionGate:
         state.readings += 1
         state.lasting = state.in_flight
         if load is not None:
-            self.accounts.most_tokens = load.max_model_len
+            self.accounts.most_tokens, self.accounts.cache_tokens = load.max_model_len, load.capacity_tokens
             self.accounts.engine_prefill_tokens_s = load.prefill_tokens_s
             if load.capacity_tokens and self.accounts.prefill_tokens_s:
                 state.lease.observe_break_even(load.capacity_tokens / self.accounts.prefill_tokens_s)
@@ -236,8 +241,23 @@ class SessionGate:
 
     @property
     def waiting(self) -> int:
-        """Number of sessions in the queue. Sessions that an operator paused are not in it."""
-        return len(self._state.order)
+        """Number of sessions that wait for a place. Sessions that an operator paused do not."""
+        return len(self._state.order) + len(self._state.apart)
+
+    @property
+    def line(self) -> Iterator[Session]:
+        """The sessions that wait for a place: those in the queue, and then those that are too large for it."""
+        yield from self._state.order
+        yield from self._state.apart
+
+    def place_of(self, session: Session) -> int | None:
+        """The session's place among those that wait, from 1; None if it does not wait. A session that is too large for
+        the queue has a place among its like.
+        """
+        state = self._state
+        if session in state.apart:
+            return state.apart.position(session)
+        return state.order.position(session) if session in state.order else None
 
     @property
     def footprint_tokens(self) -> float:
@@ -277,7 +297,7 @@ class SessionGate:
         The cost depends on `limit` only.
         """
         chosen = dict.fromkeys(islice(self._state.places, limit))
-        chosen.update(dict.fromkeys(islice(self._state.order, limit)))
+        chosen.update(dict.fromkeys(islice(self.line, limit)))
         chosen.update(dict.fromkeys(islice(self.sessions, 4 * limit)))
         return list(islice(chosen, limit))
 
@@ -286,7 +306,9 @@ class SessionGate:
 
         For a session that was refused, sessions count as before it that were refused too and will come back.
         """
-        session, scheduler = ticket.session, self._scheduler
+        session, scheduler, apart = ticket.session, self._scheduler, self._state.apart
+        if session in apart:
+            return apart.position(session), apart.wait_s(session, now)
         position = self._state.order.position(session)
         if not session.held:
             position += scheduler.absent.before(session.seniority, now)
@@ -295,12 +317,13 @@ class SessionGate:
 
     def next_deadline(self) -> float | None:
         """The time at which `expire` must be called next if no other event happens, or None."""
-        state = self._state
+        state, scheduler = self._state, self._scheduler
         hold, dormant = state.holds.first(), self.sessions.longest_dormant()
         times = (
             None if hold is None else hold.deadline,
             None if dormant is None else dormant.idle_since + state.options.session_ttl_s,
-            self.next_lapse() if state.order else None,
+            self.next_lapse() if scheduler.uses_lapses else None,
+            state.apart.next_due(),
         )
         return min((time for time in times if time is not None), default=None)
 
@@ -318,6 +341,7 @@ class SessionGate:
             paused=self.sessions.count(SessionState.PAUSED),
             queued=self.sessions.count(SessionState.QUEUED),
             waiting=self.waiting,
+            apart=len(state.apart),
             held=len(state.holds),
             in_flight=state.in_flight,
             lasting=state.lasting,

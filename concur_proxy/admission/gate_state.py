@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from concur_proxy.admission.accounts import TokenAccounts
+from concur_proxy.admission.apart import Apart
 from concur_proxy.admission.lease import Lease
 from concur_proxy.admission.limits import Limits
 from concur_proxy.admission.order import QueueOrder
@@ -42,7 +43,9 @@ class GateState:
         self.options = options
         self.sessions = SessionTable()
         self.order = order
-        """Sessions that wait for a place."""
+        """Sessions that wait for a place, except those in `apart`."""
+        self.apart = Apart()
+        """Sessions that wait for a place and are too large for the queue."""
         self.tree = ConversationTree()
         """What the prompts of all conversations have in common."""
         self.places = Places(self.tree, engine)

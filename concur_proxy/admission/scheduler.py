@@ -7,6 +7,7 @@ to decide a request. It does not ask whether there is room.
 from concur_proxy.admission import family
 from concur_proxy.admission.absent import Absent
 from concur_proxy.admission.admission_rate import AdmissionRate
+from concur_proxy.admission.apart import OUTSIZED
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.gate_state import GateState
 from concur_proxy.admission.lease import Gap
@@ -25,6 +26,7 @@ class Scheduler:
         self._state = state
         self._sessions = state.sessions
         self._order = state.order
+        self._apart = state.apart
         self._places = state.places
         self._resting = state.resting
         self._limits = state.limits
@@ -55,24 +57,76 @@ class Scheduler:
     def fill(self, now: float) -> list[Ticket]:
         """Give places while there is room: first to sessions that were about to pause, then to the queue."""
         decided: list[Ticket] = []
-        if self._order:
+        if self._order or self._apart:
             self._state.lease.review(now=now, is_engine_idle=not self._state.in_flight)
         while self._places.pausing and self._limits.allow_reprieve(in_flight=self._state.in_flight):
             decided += self.release(self._places.reprieve(), now)
+        decided += self._admit_apart(now)
         while (session := self._order.head()) is not None:
-            self._state.accounts.renew(session)
-            self.measure(session)
-            reason = self._make_room(self._places.addition(session), now, session.grows)
+            reason = self._reason_to_admit_waiting(session, now)
+            if reason is None and self._sets_apart and self._is_outsized(session):
+                self._order.leave(session)
+                self._apart.join(session, now)
+                decided += self._admit_apart(now)
+                continue
             if reason is None and self._state.is_enforcing:
                 break
             if reason is None:
                 self._counters["would_hold", "window"] += 1
+            self._apart.overtake()
             decided += self.admit(session, reason or "window", now)
+        decided += self._admit_apart(now)
         if self._order or self.absent.count(now):
             self.admissions.queue_stands(now)
         else:
             self.admissions.queue_emptied()
         return decided
+
+    def _admit_apart(self, now: float) -> list[Ticket]:
+        """Give places to sessions that were set apart: to those that fit by now, and to one that is due."""
+        decided: list[Ticket] = []
+        while (session := self._apart.first()) is not None:
+            if not self._sets_apart:
+                self._apart.leave(session)
+                self._order.join(session)
+                continue
+            reason = self._reason_to_admit_waiting(session, now)
+            if reason is None and not self._apart.may_run_alone(session, now):
+                break
+            decided += self.admit(session, reason or "alone", now)
+            if reason is None:
+                self._apart.run_alone(session)
+                self._places.start_pausing(session)
+        return decided
+
+    def _reason_to_admit_waiting(self, session: Session, now: float) -> str | None:
+        """Why a session that waits may be admitted now, or None."""
+        self._state.accounts.renew(session)
+        self.measure(session)
+        if self._sets_apart and session.is_beyond:
+            return self._needless
+        return self._make_room(self._places.addition(session), now, session.grows)
+
+    @property
+    def _sets_apart(self) -> bool:
+        """Whether a session can be too large for the queue: only if tokens are limited."""
+        return self._limits.budget is not None and self._state.is_enforcing
+
+    def _is_outsized(self, session: Session) -> bool:
+        """Whether the session, which does not fit, is set apart."""
+        budget = self._limits.budget
+        if session.is_beyond or budget is None:
+            return session.is_beyond
+        is_large = self._places.addition(session) > OUTSIZED * budget.tokens
+        return is_large and self._limits.capacity_tokens is not None
+
+    @property
+    def uses_lapses(self) -> bool:
+        """Whether a session waits for the end of a lease."""
+        if self._order:
+            return True
+        first = self._apart.first()
+        return first is not None and not first.is_beyond
 
     def pause_excess(self, now: float) -> None:
         """Pause sessions until the rest is within the limits: first those whose lease has ended, then the youngest."""
@@ -206,12 +260,13 @@ class Scheduler:
 
     def wait(self, session: Session) -> None:
         """The session has waiting requests and no place: it joins the queue, unless an operator paused it."""
-        if not session.stopped:
+        if not session.stopped and session not in self._apart:
             self._order.join(session)
 
     def admit(self, session: Session, reason: str, now: float) -> list[Ticket]:
         """Give the session a place. Returns the requests that this released: none if an operator paused it."""
         self._order.leave(session)
+        self._apart.leave(session)
         session.has_lapsed = False
         is_newcomer = session.state is not SessionState.PAUSED
         self._counters["admit" if is_newcomer else "resume", reason] += 1
@@ -279,6 +334,7 @@ class Scheduler:
         self.decide(ticket, outcome, now)
         if not session.held:
             self._order.leave(session)
+            self._apart.leave(session)
             if outcome is Outcome.HOLD_TIMEOUT:
                 self.absent.leave(session.seniority, now)
         if session.is_dormant:

@@ -46,7 +46,7 @@ GAUGES: Sequence[tuple[str, str, Reading]] = (
 )
 """Name, help and reading of each gauge with the one label `engine`. A gauge whose reading is None is not exported."""
 
-_ADMITTED_BY = ("window", "room", "lease", "no_returns")
+_ADMITTED_BY = ("window", "room", "alone", "lease", "no_returns")
 _REFUSED_BY = tuple(outcome.value for outcome in Outcome if outcome is not Outcome.ADMITTED)
 
 EVENTS: Sequence[tuple[str, str, str, Sequence[str]]] = (
