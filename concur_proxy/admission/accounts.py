@@ -20,6 +20,8 @@ BEYOND = 1.5
 """A prompt is probably longer than the engine accepts if the estimate is more than this many times too large. Smaller
 differences are within the error of an estimate.
 """
+MOST_TOKEN_BYTES = 128
+"""No tokenizer in use has longer tokens. These are runs of blanks; a token of English has about 4 bytes."""
 MOST_PROBED = 8.0
 """The same if nothing is known about the engine: this many times the window with which the law looks for its size."""
 HIDDEN_TOKENS = 4_096
@@ -78,6 +80,14 @@ class TokenAccounts:
         match = self._tree.match(chain)
         text, media = chain.text_from(match.length)
         return self._bounded(self._tree.tokens_of(match) + self.estimator.estimate(text, media))
+
+    def certainly_exceeds(self, arrival: Arrival) -> bool:
+        """Whether the text of the prompt is longer than the model's context, however it is divided into tokens."""
+        chain, most = arrival.chain, self.most_tokens
+        if chain is None or most is None or arrival.body_bytes <= MOST_TOKEN_BYTES * most:
+            return False
+        text, media = chain.text_from(0)
+        return not media and text > MOST_TOKEN_BYTES * most
 
     def expect(self, member: Member, arrival: Arrival) -> int:
         """Account for a new prompt of a member, as far as it is known before the engine has counted it. This sets the

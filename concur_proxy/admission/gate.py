@@ -136,6 +136,8 @@ class SessionGate:
         """Why a request is refused at once, or None."""
         if self._state.is_draining:
             return Outcome.DRAINING
+        if self.accounts.certainly_exceeds(arrival):
+            return Outcome.CONTEXT_LENGTH_EXCEEDED
         is_new = session.state is SessionState.QUEUED and not session.held
         if not is_new or not self._is_full:
             return None
