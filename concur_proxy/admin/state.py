@@ -153,7 +153,7 @@ def _shares(wanted: Sequence[int], total: int) -> list[int]:
 
 def _session(gate: SessionGate, session: Session, now: float) -> SessionStatus:
     first = next(iter(session.held), None)
-    place = gate.queue.position(session) if session in gate.queue else None
+    place = gate.place_of(session)
     return SessionStatus(
         session_id=split_name(session.key)[1],
         tenant=session.tenant,

@@ -16,6 +16,14 @@ answer's tokens. It has fewer if the client dropped the answer's reasoning.
 """
 PART_OF_BLOCK_TOKENS = 64
 """So many tokens of a prompt may be computed again although its cache was kept: only whole blocks can hit."""
+BEYOND = 1.5
+"""A prompt is probably longer than the engine accepts if the estimate is more than this many times too large. Smaller
+differences are within the error of an estimate.
+"""
+MOST_TOKEN_BYTES = 128
+"""No tokenizer in use has longer tokens. These are runs of blanks; a token of English has about 4 bytes."""
+MOST_PROBED = 8.0
+"""The same if nothing is known about the engine: this many times the window with which the law looks for its size."""
 HIDDEN_TOKENS = 4_096
 """An engine may put so many tokens before a prompt that the client has not sent: a system prompt in its template."""
 
@@ -30,6 +38,10 @@ class TokenAccounts:
         """The highest prefill rate that the engine's counters have shown, tokens per second."""
         self.most_tokens: int | None = None
         """The longest context that the engine's model accepts; None if it is not known."""
+        self.cache_tokens: int | None = None
+        """The size of the engine's cache; None if it is not known."""
+        self.window_tokens: float | None = None
+        """The window in tokens; None: no limit."""
         self.cache = 0
         """How often the engine has restarted with an empty cache."""
         self.answered_tokens = 0
@@ -69,6 +81,14 @@ class TokenAccounts:
         text, media = chain.text_from(match.length)
         return self._bounded(self._tree.tokens_of(match) + self.estimator.estimate(text, media))
 
+    def certainly_exceeds(self, arrival: Arrival) -> bool:
+        """Whether the text of the prompt is longer than the model's context, however it is divided into tokens."""
+        chain, most = arrival.chain, self.most_tokens
+        if chain is None or most is None or arrival.body_bytes <= MOST_TOKEN_BYTES * most:
+            return False
+        text, media = chain.text_from(0)
+        return not media and text > MOST_TOKEN_BYTES * most
+
     def expect(self, member: Member, arrival: Arrival) -> int:
         """Account for a new prompt of a member, as far as it is known before the engine has counted it. This sets the
         member's footprint. Returns how many tokens of the prompt should be in the engine's cache if the session has
@@ -92,7 +112,7 @@ class TokenAccounts:
             tokens = self._tree.tokens_to(member.leaf)
         if not is_alone:
             tokens = member.footprint + max(0.0, tokens - (member.context_tokens or 0))
-        member.footprint = self._bounded(tokens)
+        self._weigh(member, tokens)
         if member.cache != self.cache:
             kept = 0.0
         shared = self._places.shared_with_others(member, cache=self.cache)
@@ -102,7 +122,7 @@ class TokenAccounts:
         """Estimate the prompts of a waiting session again, with what has been learned since they arrived."""
         for member in session.members.values():
             if member.is_live and member.leaf is not None and not member.turns:
-                member.footprint = self._bounded(self._tree.renew(member, self.estimator.estimate))
+                self._weigh(member, self._tree.renew(member, self.estimator.estimate))
 
     def promise(self, ticket: Ticket, kept_tokens: int) -> None:
         """Note that these tokens of the prompt should be in the cache, because the session has kept its place. They
@@ -112,8 +132,15 @@ class TokenAccounts:
         ticket.cache, ticket.promised_tokens = self.cache, kept_tokens
 
     def settle(self, ticket: Ticket, answered: Answered, *, now: float) -> None:
-        """Account for an answer. This sets the member's footprint, unless the engine did not count tokens."""
+        """Account for an answer. This sets the member's footprint, unless the engine did not count tokens.
+
+        A refused request leaves nothing behind: the member's footprint is what it was after the last accepted one.
+        """
         member, prompt_tokens, cached_tokens = ticket.member, answered.prompt_tokens, answered.cached_tokens
+        if answered.refused:
+            if not member.busy and member.context_tokens is not None:
+                member.footprint = self._bounded(float(member.context_tokens))
+            return
         self._keep_promise(ticket, answered)
         if prompt_tokens is None:
             return
@@ -123,7 +150,7 @@ class TokenAccounts:
         self.answering_s += now - released_at
         if cached_tokens is not None and answered.first_token_s is not None:
             self.prefill.observe(prompt_tokens - cached_tokens, answered.first_token_s)
-        is_typical = _is_typical(ticket.arrival, prompt_tokens)
+        is_typical = not member.is_beyond and _is_typical(ticket.arrival, prompt_tokens)
         if is_typical:
             self._learn(member, ticket.arrival, prompt_tokens)
         member.cache = self.cache
@@ -182,6 +209,22 @@ class TokenAccounts:
         new = self.estimator.estimate(*chain.text_from(member.length, 1)) if len(chain) > member.length else 0.0
         is_kept = new >= ANSWER_IS_KEPT * member.completion_tokens
         return float(member.prompt_tokens + (member.completion_tokens if is_kept else 0))
+
+    def _weigh(self, member: Member, tokens: float) -> None:
+        """Set the footprint of a member with a new prompt from the estimate of its tokens.
+
+        The engine refuses a prompt that it cannot hold, which costs it nothing. So such a prompt does not count.
+        """
+        member.is_beyond = self._most is not None and tokens > BEYOND * self._most
+        member.footprint = float(member.context_tokens or 0) if member.is_beyond else self._bounded(tokens)
+
+    @property
+    def _most(self) -> float | None:
+        """The longest prompt that the engine can accept, as far as it is known; None: every prompt counts."""
+        if self.window_tokens is None:
+            return None
+        known = [each for each in (self.most_tokens, self.cache_tokens) if each is not None]
+        return float(min(known)) if known else MOST_PROBED * self.window_tokens
 
     def _bounded(self, tokens: float) -> float:
         return tokens if self.most_tokens is None else min(tokens, float(self.most_tokens))

@@ -56,6 +56,10 @@ class Bounded:
         """Whether no further session of the request's tenant may wait."""
         return arrival.max_waiting is not None and self._waiting[arrival.tenant] >= arrival.max_waiting
 
+    def may_have_place(self, session: Session) -> bool:
+        """Whether the session's tenant may have another place. An operator's preference counts more than its limit."""
+        return session.is_preferred or self._free(session.tenant) > 0 or not self._is_enforcing()
+
     @property
     def blocked(self) -> int:
         """Number of blocked sessions."""
@@ -92,8 +96,7 @@ class Bounded:
         """The session that is next, or None."""
         self._return()
         while (session := self.order.head()) is not None:
-            is_bound = not session.is_preferred and self._free(session.tenant) <= 0 and self._is_enforcing()
-            if not is_bound:
+            if self.may_have_place(session):
                 break
             self.order.leave(session)
             self._blocked.setdefault(session.tenant, {})[session] = None

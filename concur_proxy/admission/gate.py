@@ -8,6 +8,7 @@ A `SessionGate` is made of a few objects that share one `GateState`:
     Handover         sessions come from elsewhere and go there
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
@@ -59,12 +60,15 @@ class SessionGate:
         self.engine = engine
         self.sessions = state.sessions
         self.queue = state.order
-        """The sessions that wait for a place, to read."""
+        """The sessions that wait for a place, except those in `apart`, to read."""
+        self.apart = state.apart
+        """The sessions that wait for a place and are too large for the queue, to read."""
         self.accounts = state.accounts
         self.counters = state.counters
-        """Events so far by (event, reason): `admit` and `resume` (window, room, lease, no_returns, claim), `pause`
-        (window, share, lease, client_gone, by_hand, moved), `refuse` (an Outcome's value), `end` (said, answered, idle,
-        memory, or an Outcome's value), `would_hold` (window), `move` to another gate (lost, shared, waited, home).
+        """Events so far by (event, reason): `admit` and `resume` (window, room, alone, lease, no_returns, claim),
+        `pause` (window, share, lease, client_gone, refused, by_hand, moved), `refuse` (an Outcome's value), `end`
+        (said, answered, refused, idle, memory, or an Outcome's value), `would_hold` (window), `move` to another gate
+        (lost, shared, waited, home).
         """
 
     # -- requests
@@ -107,22 +111,24 @@ class SessionGate:
             scheduler.withdraw(ticket, Outcome.CLIENT_GONE, now)
             return scheduler.fill(now)
         ticket.finished = True
-        session = ticket.session
-        session.turns += 1
+        session, member, was_accepted = ticket.session, ticket.member, not answered.refused
+        session.turns += was_accepted
         session.in_flight -= 1
         state.in_flight -= 1
         state.lasting -= ticket.reading < state.readings
-        member = ticket.member
         member.busy -= 1
-        member.turns += 1
-        member.is_done = answered.first_token_s is not None and not answered.client_gone
+        member.turns += was_accepted
+        member.is_done = answered.first_token_s is not None and was_accepted and not answered.client_gone
         state.order.learn(session, answered)
         self.accounts.settle(ticket, answered, now=now)
         scheduler.serve(ticket, answered)
+        if not (was_accepted or member.busy or member.turns):
+            family.release(member)
         scheduler.measure(session)
         if session.in_flight == 0:
-            scheduler.step_boundary(session, now, client_gone=answered.client_gone)
-        elif not member.busy:
+            loss = "refused" if answered.refused else "client_gone" if answered.client_gone else None
+            scheduler.step_boundary(session, now, loss=loss)
+        elif member.is_live and not member.busy:
             scheduler.rest_member(session, member, now)
         if state.is_enforcing:
             scheduler.pause_excess(now)
@@ -132,6 +138,8 @@ class SessionGate:
         """Why a request is refused at once, or None."""
         if self._state.is_draining:
             return Outcome.DRAINING
+        if self.accounts.certainly_exceeds(arrival):
+            return Outcome.CONTEXT_LENGTH_EXCEEDED
         is_new = session.state is SessionState.QUEUED and not session.held
         if is_new and self._state.order.is_full(arrival):
             return Outcome.QUEUE_FULL
@@ -170,6 +178,7 @@ class SessionGate:
         pause at their step boundaries.
         """
         self._state.limits.resize(window, budget)
+        self.accounts.window_tokens = None if budget is None else budget.tokens
         if self._state.is_enforcing:
             self._scheduler.pause_excess(now)
         return self._scheduler.fill(now)
@@ -186,7 +195,7 @@ class SessionGate:
         state.readings += 1
         state.lasting = state.in_flight
         if load is not None:
-            self.accounts.most_tokens = load.max_model_len
+            self.accounts.most_tokens, self.accounts.cache_tokens = load.max_model_len, load.capacity_tokens
             self.accounts.engine_prefill_tokens_s = load.prefill_tokens_s
             if load.capacity_tokens and self.accounts.prefill_tokens_s:
                 state.lease.observe_break_even(load.capacity_tokens / self.accounts.prefill_tokens_s)
@@ -238,8 +247,23 @@ class SessionGate:
 
     @property
     def waiting(self) -> int:
-        """Number of sessions in the queue. Sessions that an operator paused are not in it."""
-        return len(self._state.order) + self._state.order.blocked
+        """Number of sessions that wait for a place. Sessions that an operator paused do not."""
+        return len(self._state.order) + self._state.order.blocked + len(self._state.apart)
+
+    @property
+    def line(self) -> Iterator[Session]:
+        """The sessions that wait for a place: those in the queue, and then those that are too large for it."""
+        yield from self._state.order
+        yield from self._state.apart
+
+    def place_of(self, session: Session) -> int | None:
+        """The session's place among those that wait, from 1; None if it does not wait. A session that is too large for
+        the queue has a place among its like.
+        """
+        state = self._state
+        if session in state.apart:
+            return state.apart.position(session)
+        return state.order.position(session) if session in state.order else None
 
     @property
     def footprint_tokens(self) -> float:
@@ -279,7 +303,7 @@ class SessionGate:
         The cost depends on `limit` only.
         """
         chosen = dict.fromkeys(islice(self._state.places, limit))
-        chosen.update(dict.fromkeys(islice(self._state.order, limit)))
+        chosen.update(dict.fromkeys(islice(self.line, limit)))
         chosen.update(dict.fromkeys(islice(self.sessions, 4 * limit)))
         return list(islice(chosen, limit))
 
@@ -288,7 +312,9 @@ class SessionGate:
 
         For a session that was refused, sessions count as before it that were refused too and will come back.
         """
-        session, scheduler = ticket.session, self._scheduler
+        session, scheduler, apart = ticket.session, self._scheduler, self._state.apart
+        if session in apart:
+            return apart.position(session), apart.wait_s(session, now)
         position = self._state.order.position(session)
         if not session.held:
             position += scheduler.absent.before(session.seniority, now)
@@ -297,13 +323,14 @@ class SessionGate:
 
     def next_deadline(self) -> float | None:
         """The time at which `expire` must be called next if no other event happens, or None."""
-        state = self._state
+        state, scheduler = self._state, self._scheduler
         hold, dormant = state.holds.first(), self.sessions.longest_dormant()
         times = (
             None if hold is None else hold.deadline,
             None if dormant is None else dormant.idle_since + state.options.session_ttl_s,
-            self.next_lapse() if state.order else None,
-            self._scheduler.next_lapse_for_tenant(),
+            self.next_lapse() if scheduler.uses_lapses else None,
+            scheduler.next_lapse_for_tenant(),
+            state.apart.next_due(),
         )
         return min((time for time in times if time is not None), default=None)
 
@@ -321,6 +348,7 @@ class SessionGate:
             paused=self.sessions.count(SessionState.PAUSED),
             queued=self.sessions.count(SessionState.QUEUED),
             waiting=self.waiting,
+            apart=len(state.apart),
             held=len(state.holds),
             in_flight=state.in_flight,
             lasting=state.lasting,

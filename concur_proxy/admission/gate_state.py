@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from concur_proxy.admission.accounts import TokenAccounts
+from concur_proxy.admission.apart import Apart
 from concur_proxy.admission.bounded import Bounded
 from concur_proxy.admission.lease import Lease
 from concur_proxy.admission.limits import Limits
@@ -43,7 +44,9 @@ class GateState:
         self.options = options
         self.sessions = SessionTable()
         self.order = Bounded(order, self.sessions, lambda: self.is_enforcing)
-        """Sessions that wait for a place."""
+        """Sessions that wait for a place, except those in `apart`."""
+        self.apart = Apart()
+        """Sessions that wait for a place and are too large for the queue."""
         self.sharing = order if isinstance(order, SharingOrder) else None
         """The order, if it must know what was served."""
         self.tree = ConversationTree()

@@ -150,6 +150,7 @@ class Handover:
             self._scheduler.pause(session, "moved")
         self._state.counters["move", reason] += 1
         self._state.order.leave(session)
+        self._state.apart.leave(session)
         self._state.sessions.remove(session)
         for member in session.members.values():
             member.cache = member.gap = None

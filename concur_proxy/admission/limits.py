@@ -75,6 +75,11 @@ class Limits:
         return self._window
 
     @property
+    def capacity_tokens(self) -> int | None:
+        """The size of the engine's cache; None if it is not known now."""
+        return self._room.capacity_tokens
+
+    @property
     def budget(self) -> Budget | None:
         """How much KV cache the active sessions may fill; None: no limit."""
         return self._budget
@@ -156,6 +161,11 @@ class Room:
         self._load: EngineLoad | None = None
         self._released_since = 0.0
 
+    @property
+    def capacity_tokens(self) -> int | None:
+        """The size of the cache; None if readings are missing."""
+        return None if self._load is None else self._load.capacity_tokens
+
     def observe(self, load: EngineLoad | None) -> None:
         """Use the newest reading, or None if there is no reading that can be trusted."""
         self._load = load
@@ -185,8 +195,7 @@ class Room:
         This, not `fits`, decides whether a session keeps its place. A short queue inside the engine is no reason to
         give up caches: a paused session whose cache fits would only have to compute it again.
         """
-        capacity = None if self._load is None else self._load.capacity_tokens
-        return capacity is not None and demand.tokens <= capacity
+        return self.capacity_tokens is not None and demand.tokens <= self.capacity_tokens
 
 
 def _checked(window: float) -> float:

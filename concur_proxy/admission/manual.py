@@ -49,6 +49,7 @@ class ManualControl:
         if session.stopped:
             return []
         self._state.order.leave(session)
+        self._state.apart.leave(session)
         if session.state is SessionState.ACTIVE and session.in_flight:
             self._state.places.stop(session)
         session.stopped = True
@@ -74,9 +75,10 @@ class ManualControl:
 
     def _prioritise(self, session: Session, now: float) -> list[Ticket]:
         """Make the session the next to get a place and the last to lose one."""
-        order, seniority = self._state.order, self._state.numbers.take_least()
-        is_waiting = session in order
+        order, apart, seniority = self._state.order, self._state.apart, self._state.numbers.take_least()
+        is_waiting = session in order or session in apart
         order.leave(session)
+        apart.leave(session)
         if session.state is SessionState.ACTIVE:
             self._state.places.reorder(session, seniority)
         session.seniority = seniority

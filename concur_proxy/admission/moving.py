@@ -85,7 +85,7 @@ class Moving:
             leaving, self._leaving = self._leaving, set()
             for gate in [gate for engine, gate in self._gates.by_engine.items() if engine in leaving]:
                 retires = gate.engine in self._roster.retiring
-                for session in list(gate.sessions if retires else gate.queue):
+                for session in list(gate.sessions if retires else gate.line):
                     if not session.in_flight and self._roster.has_lost(gate.engine, session.model):
                         decided += self.move(session, gate, now)[1]
         return decided

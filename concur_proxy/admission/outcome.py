@@ -11,3 +11,5 @@ class Outcome(Enum):
     HOLD_TIMEOUT = "hold_timeout"
     CLIENT_GONE = "client_gone"
     DRAINING = "draining"
+    CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
+    """The prompt is certainly longer than the model's context. It did not wait."""

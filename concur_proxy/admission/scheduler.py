@@ -7,6 +7,7 @@ to decide a request. It does not ask whether there is room.
 from concur_proxy.admission import family
 from concur_proxy.admission.absent import Absent
 from concur_proxy.admission.admission_rate import AdmissionRate
+from concur_proxy.admission.apart import OUTSIZED
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.gate_state import GateState
 from concur_proxy.admission.lease import Gap
@@ -17,7 +18,7 @@ from concur_proxy.admission.ticket import Ticket
 from concur_proxy.recognition.conversations import Whereabouts
 from concur_proxy.recognition.member import Member
 
-ENDS_STINT = ("lease", "client_gone")
+ENDS_STINT = ("lease", "client_gone", "refused")
 """Reasons for a pause after which the session did not need its place any longer."""
 
 
@@ -28,6 +29,7 @@ class Scheduler:
         self._state = state
         self._sessions = state.sessions
         self._order = state.order
+        self._apart = state.apart
         self._places = state.places
         self._resting = state.resting
         self._limits = state.limits
@@ -58,19 +60,25 @@ class Scheduler:
     def fill(self, now: float) -> list[Ticket]:
         """Give places while there is room: first to sessions that were about to pause, then to the queue."""
         decided: list[Ticket] = []
-        if self._order:
+        if self._order or self._apart:
             self._state.lease.review(now=now, is_engine_idle=not self._state.in_flight)
         while self._places.pausing and self._limits.allow_reprieve(in_flight=self._state.in_flight):
             decided += self.release(self._places.reprieve(), now)
+        decided += self._admit_apart(now)
         while (session := self._order.head()) is not None:
-            self._state.accounts.renew(session)
-            self.measure(session)
-            reason = self._make_room(self._places.addition(session), now, session.grows)
+            reason = self._reason_to_admit_waiting(session, now)
+            if reason is None and self._sets_apart and self._is_outsized(session):
+                self._order.leave(session)
+                self._apart.join(session, now)
+                decided += self._admit_apart(now)
+                continue
             if reason is None and self._state.is_enforcing:
                 break
             if reason is None:
                 self._counters["would_hold", "window"] += 1
+            self._apart.overtake()
             decided += self.admit(session, reason or "window", now)
+        decided += self._admit_apart(now)
         if self._reclaim_for_tenant(now):
             return decided + self.fill(now)
         if self._order or self.absent.count(now):
@@ -78,6 +86,52 @@ class Scheduler:
         else:
             self.admissions.queue_emptied()
         return decided
+
+    def _admit_apart(self, now: float) -> list[Ticket]:
+        """Give places to sessions that were set apart: to those that fit by now, and to one that is due."""
+        decided: list[Ticket] = []
+        while (session := self._apart.first()) is not None:
+            if not self._sets_apart or not self._order.may_have_place(session):
+                self._apart.leave(session)
+                self._order.join(session)
+                continue
+            reason = self._reason_to_admit_waiting(session, now)
+            if reason is None and not self._apart.may_run_alone(session, now):
+                break
+            decided += self.admit(session, reason or "alone", now)
+            if reason is None:
+                self._apart.run_alone(session)
+                self._places.start_pausing(session)
+        return decided
+
+    def _reason_to_admit_waiting(self, session: Session, now: float) -> str | None:
+        """Why a session that waits may be admitted now, or None."""
+        self._state.accounts.renew(session)
+        self.measure(session)
+        if self._sets_apart and session.is_beyond:
+            return self._needless
+        return self._make_room(self._places.addition(session), now, session.grows)
+
+    @property
+    def _sets_apart(self) -> bool:
+        """Whether a session can be too large for the queue: only if tokens are limited."""
+        return self._limits.budget is not None and self._state.is_enforcing
+
+    def _is_outsized(self, session: Session) -> bool:
+        """Whether the session, which does not fit, is set apart."""
+        budget = self._limits.budget
+        if session.is_beyond or budget is None:
+            return session.is_beyond
+        is_large = self._places.addition(session) > OUTSIZED * budget.tokens
+        return is_large and self._limits.capacity_tokens is not None
+
+    @property
+    def uses_lapses(self) -> bool:
+        """Whether a session waits for the end of a lease."""
+        if self._order:
+            return True
+        first = self._apart.first()
+        return first is not None and not first.is_beyond
 
     def pause_excess(self, now: float) -> None:
         """Pause sessions until the rest is within the limits: first those whose lease has ended, then as
@@ -235,12 +289,13 @@ class Scheduler:
 
     def wait(self, session: Session) -> None:
         """The session has waiting requests and no place: it joins the queue, unless an operator paused it."""
-        if not session.stopped:
+        if not session.stopped and session not in self._apart:
             self._order.join(session)
 
     def admit(self, session: Session, reason: str, now: float) -> list[Ticket]:
         """Give the session a place. Returns the requests that this released: none if an operator paused it."""
         self._order.leave(session)
+        self._apart.leave(session)
         session.has_lapsed = False
         is_newcomer = session.state is not SessionState.PAUSED
         self._counters["admit" if is_newcomer else "resume", reason] += 1
@@ -308,6 +363,7 @@ class Scheduler:
         self.decide(ticket, outcome, now)
         if not session.held:
             self._order.leave(session)
+            self._apart.leave(session)
             if outcome is Outcome.HOLD_TIMEOUT:
                 self.absent.leave(session.seniority, now)
         if session.is_dormant:
@@ -320,30 +376,35 @@ class Scheduler:
                 self._sessions.sleep(session)
         return ticket
 
-    def step_boundary(self, session: Session, now: float, *, client_gone: bool) -> None:
-        """The session's last request in flight has ended: the session ends, pauses, or rests between turns."""
+    def step_boundary(self, session: Session, now: float, *, loss: str | None = None) -> None:
+        """The session's last request in flight has ended: the session ends, pauses, or rests between turns. `loss`:
+        why it loses its place whatever the window says, `client_gone` or `refused`.
+        """
         session.idle_since = now
-        session.is_between_steps = not client_gone
+        session.is_between_steps = loss is None
         if session.ending and not session.held:
             self.end(session, "answered" if session.one_shot else "said", now)
             return
+        if loss == "refused" and not session.turns and not session.held and not session.stopped:
+            self.end(session, loss, now)
+            return
         if session.stopped:
             self.pause(session, "by_hand")
-        elif session.pausing or client_gone:
-            self.pause(session, "window" if session.pausing else "client_gone")
+        elif session.pausing or loss is not None:
+            self.pause(session, loss if loss and not session.pausing else "window")
         elif self._must_yield(session):
             self.pause(session, "share")
         else:
             self._resting.rest(session)
         if session.is_dormant:
             self._sessions.sleep(session)
-            if not client_gone:
+            if loss is None:
                 kind = Gap.FIRST if session.is_in_first_gap else Gap.LATER
                 session.gap = self._state.lease.begin_gap(kind, now=now)
 
     def serve(self, ticket: Ticket, answered: Answered) -> None:
         """Tell the order what a request was served. Without the engine's counts, the prompt counts as estimated."""
-        if self._state.sharing is None:
+        if self._state.sharing is None or answered.refused:
             return
         prompt = answered.prompt_tokens
         if prompt is None:

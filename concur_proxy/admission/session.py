@@ -138,6 +138,11 @@ class Session:
         return self.turns <= 1
 
     @property
+    def is_beyond(self) -> bool:
+        """Whether a prompt of the session is probably longer than the engine accepts."""
+        return any(member.is_beyond for member in self.members.values() if member.busy)
+
+    @property
     def is_preferred(self) -> bool:
         """Whether an operator put it before all others."""
         return self.seniority < 0

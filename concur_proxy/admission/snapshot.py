@@ -18,7 +18,9 @@ class GateSnapshot:
     queued: int
     """Sessions that were never admitted."""
     waiting: int
-    """Sessions in the queue."""
+    """Sessions that wait for a place."""
+    apart: int
+    """Those of them that are too large for the queue, so that others pass them."""
     held: int
     """Requests that wait."""
     in_flight: int

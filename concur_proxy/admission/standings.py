@@ -123,7 +123,7 @@ class Standings:
         return self._in_order(asked)
 
     def _may_take(self, taker: str, donor: str) -> bool:
-        return self._roster.takes(taker, self._heads[donor][2])
+        return taker != donor and self._roster.takes(taker, self._heads[donor][2])
 
     def _next_lapse(self) -> float | None:
         """When the next lease ends on an engine that may take the first session of another queue."""
@@ -183,10 +183,10 @@ def is_bound(session: Session, gate: SessionGate) -> bool:
 
 
 def first_free(gate: SessionGate) -> Session | None:
-    """The first new session in the gate's queue that any engine can serve. Only the first `LOOKED_AT` sessions are
-    looked at if the first new one is bound to this engine.
+    """The first new session in the gate's queue that any engine can serve, or one that is too large for the queue. Only
+    the first `LOOKED_AT` sessions are looked at if the first new one is bound to this engine.
     """
-    first = gate.queue.first_new()
+    first = gate.queue.first_new() or gate.apart.first_new()
     if first is None or not is_bound(first, gate):
         return first
     near = islice(gate.queue, LOOKED_AT)

@@ -52,4 +52,4 @@ class CongestionSignal:
     active_sessions: int = 0
     """Sessions that have a place in the window."""
     queued_sessions: int = 0
-    """Sessions that wait for a place in the window."""
+    """Sessions that wait for a place in the window, except those that are too large for it and only wait apart."""

@@ -35,7 +35,7 @@ class SignalMaker:
             footprint_tokens=gate.footprint_tokens,
             separate_tokens=gate.separate_tokens,
             active_sessions=gate.active,
-            queued_sessions=gate.waiting,
+            queued_sessions=gate.waiting - gate.apart,
         )
 
 

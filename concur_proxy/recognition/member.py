@@ -21,6 +21,7 @@ class Member(Link):
         "gap",
         "groups",
         "head",
+        "is_beyond",
         "is_declared",
         "is_done",
         "is_known",
@@ -67,6 +68,8 @@ class Member(Link):
         """Whether its cache is still needed, so that its footprint counts."""
         self.footprint = 0.0
         """Tokens of KV cache that it needs."""
+        self.is_beyond = False
+        """Whether its newest prompt is probably longer than the engine accepts. Its footprint does not contain it."""
         self.prompt_tokens: int | None = None
         """Tokens of its last answered prompt, as the engine counted them."""
         self.completion_tokens = 0

@@ -41,6 +41,7 @@ FAULTS = {
     Outcome.QUEUE_FULL: GatewayFault.QUEUE_FULL,
     Outcome.HOLD_TIMEOUT: GatewayFault.HOLD_TIMEOUT,
     Outcome.DRAINING: GatewayFault.DRAINING,
+    Outcome.CONTEXT_LENGTH_EXCEEDED: GatewayFault.CONTEXT_LENGTH_EXCEEDED,
 }
 
 

@@ -240,6 +240,8 @@ class Hop:
 
     def _choose_tap(self, engine: str, session: str | None, response: UpstreamResponse) -> Tap:
         parts, shape = self._parts, self._endpoint.shape
+        if response.status in REFUSED:
+            return NoTap()
         tap = choose_tap(shape, response.headers, strip=self._strips, fingerprint=parts.fingerprints.get(engine))
         if shape is not ApiShape.RESPONSES and not (shape is ApiShape.ANTHROPIC and self._view.json.is_in_thread):
             return tap

@@ -46,7 +46,7 @@ GAUGES: Sequence[tuple[str, str, Reading]] = (
 )
 """Name, help and reading of each gauge with the one label `engine`. A gauge whose reading is None is not exported."""
 
-_ADMITTED_BY = ("window", "room", "lease", "no_returns")
+_ADMITTED_BY = ("window", "room", "alone", "lease", "no_returns")
 _REFUSED_BY = tuple(outcome.value for outcome in Outcome if outcome is not Outcome.ADMITTED)
 
 EVENTS: Sequence[tuple[str, str, str, Sequence[str]]] = (
@@ -56,11 +56,11 @@ EVENTS: Sequence[tuple[str, str, str, Sequence[str]]] = (
         "concur_pauses",
         "Sessions that lost their place between requests",
         "pause",
-        ("window", "lease", "client_gone"),
+        ("window", "lease", "client_gone", "refused"),
     ),
     ("concur_moves", "Sessions moved to another engine", "move", ("lost", "shared", "waited", "home")),
     ("concur_refusals", "Requests not admitted", "refuse", _REFUSED_BY),
-    ("concur_ended_sessions", "Sessions that ended", "end", ("said", "answered", "idle", "memory")),
+    ("concur_ended_sessions", "Sessions that ended", "end", ("said", "answered", "refused", "idle", "memory")),
     ("concur_would_hold", "Sessions that would have waited, but the gateway only observes", "would_hold", ("window",)),
 )
 """Name, help, the gate's event, and the reasons that are exported from the start: `rate()` misses the first event of a

@@ -1,6 +1,6 @@
 import pytest
 
-from concur_proxy.admission.accounts import TokenAccounts
+from concur_proxy.admission.accounts import MOST_TOKEN_BYTES, TokenAccounts
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.places import Places
 from concur_proxy.admission.session import Session
@@ -8,6 +8,7 @@ from concur_proxy.admission.ticket import Ticket
 from concur_proxy.recognition.member import Member
 from concur_proxy.recognition.tree import ConversationTree
 from tests.admission.gates import body_of
+from tests.recognition.chains import chain
 
 
 def _accounts() -> TokenAccounts:
@@ -53,6 +54,21 @@ def test_no_prompt_is_estimated_beyond_the_longest_context() -> None:
     accounts = _accounts()
     accounts.most_tokens = 250
     assert _expected(accounts, _member(), 400) == 250.0
+
+
+def test_a_prompt_is_too_long_for_certain_only_if_no_tokens_could_be_so_long() -> None:
+    accounts, most = _accounts(), 10
+
+    def exceeds(text: int, *, media: bool = False, body: int = 5_000) -> bool:
+        prompt = chain("a", size=text, media=(0,) if media else ())
+        return accounts.certainly_exceeds(Arrival(chain=prompt, body_bytes=body))
+
+    assert not exceeds(4_000), "the context is not known"
+    accounts.most_tokens = most
+    assert exceeds(MOST_TOKEN_BYTES * most + 1)
+    assert not exceeds(MOST_TOKEN_BYTES * most)
+    assert not exceeds(4_000, media=True), "it may be the media that is long"
+    assert not accounts.certainly_exceeds(Arrival(body_bytes=10**9)), "nothing is known about the text"
 
 
 def test_requests_at_the_same_time_share_the_history_and_add_their_own() -> None:

@@ -95,9 +95,10 @@ def answer(text: str = "hello", *, prompt_tokens: int = 10, completion_tokens: i
     }
 
 
-def model_list(*names: str) -> dict[str, object]:
+def model_list(*names: str, max_model_len: int | None = None) -> dict[str, object]:
     """An answer to `GET /v1/models`."""
-    return {"object": "list", "data": [{"id": name, "object": "model", "owned_by": "test"} for name in names]}
+    more = {} if max_model_len is None else {"max_model_len": max_model_len}
+    return {"object": "list", "data": [{"id": name, "object": "model", "owned_by": "test", **more} for name in names]}
 
 
 async def answer_at_once(exchange: Exchange) -> None:
@@ -126,6 +127,8 @@ class ScriptedEngine:
     scrapes: int = 0
     models: Sequence[str] | None = None
     """The models that it lists for the gateway; None if it has no list."""
+    max_model_len: int | None = None
+    """The longest context of its models, if its list says so."""
     key: str | None = None
     """The key that a request for its models must have."""
     health: str = "200 OK"
@@ -193,7 +196,7 @@ class ScriptedEngine:
         if exchange.request.target == "/v1/models" and self.key is not None and not self._has_key(exchange.request):
             await exchange.json({"error": "Unauthorized"}, status="401 Unauthorized")
         elif exchange.request.target == "/v1/models" and self.models is not None:
-            await exchange.json(model_list(*self.models))
+            await exchange.json(model_list(*self.models, max_model_len=self.max_model_len))
         elif exchange.request.target == "/health":
             await exchange.json({}, status=self.health)
         else:

@@ -4,11 +4,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from concur_proxy.admission.apart import LONGEST_S
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import LearnedLease
 from concur_proxy.admission.limits import EngineLoad
+from concur_proxy.admission.session import Session
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 from concur_proxy.recognition.conversations import Whereabouts
@@ -28,6 +30,8 @@ LOADS = st.none() | st.builds(
     prefill_tokens_s=st.none() | st.sampled_from([10.0, 1_000.0, 100_000.0]),
 )
 WHICH = st.integers(0, 1_000)
+HOW: dict[str, dict[str, bool]] = {"accepted": {}, "gone": {"client_gone": True}, "refused": {"refused": True}}
+HOWS = st.sampled_from(sorted(HOW))
 
 
 class BudgetMachine(RuleBasedStateMachine):
@@ -37,6 +41,7 @@ class BudgetMachine(RuleBasedStateMachine):
         super().__init__()
         self.now = 0.0
         self.ledger = Ledger()
+        self.apart: dict[Session, float] = {}
         self.gate = SessionGate(
             options=GateOptions(max_waiting_sessions=100, session_ttl_s=1e9),
             lease=LearnedLease(),
@@ -52,10 +57,10 @@ class BudgetMachine(RuleBasedStateMachine):
         self.ledger.arrived(ticket, decided)
 
     @precondition(lambda self: self.ledger.in_flight)
-    @rule(which=WHICH, prompt=st.none() | TOKENS, completion=TOKENS, cached=st.none() | TOKENS, gone=st.booleans())
-    def finish(self, which: int, prompt: int | None, completion: int, cached: int | None, *, gone: bool) -> None:
+    @rule(which=WHICH, prompt=st.none() | TOKENS, completion=TOKENS, cached=st.none() | TOKENS, how=HOWS)
+    def finish(self, which: int, prompt: int | None, completion: int, cached: int | None, how: str) -> None:
         ticket = _pick(self.ledger.in_flight, which)
-        answered = Answered(prompt_tokens=prompt, completion_tokens=completion, cached_tokens=cached, client_gone=gone)
+        answered = Answered(prompt_tokens=prompt, completion_tokens=completion, cached_tokens=cached, **HOW[how])
         decided = self.gate.finish(ticket, answered, now=self.now)
         self.ledger.finished(ticket, decided)
 
@@ -92,6 +97,14 @@ class BudgetMachine(RuleBasedStateMachine):
         assert now.active or not now.waiting
         assert now.lost_tokens <= now.told_tokens <= now.promised_tokens
         assert now.footprint_tokens >= -1e-6
+
+    @invariant()
+    def sessions_that_are_too_large_wait_only_for_so_long(self) -> None:
+        apart = list(self.gate.apart)
+        assert all(session.held and session not in self.gate.queue for session in apart)
+        self.apart = {session: self.apart.get(session, self.now) for session in apart}
+        for session, since in self.apart.items():
+            assert self.now - since <= LONGEST_S or self.gate.snapshot().in_flight, session.key
 
     def teardown(self) -> None:
         """No session starves: when answers end and silent sessions stay silent, all waiting sessions are admitted."""

@@ -78,10 +78,11 @@ class FleetMachine(RuleBasedStateMachine):
             assert (ticket.outcome, ticket.engine) == (Outcome.ADMITTED, home.engine)
 
     @precondition(lambda self: self.ledger.in_flight)
-    @rule(which=WHICH, tokens=st.none() | st.integers(0, 3_000), gone=st.booleans())
-    def finish(self, which: int, tokens: int | None, *, gone: bool) -> None:
+    @rule(which=WHICH, tokens=st.none() | st.integers(0, 3_000), gone=st.booleans(), refused=st.booleans())
+    def finish(self, which: int, tokens: int | None, *, gone: bool, refused: bool) -> None:
         ticket = _pick(self.ledger.in_flight, which)
-        decided = self.fleet.finish(ticket, Answered(prompt_tokens=tokens, client_gone=gone), now=self.now)
+        answered = Answered(prompt_tokens=tokens, client_gone=gone, refused=refused)
+        decided = self.fleet.finish(ticket, answered, now=self.now)
         self.ledger.finished(ticket, decided)
 
     @precondition(lambda self: self.ledger.held | self.ledger.in_flight)

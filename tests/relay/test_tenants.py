@@ -16,7 +16,7 @@ from concur_proxy.recognition.client_keys import client_key_entry
 from concur_proxy.server import client_keys
 from tests.coordination.redis_server import RedisServer
 from tests.http.running_gateway import RunningGateway, running_gateway
-from tests.http.scripted_engine import Exchange, scripted_engine
+from tests.http.scripted_engine import Exchange, answer, scripted_engine
 
 STATIC: dict[str, object] = {"law": "static", "law_options": {"window": 4}, "work_conserving": False}
 STATE = "x-concur-session-state"
@@ -279,3 +279,36 @@ async def test_an_operator_names_the_tenant_only_where_several_have_such_a_sessi
         rows = (await gateway.client.get("/concur/v1/sessions")).json()["sessions"]
         paused = {(row["tenant"], row["session_id"]) for row in rows if row["by_hand"]}
         assert paused == {("red", "same"), ("red", "only")}
+
+
+async def test_a_tenant_that_the_engine_only_refuses_gets_one_place_at_a_time() -> None:
+    at_once, most, may_answer = 0, 0, asyncio.Event()
+    may_answer.set()
+
+    async def script(exchange: Exchange) -> None:
+        nonlocal at_once, most
+        if exchange.request.header("authorization") != "Bearer wrong":
+            await exchange.json(answer())
+            return
+        at_once += 1
+        most = max(most, at_once)
+        await may_answer.wait()
+        at_once -= 1
+        await exchange.json({"error": {"message": "Unauthorized"}}, status="401 Unauthorized")
+
+    async with scripted_engine(script=script) as engine, running_gateway(engine.url, **STATIC) as gateway:
+        wrong = bearer("wrong")
+        for number in range(3):
+            assert (await chat(gateway, wrong | {"x-session-id": f"first {number}"})).status_code == 401
+        most = 0
+        may_answer.clear()
+        flood = [asyncio.create_task(chat(gateway, wrong | {"x-session-id": f"m{number}"})) for number in range(12)]
+        await gateway.until(lambda: gateway.snapshot().waiting == 11)
+        for number in range(3):
+            served = await chat(gateway, bearer("right") | {"x-session-id": f"s{number}"})
+            assert float(served.headers["x-concur-queue-wait-s"]) < 0.01
+        may_answer.set()
+        assert {(await each).status_code for each in flood} == {401}
+        assert most == 1
+        rows = (await gateway.client.get("/concur/v1/sessions")).json()["sessions"]
+        assert {row["session_id"] for row in rows} == {"s0", "s1", "s2"}, "a refused session leaves nothing"

@@ -98,6 +98,13 @@ class GatewayFault(Enum):
         what="The request body is JSON, but not an object",
         fix='Send one JSON object, such as {"model": ..., "messages": [...]}.',
     )
+    CONTEXT_LENGTH_EXCEEDED = FaultRow(
+        status=400,
+        openai_type="invalid_request_error",
+        anthropic_type="invalid_request_error",
+        what="The prompt is longer than the maximum context length of the model",
+        fix="Shorten the prompt.",
+    )
     BODY_TOO_LARGE = FaultRow(
         status=413,
         openai_type="invalid_request_error",

@@ -112,3 +112,19 @@ def test_a_conversation_that_waits_keeps_its_turn_under_the_next_leader() -> Non
     gate = following.fleet.gates["a"]
     assert {session.key: session.seniority for session in gate.sessions} == before
     assert (gate.snapshot().in_flight, gate.snapshot().held) == (1, 1)
+
+
+def test_a_request_that_the_engine_refused_at_a_replica_frees_its_place() -> None:
+    leader, replica = Leader(make_fleet(window=1.0)), Replica()
+    leader.receive("r", replica.join(now=0.0), now=0.0)
+    tickets = []
+    for key in "st":
+        ticket, message = replica.arrive(Arrival(key=key, body_bytes=400, hold_s=60.0), now=0.0)
+        replica.receive([told for _, told in leader.receive("r", message, now=0.0)], now=0.0)
+        tickets.append(ticket)
+    assert [ticket.is_in_flight for ticket in tickets] == [True, False]
+    done = replica.finish(tickets[0], Answered(refused=True), now=1.0)
+    assert done is not None
+    replica.receive([told for _, told in leader.receive("r", done, now=1.0)], now=1.0)
+    assert tickets[1].is_in_flight
+    assert leader.fleet.gates["a"].sessions.get("s") is None
