@@ -61,7 +61,7 @@ class AdminAccess:
             return error(
                 403, "not_here", "The main port does not serve this. See the settings admin_listen and admin_key."
             )
-        message = f"The main port does not serve this without an admin_key. Use {self.admin_url} on this machine."
+        message = f"The main port does not serve {scope['path']}. On this machine, {self.admin_url} does."
         refused = error(403, "not_here", message)
         refused.headers[ADDRESS_HEADER] = self.admin_url
         return refused

@@ -51,7 +51,7 @@ def parse_admin_listen(text: str) -> AdminAddress | None:
 
 
 def default_address(port: int) -> AdminAddress:
-    """The address for `auto` beside this main port."""
+    """The address for `auto` with this main port."""
     near = port + DISTANCE if port + DISTANCE <= 65_535 else port - DISTANCE
     return AdminAddress(host="127.0.0.1", port=near if port else 0, may_move=True)
 

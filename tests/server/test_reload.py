@@ -23,7 +23,7 @@ async def configured(file: Path, text: str) -> AsyncIterator[RunningGateway]:
 
     def load() -> GatewaySettings | tuple[str, ...]:
         try:
-            return load_settings({"config": str(file), "port": 0, "scrape_interval_s": 0.05})
+            return load_settings({"config": str(file), "port": 0, "scrape_interval_s": 0.05, "admin_listen": "main"})
         except SettingsError as error:
             return error.problems
 

@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -79,6 +80,18 @@ async def test_older_tls_is_refused(authority: Authority) -> None:
         new = trusting(authority)
         new.maximum_version = ssl.TLSVersion.TLSv1_2
         assert await asyncio.to_thread(subject, gateway, new) == "one"
+
+
+async def test_a_client_that_does_not_shake_hands_is_cut_off(authority: Authority) -> None:
+    certificate, key = authority.issue("one")
+    settings: dict[str, object] = {"tls_cert": certificate, "tls_key": key, "head_timeout_s": 0.2}
+    async with running_gateway("http://127.0.0.1:9", **settings) as gateway:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
+        writer.write(b"\x16\x03\x01")
+        async with asyncio.timeout(20):
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+        writer.close()
 
 
 async def test_only_clients_with_a_certificate_are_served(authority: Authority, tmp_path: Path) -> None:
