@@ -85,8 +85,10 @@ class TokensOptions:
     """
     minimum: float = 0.3
     """f never falls below this."""
-    maximum: float = 1.0
-    """f does not rise above this, except while the engine is idle."""
+    maximum: float = 0.93
+    """f does not rise above this, except while the engine is idle. Requests in flight grow before anything can be done,
+    and performance drops suddenly when the cache is full.
+    """
     step: float = 0.03
     """Added to f when the window is raised."""
     loss_low: float = 0.04

@@ -62,7 +62,7 @@ def _engine() -> _Engine:
 
 def _law(engine: _Engine, **options: float) -> Tokens:
     """A law that has seen its first signal, where its clock starts."""
-    law = build(options)
+    law = build({"maximum": 1.0, **options})
     law.on_signal(engine.signal())
     return law
 
@@ -204,7 +204,7 @@ def test_it_never_falls_below_its_minimum(engine: _Engine) -> None:
 
 
 def test_an_unknown_capacity_is_sought_until_the_first_loss(engine: _Engine) -> None:
-    law = build({"factor": 1.0, "probe_tokens": 1_000})
+    law = build({"maximum": 1.0, "factor": 1.0, "probe_tokens": 1_000})
     assert _budget(law, engine.signal(capacity=None)) == pytest.approx(1_000 * PROBE_GROWTH)
     assert _budget(law, engine.signal(capacity=None, footprint=2_000)) == pytest.approx(2_000 * PROBE_GROWTH)
     assert _budget(law, engine.signal(capacity=None, queued=0)) == pytest.approx(2_000 * PROBE_GROWTH)
@@ -214,7 +214,7 @@ def test_an_unknown_capacity_is_sought_until_the_first_loss(engine: _Engine) -> 
 
 
 def test_a_refusal_by_the_engine_cuts_once_in_a_while(engine: _Engine) -> None:
-    law = build({"factor": 1.0, "overload_cut": 0.5, "overload_pause_s": 5.0})
+    law = build({"maximum": 1.0, "factor": 1.0, "overload_cut": 0.5, "overload_pause_s": 5.0})
     law.on_signal(engine.signal())
     assert law.on_overload(now=0.0).kind is DecisionKind.DECREASE
     assert law.on_overload(now=4.0).kind is DecisionKind.HOLD
