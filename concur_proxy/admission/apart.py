@@ -86,7 +86,7 @@ class Apart:
         self._alone = session
 
     def next_due(self) -> float | None:
-        """When a session will be due, or None if there is none or another one runs alone."""
+        """When a session will be due; None without such a session, or while another one runs alone."""
         return self._by_due.peekitem(0)[0][0] if self._by_due and not self._is_taken else None
 
     def position(self, session: Session) -> int:

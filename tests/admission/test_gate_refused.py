@@ -1,4 +1,4 @@
-"""Requests that the engine refuses: a place is for whoever the engine accepts."""
+"""Requests that the engine refuses: a place is for those whom the engine accepts."""
 
 from concur_proxy.admission.arrival import Answered
 from concur_proxy.admission.lease import LearnedLease
