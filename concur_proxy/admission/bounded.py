@@ -57,6 +57,11 @@ class Bounded:
         return arrival.max_waiting is not None and self._waiting[arrival.tenant] >= arrival.max_waiting
 
     @property
+    def waiting_by_tenant(self) -> dict[str, int]:
+        """How many sessions of each tenant wait."""
+        return self._waiting
+
+    @property
     def blocked(self) -> int:
         """Number of blocked sessions."""
         return sum(map(len, self._blocked.values()))

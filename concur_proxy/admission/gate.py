@@ -24,6 +24,7 @@ from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.scheduler import Scheduler
 from concur_proxy.admission.session import Numbers, Session, SessionState
 from concur_proxy.admission.snapshot import GateSnapshot
+from concur_proxy.admission.tenant_totals import TenantStanding
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 from concur_proxy.recognition.conversations import Whereabouts
@@ -240,6 +241,18 @@ class SessionGate:
     def waiting(self) -> int:
         """Number of sessions in the queue. Sessions that an operator paused are not in it."""
         return len(self._state.order) + self._state.order.blocked
+
+    @property
+    def tenants(self) -> dict[str, TenantStanding]:
+        """What each tenant has now and was served so far. Beyond 50 tenants, the others count as one."""
+        totals, state = self._state.tenants, self._state
+        active, waiting = totals.grouped(state.sessions.active_by_tenant), totals.grouped(state.order.waiting_by_tenant)
+        return {
+            name: TenantStanding(
+                active=active.get(name, 0), waiting=waiting.get(name, 0), served_tokens=totals.served.get(name, 0)
+            )
+            for name in active.keys() | waiting.keys()
+        }
 
     @property
     def footprint_tokens(self) -> float:

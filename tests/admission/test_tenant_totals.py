@@ -1,0 +1,29 @@
+from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.gate_state import GateOptions
+from concur_proxy.admission.lease import FixedLease
+from concur_proxy.admission.tenant_totals import MOST_SHOWN, OTHERS, TenantStanding, TenantTotals
+from concur_proxy.recognition.conversations import Whereabouts
+
+
+def test_tenants_beyond_the_first_are_counted_together() -> None:
+    totals = TenantTotals()
+    for number in range(MOST_SHOWN + 7):
+        totals.add(f"t{number}", 10)
+    assert len(totals.served) == MOST_SHOWN + 1
+    assert totals.served["t0"] == 10
+    assert totals.served[OTHERS] == 70
+    assert totals.grouped({"t0": 2, f"t{MOST_SHOWN}": 3, "new": 4})[OTHERS] == 7
+
+
+def test_a_gate_says_what_each_tenant_has() -> None:
+    gate = SessionGate(options=GateOptions(work_conserving=False), lease=FixedLease(9.0), window=1.0)
+    tickets = [
+        gate.arrive(Whereabouts(session=tenant), Arrival(key=tenant, tenant=tenant, hold_s=9.0), now=0.0)[0]
+        for tenant in ("a", "b")
+    ]
+    gate.finish(tickets[0], Answered(prompt_tokens=70, completion_tokens=7, first_token_s=0.1), now=1.0)
+    assert gate.tenants == {
+        "a": TenantStanding(active=1, waiting=0, served_tokens=77),
+        "b": TenantStanding(active=0, waiting=1, served_tokens=0),
+    }
