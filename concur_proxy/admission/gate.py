@@ -136,11 +136,20 @@ class SessionGate:
         is_new = session.state is SessionState.QUEUED and not session.held
         if is_new and self._state.order.is_full(arrival):
             return Outcome.QUEUE_FULL
-        if not is_new or not self._is_full:
+        if not is_new or not self._is_full or self._has_share_of_queue(session.tenant):
             return None
         # The sessions before it are not admitted either. Letting it join would only make the queue longer.
         is_next = self._state.order.position(session) == 1
         return None if is_next and self.make_room(self.accounts.guess(arrival), now=now) else Outcome.QUEUE_FULL
+
+    def _has_share_of_queue(self, tenant: str) -> bool:
+        """Whether a session of the tenant may wait although the queue is full. It may if others filled the queue, and
+        the tenant has less than an equal part of it. With n tenants, at most 1 + ln(n) times the allowed number wait.
+        """
+        waiting = self._state.order.waiting_by_tenant
+        own = waiting.get(tenant, 0)
+        tenants = len(waiting) + (not own)
+        return tenants > 1 and own < self._state.options.max_waiting_sessions // tenants
 
     @property
     def _is_full(self) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 MOST_SHOWN = 50
-"""Tenants that are counted by name. All further ones are counted together."""
+"""Tenants that are counted by name. All others are counted together."""
 OTHERS = "(others)"
 """The name under which they are counted."""
 
