@@ -61,6 +61,11 @@ class Bounded:
         return session.is_preferred or self._free(session.tenant) > 0 or not self._is_enforcing()
 
     @property
+    def waiting_by_tenant(self) -> dict[str, int]:
+        """How many sessions of each tenant wait."""
+        return self._waiting
+
+    @property
     def blocked(self) -> int:
         """Number of blocked sessions."""
         return sum(map(len, self._blocked.values()))

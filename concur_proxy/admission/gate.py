@@ -25,6 +25,7 @@ from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.scheduler import Scheduler
 from concur_proxy.admission.session import Numbers, Session, SessionState
 from concur_proxy.admission.snapshot import GateSnapshot
+from concur_proxy.admission.tenant_totals import TenantStanding
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 from concur_proxy.recognition.conversations import Whereabouts
@@ -143,11 +144,20 @@ class SessionGate:
         is_new = session.state is SessionState.QUEUED and not session.held
         if is_new and self._state.order.is_full(arrival):
             return Outcome.QUEUE_FULL
-        if not is_new or not self._is_full:
+        if not is_new or not self._is_full or self._has_share_of_queue(session.tenant):
             return None
         # The sessions before it are not admitted either. Letting it join would only make the queue longer.
         is_next = self._state.order.position(session) == 1
         return None if is_next and self.make_room(self.accounts.guess(arrival), now=now) else Outcome.QUEUE_FULL
+
+    def _has_share_of_queue(self, tenant: str) -> bool:
+        """Whether a session of the tenant may wait although the queue is full. It may if others filled the queue, and
+        the tenant has less than an equal part of it. With n tenants, at most 1 + ln(n) times the allowed number wait.
+        """
+        waiting = self._state.order.waiting_by_tenant
+        own = waiting.get(tenant, 0)
+        tenants = len(waiting) + (not own)
+        return tenants > 1 and own < self._state.options.max_waiting_sessions // tenants
 
     @property
     def _is_full(self) -> bool:
@@ -264,6 +274,18 @@ class SessionGate:
         if session in state.apart:
             return state.apart.position(session)
         return state.order.position(session) if session in state.order else None
+
+    @property
+    def tenants(self) -> dict[str, TenantStanding]:
+        """What each tenant has now and was served so far. Beyond 50 tenants, the others count as one."""
+        totals, state = self._state.tenants, self._state
+        active, waiting = totals.grouped(state.sessions.active_by_tenant), totals.grouped(state.order.waiting_by_tenant)
+        return {
+            name: TenantStanding(
+                active=active.get(name, 0), waiting=waiting.get(name, 0), served_tokens=totals.served.get(name, 0)
+            )
+            for name in active.keys() | waiting.keys()
+        }
 
     @property
     def footprint_tokens(self) -> float:

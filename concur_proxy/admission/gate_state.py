@@ -12,6 +12,7 @@ from concur_proxy.admission.order import QueueOrder, SharingOrder
 from concur_proxy.admission.places import Places
 from concur_proxy.admission.resting import Resting
 from concur_proxy.admission.session import Numbers, SessionTable
+from concur_proxy.admission.tenant_totals import TenantTotals
 from concur_proxy.admission.ticket import Holds
 from concur_proxy.recognition.tree import ConversationTree
 
@@ -55,6 +56,7 @@ class GateState:
         """Sessions that hold a place."""
         self.resting = Resting()
         """Sessions and agents whose leases run."""
+        self.tenants = TenantTotals()
         self.holds = Holds()
         """Requests that wait."""
         self.in_flight = 0

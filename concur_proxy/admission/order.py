@@ -84,8 +84,8 @@ class SharingOrder(QueueOrder, Protocol):
         ...
 
     def excess(self, session: Session) -> tuple[float, float]:
-        """Of the sessions with places, the one with the largest value pauses first when the window shrinks. Of several
-        with the same value, the youngest one does.
+        """The session with the largest value pauses first when the window shrinks, and the youngest one if values are
+        equal.
         """
         ...
 

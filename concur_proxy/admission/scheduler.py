@@ -240,6 +240,7 @@ class Scheduler:
     def newcomer(self, where: Whereabouts, arrival: Arrival, seniority: int | None, now: float) -> Session:
         """Make a session that is not known yet. `wake` adds it."""
         seniority = self._state.numbers.take(seniority)
+        self._state.tenants.meet(arrival.tenant)
         name, one_shot = where.session, where.is_one_shot
         return Session(
             key=name,
@@ -403,8 +404,8 @@ class Scheduler:
                 session.gap = self._state.lease.begin_gap(kind, now=now)
 
     def serve(self, ticket: Ticket, answered: Answered) -> None:
-        """Tell the order what a request was served. Without the engine's counts, the prompt counts as estimated."""
-        if self._state.sharing is None or answered.refused:
+        """Count what a request was served. Without the engine's counts, the prompt counts as estimated."""
+        if answered.refused:
             return
         prompt = answered.prompt_tokens
         if prompt is None:
@@ -413,7 +414,9 @@ class Scheduler:
         cached = ticket.promised_tokens if answered.cached_tokens is None else answered.cached_tokens
         cached = min(cached, prompt)
         generated = answered.completion_tokens or 0
-        self._state.sharing.serve(ticket.session, computed=prompt - cached, cached=cached, generated=generated)
+        self._state.tenants.add(ticket.session.tenant, prompt + generated)
+        if self._state.sharing is not None:
+            self._state.sharing.serve(ticket.session, computed=prompt - cached, cached=cached, generated=generated)
 
     def rest_member(self, session: Session, member: Member, now: float) -> None:
         """The agent's last request has ended while others of its session are in flight: it is idle. It may be a

@@ -197,6 +197,11 @@ class SessionTable:
         """How many sessions of the tenant are active."""
         return self._active[tenant]
 
+    @property
+    def active_by_tenant(self) -> dict[str, int]:
+        """How many sessions of each tenant are active."""
+        return self._active
+
     def add(self, session: Session) -> None:
         """Add the session."""
         self._count_place(session, None, session.state)

@@ -56,7 +56,7 @@ EVENTS: Sequence[tuple[str, str, str, Sequence[str]]] = (
         "concur_pauses",
         "Sessions that lost their place between requests",
         "pause",
-        ("window", "lease", "client_gone", "refused"),
+        ("window", "share", "lease", "client_gone", "refused"),
     ),
     ("concur_moves", "Sessions moved to another engine", "move", ("lost", "shared", "waited", "home")),
     ("concur_refusals", "Requests not admitted", "refuse", _REFUSED_BY),
@@ -102,7 +102,23 @@ class FleetCollector(Collector):
                 for reason in dict.fromkeys((*reasons, *seen)):
                     counter.add_metric([monitor.engine, reason], gate.counters[event, reason])
             yield counter
+        yield from self._tenants(pairs)
         yield from self._engine_counters(pairs)
+
+    def _tenants(self, pairs: list[tuple[SessionGate, EngineMonitor]]) -> Iterator[Metric]:
+        """At most 50 tenants by name at each engine, and the others together."""
+        labels = ["engine", "tenant"]
+        active = GaugeMetricFamily("concur_tenant_active_sessions", "Sessions of a tenant with a place", labels=labels)
+        waiting = GaugeMetricFamily("concur_tenant_waiting_sessions", "Sessions of a tenant that wait", labels=labels)
+        served = CounterMetricFamily(
+            "concur_tenant_served_tokens", "Tokens of a tenant's prompts and answers", labels=labels
+        )
+        for gate, monitor in pairs:
+            for name, standing in sorted(gate.tenants.items()):
+                active.add_metric([monitor.engine, name], standing.active)
+                waiting.add_metric([monitor.engine, name], standing.waiting)
+                served.add_metric([monitor.engine, name], standing.served_tokens)
+        yield from (active, waiting, served)
 
     def _states(self, pairs: list[tuple[SessionGate, EngineMonitor]]) -> Metric:
         gauge = GaugeMetricFamily("concur_sessions", "Sessions by state", labels=["engine", "state"])

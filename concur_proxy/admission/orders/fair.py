@@ -179,8 +179,8 @@ class Fair:
         return after <= shares.tag(above, 0)[0] - stint.reserved / above.weight
 
     def excess(self, session: Session) -> tuple[float, float]:
-        """How far the class, and then the tenant, of a session with a place is above the others. Of several sessions,
-        the one with the largest value pauses first.
+        """How far the class, and then the tenant, of a session with a place is above the others. The session with the
+        largest value pauses first.
         """
         stint = self._stints.get(session)
         return (0.0, 0.0) if stint is None else (stint.lane.priority.level, stint.lane.tenant.level)

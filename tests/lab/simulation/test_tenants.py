@@ -2,11 +2,14 @@
 
 import pytest
 
+from concur_proxy.admission.orders.resuming_first import ResumingFirst
 from concur_proxy.lab.engine.engine import EngineShape
 from concur_proxy.lab.simulation.experiment import Experiment
 from concur_proxy.lab.simulation.policy import POLICIES, Policy, static
 from concur_proxy.lab.simulation.portions import Portions
+from concur_proxy.lab.simulation.result import Result
 from concur_proxy.lab.simulation.scenario import AtOnce, Population, Scenario, Uniform
+from concur_proxy.lab.simulation.scenarios import SCENARIOS
 from tests.benchmarks.tenants import LONG, SHORT, Case, Outcome
 
 
@@ -51,3 +54,13 @@ def test_batch_work_fills_what_interactive_work_leaves() -> None:
     ends = [max(each.ended_at for each in run.served) for run in (portions, alone)]
     assert ends[0] < 1.15 * ends[1]
     assert portions.longest_wait_s("people") <= portions.longest_turn_s()
+
+
+@pytest.mark.parametrize("name", ["base", "families", "chat-beside-agents"])
+def test_with_one_tenant_nothing_differs_from_resuming_first(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run() -> Result:
+        return Experiment(SCENARIOS[name], POLICIES["tokens"], 1).run()
+
+    fair = run()
+    monkeypatch.setattr("concur_proxy.admission.gate.Fair", ResumingFirst)
+    assert run() == fair
