@@ -163,7 +163,7 @@ def _measure(name: str, body: bytes, answer: bytes | None) -> str:
     with ExitStack() as stack:
         engine = stack.enter_context(_engine(answer))
         port, pids = stack.enter_context(_proxy(name, engine))
-        time.sleep(1.5)
+        time.sleep(1.0 if name == "concur-proxy" else 0.2)
         stop = multiprocessing.Event()
         longest: multiprocessing.Queue[float] = multiprocessing.Queue()
         path = b"/healthz" if name == "concur-proxy" else b"/health"
