@@ -27,6 +27,8 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "placement",
         "move_after_s",
         "connect_timeout_s",
+        "engine_first_byte_timeout_s",
+        "engine_idle_timeout_s",
         "engine_api_key",
         "engine_api_key_file",
         "engine_ca_file",

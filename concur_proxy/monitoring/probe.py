@@ -18,19 +18,51 @@ OnAnswer = Callable[[int, bytes], None]
 OnSilence = Callable[[str], None]
 
 
-async def fetch(client: httpx.AsyncClient, url: str, *, timeout_s: float, max_bytes: int) -> tuple[int, bytes | None]:
-    """The status and body of a GET; the body is None if it is larger than `max_bytes`.
+MAX_REDIRECTS = 3
 
-    Raises `TimeoutError` if the whole answer takes longer than `timeout_s`, and `httpx.HTTPError` if there is no
-    complete answer.
+_PLAIN = {"accept-encoding": "identity"}
+
+
+async def fetch(client: httpx.AsyncClient, url: str, *, timeout_s: float, max_bytes: int) -> tuple[int, bytes | None]:
+    """The status and body of a GET; the body is None if it is larger than `max_bytes` or compressed.
+
+    Up to `MAX_REDIRECTS` redirects are followed if they lead to the same server, such as from `/metrics` to `/metrics/`
+    or from http to https. Raises `TimeoutError` if the whole answer takes longer than `timeout_s`, and
+    `httpx.HTTPError` if there is no complete answer.
     """
-    async with asyncio.timeout(timeout_s), client.stream("GET", url, timeout=None) as response:
-        body = bytearray()
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > max_bytes:
-                return response.status_code, None
-        return response.status_code, bytes(body)
+    async with asyncio.timeout(timeout_s):
+        for left in reversed(range(MAX_REDIRECTS + 1)):
+            async with client.stream("GET", url, headers=_PLAIN, timeout=None) as response:
+                target = _redirect(response) if left else None
+                if target is None:
+                    return response.status_code, await _body(response, max_bytes)
+                url = target
+    raise AssertionError("the last answer is always returned")
+
+
+def _redirect(response: httpx.Response) -> str | None:
+    """Where the answer leads, if that is the same server."""
+    if not response.has_redirect_location:
+        return None
+    url = response.url
+    try:
+        target = url.join(response.headers["location"])
+    except httpx.InvalidURL:
+        return None
+    is_same = (target.scheme, target.host, target.port) == (url.scheme, url.host, url.port)
+    is_safer = (url.scheme, target.scheme) == ("http", "https") and target.host == url.host
+    return str(target.copy_with(userinfo=url.userinfo)) if is_same or is_safer else None
+
+
+async def _body(response: httpx.Response, max_bytes: int) -> bytes | None:
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        return None  # it could become far larger than what was sent
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > max_bytes:
+            return None
+    return bytes(body)
 
 
 def describe(error: httpx.HTTPError) -> str:

@@ -13,7 +13,7 @@ from concur_proxy.monitoring.loop import Loop
 from concur_proxy.monitoring.probe import describe, fetch
 from concur_proxy.upstream.exhaustion import is_own_exhaustion
 
-MAX_BODY_BYTES = 16 * 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024
 """Real expositions have 0.1 MB. A larger answer is not an exposition."""
 
 
@@ -82,9 +82,6 @@ class EngineScraper:
             except TimeoutError:
                 self._on_failure(f"no answer from {url} within {self._timeout_s:g} s", reachable=None)
                 return
-            except httpx.DecodingError as error:
-                reasons.append(f"{url}: {describe(error)}")
-                continue
             except httpx.HTTPError as error:
                 is_refused = isinstance(error, httpx.ConnectError) and not is_own_exhaustion(error)
                 reachable = False if is_refused else None
@@ -109,7 +106,7 @@ class EngineScraper:
     def _read(self, path: str, body: bytes | None) -> str | None:
         """Report a reading to the listeners. Returns the reason if the body is not a known engine's."""
         if body is None:
-            return f"answers with more than {MAX_BODY_BYTES} bytes"
+            return f"answers with more than {MAX_BODY_BYTES} bytes, or compressed although that was not asked for"
         kind, exposition = self._recognise(path, body.decode("utf-8", "replace"))
         if kind is None:
             what = "malformed series" if exposition.malformed_lines else "no series of a known engine"

@@ -14,7 +14,7 @@ from concur_proxy.relay.client import ClientAnswer
 from concur_proxy.relay.parts import RelayParts
 from concur_proxy.telemetry.events import BROKE_MIDSTREAM, CLIENT_GONE, Attempt, RequestRecord
 from concur_proxy.upstream.client import UpstreamResponse
-from concur_proxy.upstream.connection import EngineBroke, EngineUnreachable, GatewayExhausted
+from concur_proxy.upstream.connection import Body, EngineBroke, EngineTimedOut, EngineUnreachable, GatewayExhausted
 from concur_proxy.wire.answer.dialect import Tap
 from concur_proxy.wire.answer.events import MAX_ERROR_BYTES
 from concur_proxy.wire.answer.fault import GatewayFault
@@ -133,7 +133,7 @@ class Hop:
     async def send(self, engine: str, *, plain: bool = False) -> UpstreamResponse:
         """Send the client's request. `plain` asks for an answer without compression. Raises as `Upstream.send`."""
         view, record = self._view, self.record
-        body = inject_include_usage(view.body, view.json) if self._may_ask else None
+        body: Body | None = inject_include_usage(view.body, view.json) if self._may_ask else None
         self._strips = body is not None
         if body is None and view.has_body:
             body = view.body
@@ -188,6 +188,8 @@ class Hop:
         except EngineUnreachable as error:
             monitor.on_unreachable(str(error))
             return Setback(fault=GatewayFault.ENGINE_UNREACHABLE, detail=str(error), may_have_begun=False)
+        except EngineTimedOut as error:  # a long prefill: whether the engine works, its metrics and health must say
+            return Setback(fault=GatewayFault.ENGINE_TIMED_OUT, detail=str(error), may_have_begun=True)
         except EngineBroke as error:
             monitor.on_broken(str(error))
             return Setback(fault=GatewayFault.ENGINE_BROKE, detail=str(error), may_have_begun=True)

@@ -66,7 +66,12 @@ class GatewayApp:
         )
         self.coordinator = coordinator = _coordinator(settings.store, parts)
         pool.open(coordinator)
-        self._upstream = Upstream(connect_timeout_s=settings.connect_timeout_s, trust=pool.trust)
+        self._upstream = Upstream(
+            connect_timeout_s=settings.connect_timeout_s,
+            first_byte_timeout_s=settings.engine_first_byte_timeout_s,
+            idle_timeout_s=settings.engine_idle_timeout_s,
+            trust=pool.trust,
+        )
         self._telemetry = Telemetry(settings, replica=replica, now=clock())
         recognition = self._telemetry.watch(coordinator, pool.monitors.values())
         pool.on_forgotten = self._telemetry.forget

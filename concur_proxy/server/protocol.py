@@ -93,14 +93,21 @@ class GatewayProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._all.on_busy(self)
         self._heard_at = self.loop.time()
+        if self._head_bytes == 0 and self.cycle is not None:
+            self._head_since = self._heard_at
+        parts = [memoryview(data)]  # the last one comes first
+        while parts and not self.transport.is_closing():
+            self._parse(parts.pop(), parts)
+
+    def _parse(self, data: memoryview, parts: list[memoryview]) -> None:
+        """Parse bytes of the client. What is to be parsed after them is added to `parts`."""
         if self._head_bytes is not None:
-            if self._head_bytes == 0 and self.cycle is not None:
-                self._head_since = self._heard_at
             self._head_bytes += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._decline_upgrade(data[upgrade.args[0] :])
+            if (head := self._decline_upgrade()) is not None:
+                parts += [data[upgrade.args[0] :], memoryview(head)]
         except httptools.HttpParserError as error:
             if len(self.url) > MAX_TARGET_BYTES:
                 self._refuse(GatewayFault.TARGET_TOO_LONG, f"the limit is {MAX_TARGET_BYTES} bytes")
@@ -232,21 +239,21 @@ class GatewayProtocol(HttpToolsProtocol):
             return self._head_since + limits.head_timeout_s
         return math.inf
 
-    def _decline_upgrade(self, rest: bytes) -> None:
+    def _decline_upgrade(self) -> bytes | None:
         """Serve a request that offers an upgrade, as Java's client does with h2c, as an ordinary one.
 
         The parser takes the bytes after such a head for the other protocol. So a new parser reads the head again,
-        without the offer.
+        without the offer. Returns this head; None if the request is refused.
         """
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if method == b"CONNECT":
             self._refuse(GatewayFault.BAD_HTTP, "the gateway does not support CONNECT")
-            return
+            return None
         kept = [field for field in self.headers if field[0] != b"upgrade"]
         lines = [b"%b %b HTTP/%b" % (method, self.url, version.encode()), *(b"%b: %b" % field for field in kept)]
         self.parser = httptools.HttpRequestParser(self)
         self._head_bytes = 0
-        self.data_received(b"\r\n".join([*lines, b"", rest]))
+        return b"\r\n".join([*lines, b"", b""])
 
     def _refuse(self, fault: GatewayFault, detail: str) -> None:
         """Answer input that is not a valid request, and close the connection: nothing after it can be parsed."""

@@ -57,6 +57,15 @@ class EngineSettings(BaseSettings):
         description="Seconds that a session waits to resume on its own engine before it may resume on another one",
     )
     connect_timeout_s: float = Field(5.0, gt=0, le=600, description="Seconds allowed to connect to an engine")
+    engine_first_byte_timeout_s: float = Field(
+        0.0,
+        ge=0,
+        description="Seconds from sending a request to the beginning of its answer, then HTTP 504; 0 for no limit,"
+        " because an answer that is no stream begins when it is complete",
+    )
+    engine_idle_timeout_s: float = Field(
+        0.0, ge=0, description="Longest pause in an engine's answer in seconds, then it is cut off; 0 for no limit"
+    )
 
     engine_api_key: BearerKey | None = Field(
         None, description="API key for the gateway's own requests to engines; clients send their own keys"

@@ -17,7 +17,12 @@ DURATION_BUCKETS_S = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 1
 BROKEN = (CLIENT_GONE, BROKE_MIDSTREAM)
 """Reasons of failure that are not one of the gateway's own error answers."""
 
-RETRIES = {GatewayFault.ENGINE_UNREACHABLE.code: "unreachable", GatewayFault.ENGINE_BROKE.code: "broke"}
+RETRIES = {
+    GatewayFault.ENGINE_UNREACHABLE.code: "unreachable",
+    GatewayFault.ENGINE_BROKE.code: "broke",
+    GatewayFault.ENGINE_TIMED_OUT.code: "timed_out",
+    GatewayFault.GATEWAY_EXHAUSTED.code: "exhausted",
+}
 """The label of a retry by the first attempt's failure."""
 
 UNLISTED = "other"

@@ -8,7 +8,15 @@ client 55 us, aiohttp 142, httpx over aiohttp 377, httpx 2265. No other client d
 import asyncio
 from collections.abc import AsyncIterator
 
-from concur_proxy.upstream.connection import Connection, EngineBroke, EngineUnreachable, GatewayExhausted, Origin
+from concur_proxy.upstream.connection import (
+    Body,
+    Connection,
+    EngineBroke,
+    EngineTimedOut,
+    EngineUnreachable,
+    GatewayExhausted,
+    Origin,
+)
 from concur_proxy.upstream.exhaustion import is_own_exhaustion
 from concur_proxy.upstream.tls import Trust
 from concur_proxy.wire.headers import Headers
@@ -21,16 +29,28 @@ IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 class Upstream:
     """The client for all engines. Each request in flight has a connection; an idle one is kept for `KEEP_IDLE_S`."""
 
-    def __init__(self, *, connect_timeout_s: float = CONNECT_TIMEOUT_S, trust: Trust | None = None) -> None:
-        """`trust` is for `https` engines. By default the system's certificates are trusted."""
+    def __init__(
+        self,
+        *,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        first_byte_timeout_s: float = 0.0,
+        idle_timeout_s: float = 0.0,
+        trust: Trust | None = None,
+    ) -> None:
+        """`first_byte_timeout_s` is for sending a request until status and headers of its answer have come, and
+        `idle_timeout_s` for each pause in the answer; 0 for no limit. `trust` is for `https` engines. By default the
+        system's certificates are trusted.
+        """
         self._connect_timeout_s = connect_timeout_s
+        self._first_byte_timeout_s = first_byte_timeout_s
+        self._idle_timeout_s = idle_timeout_s
         self._trust = Trust() if trust is None else trust
         self._origins: dict[str, Origin] = {}
 
     async def send(
-        self, engine_url: str, method: str, target: bytes, headers: Headers, body: bytes | None = None
+        self, engine_url: str, method: str, target: bytes, headers: Headers, body: Body | None = None
     ) -> "UpstreamResponse":
-        """Send a request and return its answer when status and headers have come, however long that takes.
+        """Send a request and return its answer when status and headers have come.
 
         `engine_url` is `http[s]://host[:port][/prefix]`. `target` (path and query as received) follows the prefix.
         Headers are sent as given, except for `Host`, which is the engine's, and the framing, which follows `body` (None
@@ -39,24 +59,32 @@ class Upstream:
         connection before it had the whole request. Cancelling aborts the connection.
 
         Raises EngineUnreachable (GatewayExhausted if that is not the engine's fault), EngineBroke with `answered`
-        false, or ValueError for an invalid URL, target or header.
+        false (EngineTimedOut if the engine was silent for too long), or ValueError for an invalid URL, target or
+        header.
         """
         origin = self._origins.get(engine_url)
         if origin is None:
             origin = self._origins[engine_url] = Origin(engine_url)
-        request = origin.request(method, target, headers, body)
+        size = None if body is None else sum(map(len, body)) if isinstance(body, tuple) else len(body)
+        head, is_head, limit_s = (
+            origin.head(method, target, headers, size),
+            method == "HEAD",
+            self._first_byte_timeout_s,
+        )
         kept = origin.take_idle()
         if kept is not None:
             try:
-                await kept.exchange(request, is_head=method == "HEAD")
+                await kept.exchange(head, body or b"", is_head=is_head, timeout_s=limit_s)
+            except EngineTimedOut:
+                raise
             except EngineBroke:
                 if kept.began or not (kept.closed_before or method in IDEMPOTENT):
                     raise
             else:
-                return UpstreamResponse(kept)
+                return UpstreamResponse(kept, self._idle_timeout_s)
         fresh = await self._connect(origin)
-        await fresh.exchange(request, is_head=method == "HEAD")
-        return UpstreamResponse(fresh)
+        await fresh.exchange(head, body or b"", is_head=is_head, timeout_s=limit_s)
+        return UpstreamResponse(fresh, self._idle_timeout_s)
 
     async def close(self) -> None:
         """Abort every connection, also those with answers in flight."""
@@ -81,9 +109,10 @@ class Upstream:
 class UpstreamResponse:
     """An engine's answer whose headers have come. The caller of `Upstream.send` must call `close`."""
 
-    __slots__ = ("_connection", "headers", "status", "trailers")
+    __slots__ = ("_connection", "_idle_timeout_s", "headers", "status", "trailers")
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, idle_timeout_s: float = 0.0) -> None:
+        self._idle_timeout_s = idle_timeout_s
         self.status = connection.status
         self.headers = connection.headers
         """All headers that the engine sent, with hop-by-hop fields."""
@@ -94,10 +123,11 @@ class UpstreamResponse:
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives, without decompression. Each item is what has come since the last one.
 
-        Raises EngineBroke with `answered` true if the connection ends before the body. At the end the answer is closed.
+        Raises EngineBroke with `answered` true if the connection ends before the body, EngineTimedOut if nothing came
+        for too long. At the end the answer is closed.
         """
         while self._connection is not None:
-            data = await self._connection.receive()
+            data = await self._connection.receive(timeout_s=self._idle_timeout_s)
             if not data:
                 self.close()
                 return

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import struct
 import termios
+from collections.abc import Iterable
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -19,6 +20,17 @@ MAX_STATUS = 599
 """The highest valid status (RFC 9110, 15); a server cannot send a higher one to the client."""
 MAX_BUFFERED_BYTES = 256 * 1024
 """Reading from the engine pauses while more of an answer than this has not been taken."""
+
+MAX_HEAD_BYTES = 256 * 1024
+"""An answer with a longer head, with all interim answers (1xx) before it, is no answer."""
+MAX_TRAILER_BYTES = 64 * 1024
+PIECE_BYTES = 256 * 1024
+"""A large request is written in pieces of this size, as fast as the engine takes them: the transport may copy what it
+cannot send at once.
+"""
+
+Body = bytes | tuple[bytes | memoryview, ...]
+"""A request's body, also in several pieces that follow one another."""
 
 _FRAMING = frozenset({b"host", b"connection", b"content-length", b"transfer-encoding", b"expect"})
 """Request headers about the client's own connection. The client here writes those that the engine needs."""
@@ -42,6 +54,10 @@ class EngineBroke(Exception):  # noqa: N818 - as above
         """
 
 
+class EngineTimedOut(EngineBroke):
+    """The engine was silent for longer than it may be."""
+
+
 class Origin:
     """An engine's address and the connections to it."""
 
@@ -59,16 +75,18 @@ class Origin:
         self.idle: dict[Connection, float] = {}
         """Idle connections, and since when each is idle by the loop's clock. The latest is the last."""
 
-    def request(self, method: str, target: bytes, headers: Headers, body: bytes | None) -> bytes:
-        """Return a request to this engine as bytes. Raises `ValueError` if target or headers are invalid."""
+    def head(self, method: str, target: bytes, headers: Headers, body_bytes: int | None) -> bytes:
+        """Return the head of a request to this engine. `body_bytes` is the size of its body, None if it has none.
+        Raises `ValueError` if target or headers are invalid.
+        """
         lines = [b"%b %b%b HTTP/1.1" % (method.encode("ascii"), self.prefix, target), self.host_line]
         lines += [b"%b: %b" % header for header in headers if header[0].lower() not in _FRAMING]
-        if body is not None:
-            lines.append(b"content-length: %d" % len(body))
+        if body_bytes is not None:
+            lines.append(b"content-length: %d" % body_bytes)
         head = b"\r\n".join(lines)
         if head.count(b"\r") != len(lines) - 1 or head.count(b"\n") != len(lines) - 1 or b" " in target:
             raise ValueError("a space in the request target, or a line break in it or in a header")
-        return b"%b\r\n\r\n%b" % (head, body or b"")
+        return b"%b\r\n\r\n" % head
 
     def take_idle(self) -> "Connection | None":
         """Take the connection that was used last, if it may be used again."""
@@ -98,6 +116,10 @@ class Connection(asyncio.Protocol):
         self.broke: EngineBroke | None = None
         self.waiter: asyncio.Future[None] | None = None
         self.paused = False
+        self.is_full = False
+        """Whether the transport has so much to send that nothing more is to be written."""
+        self.is_writing = False
+        """Whether a part of the request has not been written yet."""
         self.expect_answer(is_head=False)
 
     closed_before: bool
@@ -112,33 +134,75 @@ class Connection(asyncio.Protocol):
         self.headers: Headers = []
         self.trailers: Headers = []
         self.parts: list[bytes] = []
-        self.untaken = 0
+        self.untaken = self.head_bytes = self.trailer_bytes = 0
         self.began = self.answered = self.complete = self.keep_alive = self.closed_before = False
 
-    async def exchange(self, request: bytes, *, is_head: bool) -> None:
-        """Send the request. Returns when status and headers of its answer have come."""
+    async def exchange(self, head: bytes, body: Body, *, is_head: bool, timeout_s: float = 0.0) -> None:
+        """Send the request. Returns when status and headers of its answer have come. Raises EngineTimedOut if that
+        takes longer than `timeout_s`; 0 for no limit.
+        """
         self.expect_answer(is_head=is_head)
-        self.transport.write(request)
+        timer = (
+            self.loop.call_later(timeout_s, self.time_out, f"no answer within {timeout_s:g} s") if timeout_s else None
+        )
         try:
+            if isinstance(body, bytes) and len(body) <= PIECE_BYTES:
+                self.transport.write(head + body)
+            else:
+                self.transport.write(head)
+                await self._write(body)
             while not self.answered:
                 await self.arrival()
         except BaseException:
             self.transport.abort()
             raise
+        finally:
+            if timer is not None:
+                timer.cancel()
 
-    async def receive(self) -> bytes:
-        """Wait for a part of the body and return what has come since the last call; empty at the end."""
-        while not self.parts:
-            if self.complete:
-                return b""
-            await self.arrival()
+    async def _write(self, body: Body) -> None:
+        """Write a large body as fast as the engine takes it. When the answer begins early, the rest is written at once,
+        because the engine may read it or not.
+        """
+        self.is_writing = True
+        for piece in _pieces(body):
+            while self.is_full and not self.answered:
+                await self.arrival()
+            self.transport.write(piece)
+            if not self.answered:
+                await asyncio.sleep(0)
+        self.is_writing = False
+
+    async def receive(self, *, timeout_s: float = 0.0) -> bytes:
+        """Wait for a part of the body and return what has come since the last call; empty at the end. Raises
+        EngineTimedOut if nothing comes for `timeout_s`; 0 for no limit.
+        """
+        if not self.parts and not self.complete:
+            await self._next_part(timeout_s)
+        if not self.parts:
+            return b""
         data = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
         self.parts.clear()
         self.untaken = 0
         if self.paused:
-            self.paused = False
-            self.transport.resume_reading()
+            self._read_on()
         return data
+
+    async def _next_part(self, timeout_s: float) -> None:
+        timer = self.loop.call_later(timeout_s, self.time_out, f"silent for {timeout_s:g} s") if timeout_s else None
+        try:
+            while not self.parts and not self.complete:
+                if self.paused:  # by bytes that are no part of the body, such as a chunk's extension
+                    self._read_on()
+                await self.arrival()
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _read_on(self) -> None:
+        self.untaken = 0
+        self.paused = False
+        self.transport.resume_reading()
 
     async def arrival(self) -> None:
         """Wait until something comes. Raises EngineBroke if nothing can come any longer."""
@@ -150,7 +214,8 @@ class Connection(asyncio.Protocol):
     def release(self) -> None:
         """Stop reading. Keep the connection if the answer is complete, else abort it."""
         # An answer can come before the engine has read the whole request. The rest would precede the next request.
-        is_clean = self.complete and self.keep_alive and not self.transport.get_write_buffer_size()
+        is_sent = not self.is_writing and not self.transport.get_write_buffer_size()
+        is_clean = self.complete and self.keep_alive and is_sent
         if is_clean and not self.transport.is_closing():
             self.origin.keep_idle(self)
         else:
@@ -160,6 +225,13 @@ class Connection(asyncio.Protocol):
         """Note why nothing more can come."""
         if self.broke is None:
             self.broke = EngineBroke(f"{self.origin.url}: {reason}", answered=self.answered)
+        self.wake()
+
+    def time_out(self, reason: str) -> None:
+        """Give up an engine that was silent for too long."""
+        if self.broke is None:
+            self.broke = EngineTimedOut(f"{self.origin.url}: {reason}", answered=self.answered)
+        self.transport.abort()
         self.wake()
 
     def wake(self) -> None:
@@ -172,6 +244,13 @@ class Connection(asyncio.Protocol):
         self.origin.connections.add(self)
         detect_dead_peer(transport)
 
+    def pause_writing(self) -> None:
+        self.is_full = True
+
+    def resume_writing(self) -> None:
+        self.is_full = False
+        self.wake()
+
     def data_received(self, data: bytes) -> None:
         if self.complete:
             self.transport.abort()
@@ -183,13 +262,18 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.fail(f"the answer is not HTTP/1.1: {error}")
             self.transport.abort()
+        if not self.answered:
+            self.head_bytes += len(data)
+            if self.head_bytes > MAX_HEAD_BYTES:
+                self.fail(f"the answer is not HTTP/1.1: its head exceeds {MAX_HEAD_BYTES} bytes")
+                self.transport.abort()
         if self.untaken > MAX_BUFFERED_BYTES and not self.paused and not self.complete:
             self.paused = True
             self.transport.pause_reading()
         self.wake()
 
     def eof_received(self) -> None:
-        self.closed_before = not self.answered and _unacknowledged(self.transport) > 0
+        self.closed_before = not self.answered and (self.is_writing or _unacknowledged(self.transport) > 0)
         # RFC 9112 section 6.3: without these headers, the body ends with the connection.
         framing = {b"content-length", b"transfer-encoding"}
         self.complete = self.complete or (self.answered and framing.isdisjoint(n.lower() for n, _ in self.headers))
@@ -204,7 +288,13 @@ class Connection(asyncio.Protocol):
             raise EngineBroke("an answer without a request", answered=True)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        (self.trailers if self.answered else self.headers).append((name, value))
+        if not self.answered:
+            self.headers.append((name, value))
+            return
+        self.trailer_bytes += len(name) + len(value)
+        if self.trailer_bytes > MAX_TRAILER_BYTES:
+            raise EngineBroke(f"its trailers exceed {MAX_TRAILER_BYTES} bytes", answered=True)
+        self.trailers.append((name, value))
 
     def on_headers_complete(self) -> None:
         status = self.parser.get_status_code()
@@ -224,6 +314,12 @@ class Connection(asyncio.Protocol):
         self.complete = self.answered
         if not self.answered:
             self.headers.clear()  # these headers belong to a 1xx answer; the final answer follows
+
+
+def _pieces(body: Body) -> Iterable[memoryview]:
+    for part in (body,) if isinstance(body, bytes) else body:
+        view = memoryview(part)
+        yield from (view[at : at + PIECE_BYTES] for at in range(0, len(view), PIECE_BYTES))
 
 
 def _unacknowledged(transport: asyncio.Transport) -> int:

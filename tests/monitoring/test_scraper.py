@@ -104,10 +104,31 @@ async def test_a_base_path_is_kept() -> None:
         assert endpoint.targets == ["/gpu/1/metrics"]
 
 
-async def test_a_compressed_exposition_is_read() -> None:
+async def test_a_compressed_exposition_is_not_read_because_it_could_be_of_any_size() -> None:
     body = gzip.compress(capture("vllm").encode())
     async with metrics_endpoint(answer(body, headers="content-encoding: gzip\r\n")) as endpoint:
-        assert (await scrape(endpoint.url)).samples[0][1].capacity_tokens == 8192
+        ((reason, _),) = (await scrape(endpoint.url)).failures
+    assert "compressed" in reason
+
+
+async def test_a_redirect_on_the_same_server_is_followed() -> None:
+    redirect = answer("", status="307 Temporary Redirect", headers="location: /metrics/\r\n")
+
+    async def respond(writer: asyncio.StreamWriter) -> None:
+        await (redirect if len(endpoint.targets) == 1 else answer(USAGE))(writer)
+
+    async with metrics_endpoint(respond) as endpoint:
+        assert (await scrape(endpoint.url)).samples
+        assert endpoint.targets == ["/metrics", "/metrics/"]
+
+
+@pytest.mark.parametrize("location", ["http://127.0.0.1:1/metrics", "http://localhost/metrics", "http://[", "/x"])
+async def test_other_redirects_and_endless_ones_are_not_followed(location: str) -> None:
+    redirect = answer("", status="302 Found", headers=f"location: {location}\r\n")
+    async with metrics_endpoint(redirect) as endpoint:
+        ((reason, _),) = (await scrape(endpoint.url)).failures
+        assert "answers 302" in reason
+        assert len(endpoint.targets) <= 4 * 2
 
 
 async def test_bytes_that_are_no_utf_8_lose_only_their_line() -> None:
@@ -128,7 +149,7 @@ async def test_bytes_that_are_no_utf_8_lose_only_their_line() -> None:
         (answer("<html>it works</html>"), "exports no series of a known engine", True),
         (answer("process_start_time_seconds 1\nup 1\n"), "exports no series of a known engine", True),
         (answer("vllm:kv_cache_usage_perc oops\n"), "exports malformed series", True),
-        (answer(b"x" * 50, headers="content-encoding: gzip\r\n"), "/metrics: ", True),
+        (answer(b"x" * 50, headers="content-encoding: gzip\r\n"), "/metrics answers with more than", True),
         (answer(b"#" * (MAX_BODY_BYTES + 1)), f"/metrics answers with more than {MAX_BODY_BYTES} bytes", True),
         (cut_short(USAGE), "/metrics: ", None),
     ],

@@ -78,6 +78,17 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
         assert [request.target for request in engine.received] == ["/v1/models", "/v1/models/m"]
 
 
+async def test_many_pipelined_requests_that_offer_an_upgrade_are_answered() -> None:
+    offer = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n"
+    async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
+        async with connection(gateway) as (reader, writer):
+            writer.write(offer * 2000)
+            for _ in range(2000):
+                assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+                await reader.readexactly(len(b'{"status":"ok"}'))
+        assert (await gateway.chat("a")).status_code == 200
+
+
 def test_the_project_asks_for_the_uvicorn_versions_that_were_tested() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     first, end = (".".join(map(str, bound)) for bound in (FIRST_TESTED_UVICORN, FIRST_UNTESTED_UVICORN))

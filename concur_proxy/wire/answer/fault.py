@@ -62,6 +62,14 @@ class GatewayFault(Enum):
         fix="Retry; if this persists, look at the engine's log.",
         retry_after_s=1,
     )
+    ENGINE_TIMED_OUT = FaultRow(
+        status=504,
+        openai_type="server_error",
+        anthropic_type="timeout_error",
+        what="The inference engine did not begin its answer in time",
+        fix="Retry, or send a shorter prompt; operators can raise engine_first_byte_timeout_s.",
+        retry_after_s=1,
+    )
     INTERNAL = FaultRow(
         status=500,
         openai_type="server_error",

@@ -9,11 +9,14 @@ from concur_proxy.wire.answer.dialects import ANSWER_DIALECTS
 from concur_proxy.wire.answer.usage import Usage
 from concur_proxy.wire.api_shape import ApiShape
 
-MAX_PARSED_BYTES = 1024 * 1024
+MAX_PARSED_BYTES = 256 * 1024
 """A larger JSON answer is read only at its end, where the engines put usage: parsing it would block the event loop."""
 
 TAIL_BYTES = 64 * 1024
 """How much of a larger answer's end is read."""
+
+MAX_TAIL_TRIES = 8
+"""How many places in an answer's end may look like the usage."""
 
 ID_SEARCH_BYTES = 4096
 """How much of an answer is searched for its id: both engines write it first, and a stream's first event repeats the
@@ -64,7 +67,9 @@ class JsonTap:
         """Read the last object under the dialect's key as if it were the whole answer."""
         key = self._dialect.tail_key
         at = tail.rfind(key)
-        while at >= 0:
+        for _ in range(MAX_TAIL_TRIES):
+            if at < 0:
+                break
             text = tail[at + len(key) :].lstrip()
             if text.startswith(b":"):
                 usage = self._read_member(key, text[1:])

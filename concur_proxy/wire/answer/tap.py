@@ -18,8 +18,12 @@ MAX_STRIPPED_BYTES = 64 * 1024
 MAX_READ_BYTES = 8 * 1024 * 1024
 """Without stripping: a larger event (a response repeated at its stream's end) is not kept and read."""
 
-_EVENT_ENDS = (b"\n\n", b"\n\r\n")
-_EVENT_END = re.compile(rb"\n\r?\n")
+MAX_EVENT_LINES = 1024
+"""An event of more lines is passed on unread."""
+
+_EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
+_EVENT_END = re.compile(rb"\n\r?\n|\r\r")
+_COMMENT_END = re.compile(rb"[\r\n]+")
 _COMMENT = b":"
 _LINE_BREAKS = b"\r\n"
 _OVERLAP = 2
@@ -106,7 +110,8 @@ class StreamTap:
     def has_token(self, chunk: bytes) -> bool:
         """Whether a chunk of the stream's beginning brings a token. Comments may come before it."""
         while chunk.startswith(_COMMENT):  # the token may follow in the same chunk
-            chunk = chunk.partition(b"\n")[2].lstrip(_LINE_BREAKS)
+            end = _COMMENT_END.search(chunk)
+            chunk = b"" if end is None else chunk[end.end() :]
         return bool(chunk) and self._dialect.has_token(chunk)
 
     def feed(self, chunk: bytes) -> bytes:
@@ -194,5 +199,7 @@ class StreamTap:
 
 def _data(event: bytes) -> bytes:
     """Return the event's `data:` lines, joined as the standard says."""
+    if event.count(b"\n") + event.count(b"\r") > 2 * MAX_EVENT_LINES:
+        return b""
     lines = event.strip(_LINE_BREAKS).splitlines()
     return b"\n".join(line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:"))

@@ -13,6 +13,8 @@ _KEY = b'"stream_options"'
 _BLANKS = frozenset((b" ", b"\t", b"\r", b"\n"))
 _MAX_OPTIONS_BYTES = 1024
 """A client's stream_options are a few short flags."""
+_MAX_CHECKED_BYTES = 4 * 1024 * 1024
+"""A larger body that has `stream_options` stays as it is, because a change would have to be checked with all of it."""
 
 
 class _Options(msgspec.Struct):
@@ -22,9 +24,10 @@ class _Options(msgspec.Struct):
 _OPTIONS_DECODER = msgspec.json.Decoder(_Options)
 
 
-def inject_include_usage(body: bytes, json_body: JsonBody) -> bytes | None:
-    """Return `body` with `stream_options.include_usage` true and every other byte unchanged; None where it must not
-    change.
+def inject_include_usage(body: bytes, json_body: JsonBody) -> tuple[bytes | memoryview, ...] | None:
+    """Return, in pieces, `body` with `stream_options.include_usage` true and every other byte unchanged.
+
+    None where it must not change.
 
     It must not change where the request is no stream, where the client asked for usage itself or for continuous usage
     (asking for both would change every event), and where the place to change is not certain. An explicit
@@ -36,15 +39,19 @@ def inject_include_usage(body: bytes, json_body: JsonBody) -> bytes | None:
     options = json_body.stream_options
     if options is msgspec.UNSET:
         start = body.find(b"{")
-        return b"".join((body[: start + 1], _ASK, body[start + 1 :]))
+        return body[: start + 1], _ASK, memoryview(body)[start + 1 :]
     if options is None:
-        return _replace_options(body, None, {})
-    if isinstance(options, dict) and flag(options.get("continuous_usage_stats")) is not True:
-        return _replace_options(body, options, options)
-    return None
+        changed = _replace_options(body, None, {})
+    elif isinstance(options, dict) and flag(options.get("continuous_usage_stats")) is not True:
+        changed = _replace_options(body, options, options)
+    else:
+        return None
+    return None if changed is None else (changed,)
 
 
 def _replace_options(body: bytes, sent: object, base: dict[str, Any]) -> bytes | None:
+    if len(body) > _MAX_CHECKED_BYTES:
+        return None
     at = body.find(_KEY)
     start = _skip_colon(body, at + len(_KEY)) if at >= 0 else None
     if start is None:  # the key is written with escapes, or this is a value

@@ -50,12 +50,12 @@ def pieces(stream: bytes, cuts: Iterable[int]) -> list[bytes]:
     return [stream[start:end] for start, end in itertools.pairwise(edges)]
 
 
-@pytest.mark.parametrize("ending", ["lf", "crlf"])
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"], ids=["lf", "crlf", "cr"])
 @pytest.mark.parametrize("strip", [False, True])
 @pytest.mark.parametrize("name", RECORDINGS)
-def test_a_stream_cut_anywhere_is_the_same_stream(name: str, strip: bool, ending: str) -> None:  # noqa: FBT001
+def test_a_stream_cut_anywhere_is_the_same_stream(name: str, strip: bool, ending: bytes) -> None:  # noqa: FBT001
     shape, events = RECORDINGS[name]
-    stream = b"".join(events if ending == "lf" else with_crlf(events))
+    stream = b"".join(events).replace(b"\n", ending)
     whole = Seen(shape, [stream], strip=strip, fingerprint=streams.FINGERPRINT)
     assert (whole.usage is not None) == (name != "vllm unasked")
     for cut in range(len(stream) + 1):
@@ -241,3 +241,11 @@ def test_a_comment_is_no_token_and_hides_none(end: bytes) -> None:
     assert not tap.has_token(b": ping" + end)
     assert not tap.has_token(b": ping" + end + b": ping")
     assert tap.has_token(b": ping" + end + event)
+
+
+def test_a_hostile_event_is_passed_on_unread() -> None:
+    lines = b"data: \n" * 10_000 + b'data: {"usage":{"prompt_tokens":1},"finish_reason":"x"}\n\n'
+    numbers = b'data: {"choices":[%b],"x":NaN,"usage":{"prompt_tokens":1}}\n\n' % (b"{}," * 100_000 + b"{}")
+    for event in (lines, numbers):
+        seen = Seen(ApiShape.OPENAI, [event], strip=True)
+        assert (seen.output, seen.usage) == (event, None)

@@ -16,7 +16,8 @@ ASK = b'"stream_options":{"include_usage":true},'
 def inject(body: bytes) -> bytes | None:
     head = READER.read(body)
     assert isinstance(head, JsonBody), head
-    return inject_include_usage(body, head)
+    pieces = inject_include_usage(body, head)
+    return None if pieces is None else b"".join(pieces)
 
 
 def asked(body: bytes) -> object:

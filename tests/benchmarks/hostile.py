@@ -1,0 +1,207 @@
+"""What hostile inputs cost the gateway, by class
+
+Each input goes to a gateway process of its own. CPU is the process's time for this input. The longest pause is the
+longest answer time of `/healthz`, asked every 5 ms in another process meanwhile, also by the machine's other load. Peak
+is the highest resident memory. Where nginx and haproxy are installed, they get the same inputs as plain proxies.
+"""
+
+import argparse
+import multiprocessing
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from subprocess import Popen
+
+from tests.benchmarks.process import cpu_seconds, free_port, running, wait_until_listening
+
+MB = 1 << 20
+HEAD = b'{"model":"m","stream":true,"messages":['
+OK = b'{"id":"x","choices":[{"index":0,"message":{"content":"ok"}}],"usage":{"prompt_tokens":9,"completion_tokens":1}}'
+SERIES = b"vllm:num_requests_running 1\nvllm:num_requests_waiting 0\nvllm:kv_cache_usage_perc 0.1\n"
+
+
+def _text(content: bytes) -> bytes:
+    return HEAD + b'{"role":"user","content":"' + content + b'"}]}'
+
+
+BODIES: dict[str, Callable[[int], bytes]] = {
+    "one text": lambda size: _text(b"a" * size),
+    "text that is not ASCII": lambda size: _text("ä".encode() * (size // 2)),
+    "escapes": lambda size: _text(b"\\n" * (size // 2)),
+    "tiny messages": lambda size: HEAD + b"{}," * (size // 3) + b"{}]}",
+    "tiny messages, then NaN": lambda size: HEAD + b"{}," * (size // 3) + b"NaN]}",
+    "numbers, then NaN": lambda size: HEAD + b"1e5," * (size // 4) + b"NaN]}",
+    "brackets": lambda size: b"[" * size,
+    "brackets in a message": lambda size: HEAD + b"[" * size,
+    "blanks, then garbage": lambda size: b"\n" * size + b"x",
+    "many keys": lambda size: b'{"model":"m"' + b"".join(b',"k%d":[]' % i for i in range(size // 14)) + b"}",
+    "objects in metadata": lambda size: b'{"metadata":[' + b"[{}]," * (size // 5) + b"1]," + HEAD[1:] + b"{}]}",
+    "UTF-16": lambda size: (HEAD + b"{}," * (size // 6) + b"{}]}").decode().encode("utf-16"),
+}
+"""The request's body, by the size that it has about."""
+
+ANSWERS: dict[str, bytes] = {
+    "head without end": b"HTTP/1.1 200 OK\r\n" + b"x-a: aaaaaaaa\r\n" * 400_000,
+    "interim answers": b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" * 100_000,
+    "one event of 32 MB": b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: " + b"x" * (32 * MB),
+    "event of blank lines": b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + b"data:\n" * (2 * MB),
+    "JSON of 30 MB": b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{"choices":[' + b"{}," * (10 * MB),
+}
+"""What the engine sends before it closes."""
+
+
+def _serve(port: int, answer: bytes | None) -> None:
+    """Be an engine: read each request, and send the answer."""
+    with socket.create_server(("127.0.0.1", port), backlog=64) as server:
+        while True:
+            client, _ = server.accept()
+            threading.Thread(target=_answer, args=(client, answer), daemon=True).start()
+
+
+def _answer(client: socket.socket, answer: bytes | None) -> None:
+    try:
+        with client, client.makefile("rb") as reader:
+            target, length = reader.readline().split(b" ")[1], 0
+            while (line := reader.readline().lower()) not in {b"\r\n", b""}:
+                length = int(line[15:]) if line.startswith(b"content-length:") else length
+            while length > 0 and (part := reader.read1(min(length, MB))):
+                length -= len(part)
+            whole = SERIES if target == b"/metrics" else OK
+            head = (
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+            )
+            client.sendall(
+                answer if answer is not None and target.startswith(b"/v1/chat") else head % len(whole) + whole
+            )
+    except (OSError, IndexError):
+        pass
+
+
+def _watch(port: int, path: bytes, stop: Event, longest: "multiprocessing.Queue[float]") -> None:
+    worst = 0.0
+    while not stop.is_set():
+        began = time.perf_counter()
+        try:
+            with socket.create_connection(("127.0.0.1", port), 60) as probe:
+                probe.sendall(b"GET %b HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n" % path)
+                probe.recv(4096)
+        except OSError:
+            pass
+        worst = max(worst, time.perf_counter() - began)
+        time.sleep(0.005)
+    longest.put(worst)
+
+
+def _ask(port: int, body: bytes) -> str:
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    try:
+        with socket.create_connection(("127.0.0.1", port), 120) as client:
+            client.sendall(b"%bcontent-length: %d\r\n\r\n" % (head, len(body)))
+            client.sendall(body)
+            first = client.recv(65536)
+            while client.recv(MB):
+                pass
+    except OSError as error:
+        return type(error).__name__
+    return first[9:12].decode() or "closed"
+
+
+@contextmanager
+def _engine(answer: bytes | None) -> Iterator[int]:
+    port = free_port()
+    process = multiprocessing.Process(target=_serve, args=(port, answer), daemon=True)
+    process.start()
+    time.sleep(0.3)
+    try:
+        yield port
+    finally:
+        process.kill()
+        process.join()
+
+
+@contextmanager
+def _proxy(name: str, engine: int) -> Iterator[tuple[int, list[int]]]:
+    """Run a proxy in front of the engine. Yields its port and its processes."""
+    port = free_port()
+    if name == "concur-proxy":
+        arguments = ("serve", "--engine", f"http://127.0.0.1:{engine}", "--port", str(port), "--log-level", "error")
+        with running("concur_proxy", *arguments, port=port, core=None) as pid:
+            yield port, [pid]
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder, "conf")
+        if name == "nginx":
+            config.write_text(
+                f"daemon off; master_process off; pid {folder}/pid; error_log /dev/null; events {{}}"
+                " http { access_log off;"
+                f" client_max_body_size 0; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;"
+                f" server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://127.0.0.1:{engine}; }} }} }}"
+            )
+            command = ["nginx", "-p", folder, "-c", str(config)]
+        else:
+            config.write_text(
+                "defaults\n mode http\n timeout client 60s\n timeout server 60s\n timeout connect 5s\n"
+                f"listen l\n bind 127.0.0.1:{port}\n server e 127.0.0.1:{engine}\n"
+            )
+            command = ["haproxy", "-f", str(config)]
+        process = Popen(command, stdout=2)
+        try:
+            wait_until_listening(process, port)
+            yield port, [process.pid]
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _measure(name: str, body: bytes, answer: bytes | None) -> str:
+    with ExitStack() as stack:
+        engine = stack.enter_context(_engine(answer))
+        port, pids = stack.enter_context(_proxy(name, engine))
+        time.sleep(1.0 if name == "concur-proxy" else 0.2)
+        stop = multiprocessing.Event()
+        longest: multiprocessing.Queue[float] = multiprocessing.Queue()
+        path = b"/healthz" if name == "concur-proxy" else b"/health"
+        watcher = multiprocessing.Process(target=_watch, args=(port, path, stop, longest))
+        watcher.start()
+        time.sleep(0.2)
+        before = sum(map(cpu_seconds, pids))
+        status = _ask(port, body)
+        time.sleep(0.3)
+        used_ms = 1000 * (sum(map(cpu_seconds, pids)) - before)
+        stop.set()
+        pause_ms = 1000 * longest.get(timeout=120)
+        watcher.join()
+        return f"{status} | {used_ms:.0f} ms | {pause_ms:.0f} ms | {sum(map(_peak_mb, pids)):.0f} MB"
+
+
+def _peak_mb(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--megabytes", type=int, default=60, help="size of each body")
+    parser.add_argument("--only", default="", help="part of the name of an input")
+    chosen = parser.parse_args(arguments)
+    proxies = [name for name in ("concur-proxy", "nginx", "haproxy") if name == "concur-proxy" or shutil.which(name)]
+    missing = {"nginx", "haproxy"}.difference(proxies)
+    if missing:
+        print(f"Not installed on this machine: {', '.join(sorted(missing))}.\n")
+    print("| Input | Proxy | Answer | CPU | Longest pause | Peak memory |\n|---|---|---|---|---|---|")
+    for name, make in BODIES.items():
+        for proxy in proxies if chosen.only in name else ():
+            print(f"| body: {name} | {proxy} | {_measure(proxy, make(chosen.megabytes * MB), None)} |", flush=True)
+    for name, answer in ANSWERS.items():
+        for proxy in proxies if chosen.only in name else ():
+            print(f"| answer: {name} | {proxy} | {_measure(proxy, OK, answer)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
