@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import h11
 import httptools
 
+from concur_proxy.server.protocol import VERSIONS
+
 MAX_REQUESTS = 8
 
 
@@ -24,7 +26,8 @@ class _Reader:
     def __init__(self) -> None:
         self.complete: list[Request] = []
         self.now = Request()
-        self.in_body = False
+        self.in_body = self.is_refused = False
+        self.parser = httptools.HttpRequestParser(self)
 
     def on_message_begin(self) -> None:
         self.now, self.in_body = Request(), False
@@ -38,24 +41,24 @@ class _Reader:
 
     def on_headers_complete(self) -> None:
         self.in_body = True
+        self.is_refused = self.is_refused or self.parser.get_http_version() not in VERSIONS
 
     def on_body(self, body: bytes) -> None:
         self.now.body += body
 
     def on_message_complete(self) -> None:
-        self.complete.append(self.now)
+        if not self.is_refused:
+            self.complete.append(self.now)
 
 
 def read_as_gateway(data: bytes) -> tuple[list[Request], bool]:
     """The complete requests, and whether the input was valid until its end."""
     reader = _Reader()
-    parser = httptools.HttpRequestParser(reader)
-    for request_end in (data,):
-        try:
-            parser.feed_data(request_end)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            return _with_methods(reader.complete, data), False
-    return _with_methods(reader.complete, data), True
+    try:
+        reader.parser.feed_data(data)
+    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        return _with_methods(reader.complete, data), False
+    return _with_methods(reader.complete, data), not reader.is_refused
 
 
 def _with_methods(requests: list[Request], data: bytes) -> list[Request]:
