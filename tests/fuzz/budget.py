@@ -11,7 +11,7 @@ from concur_proxy.engines.exposition import read_exposition
 from concur_proxy.wire.answer.json_tap import JsonTap
 from concur_proxy.wire.answer.tap import StreamTap
 from concur_proxy.wire.api_shape import ApiShape
-from concur_proxy.wire.request.body import JsonBodyReader
+from concur_proxy.wire.request.body_reader import JsonBodyReader
 from concur_proxy.wire.request.models import model_in_form
 
 BUDGET_MS = 10.0

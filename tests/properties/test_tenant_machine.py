@@ -19,24 +19,15 @@ from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.manual import Steering
 from concur_proxy.admission.session import Numbers, Session
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.recognition.tenants import scoped, split_name
 from tests.properties.ledger import Ledger
+from tests.recognition.chains import chain
 
 TTL, LEASE = 50.0, 4.0
-SEPARATOR = "|"
 TENANTS = st.sampled_from(["red", "blue", "green"])
 IDS = st.sampled_from(["a", "b", "c"])
 MEMBERS = st.sampled_from(["", "", "m", "n"])
 WHICH = st.integers(0, 1_000)
-
-
-def named(tenant: str, session_id: str) -> str:
-    """The name of a tenant's session."""
-    return f"{tenant}{SEPARATOR}{session_id}"
-
-
-def tenant_of(session: Session) -> str:
-    """The tenant whose session it is."""
-    return session.key.partition(SEPARATOR)[0]
 
 
 class TenantMachine(RuleBasedStateMachine):
@@ -58,13 +49,18 @@ class TenantMachine(RuleBasedStateMachine):
 
     @rule(tenant=TENANTS, session_id=IDS, member=MEMBERS, hold=st.sampled_from([3.0, 1e9]))
     def ask(self, tenant: str, session_id: str, member: str, hold: float) -> None:
-        self._arrive(tenant, Arrival(key=named(tenant, session_id), member=member, hold_s=hold))
+        self._arrive(tenant, Arrival(tenant=tenant, key=scoped(tenant, session_id), member=member, hold_s=hold))
 
     @rule(tenant=TENANTS, session_id=IDS, parent=IDS)
     def ask_as_a_sub_agent(self, tenant: str, session_id: str, parent: str) -> None:
         """A sub-agent with a session id of its own says which session has started it."""
-        parent_key = None if parent == session_id else named(tenant, parent)
-        self._arrive(tenant, Arrival(key=named(tenant, session_id), parent_key=parent_key, hold_s=1e9))
+        parent_key = None if parent == session_id else scoped(tenant, parent)
+        self._arrive(tenant, Arrival(tenant=tenant, key=scoped(tenant, session_id), parent_key=parent_key, hold_s=1e9))
+
+    @rule(tenant=TENANTS, words=st.lists(st.sampled_from(["x", "y"]), max_size=3))
+    def ask_without_a_name(self, tenant: str, words: list[str]) -> None:
+        """All tenants have the same prompts. A chain begins with its tenant, see `recognition.segments`."""
+        self._arrive(tenant, Arrival(tenant=tenant, chain=chain("tools", *words, scope=tenant), hold_s=1e9))
 
     @precondition(lambda self: self.ledger.in_flight)
     @rule(which=WHICH, tokens=st.none() | st.integers(0, 3_000), gone=st.booleans())
@@ -85,13 +81,13 @@ class TenantMachine(RuleBasedStateMachine):
     def release(self, tenant: str, session_id: str) -> None:
         """A client says that its session has ended, also one that does not exist."""
         with self._others_keep_theirs(tenant):
-            self.ledger.decided(self.fleet.apply(EndSession(key=named(tenant, session_id)), now=self.now))
+            self.ledger.decided(self.fleet.apply(EndSession(key=scoped(tenant, session_id)), now=self.now))
 
     # -- what an operator and time do
 
     @rule(tenant=TENANTS, session_id=IDS, steering=st.sampled_from(Steering))
     def steer(self, tenant: str, session_id: str, steering: Steering) -> None:
-        change = Steer(key=named(tenant, session_id), steering=steering)
+        change = Steer(key=scoped(tenant, session_id), steering=steering)
         with self._others_keep_theirs(tenant):
             self.ledger.decided(self.fleet.apply(change, now=self.now))
 
@@ -116,7 +112,9 @@ class TenantMachine(RuleBasedStateMachine):
     def a_request_is_in_a_session_of_its_tenant(self) -> None:
         if hasattr(self, "fleet"):
             for ticket in self.ledger.held | self.ledger.in_flight:
-                assert tenant_of(ticket.session) == self.owners[ticket]
+                assert ticket.session.tenant == self.owners[ticket]
+            for session in self._sessions():
+                assert session.key.startswith("\x00") or split_name(session.key)[0] == session.tenant
 
     def teardown(self) -> None:
         """When all clients have left, nothing is left, and the window is free."""
@@ -157,7 +155,7 @@ class TenantMachine(RuleBasedStateMachine):
         return {
             session.key: (len(session.held) + session.in_flight, session.stopped, sorted(session.members))
             for session in self._sessions()
-            if tenant_of(session) != tenant
+            if session.tenant != tenant
         }
 
     def _pick(self, tickets: set[Ticket], which: int) -> Ticket:
