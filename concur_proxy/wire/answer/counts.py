@@ -39,6 +39,8 @@ def decode(decoder: "msgspec.json.Decoder[T]", data: bytes) -> T | None:
     """Decode an answer or an event; None if it has another shape. NaN and numbers of any size are accepted."""
     try:
         return decoder.decode(data)
+    except UnicodeDecodeError:  # raised for texts that are decoded, and no DecodeError
+        return None
     except (msgspec.DecodeError, RecursionError) as error:
         if _OUT_OF_RANGE not in str(error) and not any(word in data for word in _NO_JSON):
             return None
