@@ -1,4 +1,5 @@
 # The gateway and the emulated engine: concur-proxy with the pinned requirements, run by an unprivileged user.
+# `python -m tests.supply images` shows how to look up the digests that pin these images.
 FROM python:3.12-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src

@@ -71,7 +71,7 @@ def read_exposition(text: str, is_wanted: Callable[[str], bool]) -> Exposition:
             malformed += 1
             continue
         try:
-            read = _series(line)
+            read = _series(name, line)
         except (
             ValueError,
             IndexError,
@@ -90,9 +90,11 @@ def _name(line: str) -> str:
     return head[0] if head and head[0][0] != "#" else ""
 
 
-def _series(line: str) -> Series:
+def _series(name: str, line: str) -> Series:
     (family,) = text_string_to_metric_families(line)
     (sample,) = family.samples
+    if sample.name != name:
+        raise ValueError(f"{sample.name!r} is no name")  # the parser takes all that is before the labels as the name
     return Series(labels=sample.labels, value=float(sample.value))
 
 

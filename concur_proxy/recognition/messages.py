@@ -151,7 +151,7 @@ def canonical(content: bytes) -> bytes | None:
         return None
     try:
         blocks = _TEXTS.decode(content)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return bytes(blocks[0].text) if len(blocks) == 1 else content
 

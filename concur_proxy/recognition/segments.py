@@ -71,7 +71,7 @@ def chain_in_steps(view: RequestView) -> Steps:
     segments = _Segments(_scope(view, body.model))
     try:
         yield from _add_prompt(segments, body.prompt)
-    except (NoPromptError, msgspec.DecodeError, RecursionError):
+    except (NoPromptError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return segments.chain(continues=body.continues)
 

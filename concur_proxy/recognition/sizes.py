@@ -134,7 +134,7 @@ def read_part(raw: bytes | msgspec.Raw) -> Part:
     """Return the part that `raw` is; `NO_PART` if it has another shape."""
     try:
         return _PART.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return NO_PART
 
 
@@ -142,7 +142,7 @@ def read_plain(raw: bytes) -> Plain | None:
     """Return the message or item that `raw` is, if it is plain and has the usual types; else None."""
     try:
         return _PLAIN.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
@@ -178,7 +178,7 @@ class MediaScan:
             if self._parts_left < 0:
                 return NO_MEDIA
             slices = SLICES.decode(raw)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return NO_MEDIA
         found = [self.media_in(part, piece, depth) for part, piece in zip(parts, slices, strict=True)]
         return sum(items for items, _ in found), sum(size for _, size in found)

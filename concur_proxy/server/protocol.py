@@ -36,6 +36,8 @@ LINGER_S = 5.0
 """Seconds for the rest of a body that was refused. If the connection were closed at once, the client might not see the
 answer.
 """
+VERSIONS = ("1.0", "1.1")
+"""The versions that are served. llhttp also reads a request without a version, as HTTP/0.9, and one of HTTP/2.0."""
 LOOK_S = 10.0
 """Seconds between two looks at a connection, at most."""
 MAX_TARGET_BYTES = 65_535
@@ -61,7 +63,7 @@ class GatewayProtocol(HttpToolsProtocol):
     _unsent_since = 0.0
     """Since when their number has not changed."""
     _refusal: GatewayFault | None = None
-    """Why the connection's first request is refused."""
+    """Why the connection's first request, or one of another version of HTTP, is refused. None is served after it."""
 
     def __init__(
         self,
@@ -127,8 +129,11 @@ class GatewayProtocol(HttpToolsProtocol):
         self._head_bytes = None
         if self.parser.should_upgrade():
             return
+        detail, version = "", self.parser.get_http_version()
+        if self._refusal is None and version not in VERSIONS:
+            self._refusal, detail = GatewayFault.BAD_HTTP, f"its version is HTTP/{version}"
         if self._refusal is not None:
-            self._refuse(self._refusal, "")
+            self._refuse(self._refusal, detail)
             return
         before: RequestResponseCycle | None = self.cycle
         super().on_headers_complete()
@@ -257,6 +262,8 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _refuse(self, fault: GatewayFault, detail: str) -> None:
         """Answer input that is not a valid request, and close the connection: nothing after it can be parsed."""
+        if self.transport.is_closing():  # this follows what was refused already
+            return
         logger.info("client %s: %s: %s", self.client, fault.code, detail)
         last: RequestResponseCycle | None = self.cycle
         nothing_sent = last is None or last.response_complete or not last.response_started

@@ -151,6 +151,16 @@ def test_a_pod_has_no_rights_and_writes_nothing() -> None:
     assert not pod["automountServiceAccountToken"]
 
 
+def test_an_image_can_be_pinned_by_its_digest() -> None:
+    digest = "sha256:" + "0a" * 32
+    container = by_kind({"image": {"tag": "1", "digest": digest}})["Deployment"]["spec"]["template"]["spec"][
+        "containers"
+    ][0]
+    assert container["image"] == f"concur-proxy:1@{digest}"
+    with pytest.raises(Exception, match="digest"):
+        by_kind({"image": {"digest": "0a0a"}})
+
+
 def test_the_plain_manifests_are_the_charts() -> None:
     assert (DEPLOY / "kubernetes" / "concur-proxy.yaml").read_text() == plain_manifests()
 

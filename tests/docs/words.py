@@ -94,7 +94,7 @@ def _names() -> set[str]:
 
 
 def _is_text(name: str) -> bool:
-    if name in _NOT_OURS or name.startswith("tests/captures/"):
+    if name in _NOT_OURS or name.startswith(("tests/captures/", "tests/fuzz/corpus/")):
         return False
     suffix = Path(name).suffix
     return suffix in {".py", ".md", ""} or suffix in OTHER_TEXT

@@ -57,6 +57,7 @@ def test_a_value_that_is_no_number_leaves_the_series_unknown(written: str) -> No
         'usage{engine="0"} 1 later',
         'usage{engine="0",engine="1"} 1',
         'usage{a="b", ="c"} 1',
+        'usage and{a="b"} 1',
         "usage " + "9" * 400,
     ],
 )

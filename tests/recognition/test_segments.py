@@ -366,3 +366,21 @@ def test_a_prefix_of_the_messages_is_a_prefix_of_the_chain(messages: list[dict[s
     part = chain(messages=messages[:cut])
     assert whole.hashes.startswith(part.hashes)
     assert whole.sizes.startswith(part.sizes)
+
+
+SURROGATE = b"\xed\xa0\x80"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"messages":[{"role":"%b","content":[{"type":"%b","text":"x"}]}]}',
+        b'{"messages":[{"role":"user","content":"%b%b"}]}',
+        b'{"input":[{"type":"%b%b","content":"x"}]}',
+        b'{"text":["%b"],"image_data":"%b"}',
+        b'{"messages":[],"tools":[{"%b":"%b"}]}',
+    ],
+)
+def test_half_of_a_surrogate_pair_in_bytes_raises_nowhere(body: bytes) -> None:
+    """Python's json, which the engines use, takes it, and msgspec does not."""
+    chain_of(view(body % (SURROGATE, SURROGATE)))

@@ -41,6 +41,8 @@ def decode(decoder: "msgspec.json.Decoder[T]", data: bytes) -> T | None:
     """Decode an answer or an event; None if it has another shape. NaN and numbers of any size are accepted."""
     try:
         return decoder.decode(data)
+    except UnicodeDecodeError:  # raised for texts that are decoded, and no DecodeError
+        return None
     except (msgspec.DecodeError, RecursionError) as error:
         if len(data) > MAX_BUILT_BYTES:
             return None

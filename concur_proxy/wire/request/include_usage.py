@@ -68,7 +68,7 @@ def _replace_options(body: bytes, sent: object, base: dict[str, Any]) -> bytes |
     # The key may be nested in another field or repeated later, and a number may be one that JSON does not allow.
     try:
         return changed if _OPTIONS_DECODER.decode(changed).stream_options == options else None
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -95,3 +95,16 @@ def test_whole_numbers_and_nothing_are_what_they_are() -> None:
     assert [count_of(value) for value in (None, 0, 7, -7)] == [None, 0, 7, -7]
     assert total_of(1, None, 2) == 3
     assert total_of() == 0
+
+
+@pytest.mark.parametrize("shape", list(ApiShape))
+def test_a_text_that_is_no_utf8_is_read_as_nothing(shape: ApiShape) -> None:
+    dialect = ANSWER_DIALECTS[shape]
+    for data in (
+        b'{"system_fingerprint":"\xed"}',
+        b'{"usage":{"prompt_tokens":"\xff"}}',
+        b'{"meta_info":{"id":"\xff"}}',
+    ):
+        reading = dialect.read_event(data, None)
+        assert reading is None or reading.usage is None
+        assert dialect.read_answer(data) is None
