@@ -44,7 +44,7 @@ class SharedRoom:
     limit: int
     """Bytes of all bodies together."""
     taken: int = 0
-    """Bytes of this request's body. They are held for a retry until its answer has ended."""
+    """Bytes of this request's body. They stay in memory for a retry until its answer has ended."""
 
     def take(self, size: int) -> None:
         self.room.take(size, limit=self.limit)

@@ -75,7 +75,7 @@ class ClientConnections:
 
     @property
     def is_flooded(self) -> bool:
-        """Whether there are so many connections that a further one cannot even be answered."""
+        """Whether there are so many connections that the gateway cannot even refuse another one."""
         return self._count > self.limits.max_connections * (1 + SURPLUS) + 1
 
     def leave(self, client: str) -> None:

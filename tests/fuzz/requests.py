@@ -54,7 +54,7 @@ def body(data: bytes) -> None:
     changed = inject_include_usage(data, ours)
     if changed is not None:
         options = {**(value.get("stream_options") or {}), "include_usage": True}
-        assert json.dumps(json.loads(changed), sort_keys=True) == json.dumps(
+        assert json.dumps(json.loads(b"".join(changed)), sort_keys=True) == json.dumps(
             {**value, "stream_options": options}, sort_keys=True
         )
 
