@@ -1,5 +1,6 @@
 """Receives the bodies of requests, within limits."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
@@ -80,4 +81,8 @@ async def read_body(
             room.take(len(part))
         parts.append(part)
         if not message.get("more_body", False):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
+            if len(parts) == 1:
+                return parts[0]
+            body = b"".join(parts)
+            await asyncio.sleep(0)  # joining a large body takes long; others have their turn before it is read
+            return body

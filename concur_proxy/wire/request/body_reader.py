@@ -165,7 +165,7 @@ class JsonBodyReader:
         for word, stand_in in _STAND_INS:
             if word in body:
                 body = body.replace(word, stand_in)
-                yield
+            yield
         try:
             yield from _check_utf8(body)
             values, fields = self._values(self._undivided.decode(body))
