@@ -173,7 +173,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """The client has finished sending. Returns whether its connection stays open, because it may wait for an answer."""
+        """The client has finished sending. Returns whether its connection stays open for an answer."""
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.more_body or cycle.response_complete:
             return False
