@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
+from concur_proxy.settings.admin_listen import ADDRESS_HEADER
 from tests.coordination.redis_server import RedisServer
 from tests.docs.blocks import Block, blocks
 from tests.docs.processes import running
@@ -88,7 +90,6 @@ class Reader:
             "PATH": f"{self._state}:{os.environ['PATH']}",
             "PYTHONPATH": str(REPOSITORY),
             "DOCS_STATE": str(self._state),
-            "CONCUR_ADMIN_LISTEN": "main",
         }
         done = subprocess.run(
             command,
@@ -113,12 +114,19 @@ class Reader:
         gateway = (self._state / "serve.url").read_text()
         engine = self._state / "engine.url"
         addresses = {**self._addresses, "http://127.0.0.1:8300": gateway, "http://localhost:8300": gateway}
-        addresses["http://127.0.0.1:9300"] = gateway
+        if "http://127.0.0.1:9300" in text:
+            addresses["http://127.0.0.1:9300"] = _admin_url(gateway)
         if engine.exists():
             addresses["http://localhost:8000"] = engine.read_text()
         for written, real in addresses.items():
             text = text.replace(written, real)
         return text.replace("sh deploy/start ", "concur-proxy ").replace("my-model", "emulated")
+
+
+def _admin_url(gateway: str) -> str:
+    """Where a gateway without a key serves its admin API, as it tells callers on its machine."""
+    refused = httpx.get(f"{gateway}/concur/v1/state", trust_env=False)
+    return refused.headers[ADDRESS_HEADER].rstrip("/")
 
 
 @pytest.fixture(name="addresses", scope="module")
