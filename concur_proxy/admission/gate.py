@@ -282,7 +282,10 @@ class SessionGate:
         active, waiting = totals.grouped(state.sessions.active_by_tenant), totals.grouped(state.order.waiting_by_tenant)
         return {
             name: TenantStanding(
-                active=active.get(name, 0), waiting=waiting.get(name, 0), served_tokens=totals.served.get(name, 0)
+                active=active.get(name, 0),
+                waiting=waiting.get(name, 0),
+                served_tokens=totals.served.get(name, 0),
+                weight=totals.weights.get(name),
             )
             for name in active.keys() | waiting.keys()
         }

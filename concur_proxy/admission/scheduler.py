@@ -240,7 +240,7 @@ class Scheduler:
     def newcomer(self, where: Whereabouts, arrival: Arrival, seniority: int | None, now: float) -> Session:
         """Make a session that is not known yet. `wake` adds it."""
         seniority = self._state.numbers.take(seniority)
-        self._state.tenants.meet(arrival.tenant)
+        self._state.tenants.meet(arrival.tenant, arrival.weight)
         name, one_shot = where.session, where.is_one_shot
         return Session(
             key=name,
