@@ -3,7 +3,8 @@
 A `SessionGate` is made of a few objects that share one `GateState`:
 
     SessionGate      requests arrive and end, time passes, the engine reports its load; all questions
-    Scheduler        who gets a place and who gives one up; all changes of sessions and requests
+    Scheduler        who gets a place and who gives one up
+    Transitions      its base: all changes of sessions and requests
     ManualControl    what an operator does
     Handover         sessions come from elsewhere and go there
 """
