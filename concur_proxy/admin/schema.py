@@ -149,6 +149,19 @@ class SessionStatus(CallResult):
     model: str | None
 
 
+class TenantStatus(CallResult):
+    """One tenant at all engines together."""
+
+    tenant: str = Field(description="Empty: requests without a tenant. `(others)`: all tenants that are not listed")
+    active: int = Field(description="Its sessions that have a place in the window")
+    waiting: int = Field(description="Its sessions that wait for a place")
+    served_tokens: int = Field(description="Prompt and completion tokens of its answers so far")
+    share: float | None = Field(description="Its part of all served tokens, 0 to 1; null: nothing was served yet")
+    weight: float | None = Field(
+        description="Its share in comparison with that of other tenants; null: several tenants"
+    )
+
+
 class DecisionStatus(CallResult):
     """One decision about a window."""
 
@@ -179,6 +192,9 @@ class GatewayStatus(CallResult):
     shared_keys: int = Field(description="Session keys that name many parallel conversations each")
     warnings: list[str] = Field(description="What keeps clients from gaining from the gateway, in sentences with a fix")
     engines: list[EngineStatus]
+    tenants: list[TenantStatus] = Field(
+        description="At most 50, those that were served most first, then `(others)`; empty: fewer than two tenants"
+    )
     sessions_total: int
     sessions: list[SessionStatus] = Field(description="At most 200")
     decisions: list[DecisionStatus] = Field(description="At most 50, newest first")

@@ -13,10 +13,12 @@ from concur_proxy.admin.schema import (
     SessionCounts,
     SessionList,
     SessionStatus,
+    TenantStatus,
     WindowStatus,
 )
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.session import Session, SessionState
+from concur_proxy.admission.tenant_totals import combined
 from concur_proxy.control.law import Decision
 from concur_proxy.control.phrasing import describe
 from concur_proxy.coordination.coordinator import Coordinator
@@ -57,6 +59,7 @@ class StateReader:
             shared_keys=self.recognition.shared_keys,
             warnings=self.recognition.warnings(),
             engines=[self._engine(gate, monitor, homes) for gate, monitor in pairs],
+            tenants=_tenants([gate for gate, _ in pairs]),
             sessions_total=listed.total,
             sessions=listed.sessions,
             decisions=[_decision(monitor, at, decision, now) for at, monitor, decision in recent[:MAX_DECISIONS]],
@@ -139,6 +142,24 @@ class StateReader:
             hit_rate=None if rates is None else rates.hit_rate,
             lease_s=round(now.lease_s, 3),
         )
+
+
+def _tenants(gates: Sequence[SessionGate]) -> list[TenantStatus]:
+    """All tenants, if there are several."""
+    standings = combined(gate.tenants for gate in gates)
+    total = sum(one.served_tokens for one in standings.values())
+    rows = [
+        TenantStatus(
+            tenant=name,
+            active=one.active,
+            waiting=one.waiting,
+            served_tokens=one.served_tokens,
+            share=round(one.served_tokens / total, 4) if total else None,
+            weight=one.weight,
+        )
+        for name, one in standings.items()
+    ]
+    return rows if len(rows) > 1 else []
 
 
 def _shares(wanted: Sequence[int], total: int) -> list[int]:

@@ -2,75 +2,33 @@
 
 A `SessionGate` is made of a few objects that share one `GateState`:
 
-    SessionGate      requests arrive and end, time passes, the engine reports its load; all questions
-    Scheduler        who gets a place and who gives one up; all changes of sessions and requests
+    SessionGate      requests arrive and end, time passes, the engine reports its load
+    GateView         its base: all questions
+    Scheduler        who gets a place and who gives one up
+    Transitions      its base: all changes of sessions and requests
     ManualControl    what an operator does
     Handover         sessions come from elsewhere and go there
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
 
 from concur_proxy.admission import family
 from concur_proxy.admission.arrival import Answered, Arrival
-from concur_proxy.admission.gate_state import GateOptions, GateState
-from concur_proxy.admission.handover import Handover
-from concur_proxy.admission.lease import Gap, Lease
+from concur_proxy.admission.gate_view import GateView
 from concur_proxy.admission.limits import EngineLoad
-from concur_proxy.admission.manual import ManualControl, Steering
-from concur_proxy.admission.order import QueueOrder
-from concur_proxy.admission.orders.fair import Fair
+from concur_proxy.admission.manual import Steering
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.scheduler import Scheduler
-from concur_proxy.admission.session import Numbers, Session, SessionState
-from concur_proxy.admission.snapshot import GateSnapshot
-from concur_proxy.admission.tenant_totals import TenantStanding
+from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 from concur_proxy.recognition.conversations import Whereabouts
 from concur_proxy.recognition.tree import ConversationTree
 
 
-class SessionGate:
+class SessionGate(GateView):
     """Admits sessions to one engine. Every event returns the tickets that it decided. A request of a session with a
     place is admitted at once.
     """
-
-    def __init__(
-        self,
-        *,
-        options: GateOptions,
-        lease: Lease,
-        window: float,
-        engine: str = "",
-        numbers: Numbers | None = None,
-        order: QueueOrder | None = None,
-    ) -> None:
-        self._state = state = GateState(
-            options=options,
-            lease=lease,
-            window=window,
-            engine=engine,
-            numbers=numbers or Numbers(),
-            order=order if order is not None else Fair(),
-        )
-        self._scheduler = Scheduler(state)
-        self._manual = ManualControl(state, self._scheduler)
-        self.handover = Handover(state, self._scheduler)
-        self.engine = engine
-        self.sessions = state.sessions
-        self.queue = state.order
-        """The sessions that wait for a place, except those in `apart`, to read."""
-        self.apart = state.apart
-        """The sessions that wait for a place and are too large for the queue, to read."""
-        self.accounts = state.accounts
-        self.counters = state.counters
-        """Events so far by (event, reason): `admit` and `resume` (window, room, alone, lease, no_returns, claim),
-        `pause` (window, share, lease, client_gone, refused, by_hand, moved), `refuse` (an Outcome's value), `end`
-        (said, answered, refused, idle, memory, or an Outcome's value), `would_hold` (window), `move` to another gate
-        (lost, shared, waited, home).
-        """
 
     # -- requests
 
@@ -248,64 +206,6 @@ class SessionGate:
         """The engine has restarted with an empty cache: nothing that was in the old one is expected any more."""
         self.accounts.cache += 1
 
-    # -- questions
-
-    @property
-    def active(self) -> int:
-        """Number of sessions that hold a place, including those that will give it up when their present answer ends."""
-        return len(self._state.places)
-
-    @property
-    def waiting(self) -> int:
-        """Number of sessions that wait for a place. Sessions that an operator paused do not."""
-        return len(self._state.order) + self._state.order.blocked + len(self._state.apart)
-
-    @property
-    def line(self) -> Iterator[Session]:
-        """The sessions that wait for a place: those in the queue, and then those that are too large for it."""
-        yield from self._state.order
-        yield from self._state.apart
-
-    def place_of(self, session: Session) -> int | None:
-        """The session's place among those that wait, from 1; None if it does not wait. A session that is too large for
-        the queue has a place among its like.
-        """
-        state = self._state
-        if session in state.apart:
-            return state.apart.position(session)
-        return state.order.position(session) if session in state.order else None
-
-    @property
-    def tenants(self) -> dict[str, TenantStanding]:
-        """What each tenant has now and was served so far. Beyond 50 tenants, the others count as one."""
-        totals, state = self._state.tenants, self._state
-        active, waiting = totals.grouped(state.sessions.active_by_tenant), totals.grouped(state.order.waiting_by_tenant)
-        return {
-            name: TenantStanding(
-                active=active.get(name, 0), waiting=waiting.get(name, 0), served_tokens=totals.served.get(name, 0)
-            )
-            for name in active.keys() | waiting.keys()
-        }
-
-    @property
-    def footprint_tokens(self) -> float:
-        """KV cache that the active sessions need, tokens."""
-        return self._state.places.footprint_tokens
-
-    @property
-    def budget(self) -> Budget | None:
-        """The window in tokens, if there is one."""
-        return self._state.limits.budget
-
-    @property
-    def is_enforcing(self) -> bool:
-        """Whether sessions wait for the window."""
-        return self._state.is_enforcing
-
-    def has_room_for(self, tokens: float) -> bool:
-        """Whether a session with this footprint would be admitted now if it were next."""
-        return self._scheduler.has_room_for(tokens)
-
     def make_room(self, tokens: float, *, now: float) -> bool:
         """Whether a session with this footprint would be admitted if it were next, after taking back as many places as
         needed whose lease has ended. Call this only when a session waits.
@@ -319,68 +219,3 @@ class SessionGate:
     def join(self, tree: ConversationTree) -> None:
         """Use the tree of a fleet. Call this before the first request."""
         self._state.join(tree)
-
-    def first_sessions(self, limit: int) -> list[Session]:
-        """At most `limit` sessions: those with places by seniority, then those that wait in their order, then others.
-        The cost depends on `limit` only.
-        """
-        chosen = dict.fromkeys(islice(self._state.places, limit))
-        chosen.update(dict.fromkeys(islice(self.line, limit)))
-        chosen.update(dict.fromkeys(islice(self.sessions, 4 * limit)))
-        return list(islice(chosen, limit))
-
-    def expected_wait(self, ticket: Ticket, *, now: float) -> tuple[int, float]:
-        """The place in the queue of the ticket's session, from 1, and its probable wait in seconds.
-
-        For a session that was refused, sessions count as before it that were refused too and will come back.
-        """
-        session, scheduler, apart = ticket.session, self._scheduler, self._state.apart
-        if session in apart:
-            return apart.position(session), apart.wait_s(session, now)
-        position = self._state.order.position(session)
-        if not session.held:
-            position += scheduler.absent.before(session.seniority, now)
-        is_newcomer = session.state is not SessionState.PAUSED
-        return position, scheduler.admissions.expected_wait_s(position, now=now, is_newcomer=is_newcomer)
-
-    def next_deadline(self) -> float | None:
-        """The time at which `expire` must be called next if no other event happens, or None."""
-        state, scheduler = self._state, self._scheduler
-        hold, dormant = state.holds.first(), self.sessions.longest_dormant()
-        times = (
-            None if hold is None else hold.deadline,
-            None if dormant is None else dormant.idle_since + state.options.session_ttl_s,
-            self.next_lapse() if scheduler.uses_lapses else None,
-            scheduler.next_lapse_for_tenant(),
-            state.apart.next_due(),
-        )
-        return min((time for time in times if time is not None), default=None)
-
-    def next_lapse(self) -> float | None:
-        """When the next idle session's lease ends, or None."""
-        return self._scheduler.next_lapse()
-
-    def snapshot(self) -> GateSnapshot:
-        """The present state in numbers; O(1)."""
-        state, accounts, budget = self._state, self.accounts, self.budget
-        return GateSnapshot(
-            window=state.limits.window,
-            budget_tokens=None if budget is None else budget.tokens,
-            active=self.active,
-            paused=self.sessions.count(SessionState.PAUSED),
-            queued=self.sessions.count(SessionState.QUEUED),
-            waiting=self.waiting,
-            apart=len(state.apart),
-            held=len(state.holds),
-            in_flight=state.in_flight,
-            lasting=state.lasting,
-            footprint_tokens=self.footprint_tokens,
-            separate_tokens=state.places.separate_tokens,
-            answered_tokens=accounts.answered_tokens,
-            answering_s=accounts.answering_s,
-            promised_tokens=accounts.promised_tokens,
-            told_tokens=accounts.told_tokens,
-            lost_tokens=accounts.lost_tokens,
-            prefill_tokens_s=accounts.prefill_tokens_s,
-            lease_s=state.lease.duration_s(Gap.LATER),
-        )

@@ -160,6 +160,7 @@ class Handover:
 
     def adopt(self, session: Session, now: float) -> list[Ticket]:
         """Take over a session that another gate gave away."""
+        self._state.tenants.meet(session.tenant, session.weight)
         self._state.sessions.add(session)
         for ticket in session.held:
             self._state.holds.add(ticket)
@@ -171,6 +172,7 @@ class Handover:
 
     def restore(self, session: Session, chains: Iterable[tuple[Member, Chain]] = ()) -> None:
         """Take over another gateway's session unchanged: idle, and with its place if it is active."""
+        self._state.tenants.meet(session.tenant, session.weight)
         self._state.sessions.add(session)
         for member in session.members.values():
             self._state.tree.add(member)

@@ -1,7 +1,7 @@
-"""What each tenant was served, for metrics."""
+"""What each tenant has and was served, for metrics and the state document."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 MOST_SHOWN = 50
 """Tenants that are counted by name. All others are counted together."""
@@ -19,6 +19,31 @@ class TenantStanding:
     """Sessions in the queue."""
     served_tokens: int
     """Tokens of prompts and answers so far."""
+    weight: float | None = None
+    """Its share in comparison with that of other tenants, as its newest session says; None for several tenants."""
+
+
+def combined(standings: Iterable[Mapping[str, TenantStanding]]) -> dict[str, TenantStanding]:
+    """Add up the tenants of several engines. The first are those that were served most, and `OTHERS` is the last."""
+    total: dict[str, TenantStanding] = {}
+    for standing in standings:
+        for name, one in standing.items():
+            total[name] = _sum(total[name], one) if name in total else one
+    others = total.pop(OTHERS, None)
+    ranked = sorted(total.items(), key=lambda entry: (-entry[1].served_tokens, entry[0]))
+    for _, one in ranked[MOST_SHOWN:]:
+        others = _sum(others, one) if others is not None else one
+    shown = dict(ranked[:MOST_SHOWN])
+    return shown if others is None else {**shown, OTHERS: replace(others, weight=None)}
+
+
+def _sum(one: TenantStanding, other: TenantStanding) -> TenantStanding:
+    return TenantStanding(
+        active=one.active + other.active,
+        waiting=one.waiting + other.waiting,
+        served_tokens=one.served_tokens + other.served_tokens,
+        weight=other.weight,
+    )
 
 
 class TenantTotals:
@@ -27,16 +52,18 @@ class TenantTotals:
     def __init__(self) -> None:
         self.served: dict[str, int] = {}
         """Tokens of prompts and answers by tenant."""
+        self.weights: dict[str, float] = {}
+        """Weights of the tenants that are counted by name."""
 
-    def meet(self, tenant: str) -> str:
-        """The name under which the tenant is counted from now on."""
-        name = tenant if tenant in self.served or len(self.served) < MOST_SHOWN else OTHERS
-        self.served.setdefault(name, 0)
-        return name
+    def meet(self, tenant: str, weight: float) -> None:
+        """A session of the tenant is new here."""
+        name = self._name(tenant)
+        if name != OTHERS:
+            self.weights[name] = weight
 
     def add(self, tenant: str, tokens: int) -> None:
         """The tenant was served this many tokens."""
-        self.served[self.meet(tenant)] += tokens
+        self.served[self._name(tenant)] += tokens
 
     def grouped(self, numbers: Mapping[str, int]) -> dict[str, int]:
         """Numbers by tenant, under the names that are shown."""
@@ -45,3 +72,9 @@ class TenantTotals:
             name = tenant if tenant in shown else OTHERS
             shown[name] = shown.get(name, 0) + number
         return shown
+
+    def _name(self, tenant: str) -> str:
+        """The name under which the tenant is counted from now on."""
+        name = tenant if tenant in self.served or len(self.served) < MOST_SHOWN else OTHERS
+        self.served.setdefault(name, 0)
+        return name

@@ -12,11 +12,13 @@ from concur_proxy.control.phrasing import count, duration, percent
 State = dict[str, Any]
 
 
-def state_view(state: State, *, sessions: int, decisions: int) -> RenderableType:
-    """The engines, at most `sessions` sessions, and the newest `decisions` decisions."""
+def state_view(state: State, *, sessions: int, decisions: int, tenants: int = 50) -> RenderableType:
+    """The engines, at most `tenants` tenants, at most `sessions` sessions, and the newest `decisions` decisions."""
     who = f"{state['replica']}: {state['role']}, {state['replicas']} gateway(s), mode {state['mode']}"
     warnings = (Text(f"Warning: {warning}", style="bold yellow") for warning in state["warnings"])
     parts: list[RenderableType] = [escape(who), *warnings, _engines(state)]
+    if state["tenants"]:
+        parts.append(_tenants(state, tenants))
     if sessions:
         parts.append(_sessions(state, sessions))
     newest = state["decisions"][:decisions]
@@ -40,6 +42,23 @@ def _engines(state: State) -> Table:
             *map(str, (sessions["active"], sessions["waiting"], idle)),
             _share(engine["kv_usage"]),
             _share(engine["hit_rate"]),
+        )
+    return table
+
+
+def _tenants(state: State, limit: int) -> Table:
+    listed = state["tenants"]
+    table = Table(title=f"{len(listed)} tenants" if len(listed) <= limit else f"{limit} of {len(listed)} tenants")
+    for name in ("tenant", "served tokens", "share", "weight", "admitted", "waiting"):
+        table.add_column(name, justify="left" if name == "tenant" else "right")
+    for tenant in listed[:limit]:
+        table.add_row(
+            escape(tenant["tenant"]) or "(no tenant)",
+            count(tenant["served_tokens"]),
+            _share(tenant["share"]),
+            "-" if tenant["weight"] is None else f"{tenant['weight']:g}",
+            str(tenant["active"]),
+            str(tenant["waiting"]),
         )
     return table
 

@@ -13,6 +13,10 @@ from concur_proxy.cli.watch import EXIT_NO_ANSWER, NoState, add_gateway_flags, a
 PROG = "concur-proxy top"
 OTHER_LINES = 18
 """Lines of the screen that are not rows of sessions."""
+MOST_TENANTS = 8
+"""Rows of tenants."""
+TENANT_LINES = 5
+"""Lines of the table of tenants that are not rows."""
 WARNING_LINES = 3
 """Lines of one warning on a narrow screen."""
 
@@ -38,8 +42,10 @@ def main(arguments: Sequence[str]) -> int:
         return EXIT_NO_ANSWER
     with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
         while True:
-            rows = max(5, console.height - OTHER_LINES - WARNING_LINES * len(state["warnings"]))
-            live.update(state_view(state, sessions=rows, decisions=5), refresh=True)
+            tenants = min(MOST_TENANTS, len(state["tenants"]))
+            others = OTHER_LINES + WARNING_LINES * len(state["warnings"]) + (tenants and tenants + TENANT_LINES)
+            rows = max(5, console.height - others)
+            live.update(state_view(state, sessions=rows, decisions=5, tenants=tenants), refresh=True)
             time.sleep(options.interval)
             try:
                 state = read_state(options.url, key)

@@ -11,7 +11,7 @@ import httpx
 from concur_proxy.monitoring.loop import Loop
 from concur_proxy.upstream.exhaustion import is_own_exhaustion
 
-MAX_BODY_BYTES = 4 * 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024
 """Even a list of thousands of adapters is smaller."""
 
 OnAnswer = Callable[[int, bytes], None]

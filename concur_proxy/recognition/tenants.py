@@ -56,6 +56,16 @@ class Tenants:
         """
         self._keys = keys
         self._header = header
+        self._first: str | None = None
+        self.are_several = False
+        """Whether requests of more than one tenant have come."""
+
+    def meet(self, tenant: Tenant) -> None:
+        """A request of the tenant has come."""
+        if self._first is None:
+            self._first = tenant.name
+        elif tenant.name != self._first:
+            self.are_several = True
 
     @property
     def has_keys(self) -> bool:

@@ -1,6 +1,7 @@
 """Requests that need no admission, such as lists of models, embeddings and calls about earlier responses."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from http import HTTPStatus
@@ -19,6 +20,10 @@ from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.request.models import LIST_PATH, merge_lists
 from concur_proxy.wire.request.view import RequestView
 
+logger = logging.getLogger(__name__)
+
+MAX_LIST_BYTES = 1024 * 1024
+"""A larger answer is not a list of models. Real ones have a few kilobytes."""
 LIST_TIMEOUT_S = 5.0
 """Engines that take longer are left out of the list of models, so that the client does not wait for the slowest engine.
 """
@@ -109,9 +114,21 @@ async def _list_of(engine: str, ask: Ask) -> bytes | None:
         async with asyncio.timeout(LIST_TIMEOUT_S):
             response = await ask(engine)
             try:
-                body = b"".join([chunk async for chunk in response.chunks()])
+                body = await _bounded(response)
             finally:
                 response.close()
     except (EngineUnreachable, EngineBroke, TimeoutError):
         return None
+    if body is None:
+        logger.warning("engine %s: its list of models has more than %d bytes and is left out", engine, MAX_LIST_BYTES)
     return body if response.status == HTTPStatus.OK else None
+
+
+async def _bounded(response: UpstreamResponse) -> bytes | None:
+    """The body; None if it is too large for a list."""
+    body = bytearray()
+    async for chunk in response.chunks():
+        body += chunk
+        if len(body) > MAX_LIST_BYTES:
+            return None
+    return bytes(body)

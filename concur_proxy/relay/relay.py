@@ -10,7 +10,7 @@ from concur_proxy.recognition.tenants import ONLY, Tenant
 from concur_proxy.relay.client import Asgi, ClientAnswer, Message, Receive, Scope, Send
 from concur_proxy.relay.exchange import Exchange
 from concur_proxy.relay.parts import RelayOptions, RelayParts
-from concur_proxy.telemetry.events import CURRENT, RequestRecord, shown_session
+from concur_proxy.telemetry.events import CURRENT, RequestRecord, shown_session, shown_tenant
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.request.endpoints import Endpoint, Refusal
 from concur_proxy.wire.request.view import REQUEST_ID, RequestReader, RequestView
@@ -63,6 +63,10 @@ class Relay:
             began_at=parts.clock(),
             request_id=None if request_id is None else request_id.decode(),
         )
+        if tenant is not None and view.method != "OPTIONS":
+            parts.tenants.meet(tenant)
+            if tenant.name and parts.tenants.are_several:
+                record.tenant = shown_tenant(tenant.name, hashed=parts.options.hash_sessions)
         answer = ClientAnswer(scope, send, record, cors=parts.cors)
         if request_id is not None and parts.options.tell_clients:
             answer.add_header(REQUEST_ID, request_id)

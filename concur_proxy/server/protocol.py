@@ -7,18 +7,18 @@ early, and notices when a client that pipelines requests disconnects.
 
 import asyncio
 import logging
-import math
 from functools import partial
 from http import HTTPStatus
 from typing import Any, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from concur_proxy.relay.client import ADMIN_CALLER, CUT_OFF, END_WITH_TRAILERS
 from concur_proxy.server.connections import ClientConnections
 from concur_proxy.server.half_close import HalfClosed
 from concur_proxy.server.old_client import OldClientCycle
+from concur_proxy.server.stalls import WatchedClient
 from concur_proxy.upstream.sockets import detect_dead_peer, user_of
 from concur_proxy.wire.answer.errors import error_answer
 from concur_proxy.wire.answer.fault import GatewayFault
@@ -32,36 +32,18 @@ FIRST_UNTESTED_UVICORN = (0, 55)
 """The gateway is tested with versions of uvicorn from the first of these up to, but not including, the second."""
 MAX_HEAD_BYTES = 1024 * 1024
 """Limit for a request head that has not ended yet. The relay applies the limit of the settings to complete ones."""
-LINGER_S = 5.0
-"""Seconds for the rest of a body that was refused. If the connection were closed at once, the client might not see the
-answer.
-"""
 VERSIONS = ("1.0", "1.1")
 """The versions that are served. llhttp also reads a request without a version, as HTTP/0.9, and one of HTTP/2.0."""
-LOOK_S = 10.0
-"""Seconds between two looks at a connection, at most."""
 MAX_TARGET_BYTES = 65_535
 """Longest request target in bytes. The URL parsers reject longer ones."""
 
 
-class GatewayProtocol(HttpToolsProtocol):
+class GatewayProtocol(WatchedClient):
     """The connection of one client."""
 
     _ahead: list[RequestResponseCycle] = []  # noqa: RUF012 - never changed, only replaced
     """Earlier requests whose answers had not ended when the latest request arrived."""
     url = b""
-    _head_bytes: int | None = 0
-    """Bytes received of an incomplete head; None while a body is received."""
-    _head_since = 0.0
-    """When the current head began, by the loop's clock; for the first one, when the client connected."""
-    _heard_at = 0.0
-    """When the last bytes came."""
-    _answered_at = 0.0
-    """When the last answer ended."""
-    _unsent = 0
-    """Bytes of answers that waited to be sent at the last look."""
-    _unsent_since = 0.0
-    """Since when their number has not changed."""
     _refusal: GatewayFault | None = None
     """Why the connection's first request, or one of another version of HTTP, is refused. None is served after it."""
 
@@ -73,8 +55,7 @@ class GatewayProtocol(HttpToolsProtocol):
         **options: Any,  # noqa: ANN401
     ) -> None:
         """`is_admin`: the client has connected to the socket of the admin API."""
-        super().__init__(*arguments, **options)
-        self._all = connections
+        super().__init__(*arguments, connections=connections, **options)
         self._is_admin = is_admin
         self._address = ""
 
@@ -87,16 +68,13 @@ class GatewayProtocol(HttpToolsProtocol):
             self.transport.abort()
             return
         detect_dead_peer(transport)
-        self._head_since = self._heard_at = self.loop.time()
-        self._look_later(self._head_since)
+        self._start_watch()
 
     def data_received(self, data: bytes) -> None:
         """Bytes were received from the client."""
         self._unset_keepalive_if_required()
         self._all.on_busy(self)
-        self._heard_at = self.loop.time()
-        if self._head_bytes == 0 and self.cycle is not None:
-            self._head_since = self._heard_at
+        self._note_bytes()
         parts = [memoryview(data)]  # the last one comes first
         while parts and not self.transport.is_closing():
             self._parse(parts.pop(), parts)
@@ -195,54 +173,6 @@ class GatewayProtocol(HttpToolsProtocol):
             cycle.disconnected = cycle.disconnected or not cycle.response_complete
             cycle.message_event.set()
         super().connection_lost(exc)
-
-    def _look_later(self, now: float) -> None:
-        """Look again at the time when the client could have stalled for too long."""
-        due = min(self._stalls_at(now), now + LOOK_S)
-        self.loop.call_at(due, self._look)
-
-    def _look(self) -> None:
-        if self.transport.is_closing() and not self.transport.get_write_buffer_size():
-            return
-        now, limits = self.loop.time(), self._all.limits
-        unsent = self.transport.get_write_buffer_size()
-        if not unsent or unsent != self._unsent:
-            self._unsent, self._unsent_since = unsent, now
-        elif now - self._unsent_since >= limits.send_timeout_s:
-            logger.info("client %s took no byte of its answer for %g s", self.client, limits.send_timeout_s)
-            self.transport.abort()
-            return
-        if self._stalls_at(now) <= now:
-            if self._is_refused_body:
-                self.transport.close()
-            elif self._head_bytes is None:
-                self._refuse(GatewayFault.CLIENT_STALLED, f"no byte of the body came for {limits.body_timeout_s:g} s")
-            elif self._head_bytes:
-                self._refuse(GatewayFault.CLIENT_STALLED, f"the head took longer than {limits.head_timeout_s:g} s")
-            else:
-                self.transport.close()  # nothing was ever sent: a port scan, or a connection opened in advance
-        if not self.transport.is_closing() or unsent:
-            self._look_later(now)
-
-    @property
-    def _is_refused_body(self) -> bool:
-        """Whether the client still sends a body although its request was answered."""
-        cycle: RequestResponseCycle | None = self.cycle
-        return self._head_bytes is None and cycle is not None and cycle.response_complete
-
-    def _stalls_at(self, now: float) -> float:
-        """When the client will have stalled for too long if nothing more comes from it."""
-        limits = self._all.limits
-        if self.transport.is_closing():
-            return math.inf
-        if self._is_refused_body:
-            return self._answered_at + LINGER_S
-        if self._head_bytes is None:
-            since = now if self.flow.read_paused else self._heard_at  # paused: it is the gateway that does not read
-            return since + limits.body_timeout_s
-        if self._head_bytes or self.cycle is None:
-            return self._head_since + limits.head_timeout_s
-        return math.inf
 
     def _decline_upgrade(self) -> bytes | None:
         """Serve a request that offers an upgrade, as Java's client does with h2c, as an ordinary one.

@@ -171,7 +171,8 @@ class GatewaySettings(ListeningSettings, EngineSettings):
     log_format: Literal["text", "json"] = Field("text", description="Format of a log line: text or json")
     log_requests: bool = Field(default=False, description="Log one line for each finished request")
     hash_sessions: bool = Field(
-        default=False, description="Replace session keys in logs and traces by the first 16 digits of their SHA-256"
+        default=False,
+        description="Replace session keys and tenants in logs and traces by the first 16 digits of their SHA-256",
     )
     otlp_endpoint: CollectorUrl | None = Field(
         None,

@@ -77,6 +77,8 @@ class RequestRecord(msgspec.Struct, kw_only=True, eq=False):
     """The session's name for logs and traces. If the client sent none, it is the name of the conversation, once the
     request has been admitted or refused.
     """
+    tenant: str | None = None
+    """The tenant's name for logs; None if it has no name, or if there is only one tenant."""
     recognised_by: str = ""
     """What found the session: a recogniser's name, or `conversation`. Empty if the request is unrecognised: it names no
     session and continues no known conversation.
@@ -134,6 +136,11 @@ def shown_session(name: str, *, hashed: bool) -> str:
     return hashed_session(key) if hashed else key
 
 
+def shown_tenant(name: str, *, hashed: bool) -> str:
+    """Return a tenant's name for log lines: as it is, or its hash."""
+    return hashed_session(name) if hashed else name
+
+
 def hashed_session(key: str) -> str:
-    """Return a session's name for logs that must not show keys: the first 16 hexadecimal digits of its SHA-256."""
+    """Return a name for logs that must not show keys: the first 16 hexadecimal digits of its SHA-256."""
     return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:HASH_DIGITS]

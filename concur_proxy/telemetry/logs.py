@@ -15,7 +15,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class TextFormatter(logging.Formatter):
-    """Lines for people. A line about a request ends with the request's id, session and trace."""
+    """Lines for people. A line about a request ends with the request's id, tenant, session and trace."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s")
@@ -30,7 +30,8 @@ class TextFormatter(logging.Formatter):
 class JsonFormatter(logging.Formatter):
     """One JSON object per line: time (UTC), level, logger, message, and the traceback if there is one.
 
-    A line about a request also has its `request_id`, `session` and `trace_id`. The line at its end has all its facts.
+    A line about a request also has its `request_id`, `session` and `trace_id`, and its `tenant` if there are several.
+    The line at its end has all its facts.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -53,7 +54,12 @@ def _current() -> dict[str, str]:
     current = CURRENT.get()
     if current is None:
         return {}
-    names = {"request_id": current.request_id, "session": current.session, "trace_id": current.trace_id}
+    names = {
+        "request_id": current.request_id,
+        "tenant": current.tenant,
+        "session": current.session,
+        "trace_id": current.trace_id,
+    }
     return {name: value for name, value in names.items() if value is not None}
 
 

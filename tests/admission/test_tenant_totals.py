@@ -3,7 +3,7 @@ from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.tenant_totals import MOST_SHOWN, OTHERS, TenantStanding, TenantTotals
+from concur_proxy.admission.tenant_totals import MOST_SHOWN, OTHERS, TenantStanding, TenantTotals, combined
 from concur_proxy.recognition.conversations import Whereabouts
 
 
@@ -25,9 +25,36 @@ def test_a_gate_says_what_each_tenant_has() -> None:
     ]
     gate.finish(tickets[0], Answered(prompt_tokens=70, completion_tokens=7, first_token_s=0.1), now=1.0)
     assert gate.tenants == {
-        "a": TenantStanding(active=1, waiting=0, served_tokens=77),
-        "b": TenantStanding(active=0, waiting=1, served_tokens=0),
+        "a": TenantStanding(active=1, waiting=0, served_tokens=77, weight=1.0),
+        "b": TenantStanding(active=0, waiting=1, served_tokens=0, weight=1.0),
     }
+
+
+def test_a_session_from_another_gate_brings_its_tenant() -> None:
+    one, other = (
+        SessionGate(options=GateOptions(work_conserving=False), lease=FixedLease(9.0), window=1.0) for _ in range(2)
+    )
+    tickets = [
+        one.arrive(Whereabouts(session=key), Arrival(key=key, tenant=key, weight=3.0, hold_s=9.0), now=0.0)[0]
+        for key in ("a", "b")
+    ]
+    one.handover.part_with(tickets[1].session, "waited")
+    other.handover.adopt(tickets[1].session, 1.0)
+    assert other.tenants == {"b": TenantStanding(active=1, waiting=0, served_tokens=0, weight=3.0)}
+
+
+def test_the_tenants_of_several_engines_are_added_up() -> None:
+    def standing(tokens: int, weight: float | None = 2.0) -> TenantStanding:
+        return TenantStanding(active=1, waiting=2, served_tokens=tokens, weight=weight)
+
+    first = {f"a{number:02}": standing(number + 1) for number in range(MOST_SHOWN)}
+    second = {"a07": standing(1_000, 3.0), "new": standing(500), OTHERS: standing(40, None)}
+    together = combined([first, second])
+    assert list(together)[:3] == ["a07", "new", "a49"]
+    assert list(together)[-2:] == ["a01", OTHERS]
+    assert together["a07"] == TenantStanding(active=2, waiting=4, served_tokens=1_008, weight=3.0)
+    assert together[OTHERS] == TenantStanding(active=2, waiting=4, served_tokens=41, weight=None)
+    assert combined([]) == {}
 
 
 def test_a_queue_that_one_tenant_has_filled_has_room_for_another() -> None:

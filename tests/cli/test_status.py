@@ -130,6 +130,27 @@ async def test_waiting_sessions_come_first() -> None:
     assert other not in shown.getvalue()
 
 
+async def test_several_tenants_are_shown() -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url, tenant_header="x-team") as gateway:
+        gateway.client.headers["x-team"] = "red[b]"
+        await gateway.chat("agent-1")
+        _, alone, _ = await _run("status", "--url", gateway.url)
+        gateway.client.headers["x-team"] = "blue"
+        await gateway.chat("agent-1")
+        _, both, _ = await _run("status", "--url", gateway.url)
+        state = (await gateway.client.get("/concur/v1/state")).json()
+    assert "tenants" not in alone
+    assert ("2 tenants" in both, "red[b]" in both, "blue" in both) == (True, True, True)
+    assert [(row["tenant"], row["share"], row["weight"]) for row in state["tenants"]] == [
+        ("blue", 0.5, 1.0),
+        ("red[b]", 0.5, 1.0),
+    ]
+    shown = io.StringIO()
+    Console(file=shown, width=160).print(state_view(state, sessions=5, decisions=0, tenants=1))
+    assert "1 of 2 tenants" in shown.getvalue()
+    assert "red" not in shown.getvalue().split("2 sessions")[0]
+
+
 async def test_top_shows_sessions_until_it_is_interrupted() -> None:
     async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
         await gateway.chat("agent-7")

@@ -145,6 +145,34 @@ async def test_without_a_key_the_own_machine_needs_none(browser: Browser) -> Non
 
 
 @pytest.mark.asyncio(loop_scope="module")
+async def test_several_tenants_are_shown_with_their_shares(browser: Browser) -> None:
+    section = "document.querySelector('#tenants-section')"
+    async with scripted_engine() as engine, running_gateway(engine.url, tenant_header="x-team") as gateway:
+        await browser.open(f"{gateway.url}/concur/")
+        gateway.client.headers["x-team"] = "red"
+        await gateway.chat("agent-1")
+        await browser.until("document.querySelectorAll('#sessions tr').length === 1")
+        assert not await browser.run(f"return {section}.checkVisibility()")
+        gateway.client.headers["x-team"] = "<b>blue</b>"
+        await gateway.chat("agent-1")
+        await browser.until("document.querySelectorAll('#tenants tr').length === 2")
+        cells = "[...document.querySelectorAll('#tenants tr')].map((row) => [...row.cells].map((c) => c.textContent))"
+        tokens = await browser.run(f"return {cells}[0][1]")
+        assert await browser.run(f"return {cells}") == [
+            ["<b>blue</b>", tokens, "50 %", "1", "1", "0"],
+            ["red", tokens, "50 %", "1", "1", "0"],
+        ]
+        assert int(tokens) > 0
+        for scheme in ("light", "dark"):
+            await browser.appear(width=375, height=800, scheme=scheme)
+            least, _ = await browser.run(CONTRAST)
+            assert least >= 4.5
+            assert await browser.run("return document.documentElement.scrollWidth") <= 375
+        await browser.open("about:blank")
+        assert await browser.complaints() == []
+
+
+@pytest.mark.asyncio(loop_scope="module")
 async def test_a_banner_warns_while_most_requests_are_unrecognised(browser: Browser) -> None:
     banner = "document.querySelector('#warnings')"
     async with scripted_engine() as engine, running_gateway(engine.url) as gateway:

@@ -207,8 +207,9 @@ class FleetMachine(RuleBasedStateMachine):
     @invariant()
     def nobody_waits_beside_a_free_place(self) -> None:
         for gate in self.gates:
-            if gate.waiting:
+            if gate.waiting > gate.queue.blocked:
                 assert gate.active >= places(gate.snapshot().window)
+            assert gate.active or not gate.waiting, "a tenant whose requests are refused has one place"
 
     @invariant()
     def nobody_new_waits_while_another_engine_has_a_place_to_give(self) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from concur_proxy.relay.passing import MAX_LIST_BYTES
 from tests.http.running_gateway import RunningGateway, running_gateway
 from tests.http.scripted_engine import Exchange, ScriptedEngine, answer, answers, model_list, scripted_engine
 
@@ -80,6 +81,20 @@ async def test_the_list_of_models_is_that_of_all_engines() -> None:
         await gateway.until(lambda: two.url in gateway.app.coordinator.fleet.down)
         response = await gateway.client.get("/v1/models")
         assert response.json() == model_list("base", "lora"), "one engine's own answer, as it is"
+
+
+async def test_a_list_that_is_too_large_is_left_out() -> None:
+    async def lists_too_many(exchange: Exchange) -> None:
+        await exchange.json({"object": "list", "data": [{"id": "x" * MAX_LIST_BYTES}]})
+
+    async with (
+        scripted_engine(models=["base", "lora"], script=lists_or_answers) as one,
+        scripted_engine(models=["other"], script=lists_too_many) as two,
+        running_gateway(one.url, two.url) as gateway,
+    ):
+        await known(gateway, one, two)
+        response = await gateway.client.get("/v1/models")
+        assert [card["id"] for card in response.json()["data"]] == ["base", "lora"]
 
 
 @pytest.mark.parametrize("status", ["401 Unauthorized", "404 Not Found"])

@@ -57,6 +57,25 @@ async def test_each_request_has_a_line_when_it_is_over_if_asked(lines: list[dict
     assert (nowhere["status"], nowhere["failure"], "route" in nowhere) == (404, "unknown_path", False)
 
 
+@pytest.mark.parametrize(("hashed", "shown"), [("false", "red"), ("true", hashed_session("red"))])
+async def test_a_line_names_the_tenant_if_there_are_several(
+    lines: list[dict[str, object]], hashed: str, shown: str
+) -> None:
+    options = {"log_requests": True, "tenant_header": "x-team", "hash_sessions": hashed}
+    async with scripted_engine() as engine, running_gateway(engine.url, **options) as gateway:
+        gateway.client.headers["x-team"] = "blue"
+        await gateway.chat("agent-7")
+        await gateway.client.options("/v1/chat/completions", headers={"x-team": ""})  # a browser's has no credentials
+        await gateway.client.get("/v1/models")
+        gateway.client.headers["x-team"] = "red"
+        await gateway.chat("agent-7")
+        await gateway.client.get("/v1/models")
+        del gateway.client.headers["x-team"]
+        await gateway.chat("agent-7")
+    tenants = [line.get("tenant") for line in of_requests(lines) if line["method"] != "OPTIONS"]
+    assert tenants == [None, None, shown, shown, None]
+
+
 async def test_a_line_names_the_conversation_of_a_request_without_a_name(lines: list[dict[str, object]]) -> None:
     asked: list[dict[str, str]] = [{"role": "user", "content": "Find the failing test."}]
     async with scripted_engine() as engine, running_gateway(engine.url, log_requests=True) as gateway:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from concur_proxy.server import protocol
+from concur_proxy.server import stalls
 from concur_proxy.server.connections import ClientConnections, ClientLimits, connections_for
 from concur_proxy.wire.answer.fault import GatewayFault
 from tests.cli.test_serve import NOWHERE
@@ -77,8 +77,8 @@ async def test_a_head_that_trickles_is_cut_off_and_a_body_that_trickles_is_not()
 async def test_a_client_that_goes_on_sending_a_refused_body_loses_its_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(protocol, "LINGER_S", 0.3)
-    monkeypatch.setattr(protocol, "LOOK_S", 0.1)
+    monkeypatch.setattr(stalls, "LINGER_S", 0.3)
+    monkeypatch.setattr(stalls, "LOOK_S", 0.1)
     async with scripted_engine() as engine, running_gateway(engine.url, max_body_bytes=1024) as gateway:
         head = POST.partition(b"content-length")[0] + b"transfer-encoding: chunked\r\n\r\n"
         async with connection(gateway) as (reader, writer):

@@ -119,8 +119,11 @@ def test_people_find_the_request_at_the_end_of_its_line(
     configure_logging(level="info", style="text")
     current.session = "agent-7"
     logging.getLogger("x").warning("cut off")
-    (line,) = lines(capsys)
-    assert line.endswith(" WARNING cut off [request_id=r-1 session=agent-7]")
+    current.tenant = "red"
+    logging.getLogger("x").warning("cut off")
+    first, second = lines(capsys)
+    assert first.endswith(" WARNING cut off [request_id=r-1 session=agent-7]")
+    assert second.endswith(" WARNING cut off [request_id=r-1 tenant=red session=agent-7]")
 
 
 WHOLE = RequestRecord(

@@ -20,6 +20,13 @@ function make(tag, properties = {}, ...children) {
   return node;
 }
 
+// The label is shown on a narrow screen, which has no column heads.
+function makeCell(label, textContent) {
+  const cell = make("td", { textContent });
+  cell.dataset.label = label;
+  return cell;
+}
+
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -165,14 +172,27 @@ function showEngines(engines, laws) {
   }
 }
 
+// -- tenants
+
+function showTenants(tenants) {
+  $("tenants-section").hidden = !tenants.length;
+  $("tenants").replaceChildren(...tenants.map((one) => {
+    const cells = {
+      Tenant: one.tenant || "(no tenant)",
+      "Served tokens": count(one.served_tokens),
+      Share: one.share === null ? "–" : `${Math.round(100 * one.share)} %`,
+      Weight: one.weight === null ? "–" : String(one.weight),
+      Admitted: String(one.active),
+      Waiting: String(one.waiting),
+    };
+    return make("tr", {}, ...Object.entries(cells).map(([label, textContent]) => makeCell(label, textContent)));
+  }));
+}
+
 // -- sessions
 
 function makeRow(id, tenant) {
-  const cells = ["Session", "State", "Cache tokens", "Turns", "Waited"].map((label) => {
-    const cell = make("td");
-    cell.dataset.label = label;
-    return cell;
-  });
+  const cells = ["Session", "State", "Cache tokens", "Turns", "Waited"].map((label) => makeCell(label, ""));
   const name = id.startsWith("\0") ? "(request without a session)" : id.replaceAll("\0", " · ");
   const button = (text, path, done) => {
     const press = () => act("POST", `sessions/${node.dataset.path || path}`, { session_id: id, tenant }, done());
@@ -249,6 +269,7 @@ async function poll() {
     remember(state.engines);
     showEngines(state.engines, state.laws);
     drawCharts();
+    showTenants(state.tenants);
     showSessions(state.sessions, state.sessions_total);
     showDecisions(state.decisions);
   } catch (error) {

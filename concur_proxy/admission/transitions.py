@@ -1,0 +1,268 @@
+"""All changes of sessions and requests: what it takes to admit, pause or end a session, and to decide a request."""
+
+from abc import ABC, abstractmethod
+
+from concur_proxy.admission import family
+from concur_proxy.admission.absent import Absent
+from concur_proxy.admission.admission_rate import AdmissionRate
+from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.gate_state import GateState
+from concur_proxy.admission.lease import Gap
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.returning import ReturningWork
+from concur_proxy.admission.session import Session, SessionState
+from concur_proxy.admission.ticket import Ticket
+from concur_proxy.recognition.conversations import Whereabouts
+from concur_proxy.recognition.member import Member
+
+ENDS_STINT = ("lease", "client_gone", "refused")
+"""Reasons for a pause after which the session did not need its place any longer."""
+
+
+class Transitions(ABC):
+    """Carries out what was decided about the sessions of one gate. The subclass decides what depends on the room."""
+
+    def __init__(self, state: GateState) -> None:
+        self._state = state
+        self._sessions = state.sessions
+        self._order = state.order
+        self._apart = state.apart
+        self._places = state.places
+        self._resting = state.resting
+        self._limits = state.limits
+        self._holds = state.holds
+        self._counters = state.counters
+        self.admissions = AdmissionRate()
+        self.absent = Absent()
+        self._returning = ReturningWork()
+
+    @abstractmethod
+    def _must_wait(self, session: Session, now: float) -> bool:
+        """Whether a session with a place waits again, because it needs more cache than there is room for."""
+
+    @abstractmethod
+    def _must_yield(self, session: Session) -> bool:
+        """Whether the session should give its place to the next session, whose tenant has less than its share."""
+
+    def newcomer(self, where: Whereabouts, arrival: Arrival, seniority: int | None, now: float) -> Session:
+        """Make a session that is not known yet. `wake` adds it."""
+        seniority = self._state.numbers.take(seniority)
+        self._state.tenants.meet(arrival.tenant, arrival.weight)
+        name, one_shot = where.session, where.is_one_shot
+        return Session(
+            key=name,
+            seniority=seniority,
+            one_shot=one_shot,
+            now=now,
+            model=arrival.model,
+            tenant=arrival.tenant,
+            weight=arrival.weight,
+            priority=arrival.priority,
+        )
+
+    def begin(self, session: Session, member: Member, arrival: Arrival, now: float) -> int:
+        """Account for a new request of a member. Returns how many tokens of its prompt should be in the engine's cache
+        if the session has kept its place.
+
+        An agent whose cache was not kept while its family worked needs room again. If it does not fit, and no other
+        request of the session is in flight, the session waits for a place like one whose lease has ended.
+        """
+        needs_room = bool(member.turns) and not member.is_live
+        for forgotten in family.begin(session, member):
+            self._forget(forgotten, now)
+        self._state.tree.add(member)
+        kept_tokens = self._state.accounts.expect(member, arrival)
+        member.busy += 1
+        self._end_wait(member, now, came_back=True)
+        for ancestor in family.ancestors(session, member):
+            if not ancestor.busy and ancestor.gap is None:
+                ancestor.gap = self._state.lease.begin_gap(Gap.SUB_AGENTS, now=now)
+                if session.state is SessionState.ACTIVE and ancestor.is_live:
+                    self._resting.rest_member(session, ancestor, Gap.SUB_AGENTS, now=now)
+        if session.state is not SessionState.ACTIVE:
+            family.release_idle(session)
+        self.measure(session)
+        if needs_room and self._must_wait(session, now):
+            self.pause(session, "lease")
+        return kept_tokens
+
+    def wake(self, session: Session, now: float) -> None:
+        """Note that a request of the session has arrived."""
+        if self._sessions.get(session.key) is None:
+            self._sessions.add(session)
+        self.end_gap(session, now, came_back=True)
+        self._sessions.wake(session)
+        self.absent.come_back(session.seniority)
+        self._resting.wake(session)
+
+    def wait(self, session: Session) -> None:
+        """The session has waiting requests and no place: it joins the queue, unless an operator paused it."""
+        if not session.stopped and session not in self._apart:
+            self._order.join(session)
+
+    def admit(self, session: Session, reason: str, now: float) -> list[Ticket]:
+        """Give the session a place. Returns the requests that this released: none if an operator paused it."""
+        self._order.leave(session)
+        self._apart.leave(session)
+        session.has_lapsed = False
+        is_newcomer = session.state is not SessionState.PAUSED
+        self._counters["admit" if is_newcomer else "resume", reason] += 1
+        self._sessions.move(session, SessionState.ACTIVE)
+        lease = self._state.lease
+        if not session.turns and not session.one_shot and not lease.duration_s(Gap.FIRST):
+            session.grows = lease.return_odds(Gap.FIRST)
+        added = self._places.addition(session)
+        self._places.take(session)
+        self._limits.admitted(added)
+        if self._order or any(ticket.arrived_at < now for ticket in session.held):
+            self.admissions.admitted(now, is_newcomer=is_newcomer)
+        else:
+            self.admissions.queue_emptied()  # there was room for it at once
+        return [] if session.stopped else self.release(session, now)
+
+    def release(self, session: Session, now: float) -> list[Ticket]:
+        """Admit every waiting request of the session, in order of arrival."""
+        released = list(session.held)
+        session.held.clear()
+        for ticket in released:
+            self._holds.remove(ticket)
+        return [self.decide(ticket, Outcome.ADMITTED, now) for ticket in released]
+
+    def decide(self, ticket: Ticket, outcome: Outcome, now: float) -> Ticket:
+        """Admit or refuse a request, or note that its client has left."""
+        ticket.outcome = outcome
+        ticket.decided_at = now
+        ticket.engine = self._state.engine
+        if outcome is Outcome.ADMITTED:
+            ticket.session.in_flight += 1
+            self._state.in_flight += 1
+            ticket.reading = self._state.readings
+            self._returning.admitted(ticket.member.footprint, odds=self._odds_of(ticket.session))
+        else:
+            self._counters["refuse", outcome.value] += 1
+        return ticket
+
+    def _odds_of(self, session: Session) -> float:
+        """The probability that the session is one that comes back."""
+        if session.one_shot:
+            return 0.0
+        return 1.0 if session.turns else self._state.lease.return_odds(Gap.FIRST)
+
+    def pause(self, session: Session, reason: str) -> None:
+        """Take an active session's place away. None of its requests may be in flight."""
+        self._counters["pause", reason] += 1
+        self._places.give_up(session, is_over=reason in ENDS_STINT)
+        self._resting.drop(session)
+        session.has_lapsed = reason == "lease"
+        self._sessions.move(session, SessionState.PAUSED)
+        if session.held:
+            family.release_idle(session)
+            self.measure(session)
+            self.wait(session)
+
+    def withdraw(self, ticket: Ticket, outcome: Outcome, now: float) -> Ticket:
+        """End the wait of a request without admitting it. If that was its session's only request, the session is idle
+        from now on, or ends.
+        """
+        session = ticket.session
+        del session.held[ticket]
+        self._holds.remove(ticket)
+        ticket.member.busy -= 1
+        self.decide(ticket, outcome, now)
+        if not session.held:
+            self._order.leave(session)
+            self._apart.leave(session)
+            if outcome is Outcome.HOLD_TIMEOUT:
+                self.absent.leave(session.seniority, now)
+        if session.is_dormant:
+            session.idle_since = now
+            session.is_between_steps = False
+            may_return = outcome is Outcome.HOLD_TIMEOUT and ticket.arrival.fingerprint is not None
+            if session.ending and not may_return:
+                self.end(session, outcome.value, now)
+            else:
+                self._sessions.sleep(session)
+        return ticket
+
+    def step_boundary(self, session: Session, now: float, *, loss: str | None = None) -> None:
+        """The session's last request in flight has ended: the session ends, pauses, or rests between turns. `loss`:
+        why it loses its place whatever the window says, `client_gone` or `refused`.
+        """
+        session.idle_since = now
+        session.is_between_steps = loss is None
+        if session.ending and not session.held:
+            self.end(session, "answered" if session.one_shot else "said", now)
+            return
+        if loss == "refused" and not session.turns and not session.held and not session.stopped:
+            self.end(session, loss, now)
+            return
+        if session.stopped:
+            self.pause(session, "by_hand")
+        elif session.pausing or loss is not None:
+            self.pause(session, loss if loss and not session.pausing else "window")
+        elif self._must_yield(session):
+            self.pause(session, "share")
+        else:
+            self._resting.rest(session)
+        if session.is_dormant:
+            self._sessions.sleep(session)
+            if loss is None:
+                kind = Gap.FIRST if session.is_in_first_gap else Gap.LATER
+                session.gap = self._state.lease.begin_gap(kind, now=now)
+
+    def serve(self, ticket: Ticket, answered: Answered) -> None:
+        """Count what a request was served. Without the engine's counts, the prompt counts as estimated."""
+        if answered.refused:
+            return
+        prompt = answered.prompt_tokens
+        if prompt is None:
+            began = answered.first_token_s is not None or answered.client_gone
+            prompt = int(ticket.member.footprint) if began else 0
+        cached = ticket.promised_tokens if answered.cached_tokens is None else answered.cached_tokens
+        cached = min(cached, prompt)
+        generated = answered.completion_tokens or 0
+        self._state.tenants.add(ticket.session.tenant, prompt + generated)
+        if self._state.sharing is not None:
+            self._state.sharing.serve(ticket.session, computed=prompt - cached, cached=cached, generated=generated)
+
+    def rest_member(self, session: Session, member: Member, now: float) -> None:
+        """The agent's last request has ended while others of its session are in flight: it is idle. It may be a
+        sub-agent that has finished its work, which clients do not report.
+        """
+        kind = Gap.FIRST if member.turns <= 1 else Gap.LATER
+        self._resting.rest_member(session, member, kind, now=now)
+
+    def end_gap(self, session: Session, now: float, *, came_back: bool) -> None:
+        """The session is not idle between two turns any more, if it was: it is back, or it ends."""
+        if session.gap is not None:
+            self._state.lease.end_gap(session.gap, now=now, came_back=came_back)
+            session.gap = None
+
+    def end(self, session: Session, reason: str, now: float) -> None:
+        """Forget the session, and take its place away if it has one."""
+        self.end_gap(session, now, came_back=False)
+        self._counters["end", reason] += 1
+        if session.state is SessionState.ACTIVE:
+            self._places.give_up(session)
+            self._resting.drop(session)
+        for member in session.members.values():
+            self._forget(member, now)
+        self._sessions.remove(session)
+        session.enter(SessionState.ENDED)
+
+    def _forget(self, member: Member, now: float) -> None:
+        self._end_wait(member, now, came_back=False)
+        self._state.tree.drop(member)
+
+    def _end_wait(self, member: Member, now: float, *, came_back: bool) -> None:
+        """The agent does not wait for its sub-agents any more, if it did."""
+        self._resting.wake_member(member)
+        if member.gap is not None:
+            self._state.lease.end_gap(member.gap, now=now, came_back=came_back)
+            member.gap = None
+
+    def measure(self, session: Session) -> None:
+        """Count the footprints of the session's members as they are now."""
+        session.footprint = family.footprint(session)
+        if session.state is SessionState.ACTIVE:
+            self._places.measure(session)

@@ -1,0 +1,108 @@
+"""Closes the connections of clients that stall: while they send a head or a body, or while they take an answer."""
+
+import logging
+import math
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from concur_proxy.server.connections import ClientConnections
+from concur_proxy.wire.answer.fault import GatewayFault
+
+logger = logging.getLogger(__name__)
+
+LINGER_S = 5.0
+"""Seconds for the rest of a body that was refused. If the connection were closed at once, the client might not see the
+answer.
+"""
+LOOK_S = 10.0
+"""Seconds between two looks at a connection, at most."""
+
+
+class WatchedClient(HttpToolsProtocol):
+    """The connection of one client. It notes when the client did something last, and looks at it now and then."""
+
+    _head_bytes: int | None = 0
+    """Bytes received of an incomplete head; None while a body is received."""
+    _head_since = 0.0
+    """When the current head began, by the loop's clock; for the first one, when the client connected."""
+    _heard_at = 0.0
+    """When the last bytes came."""
+    _answered_at = 0.0
+    """When the last answer ended."""
+    _unsent = 0
+    """Bytes of answers that waited to be sent at the last look."""
+    _unsent_since = 0.0
+    """Since when their number has not changed."""
+
+    def __init__(
+        self,
+        *arguments: Any,  # noqa: ANN401 - uvicorn's
+        connections: ClientConnections,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self._all = connections
+
+    def _refuse(self, fault: GatewayFault, detail: str) -> None:
+        """Answer with an error, and close the connection."""
+        raise NotImplementedError
+
+    def _start_watch(self) -> None:
+        """The client has connected."""
+        self._head_since = self._heard_at = self.loop.time()
+        self._look_later(self._head_since)
+
+    def _note_bytes(self) -> None:
+        """Bytes were received from the client."""
+        self._heard_at = self.loop.time()
+        if self._head_bytes == 0 and self.cycle is not None:
+            self._head_since = self._heard_at
+
+    def _look_later(self, now: float) -> None:
+        """Look again at the time when the client could have stalled for too long."""
+        due = min(self._stalls_at(now), now + LOOK_S)
+        self.loop.call_at(due, self._look)
+
+    def _look(self) -> None:
+        if self.transport.is_closing() and not self.transport.get_write_buffer_size():
+            return
+        now, limits = self.loop.time(), self._all.limits
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent or unsent != self._unsent:
+            self._unsent, self._unsent_since = unsent, now
+        elif now - self._unsent_since >= limits.send_timeout_s:
+            logger.info("client %s took no byte of its answer for %g s", self.client, limits.send_timeout_s)
+            self.transport.abort()
+            return
+        if self._stalls_at(now) <= now:
+            if self._is_refused_body:
+                self.transport.close()
+            elif self._head_bytes is None:
+                self._refuse(GatewayFault.CLIENT_STALLED, f"no byte of the body came for {limits.body_timeout_s:g} s")
+            elif self._head_bytes:
+                self._refuse(GatewayFault.CLIENT_STALLED, f"the head took longer than {limits.head_timeout_s:g} s")
+            else:
+                self.transport.close()  # nothing was ever sent: a port scan, or a connection opened in advance
+        if not self.transport.is_closing() or unsent:
+            self._look_later(now)
+
+    @property
+    def _is_refused_body(self) -> bool:
+        """Whether the client still sends a body although its request was answered."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return self._head_bytes is None and cycle is not None and cycle.response_complete
+
+    def _stalls_at(self, now: float) -> float:
+        """When the client will have stalled for too long if nothing more comes from it."""
+        limits = self._all.limits
+        if self.transport.is_closing():
+            return math.inf
+        if self._is_refused_body:
+            return self._answered_at + LINGER_S
+        if self._head_bytes is None:
+            since = now if self.flow.read_paused else self._heard_at  # paused: it is the gateway that does not read
+            return since + limits.body_timeout_s
+        if self._head_bytes or self.cycle is None:
+            return self._head_since + limits.head_timeout_s
+        return math.inf
