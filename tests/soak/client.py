@@ -9,7 +9,7 @@ from typing import Literal
 
 Leave = Literal["", "FIN", "RST", "silence"]
 LEAVE_AFTER_S = 0.3
-SILENCE_S = 8.0
+SILENCE_S = 4.0
 PIECE = 256 * 1024
 RESET = struct.pack("ii", 1, 0)
 

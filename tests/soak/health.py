@@ -1,4 +1,4 @@
-"""Asks gateways for `/healthz` from a process of its own: `python -m tests.soak.health FILE PORT...`.
+"""Asks gateways for `/healthz` from a process of its own: `python tests/soak/health.py FILE PORT...`.
 
 Each answer is a line in the file, with its time in milliseconds.
 """
@@ -19,7 +19,7 @@ REQUEST = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\
 @contextmanager
 def asked(file: Path, ports: Sequence[int]) -> Iterator[None]:
     """Ask while the block runs."""
-    process = subprocess.Popen([sys.executable, "-m", __name__, str(file), *map(str, ports)])
+    process = subprocess.Popen([sys.executable, __file__, str(file), *map(str, ports)])
     try:
         yield
     finally:

@@ -1,6 +1,6 @@
 """The tables of a soak."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tests.soak.agents import Failure
@@ -10,9 +10,13 @@ from tests.soak.watch import Sample, Watch
 FAULTS_HEAD = (
     "| at, s | fault | errors seen by clients | forced | not forced | recovery, s |\n|---:|---|---:|---:|---:|---:|"
 )
-SLOPES_HEAD = "| gateway | watched, s | RSS, MB | RSS, MB/h | files | files/h |\n|---|---:|---:|---:|---:|---:|"
+SLOPES_HEAD = """\
+| gateway | watched, s | RSS, MB | RSS, MB/h | files | files/h | tasks | tasks/h |
+|---|---:|---:|---:|---:|---:|---:|---:|"""
 WARM_UP = 0.25
 """The part of a process's samples that does not count for a slope."""
+
+VALUES: tuple[Callable[[Sample], float], ...] = (lambda s: s.rss_mb, lambda s: s.files, lambda s: s.tasks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +51,10 @@ def slope(values: Sequence[tuple[float, float]]) -> float:
 def slope_row(name: str, samples: Sequence[Sample]) -> str:
     """How memory and files of one process changed after its warm-up."""
     late = samples[int(len(samples) * WARM_UP) :]
-    rss, files = ([(s.at, s.rss_mb) for s in late], [(s.at, float(s.files)) for s in late])
+    rss, files, tasks = ([(s.at, float(of(s))) for s in late] for of in VALUES)
     return (
         f"| {name} | {samples[-1].at - samples[0].at:.0f} | {samples[-1].rss_mb:.0f} | {slope(rss):+.1f}"
-        f" | {samples[-1].files} | {slope(files):+.0f} |"
+        f" | {samples[-1].files} | {slope(files):+.0f} | {samples[-1].tasks} | {slope(tasks):+.0f} |"
     )
 
 

@@ -1,7 +1,8 @@
 """Everything that runs in a soak: Redis, gateways, engines, and agents."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.soak.health import asked
 from tests.soak.hostile_engine import hostile_engine
 
 ENGINE_FLAGS = ("--step-s", "0.03", "--decode-s", "0", "--prefill-tokens-s", "100000")
-TTL_S = 15
+TTL_S = 8
 IDLE_TIMEOUT_S = 8
 GATEWAY_FLAGS = (
     *("--session-ttl-s", str(TTL_S), "--idle-lease", "2", "--move-after-s", "2", "--log-level", "info"),
@@ -35,6 +36,8 @@ class Stage:
     """The file of health answers."""
     keys: Path
     """The file of client keys."""
+    tasks: Sequence[Path]
+    """For each gateway, the file of the number of its tasks."""
     seconds: float
     """How long a fault lasts."""
     broken: set[Server] = field(default_factory=set)
@@ -49,11 +52,16 @@ async def stage(*, agents: int, seconds: float) -> AsyncIterator[Stage]:
     with TemporaryDirectory(prefix="concur-soak-") as folder:
         keys = Path(folder, "keys.toml")
         await asyncio.to_thread(keys.write_text, keys_file(WEIGHTS))
+        tasks = (Path(folder, "tasks-0"), Path(folder, "tasks-1"))
         flags = (*GATEWAY_FLAGS, "--engine", hostile.url, "--client-keys-file", str(keys))
         places = ("--law", "static", "--set", f"window={max(2, agents // 8)}", "--no-work-conserving")
         try:
             async with Cluster(
-                replicas=2, engines=2, engine_flags=ENGINE_FLAGS, gateway_flags=(*flags, *places)
+                replicas=2,
+                engines=2,
+                engine_flags=ENGINE_FLAGS,
+                gateway_flags=(*flags, *places),
+                launchers=[(sys.executable, "-m", "tests.soak.counted", str(file)) for file in tasks],
             ) as cluster:
                 crowd = Agents(cluster.replicas, agents)
                 health = keys.with_name("health")
@@ -61,7 +69,13 @@ async def stage(*, agents: int, seconds: float) -> AsyncIterator[Stage]:
                 try:
                     with asked(health, [replica.port for replica in cluster.replicas]):
                         yield Stage(
-                            cluster=cluster, hostile=hostile, agents=crowd, health=health, keys=keys, seconds=seconds
+                            cluster=cluster,
+                            hostile=hostile,
+                            agents=crowd,
+                            health=health,
+                            keys=keys,
+                            tasks=tasks,
+                            seconds=seconds,
                         )
                 finally:
                     running.cancel()

@@ -28,6 +28,7 @@ class Sample:
     at: float
     rss_mb: float
     files: int
+    tasks: int
 
 
 @dataclass(slots=True)
@@ -61,8 +62,8 @@ class Watch:
     async def look(self) -> None:
         """Look once."""
         self.stage.hostile.received.clear()
-        for replica in self.stage.cluster.replicas:
-            self._sample(replica)
+        for replica, tasks in zip(self.stage.cluster.replicas, self.stage.tasks, strict=True):
+            self._sample(replica, tasks)
         await self._count()
         self._read_logs()
         for failure in self.stage.agents.tally.failures:
@@ -105,15 +106,15 @@ class Watch:
     def _of(self, start: str) -> list[str]:
         return next(found for rule, found in self.broken.items() if rule.startswith(start))
 
-    def _sample(self, replica: Server) -> None:
+    def _sample(self, replica: Server, tasks: Path) -> None:
         if not replica.is_running:
             if replica not in self.stage.broken:
                 self._of("no gateway").append(f"{replica} ended")
             return
-        with suppress(FileNotFoundError, ProcessLookupError, StopIteration):
+        with suppress(FileNotFoundError, ProcessLookupError, StopIteration, ValueError):
             status = Path(f"/proc/{replica.pid}/status").read_text().splitlines()
             rss_mb = next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))
-            sample = Sample(at=time.monotonic(), rss_mb=rss_mb, files=replica.descriptors)
+            sample = Sample(at=time.monotonic(), rss_mb=rss_mb, files=replica.descriptors, tasks=int(tasks.read_text()))
             self.samples.setdefault((replica.name, replica.pid), []).append(sample)
             if rss_mb > MOST_RSS_MB:
                 self._of("a gateway").append(f"{replica}: {rss_mb:.0f} MB")
