@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from tests.soak.faults import FAULTS, Fault
 from tests.soak.health import summary
-from tests.soak.report import FAULTS_HEAD, SLOPES_HEAD, Suffered, rules, slope_row
+from tests.soak.report import FAULTS_HEAD, SLOPES_HEAD, Suffered, rules, slope_rows
 from tests.soak.stage import TTL_S, Stage, stage
 from tests.soak.watch import Watch
 
@@ -34,9 +34,12 @@ async def soak(*, minutes: float, agents: int, faults: Sequence[Fault]) -> bool:
         began = time.monotonic()
         suffered: list[Suffered] = []
         print(FAULTS_HEAD)
+        usual = 0
         while time.monotonic() - began < 60 * minutes - interval / 2 or not suffered:
             due = time.monotonic() + interval
-            suffered.append(await suffer(scene, watch, faults[len(suffered) % len(faults)], began))
+            usual = max(usual, _lately(scene))
+            fault = faults[len(suffered) % len(faults)]
+            suffered.append(await suffer(scene, watch, fault, began=began, enough=ENOUGH * usual))
             print(suffered[-1].row(), flush=True)
             await asyncio.sleep(max(0.0, min(due, began + 60 * minutes) - time.monotonic()))
         ended = time.monotonic()
@@ -50,9 +53,7 @@ async def soak(*, minutes: float, agents: int, faults: Sequence[Fault]) -> bool:
         health = summary(watch.health())
         tally = scene.agents.tally
     print(f"\n{SLOPES_HEAD}")
-    for (name, _), samples in watch.samples.items():
-        print(slope_row(name, samples))
-    print("", *rules(watch), sep="\n")
+    print(*slope_rows(watch), "", *rules(watch), sep="\n")
     answers = ", ".join(f"{tenant} {count:,}" for tenant, count in sorted(tally.by_tenant.items()))
     left = ", ".join(f"{way} {count:,}" for way, count in sorted(tally.left.items()))
     print(f"\nAnswers: {answers}. Clients that left: {left}. Requests without an answer in the end: {tally.given_up}.")
@@ -64,16 +65,16 @@ async def soak(*, minutes: float, agents: int, faults: Sequence[Fault]) -> bool:
     return not any(watch.broken.values()) and all(one.recovery_s is not None for one in suffered)
 
 
-async def suffer(scene: Stage, watch: Watch, fault: Fault, began: float) -> Suffered:
+async def suffer(scene: Stage, watch: Watch, fault: Fault, *, began: float, enough: float) -> Suffered:
     """Let one fault happen, wait for the recovery, and pause the agents."""
     tally = scene.agents.tally
     at = time.monotonic()
-    before, seen = len(tally.answered_at) - bisect_left(tally.answered_at, at - SPAN_S), len(tally.failures)
+    seen = len(tally.failures)
     await fault.strike(scene)
     ended = time.monotonic()
-    recovered = await _recovered(scene, ended, ENOUGH * before)
-    failures = tally.failures[seen:]
+    recovered = await _recovered(scene, ended, enough)
     await watch.settle(after=fault.name)
+    failures = tally.failures[seen:]
     await watch.look_for_secrets()
     one = Suffered(
         fault=fault, at_s=at - began, failures=failures, recovery_s=None if recovered is None else recovered - ended
@@ -81,6 +82,12 @@ async def suffer(scene: Stage, watch: Watch, fault: Fault, began: float) -> Suff
     for failure in one.unforced[:5]:
         print(f"{fault.name}: {failure.replica}: {failure.kind} {failure.detail}", file=sys.stderr)
     return one
+
+
+def _lately(scene: Stage) -> int:
+    """Answers of the last `SPAN_S` seconds."""
+    answered = scene.agents.tally.answered_at
+    return len(answered) - bisect_left(answered, time.monotonic() - SPAN_S)
 
 
 async def _recovered(scene: Stage, ended: float, enough: float) -> float | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,11 @@ MOST_RSS_MB = 512.0
 EXCESS_S = 20.0
 """Seconds for which the gateways may count more requests than clients have open; a silent client is noticed later."""
 TRACES = (b"Traceback (most recent", b"never retrieved", b"never awaited", b"a defect in concur-proxy")
+MOST_MB_HOUR, MOST_HOUR = 1.0, 30
+SLOPE_S = 1200.0
+"""Slopes of processes that ran for a shorter time say nothing."""
+WARM_UP = 0.25
+"""The part of a process's samples that does not count for a slope."""
 HEALTH_MS = 1000.0
 QUIET_S = 40.0
 """A hanging engine is given up, and a silent client is noticed, within this time."""
@@ -29,6 +35,14 @@ class Sample:
     rss_mb: float
     files: int
     tasks: int
+
+
+def slope(values: Sequence[tuple[float, float]]) -> float:
+    """Least squares: the change of a value in an hour, by pairs of seconds and value; 0 for fewer than two."""
+    mean_x = sum(x for x, _ in values) / max(1, len(values))
+    mean_y = sum(y for _, y in values) / max(1, len(values))
+    spread = sum((x - mean_x) ** 2 for x, _ in values)
+    return 3600 * sum((x - mean_x) * (y - mean_y) for x, y in values) / spread if spread else 0.0
 
 
 @dataclass(slots=True)
@@ -46,6 +60,7 @@ class Watch:
             "no gateway ends by itself": [],
             f"a gateway has at most {MOST_RSS_MB:.0f} MB": [],
             f"`/healthz` answers within {HEALTH_MS:.0f} ms": [],
+            f"memory grows by at most {MOST_MB_HOUR:g} MB/h, files and tasks by {MOST_HOUR} each": [],
             "no unhandled exception in the logs": [],
             "no secret in logs, metrics and Redis": [],
         }
@@ -97,6 +112,22 @@ class Watch:
         answers = [float(line) for line in self.stage.health.read_text().splitlines()[:-1]]
         self._of("`/healthz`").extend(f"{one:.0f} ms" for one in answers if one > HEALTH_MS)
         return answers
+
+    def slopes(self) -> dict[str, dict[str, float]]:
+        """How memory, files and tasks of each process changed in an hour, after its warm-up."""
+        slopes = {}
+        for (name, pid), samples in self.samples.items():
+            late = samples[int(len(samples) * WARM_UP) :]
+            most = {"MB": MOST_MB_HOUR, "files": MOST_HOUR, "tasks": MOST_HOUR}
+            slopes[f"{name}, pid {pid}"] = found = {
+                "MB": slope([(sample.at, sample.rss_mb) for sample in late]),
+                "files": slope([(sample.at, sample.files) for sample in late]),
+                "tasks": slope([(sample.at, sample.tasks) for sample in late]),
+            }
+            if samples[-1].at - samples[0].at >= SLOPE_S:
+                grown = [f"{name}: {found[kind]:+.1f} {kind}/h" for kind in most if found[kind] > most[kind]]
+                self._of("memory grows").extend(grown)
+        return slopes
 
     async def empty(self, *, within_s: float) -> None:
         """No session may have a place when all agents have gone for longer than a session is remembered."""
