@@ -23,7 +23,7 @@ def hostile_engine() -> ScriptedEngine:
 
 def proof_of(exchange: Exchange) -> str:
     """The name of the request, which the answer repeats."""
-    content: str = json.loads(exchange.request.body)["messages"][-1]["content"]
+    content: str = json.loads(exchange.request.body)["messages"][-1].get("content", "")
     return " ".join(content.split()[:3])
 
 
