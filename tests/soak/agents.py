@@ -50,7 +50,7 @@ class Agents:
     def __init__(self, replicas: Sequence[Server], count: int, *, seed: int = 1) -> None:
         self.tally = Tally()
         self.open = 0
-        """Attempts on their way."""
+        """Attempts in flight."""
         self._replicas = replicas
         self.count = count
         self._random = Random(seed)
