@@ -18,6 +18,7 @@ EXCESS_S = 20.0
 """Seconds for which the gateways may count more requests than clients have open; a silent client is noticed later."""
 TRACES = (b"Traceback (most recent", b"never retrieved", b"never awaited", b"a defect in concur-proxy")
 MOST_MB_HOUR, MOST_HOUR = 1.0, 30
+GROWTH = f"memory grows by at most {MOST_MB_HOUR:g} MB/h, files and tasks by {MOST_HOUR} each"
 SLOPE_S = 1200.0
 """Slopes of processes that ran for a shorter time say nothing."""
 WARM_UP = 0.25
@@ -60,7 +61,7 @@ class Watch:
             "no gateway ends by itself": [],
             f"a gateway has at most {MOST_RSS_MB:.0f} MB": [],
             f"`/healthz` answers within {HEALTH_MS:.0f} ms": [],
-            f"memory grows by at most {MOST_MB_HOUR:g} MB/h, files and tasks by {MOST_HOUR} each": [],
+            GROWTH: [],
             "no unhandled exception in the logs": [],
             "no secret in logs, metrics and Redis": [],
         }
@@ -112,6 +113,11 @@ class Watch:
         answers = [float(line) for line in self.stage.health.read_text().splitlines()[:-1]]
         self._of("`/healthz`").extend(f"{one:.0f} ms" for one in answers if one > HEALTH_MS)
         return answers
+
+    @property
+    def is_long(self) -> bool:
+        """Whether a process ran for long enough to judge its slopes."""
+        return any(samples[-1].at - samples[0].at >= SLOPE_S for samples in self.samples.values())
 
     def slopes(self) -> dict[str, dict[str, float]]:
         """How memory, files and tasks of each process changed in an hour, after its warm-up."""
