@@ -36,6 +36,11 @@ class Server:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._running.pid
+
+    @property
     def descriptors(self) -> int:
         """Number of files and sockets that the process has open."""
         return len(os.listdir(f"/proc/{self._running.pid}/fd"))  # noqa: PTH208 - the kernel's, not a folder
@@ -64,6 +69,10 @@ class Server:
     def thaw(self) -> None:
         """Let it continue."""
         self._running.send_signal(signal.SIGCONT)
+
+    def hang_up(self) -> None:
+        """Ask it with SIGHUP to read its files again."""
+        self._running.send_signal(signal.SIGHUP)
 
     def terminate(self) -> None:
         """Ask it to end with SIGTERM."""
