@@ -124,9 +124,9 @@ class Reader:
 
 
 def _admin_url(gateway: str) -> str:
-    """Where a gateway without a key serves its admin API, as it tells callers on its machine."""
-    refused = httpx.get(f"{gateway}/concur/v1/state", trust_env=False)
-    return refused.headers[ADDRESS_HEADER].rstrip("/")
+    """Where a gateway serves its admin API: at an address that it tells callers on its machine, or at its main port."""
+    answer = httpx.get(f"{gateway}/concur/v1/state", trust_env=False)
+    return str(answer.headers.get(ADDRESS_HEADER, gateway)).rstrip("/")
 
 
 @pytest.fixture(name="addresses", scope="module")

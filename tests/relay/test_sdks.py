@@ -12,6 +12,7 @@ import pytest
 from anthropic.types import MessageParam
 from openai.types.chat import ChatCompletionUserMessageParam
 
+from concur_proxy.recognition.tenants import split_name
 from tests.http.running_gateway import RunningGateway, running_gateway
 from tests.http.scripted_engine import Exchange, ScriptedEngine, answer_at_once, scripted_engine
 from tests.http.staged_answer import StagedAnswer
@@ -240,5 +241,5 @@ async def test_sessions_are_named_by_the_sdks_own_means() -> None:
         )
         await client.chat.completions.create(model="m", messages=[CHAT], metadata={"session_id": "field"})
         await client.chat.completions.create(model="m", messages=[CHAT], extra_body={"program_id": "extra"})
-        keys = [session.key for session in gateway.app.coordinator.fleet.gates[engine.url].sessions]
+        keys = [split_name(session.key)[1] for session in gateway.app.coordinator.fleet.gates[engine.url].sessions]
         assert keys == ["header", "field", "extra"]
