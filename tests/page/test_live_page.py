@@ -147,6 +147,8 @@ async def test_without_a_key_the_own_machine_needs_none(browser: Browser) -> Non
 @pytest.mark.asyncio(loop_scope="module")
 async def test_several_tenants_are_shown_with_their_shares(browser: Browser) -> None:
     section = "document.querySelector('#tenants-section')"
+    await browser.open("about:blank")
+    await browser.complaints()  # of the page of a gateway that has ended
     async with scripted_engine() as engine, running_gateway(engine.url, tenant_header="x-team") as gateway:
         await browser.open(f"{gateway.url}/concur/")
         gateway.client.headers["x-team"] = "red"

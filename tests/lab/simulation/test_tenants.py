@@ -62,5 +62,5 @@ def test_with_one_tenant_nothing_differs_from_resuming_first(name: str, monkeypa
         return Experiment(SCENARIOS[name], POLICIES["tokens"], 1).run()
 
     fair = run()
-    monkeypatch.setattr("concur_proxy.admission.gate.Fair", ResumingFirst)
+    monkeypatch.setattr("concur_proxy.admission.gate_view.Fair", ResumingFirst)
     assert run() == fair
