@@ -10,14 +10,10 @@ import httpx
 import uvicorn
 
 from concur_proxy.admission.snapshot import GateSnapshot
-from concur_proxy.server import half_close
 from concur_proxy.server.app import GatewayApp
 from concur_proxy.server.listen import Listening, listen, urls
 from concur_proxy.server.serve import GatewayServer, server_config
 from concur_proxy.settings.gateway import GatewaySettings
-
-half_close.INTERIM_AFTER_S = 0.05
-"""Hundreds of tests wait until a client that has left is noticed."""
 
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """An SSL context without certificates, because loading them takes 0.1 s."""

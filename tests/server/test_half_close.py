@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from concur_proxy.server import half_close
 from tests.http.running_gateway import running_gateway
 from tests.http.scripted_engine import Exchange, answer_at_once, scripted_engine
 from tests.server.test_protocol import connection
@@ -24,10 +23,7 @@ def slow(seconds: float) -> Callable[[Exchange], Awaitable[None]]:
 
 
 @pytest.mark.parametrize(("seconds", "interim"), [(0.1, b""), (1.5, INTERIM)])
-async def test_a_client_that_has_finished_sending_gets_its_answer(
-    monkeypatch: pytest.MonkeyPatch, seconds: float, interim: bytes
-) -> None:
-    monkeypatch.setattr(half_close, "INTERIM_AFTER_S", 0.5)
+async def test_a_client_that_has_finished_sending_gets_its_answer(seconds: float, interim: bytes) -> None:
     async with scripted_engine(script=slow(seconds)) as engine, running_gateway(engine.url) as gateway:
         async with connection(gateway) as (reader, writer):
             writer.write(POST)
