@@ -17,6 +17,11 @@ class Gap(Enum):
     SUB_AGENTS = "sub_agents"
     """While an agent waits for its sub-agents: its context is not used, and the session keeps its place for them."""
 
+    @classmethod
+    def after(cls, turns: int) -> "Gap":
+        """The gap that follows a session's or an agent's so many answers."""
+        return cls.FIRST if turns <= 1 else cls.LATER
+
 
 class Lease(Protocol):
     """How long a session keeps its place, and an agent that waits for its sub-agents the cache of its context, between

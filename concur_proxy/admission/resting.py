@@ -36,7 +36,7 @@ class Resting:
 
     def rest(self, session: Session) -> None:
         """The session's last request has ended: its lease begins."""
-        kind = Gap.FIRST if session.is_in_first_gap else Gap.LATER
+        kind = Gap.after(session.turns)
         rest = self._sessions[kind][session] = Rest(session, None, session.idle_since)
         of_tenant = self._tenants.setdefault(session.tenant, {kind: OrderedDict() for kind in Gap})
         of_tenant[kind][session] = rest

@@ -133,11 +133,6 @@ class Session:
         return not self.held and self.in_flight == 0
 
     @property
-    def is_in_first_gap(self) -> bool:
-        """While it is dormant: whether it has had only one answer."""
-        return self.turns <= 1
-
-    @property
     def is_beyond(self) -> bool:
         """Whether a prompt of the session is probably longer than the engine accepts."""
         return any(member.is_beyond for member in self.members.values() if member.busy)

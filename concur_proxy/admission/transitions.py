@@ -207,8 +207,7 @@ class Transitions(ABC):
         if session.is_dormant:
             self._sessions.sleep(session)
             if loss is None:
-                kind = Gap.FIRST if session.is_in_first_gap else Gap.LATER
-                session.gap = self._state.lease.begin_gap(kind, now=now)
+                session.gap = self._state.lease.begin_gap(Gap.after(session.turns), now=now)
 
     def serve(self, ticket: Ticket, answered: Answered) -> None:
         """Count what a request was served. Without the engine's counts, the prompt counts as estimated."""
@@ -229,8 +228,7 @@ class Transitions(ABC):
         """The agent's last request has ended while others of its session are in flight: it is idle. It may be a
         sub-agent that has finished its work, which clients do not report.
         """
-        kind = Gap.FIRST if member.turns <= 1 else Gap.LATER
-        self._resting.rest_member(session, member, kind, now=now)
+        self._resting.rest_member(session, member, Gap.after(member.turns), now=now)
 
     def end_gap(self, session: Session, now: float, *, came_back: bool) -> None:
         """The session is not idle between two turns any more, if it was: it is back, or it ends."""

@@ -36,9 +36,12 @@ class ClientAnswer:
 
     __slots__ = ("_added", "_cors", "_cut_off", "_end_with_trailers", "_origin", "_path", "_record", "send")
 
-    def __init__(self, scope: Scope, send: Send, record: RequestRecord, *, cors: CorsMemory) -> None:
+    def __init__(
+        self, scope: Scope, send: Send, record: RequestRecord, *, origin: bytes | None, cors: CorsMemory
+    ) -> None:
+        """`origin` is the web page's, None for a client that is no page."""
         self._cors = cors
-        self._origin = next((value for name, value in record.headers if name == b"origin"), None)
+        self._origin = origin
         self.send = send
         """Sends an ASGI message. Parts of a body are sent with it directly."""
         self._record = record

@@ -67,7 +67,7 @@ class Relay:
             parts.tenants.meet(tenant)
             if tenant.name and parts.tenants.are_several:
                 record.tenant = shown_tenant(tenant.name, hashed=parts.options.hash_sessions)
-        answer = ClientAnswer(scope, send, record, cors=parts.cors)
+        answer = ClientAnswer(scope, send, record, origin=view.values.get(b"origin"), cors=parts.cors)
         if request_id is not None and parts.options.tell_clients:
             answer.add_header(REQUEST_ID, request_id)
         for hear in parts.events.began:

@@ -65,10 +65,10 @@ class WatchedClient(HttpToolsProtocol):
         self.loop.call_at(due, self._look)
 
     def _look(self) -> None:
-        if self.transport.is_closing() and not self.transport.get_write_buffer_size():
+        unsent = self.transport.get_write_buffer_size()
+        if self.transport.is_closing() and not unsent:
             return
         now, limits = self.loop.time(), self._all.limits
-        unsent = self.transport.get_write_buffer_size()
         if not unsent or unsent != self._unsent:
             self._unsent, self._unsent_since = unsent, now
         elif now - self._unsent_since >= limits.send_timeout_s:

@@ -1,34 +1,28 @@
 """Loads in which agents share large prompts, start sub-agents, or are as many clients send them."""
 
+from dataclasses import replace
+
 from concur_proxy.lab.simulation.plan import Kinship
 from concur_proxy.lab.simulation.scenario import Population, Scenario, SubAgents, Uniform
+
+_LONG = Population(
+    agents=96,
+    turns=Uniform(14, 18),
+    shared_tokens=15_000,
+    growth_tokens=Uniform(500, 1200),
+    answer_tokens=Uniform(200, 500),
+)
 
 SHARED: tuple[Scenario, ...] = (
     Scenario(
         name="shared-15k",
         summary="96 agents, 15k tokens shared by all, to 35k tokens",
-        populations=[
-            Population(
-                agents=96,
-                turns=Uniform(14, 18),
-                shared_tokens=15_000,
-                growth_tokens=Uniform(500, 1200),
-                answer_tokens=Uniform(200, 500),
-            )
-        ],
+        populations=[_LONG],
     ),
     Scenario(
         name="shared-1k",
         summary="as shared-15k, with 1k tokens shared",
-        populations=[
-            Population(
-                agents=96,
-                turns=Uniform(14, 18),
-                shared_tokens=1_000,
-                growth_tokens=Uniform(500, 1200),
-                answer_tokens=Uniform(200, 500),
-            )
-        ],
+        populations=[replace(_LONG, shared_tokens=1_000)],
     ),
     Scenario(
         name="shared-20k",
