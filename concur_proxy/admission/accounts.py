@@ -237,5 +237,7 @@ def _is_typical(arrival: Arrival, prompt_tokens: int) -> bool:
     chain = arrival.chain
     if chain is None or chain.continues:
         return True
+    if prompt_tokens <= HIDDEN_TOKENS:
+        return True
     text, media = chain.text_from(0)
     return bool(media) or prompt_tokens <= text + HIDDEN_TOKENS

@@ -12,7 +12,8 @@ A `Fleet` is made of:
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.changes import Change, EngineChange, SessionChange

@@ -6,6 +6,8 @@ import msgspec
 
 HASH_BYTES = 8
 SIZE_BYTES = 4
+MOST_INPUTS = 8
+"""A turn seldom adds more results of tools and messages of the user."""
 
 
 class Chain(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -27,6 +29,11 @@ class Chain(msgspec.Struct, frozen=True, array_like=True, gc=False):
     continues: bool = False
     """Whether the prompt begins with an earlier response that the request only refers to (`previous_response_id`,
     threads). The segments are then only what comes after it.
+    """
+    inputs: bytes = b""
+    """`HASH_BYTES` for each of the last `MOST_INPUTS` messages that the model has not written: a hash of all such
+    messages up to and including this one. They stay the same if the client changes earlier answers, such as by leaving
+    out their reasoning.
     """
 
     def __len__(self) -> int:

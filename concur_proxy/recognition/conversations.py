@@ -15,9 +15,10 @@ under it becomes a session. A name that is a mere `hint` is shared from the star
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol, TypeVar
+
+import msgspec
 
 from concur_proxy.recognition.chain import Chain
 from concur_proxy.recognition.member import Member
@@ -81,8 +82,7 @@ class Request(Protocol):
     def tenant(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Whereabouts:
+class Whereabouts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The session and the member that a request belongs to."""
 
     session: str
@@ -132,7 +132,7 @@ class Conversations:
         if chain is not None and role is not PromptRole.NEVER and (key is None or role is PromptRole.FIRST):
             found = self._continued(chain, self._tree.match(chain), hint)
             if found is not None:
-                return replace(found, by_content=True)
+                return msgspec.structs.replace(found, by_content=True)
             if key is None:
                 return self._begin(chain, hint, request.tenant)
         if key is not None:

@@ -21,6 +21,7 @@ class Member(Link):
         "gap",
         "groups",
         "head",
+        "inputs",
         "is_beyond",
         "is_declared",
         "is_done",
@@ -56,6 +57,8 @@ class Member(Link):
         """How many of these are tools and system prompt."""
         self.first_segments = 0
         """Number of segments of its first prompt."""
+        self.inputs = b""
+        """The last one of its newest prompt, see `Chain.inputs`. Empty: not known."""
         self.groups: tuple[str, ...] = ()
         """The groups in which it is charged."""
         self.busy = 0

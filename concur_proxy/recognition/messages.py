@@ -26,6 +26,7 @@ _START = re.compile(rb'\{\s*(?:"type"\s*:\s*"message"\s*,\s*)?"role"\s*:\s*"([a-
 """The beginning of most messages. Where the content is a text, group 2 matches, and they have no media."""
 _TEXT_GROUP = 2
 _HEAD_ROLES = ("system", "developer")
+_INPUT_ROLES = ("user", "tool", "function_call_output", "custom_tool_call_output")
 _TEXTS_START = re.compile(
     rb'\[\s*\{\s*"(?:type"\s*:\s*"(?:text|input_text|output_text)"\s*,\s*"text"\s*:|text"\s*:)\s*"'
 )
@@ -59,6 +60,8 @@ class Message(msgspec.Struct, gc=False):
 
     is_head: bool
     """Whether it is the operator's: no part of the conversation, if it comes before all others."""
+    is_input: bool
+    """Whether it is the user's or a tool's result, so that the model has not written it."""
     items: int
     """Number of media."""
     digest: bytes
@@ -80,12 +83,12 @@ class Messages:
         """How many are remembered."""
         return len(self._recent)
 
-    def read(self, raw: bytes, scope: int, scan: MediaScan) -> Message:
+    def read(self, item: bytes | msgspec.Raw, scope: int, scan: MediaScan) -> Message:
         """Read a message or an item of a client. Messages of different scopes are remembered apart."""
-        key = xxh3_128_digest(raw, scope)
+        key = xxh3_128_digest(item, scope)
         known = self._recent.get(key)
         if known is None:
-            known = _read(raw, scan)
+            known = _read(bytes(item), scan)
             if len(known.more) < MOST_PIECES:
                 self._recent.put(key, known)
         return known
@@ -104,11 +107,11 @@ def _read(raw: bytes, scan: MediaScan) -> Message:
         raw = text
     else:
         role, raw, media = _read_item(raw, scan)
-    is_head, (items, media_bytes) = role in _HEAD_ROLES, media
+    is_head, is_input, (items, media_bytes) = role in _HEAD_ROLES, role in _INPUT_ROLES, media
     if items or len(raw) <= WHOLE_BYTES:
-        return Message(is_head, items, xxh3_64_digest(raw), max(0, text_bytes(raw) - media_bytes))
+        return Message(is_head, is_input, items, xxh3_64_digest(raw), max(0, text_bytes(raw) - media_bytes))
     (digest, size), *more = [(xxh3_64_digest(piece), text_bytes(piece)) for piece in pieces(raw)]
-    return Message(is_head, 0, digest, size, tuple(more))
+    return Message(is_head, is_input, 0, digest, size, tuple(more))
 
 
 def _only_text(raw: bytes, start: re.Match[bytes]) -> bytes | None:
@@ -128,19 +131,19 @@ def _only_text(raw: bytes, start: re.Match[bytes]) -> bytes | None:
 
 
 def _read_item(raw: bytes, scan: MediaScan) -> tuple[str | None, bytes, Media]:
-    """Return the role, the canonical form and the media of any item."""
+    """Return the role, or the type of an item without one, the canonical form, and the media of any item."""
     plain = read_plain(raw)
     if plain is not None and (type(plain.content) is not list or len(plain.content) != 1):
-        return plain.role, raw, NO_MEDIA
+        return plain.role or plain.type, raw, NO_MEDIA
     if raw[:1] != b"{":  # such as a list in a list: several prompts
         raise NoPromptError
     raw = without_marks(raw)
     part = read_part(raw)
     if plain is None and may_have_media(raw) and (media := scan.media_in(part, raw))[0]:
-        return part.role, raw, media
+        return part.role or part.type, raw, media
     content = bytes(part.content)
     text = canonical(content) or content
-    return part.role, raw if text is content else raw.replace(content, text, 1), NO_MEDIA
+    return part.role or part.type, raw if text is content else raw.replace(content, text, 1), NO_MEDIA
 
 
 def canonical(content: bytes) -> bytes | None:

@@ -4,15 +4,17 @@
     continues        tools, task, answer, result, answer 2, result 2
     repeats          tools, task, answer, result
     changes          tools, task, answer, other result      the conversation is idle: its history was edited
+                     tools, task, shorter answer, result, answer 2, result 2      its reasoning was left out
     branches off     tools, task, answer, other result      its request is in flight: a sub-agent, or a second attempt
 
 A prompt that is new may begin like many others, so what a conversation has begun with names nobody.
 """
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 
-from concur_proxy.recognition.chain import Chain
+import msgspec
+
+from concur_proxy.recognition.chain import HASH_BYTES, Chain
 from concur_proxy.recognition.member import Member
 from concur_proxy.recognition.node import Match
 from concur_proxy.recognition.tree import ConversationTree
@@ -21,6 +23,8 @@ TURN_SEGMENTS = 3
 """A turn seldom adds more segments to a conversation: an answer and two results. If a prompt has more in common with
 one conversation than that, it does not continue another one that ends before.
 """
+MOST_TWINS = 64
+"""Conversations with one first prompt that are compared where a prompt continues one of them with changed answers."""
 LOOKED_AT = 8
 """Conversations that are compared where a prompt leaves the known ones in the middle."""
 SIDE_SHARE = 0.25
@@ -29,8 +33,7 @@ share of the size of those that follow it.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """The conversation that a prompt belongs to."""
 
     member: Member
@@ -50,6 +53,10 @@ class Search:
         """Search all conversations that `may_be` the one, where the client named no session."""
         continued = self._continued(chain, match, may_be)
         is_new = continued is None or _repeats(continued, chain)
+        if len(chain) - match.length > TURN_SEGMENTS and match.length > chain.head:
+            member = self._same_inputs(chain, match, may_be)
+            if member is not None:
+                return Found(member)
         if continued is not None and not is_new and match.length - continued.length <= TURN_SEGMENTS:
             return Found(continued)
         sharing = self._tree.sharing(match, limit=LOOKED_AT) if match.length > chain.head else []
@@ -83,6 +90,20 @@ class Search:
             return False
         head_bytes = chain.text_from(0, chain.head)[0]
         return head_bytes > 0 and known.text_from(0, known.head)[0] <= SIDE_SHARE * head_bytes
+
+    def _same_inputs(self, chain: Chain, match: Match, may_be: Callable[[Member], bool]) -> Member | None:
+        """The conversation that this prompt continues with changed answers. It may begin like those of several
+        sessions; results of tools and messages of the user tell them apart.
+        """
+        places = {chain.inputs[at : at + HASH_BYTES]: at for at in range(0, len(chain.inputs), HASH_BYTES)}
+        alike = [
+            member
+            for member in self._tree.sharing(match, limit=MOST_TWINS)
+            if member.inputs in places and member.length > member.first_segments and may_be(member)
+        ]
+        longest = max((places[member.inputs] for member in alike), default=0)
+        found = [member for member in alike if places[member.inputs] == longest]
+        return found[0] if len({member.session for member in found}) == 1 else None
 
     def _continued(self, chain: Chain, match: Match, may_be: Callable[[Member], bool]) -> Member | None:
         """The conversation whose newest prompt is the longest prefix of this one. An idle one is preferred, and one

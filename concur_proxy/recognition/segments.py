@@ -5,13 +5,14 @@ one is several segments, so that prompts that share only its beginning share seg
 """
 
 from collections.abc import Generator, Iterable
+from functools import lru_cache
 from hashlib import blake2b
 from struct import pack
 
 import msgspec
 from xxhash import xxh3_64_digest, xxh3_64_intdigest
 
-from concur_proxy.recognition.chain import HASH_BYTES, Chain
+from concur_proxy.recognition.chain import HASH_BYTES, MOST_INPUTS, Chain
 from concur_proxy.recognition.messages import (
     PIECE_BYTES,
     WHOLE_BYTES,
@@ -44,6 +45,9 @@ Steps = Generator[None, None, Chain | None]
 """Reads a prompt in steps, so that its caller can do other work between two of them. It returns the chain."""
 TOKEN_BYTES = 4
 """The size of the text of one token, where a prompt is a list of tokens."""
+
+MOST_SCOPES = 256
+"""Remembered scopes of tenants and models."""
 
 _STEP_PIECES = STEP_BYTES // PIECE_BYTES
 
@@ -83,7 +87,11 @@ def fingerprint_of(view: RequestView) -> bytes:
 
 def _scope(view: RequestView, model: str | None) -> int:
     """Return the start of the chain: another one for each tenant and model."""
-    tenant = credential_of(view.values) if view.tenant is None else view.tenant
+    return _scope_of(credential_of(view.values) if view.tenant is None else view.tenant, model)
+
+
+@lru_cache(maxsize=MOST_SCOPES)
+def _scope_of(tenant: str, model: str | None) -> int:
     parts = [tenant.encode("utf-8", "surrogatepass"), b"" if model is None else model.encode()]
     sizes = pack("<2Q", *map(len, parts))
     return int.from_bytes(blake2b(sizes + b"".join(parts), digest_size=HASH_BYTES).digest(), "little")
@@ -98,6 +106,7 @@ class _Segments:
         self._hashes: list[int] = []
         self._sizes: list[int] = []
         self._media: list[int] = []
+        self._inputs: list[int] = []
 
     def end_head(self) -> None:
         """All segments so far are tools and system prompt."""
@@ -116,18 +125,22 @@ class _Segments:
     def add_messages(self, items: Iterable[msgspec.Raw]) -> Generator[None, None, None]:
         """Add messages or items. The operator's are part of the head if they come before all others."""
         scope, chained, scan, in_head = self._scope, self._hash, MediaScan(), True
-        hashes, sizes, unseen = self._hashes, self._sizes, 0
+        hashes, sizes, inputs, unseen, said = self._hashes, self._sizes, self._inputs, 0, scope
         for item in items:
-            raw = bytes(item)
-            unseen += ITEM_BYTES + len(raw)
+            unseen += ITEM_BYTES + len(item)
             if unseen > STEP_BYTES:
                 yield
                 unseen = 0
-            message = _MESSAGES.read(raw, scope, scan)
+            message = _MESSAGES.read(item, scope, scan)
             if in_head and not message.is_head:
                 self.head, in_head = len(hashes), False
             if message.items:
                 self._media.extend([len(hashes)] * message.items)
+            if message.is_input:
+                said = xxh3_64_intdigest(message.digest, said)
+                for digest, _ in message.more:
+                    said = xxh3_64_intdigest(digest, said)
+                inputs.append(said)
             chained = xxh3_64_intdigest(message.digest, chained)
             hashes.append(chained)
             sizes.append(message.size)
@@ -162,6 +175,7 @@ class _Segments:
     def chain(self, *, continues: bool) -> Chain | None:
         """Return the chain; None if it has no segments."""
         hashes, sizes, media, last = self._hashes, self._sizes, self._media, MAX_SEGMENTS - 1
+        inputs = self._inputs[-MOST_INPUTS:]
         if not hashes:
             return None
         if len(hashes) > MAX_SEGMENTS:
@@ -174,6 +188,7 @@ class _Segments:
             media=tuple(media),
             head=min(self.head, len(hashes)),
             continues=continues,
+            inputs=pack(f"<{len(inputs)}Q", *inputs),
         )
 
 

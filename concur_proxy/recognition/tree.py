@@ -171,7 +171,7 @@ class ConversationTree:
             media += [length + index for index in node.media]
             length += len(node)
         hashes, sizes = b"".join(node.hashes for node in nodes), b"".join(node.sizes for node in nodes)
-        return Chain(hashes, sizes, tuple(media), member.head)
+        return Chain(hashes, sizes, tuple(media), member.head, inputs=member.inputs)
 
     # -- changing
 
@@ -192,7 +192,7 @@ class ConversationTree:
             self._extend(match.node, chain, match.length, estimate)
         else:
             self._move(member, chain, match, estimate)
-        member.length, member.head = len(chain), chain.head
+        member.length, member.head, member.inputs = len(chain), chain.head, chain.inputs[-HASH_BYTES:]
         if not member.first_segments:
             member.first_segments = len(chain)
 

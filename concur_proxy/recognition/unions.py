@@ -1,7 +1,6 @@
 """What groups of conversations need together: tokens that several of them share count once."""
 
 from collections.abc import Iterable
-from itertools import takewhile
 
 from concur_proxy.recognition.member import Member
 from concur_proxy.recognition.node import NOWHERE, Node, upwards
@@ -63,14 +62,12 @@ class Unions:
         """The tokens at the start of the conversation's prompt that another charged conversation keeps in the engine's
         cache.
         """
-        nodes = reversed(list(upwards(member.leaf)))
         own = 1 if group in member.groups else 0
-        return sum(
-            node.tokens
-            for node in takewhile(
-                lambda node: node.users.get(group, 0) > own and node.computed.get(engine) == cache, nodes
-            )
-        )
+        tokens = 0.0
+        for node in upwards(member.leaf):
+            is_held = node.users.get(group, 0) > own and node.computed.get(engine) == cache
+            tokens = tokens + node.tokens if is_held else 0.0  # what comes after a gap cannot hit
+        return tokens
 
     def resize(self, node: Node, tokens: float) -> None:
         """Set the length of a node."""

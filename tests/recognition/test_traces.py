@@ -95,11 +95,12 @@ def test_sessions_of_one_client_at_once(client: Client) -> None:
     check(scene.play())
 
 
-def test_two_hundred_sessions_of_all_clients_with_twins_and_two_tenants() -> None:
+@pytest.mark.parametrize("seed", [2, 3])
+def test_two_hundred_sessions_of_all_clients_with_twins_and_two_tenants(seed: int) -> None:
     """All with the same tools and system prompt: 88 sessions of two tenants with the same contents, 64 roll-outs of
     eight tasks, and 48 others.
     """
-    scene = Scene(seed=2)
+    scene = Scene(seed=seed)
     for number in range(SESSIONS):
         for tenant in ("one", "two"):
             client = CLIENTS[number % len(CLIENTS)]
