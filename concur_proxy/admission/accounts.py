@@ -73,7 +73,7 @@ class TokenAccounts:
     def guess(self, arrival: Arrival) -> float:
         """Tokens of the prompt of a session that is not known yet."""
         chain = arrival.chain
-        if chain is None or not len(chain):
+        if chain is None or not chain.hashes:
             return self._bounded(self.estimator.estimate(arrival.body_bytes))
         if chain.continues:
             return self._bounded(self.estimator.reference_tokens + self.estimator.estimate(*chain.text_from(0)))
@@ -98,7 +98,7 @@ class TokenAccounts:
         """
         chain, is_alone = arrival.chain, member.busy == 0
         kept = float(member.context_tokens or 0)
-        if chain is None or not len(chain):
+        if chain is None or not chain.hashes:
             tokens = self.estimator.estimate(arrival.body_bytes)
             if is_alone:
                 tokens = max(member.footprint, tokens)
@@ -188,7 +188,7 @@ class TokenAccounts:
     def _learn(self, member: Member, arrival: Arrival, prompt_tokens: int) -> None:
         """Learn from the engine's count how long texts and media are, and what the prompt's segments add to it."""
         chain, before = arrival.chain, member.context_tokens
-        if chain is None or not len(chain):
+        if chain is None or not chain.hashes:
             self.estimator.learn(text_bytes=arrival.body_bytes, prompt_tokens=prompt_tokens)
         elif chain.continues and before is None:
             self.estimator.learn_reference(prompt_tokens - self.estimator.estimate(*chain.text_from(0)))

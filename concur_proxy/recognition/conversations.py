@@ -232,7 +232,7 @@ class Conversations:
 
 def _whole(chain: Chain | None) -> Chain | None:
     """The chain, if it is that of a whole prompt."""
-    return None if chain is None or chain.continues or not len(chain) else chain
+    return None if chain is None or chain.continues or not chain.hashes else chain
 
 
 def _may_be_undeclared(member: Member) -> bool:

@@ -109,7 +109,8 @@ def _read(raw: bytes, scan: MediaScan) -> Message:
         role, raw, media = _read_item(raw, scan)
     is_head, is_input, (items, media_bytes) = role in _HEAD_ROLES, role in _INPUT_ROLES, media
     if items or len(raw) <= WHOLE_BYTES:
-        return Message(is_head, is_input, items, xxh3_64_digest(raw), max(0, text_bytes(raw) - media_bytes))
+        size = text_bytes(raw)
+        return Message(is_head, is_input, items, xxh3_64_digest(raw), max(0, size - media_bytes) if items else size)
     (digest, size), *more = [(xxh3_64_digest(piece), text_bytes(piece)) for piece in pieces(raw)]
     return Message(is_head, is_input, 0, digest, size, tuple(more))
 

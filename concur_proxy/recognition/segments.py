@@ -126,12 +126,13 @@ class _Segments:
         """Add messages or items. The operator's are part of the head if they come before all others."""
         scope, chained, scan, in_head = self._scope, self._hash, MediaScan(), True
         hashes, sizes, inputs, unseen, said = self._hashes, self._sizes, self._inputs, 0, scope
+        read = _MESSAGES.read
         for item in items:
             unseen += ITEM_BYTES + len(item)
             if unseen > STEP_BYTES:
                 yield
                 unseen = 0
-            message = _MESSAGES.read(item, scope, scan)
+            message = read(item, scope, scan)
             if in_head and not message.is_head:
                 self.head, in_head = len(hashes), False
             if message.items:
@@ -222,7 +223,8 @@ def _add_conversation(
     """Add tools, system prompt, and messages or items. Leading messages of the operator are part of the head."""
     _check_number(items)
     _add_head(segments, without_marks(tools), without_marks(system))
-    yield
+    if len(tools) + len(system) > STEP_BYTES:
+        yield
     yield from segments.add_messages(items)
 
 

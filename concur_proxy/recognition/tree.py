@@ -16,7 +16,7 @@ costs depends on the number of nodes and segments of one chain.
 
 from collections.abc import Iterator, Mapping
 
-from concur_proxy.recognition.chain import HASH_BYTES, Chain
+from concur_proxy.recognition.chain import HASH_BYTES, SIZE_BYTES, Chain
 from concur_proxy.recognition.counts import learn_count
 from concur_proxy.recognition.member import Member
 from concur_proxy.recognition.node import Estimate, Match, Node, common, upwards
@@ -111,7 +111,8 @@ class ConversationTree:
 
     def is_inside(self, leaf: Node, match: Match) -> bool:
         """Whether the prompt that ends in `leaf` is a prefix of the matched segments."""
-        return any(node is leaf for node in upwards(match.last))
+        last = match.last
+        return last is leaf or any(node is leaf for node in upwards(last))
 
     def includes(self, leaf: Node, match: Match) -> bool:
         """Whether the matched segments are a prefix of the prompt that ends in `leaf`."""
@@ -144,7 +145,10 @@ class ConversationTree:
 
     def tokens_to(self, leaf: Node | None) -> float:
         """Tokens of the prompt that ends in `leaf`."""
-        return sum(node.tokens for node in upwards(leaf))
+        tokens = 0.0
+        for node in upwards(leaf):
+            tokens += node.tokens
+        return tokens
 
     def ends_with(self, member: Member, chain: Chain) -> bool:
         """Whether this chain is the conversation's newest prompt."""
@@ -186,15 +190,15 @@ class ConversationTree:
         result of `match(chain)`, if the caller has it.
         """
         self.add(member)
-        match = match or self.match(chain)
+        match, length = match or self.match(chain), len(chain)
         self._last_chain = None
         if member.leaf is match.node and match.is_whole and _is_alone(member):
             self._extend(match.node, chain, match.length, estimate)
         else:
             self._move(member, chain, match, estimate)
-        member.length, member.head, member.inputs = len(chain), chain.head, chain.inputs[-HASH_BYTES:]
+        member.length, member.head, member.inputs = length, chain.head, chain.inputs[-HASH_BYTES:]
         if not member.first_segments:
-            member.first_segments = len(chain)
+            member.first_segments = member.length
 
     def drop(self, member: Member) -> None:
         """Forget a conversation."""
@@ -249,10 +253,11 @@ class ConversationTree:
         self.unions.charge(member, groups)
 
     def _extend(self, node: Node, chain: Chain, start: int, estimate: Estimate) -> None:
-        if start < len(chain):
-            before = _run_bytes(node)
+        added = len(chain) - start
+        if added:
+            before = len(node.media)
             node.extend(chain, start, estimate)
-            self._run_bytes += _run_bytes(node) - before
+            self._run_bytes += (HASH_BYTES + SIZE_BYTES) * added + ITEM_BYTES * (len(node.media) - before)
 
     def _grow(self, node: Node, chain: Chain, start: int, estimate: Estimate) -> Node:
         child = Node(node, chain, start, estimate(*chain.text_from(start)))
