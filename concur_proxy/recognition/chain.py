@@ -7,7 +7,7 @@ import msgspec
 HASH_BYTES = 8
 SIZE_BYTES = 4
 MOST_INPUTS = 8
-"""A turn seldom adds more results of tools and messages of the user."""
+"""A prompt seldom adds more answers to the one before."""
 
 
 class Chain(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -31,9 +31,9 @@ class Chain(msgspec.Struct, frozen=True, array_like=True, gc=False):
     threads). The segments are then only what comes after it.
     """
     inputs: bytes = b""
-    """`HASH_BYTES` for each of the last `MOST_INPUTS` messages that the model has not written: a hash of all such
-    messages up to and including this one. They stay the same if the client changes earlier answers, such as by leaving
-    out their reasoning.
+    """`HASH_BYTES` for each of the last `MOST_INPUTS` places where the model answered or is to answer: a hash of all
+    messages before it that the model has not written. They stay the same if the client changes earlier answers, such as
+    by leaving out their reasoning.
     """
 
     def __len__(self) -> int:

@@ -60,8 +60,8 @@ class Message(msgspec.Struct, gc=False):
 
     is_head: bool
     """Whether it is the operator's: no part of the conversation, if it comes before all others."""
-    is_input: bool
-    """Whether it is the user's or a tool's result, so that the model has not written it."""
+    input_digest: bytes
+    """A hash of all of its canonical form if it is the user's or a tool's result. Empty if the model has written it."""
     items: int
     """Number of media."""
     digest: bytes
@@ -108,11 +108,13 @@ def _read(raw: bytes, scan: MediaScan) -> Message:
     else:
         role, raw, media = _read_item(raw, scan)
     is_head, is_input, (items, media_bytes) = role in _HEAD_ROLES, role in _INPUT_ROLES, media
+    whole = xxh3_64_digest(raw)
+    input_digest = whole if is_input else b""
     if items or len(raw) <= WHOLE_BYTES:
         size = text_bytes(raw)
-        return Message(is_head, is_input, items, xxh3_64_digest(raw), max(0, size - media_bytes) if items else size)
+        return Message(is_head, input_digest, items, whole, max(0, size - media_bytes) if items else size)
     (digest, size), *more = [(xxh3_64_digest(piece), text_bytes(piece)) for piece in pieces(raw)]
-    return Message(is_head, is_input, 0, digest, size, tuple(more))
+    return Message(is_head, input_digest, 0, digest, size, tuple(more))
 
 
 def _only_text(raw: bytes, start: re.Match[bytes]) -> bytes | None:

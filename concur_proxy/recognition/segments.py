@@ -126,7 +126,7 @@ class _Segments:
         """Add messages or items. The operator's are part of the head if they come before all others."""
         scope, chained, scan, in_head = self._scope, self._hash, MediaScan(), True
         hashes, sizes, inputs, unseen, said = self._hashes, self._sizes, self._inputs, 0, scope
-        read = _MESSAGES.read
+        read, is_asked = _MESSAGES.read, False
         for item in items:
             unseen += ITEM_BYTES + len(item)
             if unseen > STEP_BYTES:
@@ -137,11 +137,11 @@ class _Segments:
                 self.head, in_head = len(hashes), False
             if message.items:
                 self._media.extend([len(hashes)] * message.items)
-            if message.is_input:
-                said = xxh3_64_intdigest(message.digest, said)
-                for digest, _ in message.more:
-                    said = xxh3_64_intdigest(digest, said)
+            if message.input_digest:
+                said, is_asked = xxh3_64_intdigest(message.input_digest, said), True
+            elif is_asked:
                 inputs.append(said)
+                is_asked = False
             chained = xxh3_64_intdigest(message.digest, chained)
             hashes.append(chained)
             sizes.append(message.size)
@@ -150,6 +150,8 @@ class _Segments:
                 hashes.append(chained)
                 sizes.append(size)
         self._hash = chained
+        if is_asked:
+            inputs.append(said)
         if in_head:
             self.end_head()
 

@@ -58,6 +58,16 @@ def test_a_turn_extends_the_one_before() -> None:
     assert common(first, second) == 3
 
 
+def test_inputs_stay_the_same_when_an_answer_changes() -> None:
+    long = {"role": "tool", "content": "x" * 3 * PIECE_BYTES}
+    shorter, other = {**ANSWER, "content": "h"}, {**long, "content": f"{long['content']}y"}
+    before = chain(messages=[SYSTEM, USER, ANSWER, long])
+    after = chain(messages=[SYSTEM, USER, shorter, long, ANSWER, USER, USER])
+    assert (len(before.inputs), len(after.inputs)) == (2 * HASH_BYTES, 3 * HASH_BYTES)
+    assert after.inputs.startswith(before.inputs)
+    assert not chain(messages=[SYSTEM, USER, ANSWER, other]).inputs.endswith(before.inputs[HASH_BYTES:])
+
+
 def test_an_edit_changes_all_that_follows() -> None:
     one, other = chain(messages=[SYSTEM, USER, ANSWER, USER]), chain(messages=[SYSTEM, ANSWER, ANSWER, USER])
     assert common(one, other) == 1
