@@ -24,7 +24,7 @@ UNUSED: dict[str, object] = {"engine": ["http://127.0.0.1"], "workers": 1}
 """Settings that `serve` may get as flags, and that do not matter here."""
 REFUSED = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 """With TLS 1.3, a live gateway that wants a certificate ends the connection after the handshake. Without
-`tls_client_cert`, that is the sign of life.
+`tls_client_cert`, that shows that it is alive.
 """
 LOCAL = {ANY_IPV4: "127.0.0.1", ANY_IPV6: "::1"}
 
