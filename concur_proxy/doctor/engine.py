@@ -89,7 +89,7 @@ class EngineExamination:
             self._signals(kind, samples)
             longest = None if served is None else longest_context(models.content)
             self._findings += examine_capacity(self._url, samples, set_tokens=self._capacity_tokens, longest=longest)
-            if (finding := examine_ranks(self._url, self._ranks, exported)) is not None:
+            if not self._pages and (finding := examine_ranks(self._url, self._ranks, exported)) is not None:
                 self._findings.append(finding)
         else:
             self._no_signals(kind, status)
