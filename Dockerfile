@@ -18,6 +18,6 @@ USER 65532:65532
 EXPOSE 8300
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 \
-    CMD ["python", "-c", "import os, ssl, urllib.request as r; s = 's' if os.environ.get('CONCUR_TLS_CERT') else ''; u = f'http{s}://127.0.0.1:8300/healthz'.replace('8300', os.environ.get('CONCUR_PORT') or '8300'); r.build_opener(r.ProxyHandler({}), r.HTTPSHandler(context=ssl._create_unverified_context())).open(u, timeout=2)"]
+    CMD ["python", "-c", "import os, ssl, urllib.request as r; e = os.environ.get; k = e('CONCUR_TLS_CLIENT_CERT'); p = e('CONCUR_PORT') or '8300'; c = ssl._create_unverified_context(); k and c.load_cert_chain(k, e('CONCUR_TLS_CLIENT_KEY') or None); u = ('https' if e('CONCUR_TLS_CERT') else 'http') + '://127.0.0.1:8300/healthz'.replace('8300', p); ssl.get_server_certificate(('127.0.0.1', int(p)), timeout=2) if e('CONCUR_TLS_CLIENT_CA') and not k else r.build_opener(r.ProxyHandler({}), r.HTTPSHandler(context=c)).open(u, timeout=2)"]
 ENTRYPOINT ["concur-proxy"]
 CMD ["serve"]

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +15,7 @@ from concur_proxy.cli.flags import add_flags, read_flags
 from concur_proxy.cli.load import SettingsError, advise, load_settings
 from concur_proxy.cli.parser import CommandParser, complain
 from concur_proxy.cli.secrets import redacted_url
-from concur_proxy.cli.watch import NoState, admin_key
+from concur_proxy.cli.watch import NoState, admin_key, gateway_tls
 from concur_proxy.doctor.engine import EngineExamination
 from concur_proxy.doctor.finding import Finding, Severity
 from concur_proxy.doctor.gateway import examine_gateway
@@ -34,6 +35,8 @@ With --gateway, examines a running gateway: whether it serves, whether its metri
 the sessions of its clients. Exit status: 0 if all is well, 1 for warnings, 2 for errors or wrong settings."""
 
 TIMEOUT_S = 10.0
+OF_GATEWAY = {"admin_key", "admin_key_file", "tls_client_cert", "tls_client_key"}
+"""Settings whose flags are for `--gateway`."""
 WORDS = {Severity.OK: "ok", Severity.WARNING: "warning", Severity.ERROR: "error"}
 
 
@@ -49,8 +52,9 @@ def main(arguments: Sequence[str]) -> int:
     flags, findings = read_flags(namespace), []
     try:
         if gateway is not None:
-            findings += asyncio.run(_examine_gateway(gateway, _gateway_key(flags)))
-        if gateway is None or flags.keys() - {"admin_key", "admin_key_file"}:
+            verify = gateway_tls(gateway, _path(flags, "tls_client_cert"), _path(flags, "tls_client_key"))
+            findings += asyncio.run(_examine_gateway(gateway, _gateway_key(flags), verify))
+        if gateway is None or flags.keys() - OF_GATEWAY:
             findings += asyncio.run(examine(load_settings(flags)))
     except NoState as problem:
         return complain(PROG, str(problem))
@@ -73,7 +77,8 @@ async def examine(settings: GatewaySettings) -> list[Finding]:
         Finding(subject="settings", severity=Severity.WARNING, code="advice", message=line) for line in advise(settings)
     ]
     servers = list(dict.fromkeys((*settings.engine, *settings.engine_dns)))
-    async with _client(servers, settings.engine_ca_file) as client:
+    pages = [page.url for server in settings.engine for page in settings.metrics_pages(server.partition("#")[0])]
+    async with _client([*servers, *pages], settings.engine_ca_file) as client:
         kinds = KnownKinds(plugins.load_engine_kinds(settings.engine_kinds))
         examinations = [_examination(server, client, kinds, settings) for server in servers]
         for found in await asyncio.gather(*(examination.run() for examination in examinations)):
@@ -83,18 +88,23 @@ async def examine(settings: GatewaySettings) -> list[Finding]:
     return findings
 
 
-async def _examine_gateway(url: str, key: str | None) -> list[Finding]:
-    async with _client([url]) as client:
+async def _examine_gateway(url: str, key: str | None, verify: ssl.SSLContext | bool) -> list[Finding]:  # noqa: FBT001
+    async with httpx.AsyncClient(trust_env=False, verify=verify, timeout=TIMEOUT_S) as client:
         return await examine_gateway(url, client, admin_key=key)
 
 
 def _gateway_key(flags: Mapping[str, object]) -> str | None:
     """The gateway's admin key, as `status` and `top` find it. Raises `NoState` if its file cannot be used."""
-    key, file = flags.get("admin_key"), flags.get("admin_key_file")
-    return admin_key(argparse.Namespace(admin_key=key, admin_key_file=None if file is None else Path(str(file))))
+    return admin_key(
+        argparse.Namespace(admin_key=flags.get("admin_key"), admin_key_file=_path(flags, "admin_key_file"))
+    )
 
 
-def _client(servers: Sequence[str], ca_file: Path | None = None) -> httpx.AsyncClient:
+def _path(flags: Mapping[str, object], name: str) -> Path | None:
+    return Path(str(flags[name])) if name in flags else None
+
+
+def _client(servers: Sequence[str], ca_file: Path | None) -> httpx.AsyncClient:
     uses_tls = any(server.startswith("https:") for server in servers)
     verify = Trust(ca_file).context if uses_tls else False
     return httpx.AsyncClient(trust_env=False, verify=verify, timeout=TIMEOUT_S)
@@ -113,4 +123,5 @@ def _examination(
         ranks=ranks,
         api_key=settings.engine_api_key,
         capacity_tokens=settings.capacity_of(url),
+        pages=settings.metrics_pages(url),
     )

@@ -10,6 +10,7 @@ from concur_proxy.cli.load import SettingsError, load_settings
 from concur_proxy.cli.parser import CommandParser, complain
 from concur_proxy.server.listen import ANY_IPV4, ANY_IPV6, urls
 from concur_proxy.settings.gateway import GatewaySettings
+from concur_proxy.upstream.tls import ClientCertificate, TlsFileError
 
 PROG = "concur-proxy health"
 
@@ -22,7 +23,9 @@ TIMEOUT_S = 2.0
 UNUSED: dict[str, object] = {"engine": ["http://127.0.0.1"], "workers": 1}
 """Settings that `serve` may get as flags, and that do not matter here."""
 REFUSED = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
-"""With TLS 1.3, a live gateway that wants a certificate ends the connection after the handshake."""
+"""With TLS 1.3, a live gateway that wants a certificate ends the connection after the handshake. Without
+`tls_client_cert`, that shows that it is alive.
+"""
 LOCAL = {ANY_IPV4: "127.0.0.1", ANY_IPV6: "::1"}
 
 
@@ -48,10 +51,16 @@ def health_problem(settings: GatewaySettings) -> str | None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     tls.check_hostname = False  # the certificate is for the names that clients use
     tls.verify_mode = ssl.CERT_NONE
+    if settings.tls_client_cert is not None:
+        try:
+            ClientCertificate(certificate=settings.tls_client_cert, key=settings.tls_client_key).load(tls)
+        except TlsFileError as error:
+            return f"{error.setting}: {error}"
     try:
         status = httpx.get(url, timeout=TIMEOUT_S, trust_env=False, verify=tls).status_code
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        if settings.tls_client_ca is not None and isinstance(error, REFUSED):
+        is_unknown = settings.tls_client_ca is not None and settings.tls_client_cert is None
+        if is_unknown and isinstance(error, REFUSED):
             return None
         return f"{url}: {str(error) or type(error).__name__}"
     return None if status == httpx.codes.OK else f"{url}: answers {status}"

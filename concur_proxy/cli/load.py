@@ -16,6 +16,7 @@ from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.settings.admin_listen import MAIN
 from concur_proxy.settings.file import ConfigFileError
 from concur_proxy.settings.gateway import SDK_TIMEOUT_S, GatewaySettings
+from concur_proxy.settings.kinds import metrics_page
 from concur_proxy.settings.secret_files import SecretFileError
 from concur_proxy.settings.sources import ENV_PREFIX
 from concur_proxy.upstream.tls import TlsFileError, Trust, server_context, tls_problem
@@ -63,6 +64,12 @@ def advise(settings: GatewaySettings) -> list[str]:
         f"engine {url} ends in /v1, but the paths of clients already begin with it: leave it out"
         for url in (*settings.engine, *settings.engine_dns)
         if url.endswith("/v1")
+    ]
+    engines = [url.partition("#")[0] for url in settings.engine]
+    advice += [
+        f"metrics_url names {url}, which is no engine: name one of {', '.join(engines) or 'the setting engine'}"
+        for url in dict.fromkeys(metrics_page(text)[0] for text in settings.metrics_url)
+        if url not in engines
     ]
     if settings.max_hold_s >= SDK_TIMEOUT_S:
         advice.append(

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from concur_proxy.cli.parser import CommandParser, complain
 from concur_proxy.cli.state_view import state_view
-from concur_proxy.cli.watch import EXIT_NO_ANSWER, NoState, add_gateway_flags, admin_key, read_state
+from concur_proxy.cli.watch import EXIT_NO_ANSWER, NoState, add_gateway_flags, admin_key, gateway_tls, read_state
 
 PROG = "concur-proxy status"
 
@@ -20,7 +20,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.read(arguments)
     try:
         key = admin_key(options)
-        state = read_state(options.url, key)
+        verify = gateway_tls(options.url, options.tls_client_cert, options.tls_client_key)
+        state = read_state(options.url, key, verify)
     except NoState as problem:
         complain(PROG, str(problem))
         return EXIT_NO_ANSWER

@@ -8,7 +8,7 @@ from rich.live import Live
 
 from concur_proxy.cli.parser import CommandParser, complain, positive_number
 from concur_proxy.cli.state_view import state_view
-from concur_proxy.cli.watch import EXIT_NO_ANSWER, NoState, add_gateway_flags, admin_key, read_state
+from concur_proxy.cli.watch import EXIT_NO_ANSWER, NoState, add_gateway_flags, admin_key, gateway_tls, read_state
 
 PROG = "concur-proxy top"
 OTHER_LINES = 18
@@ -36,7 +36,8 @@ def main(arguments: Sequence[str]) -> int:
     console = Console(highlight=False)
     try:
         key = admin_key(options)
-        state = read_state(options.url, key)
+        verify = gateway_tls(options.url, options.tls_client_cert, options.tls_client_key)
+        state = read_state(options.url, key, verify)
     except NoState as problem:
         complain(PROG, str(problem))
         return EXIT_NO_ANSWER
@@ -48,6 +49,6 @@ def main(arguments: Sequence[str]) -> int:
             live.update(state_view(state, sessions=rows, decisions=5, tenants=tenants), refresh=True)
             time.sleep(options.interval)
             try:
-                state = read_state(options.url, key)
+                state = read_state(options.url, key, verify)
             except NoState as problem:
                 live.update(str(problem), refresh=True)

@@ -1,6 +1,7 @@
 """Examines one inference server: what it is, which signals it exports, and what its answers report."""
 
 import json
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -11,8 +12,10 @@ from concur_proxy.doctor.dp_ranks import examine_ranks, exported_ranks
 from concur_proxy.doctor.finding import Finding, Severity
 from concur_proxy.doctor.gateway import is_gateway
 from concur_proxy.doctor.no_answer import no_answer
+from concur_proxy.doctor.pages import read_pages
 from concur_proxy.engines.exposition import Exposition
 from concur_proxy.engines.kind import Advice, EngineKind, KnownKinds, ServerInfo
+from concur_proxy.engines.pages import MetricsPage
 from concur_proxy.engines.sample import SIGNALS, EngineSample
 from concur_proxy.wire.request.models import longest_context, model_ids
 
@@ -35,15 +38,17 @@ class EngineExamination:
         ranks: int | None = None,
         api_key: str | None = None,
         capacity_tokens: int | None = None,
+        pages: Sequence[MetricsPage] = (),
     ) -> None:
-        """`ranks` is N of the URL's `#dp=N`. `api_key` is the setting `engine_api_key`, and `capacity_tokens` that of
-        this server.
+        """`ranks` is N of the URL's `#dp=N`. `api_key` is the setting `engine_api_key`; `capacity_tokens` and `pages`
+        (`metrics_url`) are those of this server.
         """
         self._url = url
         self._client = client
         self._kinds = kinds
         self._ranks = ranks
         self._capacity_tokens = capacity_tokens
+        self._pages = pages
         self._headers = {} if api_key is None else {"authorization": f"Bearer {api_key}"}
         self._findings: list[Finding] = []
 
@@ -56,7 +61,9 @@ class EngineExamination:
         return self._findings
 
     async def _examine(self) -> None:
+        elsewhere = await read_pages(self._url, self._pages, self._client, self._kinds)
         kind, exposition, status = await self._metrics()
+        kind = elsewhere.kind or kind
         if kind is None and await is_gateway(self._url, self._client):
             fix = f"name the engines behind it, or examine the gateway: concur-proxy doctor --gateway {self._url}"
             self._add(Severity.ERROR, "is_gateway", "is a concur-proxy gateway and no engine", fix)
@@ -73,12 +80,16 @@ class EngineExamination:
         self._add(Severity.OK, "kind", "is an unknown kind of server" if kind is None else f"is {kind.name}{version}")
         self._models(served, models.status_code)
         exported = [] if kind is None else exported_ranks(exposition, kind.rank_label)
-        if kind is not None and has_signals:
-            samples = _samples(kind, exposition, exported, self._ranks)
+        self._findings += elsewhere.findings
+        if self._pages and elsewhere.sample is None:
+            pass  # the findings say why
+        elif kind is not None and has_signals:
+            own = _samples(kind, exposition, exported, self._ranks)
+            samples = own if elsewhere.sample is None else [elsewhere.sample]
             self._signals(kind, samples)
             longest = None if served is None else longest_context(models.content)
             self._findings += examine_capacity(self._url, samples, set_tokens=self._capacity_tokens, longest=longest)
-            if (finding := examine_ranks(self._url, self._ranks, exported)) is not None:
+            if not self._pages and (finding := examine_ranks(self._url, self._ranks, exported)) is not None:
                 self._findings.append(finding)
         else:
             self._no_signals(kind, status)

@@ -75,6 +75,8 @@ class EngineKind(ABC):
     """The label by which the series of data-parallel ranks differ. None: no server of this kind has ranks."""
     rank_header: str | None = None
     """The request header that pins a request to a data-parallel rank."""
+    counts_transferred: bool = False
+    """Whether a decode server's answers count tokens as cached that it got from a prefill server."""
     paths: EnginePaths = EnginePaths()
     not_reported: frozenset[str] = frozenset()
     """Names of the optional signals in `SIGNALS` that servers of this kind do not export."""
@@ -123,9 +125,11 @@ class KnownKinds:
         """The kind with this name."""
         return next((kind for kind in self._kinds if kind.name == name), None)
 
-    def read(self, path: str, text: str) -> tuple[EngineKind | None, Exposition]:
-        """The kind whose metrics `text` has, and the series that kinds want. `path` is where the text was found."""
-        kinds = [kind for kind in self._kinds if kind.metrics_path == path]
+    def read(self, path: str | None, text: str) -> tuple[EngineKind | None, Exposition]:
+        """The kind whose metrics `text` has, and the series that kinds want. `path` is where the text was found; None
+        for a page that an operator has named, which may be any kind's.
+        """
+        kinds = [kind for kind in self._kinds if path is None or kind.metrics_path == path]
         exposition = read_exposition(text, lambda name: any(kind.wants(name) for kind in kinds))
         return next((kind for kind in kinds if kind.recognises(exposition)), None), exposition
 

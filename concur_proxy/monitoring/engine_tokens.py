@@ -20,6 +20,10 @@ class EngineTokens:
         """The size of its cache, and where that number comes from; None until its metrics were read."""
         self.max_model_len: int | None = None
         """The longest context that it accepts, in tokens; None while that is unknown."""
+        self.counts_transferred = False
+        """Whether cached tokens in answers include those that came from a prefill server, so that they do not show
+        what was computed again.
+        """
         self.usage_dropped = 0
         """Answers with token counts that cannot be true."""
         self._engine = engine
@@ -61,6 +65,8 @@ class EngineTokens:
             if not self.usage_dropped:
                 logger.warning("engine %s: dropped token counts that cannot be true: %s", self._engine, usage)
             self.usage_dropped += 1
+        if counted is not None and self.counts_transferred:
+            counted = replace(counted, cached_tokens=None)
         if counted is not None and not is_batch:
             self._check.answered(counted.prompt_tokens)
             newest = self._newest

@@ -46,9 +46,11 @@ class EngineMonitor:
         address: EngineAddress | None = None,
         kinds: KnownKinds | None = None,
         capacity_tokens: int | None = None,
+        has_own_metrics: bool = True,
     ) -> None:
         """`address` is where the engine is; by default its name is its URL. `kinds` are the kinds that it may be of.
-        `capacity_tokens` is the size of its cache if an operator has set it.
+        `capacity_tokens` is the size of its cache if an operator has set it. `has_own_metrics` is False if its metrics
+        are at other servers, which say nothing about whether requests can reach it.
         """
         self.engine = engine
         self.address = address or EngineAddress(name=engine, url=engine)
@@ -78,6 +80,7 @@ class EngineMonitor:
         self.on_up: Callable[[], None] = lambda: None
         """Called when the engine answers for the first time, or again after it was down."""
         self.circuit = Circuit()
+        self._has_own_metrics = has_own_metrics
         self._has_fallen_open = False
         self._signals = SignalMaker()
         self._kinds = kinds or KnownKinds(())
@@ -134,7 +137,10 @@ class EngineMonitor:
         self.restarts += rates.restarted
         self.preemptions += rates.preemptions or 0.0
         self.signals_dropped += rates.dropped
-        self._on_contact(self.circuit.heard, "it answers scrapes")
+        if self._has_own_metrics:
+            self._on_contact(self.circuit.heard, "it answers scrapes")
+        kind = self._kinds.get(sample.kind)
+        self.tokens.counts_transferred = sample.is_disaggregated and kind is not None and kind.counts_transferred
         if rates.restarted:
             self._coordinator.apply(LoseCache(engine=self.engine))
         # before the load is applied, because requests that it admits belong to the next interval
@@ -152,7 +158,9 @@ class EngineMonitor:
         """
         self.scrape_failures += 1
         self._note(reason)
-        if reachable:
+        if not self._has_own_metrics:
+            pass
+        elif reachable:
             self._on_contact(self.circuit.heard, "it answers scrapes")
         elif reachable is False:
             self.on_unreachable(reason)
@@ -172,6 +180,8 @@ class EngineMonitor:
             listed = "unknown" if models is None else ", ".join(sorted(models))[:500] or "none"
             logger.info("engine %s: models: %s", self.engine, listed)
         self._coordinator.apply(Serve(engine=self.engine, models=models))
+        if models is not None and not self._has_own_metrics:
+            self._on_contact(self.circuit.heard, "it lists its models")
 
     def on_overload(self) -> None:
         """The engine refused a request with 429 or 503."""

@@ -58,7 +58,7 @@ class EnginePool:
         self._coordinator: Coordinator | None = None
         self._group: asyncio.TaskGroup | None = None
         self._watches: dict[str, asyncio.Task[None]] = {}
-        self._clients: dict[bool, httpx.AsyncClient] = {}
+        self._clients: dict[tuple[bool, bool], httpx.AsyncClient] = {}
 
     @property
     def servers(self) -> list[str]:
@@ -206,6 +206,7 @@ class EnginePool:
                     clock=self._clock,
                     kinds=self._kinds,
                     capacity_tokens=self._capacity(address.url),
+                    has_own_metrics=not settings.metrics_pages(address.url),
                 )
 
     def _capacity(self, url: str) -> int | None:
@@ -218,24 +219,26 @@ class EnginePool:
         if self._group is None:
             return  # `run` will start it
         settings = self._settings
+        monitors = [self.monitors[address.name] for address in addresses(server)]
+        pages = settings.metrics_pages(monitors[0].address.url)
         watch = ServerWatch(
-            [self.monitors[address.name] for address in addresses(server)],
+            monitors,
             self._client(server),
             kinds=self._kinds,
             scrape_interval_s=settings.scrape_interval_s,
             scrape_timeout_s=settings.scrape_timeout_s,
             health_interval_s=settings.health_interval_s,
+            pages=[(page, self._client(page.url, with_key=False)) for page in pages],
             clock=self._clock,
         )
         self._watches[server] = self._group.create_task(watch.run())
 
-    def _client(self, server: str) -> httpx.AsyncClient:
-        uses_tls = server.startswith("https:")
-        if uses_tls not in self._clients:
+    def _client(self, url: str, *, with_key: bool = True) -> httpx.AsyncClient:
+        """The client for requests of the gateway itself. Pages at other servers do not get the engines' key."""
+        kind = (url.startswith("https:"), with_key)
+        if kind not in self._clients:
             headers = {"user-agent": USER_AGENT}
-            if self._settings.engine_api_key is not None:
+            if with_key and self._settings.engine_api_key is not None:
                 headers["authorization"] = f"Bearer {self._settings.engine_api_key}"
-            self._clients[uses_tls] = httpx.AsyncClient(
-                trust_env=False, verify=self.trust.for_url(server), headers=headers
-            )
-        return self._clients[uses_tls]
+            self._clients[kind] = httpx.AsyncClient(trust_env=False, verify=self.trust.for_url(url), headers=headers)
+        return self._clients[kind]

@@ -1,21 +1,23 @@
 """Reads one server's metrics at regular intervals."""
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import httpx
 
-from concur_proxy.engines.exposition import Exposition, read_exposition
+from concur_proxy.engines.exposition import Exposition
 from concur_proxy.engines.kind import EngineKind, KnownKinds
+from concur_proxy.engines.pages import MetricsPage, PageReading, combine
 from concur_proxy.engines.sample import EngineSample, IntervalRates, SignalRates
 from concur_proxy.monitoring.loop import Loop
-from concur_proxy.monitoring.probe import describe, fetch
-from concur_proxy.upstream.exhaustion import is_own_exhaustion
+from concur_proxy.monitoring.page_reader import NoPage, Page, PageReader
 
-MAX_BODY_BYTES = 1024 * 1024
-"""Real expositions have 0.1 MB. A larger answer is not an exposition."""
-
+LEFT_OUT_AFTER_S = 15.0
+"""A page that could not be read for so long is left out, if another one has the same role: one of several servers is
+gone. Until then its silence counts as that of the engine, so that a short one does not change the window.
+"""
 
 OnSample = Callable[[IntervalRates, EngineSample], None]
 
@@ -24,11 +26,7 @@ class OnFailure(Protocol):
     """Called after each scrape without a usable answer."""
 
     def __call__(self, reason: str, *, reachable: bool | None) -> None:
-        """`reason` is shown to operators.
-
-        `reachable` is True if the server answered, and False if no connection could be made. It is None if neither is
-        certain: a server that answers late or breaks off may only be busy.
-        """
+        """`reason` is shown to operators, and `reachable` is as in `NoPage`."""
         ...
 
 
@@ -37,8 +35,7 @@ class EngineScraper:
 
     def __init__(
         self,
-        server_url: str,
-        client: httpx.AsyncClient,
+        pages: Sequence[tuple[str | MetricsPage, httpx.AsyncClient]],
         *,
         kinds: KnownKinds,
         timeout_s: float,
@@ -47,82 +44,54 @@ class EngineScraper:
         is_wanted: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`on_samples` has a listener for each data-parallel rank, or one under None for the whole server. Nothing is
-        read while `is_wanted` returns False.
+        """`pages` is the server's base URL, or the pages that an operator has named instead, each with the client that
+        reads it. `on_samples` has a listener for each data-parallel rank, or one under None for the whole server.
+        Nothing is read while `is_wanted` returns False.
         """
-        self._server_url = server_url
-        self._client = client
-        self._kinds = kinds
-        self._kind: EngineKind | None = None
-        """The kind that recognised the last answer."""
-        self._timeout_s = timeout_s
-        self._listeners = [(dp_rank, SignalRates(), on_sample) for dp_rank, on_sample in on_samples.items()]
+        self._pages = [
+            PageReader(where, client, kinds=kinds, timeout_s=timeout_s, clock=clock) for where, client in pages
+        ]
+        self._on_samples = on_samples
+        self._rates = self._new_rates()
         self._on_failure = on_failure
         self._is_wanted = is_wanted
         self._clock = clock
 
     async def run(self, *, interval_s: float) -> None:
         """Scrape until cancelled. An unexpected error, such as a plug-in's, counts as a scrape without an answer."""
-        what = f"reading the metrics of {self._server_url}"
+        what = f"reading the metrics of {self._pages[0].name}"
         loop = Loop(what, self._step, interval_s=interval_s, on_error=self._on_error, clock=self._clock)
         await loop.run()
 
     async def scrape(self) -> None:
-        """Read once and report to the listeners.
-
-        A server's kind is recognised from its metrics. So the metrics path of each kind is tried until one kind
-        recognises what is there. The path of the last time comes first.
-        """
-        known = () if self._kind is None else (self._kind.metrics_path,)
-        reasons = []
-        for path in dict.fromkeys((*known, *self._kinds.metrics_paths)):
-            url = f"{self._server_url}{path}"
-            try:
-                status, body = await fetch(self._client, url, timeout_s=self._timeout_s, max_bytes=MAX_BODY_BYTES)
-            except TimeoutError:
-                self._on_failure(f"no answer from {url} within {self._timeout_s:g} s", reachable=None)
+        """Read each page once and report to the listeners."""
+        answers = list(zip(self._pages, await asyncio.gather(*(page.read() for page in self._pages)), strict=True))
+        read = [(reader, page) for reader, page in answers if isinstance(page, Page)]
+        roles = {reader.role for reader, _ in read}
+        for reader, page in answers:
+            if isinstance(page, NoPage) and (reader.role not in roles or reader.silent_s < LEFT_OUT_AFTER_S):
+                self._on_failure(page.reason, reachable=page.reachable)
                 return
-            except httpx.HTTPError as error:
-                is_refused = isinstance(error, httpx.ConnectError) and not is_own_exhaustion(error)
-                reachable = False if is_refused else None
-                self._on_failure(f"{url}: {describe(error)}", reachable=reachable)
-                return
-            reason = self._read(path, body) if httpx.codes.is_success(status) else f"answers {status}"
-            if reason is None:
-                return
-            reasons.append(f"{url} {reason}")
-        self._on_failure("; ".join(reasons), reachable=True)
+        at = self._clock()
+        for dp_rank, on_sample in self._on_samples.items():
+            readings = []
+            for reader, page in read:
+                sample = page.kind.read(_of_rank(page.exposition, page.kind, dp_rank), at=at)
+                rates = self._rates[reader, dp_rank].advance(sample)
+                readings.append(PageReading(role=reader.role, rates=rates, sample=sample))
+            on_sample(*combine(readings))
 
     async def _step(self) -> None:
         if self._is_wanted():
             await self.scrape()
         else:
-            # the next reading must not be compared with the last one
-            self._listeners = [(dp_rank, SignalRates(), on_sample) for dp_rank, _, on_sample in self._listeners]
+            self._rates = self._new_rates()  # the next reading must not be compared with the last one
+
+    def _new_rates(self) -> dict[tuple[PageReader, int | None], SignalRates]:
+        return {(page, dp_rank): SignalRates() for page in self._pages for dp_rank in self._on_samples}
 
     def _on_error(self, error: Exception) -> None:
-        self._on_failure(f"{self._server_url}: {type(error).__name__}: {error}", reachable=None)
-
-    def _read(self, path: str, body: bytes | None) -> str | None:
-        """Report a reading to the listeners. Returns the reason if the body is not a known engine's."""
-        if body is None:
-            return f"answers with more than {MAX_BODY_BYTES} bytes, or compressed although that was not asked for"
-        kind, exposition = self._recognise(path, body.decode("utf-8", "replace"))
-        if kind is None:
-            what = "malformed series" if exposition.malformed_lines else "no series of a known engine"
-            return f"answers, but exports {what}"
-        self._kind, at = kind, self._clock()
-        for dp_rank, rates, on_sample in self._listeners:
-            sample = kind.read(_of_rank(exposition, kind, dp_rank), at=at)
-            on_sample(rates.advance(sample), sample)
-        return None
-
-    def _recognise(self, path: str, text: str) -> tuple[EngineKind | None, Exposition]:
-        if self._kind is not None and self._kind.metrics_path == path:
-            exposition = read_exposition(text, self._kind.wants)
-            if self._kind.recognises(exposition):
-                return self._kind, exposition
-        return self._kinds.read(path, text)
+        self._on_failure(f"{self._pages[0].name}: {type(error).__name__}: {error}", reachable=None)
 
 
 def _of_rank(exposition: Exposition, kind: EngineKind, dp_rank: int | None) -> Exposition:

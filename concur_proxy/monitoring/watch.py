@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import httpx
 
 from concur_proxy.engines.kind import KnownKinds
+from concur_proxy.engines.pages import MetricsPage
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.monitoring.probe import EngineProbe
 from concur_proxy.monitoring.scraper import EngineScraper
@@ -34,14 +35,14 @@ class ServerWatch:
         scrape_interval_s: float,
         scrape_timeout_s: float,
         health_interval_s: float,
+        pages: Sequence[tuple[MetricsPage, httpx.AsyncClient]] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`health_interval_s` is 0 to leave out health checks."""
+        """`health_interval_s` is 0 to leave out health checks. `pages` are read instead of the server's own metrics."""
         self._monitors = monitors
         url = monitors[0].address.url
         self._scraper = EngineScraper(
-            url,
-            client,
+            pages or [(url, client)],
             kinds=kinds,
             timeout_s=scrape_timeout_s,
             on_samples={monitor.address.dp_rank: monitor.on_sample for monitor in monitors},

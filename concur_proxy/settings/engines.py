@@ -7,7 +7,16 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings
 
 from concur_proxy.engines.address import EngineAddress, addresses
-from concur_proxy.settings.kinds import BearerKey, CapacityTokens, EngineUrl, NamedUrl, capacity
+from concur_proxy.engines.pages import MetricsPage, roles_problem
+from concur_proxy.settings.kinds import (
+    BearerKey,
+    CapacityTokens,
+    EngineUrl,
+    MetricsUrl,
+    NamedUrl,
+    capacity,
+    metrics_page,
+)
 
 
 class EngineSettings(BaseSettings):
@@ -30,6 +39,11 @@ class EngineSettings(BaseSettings):
         (),
         description="Size of an engine's KV cache in tokens, if its metrics are wrong: a number for all engines, or "
         "`URL=number` for one",
+    )
+    metrics_url: tuple[MetricsUrl, ...] = Field(
+        (),
+        description="Where an engine's metrics are, if it is a router or proxy, as `URL=PAGE`; several items for one "
+        "engine are its servers; `#prefill` or `#decode` at the end of each for a disaggregated pair",
     )
     scrape_interval_s: float = Field(
         1.0, ge=0.01, le=60, description="Seconds between two reads of an engine's metrics"
@@ -92,6 +106,10 @@ class EngineSettings(BaseSettings):
         sizes = dict(capacity(text) for text in self.capacity_tokens)
         return next((sizes[name] for name in (*names, "") if name in sizes), None)
 
+    def metrics_pages(self, url: str) -> list[MetricsPage]:
+        """The pages of `metrics_url` for the engine at this URL. Empty: it has its metrics itself."""
+        return [page for engine, page in map(metrics_page, self.metrics_url) if engine == url]
+
     @field_validator("engine")
     @classmethod
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -107,6 +125,19 @@ class EngineSettings(BaseSettings):
         names = [capacity(text)[0] for text in value]
         if len(set(names)) < len(names):
             raise ValueError("names an engine twice: write one number for all engines, and one for each that differs")
+        return value
+
+    @field_validator("metrics_url")
+    @classmethod
+    def _roles_that_fit(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("names a page twice")
+        pages: dict[str, list[MetricsPage]] = {}
+        for engine, page in map(metrics_page, value):
+            pages.setdefault(engine, []).append(page)
+        for engine, each in pages.items():
+            if problem := roles_problem(page.role for page in each):
+                raise ValueError(f"{engine}: {problem}")
         return value
 
     @field_validator("engine_dns")

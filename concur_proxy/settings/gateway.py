@@ -242,6 +242,8 @@ class GatewaySettings(ListeningSettings, EngineSettings):
         for name in ("tls_key", "tls_client_ca"):
             if getattr(self, name) is not None and self.tls_cert is None:
                 raise _disagreement(name, "unset with", "tls_cert", "there is no TLS without a certificate")
+        if self.tls_client_key is not None and self.tls_client_cert is None:
+            raise _disagreement("tls_client_key", "unset with", "tls_client_cert", "a key needs its certificate")
         if self.fail_open_after_s < self.stale_after_s:
             raise _disagreement(
                 "fail_open_after_s",

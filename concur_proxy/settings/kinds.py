@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator
 
 from concur_proxy.engines.address import addresses, is_server_url
+from concur_proxy.engines.pages import MetricsPage, parse_page
 from concur_proxy.wire.request.endpoint_rule import EndpointKind, EndpointRule, parse_endpoint_rule
 
 ADMIN_KEY_CHARS = 8
@@ -18,6 +19,7 @@ MAX_CAPACITY_DIGITS = 15
 
 _GENERATE = "generate:"
 _ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+_TWO_URLS = re.compile(r"(?P<engine>.+?)=(?P<page>\s*https?://.*)")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2: token
 
 
@@ -62,6 +64,24 @@ def capacity(text: str) -> tuple[str, int]:
     if "#" in url:
         raise ValueError("must name the server without #dp=N; the number is the size of each rank's cache")
     return (engine_server(url.strip()) if url else ""), int(number)
+
+
+def metrics_page(text: str) -> tuple[str, MetricsPage]:
+    """Read an item of `metrics_url`: the URL of an engine and a page of its metrics.
+
+    Raises `ValueError` if it is not `URL=URL`.
+    """
+    found = _TWO_URLS.fullmatch(text)
+    if found is None:
+        raise ValueError("must be an engine and a page, as in http://router:8000=http://gpu:8000/metrics")
+    if "#" in found["engine"]:
+        raise ValueError("must name the server without #dp=N")
+    return engine_server(found["engine"].strip()), parse_page(found["page"].strip())
+
+
+def _metrics_item(text: str) -> str:
+    engine, page = metrics_page(text)
+    return f"{engine}={page.url}" + (f"#{page.role.value}" if page.role.value else "")
 
 
 def _capacity_item(text: object) -> str:
@@ -145,6 +165,7 @@ def _named_server(text: str) -> str:
 
 
 CapacityTokens = Annotated[str, BeforeValidator(_capacity_item)]
+MetricsUrl = Annotated[str, AfterValidator(_metrics_item)]
 EngineUrl = Annotated[str, AfterValidator(engine_server)]
 NamedUrl = Annotated[str, AfterValidator(_named_server)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]

@@ -34,6 +34,14 @@ class ListeningSettings(BaseSettings):
         None,
         description="PEM file with the authorities of clients; clients without a certificate are refused",
     )
+    tls_client_cert: Path | None = Field(
+        None,
+        description="PEM file with the certificate that `health`, `status`, `top` and `doctor` show to a gateway with"
+        " `tls_client_ca`; `serve` does not use it",
+    )
+    tls_client_key: Path | None = Field(
+        None, description="PEM file with the key of `tls_client_cert`, if it is not in the same file"
+    )
     root_path: RootPath = Field(
         "", description="Path under which an ingress publishes the gateway, such as `/llm`; it is removed from requests"
     )

@@ -1,6 +1,7 @@
 """TLS: whose certificates are trusted in connections to servers, and the certificate of the gateway itself."""
 
 import ssl
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -29,6 +30,19 @@ class Trust:
         return self.context if url.startswith("https:") else False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCertificate:
+    """What a client shows to a server that wants to know it. The settings `tls_client_cert` and `tls_client_key`."""
+
+    certificate: Path
+    key: Path | None = None
+    """None: it is in the same file."""
+
+    def load(self, context: ssl.SSLContext) -> None:
+        """Show it in connections of this context. Raises `TlsFileError`."""
+        _load_chain(context, self.certificate, self.key, names=("tls_client_cert", "tls_client_key"))
+
+
 def tls_problem(error: OSError) -> str:
     """Why a file of certificates or keys cannot be used."""
     if isinstance(error, ssl.SSLError):
@@ -40,7 +54,7 @@ def tls_problem(error: OSError) -> str:
 
 
 class TlsFileError(Exception):
-    """A file of the server's certificate, key or client authorities cannot be used."""
+    """A file of a certificate, its key or the client authorities cannot be used."""
 
     def __init__(self, setting: str, reason: str) -> None:
         super().__init__(reason)
@@ -55,7 +69,19 @@ def server_context(certificate: Path, key: Path | None, client_authorities: Path
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    for name, file in (("tls_cert", certificate), ("tls_key", key)):
+    _load_chain(context, certificate, key, names=("tls_cert", "tls_key"))
+    if client_authorities is not None:
+        try:
+            context.load_verify_locations(cafile=client_authorities)
+        except OSError as error:
+            raise TlsFileError("tls_client_ca", tls_problem(error)) from error
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _load_chain(context: ssl.SSLContext, certificate: Path, key: Path | None, *, names: tuple[str, str]) -> None:
+    """Load a certificate and its key, whose settings have these names. Raises `TlsFileError`."""
+    for name, file in zip(names, (certificate, key), strict=True):
         if file is not None:
             try:
                 file.read_bytes()
@@ -65,11 +91,4 @@ def server_context(certificate: Path, key: Path | None, client_authorities: Path
         # without the function, OpenSSL asks at the terminal for the password of an encrypted key
         context.load_cert_chain(certificate, key, password=lambda: "")
     except OSError as error:
-        raise TlsFileError("tls_cert" if key is None else "tls_key", tls_problem(error)) from error
-    if client_authorities is not None:
-        try:
-            context.load_verify_locations(cafile=client_authorities)
-        except OSError as error:
-            raise TlsFileError("tls_client_ca", tls_problem(error)) from error
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
+        raise TlsFileError(names[0] if key is None else names[1], tls_problem(error)) from error

@@ -130,20 +130,6 @@ def test_a_pod_is_given_the_time_to_drain() -> None:
         assert pod["terminationGracePeriodSeconds"] > drain_s + 5
 
 
-@pytest.mark.parametrize(
-    ("settings", "ready"),
-    [
-        ({}, {"path": "/readyz", "port": "http"}),
-        ({"tls_cert": "/tls/tls.crt"}, {"path": "/readyz", "port": "http", "scheme": "HTTPS"}),
-        ({"private_metrics": True}, {"path": "/healthz", "port": "http"}),
-    ],
-)
-def test_the_probes_ask_what_the_main_port_serves(settings: dict[str, Any], ready: dict[str, str]) -> None:
-    (container,) = by_kind({"settings": settings})["Deployment"]["spec"]["template"]["spec"]["containers"]
-    assert container["readinessProbe"]["httpGet"] == ready
-    assert container["livenessProbe"]["httpGet"] == {**ready, "path": "/healthz"}
-
-
 def test_a_pod_has_no_rights_and_writes_nothing() -> None:
     pod = by_kind()["Deployment"]["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"]

@@ -1,5 +1,7 @@
 """The emulated engine in both flavours, a scripted SGLang, and servers that are not engines."""
 
+from collections.abc import Sequence
+
 import httpx
 import pytest
 
@@ -7,15 +9,18 @@ from concur_proxy import plugins
 from concur_proxy.doctor.engine import EngineExamination
 from concur_proxy.doctor.finding import Finding, Severity
 from concur_proxy.engines.kind import KnownKinds
+from concur_proxy.engines.pages import MetricsPage, parse_page
 from tests.http.scripted_engine import Exchange, Script, answer, model_list, scripted_engine
 from tests.lab.server.test_server import running
 
 KINDS = KnownKinds(plugins.load_engine_kinds())
 
 
-async def examined(url: str, timeout_s: float = 10.0, *, capacity_tokens: int | None = None) -> dict[str, Finding]:
+async def examined(
+    url: str, timeout_s: float = 10.0, *, capacity_tokens: int | None = None, pages: Sequence[MetricsPage] = ()
+) -> dict[str, Finding]:
     async with httpx.AsyncClient(trust_env=False, verify=False, timeout=timeout_s) as client:  # noqa: S501 - no TLS here
-        examination = EngineExamination(url, client, KINDS, capacity_tokens=capacity_tokens)
+        examination = EngineExamination(url, client, KINDS, capacity_tokens=capacity_tokens, pages=pages)
         return {finding.code: finding for finding in await examination.run()}
 
 
@@ -116,3 +121,18 @@ async def test_a_server_that_speaks_no_http() -> None:
 
     async with scripted_engine(metrics_script=rude) as engine:
         assert (await examined(engine.url)).keys() == {"no_http"}
+
+
+async def test_metrics_at_other_servers_are_examined_there() -> None:
+    async with (
+        running(capacity_tokens=4_096) as prefill,
+        running(capacity_tokens=8_192) as decode,
+        scripted_engine(metrics_status="404 Not Found", script=an_sglang()) as engine,
+    ):
+        pages = [parse_page(f"{prefill}/metrics#prefill"), parse_page(f"{decode}/metrics#decode")]
+        found = await examined(engine.url, pages=pages)
+        assert found["metrics_url"].message == f"has its metrics at {prefill}/metrics, {decode}/metrics"
+        assert "its cache holds 4096 tokens" in found["signals"].message
+        wrong = await examined(engine.url, pages=[*pages[:1], parse_page(f"{decode}/v1/models#decode")])
+    assert (wrong["no_signals"].subject, wrong["no_signals"].severity) == (f"{decode}/v1/models", Severity.ERROR)
+    assert "signals" not in wrong

@@ -82,3 +82,11 @@ def test_no_context_is_longer_than_a_cache_that_is_reported_in_tokens() -> None:
     blocks = EngineTokens("c")
     used(blocks)
     assert answer(blocks, 5_121) is not None, "blocks can hold more than they say"
+
+
+def test_cached_tokens_are_not_believed_where_they_include_what_was_transferred() -> None:
+    tokens = EngineTokens("a")
+    said = Usage(prompt_tokens=100, completion_tokens=5, cached_tokens=96)
+    assert tokens.on_usage(said, first_token_at=9.0, is_batch=False) == said
+    tokens.counts_transferred = True
+    assert tokens.on_usage(said, first_token_at=9.0, is_batch=False) == replace(said, cached_tokens=None)

@@ -15,7 +15,8 @@ from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.engines.kinds.vllm.kind import Vllm
 from concur_proxy.engines.sample import EngineSample, IntervalRates
 from concur_proxy.monitoring.loop import JITTER
-from concur_proxy.monitoring.scraper import MAX_BODY_BYTES, EngineScraper
+from concur_proxy.monitoring.page_reader import MAX_BODY_BYTES
+from concur_proxy.monitoring.scraper import EngineScraper
 from tests.captures import capture
 from tests.contracts.added_plugin import added_plugin
 from tests.coordination.virtual_time import in_virtual_time, virtual_loop
@@ -53,8 +54,7 @@ class Listener:
 
 def scraper(url: str, client: httpx.AsyncClient, listener: Listener, *, timeout_s: float = 5.0) -> EngineScraper:
     return EngineScraper(
-        url,
-        client,
+        [(url, client)],
         kinds=KnownKinds(plugins.load_engine_kinds()),
         timeout_s=timeout_s,
         on_samples={None: listener.on_sample},
@@ -332,8 +332,7 @@ def in_process(handler: httpx.AsyncBaseTransport) -> tuple[list[float], EngineSc
     loop, times = virtual_loop(), list[float]()
     client = httpx.AsyncClient(transport=handler)
     each = EngineScraper(
-        "http://engine",
-        client,
+        [("http://engine", client)],
         kinds=KnownKinds(plugins.load_engine_kinds()),
         timeout_s=10.0,
         on_samples={None: lambda rates, _: times.append(rates.now)},
@@ -407,8 +406,7 @@ async def test_each_metrics_path_is_tried_and_the_one_that_was_right_is_remember
     listener, kinds = Listener(), KnownKinds([Vllm(), Elsewhere()])
     async with httpx.AsyncClient(trust_env=False) as client, metrics_endpoint(respond) as endpoint:
         each = EngineScraper(
-            endpoint.url,
-            client,
+            [(endpoint.url, client)],
             kinds=kinds,
             timeout_s=5.0,
             on_samples={None: listener.on_sample},

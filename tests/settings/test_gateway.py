@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from concur_proxy.engines.pages import MetricsPage, Role
 from concur_proxy.settings.file import ConfigFileError
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.settings.kinds import split_list
@@ -178,6 +179,33 @@ class TestEngines:
         assert "without #dp=N" in complaints(capacity_tokens=["http://a#dp=2=5"])
         assert "twice" in complaints(capacity_tokens=["http://a=5", "http://a/=6"])
         assert "must not be true or false" in complaints(capacity_tokens=True)
+
+    def test_pages_of_metrics(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        pair = "http://a/=http://p:1/m#prefill, http://a=http://d:2/m?x=1#decode, http://b=https://gpu/metrics"
+        monkeypatch.setenv("CONCUR_METRICS_URL", pair)
+        read = settings()
+        assert read.metrics_pages("http://a") == [
+            MetricsPage(url="http://p:1/m", role=Role.PREFILL),
+            MetricsPage(url="http://d:2/m?x=1", role=Role.DECODE),
+        ]
+        assert read.metrics_pages("http://b") == [MetricsPage(url="https://gpu/metrics")]
+        assert read.metrics_pages("http://c") == []
+
+    @pytest.mark.parametrize(
+        ("items", "problem"),
+        [
+            (["http://gpu/metrics"], "must be an engine and a page"),
+            (["gpu=http://gpu/metrics"], "must begin with http://"),
+            (["http://a#dp=2=http://gpu/metrics"], "without #dp=N"),
+            (["http://a=http://gpu/metrics#both"], "must be prefill or decode"),
+            (["http://a=http://u:p@gpu/metrics"], "must be the URL of a page"),
+            (["http://a=http://gpu/m", "http://a/=http://gpu/m"], "names a page twice"),
+            (["http://a=http://p/m#prefill"], "http://a: give every page of an engine a role"),
+            (["http://a=http://p/m#prefill", "http://a=http://d/m"], "with #prefill at least once"),
+        ],
+    )
+    def test_pages_of_metrics_that_cannot_be(self, items: list[str], problem: str) -> None:
+        assert problem in complaints(metrics_url=items)
 
     def test_at_least_one(self) -> None:
         assert "no engine given" in complaints(engine=[])

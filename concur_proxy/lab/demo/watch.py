@@ -54,8 +54,7 @@ async def watch(watch: Watch, *, engine_url: str, gateway_url: str | None, inter
     """Fill `watch` until cancelled."""
     async with httpx.AsyncClient(trust_env=False) as client, asyncio.TaskGroup() as group:
         scraper = EngineScraper(
-            engine_url,
-            client,
+            [(engine_url, client)],
             kinds=KnownKinds(plugins.load_engine_kinds()),
             timeout_s=5.0,
             on_samples={None: watch.on_sample},

@@ -6,6 +6,9 @@ these count blocks, and their help text says so. Prometheus relabelling may have
 
 With several API servers (`--api-server-count`), gauges are repeated for each process, with the label `pid`. Only one
 process knows the value, and the others show 0 or "None". Counters have no such label, and there is no start time.
+
+Ray Serve exports the same series as `ray_vllm_...` at the metrics port of each node, with those of all replicas of the
+node. Each has its own cache. A counter is absent there until its first event.
 """
 
 from collections.abc import Mapping
@@ -16,7 +19,9 @@ from concur_proxy.engines.kind import Advice, EngineKind, ServerInfo
 from concur_proxy.engines.kinds.vllm.paths import PATHS
 from concur_proxy.engines.sample import EngineSample
 
-PREFIXES = ("vllm:", "vllm_")
+PREFIXES = ("vllm:", "vllm_", "ray_vllm_")
+RAY_LABELS = ("ReplicaId", "WorkerId")
+"""The labels by which the series of Ray's replicas differ. Older versions have only the second."""
 
 KV_USAGE = ("kv_cache_usage_perc", "gpu_cache_usage_perc")
 RUNNING = ("num_requests_running",)
@@ -53,37 +58,38 @@ class Vllm(EngineKind):
     name = "vllm"
     rank_label = "engine"
     rank_header = "x-data-parallel-rank"
+    counts_transferred = True
     paths = PATHS
     not_reported = frozenset({"evicted_tokens"})
     advice = Advice(cached_tokens="start it with --enable-prompt-tokens-details")
     info_paths = ("/version",)
 
     def wants(self, sample_name: str) -> bool:
-        return (sample_name.startswith(PREFIXES) and sample_name[5:] in _WANTED) or sample_name in STARTED
+        return _plain(sample_name) in _WANTED or sample_name in STARTED
 
     def recognises(self, exposition: Exposition) -> bool:
         return any(name.startswith(PREFIXES) for name in exposition.series)
 
     def read(self, exposition: Exposition, *, at: float) -> EngineSample:
         """Counters and requests are summed over ranks. KV usage is that of the fullest rank, which evicts first."""
-        ranks = RankReader(exposition, (self.rank_label,))
+        ranks = RankReader(exposition, (self.rank_label, *RAY_LABELS))
         capacity, is_derived = _capacity(ranks)
         queries, hits = _reuse(exposition, ranks)
         return EngineSample(
             at=at,
             kind=self.name,
-            kv_usage=ranks.highest(_both(KV_USAGE)),
-            running=ranks.whole(_both(RUNNING)),
-            waiting=ranks.whole(_both(WAITING)),
+            kv_usage=ranks.highest(_all(KV_USAGE)),
+            running=ranks.whole(_all(RUNNING)),
+            waiting=ranks.whole(_all(WAITING)),
             capacity_tokens=capacity,
             capacity_is_derived=is_derived,
             prefix_queries=queries,
             prefix_hits=hits,
-            computed_tokens=ranks.total(_both(COMPUTED)),
-            computing_s=ranks.total(_both(COMPUTING)),
-            preemptions=ranks.total(_both(PREEMPTIONS)),
+            computed_tokens=ranks.total(_all(COMPUTED)),
+            computing_s=ranks.total(_all(COMPUTING)),
+            preemptions=ranks.total(_all(PREEMPTIONS)),
             started_at=ranks.highest(STARTED),
-            ranks=max(1, len(ranks.each(_both(RUNNING)))),
+            ranks=max(1, len(ranks.each(_all(RUNNING)))),
         )
 
     def identify(self, path: str, answer: Mapping[str, Any]) -> ServerInfo | None:  # noqa: ARG002 - there is one path
@@ -91,22 +97,28 @@ class Vllm(EngineKind):
         return ServerInfo(version=version) if isinstance(version, str) else None
 
 
-def _both(names: tuple[str, ...]) -> tuple[str, ...]:
+def _plain(sample_name: str) -> str:
+    """The name without its prefix; empty for another server's."""
+    prefix = next((prefix for prefix in PREFIXES if sample_name.startswith(prefix)), None)
+    return "" if prefix is None else sample_name[len(prefix) :]
+
+
+def _all(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(prefix + name for name in names for prefix in PREFIXES)
 
 
 def _reuse(exposition: Exposition, ranks: RankReader) -> tuple[float | None, float | None]:
     """Prompt tokens looked up in the cache, and prompt tokens found there or in an external cache."""
-    queries, hits = ranks.total(_both(QUERIES)), ranks.total(_both(HITS))
+    queries, hits = ranks.total(_all(QUERIES)), ranks.total(_all(HITS))
     unit = _unit_of_counters(exposition)
     if unit is None:
         return None, None
     if unit == "blocks":
-        size = _number(ranks.first(_both(CACHE_CONFIG)), "block_size")
+        size = _number(ranks.first(_all(CACHE_CONFIG)), "block_size")
         if size is None:
             return None, None
         queries, hits = _scaled(queries, size), _scaled(hits, size)
-    external = ranks.total(_both(EXTERNAL_HITS))
+    external = ranks.total(_all(EXTERNAL_HITS))
     return queries, hits if hits is None or external is None else hits + external
 
 
@@ -114,10 +126,10 @@ def _unit_of_counters(exposition: Exposition) -> str | None:
     """What the counters of the prefix cache count, "tokens" or "blocks". None if that is unknown: `gpu_prefix_cache_*`
     counts blocks in one version and tokens in the next, and only the help text says which. A federation drops it.
     """
-    name = next((name for name in _both(QUERIES) if name in exposition.series), "")
+    name = next((name for name in _all(QUERIES) if name in exposition.series), "")
     text = exposition.help.get(name) or exposition.help.get(name.removesuffix("_total"))  # as OpenMetrics names it
     if text is None:
-        return None if name[5:].startswith("gpu_") else "tokens"
+        return None if _plain(name).startswith("gpu_") else "tokens"
     return "blocks" if "blocks" in text else "tokens"
 
 
@@ -133,7 +145,7 @@ def _capacity(ranks: RankReader) -> tuple[int | None, bool]:
     its labels are "None" at first.
     """
     total, is_derived = 0, False
-    for series in ranks.by_rank(ranks.first(_both(CACHE_CONFIG))).values():
+    for series in ranks.by_rank(ranks.first(_all(CACHE_CONFIG))).values():
         told = _number(series, "kv_cache_size_tokens")
         blocks, size = _number(series, "num_gpu_blocks"), _number(series, "block_size")
         if told is None and blocks is not None and size is not None:

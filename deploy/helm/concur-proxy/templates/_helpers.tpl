@@ -23,3 +23,33 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- define "concur-proxy.isShared" -}}
 {{- if or .Values.redis.url .Values.existingSecret }}yes{{ end }}
 {{- end }}
+
+{{- define "concur-proxy.isTls" -}}
+{{- if or .Values.tls.secretName .Values.settings.tls_cert }}yes{{ end }}
+{{- end }}
+
+{{- define "concur-proxy.isMutual" -}}
+{{- if or .Values.tls.clientAuthority .Values.settings.tls_client_ca }}yes{{ end }}
+{{- end }}
+
+{{- /* The port of settings.admin_listen if other pods can reach it, such as 9300 of 0.0.0.0:9300. */}}
+{{- define "concur-proxy.adminPort" -}}
+{{- $listen := .Values.settings.admin_listen | default "" | toString }}
+{{- if not (regexMatch "^(127\\.|localhost|\\[::1\\]|unix:)" $listen) }}{{ regexFind "[0-9]+$" $listen }}{{ end }}
+{{- end }}
+
+{{- /* Where Prometheus finds /metrics: the name of a port. */}}
+{{- define "concur-proxy.metricsPort" -}}
+{{- if .Values.settings.private_metrics }}admin{{ else }}http{{ end }}
+{{- end }}
+
+{{- define "concur-proxy.probe" -}}
+{{- if include "concur-proxy.isMutual" .root }}
+exec: # the kubelet has no certificate
+  command: [concur-proxy, health, --config, /etc/concur-proxy/concur-proxy.yaml]
+timeoutSeconds: 5
+{{- else }}
+httpGet: {path: {{ .path }}, port: http{{ if include "concur-proxy.isTls" .root }}, scheme: HTTPS{{ end }}}
+timeoutSeconds: 3
+{{- end }}
+{{- end }}

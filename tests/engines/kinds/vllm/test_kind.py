@@ -219,3 +219,25 @@ def test_capacity_is_unknown_while_one_rank_does_not_know_its_own() -> None:
     known = CONFIG + '{engine="0",num_gpu_blocks="256",block_size="32"} 1'
     assert sample(known, CONFIG + '{engine="1",num_gpu_blocks="None",block_size="32"} 1').capacity_tokens is None
     assert sample(RUNNING).capacity_tokens is None
+
+
+def test_rays_replicas_on_one_page_each_have_their_own_cache() -> None:
+    """A counter comes with and without `_total`, and not at all before its first event."""
+    lines = []
+    for replica, worker, usage in (("a", "1", 0.25), ("b", "2", 0.5)):
+        labels = f'engine="0",model_name="m",ReplicaId="{replica}",WorkerId="{worker}"'
+        lines += [
+            f"ray_vllm_kv_cache_usage_perc{{{labels}}} {usage}",
+            f"ray_vllm_num_requests_running{{{labels}}} 2",
+            f"ray_vllm_num_requests_waiting{{{labels}}} 1",
+            f"ray_vllm_prefix_cache_queries{{{labels}}} 100",
+            f"ray_vllm_prefix_cache_queries_total{{{labels}}} 100",
+            f"ray_vllm_prefix_cache_hits_total{{{labels}}} 40",
+            f'ray_vllm_cache_config_info{{{labels},block_size="16",num_gpu_blocks="500"}} 1',
+        ]
+    read = sample(*lines)
+    assert (read.running, read.waiting, read.kv_usage, read.ranks) == (4, 2, 0.5, 2)
+    assert (read.prefix_queries, read.prefix_hits, read.preemptions) == (200.0, 80.0, None)
+    assert read.capacity_tokens == 16_000
+    without_replica = [line.replace('ReplicaId="a",', "").replace('ReplicaId="b",', "") for line in lines]
+    assert sample(*without_replica) == read
