@@ -1,16 +1,17 @@
 """Reads one server's metrics at regular intervals."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Protocol
 
 import httpx
 
-from concur_proxy.engines.exposition import Exposition, read_exposition
+from concur_proxy.engines.exposition import Exposition, exposition_in_steps
 from concur_proxy.engines.kind import EngineKind, KnownKinds
 from concur_proxy.engines.sample import EngineSample, IntervalRates, SignalRates
 from concur_proxy.monitoring.loop import Loop
 from concur_proxy.monitoring.probe import describe, fetch
+from concur_proxy.monitoring.turns import in_turns
 from concur_proxy.upstream.exhaustion import is_own_exhaustion
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -87,7 +88,7 @@ class EngineScraper:
                 reachable = False if is_refused else None
                 self._on_failure(f"{url}: {describe(error)}", reachable=reachable)
                 return
-            reason = self._read(path, body) if httpx.codes.is_success(status) else f"answers {status}"
+            reason = await self._read(path, body) if httpx.codes.is_success(status) else f"answers {status}"
             if reason is None:
                 return
             reasons.append(f"{url} {reason}")
@@ -103,11 +104,11 @@ class EngineScraper:
     def _on_error(self, error: Exception) -> None:
         self._on_failure(f"{self._server_url}: {type(error).__name__}: {error}", reachable=None)
 
-    def _read(self, path: str, body: bytes | None) -> str | None:
+    async def _read(self, path: str, body: bytes | None) -> str | None:
         """Report a reading to the listeners. Returns the reason if the body is not a known engine's."""
         if body is None:
             return f"answers with more than {MAX_BODY_BYTES} bytes, or compressed although that was not asked for"
-        kind, exposition = self._recognise(path, body.decode("utf-8", "replace"))
+        kind, exposition = await in_turns(self._recognise(path, body.decode("utf-8", "replace")))
         if kind is None:
             what = "malformed series" if exposition.malformed_lines else "no series of a known engine"
             return f"answers, but exports {what}"
@@ -117,12 +118,12 @@ class EngineScraper:
             on_sample(rates.advance(sample), sample)
         return None
 
-    def _recognise(self, path: str, text: str) -> tuple[EngineKind | None, Exposition]:
+    def _recognise(self, path: str, text: str) -> Generator[None, None, tuple[EngineKind | None, Exposition]]:
         if self._kind is not None and self._kind.metrics_path == path:
-            exposition = read_exposition(text, self._kind.wants)
+            exposition = yield from exposition_in_steps(text, self._kind.wants)
             if self._kind.recognises(exposition):
                 return self._kind, exposition
-        return self._kinds.read(path, text)
+        return (yield from self._kinds.read_in_steps(path, text))
 
 
 def _of_rank(exposition: Exposition, kind: EngineKind, dp_rank: int | None) -> Exposition:

@@ -1,6 +1,7 @@
 """Runs the gateway as a process."""
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -103,6 +104,8 @@ def run(settings: GatewaySettings, load: Load, listening: Listening | None = Non
     config = server_config(app, settings)
     listening = listen(settings) if listening is None else listening
     server = _Process(config, app, listening)
+    gc.collect()
+    gc.freeze()  # what exists now stays, so that no collection looks through it again
     try:
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
             runner.run(server.serve())
