@@ -215,10 +215,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("| Input | Proxy | Answer | CPU | Longest pause | Peak memory |\n|---|---|---|---|---|---|")
     for name, make in BODIES.items():
         for proxy in proxies if chosen.only in name else ():
-            print(
-                f"| body: {name} | {proxy} | {_measure(proxy, partial(_ask, body=make(chosen.megabytes * MB)), [None])} |",
-                flush=True,
-            )
+            cost = _measure(proxy, partial(_ask, body=make(chosen.megabytes * MB)), [None])
+            print(f"| body: {name} | {proxy} | {cost} |", flush=True)
     for name, answer in ANSWERS.items():
         for proxy in proxies if chosen.only in name else ():
             print(f"| answer: {name} | {proxy} | {_measure(proxy, partial(_ask, body=OK), [answer])} |", flush=True)
