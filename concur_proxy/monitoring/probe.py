@@ -28,7 +28,7 @@ _PLAIN = {"accept-encoding": "identity"}
 
 
 async def fetch(client: httpx.AsyncClient, url: str, *, timeout_s: float, max_bytes: int) -> tuple[int, bytes | None]:
-    """The status and body of a GET; the body is None if it is larger than `max_bytes`, in too many chunks, or compressed.
+    """The status and body of a GET. The body is None if it is too large, in too many chunks, or compressed.
 
     Up to `MAX_REDIRECTS` redirects are followed if they lead to the same server, such as from `/metrics` to `/metrics/`
     or from http to https. Raises `TimeoutError` if the whole answer takes longer than `timeout_s`, and

@@ -107,7 +107,7 @@ class EngineScraper:
     async def _read(self, path: str, body: bytes | None) -> str | None:
         """Report a reading to the listeners. Returns the reason if the body is not a known engine's."""
         if body is None:
-            return f"answers with more than {MAX_BODY_BYTES} bytes, or compressed although that was not asked for"
+            return f"answers with more than {MAX_BODY_BYTES} bytes, in tiny chunks, or compressed though not asked for"
         kind, exposition = await in_turns(self._recognise(path, body.decode("utf-8", "replace")))
         if kind is None:
             what = "malformed series" if exposition.malformed_lines else "no series of a known engine"
