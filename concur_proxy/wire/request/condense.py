@@ -34,8 +34,9 @@ def condense(body: bytes) -> Condensed:
     Returns the shorter body; None if it cannot be condensed to `LARGE_BYTES`, or ends in a string. Equal data has equal
     stand-ins. The body may be anything, not only JSON; then so is the result.
     """
-    view, kept, size = memoryview(body), [], 0
-    start = at = strings = 0
+    view = memoryview(body)
+    kept: list[bytes | memoryview] = []
+    size = start = at = strings = 0
     while (quote := body.find(_QUOTE, at, at + STEP_BYTES)) >= 0 or at + STEP_BYTES < len(body):
         if size + at - start > LARGE_BYTES:
             return None
@@ -101,4 +102,4 @@ def _stand_in(data: memoryview) -> Generator[None, None, bytes]:
     for at in range(0, len(data), STEP_BYTES):
         digest.update(data[at : at + STEP_BYTES])
         yield
-    return b"%b;omitted=%d,%b" % (data[:_KEPT_BYTES], len(data), digest.hexdigest().encode())
+    return b"%b;omitted=%d,%b" % (bytes(data[:_KEPT_BYTES]), len(data), digest.hexdigest().encode())
