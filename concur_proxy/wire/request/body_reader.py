@@ -100,7 +100,7 @@ class JsonBodyReader:
         try:
             wire = self._decode(text, may_divide=may_divide)
             values, fields = self._values(wire)
-            if not body.isascii():
+            if text is not body or not body.isascii():
                 # The decoder does not check the text that it skips; Python's json, which the engines use, does.
                 yield
                 yield from _check_utf8(body)
