@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from http.client import HTTPException, HTTPResponse
 from itertools import cycle
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -107,17 +108,20 @@ def _watch(port: int, path: bytes, stop: Event, longest: "multiprocessing.Queue[
 
 
 def _ask(port: int, body: bytes) -> str:
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    status = ""
     try:
         with socket.create_connection(("127.0.0.1", port), 120) as client:
             client.sendall(b"%bcontent-length: %d\r\n\r\n" % (head, len(body)))
             client.sendall(body)
-            first = client.recv(65536)
-            while client.recv(MB):
+            response = HTTPResponse(client)
+            response.begin()
+            status = str(response.status)
+            while response.read(MB):
                 pass
-    except OSError as error:
-        return type(error).__name__
-    return first[9:12].decode() or "closed"
+    except (OSError, HTTPException) as error:
+        return status or type(error).__name__
+    return status
 
 
 @contextmanager
