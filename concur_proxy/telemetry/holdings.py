@@ -15,8 +15,9 @@ class HoldingsCollector(Collector):
         """`tenants` gives the name of each tenant with its open requests and the bytes of their bodies."""
         self._tenants = tenants
         self._limit = limit
-        self._named: set[str] = set()
-        """The tenants with a label of their own: the first that a scrape has seen, because labels stay for ever."""
+        self._named = {""}
+        """The tenants with a label of their own: the one without a name, and the first that a scrape
+        has seen, because labels stay for ever."""
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing, so that the registry does not check names."""
