@@ -55,6 +55,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "send_timeout_s",
         "max_connections",
         "max_connections_per_client",
+        "max_connections_per_tenant",
     ),
     "control": ("law", "law_options", "mode", "work_conserving"),
     "sessions": (
@@ -79,6 +80,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "allow_paths",
         "max_body_bytes",
         "max_buffered_bytes",
+        "max_buffered_bytes_per_tenant",
         "max_header_bytes",
     ),
     "running": ("config", "record", "log_level", "log_format", "log_requests", "hash_sessions", "otlp_endpoint"),

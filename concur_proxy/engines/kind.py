@@ -6,11 +6,11 @@ example.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from concur_proxy.engines.exposition import Exposition, read_exposition
+from concur_proxy.engines.exposition import Exposition, exposition_in_steps
 from concur_proxy.engines.sample import EngineSample
 
 
@@ -129,8 +129,17 @@ class KnownKinds:
         """The kind whose metrics `text` has, and the series that kinds want. `path` is where the text was found; None
         for a page that an operator has named, which may be any kind's.
         """
+        steps = self.read_in_steps(path, text)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+
+    def read_in_steps(self, path: str | None, text: str) -> Generator[None, None, tuple[EngineKind | None, Exposition]]:
+        """Read as `read` does, in steps, so that its caller can do other work between two of them."""
         kinds = [kind for kind in self._kinds if path is None or kind.metrics_path == path]
-        exposition = read_exposition(text, lambda name: any(kind.wants(name) for kind in kinds))
+        exposition = yield from exposition_in_steps(text, lambda name: any(kind.wants(name) for kind in kinds))
         return next((kind for kind in kinds if kind.recognises(exposition)), None), exposition
 
 

@@ -1,15 +1,16 @@
 """Reads one page of metrics and recognises the kind of the engine."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 import httpx
 
-from concur_proxy.engines.exposition import Exposition, read_exposition
+from concur_proxy.engines.exposition import Exposition, exposition_in_steps
 from concur_proxy.engines.kind import EngineKind, KnownKinds
 from concur_proxy.engines.pages import MetricsPage, Role
 from concur_proxy.monitoring.probe import describe, fetch
+from concur_proxy.monitoring.turns import in_turns
 from concur_proxy.upstream.exhaustion import is_own_exhaustion
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -79,7 +80,7 @@ class PageReader:
             except httpx.HTTPError as error:
                 is_refused = isinstance(error, httpx.ConnectError) and not is_own_exhaustion(error)
                 return NoPage(reason=f"{url}: {describe(error)}", reachable=False if is_refused else None)
-            page = self._recognise(path, body) if httpx.codes.is_success(status) else f"answers {status}"
+            page = await self._recognise(path, body) if httpx.codes.is_success(status) else f"answers {status}"
             if isinstance(page, Page):
                 self._kind, self._read_at = page.kind, self._clock()
                 return page
@@ -95,17 +96,21 @@ class PageReader:
         for path in dict.fromkeys((*known, *self._kinds.metrics_paths)):
             yield f"{self._where}{path}", path
 
-    def _recognise(self, path: str | None, body: bytes | None) -> Page | str:
+    async def _recognise(self, path: str | None, body: bytes | None) -> Page | str:
         """The page, or the reason if it is not a known engine's."""
         if body is None:
-            return f"answers with more than {MAX_BODY_BYTES} bytes, or compressed although that was not asked for"
-        text = body.decode("utf-8", "replace")
-        if self._kind is not None and path in {None, self._kind.metrics_path}:
-            exposition = read_exposition(text, self._kind.wants)
-            if self._kind.recognises(exposition):
-                return Page(kind=self._kind, exposition=exposition)
-        kind, exposition = self._kinds.read(path, text)
+            return f"answers with more than {MAX_BODY_BYTES} bytes, in tiny chunks, or compressed though not asked for"
+        kind, exposition = await in_turns(self._read_in_steps(path, body.decode("utf-8", "replace")))
         if kind is None:
             what = "malformed series" if exposition.malformed_lines else "no series of a known engine"
             return f"answers, but exports {what}"
         return Page(kind=kind, exposition=exposition)
+
+    def _read_in_steps(
+        self, path: str | None, text: str
+    ) -> Generator[None, None, tuple[EngineKind | None, Exposition]]:
+        if self._kind is not None and path in {None, self._kind.metrics_path}:
+            exposition = yield from exposition_in_steps(text, self._kind.wants)
+            if self._kind.recognises(exposition):
+                return self._kind, exposition
+        return (yield from self._kinds.read_in_steps(path, text))

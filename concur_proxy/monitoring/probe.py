@@ -14,6 +14,10 @@ from concur_proxy.upstream.exhaustion import is_own_exhaustion
 MAX_BODY_BYTES = 1024 * 1024
 """Even a list of thousands of adapters is smaller."""
 
+MAX_CHUNKS = 8192
+"""An answer in more chunks counts as too large: each costs as much time as some kilobytes."""
+STEP_CHUNKS = 64
+
 OnAnswer = Callable[[int, bytes], None]
 OnSilence = Callable[[str], None]
 
@@ -24,7 +28,7 @@ _PLAIN = {"accept-encoding": "identity"}
 
 
 async def fetch(client: httpx.AsyncClient, url: str, *, timeout_s: float, max_bytes: int) -> tuple[int, bytes | None]:
-    """The status and body of a GET; the body is None if it is larger than `max_bytes` or compressed.
+    """The status and body of a GET. The body is None if it is too large, in too many chunks, or compressed.
 
     Up to `MAX_REDIRECTS` redirects are followed if they lead to the same server, such as from `/metrics` to `/metrics/`
     or from http to https. Raises `TimeoutError` if the whole answer takes longer than `timeout_s`, and
@@ -57,11 +61,14 @@ def _redirect(response: httpx.Response) -> str | None:
 async def _body(response: httpx.Response, max_bytes: int) -> bytes | None:
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         return None  # it could become far larger than what was sent
-    body = bytearray()
+    body, chunks = bytearray(), 0
     async for chunk in response.aiter_bytes():
         body += chunk
-        if len(body) > max_bytes:
+        chunks += 1
+        if len(body) > max_bytes or chunks > MAX_CHUNKS:
             return None
+        if not chunks % STEP_CHUNKS:
+            await asyncio.sleep(0)  # many chunks can be in what was received at once
     return bytes(body)
 
 

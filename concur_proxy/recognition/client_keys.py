@@ -7,6 +7,8 @@
     priority = 0
     max_active = 20
     max_waiting = 200
+    max_connections = 400
+    max_buffered_bytes = 100_000_000
 
 Only `sha256` and `tenant` are required. A tenant can have several keys, for example while one replaces another.
 """
@@ -32,6 +34,8 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     priority: int = 0
     max_active: int | None = None
     max_waiting: int | None = None
+    max_connections: int | None = None
+    max_buffered_bytes: int | None = None
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,6 +62,8 @@ def parse_client_keys(text: str) -> Mapping[bytes, Tenant]:
             priority=entry.priority,
             max_active=entry.max_active,
             max_waiting=entry.max_waiting,
+            max_connections=entry.max_connections,
+            max_buffered_bytes=entry.max_buffered_bytes,
             is_declared=True,
         )
     return tenants
@@ -79,6 +85,7 @@ def _problem(entry: _Entry) -> str:
         return "needs a weight above 0"
     if abs(entry.priority) > MOST_PRIORITY:
         return f"needs a priority from {-MOST_PRIORITY} to {MOST_PRIORITY}"
-    if any(limit is not None and limit < 1 for limit in (entry.max_active, entry.max_waiting)):
+    limits = (entry.max_active, entry.max_waiting, entry.max_connections, entry.max_buffered_bytes)
+    if any(limit is not None and limit < 1 for limit in limits):
         return "needs limits of 1 or more"
     return ""

@@ -22,6 +22,10 @@ MOST_MESSAGES = 32_768
 MOST_PIECES = 8
 """Longer messages are read each time: what is remembered of a message grows with its pieces."""
 
+MANY_BYTES = 1024 * 1024
+MOST_OBJECTS = 16_384
+"""A larger message of more objects counts as text, because its parts would take too long to read."""
+
 _START = re.compile(rb'\{\s*(?:"type"\s*:\s*"message"\s*,\s*)?"role"\s*:\s*"([a-z]+)"\s*,\s*"content"\s*:\s*(?:(")|\[)')
 """The beginning of most messages. Where the content is a text, group 2 matches, and they have no media."""
 _TEXT_GROUP = 2
@@ -135,6 +139,8 @@ def _only_text(raw: bytes, start: re.Match[bytes]) -> bytes | None:
 
 def _read_item(raw: bytes, scan: MediaScan) -> tuple[str | None, bytes, Media]:
     """Return the role, or the type of an item without one, the canonical form, and the media of any item."""
+    if len(raw) > MANY_BYTES and raw.count(b"{") > MOST_OBJECTS:
+        return None, raw, NO_MEDIA
     plain = read_plain(raw)
     if plain is not None and (type(plain.content) is not list or len(plain.content) != 1):
         return plain.role or plain.type, raw, NO_MEDIA

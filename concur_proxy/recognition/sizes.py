@@ -1,10 +1,11 @@
 """How much text and how many media are in a part of a prompt, as JSON."""
 
 import re
-import sys
 from typing import Literal
 
 import msgspec
+
+from concur_proxy.wire.request.condense import full_size
 
 Media = tuple[int, int]
 """The number of media in a part of a prompt, and how many bytes of its slice they take."""
@@ -158,7 +159,7 @@ class MediaScan:
         if kind in MEDIA_TYPES:
             source = read_part(part.source) if part.source else NO_PART
             if source.type not in _TEXT_SOURCES:
-                return 1 + len(raw) // ITEM_BYTES.get(kind, sys.maxsize), len(raw)
+                return 1 + (full_size(raw) // ITEM_BYTES[kind] if kind in ITEM_BYTES else 0), len(raw)
             part = source  # a document of text
         if depth == MAX_DEPTH or not (part.content or part.output):
             return NO_MEDIA

@@ -39,6 +39,10 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Its sessions that may hold a place at one engine; None: no limit."""
     max_waiting: int | None = None
     """Its sessions that may wait for a place at one engine; None: no limit."""
+    max_connections: int | None = None
+    """Its connections that may have an open request; None: the limit of the settings."""
+    max_buffered_bytes: int | None = None
+    """Bytes of all bodies of its requests that the gateway may hold; None: the limit of the settings."""
     is_declared: bool = False
     """Whether the operator has set up tenants. If not, the name changes with the credential."""
 

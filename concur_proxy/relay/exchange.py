@@ -10,15 +10,16 @@ from concur_proxy.admission.changes import EndSession
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.coordination.responses import StoredResponse
+from concur_proxy.monitoring.turns import in_turns
 from concur_proxy.recognition.conversations import PromptRole
 from concur_proxy.recognition.segments import chain_in_steps, fingerprint_of
 from concur_proxy.recognition.tenants import Tenant, scoped, split_name
-from concur_proxy.relay.body import BodiesTooLarge, BodyTooLarge, ClientGone, SharedRoom, read_body
+from concur_proxy.relay.body import BodyTooLarge, ClientGone, read_body
 from concur_proxy.relay.client import ClientAnswer, Receive
 from concur_proxy.relay.hop import REFUSED, Hop, Setback, failure_of
+from concur_proxy.relay.open_requests import BodiesTooLarge, TenantBodiesTooLarge, TooManyOpenRequests
 from concur_proxy.relay.parts import RelayParts
 from concur_proxy.relay.passing import is_of_another, pass_at_once
-from concur_proxy.relay.turns import in_turns
 from concur_proxy.telemetry.events import CLIENT_GONE, Attempt, RequestRecord, shown_session
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.request.endpoint_rule import EndpointKind
@@ -74,23 +75,29 @@ class Exchange:
 
     async def run(self) -> None:
         """Serve the request. Returns when the answer has ended or broken off, or when the client has left."""
-        options = self._parts.options
-        limit = options.max_body_bytes
-        room = SharedRoom(room=self._parts.body_room, limit=options.max_buffered_bytes)
+        options, tenant = self._parts.options, self._tenant
+        max_bytes = options.max_buffered_bytes
+        max_requests = tenant.max_connections or options.max_connections_per_tenant or None
+        max_tenant_bytes = tenant.max_buffered_bytes or options.max_buffered_bytes_per_tenant or None
+        limit = min(options.max_body_bytes, max_bytes, max_tenant_bytes or max_bytes)
         try:
-            declared = self._view.values.get(b"content-length")
-            self._view.body = await read_body(self._receive, declared=declared, limit=limit, room=room)
-            self._record.is_received = True
-            await self._while_client_listens()
+            with self._parts.open_requests.begin(
+                tenant.name, max_requests=max_requests, max_bytes=max_bytes, max_tenant_bytes=max_tenant_bytes
+            ) as request:
+                declared = self._view.values.get(b"content-length")
+                self._view.body = await read_body(self._receive, declared=declared, limit=limit, request=request)
+                self._record.is_received = True
+                await self._while_client_listens()
         except ClientGone:
             self._record.failures.append(CLIENT_GONE)
         except BodyTooLarge:
             await self._answer.refuse(GatewayFault.BODY_TOO_LARGE, f"the limit is {limit} bytes")
         except BodiesTooLarge:
-            detail = f"the limit is {options.max_buffered_bytes} bytes"
-            await self._answer.refuse(GatewayFault.BODIES_TOO_LARGE, detail)
-        finally:
-            room.give_back()
+            await self._answer.refuse(GatewayFault.BODIES_TOO_LARGE, f"the limit is {max_bytes} bytes")
+        except TenantBodiesTooLarge:
+            await self._answer.refuse(GatewayFault.TENANT_BODIES_TOO_LARGE, f"the limit is {max_tenant_bytes} bytes")
+        except TooManyOpenRequests:
+            await self._answer.refuse(GatewayFault.TOO_MANY_FROM_TENANT, f"the limit is {max_requests}")
 
     async def _while_client_listens(self) -> None:
         """Serve, and stop at once when the client leaves, so that the engine does not compute an answer that nobody

@@ -9,8 +9,8 @@ from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.recognition.recogniser import RecogniserChain
 from concur_proxy.recognition.tenants import Tenants
-from concur_proxy.relay.body import BodyRoom
 from concur_proxy.relay.cors import CorsMemory
+from concur_proxy.relay.open_requests import OpenRequests
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.telemetry.events import RequestEvents
 from concur_proxy.upstream.client import Upstream
@@ -29,6 +29,10 @@ class RelayOptions:
 
     max_body_bytes: int
     max_buffered_bytes: int
+    max_buffered_bytes_per_tenant: int
+    """0 for no limit; a client key can have its own."""
+    max_connections_per_tenant: int
+    """As above."""
     max_header_bytes: int
     max_hold_s: float
     ask_usage: bool
@@ -44,7 +48,9 @@ class RelayOptions:
         """Take the relay's part of the settings."""
         return cls(
             max_body_bytes=settings.max_body_bytes,
-            max_buffered_bytes=settings.max_buffered_bytes,
+            max_buffered_bytes=settings.buffered_bytes,
+            max_buffered_bytes_per_tenant=settings.max_buffered_bytes_per_tenant,
+            max_connections_per_tenant=settings.max_connections_per_tenant,
             max_header_bytes=settings.max_header_bytes,
             max_hold_s=settings.max_hold_s,
             ask_usage=settings.ask_usage,
@@ -68,7 +74,7 @@ class RelayParts:
     upstream: Upstream
     events: RequestEvents
     clock: Callable[[], float]
-    body_room: BodyRoom = field(default_factory=BodyRoom)
+    open_requests: OpenRequests = field(default_factory=OpenRequests)
     cors: CorsMemory = field(default_factory=CorsMemory)
     fingerprints: dict[str, bytes | None] = field(default_factory=dict)
     """The last `system_fingerprint` of each engine, see `StreamTap`; None for an engine that sends none."""

@@ -33,6 +33,15 @@ class Relay:
         """Use these options for requests that come from now on."""
         self._parts = dataclasses.replace(self._parts, options=options)
 
+    def holdings(self) -> list[tuple[str, int, int]]:
+        """Return each tenant with an open request: its name, its open requests, and the bytes of their bodies."""
+        tenants = self._parts.open_requests.tenants
+        return [(name, held.requests, held.body_bytes) for name, held in tenants.items()]
+
+    def buffered_limit(self) -> int:
+        """Return how many bytes of bodies may be held."""
+        return self._parts.options.max_buffered_bytes
+
     def shown(self, key: str) -> str:
         """Return a session's name for log lines."""
         return shown_session(key, hashed=self._parts.options.hash_sessions)

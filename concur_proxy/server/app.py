@@ -33,7 +33,9 @@ from concur_proxy.server.client_keys import ClientKeyFile
 from concur_proxy.server.reload import Load, SettingsReloader
 from concur_proxy.server.root_path import RootPath
 from concur_proxy.server.tls import ServerTls
+from concur_proxy.server.turnstile import Turnstile
 from concur_proxy.settings.gateway import GatewaySettings
+from concur_proxy.telemetry.holdings import HoldingsCollector
 from concur_proxy.telemetry.telemetry import Telemetry
 from concur_proxy.upstream.client import Upstream
 from concur_proxy.wire.request.endpoints import EndpointCatalogue
@@ -50,6 +52,7 @@ class GatewayApp:
         self._clock = clock
         self._root = RootPath(settings.root_path) if settings.root_path else None
         self._draining = False
+        self._turnstile = Turnstile()
         self.tls = ServerTls.of(settings)
         """For the main port; None for plain HTTP."""
         self._background: asyncio.Task[None] | None = None
@@ -95,6 +98,7 @@ class GatewayApp:
                 tenants=self.tenants,
             )
         )
+        self._telemetry.registry.register(HoldingsCollector(self._relay.holdings, self._relay.buffered_limit))
         self.access = AdminAccess(
             admin_key=settings.admin_key,
             admin_listen=settings.admin_listen,
@@ -142,6 +146,7 @@ class GatewayApp:
         if scope["path"] in OWN_PATHS or is_admin_socket(scope):
             await serve_own(self.access.misplaced(scope) or self._admin, scope, receive, send)
         else:
+            await self._turnstile.enter()
             await self._relay(scope, receive, send)
 
     def _on_role(self, leads: bool, law_states: Mapping[str, Mapping[str, float]]) -> None:  # noqa: FBT001 - a callback

@@ -15,7 +15,8 @@ RELOADABLE = frozenset(
     {
         *("engine", "law", "law_options", "mode", "max_hold_s", "keepalive_comments_s", "keepalive_chunks"),
         *("ask_usage", "tell_clients"),
-        *("max_body_bytes", "max_buffered_bytes", "max_header_bytes", "log_level", "log_requests", "hash_sessions"),
+        *("max_body_bytes", "max_buffered_bytes", "max_buffered_bytes_per_tenant", "max_header_bytes"),
+        *("max_connections_per_tenant", "log_level", "log_requests", "hash_sessions"),
     }
 )
 """Settings that take effect at once. All others take effect at the next start."""

@@ -28,6 +28,7 @@ from concur_proxy.settings.engines import EngineSettings
 from concur_proxy.settings.kinds import (
     AdminKey,
     BodyField,
+    BufferedBytes,
     CollectorUrl,
     HeaderName,
     LeaseSeconds,
@@ -37,6 +38,7 @@ from concur_proxy.settings.kinds import (
     split_list,
 )
 from concur_proxy.settings.listening import ListeningSettings
+from concur_proxy.settings.memory import default_buffered_bytes, memory_bytes
 from concur_proxy.settings.secret_files import SecretFiles
 from concur_proxy.settings.sources import ENV_PREFIX, ConfigFile, Environment
 from concur_proxy.wire.request.endpoint_rule import EndpointRule
@@ -144,10 +146,15 @@ class GatewaySettings(ListeningSettings, EngineSettings):
         description="More paths to pass on, as `GET,POST /path/*`; with `generate:` in front, they need admission",
     )
     max_body_bytes: int = Field(64 * 1024**2, ge=1024, description="Largest request body in bytes")
-    max_buffered_bytes: int = Field(
-        256 * 1024**2,
-        ge=1024,
-        description="Bytes of all request bodies together that the gateway holds while they arrive",
+    max_buffered_bytes: BufferedBytes = Field(
+        "auto",
+        description="Bytes of all request bodies together that one process holds while they arrive, wait and are "
+        "answered, then HTTP 503; `auto`: 256 MiB, or with `client_keys_file` a quarter of the memory if that is more",
+    )
+    max_buffered_bytes_per_tenant: int = Field(
+        0,
+        ge=0,
+        description="The same for one tenant, then HTTP 429, unless its client key says otherwise; 0 for no limit",
     )
     max_header_bytes: int = Field(65536, ge=1024, description="Largest request head in bytes")
 
@@ -204,6 +211,14 @@ class GatewaySettings(ListeningSettings, EngineSettings):
         if self.admin_listen == AUTO and (self.admin_key is None or self.private_metrics):
             return default_address(self.port)
         return parse_admin_listen(self.admin_listen)
+
+    @property
+    def buffered_bytes(self) -> int:
+        """The value of `max_buffered_bytes` in bytes."""
+        if self.max_buffered_bytes != "auto":
+            return self.max_buffered_bytes
+        has_keys = self.client_keys_file is not None
+        return default_buffered_bytes(memory_bytes(), workers=self.workers, has_keys=has_keys)
 
     @property
     def endpoint_rules(self) -> tuple[EndpointRule, ...]:

@@ -17,6 +17,9 @@ ADMIN_KEY_CHARS = 8
 
 MAX_CAPACITY_DIGITS = 15
 
+LEAST_BUFFERED_BYTES = 1024
+MOST_BUFFERED_BYTES = 1 << 50
+
 _GENERATE = "generate:"
 _ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _TWO_URLS = re.compile(r"(?P<engine>.+?)=(?P<page>\s*https?://.*)")
@@ -134,6 +137,15 @@ def _lease(value: object) -> object:
     return seconds
 
 
+def _buffered(value: object) -> object:
+    if value == "auto":
+        return value
+    text = str(value)
+    if not text.isdecimal() or not LEAST_BUFFERED_BYTES <= int(text) < MOST_BUFFERED_BYTES:
+        raise ValueError(f"must be auto or a number of bytes, {LEAST_BUFFERED_BYTES} or more")
+    return int(text)
+
+
 def _bearer(key: str) -> str:
     if not (key.isascii() and key.isprintable() and key and " " not in key):
         raise ValueError("must be printable ASCII without spaces")
@@ -176,4 +188,5 @@ AdminKey = Annotated[str, AfterValidator(_admin_key)]
 BearerKey = Annotated[str, AfterValidator(_bearer)]
 CollectorUrl = Annotated[str, AfterValidator(_collector)]
 LeaseSeconds = Annotated[Literal["auto"] | float, BeforeValidator(_lease)]
+BufferedBytes = Annotated[Literal["auto"] | int, BeforeValidator(_buffered)]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]

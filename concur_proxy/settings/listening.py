@@ -74,6 +74,13 @@ class ListeningSettings(BaseSettings):
         0, ge=0, description="Connections from one address at once; 0 for no limit, as behind a load balancer"
     )
 
+    max_connections_per_tenant: int = Field(
+        0,
+        ge=0,
+        description="Connections of one tenant with an open request at once, unless its client key says otherwise; 0 "
+        "for no limit. A connection's tenant is known when the head of a request has arrived",
+    )
+
     @field_validator("host")
     @classmethod
     def _any_host(cls, value: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,6 +3,9 @@
 Each input goes to a gateway process of its own. CPU is the process's time for this input. The longest pause is the
 longest answer time of `/healthz`, asked every 5 ms in another process meanwhile, also by the machine's other load. Peak
 is the highest resident memory. Where nginx and haproxy are installed, they get the same inputs as plain proxies.
+
+*All at once*: every body and every answer of the table at the same time, each body from a client of its own, while 500
+more connections send a head of 60 kB without an end.
 """
 
 import argparse
@@ -12,8 +15,13 @@ import socket
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from http.client import HTTPException, HTTPResponse
+from itertools import cycle
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from subprocess import Popen
@@ -21,6 +29,7 @@ from subprocess import Popen
 from tests.benchmarks.process import cpu_seconds, free_port, running, wait_until_listening
 
 MB = 1 << 20
+HALF_HEADS = 500
 HEAD = b'{"model":"m","stream":true,"messages":['
 OK = b'{"id":"x","choices":[{"index":0,"message":{"content":"ok"}}],"usage":{"prompt_tokens":9,"completion_tokens":1}}'
 SERIES = b"vllm:num_requests_running 1\nvllm:num_requests_waiting 0\nvllm:kv_cache_usage_perc 0.1\n"
@@ -56,15 +65,16 @@ ANSWERS: dict[str, bytes] = {
 """What the engine sends before it closes."""
 
 
-def _serve(port: int, answer: bytes | None) -> None:
-    """Be an engine: read each request, and send the answer."""
+def _serve(port: int, answers: Sequence[bytes | None]) -> None:
+    """Be an engine: read each request, and send the answers in turn."""
+    turns = cycle(answers)
     with socket.create_server(("127.0.0.1", port), backlog=64) as server:
         while True:
             client, _ = server.accept()
-            threading.Thread(target=_answer, args=(client, answer), daemon=True).start()
+            threading.Thread(target=_answer, args=(client, turns), daemon=True).start()
 
 
-def _answer(client: socket.socket, answer: bytes | None) -> None:
+def _answer(client: socket.socket, turns: Iterator[bytes | None]) -> None:
     try:
         with client, client.makefile("rb") as reader:
             target, length = reader.readline().split(b" ")[1], 0
@@ -72,13 +82,12 @@ def _answer(client: socket.socket, answer: bytes | None) -> None:
                 length = int(line[15:]) if line.startswith(b"content-length:") else length
             while length > 0 and (part := reader.read1(min(length, MB))):
                 length -= len(part)
+            answer = next(turns) if target.startswith(b"/v1/chat") else None
             whole = SERIES if target == b"/metrics" else OK
             head = (
                 b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
             )
-            client.sendall(
-                answer if answer is not None and target.startswith(b"/v1/chat") else head % len(whole) + whole
-            )
+            client.sendall(head % len(whole) + whole if answer is None else answer)
     except (OSError, IndexError):
         pass
 
@@ -99,23 +108,26 @@ def _watch(port: int, path: bytes, stop: Event, longest: "multiprocessing.Queue[
 
 
 def _ask(port: int, body: bytes) -> str:
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    status = ""
     try:
         with socket.create_connection(("127.0.0.1", port), 120) as client:
             client.sendall(b"%bcontent-length: %d\r\n\r\n" % (head, len(body)))
             client.sendall(body)
-            first = client.recv(65536)
-            while client.recv(MB):
+            response = HTTPResponse(client)
+            response.begin()
+            status = str(response.status)
+            while response.read(MB):
                 pass
-    except OSError as error:
-        return type(error).__name__
-    return first[9:12].decode() or "closed"
+    except (OSError, HTTPException) as error:
+        return status or type(error).__name__
+    return status
 
 
 @contextmanager
-def _engine(answer: bytes | None) -> Iterator[int]:
+def _engine(answers: Sequence[bytes | None]) -> Iterator[int]:
     port = free_port()
-    process = multiprocessing.Process(target=_serve, args=(port, answer), daemon=True)
+    process = multiprocessing.Process(target=_serve, args=(port, answers), daemon=True)
     process.start()
     time.sleep(0.3)
     try:
@@ -159,9 +171,19 @@ def _proxy(name: str, engine: int) -> Iterator[tuple[int, list[int]]]:
             process.wait()
 
 
-def _measure(name: str, body: bytes, answer: bytes | None) -> str:
+def _ask_all(port: int, size: int) -> str:
+    """Send all bodies at once, and return how often which status came."""
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-a: " + b"a" * 60_000
+    with ExitStack() as stack, ThreadPoolExecutor(len(BODIES)) as pool:
+        for _ in range(HALF_HEADS):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), 10)).sendall(head)
+        seen = Counter(pool.map(lambda make: _ask(port, make(size)), BODIES.values()))
+    return ", ".join(f"{count} x {status}" for status, count in sorted(seen.items()))
+
+
+def _measure(name: str, ask: Callable[[int], str], answers: Sequence[bytes | None]) -> str:
     with ExitStack() as stack:
-        engine = stack.enter_context(_engine(answer))
+        engine = stack.enter_context(_engine(answers))
         port, pids = stack.enter_context(_proxy(name, engine))
         time.sleep(1.0 if name == "concur-proxy" else 0.2)
         stop = multiprocessing.Event()
@@ -171,7 +193,7 @@ def _measure(name: str, body: bytes, answer: bytes | None) -> str:
         watcher.start()
         time.sleep(0.2)
         before = sum(map(cpu_seconds, pids))
-        status = _ask(port, body)
+        status = ask(port)
         time.sleep(0.3)
         used_ms = 1000 * (sum(map(cpu_seconds, pids)) - before)
         stop.set()
@@ -197,10 +219,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("| Input | Proxy | Answer | CPU | Longest pause | Peak memory |\n|---|---|---|---|---|---|")
     for name, make in BODIES.items():
         for proxy in proxies if chosen.only in name else ():
-            print(f"| body: {name} | {proxy} | {_measure(proxy, make(chosen.megabytes * MB), None)} |", flush=True)
+            cost = _measure(proxy, partial(_ask, body=make(chosen.megabytes * MB)), [None])
+            print(f"| body: {name} | {proxy} | {cost} |", flush=True)
     for name, answer in ANSWERS.items():
         for proxy in proxies if chosen.only in name else ():
-            print(f"| answer: {name} | {proxy} | {_measure(proxy, OK, answer)} |", flush=True)
+            print(f"| answer: {name} | {proxy} | {_measure(proxy, partial(_ask, body=OK), [answer])} |", flush=True)
+    for proxy in proxies if chosen.only in "all at once" else ():
+        cost = _measure(proxy, partial(_ask_all, size=chosen.megabytes * MB), [None, *ANSWERS.values()])
+        print(f"| all at once | {proxy} | {cost} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from concur_proxy.engines.exposition import MAX_LINES, MAX_SERIES, Exposition, RankReader, read_exposition
+from concur_proxy.engines.exposition import (
+    MAX_LINES,
+    MAX_SERIES,
+    MAX_UNUSUAL,
+    Exposition,
+    RankReader,
+    _unusual,
+    _usual,
+    read_exposition,
+)
 
 
 def read(text: str) -> Exposition:
@@ -144,7 +153,7 @@ def test_of_a_ten_thousand_lines_only_wanted_ones_are_parsed() -> None:
     # Each of these would be malformed if it were parsed.
     bulk = 'latency_bucket{le="0.5" broken\n' * 10_000
     exposition = read_exposition(f"{bulk}usage 0.5\n", is_wanted)
-    assert len(asked) == 10_001
+    assert asked == ["latency_bucket", "usage"], "each name is asked for once"
     assert exposition.malformed_lines == 0
     assert exposition.series["usage"][0].value == 0.5
 
@@ -242,3 +251,31 @@ def test_a_hostile_exposition_is_read_in_bounded_time() -> None:
     assert values("\n" * MAX_LINES + "usage 1") == []
     long = read("usage{" + ",".join(f'l{n}="x"' for n in range(100_000)) + "} 1\nusage 2")
     assert (long.malformed_lines, [one.value for one in long.series["usage"]]) == (1, [2])
+
+
+_labels = st.lists(
+    st.tuples(st.sampled_from(["a", "b_1", "engine", "9", "ü"]), st.text(st.sampled_from('x ={},\\"n'), max_size=4)),
+    max_size=3,
+)
+
+
+@given(
+    st.sampled_from(["usage", "usage:x", "usage "]),
+    _labels,
+    st.sampled_from(["", " ", "  ", "\t"]),
+    st.sampled_from(["1", "0.5", "1e3", "+1", "-.5", "1.", "1e", "NaN", "1_0", "5 17", "9" * 30, "1e999", "", "--1"]),
+    st.sampled_from(["", " ", "\r", " # x"]),
+)
+def test_the_short_way_reads_what_the_parser_reads(
+    name: str, labels: list[tuple[str, str]], blank: str, value: str, end: str
+) -> None:
+    inner = ",".join(f'{label}="{text}"' for label, text in labels)
+    line = f"{name}{{{inner}}}{blank}{value}{end}" if labels else f"{name}{blank}{value}{end}"
+    if (short := _usual(name, line)) is not None:
+        assert short == _unusual(name, line)
+
+
+def test_lines_that_need_the_parser_are_bounded() -> None:
+    exposition = read("\n".join('usage{a="\\\\"} 1' for _ in range(MAX_UNUSUAL + 7)))
+    assert len(exposition.series["usage"]) == MAX_UNUSUAL
+    assert exposition.malformed_lines == 7

@@ -111,6 +111,27 @@ async def test_a_compressed_exposition_is_not_read_because_it_could_be_of_any_si
     assert "compressed" in reason
 
 
+async def test_an_exposition_in_tiny_chunks_is_given_up_and_stops_nothing() -> None:
+    async def respond(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 20_000)
+        await writer.drain()
+
+    rounds = 0
+
+    async def count() -> None:
+        nonlocal rounds
+        while True:
+            await asyncio.sleep(0)
+            rounds += 1
+
+    counter = asyncio.create_task(count())
+    async with metrics_endpoint(respond) as endpoint:
+        ((reason, _),) = (await scrape(endpoint.url)).failures
+    counter.cancel()
+    assert "chunks" in reason
+    assert rounds > 100
+
+
 async def test_a_redirect_on_the_same_server_is_followed() -> None:
     redirect = answer("", status="307 Temporary Redirect", headers="location: /metrics/\r\n")
 

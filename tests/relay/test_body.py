@@ -1,8 +1,10 @@
 import asyncio
+from collections.abc import MutableMapping
+from typing import Any
 
 import pytest
 
-from concur_proxy.relay.body import BodiesTooLarge, BodyRoom, SharedRoom
+from concur_proxy.relay.body import read_body
 from tests.http.running_gateway import running_gateway
 from tests.http.scripted_engine import Hold, scripted_engine
 from tests.server.test_protocol import connection
@@ -47,13 +49,11 @@ async def test_a_client_that_leaves_in_its_body_gives_its_room_back() -> None:
             assert (await gateway.chat("b", pad=LARGE)).status_code == 200
 
 
-def test_what_does_not_fit_is_not_counted() -> None:
-    room = BodyRoom()
-    one, two = SharedRoom(room=room, limit=10), SharedRoom(room=room, limit=10)
-    one.take(6)
-    with pytest.raises(BodiesTooLarge):
-        two.take(5)
-    two.take(4)
-    one.give_back()
-    one.give_back()
-    assert room.used == 4
+async def test_a_body_in_parts_is_whole() -> None:
+    parts = [b"a" * 70_000, b"", b"b" * 5, b"c"]
+    messages = [{"type": "http.request", "body": part, "more_body": part != b"c"} for part in parts]
+
+    async def receive() -> MutableMapping[str, Any]:
+        return messages.pop(0)
+
+    assert await read_body(receive, declared=None, limit=80_000) == b"".join(parts)

@@ -144,6 +144,14 @@ class GatewayFault(Enum):
         fix="Close some of them, or keep connections open and reuse them.",
         retry_after_s=5,
     )
+    TOO_MANY_FROM_TENANT = FaultRow(
+        status=429,
+        openai_type="rate_limit_error",
+        anthropic_type="rate_limit_error",
+        what="This tenant has as many open requests as it may have",
+        fix="Retry after the time in the Retry-After header, or send fewer requests at once.",
+        retry_after_s=5,
+    )
     GATEWAY_EXHAUSTED = FaultRow(
         status=503,
         openai_type="server_error",
@@ -158,6 +166,14 @@ class GatewayFault(Enum):
         anthropic_type="overloaded_error",
         what="The requests that the gateway holds at the moment are too large together",
         fix="Retry after the time in the Retry-After header; operators can raise max_buffered_bytes.",
+        retry_after_s=5,
+    )
+    TENANT_BODIES_TOO_LARGE = FaultRow(
+        status=429,
+        openai_type="rate_limit_error",
+        anthropic_type="rate_limit_error",
+        what="The requests of this tenant that the gateway holds at the moment are too large together",
+        fix="Retry after the time in the Retry-After header, or send fewer requests at once.",
         retry_after_s=5,
     )
     INVALID_API_KEY = FaultRow(

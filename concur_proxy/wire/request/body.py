@@ -15,6 +15,7 @@ NOT_SENT = msgspec.Raw()
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """The fields that make up a prompt in any of the APIs, as sent: slices of the body, not decoded, of any JSON type.
+    A large body is condensed before, see `condense`.
 
     Empty where absent.
     """

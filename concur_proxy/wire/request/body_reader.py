@@ -9,6 +9,7 @@ import msgspec
 
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.request.body import MAX_COMMAS, NOT_SENT, UNREAD_BODY, BodyFault, JsonBody, Prompt
+from concur_proxy.wire.request.condense import LARGE_BYTES, condense
 from concur_proxy.wire.request.flags import flag, is_wanted
 
 MAX_NAME_CHARS = 4096
@@ -84,12 +85,22 @@ class JsonBodyReader:
         return finish(self.steps(body))
 
     def steps(self, body: bytes) -> Steps:
-        """Read as `read` does, in steps of a few milliseconds. Decoding is one step: 1 to 2 ms for each megabyte."""
-        may_divide = yield from _has_few_commas(body)
+        """Read as `read` does, in steps of a few milliseconds. Decoding is one step: 1 to 2 ms for each megabyte.
+
+        So a large body is condensed before: the prompt's parts are then slices of the condensed body. A body that is
+        large without its data counts as unread.
+        """
+        text: bytes | None = body
+        if len(body) > LARGE_BYTES:
+            text = yield from condense(body)
+            yield
+        if text is None:
+            return UNREAD_BODY
+        may_divide = yield from _has_few_commas(text)
         try:
-            wire = self._decode(body, may_divide=may_divide)
+            wire = self._decode(text, may_divide=may_divide)
             values, fields = self._values(wire)
-            if not body.isascii():
+            if text is not body or not body.isascii():
                 # The decoder does not check the text that it skips; Python's json, which the engines use, does.
                 yield
                 yield from _check_utf8(body)
@@ -98,9 +109,9 @@ class JsonBodyReader:
         else:
             return _body(values, fields, _prompt(wire), is_utf8=True)
         yield
-        if _is_quick_to_build(body):
+        if text is body and _is_quick_to_build(body):
             return self._read_exactly(body)
-        return (yield from self._read_repaired(body))
+        return (yield from self._read_repaired(text))
 
     def _decode(self, body: bytes, *, may_divide: bool) -> _Wire:
         if may_divide:
