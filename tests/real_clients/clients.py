@@ -25,6 +25,8 @@ class Client:
     """What must recognise every turn after the first."""
     helps: str
     """The one line that helps where one does."""
+    missing: str = ""
+    """Why no package registry has it; then it is not run."""
 
 
 NOTHING = "none needed"
@@ -206,4 +208,16 @@ CLIENTS: tuple[Client, ...] = (
     _npm("claude-code", "Claude Code", "@anthropic-ai/claude-code", "command claude", by="headers"),
     _npm("opencode", "opencode", "opencode-ai", "command opencode", by="headers"),
     _npm("qwen-code", "Qwen Code", "@qwen-code/qwen-code", "command qwen"),
+    _npm("cline", "Cline CLI", "cline", "command cline"),
+    _python(
+        "aider",
+        "aider",
+        "aider-chat",
+        "aider_coder",
+        helps="`extra_params: {extra_headers: {x-session-id: name}}`",
+    ),
+    replace(
+        _npm("roo-code", "Roo Code", "", "", helps="-"),
+        missing="PyPI and npm do not have it; its command line is a release on GitHub",
+    ),
 )

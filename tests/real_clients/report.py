@@ -15,7 +15,11 @@ HEAD = (
     "Stable over turns",
     "After a 429",
     "20 s of silence",
+    "The one line that helps",
 )
+
+NOT_HERE = "does not install here"
+"""How the problem of a client begins that could not be installed."""
 
 SAME = "same"
 """Agents with such names have the same first prompt. Until the second one nothing tells them apart, so they may change
@@ -89,7 +93,7 @@ class Row:
     @property
     def is_right(self) -> bool:
         """Whether all is as it must be, or the client cannot be installed here."""
-        return not self.faults or self.problem.startswith("does not install")
+        return not self.faults or self.problem.startswith(NOT_HERE)
 
     @property
     def verdict(self) -> str:
@@ -99,16 +103,7 @@ class Row:
 
 def table(rows: Iterable[Row]) -> str:
     """The table in Markdown, and below it what was not as it must be."""
-    head = (
-        "Client",
-        "Version",
-        "Recognised by",
-        "Requests of an agent",
-        "Stable over turns",
-        "After a 429",
-        "20 s of silence",
-    )
-    lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
+    lines = [f"| {' | '.join(HEAD)} |", "|" + " --- |" * len(HEAD)]
     notes = []
     for row in rows:
         counts = sorted({len(requests) for requests in row.of_agents.values()})
@@ -116,9 +111,9 @@ def table(rows: Iterable[Row]) -> str:
         stable = "yes" if not row.faults else "no"
         cells = [row.client.title, row.version or "-", ", ".join(row.recognised_by) or "-", requests, stable]
         if row.problem:
-            cells[2:] = ["-", "-", "-"]
-        lines.append(f"| {' | '.join([*cells, *_trouble(row.trouble)])} |")
-        if row.faults:
+            cells[2:] = [row.problem if row.is_right else "-", "-", "-"]
+        lines.append(f"| {' | '.join([*cells, *_trouble(row.trouble), row.client.helps])} |")
+        if not row.is_right:
             notes.append(f"- {row.client.title}: {row.verdict}")
     return "\n".join([*lines, "", *notes]).strip()
 

@@ -18,7 +18,7 @@ settings = {"model_list": [{"model_name": MODEL, "litellm_params": parameters}]}
 Path("proxy.yaml").write_text(json.dumps(settings))
 proxy = subprocess.Popen(["litellm", "--config", "proxy.yaml", "--host", "127.0.0.1", "--port", str(port)])
 try:
-    for _ in range(400):
+    while proxy.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 break
