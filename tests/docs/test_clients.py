@@ -6,11 +6,16 @@ import pytest
 
 from tests.benchmarks.record import MEASURED
 from tests.docs.words import REPOSITORY
-from tests.real_clients.clients import BY_CONTENT, CLIENTS, Client
+from tests.real_clients.clients import BY_CONTENT, BY_NOTHING, CLIENTS, Client
 from tests.real_clients.report import NOT_HERE
 
 GUIDE = REPOSITORY / "deploy/docs/guides/sessions.md"
-WORDS = {BY_CONTENT: "content", "headers": "its own header", "previous-response": "the response that it continues"}
+WORDS = {
+    BY_CONTENT: "content",
+    "headers": "its own header",
+    "previous-response": "the response that it continues",
+    BY_NOTHING: "nothing",
+}
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 
 BY_CONTENT = "conversation"
 """What the gateway's log says about a request that was recognised by its content."""
+BY_NOTHING = "nothing"
+"""Nothing recognises the client, so that each of its requests is a session of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,10 +213,11 @@ CLIENTS: tuple[Client, ...] = (
     _npm("cline", "Cline CLI", "cline", "command cline"),
     _python(
         "aider",
-        "aider",
+        "aider, with a file in the chat",
         "aider-chat",
         "aider_coder",
-        helps="`extra_params: {extra_headers: {x-session-id: name}}`",
+        by=BY_NOTHING,
+        helps="in the model's settings: `extra_params: {extra_headers: {x-session-id: NAME}}`",
     ),
     replace(
         _npm("roo-code", "Roo Code", "", "", helps="-"),

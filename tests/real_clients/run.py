@@ -18,8 +18,8 @@ from tests.real_clients.report import SAME, TROUBLE, Request, Row
 TURNS = 5
 AGENTS = 3
 GATEWAY_LOG = "gateway.log"
-LIMIT_S = 300
-"""For one agent's loop. Some clients need a minute to start on a busy machine."""
+LIMIT_S = 600
+"""For one agent's loop. Some clients need minutes to start on a busy machine."""
 
 OFFLINE = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
