@@ -6,17 +6,25 @@ import pytest
 
 from tests.benchmarks.record import MEASURED
 from tests.docs.words import REPOSITORY
-from tests.real_clients.clients import BY_CONTENT, CLIENTS, Client
+from tests.real_clients.clients import BY_CONTENT, BY_NOTHING, CLIENTS, Client
+from tests.real_clients.report import NOT_HERE
 
 GUIDE = REPOSITORY / "deploy/docs/guides/sessions.md"
-WORDS = {BY_CONTENT: "content", "headers": "its own header", "previous-response": "the response that it continues"}
+WORDS = {
+    BY_CONTENT: "content",
+    "headers": "its own header",
+    "previous-response": "the response that it continues",
+    BY_NOTHING: "nothing",
+}
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 def test_the_guide_says_what_was_measured(client: Client) -> None:
     measured = _row(MEASURED / "real-clients.md", client.title)
     row = _row(GUIDE, client.title)
-    assert row[:2] == ([WORDS[measured[1]], measured[3]] if measured else ["not run yet", "-"])
+    assert measured, "it was not run"
+    by = measured[1]
+    assert row[:2] == [by if by.startswith(NOT_HERE) else WORDS[by], measured[3]]
     assert row[2] == client.helps
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 
 BY_CONTENT = "conversation"
 """What the gateway's log says about a request that was recognised by its content."""
+BY_NOTHING = "nothing"
+"""Nothing recognises the client, so that each of its requests is a session of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,8 @@ class Client:
     """What must recognise every turn after the first."""
     helps: str
     """The one line that helps where one does."""
+    missing: str = ""
+    """Why no package registry has it; then it is not run."""
 
 
 NOTHING = "none needed"
@@ -206,4 +210,17 @@ CLIENTS: tuple[Client, ...] = (
     _npm("claude-code", "Claude Code", "@anthropic-ai/claude-code", "command claude", by="headers"),
     _npm("opencode", "opencode", "opencode-ai", "command opencode", by="headers"),
     _npm("qwen-code", "Qwen Code", "@qwen-code/qwen-code", "command qwen"),
+    _npm("cline", "Cline CLI", "cline", "command cline"),
+    _python(
+        "aider",
+        "aider, with a file in the chat",
+        "aider-chat",
+        "aider_coder",
+        by=BY_NOTHING,
+        helps="in the model's settings: `extra_params: {extra_headers: {x-session-id: NAME}}`",
+    ),
+    replace(
+        _npm("roo-code", "Roo Code", "", "", helps="-"),
+        missing="PyPI and npm do not have it; its command line is a release on GitHub",
+    ),
 )

@@ -34,6 +34,8 @@ class Installed:
 
 def install(client: Client, others: Iterable[Client], folder: Path) -> Installed:
     """Install a client and the others of its environment, if they are missing. Raises `NotInstalled`."""
+    if client.missing:
+        raise NotInstalled(client.missing)
     home = folder / client.environment
     packages = sorted({name for each in others if each.environment == client.environment for name in each.packages})
     mark = home / "installed.txt"

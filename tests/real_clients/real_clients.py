@@ -21,8 +21,8 @@ from pathlib import Path
 import msgspec
 
 from tests.real_clients.clients import CLIENTS, Client
-from tests.real_clients.install import DEFAULT_FOLDER, NotInstalled, install
-from tests.real_clients.report import Row, table
+from tests.real_clients.install import DEFAULT_FOLDER, Installed, NotInstalled, install
+from tests.real_clients.report import NOT_HERE, Row, table
 from tests.real_clients.run import TURNS, run_client
 
 
@@ -35,33 +35,53 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, help="for clients and results")
     parser.add_argument("--turns", type=int, default=TURNS, help="requests of each agent (default %(default)s)")
     parser.add_argument("--keep", type=Path, help="folder for the output of clients and gateway")
+    parser.add_argument("--at-once", type=int, default=1, help="how many clients run at once (default %(default)s)")
     parser.add_argument("--resume", action="store_true", help="do not run clients again that have a result there")
     parser.add_argument("--no-trouble", action="store_true", help="leave out the 429 and the silence")
     given = parser.parse_args(arguments)
     chosen = [client for client in CLIENTS if not given.only or client.name in given.only]
-    rows = []
-    for client in chosen:
-        result = given.folder / "results" / f"{client.name}.json"
-        if given.resume and result.exists():
-            row = msgspec.json.decode(result.read_bytes(), type=Row)
-            row.client = client
-        else:
-            row = _run(client, given)
-            result.parent.mkdir(parents=True, exist_ok=True)
-            result.write_bytes(msgspec.json.encode(row))
-        rows.append(row)
-        print(f"{client.name}: {row.verdict}", file=sys.stderr, flush=True)
+    # before any client runs: it blocks, and clients may share an environment
+    begun = [_begun(client, given) for client in chosen]
+    rows = asyncio.run(_finished(begun, given))
     print(table(rows))
     if wrong := [row.client.name for row in rows if not row.is_right]:
         raise SystemExit(f"not as it must be: {', '.join(wrong)}")
 
 
-def _run(client: Client, given: argparse.Namespace) -> Row:
+def _begun(client: Client, given: argparse.Namespace) -> tuple[Row, Installed | None]:
+    """A client's row, and the client if it has to be run for it."""
+    result = _result(client, given)
+    if given.resume and result.exists():
+        row = msgspec.json.decode(result.read_bytes(), type=Row)
+        row.client = client
+        return row, None
     try:
-        installed = install(client, CLIENTS, given.folder)
+        return Row(client), install(client, CLIENTS, given.folder)
     except NotInstalled as error:
-        return Row(client, problem=f"does not install: {error}")
-    return asyncio.run(run_client(client, installed, given.turns, given.keep, with_trouble=not given.no_trouble))
+        return Row(client, problem=f"{NOT_HERE}: {error}"), None
+
+
+async def _finished(begun: Sequence[tuple[Row, Installed | None]], given: argparse.Namespace) -> list[Row]:
+    """The rows, in the same order. Several clients run at once."""
+    free = asyncio.Semaphore(given.at_once)
+
+    async def finish(row: Row, installed: Installed | None) -> Row:
+        if installed is not None:
+            async with free:
+                row = await run_client(
+                    row.client, installed, given.turns, given.keep, with_trouble=not given.no_trouble
+                )
+            result = _result(row.client, given)
+            result.parent.mkdir(parents=True, exist_ok=True)
+            result.write_bytes(msgspec.json.encode(row))
+        print(f"{row.client.name}: {row.verdict}", file=sys.stderr, flush=True)
+        return row
+
+    return list(await asyncio.gather(*(finish(*each) for each in begun)))
+
+
+def _result(client: Client, given: argparse.Namespace) -> Path:
+    return Path(given.folder) / "results" / f"{client.name}.json"
 
 
 if __name__ == "__main__":

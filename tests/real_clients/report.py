@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from tests.real_clients.clients import Client
+from tests.real_clients.clients import BY_NOTHING, Client
 from tests.real_clients.front import Trouble
 
 HEAD = (
@@ -15,7 +15,11 @@ HEAD = (
     "Stable over turns",
     "After a 429",
     "20 s of silence",
+    "The one line that helps",
 )
+
+NOT_HERE = "does not install here"
+"""How the problem of a client begins that could not be installed."""
 
 SAME = "same"
 """Agents with such names have the same first prompt. Until the second one nothing tells them apart, so they may change
@@ -61,9 +65,24 @@ class Row:
 
     @property
     def recognised_by(self) -> list[str]:
-        """What recognised the requests after each agent's first; `nothing` if nothing did."""
+        """What recognised the requests after each agent's first."""
         later = [request for requests in self.of_agents.values() for request in requests[1:]]
-        return sorted({request.by or "nothing" for request in later})
+        return sorted({request.by or BY_NOTHING for request in later})
+
+    @property
+    def unstable(self) -> list[str]:
+        """Which agents are not one session each."""
+        found = []
+        sessions: dict[str, set[str]] = defaultdict(set)
+        for agent, requests in self.of_agents.items():
+            own = {request.session for request in requests[agent.startswith(SAME) :]}
+            if len(own) > 1:
+                found.append(f"{agent} is in {len(own)} sessions")
+            for session in own:
+                sessions[session].add(agent)
+        return found + [
+            f"{' and '.join(sorted(shared))} share a session" for shared in sessions.values() if len(shared) > 1
+        ]
 
     @property
     def faults(self) -> list[str]:
@@ -71,25 +90,17 @@ class Row:
         if self.problem:
             return [self.problem]
         faults = []
-        agents = self.of_agents
         if self.recognised_by != [self.client.recognised_by]:
             faults.append(f"recognised by {', '.join(self.recognised_by)}")
-        sessions: dict[str, set[str]] = defaultdict(set)
-        for agent, requests in agents.items():
+        for agent, requests in self.of_agents.items():
             if len(requests) < min(self.turns, 4):
                 faults.append(f"{agent} made only {len(requests)} requests")
-            own = {request.session for request in requests[agent.startswith(SAME) :]}
-            if len(own) > 1:
-                faults.append(f"{agent} is in {len(own)} sessions")
-            for session in own:
-                sessions[session].add(agent)
-        faults += [f"{' and '.join(sorted(shared))} share a session" for shared in sessions.values() if len(shared) > 1]
-        return faults
+        return faults + (self.unstable if self.client.recognised_by != BY_NOTHING else [])
 
     @property
     def is_right(self) -> bool:
         """Whether all is as it must be, or the client cannot be installed here."""
-        return not self.faults or self.problem.startswith("does not install")
+        return not self.faults or self.problem.startswith(NOT_HERE)
 
     @property
     def verdict(self) -> str:
@@ -99,26 +110,17 @@ class Row:
 
 def table(rows: Iterable[Row]) -> str:
     """The table in Markdown, and below it what was not as it must be."""
-    head = (
-        "Client",
-        "Version",
-        "Recognised by",
-        "Requests of an agent",
-        "Stable over turns",
-        "After a 429",
-        "20 s of silence",
-    )
-    lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
+    lines = [f"| {' | '.join(HEAD)} |", "|" + " --- |" * len(HEAD)]
     notes = []
     for row in rows:
         counts = sorted({len(requests) for requests in row.of_agents.values()})
         requests = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}" if counts else "-"
-        stable = "yes" if not row.faults else "no"
+        stable = "no" if row.faults or row.unstable else "yes"
         cells = [row.client.title, row.version or "-", ", ".join(row.recognised_by) or "-", requests, stable]
         if row.problem:
-            cells[2:] = ["-", "-", "-"]
-        lines.append(f"| {' | '.join([*cells, *_trouble(row.trouble)])} |")
-        if row.faults:
+            cells[2:] = [row.problem if row.is_right else "-", "-", "-"]
+        lines.append(f"| {' | '.join([*cells, *_trouble(row.trouble), row.client.helps])} |")
+        if not row.is_right:
             notes.append(f"- {row.client.title}: {row.verdict}")
     return "\n".join([*lines, "", *notes]).strip()
 

@@ -18,8 +18,16 @@ from tests.real_clients.report import SAME, TROUBLE, Request, Row
 TURNS = 5
 AGENTS = 3
 GATEWAY_LOG = "gateway.log"
-LIMIT_S = 120
-"""For one agent's loop."""
+LIMIT_S = 600
+"""For one agent's loop. Some clients need minutes to start on a busy machine."""
+
+OFFLINE = {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "CREWAI_DISABLE_TELEMETRY": "true",
+    "OTEL_SDK_DISABLED": "true",
+    "CLINE_TELEMETRY_DISABLED": "1",
+}
+"""Keeps clients from waiting for servers of their makers, which cannot be reached from everywhere."""
 
 TASKS = ("Why does the parser fail on an empty file?", "Add a test for the cache.", "Rename the module of the clock.")
 SAME_TASK = "Find the reason of the failing test, and fix it."
@@ -52,7 +60,7 @@ async def run_client(client: Client, installed: Installed, turns: int, keep: Pat
 
 
 async def _run_all(installed: Installed, turns: int, folder: Path, trouble: Trouble | None) -> list[Loop]:
-    """Run the agents with different tasks, then those with the same task and the one with trouble."""
+    """Run the agents with different tasks, then those with the same task, and meanwhile the one with trouble."""
     async with AsyncExitStack() as stack:
         flags = ("--any-model", "--tool-turns", str(turns - 1), "--answer-tokens", "30")
         engine_url = await stack.enter_async_context(_process(folder / "engine.log", "engine", *flags))
@@ -60,12 +68,16 @@ async def _run_all(installed: Installed, turns: int, folder: Path, trouble: Trou
         gateway_url = await stack.enter_async_context(_process(folder / GATEWAY_LOG, "serve", *flags))
         front = await stack.enter_async_context(running_front(gateway_url))
         different = {f"different-{number}": TASKS[number] for number in range(AGENTS)}
-        loops = await _run_agents(installed, turns, front, different, folder)
         same = {f"{SAME}-{number}": SAME_TASK for number in range(AGENTS)}
+        in_trouble = {}
         if trouble is not None:
             front.trouble[TROUBLE] = trouble
-            same[TROUBLE] = "This agent is refused, and waits."
-        return loops + await _run_agents(installed, turns, front, same, folder)
+            in_trouble[TROUBLE] = "This agent is refused, and waits."
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(_run_agents(installed, turns, front, in_trouble, folder))
+            loops = await _run_agents(installed, turns, front, different, folder)
+            loops += await _run_agents(installed, turns, front, same, folder)
+        return loops + waiting.result()
 
 
 async def _run_agents(
@@ -80,9 +92,11 @@ async def _run_agent(installed: Installed, turns: int, front: Front, agent: str,
     work.mkdir(exist_ok=True)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
+        **OFFLINE,
         "PYTHONPATH": str(REPOSITORY),
         "PATH": f"{installed.path}:{os.environ['PATH']}",
         "HOME": str(work),
+        "PWD": str(work),
         "REAL_CLIENTS_URL": f"{front.url}/{agent}",
         "REAL_CLIENTS_PROMPT": prompt,
         "REAL_CLIENTS_TURNS": str(turns),

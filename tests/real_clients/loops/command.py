@@ -41,10 +41,18 @@ def opencode() -> list[str]:
 
 def qwen() -> list[str]:
     os.environ.update(OPENAI_BASE_URL=f"{TASK.url}/v1", OPENAI_API_KEY="none", OPENAI_MODEL=MODEL)
-    return ["qwen", "--auth-type", "openai", "--approval-mode", "yolo", "-p", TASK.prompt]
+    tools = ["--core-tools", "read_file", "--core-tools", "list_directory"]  # not the one that starts a sub-agent
+    return ["qwen", "--auth-type", "openai", "--approval-mode", "yolo", *tools, "-p", TASK.prompt]
 
 
-COMMANDS = {command.__name__: command for command in (codex, claude, opencode, qwen)}
+def cline() -> list[str]:
+    sandbox = ["--data-dir", "data", "--provider", "openai-compatible"]  # no process of it stays behind then
+    about = ["--apikey", "none", "--modelid", MODEL, "--baseurl", f"{TASK.url}/v1"]
+    subprocess.run(["cline", "auth", *sandbox, *about], check=True, stdin=subprocess.DEVNULL)
+    return ["cline", *sandbox, "--model", MODEL, TASK.prompt]
+
+
+COMMANDS = {command.__name__: command for command in (codex, claude, opencode, qwen, cline)}
 
 if __name__ == "__main__":
     # the agent's name makes the results of its tools differ from those of other agents

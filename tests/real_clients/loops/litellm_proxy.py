@@ -14,11 +14,14 @@ with socket.socket() as probe:
     probe.bind(("127.0.0.1", 0))
     port = probe.getsockname()[1]
 parameters = {"model": f"openai/{MODEL}", "api_base": f"{TASK.url}/v1", "api_key": "none"}
-settings = {"model_list": [{"model_name": MODEL, "litellm_params": parameters}]}
+settings = {
+    "model_list": [{"model_name": MODEL, "litellm_params": parameters}],
+    "general_settings": {"master_key": "none"},  # it does not start without one
+}
 Path("proxy.yaml").write_text(json.dumps(settings))
 proxy = subprocess.Popen(["litellm", "--config", "proxy.yaml", "--host", "127.0.0.1", "--port", str(port)])
 try:
-    for _ in range(400):
+    while proxy.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 break
