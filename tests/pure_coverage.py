@@ -1,10 +1,12 @@
-"""Measures how many branches of the pure rooms their own tests take, room by room: `python -m tests.pure_coverage`.
+"""Runs the tests of the pure rooms, and measures how many branches they take: `python -m tests.pure_coverage`.
 
 Exit status 1 if a test fails or a room is under the limit. Only the unit tests of the rooms are run: they are quick,
-and they take almost the same branches each time, unlike the property tests.
+and they take almost the same branches each time, unlike the property tests. `sh deploy/start tests` runs the others
+afterwards, with `pytest --without-pure-rooms`.
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -55,15 +57,21 @@ def room_coverage(room: str, files: Mapping[str, Mapping[str, object]]) -> RoomC
     return RoomCoverage(room=room, branches=branches, taken=taken, missed=tuple(missed))
 
 
-def measure(rooms: Sequence[str], folder: Path) -> dict[str, Mapping[str, object]] | None:
+def folders_of_tests(rooms: Sequence[str]) -> list[str]:
+    """The folders with the tests of these rooms, relative to the repository."""
+    return [f"tests/{room}" for room in rooms]
+
+
+def measure(rooms: Sequence[str], folder: Path, *, processes: int) -> dict[str, Mapping[str, object]] | None:
     """Run the rooms' tests under coverage.py; None when one fails. `folder` takes the data files."""
     data = f"--data-file={folder / 'coverage'}"
     source = ",".join(f"concur_proxy.{room.replace('/', '.')}" for room in rooms)
-    tests = [f"tests/{room}" for room in rooms]
-    run = ["run", "--branch", data, f"--source={source}", "-m", "pytest", "-q", *tests]
+    tests = ["-m", "pytest", "-q", "-n", str(processes), *folders_of_tests(rooms)]
+    run = ["run", "--branch", data, f"--source={source}", *tests]
     if subprocess.run([sys.executable, "-m", "coverage", *run], check=False).returncode != 0:
         return None
     report = folder / "report.json"
+    subprocess.run([sys.executable, "-m", "coverage", "combine", data, "-q"], check=True)
     subprocess.run([sys.executable, "-m", "coverage", "json", data, "-q", "-o", str(report)], check=True)
     files: dict[str, Mapping[str, object]] = json.loads(report.read_text())["files"]
     return files
@@ -72,7 +80,7 @@ def measure(rooms: Sequence[str], folder: Path) -> dict[str, Mapping[str, object
 def main() -> int:
     """Measure, print one line for each room, and return the exit status."""
     with TemporaryDirectory() as folder:
-        files = measure(ROOMS, Path(folder))
+        files = measure(ROOMS, Path(folder), processes=os.cpu_count() or 1)
     if files is None:
         return 1
     found = [room_coverage(room, files) for room in ROOMS]

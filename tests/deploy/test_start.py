@@ -20,6 +20,7 @@ printf '%s\\n' "$(basename "$0") $*" >>calls
 case "$*" in *tests.changed) cat changed ;; esac
 ! grep -q -x "$(basename "$0") $*" failing
 """
+IN_PARALLEL = "pytest -n 4 --dist worksteal"
 CODE_CHECKS = ["ruff check", "ruff format --check", "mypy ", "lint-imports "]
 
 needs_tools = pytest.mark.skipif(
@@ -98,7 +99,8 @@ def test_all_checks_are_run_and_their_tests_get_the_arguments(checkout: Checkout
     done = checkout.run("tests", "--durations=10", "tests/cli")
     assert done.returncode == 0
     assert done.stderr == "deploy/start: all checks passed\n"
-    assert checkout.calls == [*CODE_CHECKS, "python -m tests.pure_coverage", "pytest --durations=10 tests/cli"]
+    tests = f"{IN_PARALLEL} --without-pure-rooms --durations=10 tests/cli"
+    assert checkout.calls == [*CODE_CHECKS, "python -m tests.pure_coverage", tests]
 
 
 @needs_tools
@@ -107,7 +109,7 @@ def test_a_check_that_fails_is_named_and_stops_no_other(checkout: Checkout) -> N
     done = checkout.run("tests")
     assert done.returncode == 1
     assert done.stderr == "deploy/start: failed: ruff format --check, python -m tests.pure_coverage\n"
-    assert checkout.calls[-1] == "pytest "
+    assert checkout.calls[-1] == f"{IN_PARALLEL} --without-pure-rooms "
 
 
 @needs_tools
@@ -142,8 +144,8 @@ def test_each_installed_python_runs_the_tests(checkout: Checkout, tmp_path: Path
     failing = checkout.root / ".venv-3.14/bin/pytest"
     failing.write_text("#!/bin/sh\nexit 1\n")
     done = checkout.run("pythons", "-x", PATH=f"{programs}:{os.environ['PATH']}")
-    assert checkout.calls == ["pytest -x"]
+    assert checkout.calls == [f"{IN_PARALLEL} -x"]
     assert done.stderr.splitlines()[-2:] == [
         "deploy/start: tested on Python 3.12, 3.14; not installed: 3.11, 3.13",
-        "deploy/start: failed: pytest -x on Python 3.14",
+        f"deploy/start: failed: {IN_PARALLEL} -x on Python 3.14",
     ]

@@ -212,11 +212,11 @@ async def test_a_large_answers_usage_is_counted() -> None:
 BODY = b'{"id":"1","usage":{"prompt_tokens":1,"completion_tokens":1}}'
 EVENTS = b"".join(streams.VLLM_UNASKED)
 COMPRESSED = [
-    (b"gzip", gzip.compress(BODY), b"application/json"),
+    (b"gzip", gzip.compress(BODY, mtime=0), b"application/json"),
     (b"deflate", zlib.compress(BODY), b"application/json"),
     (b"br", b"\x8b\x02\x80not really brotli\x03", b"application/json"),
     (b"zstd, gzip", b"\x00\x01", b"application/json"),
-    (b"gzip", gzip.compress(EVENTS), b"text/event-stream"),
+    (b"gzip", gzip.compress(EVENTS, mtime=0), b"text/event-stream"),
 ]
 
 

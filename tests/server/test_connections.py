@@ -120,7 +120,9 @@ async def test_an_idle_connection_is_closed_after_the_time_of_the_setting() -> N
         assert await asyncio.wait_for(reader.read(), 10)
 
 
-async def test_a_client_that_reads_nothing_loses_its_connection() -> None:
+async def test_a_client_that_reads_nothing_loses_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stalls, "LOOK_S", 0.1)
+
     async def script(exchange: Exchange) -> None:
         await exchange.start_stream()
         for _ in range(400):
