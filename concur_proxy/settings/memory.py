@@ -26,8 +26,8 @@ def memory_bytes() -> int:
 def default_buffered_bytes(memory: int, *, workers: int, has_keys: bool) -> int:
     """Return how many bytes of bodies each of the processes may hold.
 
-    Whoever may connect can fill it where clients need no key, so it is small then. Clients with keys are known, and a
-    large fleet of them may wait: they get a quarter of the memory.
+    Where clients need no key, anyone who can connect can fill it, so it is small then. Clients with keys are known, and
+    a large fleet of them may wait: they get a quarter of the memory.
     """
     share = memory // workers
     least = min(OPEN_BYTES, share // 2)
