@@ -50,7 +50,9 @@ class RedisServer:
         self.close()
 
     def start(self) -> None:
-        """Start, and return when it answers."""
+        """Start, and return when it answers. Does nothing if it runs."""
+        if self._process is not None:
+            return
         self._folder.mkdir(exist_ok=True)
         command = (
             *self._launcher,

@@ -3,46 +3,14 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from random import Random
 
 from concur_proxy.lab.demo.workload import Script, ScriptTurn
-from tests.replicas.client import Failed, Kind, send
+from tests.replicas.client import Failed, send
 from tests.replicas.server import Server
+from tests.replicas.tally import TRIES, Failure, Tally
 
-RETRY_STATUSES = frozenset({408, 409, 429, 500, 502, 503, 504})
-"""Statuses after which the OpenAI and Anthropic SDKs try again."""
-RETRY_DELAY_S = 0.5
-"""The first delay of the SDKs, if the answer asks for none."""
-TRIES = 8
 CHAT = "/v1/chat/completions"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """An attempt without an answer."""
-
-    at: float
-    replica: Server
-    kind: Kind
-    status: int
-    has_retry_after: bool
-    detail: str
-
-
-@dataclass(slots=True, kw_only=True)
-class Tally:
-    """What the agents have seen. Times are those of `time.monotonic`."""
-
-    answered_at: list[float] = field(default_factory=list)
-    """When each whole answer had come, in order."""
-    failures: list[Failure] = field(default_factory=list)
-    given_up: list[str] = field(default_factory=list)
-    """Requests for which all attempts failed."""
-    finished: int = 0
-    """Sessions that had all their turns."""
-    longest_s: float = 0.0
-    """The longest time from a request to its answer, over all its attempts."""
 
 
 class Agents:
@@ -108,15 +76,14 @@ class Agents:
             try:
                 await send(replica.port, "POST", CHAT, headers=headers, body=body)
             except Failed as failed:
-                self._note(replica, failed)
-                if failed.kind == "status" and failed.status not in RETRY_STATUSES:
+                failure = _failure(replica, failed)
+                self.tally.failures.append(failure)
+                if not failure.may_retry:
                     break
-                await asyncio.sleep(_delay_s(failed))
+                await asyncio.sleep(failure.delay_s)
                 replica = self._other(replica)
                 continue
-            now = time.monotonic()
-            self.tally.answered_at.append(now)
-            self.tally.longest_s = max(self.tally.longest_s, now - began)
+            self.tally.answered(time.monotonic(), began)
             return True
         self.tally.given_up.append(name)
         return False
@@ -125,20 +92,13 @@ class Agents:
         others = [other for other in self._replicas if other is not replica]
         return self._random.choice(others) if others else replica
 
-    def _note(self, replica: Server, failed: Failed) -> None:
-        self.tally.failures.append(
-            Failure(
-                at=time.monotonic(),
-                replica=replica,
-                kind=failed.kind,
-                status=failed.status,
-                has_retry_after=failed.retry_after_s is not None,
-                detail=str(failed),
-            )
-        )
 
-
-def _delay_s(failed: Failed) -> float:
-    if failed.kind == "refused":
-        return 0.05  # nothing was sent, so try the next replica, as a load balancer does
-    return RETRY_DELAY_S if failed.retry_after_s is None else failed.retry_after_s
+def _failure(replica: Server, failed: Failed) -> Failure:
+    return Failure(
+        at=time.monotonic(),
+        replica=replica,
+        kind=failed.kind,
+        status=failed.status,
+        retry_after_s=failed.retry_after_s,
+        detail=str(failed),
+    )

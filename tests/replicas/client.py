@@ -2,17 +2,15 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from tests.replicas.server import Server
+from tests.replicas.tally import Kind
 
 END_OF_STREAM = b"data: [DONE]\n\n\r\n0\r\n\r\n"
 END_OF_CHUNKS = b"0\r\n\r\n"
-
-Kind = Literal["refused", "broken", "cut", "status"]
-"""No connection; no answer on the connection; a broken answer; an error status."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

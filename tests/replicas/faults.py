@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
 from tests.coordination.redis_server import RedisServer
-from tests.replicas.agents import Failure
 from tests.replicas.cluster import Cluster
 from tests.replicas.namespace import RedisNamespace
 from tests.replicas.server import Server
+from tests.replicas.tally import Failure
 
 AWAY_S = 5.0
 """Seconds until a killed engine or Redis comes back."""

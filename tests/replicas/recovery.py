@@ -6,8 +6,9 @@ from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from tests.replicas.agents import Agents, Failure
+from tests.replicas.agents import Agents
 from tests.replicas.cluster import Cluster
+from tests.replicas.tally import Failure
 
 SETTLE_S = 4.0
 """Seconds after the start, when the first sessions all begin at once."""

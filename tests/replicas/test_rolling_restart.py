@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
-from tests.replicas.agents import CHAT, Failure
+from tests.replicas.agents import CHAT
 from tests.replicas.client import Answer, Failed, send
 from tests.replicas.cluster import Cluster
 from tests.replicas.server import Server
 from tests.replicas.small import WINDOW
+from tests.replicas.tally import Failure
 from tests.replicas.under_load import agents_at_work
 
 END_S = 20.0
@@ -17,7 +18,7 @@ END_S = 20.0
 def is_retryable(failure: Failure) -> bool:
     """Whether the request was refused before any work was done for it, with an answer that says so."""
     if failure.kind == "status":
-        return failure.status == 503 and failure.has_retry_after
+        return failure.status == 503 and failure.retry_after_s is not None
     return failure.kind in {"refused", "broken"}
 
 

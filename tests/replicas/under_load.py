@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from tests.replicas.agents import Agents, Failure
+from tests.replicas.agents import Agents
 from tests.replicas.cluster import Cluster
 from tests.replicas.small import SCRIPTS
+from tests.replicas.tally import Failure
 
 WARM_UP_S = 1.0
 ANSWER_S = 8.0

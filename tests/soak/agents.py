@@ -3,45 +3,20 @@
 import asyncio
 import json
 import time
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from random import Random
 
-from tests.replicas.agents import CHAT, RETRY_DELAY_S, RETRY_STATUSES, TRIES
+from tests.replicas.agents import CHAT
 from tests.replicas.server import Server
+from tests.replicas.tally import TRIES, Failure, Tally
 from tests.soak.canaries import KEYS, PROMPT
-from tests.soak.client import Kind, Leave, Seen, attempt
+from tests.soak.client import Leave, Seen, attempt
 
 FAMILY = 4
 TURNS = 4
 LEAVING = 0.1
 WAYS: tuple[Leave, ...] = ("FIN", "RST", "silence")
 TOOL_S = (0.3, 1.5)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """An attempt that failed, or an answer that is not valid."""
-
-    at: float
-    replica: Server
-    kind: Kind
-    status: int
-    detail: str
-
-
-@dataclass(slots=True, kw_only=True)
-class Tally:
-    """What the agents have seen. Times are those of `time.monotonic`."""
-
-    answered_at: list[float] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-    left: Counter[str] = field(default_factory=Counter)
-    by_tenant: Counter[str] = field(default_factory=Counter)
-    """Answers."""
-    given_up: int = 0
-    """Requests for which all attempts failed."""
 
 
 class Agents:
@@ -104,6 +79,7 @@ class Agents:
         request = post(tenant, body, headers)
         leave: Leave = self._random.choice(WAYS) if self._random.random() < LEAVING else ""
         replica = self._random.choice(self._replicas)
+        began = time.monotonic()
         for _ in range(TRIES):
             await self._may_ask.wait()
             self.open += 1
@@ -115,22 +91,30 @@ class Agents:
                 self.tally.left[leave] += 1
                 return False
             if seen.kind == "whole":
-                self.tally.answered_at.append(time.monotonic())
-                self.tally.by_tenant[tenant] += 1
+                self.tally.answered(time.monotonic(), began, tenant)
                 return True
-            self.note(replica, seen)
-            if seen.kind == "status" and seen.status not in RETRY_STATUSES:
+            failure = self.note(replica, seen)
+            if not failure.may_retry:
                 break
-            await asyncio.sleep(_delay_s(seen))
+            await asyncio.sleep(failure.delay_s)
             replica = self._random.choice([other for other in self._replicas if other is not replica])
-        self.tally.given_up += 1
+        self.tally.given_up.append(proof)
         return False
 
-    def note(self, replica: Server, seen: Seen) -> None:
+    def note(self, replica: Server, seen: Seen) -> Failure:
         """Count an attempt that failed."""
-        self.tally.failures.append(
-            Failure(at=time.monotonic(), replica=replica, kind=seen.kind, status=seen.status, detail=seen.detail)
+        assert seen.kind != "whole"
+        assert seen.kind != "left"
+        failure = Failure(
+            at=time.monotonic(),
+            replica=replica,
+            kind=seen.kind,
+            status=seen.status,
+            retry_after_s=seen.retry_after_s,
+            detail=seen.detail,
         )
+        self.tally.failures.append(failure)
+        return failure
 
 
 def post(tenant: str, body: object, headers: str = "") -> bytes:
@@ -140,9 +124,3 @@ def post(tenant: str, body: object, headers: str = "") -> bytes:
         f"POST {CHAT} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n{headers}"
         f"Authorization: Bearer {KEYS[tenant]}\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
     ).encode() + data
-
-
-def _delay_s(seen: Seen) -> float:
-    if seen.kind == "refused":
-        return 0.05  # nothing was sent, so try the next replica, as a load balancer does
-    return RETRY_DELAY_S if seen.retry_after_s is None else seen.retry_after_s

@@ -7,22 +7,21 @@ import struct
 from dataclasses import dataclass
 from typing import Literal
 
+from tests.replicas.tally import Kind
+
 Leave = Literal["", "FIN", "RST", "silence"]
 LEAVE_AFTER_S = 0.3
 SILENCE_S = 4.0
 PIECE = 256 * 1024
 RESET = struct.pack("ii", 1, 0)
 
-Kind = Literal["whole", "refused", "broken", "cut", "status", "invalid", "left"]
-"""A whole answer; no connection; no byte of an answer; an answer that visibly ends early; an error status; an answer
-that claims to be whole and is not; the client left."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What a client has seen of one attempt."""
 
-    kind: Kind
+    kind: Kind | Literal["whole", "left"]
+    """A failure; a whole answer; the client left."""
     status: int = 0
     retry_after_s: float | None = None
     detail: str = ""

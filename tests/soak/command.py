@@ -56,7 +56,9 @@ async def soak(*, minutes: float, agents: int, faults: Sequence[Fault]) -> bool:
     print(*slope_rows(watch), "", *rules(watch), sep="\n")
     answers = ", ".join(f"{tenant} {count:,}" for tenant, count in sorted(tally.by_tenant.items()))
     left = ", ".join(f"{way} {count:,}" for way, count in sorted(tally.left.items()))
-    print(f"\nAnswers: {answers}. Clients that left: {left}. Requests without an answer in the end: {tally.given_up}.")
+    print(
+        f"\nAnswers: {answers}. Clients that left: {left}. Requests without an answer in the end: {len(tally.given_up)}."
+    )
     print(f"`/healthz`: {health}.")
     print(f"Faults for {ended - began:.0f} s with {agents} agents and {len(suffered)} faults.")
     for rule, found in watch.broken.items():

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from tests.http.scripted_engine import Script
+from tests.replicas.tally import Failure
 from tests.soak import floods, hostile_engine
-from tests.soak.agents import Failure
 from tests.soak.canaries import WEIGHTS, keys_file
 from tests.soak.stage import Stage
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.soak.agents import Failure
+from tests.replicas.tally import Failure
 from tests.soak.faults import Fault
 from tests.soak.watch import GROWTH, Watch
 
