@@ -48,11 +48,15 @@ class Cluster:
         redis: RedisServer | None = None,
         launchers: Sequence[Sequence[str]] = (),
         redis_urls: Sequence[str] = (),
+        engine_launcher: Sequence[str] = (),
     ) -> None:
         """`launchers` start the first replicas, and `redis_urls` are where the first replicas reach Redis."""
         self.redis = redis or RedisServer()
         self.folder = Path(tempfile.mkdtemp(prefix="concur-replicas-"))
-        self.engines = [self._server(f"engine-{number}", "engine", *engine_flags) for number in range(engines)]
+        self.engines = [
+            self._server(f"engine-{number}", "engine", *engine_flags, launcher=engine_launcher)
+            for number in range(engines)
+        ]
         named = [flag for engine in self.engines for flag in ("--engine", engine.url)]
         self.replicas = [
             self._server(
@@ -130,8 +134,11 @@ class Cluster:
 async def standing(replica: Server) -> Standing | None:
     """What the metrics of a replica report; None if it does not answer."""
     samples = await metrics(replica)
-    if samples is None:
-        return None
+    return None if samples is None else standing_of(samples)
+
+
+def standing_of(samples: "Samples") -> Standing:
+    """What these metrics report."""
     roles = [dict(labels)["role"] for (name, labels), value in samples.items() if name == "concur_store_role" and value]
     actives = {
         dict(labels)["engine"]: int(value)

@@ -1,4 +1,4 @@
-"""Secrets that clients send, which must not appear in logs, metrics and Redis."""
+"""Secrets that clients send, which must not appear in logs, metrics, traces and Redis."""
 
 from collections.abc import Callable
 from hashlib import sha256
@@ -7,6 +7,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from concur_proxy.recognition.client_keys import client_key_entry
+from tests.telemetry.otlp_receiver import OtlpReceiver
 
 KEYS = {tenant: f"ck-canary-{tenant}-5e11a1c0ffee" for tenant in ("large", "medium", "small")}
 """The key of each tenant."""
@@ -14,6 +15,20 @@ WEIGHTS = {"large": 1.0, "medium": 1.0, "small": 2.0}
 PROMPT = "canary-prompt-0dd5eed5"
 """In every prompt."""
 CANARIES = tuple(text.encode() for text in (*KEYS.values(), PROMPT))
+
+
+class Traces(OtlpReceiver):
+    """A collector that keeps no span, only the canaries in them, and how many batches had come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches = 0
+        self.found: set[str] = set()
+
+    def take(self, path: str, body: bytes) -> None:  # noqa: ARG002 - the receiver's
+        """Look through a batch."""
+        self.batches += 1
+        self.found.update(found_in(body))
 
 
 def keys_file(weights: dict[str, float]) -> str:

@@ -8,12 +8,14 @@ from typing import Any
 from tests.replicas.server import Server
 from tests.soak.agents import post
 from tests.soak.client import Seen, attempt
+from tests.soak.hostile_engine import UPLOADS as UPLOADS_MODEL
 from tests.soak.stage import Stage
 
 SLOW_CLIENTS = 200
 UPLOADS = 16
 UPLOAD_BYTES = 64 * 1024**2 - 100
-SESSIONS_PER_AGENT = 5
+SESSIONS_PER_AGENT = 20
+"""10,000 for 500 agents."""
 FLOODING = "large"
 """The tenant that sends them."""
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -31,7 +33,7 @@ async def slow_clients(stage: Stage) -> None:
 
 async def uploads(stage: Stage) -> None:
     """Send large bodies at the same time, all to one gateway."""
-    body = b'{"model":"emulated","messages":[' + b"{}," * (UPLOAD_BYTES // 3 - 20) + b"{}]}"
+    body = b'{"model":"%b","messages":[' % UPLOADS_MODEL.encode() + b"{}," * (UPLOAD_BYTES // 3 - 20) + b"{}]}"
     request = post(FLOODING, body, "x-session-id: upload\r\n")
     await _for_a_while(stage, [_judged(stage, stage.cluster.replicas[0], request) for _ in range(UPLOADS)])
 

@@ -16,13 +16,21 @@ ABSURD = {
 SERIES = 250_000
 
 
-def hostile_engine() -> ScriptedEngine:
+UPLOADS = "uploads"
+"""A model that no other engine has: a real engine needs minutes for such a prompt, which is not the gateway's fault."""
+READ_BYTES = 1_000_000
+"""A larger body is not read here, because the agents run in the same process."""
+
+
+def hostile_engine(model: str) -> ScriptedEngine:
     """An engine that serves the soak's model."""
-    return ScriptedEngine(script=answer_well, models=["emulated"], waiting=0)
+    return ScriptedEngine(script=answer_well, models=[model, UPLOADS], waiting=0)
 
 
 def proof_of(exchange: Exchange) -> str:
     """The name of the request, which the answer repeats."""
+    if len(exchange.request.body) > READ_BYTES:
+        return "of a large prompt"
     content: str = json.loads(exchange.request.body)["messages"][-1].get("content", "")
     return " ".join(content.split()[:3])
 
@@ -80,4 +88,4 @@ async def _stream(exchange: Exchange, usage: object) -> None:
 
 
 def _is_stream(exchange: Exchange) -> bool:
-    return b'"stream":true' in exchange.request.body.replace(b": ", b":")
+    return b'"stream":true' in exchange.request.body.replace(b'": ', b'":')

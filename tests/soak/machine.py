@@ -1,11 +1,12 @@
-"""What a soak changes about the machine as the gateways see it, without root: their host names, and their clock.
+"""What a soak changes about the machine without root: the host names that gateways see, and their and Redis's clock.
 
 All processes end with the soak, even if it is killed.
 """
 
+import struct
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 ENDS_WITH_SOAK = ("setpriv", "--pdeathsig", "KILL")
@@ -14,8 +15,8 @@ ENGINE_NAME = "engines.soak.test"
 """A name that only the gateways can resolve."""
 GOOD, STALE = "127.0.0.1", "127.0.0.77"
 """An address at which the engine listens, and one at which nothing does."""
-FAKETIME = "/usr/$LIB/faketime/libfaketimeMT.so.1"
-"""libfaketime, which stands between a process and the clock. The loader replaces `$LIB`."""
+A_DECADE_S = 315_360_000
+SOURCE = Path(__file__).with_name("clock.c")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,19 +26,14 @@ class Machine:
     hosts: Path | None
     """Mounted over `/etc/hosts` for the gateways, which have a mount namespace of their own."""
     clock: Path | None
-    """How far the gateways' time of day is from the true one, as `+3600` seconds. libfaketime reads it every second."""
+    """How many seconds the time of day of gateways and Redis is ahead of the true one: 8 bytes."""
 
     @property
     def launcher(self) -> list[str]:
-        """Runs a gateway."""
-        command = [] if self.hosts is None else _with_hosts(self.hosts)
-        command += ENDS_WITH_SOAK
-        if self.clock is not None:
-            command += [
-                *("env", f"LD_PRELOAD={FAKETIME}", f"FAKETIME_TIMESTAMP_FILE={self.clock}"),
-                *("FAKETIME_CACHE_DURATION=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"),
-            ]
-        return command
+        """Runs Redis or a gateway. The process remains the same."""
+        hosts = [] if self.hosts is None else _with_hosts(self.hosts)
+        clock = [] if self.clock is None else _with_clock(self.clock)
+        return [*hosts, *ENDS_WITH_SOAK, *clock]
 
     def resolve(self, *addresses: str) -> None:
         """Let the engine's name have these addresses, or none."""
@@ -46,11 +42,10 @@ class Machine:
         self.hosts.write_text("\n".join(["127.0.0.1 localhost", *lines]) + "\n")
 
     def shift(self, seconds: int) -> None:
-        """Let the gateways' clock be this far from the true time."""
+        """Let the clock be this far ahead of the true time."""
         assert self.clock is not None
-        new = self.clock.with_name("clock-new")  # libfaketime must not read an empty file
-        new.write_text(f"{seconds:+d}\n")
-        new.replace(self.clock)
+        with self.clock.open("r+b") as file:
+            file.write(struct.pack("=q", seconds))
 
     @property
     def lacks(self) -> list[str]:
@@ -59,7 +54,7 @@ class Machine:
         if self.hosts is None:
             missing.append("No DNS flap: `unshare --user --mount` is not allowed here.")
         if self.clock is None:
-            missing.append("No clock jump: libfaketime is not installed here.")
+            missing.append("No clock jump: it needs a C compiler.")
         return missing
 
 
@@ -67,11 +62,14 @@ def machine(folder: Path) -> Machine:
     """Find out what is possible here. The files are made in this folder."""
     hosts, clock = folder / "hosts", folder / "clock"
     hosts.write_text(f"{GOOD} localhost {ENGINE_NAME}\n")
-    clock.write_text("+0\n")
-    has_hosts = _works([*_with_hosts(hosts), "getent", "hosts", ENGINE_NAME], ENGINE_NAME)
-    now = ["env", f"LD_PRELOAD={FAKETIME}", "FAKETIME=@2000-01-01 00:00:00", "date", "+%Y"]
-    has_clock = _works(now, "2000")
-    return Machine(hosts=hosts if has_hosts else None, clock=clock if has_clock else None)
+    clock.write_bytes(struct.pack("=q", -A_DECADE_S))
+    has_hosts = _prints(ENGINE_NAME, *_with_hosts(hosts), "getent", "hosts", ENGINE_NAME)
+    build = ("cc", "-shared", "-fPIC", "-O2", "-o", str(clock.with_suffix(".so")), str(SOURCE))
+    has_clock = _prints("", *build) and not _prints(str(datetime.now(UTC).year), *_with_clock(clock), "date", "+%Y")
+    found = Machine(hosts=hosts if has_hosts else None, clock=clock if has_clock else None)
+    if has_clock:
+        found.shift(0)
+    return found
 
 
 def _with_hosts(hosts: Path) -> list[str]:
@@ -80,9 +78,15 @@ def _with_hosts(hosts: Path) -> list[str]:
     return ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, str(hosts)]
 
 
-def _works(command: Sequence[str], printed: str) -> bool:
+def _with_clock(clock: Path) -> list[str]:
+    """Runs a command that reads the time of day through `clock.c`."""
+    return ["env", f"LD_PRELOAD={clock.with_suffix('.so')}", f"SOAK_CLOCK={clock}"]
+
+
+def _prints(text: str, *command: str) -> bool:
+    """Whether this command works here, and prints this."""
     try:
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return done.returncode == 0 and printed in done.stdout
+    return done.returncode == 0 and text in done.stdout

@@ -1,9 +1,9 @@
-"""Everything that runs in a soak: Redis, gateways, engines, and agents."""
+"""Everything that runs in a soak: Redis with Sentinel, gateways, engines, and agents."""
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,17 +12,24 @@ from tests.http.scripted_engine import ScriptedEngine
 from tests.replicas.cluster import Cluster
 from tests.replicas.server import Server
 from tests.soak.agents import Agents
-from tests.soak.canaries import WEIGHTS, keys_file
+from tests.soak.canaries import WEIGHTS, Traces, keys_file
 from tests.soak.health import asked
 from tests.soak.hostile_engine import hostile_engine
+from tests.soak.machine import ENDS_WITH_SOAK, ENGINE_NAME, Machine, machine
+from tests.soak.real import real_engine
+from tests.soak.redis_pair import RedisPair
 
+MODEL = "emulated"
 ENGINE_FLAGS = ("--step-s", "0.03", "--decode-s", "0", "--prefill-tokens-s", "100000")
 TTL_S = 8
-IDLE_TIMEOUT_S = 8
+IDLE_TIMEOUT_S = 12
 GATEWAY_FLAGS = (
     *("--session-ttl-s", str(TTL_S), "--idle-lease", "2", "--move-after-s", "2", "--log-level", "info"),
     *("--engine-first-byte-timeout-s", str(IDLE_TIMEOUT_S), "--engine-idle-timeout-s", str(IDLE_TIMEOUT_S)),
+    "--log-requests",
 )
+AGENTS_PER_PLACE = 8
+"""Agents for each place at an engine, so that every tenant waits."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,8 +37,13 @@ class Stage:
     """What a fault can break."""
 
     cluster: Cluster
+    redis: RedisPair
+    machine: Machine
+    named: Server
+    """The emulated engine that the gateways know by a host name."""
     hostile: ScriptedEngine
     agents: Agents
+    traces: Traces
     health: Path
     """The file of health answers."""
     keys: Path
@@ -42,45 +54,75 @@ class Stage:
     """How long a fault lasts."""
     broken: set[Server] = field(default_factory=set)
     """Gateways that a fault has killed and not yet started again."""
+    weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
+    """The tenants' weights at this moment."""
 
 
 @asynccontextmanager
-async def stage(*, agents: int, seconds: float) -> AsyncIterator[Stage]:
+async def stage(*, agents: int, seconds: float, minutes: float) -> AsyncIterator[Stage]:
     """Start everything, and end it with the block."""
-    hostile = hostile_engine()
-    await hostile.start()
-    with TemporaryDirectory(prefix="concur-soak-") as folder:
-        keys = Path(folder, "keys.toml")
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="concur-soak-")))
+        here = await asyncio.to_thread(machine, folder)
+        hostile = hostile_engine(MODEL)
+        await hostile.start()
+        stack.push_async_callback(_stop, hostile)
+        named = Server(
+            "named", "engine", "--model", MODEL, *ENGINE_FLAGS, log=folder / "named.log", launcher=ENDS_WITH_SOAK
+        )
+        stack.callback(named.kill)
+        await named.start()
+        by_name = f"http://{ENGINE_NAME}:{named.port}"
+        real = await stack.enter_async_context(real_engine(minutes=minutes, model=MODEL))
+        redis = stack.enter_context(RedisPair(launcher=here.launcher))
+        traces = stack.enter_context(Traces())
+        keys, health = folder / "keys.toml", folder / "health"
         await asyncio.to_thread(keys.write_text, keys_file(WEIGHTS))
-        tasks = (Path(folder, "tasks-0"), Path(folder, "tasks-1"))
-        flags = (*GATEWAY_FLAGS, "--engine", hostile.url, "--client-keys-file", str(keys))
-        places = ("--law", "static", "--set", f"window={max(2, agents // 8)}", "--no-work-conserving")
-        try:
-            async with Cluster(
+        tasks = (folder / "tasks-0", folder / "tasks-1")
+        cluster = await stack.enter_async_context(
+            Cluster(
                 replicas=2,
-                engines=2,
-                engine_flags=ENGINE_FLAGS,
-                gateway_flags=(*flags, *places),
-                launchers=[(sys.executable, "-m", "tests.soak.counted", str(file)) for file in tasks],
-            ) as cluster:
-                crowd = Agents(cluster.replicas, agents)
-                health = keys.with_name("health")
-                running = asyncio.create_task(crowd.run())
-                try:
-                    with asked(health, [replica.port for replica in cluster.replicas]):
-                        yield Stage(
-                            cluster=cluster,
-                            hostile=hostile,
-                            agents=crowd,
-                            health=health,
-                            keys=keys,
-                            tasks=tasks,
-                            seconds=seconds,
-                        )
-                finally:
-                    running.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await running
-        finally:
-            await hostile.stop()
-            await asyncio.sleep(0.1)  # its connections end
+                engines=1,
+                engine_flags=("--model", MODEL, *ENGINE_FLAGS),
+                gateway_flags=(
+                    *GATEWAY_FLAGS,
+                    *("--engine", hostile.url, "--client-keys-file", str(keys), "--otlp-endpoint", traces.url),
+                    *(("--engine", real.url) if real is not None else ()),
+                    *(("--engine-dns", by_name) if here.hosts is not None else ("--engine", named.url)),
+                    *("--law", "static", "--set", f"window={max(2, agents // AGENTS_PER_PLACE)}"),
+                    "--no-work-conserving",
+                ),
+                redis=redis.master,
+                redis_urls=[redis.url, redis.url],
+                engine_launcher=ENDS_WITH_SOAK,
+                launchers=[(*here.launcher, sys.executable, "-m", "tests.soak.counted", str(file)) for file in tasks],
+            )
+        )
+        crowd = Agents(cluster.replicas, agents)
+        running = asyncio.create_task(crowd.run())
+        stack.push_async_callback(_end, running)
+        stack.enter_context(asked(health, [replica.port for replica in cluster.replicas]))
+        yield Stage(
+            cluster=cluster,
+            redis=redis,
+            machine=here,
+            named=named,
+            hostile=hostile,
+            agents=crowd,
+            traces=traces,
+            health=health,
+            keys=keys,
+            tasks=tasks,
+            seconds=seconds,
+        )
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def _stop(hostile: ScriptedEngine) -> None:
+    await hostile.stop()
+    await asyncio.sleep(0.1)  # its connections end

@@ -2,48 +2,28 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.replicas.client import Failed, send
-from tests.replicas.cluster import standing
+from tests.replicas.cluster import Samples, metrics, standing_of
 from tests.replicas.server import Server
-from tests.soak.canaries import found_in, found_in_redis
+from tests.soak.canaries import WEIGHTS, found_in, found_in_redis
+from tests.soak.gates import MOST_OFF, Shares, impossible
+from tests.soak.slopes import MOST_HOUR, MOST_MB_HOUR, Sample, is_long, slopes
 from tests.soak.stage import Stage
 
 MOST_RSS_MB = 512.0
 EXCESS_S = 20.0
 """Seconds for which the gateways may count more requests than clients have open; a silent client is noticed later."""
 TRACES = (b"Traceback (most recent", b"never retrieved", b"never awaited", b"a defect in concur-proxy")
-MOST_MB_HOUR, MOST_HOUR = 1.0, 30
 GROWTH = f"memory grows by at most {MOST_MB_HOUR:g} MB/h, files and tasks by {MOST_HOUR} each"
-SLOPE_S = 1200.0
-"""Slopes of processes that ran for a shorter time say nothing."""
-WARM_UP = 0.25
-"""The part of a process's samples that does not count for a slope."""
+SHARES = f"tenants are served by weight within {100 * MOST_OFF:.0f} points while all wait"
 HEALTH_MS = 1000.0
 QUIET_S = 40.0
 """A hanging engine is given up, and a silent client is noticed, within this time."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """One look at a gateway process."""
-
-    at: float
-    rss_mb: float
-    files: int
-    tasks: int
-
-
-def slope(values: Sequence[tuple[float, float]]) -> float:
-    """Least squares: the change of a value in an hour, by pairs of seconds and value; 0 for fewer than two."""
-    mean_x = sum(x for x, _ in values) / max(1, len(values))
-    mean_y = sum(y for _, y in values) / max(1, len(values))
-    spread = sum((x - mean_x) ** 2 for x, _ in values)
-    return 3600 * sum((x - mean_x) * (y - mean_y) for x, y in values) / spread if spread else 0.0
 
 
 @dataclass(slots=True)
@@ -52,18 +32,23 @@ class Watch:
 
     stage: Stage
     samples: dict[tuple[str, int], list[Sample]] = field(default_factory=dict)
-    """By gateway and process id."""
+    """Looks while no request was open, by gateway and process id."""
+    shares: Shares = field(default_factory=lambda: Shares(WEIGHTS))
+    settled_s: float = 0.0
+    """How long it took until no request was counted, after the last fault."""
     broken: dict[str, list[str]] = field(
         default_factory=lambda: {
             "every answer is valid or visibly broken": [],
             "places equal open requests once settled": [],
             "no request is counted without a client": [],
+            "no gate has more sessions than places": [],
+            SHARES: [],
             "no gateway ends by itself": [],
             f"a gateway has at most {MOST_RSS_MB:.0f} MB": [],
             f"`/healthz` answers within {HEALTH_MS:.0f} ms": [],
             GROWTH: [],
             "no unhandled exception in the logs": [],
-            "no secret in logs, metrics and Redis": [],
+            "no secret in logs, metrics, traces and Redis": [],
         }
     )
     _read: dict[Path, int] = field(default_factory=dict)
@@ -78,8 +63,8 @@ class Watch:
     async def look(self) -> None:
         """Look once."""
         self.stage.hostile.received.clear()
-        for replica, tasks in zip(self.stage.cluster.replicas, self.stage.tasks, strict=True):
-            self._sample(replica, tasks)
+        for replica in self.stage.cluster.replicas:
+            self._is_running(replica)
         await self._count()
         self._read_logs()
         for failure in self.stage.agents.tally.failures:
@@ -88,7 +73,8 @@ class Watch:
 
     async def look_for_secrets(self) -> None:
         """Look for secrets in metrics and Redis."""
-        found = await asyncio.to_thread(found_in_redis, self.stage.cluster.redis.client)
+        self._of("no secret").extend(f"in a trace: {secret}" for secret in self.stage.traces.found)
+        found = await asyncio.to_thread(found_in_redis, self.stage.redis.master.client)
         self._of("no secret").extend(f"in Redis: {secret}" for secret in found)
         for replica in self.stage.cluster.replicas:
             with suppress(Failed):
@@ -99,13 +85,16 @@ class Watch:
         """Pause the agents. No gateway may count a request when all clients have gone."""
         agents = self.stage.agents
         agents.pause()
-        deadline, counted = time.monotonic() + QUIET_S, None
-        while time.monotonic() < deadline:
+        began, counted = time.monotonic(), None
+        while (now := time.monotonic()) < began + QUIET_S:
             if not agents.open and (counted := await self._counted()) == 0:
+                self._sample(now)
                 break
             await asyncio.sleep(0.2)
         else:
             self._of("places").append(f"after {after}: {agents.open} open, {counted} counted")
+        self.settled_s = now - began
+        self.shares.forget()
         agents.resume()
 
     def health(self) -> list[float]:
@@ -114,26 +103,17 @@ class Watch:
         self._of("`/healthz`").extend(f"{one:.0f} ms" for one in answers if one > HEALTH_MS)
         return answers
 
-    @property
-    def is_long(self) -> bool:
-        """Whether a process ran for long enough to judge its slopes."""
-        return any(samples[-1].at - samples[0].at >= SLOPE_S for samples in self.samples.values())
+    def judge_growth(self) -> bool:
+        """Note what grew. Returns False if no process ran for long enough to say."""
+        long = [(name, samples) for (name, _), samples in self.samples.items() if is_long(samples)]
+        for name, samples in long:
+            self._of("memory grows").extend(f"{name}: {grown}" for grown in slopes(samples).grown)
+        return bool(long)
 
-    def slopes(self) -> dict[str, dict[str, float]]:
-        """How memory, files and tasks of each process changed in an hour, after its warm-up."""
-        slopes = {}
-        for (name, pid), samples in self.samples.items():
-            late = samples[int(len(samples) * WARM_UP) :]
-            most = {"MB": MOST_MB_HOUR, "files": MOST_HOUR, "tasks": MOST_HOUR}
-            slopes[f"{name}, pid {pid}"] = found = {
-                "MB": slope([(sample.at, sample.rss_mb) for sample in late]),
-                "files": slope([(sample.at, sample.files) for sample in late]),
-                "tasks": slope([(sample.at, sample.tasks) for sample in late]),
-            }
-            if samples[-1].at - samples[0].at >= SLOPE_S:
-                grown = [f"{name}: {found[kind]:+.1f} {kind}/h" for kind in most if found[kind] > most[kind]]
-                self._of("memory grows").extend(grown)
-        return slopes
+    def judge_shares(self) -> bool:
+        """Note who was served too much or too little. Returns False if the tenants waited too little to say."""
+        self._of("tenants are").extend(self.shares.unfair)
+        return self.shares.is_enough
 
     async def empty(self, *, within_s: float) -> None:
         """No session may have a place when all agents have gone for longer than a session is remembered."""
@@ -143,32 +123,43 @@ class Watch:
     def _of(self, start: str) -> list[str]:
         return next(found for rule, found in self.broken.items() if rule.startswith(start))
 
-    def _sample(self, replica: Server, tasks: Path) -> None:
+    def _is_running(self, replica: Server) -> None:
         if not replica.is_running:
             if replica not in self.stage.broken:
                 self._of("no gateway").append(f"{replica} ended")
             return
-        with suppress(FileNotFoundError, ProcessLookupError, StopIteration, ValueError):
-            status = Path(f"/proc/{replica.pid}/status").read_text().splitlines()
-            rss_mb = next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))
-            sample = Sample(at=time.monotonic(), rss_mb=rss_mb, files=replica.descriptors, tasks=int(tasks.read_text()))
-            self.samples.setdefault((replica.name, replica.pid), []).append(sample)
-            if rss_mb > MOST_RSS_MB:
+        with suppress(FileNotFoundError, ProcessLookupError, StopIteration):
+            if (rss_mb := _rss_mb(replica.pid)) > MOST_RSS_MB:
                 self._of("a gateway").append(f"{replica}: {rss_mb:.0f} MB")
+
+    def _sample(self, now: float) -> None:
+        """Look at the processes while no request is open."""
+        for replica, file in zip(self.stage.cluster.replicas, self.stage.tasks, strict=True):
+            with suppress(FileNotFoundError, ProcessLookupError, StopIteration, ValueError):
+                tasks = int(file.read_text())
+                sample = Sample(at=now, rss_mb=_rss_mb(replica.pid), files=replica.descriptors, tasks=tasks)
+                self.samples.setdefault((replica.name, replica.pid), []).append(sample)
+
+    async def _metrics(self) -> dict[Server, Samples | None]:
+        running = [replica for replica in self.stage.cluster.replicas if replica.is_running]
+        return dict(zip(running, await asyncio.gather(*map(metrics, running)), strict=True))
 
     async def _counted(self) -> int | None:
         """Requests that the gateways count; None if one does not answer."""
-        told = [await standing(replica) for replica in self.stage.cluster.replicas if replica.is_running]
-        if any(one is None for one in told):
-            return None
-        return sum(one.held + one.in_flight for one in told if one is not None)
+        return _requests((await self._metrics()).values())
 
     async def _count(self) -> None:
-        counted = await self._counted()
+        now = time.monotonic()
+        looks = await self._metrics()
+        for replica, samples in looks.items():
+            if samples is not None and standing_of(samples).role == "leading":
+                self._of("no gate").extend(f"{replica}: {found}" for found in impossible(samples))
+                if self.stage.weights is WEIGHTS:
+                    self.shares.add(f"{replica} {replica.pid}", now, samples)
+        counted = _requests(looks.values())
         if counted is None or counted <= self.stage.agents.open:
             self._excess_since = None
             return
-        now = time.monotonic()
         since = self._excess_since = self._excess_since or now
         if now - since > EXCESS_S:
             self._of("no request").append(f"{counted} counted, {self.stage.agents.open} open for {now - since:.0f} s")
@@ -183,3 +174,16 @@ class Watch:
             if any(trace in text for trace in TRACES):
                 self._of("no unhandled").append(f"{path.name}: {text[-1500:].decode(errors='replace')}")
             self._of("no secret").extend(f"in {path.name}: {secret}" for secret in found_in(text))
+
+
+def _requests(looks: Iterable[Samples | None]) -> int | None:
+    """Requests that all these gateways count; None if one did not answer."""
+    standings = [None if samples is None else standing_of(samples) for samples in looks]
+    if any(one is None for one in standings):
+        return None
+    return sum(one.held + one.in_flight for one in standings if one is not None)
+
+
+def _rss_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))
