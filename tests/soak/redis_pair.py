@@ -51,14 +51,14 @@ class RedisPair:
             self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             _until(lambda: len(self._ask("REPLICAS")) == 1, "a Sentinel that knows both")
         except BaseException:
-            self._end()
+            self.close()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end()
+        self.close()
 
     def fail_over(self) -> None:
         """Kill the master, and return when Sentinel has made the other one the master and the killed one runs again."""
@@ -74,7 +74,8 @@ class RedisPair:
     def _ask(self, question: str, *more: str) -> Any:  # noqa: ANN401 - Redis's own
         return self._sentinel.execute_command("SENTINEL", question, NAME, *more)
 
-    def _end(self) -> None:
+    def close(self) -> None:
+        """End everything that runs."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

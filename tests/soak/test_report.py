@@ -4,7 +4,7 @@ import pytest
 
 from tests.soak.canaries import KEYS, PROMPT, found_in
 from tests.soak.health import summary
-from tests.soak.watch import slope
+from tests.soak.slopes import slope
 
 
 def test_a_slope_is_the_change_in_an_hour() -> None:

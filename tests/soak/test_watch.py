@@ -6,20 +6,29 @@ from pathlib import Path
 import pytest
 
 from tests.replicas.cluster import Cluster
+from tests.replicas.server import Server
 from tests.soak.agents import Agents
-from tests.soak.canaries import KEYS
+from tests.soak.canaries import KEYS, PROMPT, Traces
 from tests.soak.client import judge
 from tests.soak.hostile_engine import hostile_engine
+from tests.soak.machine import Machine
+from tests.soak.redis_pair import RedisPair
+from tests.soak.slopes import Sample
 from tests.soak.stage import Stage
-from tests.soak.watch import Sample, Watch
+from tests.soak.watch import Watch
 
 
 @pytest.fixture(name="watch")
 def _watch(tmp_path: Path) -> Iterator[Watch]:
-    cluster = Cluster(replicas=2, engines=0, engine_flags=(), gateway_flags=())
+    redis = RedisPair()
+    cluster = Cluster(replicas=2, engines=0, engine_flags=(), gateway_flags=(), redis=redis.master)
     scene = Stage(
         cluster=cluster,
-        hostile=hostile_engine(),
+        redis=redis,
+        machine=Machine(hosts=None, clock=None),
+        named=Server("named", "engine", log=tmp_path / "named.log"),
+        hostile=hostile_engine("emulated"),
+        traces=Traces(),
         agents=Agents(cluster.replicas, 0),
         health=tmp_path / "health",
         keys=tmp_path / "keys",
@@ -28,7 +37,7 @@ def _watch(tmp_path: Path) -> Iterator[Watch]:
         broken=set(cluster.replicas),
     )
     yield Watch(scene)
-    cluster.redis.close()
+    redis.close()
     cluster.folder.rmdir()
 
 
@@ -81,5 +90,11 @@ def test_growth_of_a_long_run_is_noticed(watch: Watch, seconds: int, found: list
         Sample(at=at, rss_mb=80 + 2 * at / 3600, files=20, tasks=9) for at in range(0, seconds + 1, 60)
     ]
 
-    assert watch.slopes()["replica-0, pid 1"]["MB"] == pytest.approx(2.0)
+    assert watch.judge_growth() is bool(found)
     assert broken(watch) == found
+
+
+def test_a_secret_in_a_trace_is_noticed(watch: Watch) -> None:
+    watch.stage.traces.take("/v1/traces", PROMPT.encode())
+
+    assert watch.stage.traces.found == {PROMPT}
