@@ -13,6 +13,8 @@ from tests.soak.stage import Stage
 
 SLOW_CLIENTS = 200
 UPLOADS = 16
+UPLOADS_TAKE = 3
+"""They may take so many times as long as a fault, to be read to their ends."""
 UPLOAD_BYTES = 64 * 1024**2 - 100
 SESSIONS_PER_AGENT = 20
 """10,000 for 500 agents."""
@@ -35,7 +37,11 @@ async def uploads(stage: Stage) -> None:
     """Send large bodies at the same time, all to one gateway."""
     body = b'{"model":"%b","messages":[' % UPLOADS_MODEL.encode() + b"{}," * (UPLOAD_BYTES // 3 - 20) + b"{}]}"
     request = post(FLOODING, body, "x-session-id: upload\r\n")
-    await _for_a_while(stage, [_judged(stage, stage.cluster.replicas[0], request) for _ in range(UPLOADS)])
+    await _for_a_while(
+        stage,
+        [_judged(stage, stage.cluster.replicas[0], request) for _ in range(UPLOADS)],
+        seconds=UPLOADS_TAKE * stage.seconds,
+    )
 
 
 async def sessions(stage: Stage) -> None:
@@ -49,11 +55,14 @@ async def sessions(stage: Stage) -> None:
     )
 
 
-async def _for_a_while(stage: Stage, clients: Sequence[Coroutine[Any, Any, None]]) -> None:
+async def _for_a_while(
+    stage: Stage, clients: Sequence[Coroutine[Any, Any, None]], *, seconds: float | None = None
+) -> None:
+    """Let the clients try for the time of a fault, or for these seconds."""
     tasks = [asyncio.create_task(client) for client in clients]
     stage.agents.open += len(tasks)
     try:
-        await asyncio.wait(tasks, timeout=stage.seconds)
+        await asyncio.wait(tasks, timeout=seconds or stage.seconds)
     finally:
         for task in tasks:
             task.cancel()
