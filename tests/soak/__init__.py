@@ -1,9 +1,10 @@
 """A soak with a schedule of faults: `python -m tests.soak --minutes 60` prints Markdown tables.
 
-Two gateway processes share a Redis with a replica and a Sentinel. Behind them are two emulated engines, one of which has
-a host name, a hostile engine, and a real vLLM if it is installed and the soak takes at least five minutes. Agents of
-three tenants, in families of four, work without a pause. A tenth of the requests is left by its client: with FIN, with
-RST, or without reading a byte more. At intervals something breaks. A request that fails is tried again as an SDK does.
+Two gateway processes share a Redis with a replica and a Sentinel. Behind them are two emulated engines, one of which
+has a host name, a hostile engine, and a real vLLM if it is installed and the soak takes at least five minutes. Agents
+of three tenants, in families of four, work without a pause. A tenth of the requests is left by its client: with FIN,
+with RST, or without reading a byte more. At intervals something breaks. A request that fails is tried again as an SDK
+does.
 - *what clients saw*: failed attempts from the start of the fault until no request is open after the recovery.
 - *forced*: those that no gateway could have prevented, such as an answer that a killed engine had begun.
 - *answers meanwhile*: their rate during the fault, compared with the highest rate before one of the faults.
@@ -11,12 +12,12 @@ RST, or without reading a byte more. At intervals something breaks. A request th
 - *settled*: after each recovery all agents pause; seconds until no gateway counts a request any longer.
 
 The name of the engine changes in a mount namespace, and the clocks of gateways and Redis through a preloaded library.
-Where this is not possible, the record names the faults that were left out. Uploads go to the hostile engine: a real one
-needs minutes to read such a prompt.
+Where this is not possible, the record names the faults that were left out. Uploads go to the hostile engine: a real
+one needs minutes to read such a prompt.
 
-Slopes are least squares over looks in the pauses, without the first quarter of each process's time. Shares of tenants are
-prompt and answer tokens, of the times in which all tenants wait at an engine. The exit status is 1 if a rule of the last
-table or a recovery did not hold, or a client saw an error that was not forced.
+Slopes are least squares over looks in the pauses, without the first quarter of each process's time. Shares of tenants
+are prompt and answer tokens, of the times in which all tenants wait at an engine. The exit status is 1 if a rule of
+the last table or a recovery did not hold, or a client saw an error that was not forced.
 """
 
 from tests.soak.command import main

@@ -36,7 +36,7 @@ async def soak(*, minutes: float, agents: int, faults: Sequence[Fault]) -> bool:
         faults = [fault for fault in faults if fault.can(scene.machine)]
         watch = Watch(scene)
         watching = asyncio.create_task(watch.run())
-        await asyncio.sleep(WARM_UP_S)
+        await asyncio.sleep(max(WARM_UP_S, interval / 4))
         began = time.monotonic()
         suffered: list[Suffered] = []
         print(FAULTS_HEAD)
