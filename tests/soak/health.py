@@ -17,9 +17,9 @@ REQUEST = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\
 
 
 @contextmanager
-def asked(file: Path, ports: Sequence[int]) -> Iterator[None]:
-    """Ask while the block runs."""
-    process = subprocess.Popen([sys.executable, __file__, str(file), *map(str, ports)])
+def asked(file: Path, ports: Sequence[int], *, launcher: Sequence[str]) -> Iterator[None]:
+    """Ask while the block runs. `launcher` is a command that runs another one."""
+    process = subprocess.Popen([*launcher, sys.executable, __file__, str(file), *map(str, ports)])
     try:
         yield
     finally:

@@ -101,7 +101,7 @@ async def stage(*, agents: int, seconds: float, minutes: float) -> AsyncIterator
         crowd = Agents(cluster.replicas, agents)
         running = asyncio.create_task(crowd.run())
         stack.push_async_callback(_end, running)
-        stack.enter_context(asked(health, [replica.port for replica in cluster.replicas]))
+        stack.enter_context(asked(health, [replica.port for replica in cluster.replicas], launcher=ENDS_WITH_SOAK))
         yield Stage(
             cluster=cluster,
             redis=redis,
