@@ -147,9 +147,9 @@ class Connection(asyncio.Protocol):
         )
         try:
             if isinstance(body, bytes) and len(body) <= PIECE_BYTES:
-                self.transport.write(head + body)
+                self._put(head + body)
             else:
-                self.transport.write(head)
+                self._put(head)
                 await self._write(body)
             while not self.answered:
                 await self.arrival()
@@ -168,10 +168,17 @@ class Connection(asyncio.Protocol):
         for piece in _pieces(body):
             while self.is_full and not self.answered:
                 await self.arrival()
-            self.transport.write(piece)
+            if self.transport.is_closing():
+                return  # the rest remains unsent
+            self._put(piece)
             if not self.answered:
                 await asyncio.sleep(0)
         self.is_writing = False
+
+    def _put(self, data: bytes | memoryview) -> None:
+        """Write, unless the connection is lost already: uvloop notices that in a write, and refuses the next one."""
+        if not self.transport.is_closing():
+            self.transport.write(data)
 
     async def receive(self, *, timeout_s: float = 0.0) -> bytes:
         """Wait for a part of the body and return what has come since the last call; empty at the end. Raises
@@ -281,6 +288,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.origin.connections.discard(self)
         self.origin.idle.pop(self, None)
+        self.closed_before = self.closed_before or (self.is_writing and not self.answered)
         self.fail(f"connection lost: {exc or 'closed by the engine'}")
 
     def on_message_begin(self) -> None:

@@ -5,7 +5,6 @@ import sys
 import time
 from bisect import bisect_left
 from collections.abc import Sequence
-from contextlib import suppress
 
 from tests.soak.faults import Fault
 from tests.soak.real import told
@@ -32,28 +31,27 @@ async def soak(*, minutes: float, agents: int, faults: Sequence[Fault]) -> bool:
     interval = min(most, max(least, 60 * minutes / len(faults)))
     seconds = min(FAULT_S[1], max(FAULT_S[0], interval / 4))
     started = time.monotonic()
+    suffered: list[Suffered] = []
     async with stage(agents=agents, seconds=seconds, minutes=minutes) as scene:
         faults = [fault for fault in faults if fault.can(scene.machine)]
         watch = Watch(scene)
-        watching = asyncio.create_task(watch.run())
-        await asyncio.sleep(max(WARM_UP_S, interval / 4))
-        began = time.monotonic()
-        suffered: list[Suffered] = []
-        print(FAULTS_HEAD)
-        usual = 0
-        while not suffered or time.monotonic() - began < 60 * minutes - interval / 2:
-            due = time.monotonic() + interval
-            usual = max(usual, _lately(scene))
-            fault = faults[len(suffered) % len(faults)]
-            suffered.append(await suffer(scene, watch, fault, began=began, usual=usual))
-            print(suffered[-1].row(), flush=True)
-            await asyncio.sleep(max(0.0, min(due, began + 60 * minutes) - time.monotonic()))
-        ended = time.monotonic()
-        scene.agents.pause()
-        await watch.empty(within_s=TTL_S + 25.0)
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        async with asyncio.TaskGroup() as group:  # the soak ends at once if its watch fails
+            watching = group.create_task(watch.run())
+            await asyncio.sleep(max(WARM_UP_S, interval / 4))
+            began = time.monotonic()
+            print(FAULTS_HEAD)
+            usual = 0
+            while not suffered or time.monotonic() - began < 60 * minutes - interval / 2:
+                due = time.monotonic() + interval
+                usual = max(usual, _lately(scene))
+                fault = faults[len(suffered) % len(faults)]
+                suffered.append(await suffer(scene, watch, fault, began=began, usual=usual))
+                print(suffered[-1].row(), flush=True)
+                await asyncio.sleep(max(0.0, min(due, began + 60 * minutes) - time.monotonic()))
+            ended = time.monotonic()
+            scene.agents.pause()
+            await watch.empty(within_s=TTL_S + 25.0)
+            watching.cancel()
         await watch.look()
         await watch.look_for_secrets()
         print(*closing(watch, scene.agents.tally, watch.health()), sep="\n")

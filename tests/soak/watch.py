@@ -150,12 +150,13 @@ class Watch:
 
     async def _count(self) -> None:
         now = time.monotonic()
+        pids = {replica: replica.pid for replica in self.stage.cluster.replicas if replica.is_running}
         looks = await self._metrics()
         for replica, samples in looks.items():
             if samples is not None and standing_of(samples).role == "leading":
                 self._of("no gate").extend(f"{replica}: {found}" for found in impossible(samples))
                 if self.stage.weights is WEIGHTS:
-                    self.shares.add(f"{replica} {replica.pid}", now, samples)
+                    self.shares.add(f"{replica} {pids.get(replica)}", now, samples)
         counted = _requests(looks.values())
         if counted is None or counted <= self.stage.agents.open:
             self._excess_since = None
