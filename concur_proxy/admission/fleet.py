@@ -128,6 +128,12 @@ class Fleet:
         if home is not None and found is not None and found[0] is not home and found[1].in_flight:
             name = variant(name, home.engine)
             found = self._gates.find(name)
+        if home is None and found is not None and found[1].in_flight and found[0].engine == arrival.avoid:
+            # This request must leave the engine, although others of its session are in flight there.
+            other = self._place(name, arrival)
+            if other is not found[0]:
+                name = variant(name, other.engine)
+                found = self._gates.find(name)
         if found is None:
             gate = home or self._place(name, arrival)
         else:

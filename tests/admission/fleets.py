@@ -40,9 +40,10 @@ class FleetScene:
         hold_s: float = HOLD_S,
         model: str | None = None,
         home: str | None = None,
+        avoid: str | None = None,
     ) -> Ticket:
         """A request of the session; if `key` is None, a request that names no session."""
-        arrival = Arrival(key=key, body_bytes=body_of(tokens), hold_s=hold_s, model=model, home=home)
+        arrival = Arrival(key=key, body_bytes=body_of(tokens), hold_s=hold_s, model=model, home=home, avoid=avoid)
         ticket, self.decided = self.fleet.arrive(arrival, now=self.now)
         return ticket
 

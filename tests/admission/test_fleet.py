@@ -11,6 +11,7 @@ from concur_proxy.admission.changes import (
     EngineChange,
     LoseCache,
     Observe,
+    Reachable,
     Resize,
     RetireEngine,
     Steer,
@@ -242,3 +243,25 @@ def test_what_a_fleet_cannot_carry_out_is_no_silent_nothing() -> None:
     for change in (Change(), EngineChange(engine="a")):
         with pytest.raises(TypeError, match="cannot carry out"):
             scene.fleet.apply(change, now=0.0)
+
+
+def test_a_request_leaves_an_engine_that_refused_it_although_others_of_its_session_are_in_flight() -> None:
+    scene = FleetScene("a", "b", windows={"a": 9.0, "b": 9.0})
+    refused, other = scene.arrive("s"), scene.arrive("s")
+    scene.finish(refused)
+
+    again = scene.arrive("s", avoid=refused.engine)
+
+    assert other.engine == refused.engine
+    assert again.is_in_flight
+    assert again.engine not in ("", refused.engine)
+
+
+def test_a_request_returns_to_the_only_engine_that_is_up() -> None:
+    scene = FleetScene("a", "b", windows={"a": 9.0, "b": 9.0})
+    scene.fleet.apply(Reachable(engine="b", is_up=False), now=0.0)
+    refused = scene.arrive("s")
+    scene.arrive("s")
+    scene.finish(refused)
+
+    assert scene.arrive("s", avoid="a").engine == "a"

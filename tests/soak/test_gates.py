@@ -3,7 +3,7 @@
 import pytest
 
 from tests.replicas.cluster import Samples
-from tests.soak.gates import Shares, impossible
+from tests.soak.gates import Shares, crowded, impossible
 
 WEIGHTS = {"large": 1.0, "small": 3.0}
 
@@ -33,13 +33,17 @@ def fleet(*, active: float, of_tenants: float) -> Samples:
     ("samples", "found"),
     [
         (fleet(active=4, of_tenants=4), []),
-        (fleet(active=5, of_tenants=5), ["5 sessions have 4 places at e"]),
         (fleet(active=3, of_tenants=2), ["3 sessions have places at e, but 2 by tenant"]),
         (series("concur_held_requests", -1), ["concur_held_requests is -1"]),
     ],
 )
 def test_what_no_gate_may_report(samples: Samples, found: list[str]) -> None:
     assert impossible(samples) == found
+
+
+def test_more_sessions_than_places() -> None:
+    assert crowded(fleet(active=4, of_tenants=4)) == []
+    assert crowded(fleet(active=5, of_tenants=5)) == ["5 sessions have 4 places at e"]
 
 
 def test_shares_by_weight_are_fair_and_others_are_not() -> None:

@@ -17,7 +17,9 @@ from tests.soak.stage import Stage
 
 MOST_RSS_MB = 512.0
 EXCESS_S = 20.0
-"""Seconds for which the gateways may count more requests than clients have open; a silent client is noticed later."""
+"""Seconds for which the gateways may count more requests than clients have open, because a silent client is noticed
+later, or a gate may have more sessions than places, because it has taken over those of another gateway.
+"""
 TRACES = (b"Traceback (most recent", b"never retrieved", b"never awaited", b"a defect in concur-proxy")
 GROWTH = f"memory grows by at most {MOST_MB_HOUR:g} MB/h, files and tasks by {MOST_HOUR} each"
 SHARES = f"tenants are served by weight within {100 * MOST_OFF:.0f} points while all wait"
@@ -41,7 +43,7 @@ class Watch:
             "every answer is valid or visibly broken": [],
             "places equal open requests once settled": [],
             "no request is counted without a client": [],
-            "no gate has more sessions than places": [],
+            "no gate has more sessions than places for long, or counts what cannot be": [],
             SHARES: [],
             "no gateway ends by itself": [],
             f"a gateway has at most {MOST_RSS_MB:.0f} MB": [],
@@ -53,6 +55,7 @@ class Watch:
     )
     _read: dict[Path, int] = field(default_factory=dict)
     _excess_since: float | None = None
+    _crowded_since: float | None = None
 
     async def run(self) -> None:
         """Look every second, until this is cancelled."""
@@ -126,7 +129,7 @@ class Watch:
     def _is_running(self, replica: Server) -> None:
         if not replica.is_running:
             if replica not in self.stage.broken:
-                self._of("no gateway").append(f"{replica} ended")
+                self._of("no gateway ").append(f"{replica} ended")
             return
         with suppress(FileNotFoundError, ProcessLookupError, StopIteration):
             if (rss_mb := _rss_mb(replica.pid)) > MOST_RSS_MB:
@@ -154,7 +157,8 @@ class Watch:
         looks = await self._metrics()
         for replica, samples in looks.items():
             if samples is not None and standing_of(samples).role == "leading":
-                self._of("no gate").extend(f"{replica}: {found}" for found in impossible(samples))
+                self._of("no gate ").extend(f"{replica}: {found}" for found in impossible(samples))
+                self._note_crowd(now, crowded(samples))
                 if self.stage.weights is WEIGHTS:
                     self.shares.add(f"{replica} {pids.get(replica)}", now, samples)
         counted = _requests(looks.values())
@@ -165,6 +169,12 @@ class Watch:
         if now - since > EXCESS_S:
             self._of("no request").append(f"{counted} counted, {self.stage.agents.open} open for {now - since:.0f} s")
             self._excess_since = None
+
+    def _note_crowd(self, now: float, crowd: list[str]) -> None:
+        self._crowded_since = (self._crowded_since or now) if crowd else None
+        if self._crowded_since is not None and now - self._crowded_since > EXCESS_S:
+            self._of("no gate ").extend(crowd)
+            self._crowded_since = None
 
     def _read_logs(self) -> None:
         for path in self.stage.cluster.folder.glob("replica*.log"):

@@ -1,6 +1,8 @@
 """The bytes between gateway and engine."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
 
 import pytest
@@ -264,3 +266,29 @@ async def test_unread_answer_stops_the_engine_s_writing(upstream: Upstream, serv
         await asyncio.sleep(0)
     assert connection.untaken < 2_000_000
     assert sum([len(chunk) async for chunk in response.chunks()]) == size
+
+
+@both_loops
+async def test_a_request_is_repeated_if_its_kept_connection_is_lost_while_it_is_written(
+    upstream: Upstream, serve: Serve
+) -> None:
+    del serve  # this engine closes its socket without a turn of the loop
+    loop = asyncio.get_running_loop()
+    body = (b"{", b"}")  # two writes
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0)
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        asking = asyncio.create_task(upstream.send(url, "POST", b"/", [], body))
+        first, _ = await loop.sock_accept(listening)
+        await loop.sock_recv(first, 1000)
+        await loop.sock_sendall(first, OK)
+        await body_of(await asking)
+
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        first.close()
+        again = asyncio.create_task(upstream.send(url, "POST", b"/", [], body))
+        second, _ = await asyncio.wait_for(loop.sock_accept(listening), 5)
+        with second:
+            await loop.sock_recv(second, 1000)
+            await loop.sock_sendall(second, OK)
+            assert await body_of(await again) == b"ok"
