@@ -11,7 +11,7 @@ from tests.replicas.client import Failed, send
 from tests.replicas.cluster import Samples, metrics, standing_of
 from tests.replicas.server import Server
 from tests.soak.canaries import WEIGHTS, found_in, found_in_redis
-from tests.soak.gates import MOST_OFF, Shares, impossible
+from tests.soak.gates import MOST_OFF, Shares, crowded, impossible
 from tests.soak.slopes import MOST_HOUR, MOST_MB_HOUR, Sample, is_long, slopes
 from tests.soak.stage import Stage
 
