@@ -7,6 +7,7 @@ import sys
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+from concur_proxy.server.connections import raise_file_limit
 from tests.soak.faults import named
 from tests.soak.schedule import LONGEST_END_S, LONGEST_START_S, soak
 
@@ -23,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     faults = named(given.only)
     if not faults:
         parser.error(f"no fault has a name with {given.only!r}")
+    raise_file_limit()
     longest_s = LONGEST_START_S + 60 * given.minutes + LONGEST_END_S
     if not asyncio.run(_ended_in_order(soak(minutes=given.minutes, agents=given.agents, faults=faults), longest_s)):
         sys.exit(1)
