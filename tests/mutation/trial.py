@@ -50,7 +50,7 @@ def related_tests(file: Path, places: Iterable[Path]) -> list[list[Path]]:
 
 def try_mutant(file: Path, source: str, parts: Iterable[Sequence[Path]], *, cpu_s: float) -> tuple[Verdict, float]:
     """Run the tests with `source` as the text of `file`, one part after the other, until the first failure. Each part
-    has `cpu_s` seconds of CPU time. Returns what came of it, and the seconds of CPU time that all took.
+    has `cpu_s` seconds of CPU time. Returns its result, and the seconds of CPU time that all took.
     """
     total_s = 0.0
     for tests in parts:

@@ -71,7 +71,7 @@ class Row:
 
     @property
     def unstable(self) -> list[str]:
-        """Which agents are not one session each."""
+        """The agents that are not one session each."""
         found = []
         sessions: dict[str, set[str]] = defaultdict(set)
         for agent, requests in self.of_agents.items():

@@ -64,5 +64,5 @@ FAULTS = (
 
 
 def named(parts: Sequence[str]) -> list[Fault]:
-    """The faults whose names contain one of these texts; all if there are none."""
+    """The faults whose names contain one of these texts; all without any text."""
     return [fault for fault in FAULTS if not parts or any(part in fault.name for part in parts)]

@@ -14,7 +14,7 @@ KV_BLOCKS = 1024
 
 @asynccontextmanager
 async def real_engine(*, minutes: float, model: str) -> AsyncIterator[VllmServer | None]:
-    """A vLLM that serves a tiny model by this name while the block runs; None if there is none."""
+    """A vLLM that serves a tiny model by this name while the block runs; None without one."""
     if not takes_part(minutes):
         yield None
         return

@@ -46,7 +46,7 @@ def qwen() -> list[str]:
 
 
 def cline() -> list[str]:
-    sandbox = ["--data-dir", "data", "--provider", "openai-compatible"]  # no process of it stays behind then
+    sandbox = ["--data-dir", "data", "--provider", "openai-compatible"]  # then none of its processes stays behind
     about = ["--apikey", "none", "--modelid", MODEL, "--baseurl", f"{TASK.url}/v1"]
     subprocess.run(["cline", "auth", *sandbox, *about], check=True, stdin=subprocess.DEVNULL)
     return ["cline", *sandbox, "--model", MODEL, TASK.prompt]
