@@ -109,7 +109,7 @@ def test_a_check_that_fails_is_named_and_stops_no_other(checkout: Checkout) -> N
     done = checkout.run("tests")
     assert done.returncode == 1
     assert done.stderr == "deploy/start: failed: ruff format --check, python -m tests.pure_coverage\n"
-    assert checkout.calls[-1] == f"{IN_PARALLEL} --without-pure-rooms "
+    assert checkout.calls[-1] == f"{IN_PARALLEL} --without-pure-rooms"
 
 
 @needs_tools
