@@ -1,0 +1,92 @@
+"""Runs tests against a mutant, in a child of this process. No file is changed: the child imports the mutant instead of
+the module.
+"""
+
+import os
+import resource
+import signal
+import sys
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+
+import hypothesis
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = "concur_proxy"
+PLUGINS = ("pytest_asyncio.plugin", "pytest_timeout")
+"""The plugins that the settings in pyproject.toml need. Others are not loaded, because they take seconds."""
+MEMORY = 8 << 30
+"""Bytes of address space of a child: a fault can make a list grow without end."""
+
+
+class Verdict(Enum):
+    """What the tests made of a mutant."""
+
+    KILLED = "killed"
+    SURVIVED = "survived"
+    TIMED_OUT = "timed out"
+
+
+def related_tests(file: Path, folders: Iterable[Path]) -> list[Path]:
+    """All test files of these folders, relative to the repository, those of the file's own name first."""
+    tests = sorted({test for folder in folders for test in (ROOT / folder).rglob("test_*.py")})
+    own = [test for test in tests if file.stem in test.stem and test.parent.name == file.parent.name]
+    return [test.relative_to(ROOT) for test in [*own, *(test for test in tests if test not in own)]]
+
+
+def try_mutant(file: Path, source: str, tests: Sequence[Path], *, cpu_s: float) -> tuple[Verdict, float]:
+    """Run the tests until the first failure, with `source` as the text of `file`, in at most `cpu_s` seconds of CPU
+    time. Returns what came of it, and the seconds of CPU time that it took.
+    """
+    sys.stdout.flush()
+    child = os.fork()
+    if not child:
+        _run(file, source, tests, cpu_s)
+    _, status, used = os.wait4(child, 0)
+    code, seconds = os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
+    if code in (-signal.SIGXCPU, -signal.SIGKILL):
+        return Verdict.TIMED_OUT, seconds
+    return Verdict.SURVIVED if code == pytest.ExitCode.OK else Verdict.KILLED, seconds
+
+
+def _run(file: Path, source: str, tests: Sequence[Path], cpu_s: float) -> None:
+    code = 1
+    try:
+        os.chdir(ROOT)
+        resource.setrlimit(resource.RLIMIT_CPU, (int(cpu_s) + 1, int(cpu_s) + 2))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for stream in range(3):
+            os.dup2(nothing, stream)
+        sys.meta_path.insert(0, _Mutated(file, source))
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        plugins = [f"-p{name}" for name in PLUGINS]
+        with TemporaryDirectory() as examples:
+            hypothesis.configuration.set_hypothesis_home_dir(examples)
+            code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *plugins, *map(str, tests)])
+    finally:
+        os._exit(code)
+
+
+class _Mutated(MetaPathFinder, Loader):
+    """Imports one module of the package from another text."""
+
+    def __init__(self, file: Path, source: str) -> None:
+        self._file = ROOT / file
+        self._name = ".".join(file.with_suffix("").parts)
+        self._source = source
+
+    def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:
+        if fullname != self._name:
+            return None
+        return spec_from_file_location(fullname, self._file, loader=self)
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(compile(self._source, self._file, "exec"), module.__dict__)  # noqa: S102 - the fault is the subject
