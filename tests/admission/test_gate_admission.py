@@ -175,6 +175,16 @@ def test_a_full_line_refuses_nobody_while_a_lapsed_place_is_free_for_the_taking(
     assert scene.session("a").state is SessionState.PAUSED
 
 
+def test_whom_a_full_line_would_refuse_may_wait_if_a_lease_has_ended_meanwhile() -> None:
+    scene = Scene(window=1.0, max_waiting=1)
+    scene.idle("a")
+    waiting = scene.arrive("b")
+    scene.now = 5.0
+    late = scene.arrive("c")
+    assert scene.decided == [waiting]
+    assert (waiting.outcome, late.is_held) == (Outcome.ADMITTED, True)
+
+
 def test_a_full_line_takes_no_session_that_there_would_be_room_for_were_it_the_first() -> None:
     scene = Scene(window=1.0, max_waiting=1)
     scene.arrive("a")

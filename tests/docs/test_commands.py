@@ -36,6 +36,7 @@ NOT_RUN: Mapping[str, str] = {
     r"pip install": "needs the network",
     r"^python -m tests\.(benchmarks|real_engine|real_clients)": "takes minutes; its result is in deploy/docs/measured",
     r"^python -m tests\.fuzz": "takes a minute; tests/fuzz replays the corpus",
+    r"^python -m tests\.mutation": "takes half an hour; tests/mutation tries the command",
     r"^python -m tests\.docs": "tests/docs/test_words.py and test_reference.py run it",
     r"^GATEWAY=": "names the reader's own servers",
     r"--engine-dns ": "needs the name of a service; tests/monitoring/test_name_watch.py runs it",

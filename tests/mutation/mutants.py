@@ -24,7 +24,9 @@ EXPLAINED = Path(__file__).with_name("explained.toml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """Files that are mutated, and the folders whose tests must notice it. Paths are relative to the repository."""
+    """Files that are mutated, and the folders and files of the tests that must notice it. Paths are relative to the
+    repository.
+    """
 
     files: tuple[str, ...]
     tests: tuple[str, ...]
@@ -32,7 +34,9 @@ class Subject:
 
 SUBJECTS = {
     "gate": Subject(files=("concur_proxy/admission/gate*.py",), tests=("tests/admission",)),
-    "orders": Subject(files=("concur_proxy/admission/orders/*.py",), tests=("tests/admission",)),
+    "orders": Subject(
+        files=("concur_proxy/admission/orders/*.py",), tests=("tests/contracts/test_orders.py", "tests/admission")
+    ),
     "tree": Subject(
         files=tuple(f"concur_proxy/recognition/{name}.py" for name in ("tree", "node", "member", "search", "unions")),
         tests=("tests/recognition",),
@@ -72,7 +76,7 @@ def run_subject(name: str, number: int, seed: int, explained: Mapping[str, Mappi
         tests = related_tests(path, map(Path, subject.tests))
         verdict, baseline_s = try_mutant(path, (ROOT / path).read_text(), tests, cpu_s=600)
         if verdict is not Verdict.SURVIVED:
-            raise SystemExit(f"the tests fail or take too long without a fault: {' '.join(map(str, tests))}")
+            raise SystemExit(f"the tests fail or take too long without a fault: {subject.tests}")
         counts = Counter[Verdict]()
         for mutant in mutants:
             verdict, _ = try_mutant(path, mutant.source, tests, cpu_s=3 * baseline_s + 5)

@@ -18,7 +18,7 @@ for fault in faults:
     before, after = fault.split(" -> ")
     assert before in source
     mutated = source.replace(before, after)
-    verdict, _ = try_mutant(Path(file), mutated, [Path("tests/control/laws/test_static.py")], cpu_s=1)
+    verdict, _ = try_mutant(Path(file), mutated, [[Path("tests/control/laws/test_static.py")]], cpu_s=1)
     print(fault, verdict.value, sep=": ")
 """
 VERDICTS = {
@@ -36,7 +36,9 @@ def test_a_trial_runs_the_tests_with_the_fault() -> None:
 
 
 def test_the_tests_of_the_same_name_come_first() -> None:
-    tests = related_tests(Path("concur_proxy/admission/orders/resuming_first.py"), [Path("tests/admission")])
-    assert tests[0] == Path("tests/admission/orders/test_resuming_first.py")
-    assert Path("tests/admission/test_lease.py") in tests
-    assert len(set(tests)) == len(tests)
+    places = [Path("tests/contracts/test_orders.py"), Path("tests/admission")]
+    own, contract, others = related_tests(Path("concur_proxy/admission/orders/resuming_first.py"), places)
+    assert own == [Path("tests/admission/orders/test_resuming_first.py")]
+    assert contract == places[:1]
+    assert Path("tests/admission/test_lease.py") in others
+    assert not set(own) & set(others)

@@ -34,17 +34,34 @@ class Verdict(Enum):
     TIMED_OUT = "timed out"
 
 
-def related_tests(file: Path, folders: Iterable[Path]) -> list[Path]:
-    """All test files of these folders, relative to the repository, those of the file's own name first."""
-    tests = sorted({test for folder in folders for test in (ROOT / folder).rglob("test_*.py")})
-    own = [test for test in tests if file.stem in test.stem and test.parent.name == file.parent.name]
-    return [test.relative_to(ROOT) for test in [*own, *(test for test in tests if test not in own)]]
-
-
-def try_mutant(file: Path, source: str, tests: Sequence[Path], *, cpu_s: float) -> tuple[Verdict, float]:
-    """Run the tests until the first failure, with `source` as the text of `file`, in at most `cpu_s` seconds of CPU
-    time. Returns what came of it, and the seconds of CPU time that it took.
+def related_tests(file: Path, places: Iterable[Path]) -> list[list[Path]]:
+    """The test files at these places, which are files and folders, relative to the repository. First those that have
+    the first word of the file's name, then the others place by place.
     """
+    word, parts = file.stem.split("_")[0], list[list[Path]]([[]])
+    for place in places:
+        tests = (
+            [place] if place.suffix else sorted(test.relative_to(ROOT) for test in (ROOT / place).rglob("test_*.py"))
+        )
+        parts[0] += [test for test in tests if word in test.stem]
+        parts.append([test for test in tests if word not in test.stem])
+    return [part for part in parts if part]
+
+
+def try_mutant(file: Path, source: str, parts: Iterable[Sequence[Path]], *, cpu_s: float) -> tuple[Verdict, float]:
+    """Run the tests with `source` as the text of `file`, one part after the other, until the first failure. Each part
+    has `cpu_s` seconds of CPU time. Returns what came of it, and the seconds of CPU time that all took.
+    """
+    total_s = 0.0
+    for tests in parts:
+        verdict, seconds = _try(file, source, tests, cpu_s)
+        total_s += seconds
+        if verdict is not Verdict.SURVIVED:
+            return verdict, total_s
+    return Verdict.SURVIVED, total_s
+
+
+def _try(file: Path, source: str, tests: Sequence[Path], cpu_s: float) -> tuple[Verdict, float]:
     sys.stdout.flush()
     child = os.fork()
     if not child:
