@@ -150,3 +150,14 @@ def test_deep_families_that_do_not_fit_together_all_end(lease_s: float) -> None:
                 scene.pass_time(lease_s + 1.0)
             assert ticket.is_in_flight, (step, family)
             scene.finish(ticket, prompt=200, completion=0)
+
+
+def test_an_agent_with_another_request_in_flight_is_not_idle() -> None:
+    scene = Scene()
+    first, second = scene.arrive("a"), scene.arrive("a")
+    sub = scene.arrive("a", member="sub")
+    scene.finish(first)
+    assert scene.gate.next_lapse() is None
+    scene.finish(second)
+    assert scene.gate.next_lapse() == 5.0
+    scene.finish(sub)

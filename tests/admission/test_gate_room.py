@@ -1,5 +1,6 @@
 import pytest
 
+from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import SessionState
 from tests.admission.gates import Scene, load
@@ -152,3 +153,23 @@ def test_an_observing_gate_does_not_count_whom_the_room_would_have_served() -> N
     assert scene.gate.counters["would_hold", "window"] == 0
     scene.arrive("c", tokens=300)
     assert scene.gate.counters["would_hold", "window"] == 1
+
+
+class _Reviewed(FixedLease):
+    """Notes when it is reviewed, and whether the engine was idle then."""
+
+    def __init__(self) -> None:
+        super().__init__(5.0)
+        self.reviews: list[tuple[float, bool]] = []
+
+    def review(self, *, now: float, is_engine_idle: bool = False) -> None:
+        self.reviews.append((now, is_engine_idle))
+
+
+def test_each_reading_of_the_engine_reviews_the_lease_though_nobody_waits() -> None:
+    lease = _Reviewed()
+    scene = Scene(lease=lease)
+    scene.gate.observe(load(), now=1.0)
+    scene.arrive("a")
+    scene.gate.observe(None, now=2.0)
+    assert lease.reviews == [(1.0, True), (2.0, False)]

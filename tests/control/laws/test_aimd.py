@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -162,3 +164,64 @@ def test_it_never_leaves_its_bounds(
 def test_options_that_contradict_themselves_are_an_error(options: dict[str, OptionValue], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         aimd.build(options)
+
+
+def test_the_defaults_are_those_that_are_documented() -> None:
+    assert asdict(aimd.AimdOptions()) == {
+        "alpha": 2.0,
+        "beta": 0.5,
+        "u_low": 0.2,
+        "u_high": 0.5,
+        "h_thresh": 0.2,
+        "initial": 8.0,
+        "minimum": 1.0,
+        "maximum": 1024.0,
+        "once_per_episode": False,
+        "overload_pause_s": 5.0,
+    }
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"u_low": 0.0},
+        {"u_low": 0.5},
+        {"u_high": 1.0},
+        {"h_thresh": 0.0},
+        {"h_thresh": 1.0},
+        {"initial": 1.0},
+        {"initial": 1024.0},
+        {"overload_pause_s": 0.0},
+        {"beta": 0.999},
+        {"alpha": 0.5},
+    ],
+)
+def test_options_at_their_limits_are_accepted(options: dict[str, OptionValue]) -> None:
+    assert asdict(aimd.build(options)._options).items() >= options.items()
+
+
+@pytest.mark.parametrize("options", [{"u_low": -0.1}, {"h_thresh": -0.1}, {"maximum": 4.0}])
+def test_options_just_beyond_their_limits_are_an_error(options: dict[str, OptionValue]) -> None:
+    with pytest.raises(ValueError, match="option"):
+        aimd.build(options)
+
+
+def test_gauges_that_do_not_show_all_requests_yet_raise_nothing() -> None:
+    late = CongestionSignal(now=0.0, kv_usage=0.1, hit_rate=1.0, active_sessions=1_000, gauges_are_late=True)
+    decision = aimd.build({}).on_signal(late)
+    assert (decision.kind, decision.window) == (HOLD, 8.0)
+    assert "does not include all requests in flight yet" in decision.reason
+
+
+def test_a_decision_says_what_was_measured() -> None:
+    assert _decide(u=0.3, h=0.4).reason == "KV cache usage is 30 %, and the prefix-hit rate is 40 %"
+    assert _decide(u=0.3, h=None).reason == "KV cache usage is 30 %, and the prefix-hit rate is unknown"
+    assert _decide(u=0.1234, h=0.4).reason == "KV cache usage of 12.3 % is below 20 %"
+
+
+def test_a_successor_goes_on_with_the_window() -> None:
+    law = aimd.build({})
+    law.resume({"window": 20.0})
+    assert law.save() == {"window": 20.0}
+    law.resume({})
+    assert law.window == 20.0
