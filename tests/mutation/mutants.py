@@ -73,13 +73,10 @@ def run_subject(name: str, number: int, seed: int, explained: Mapping[str, Mappi
     rows, survivors, unexplained = list[str](), list[str](), 0
     total = Counter[Verdict]()
     for path, mutants in sample(subject, number, seed).items():
-        tests = related_tests(path, map(Path, subject.tests))
-        verdict, baseline_s = try_mutant(path, (ROOT / path).read_text(), tests, cpu_s=600)
-        if verdict is not Verdict.SURVIVED:
-            raise SystemExit(f"the tests fail or take too long without a fault: {subject.tests}")
+        limits = _limits(path, related_tests(path, map(Path, subject.tests)))
         counts = Counter[Verdict]()
         for mutant in mutants:
-            verdict, _ = try_mutant(path, mutant.source, tests, cpu_s=3 * baseline_s + 5)
+            verdict = _verdict(path, mutant, limits)
             counts[verdict] += 1
             print(f"{verdict.value:10} {path}:{mutant.line} {mutant.key}", file=sys.stderr, flush=True)
             if verdict is Verdict.SURVIVED:
@@ -95,6 +92,25 @@ def run_subject(name: str, number: int, seed: int, explained: Mapping[str, Mappi
     if survivors:
         print("\nSurvivors:\n", *survivors, sep="\n", flush=True)
     return unexplained
+
+
+def _limits(path: Path, parts: Sequence[Sequence[Path]]) -> list[tuple[Sequence[Path], float]]:
+    """Each part of the tests, and the seconds of CPU time after which a mutant has timed out there."""
+    source, limits = (ROOT / path).read_text(), list[tuple[Sequence[Path], float]]()
+    for tests in parts:
+        verdict, seconds = try_mutant(path, source, tests, cpu_s=300)
+        if verdict is not Verdict.SURVIVED:
+            raise SystemExit(f"these tests fail or take too long without a fault: {' '.join(map(str, tests))}")
+        limits.append((tests, 3 * seconds + 1))
+    return limits
+
+
+def _verdict(path: Path, mutant: Mutant, limits: Sequence[tuple[Sequence[Path], float]]) -> Verdict:
+    for tests, cpu_s in limits:
+        verdict, _ = try_mutant(path, mutant.source, tests, cpu_s=cpu_s)
+        if verdict is not Verdict.SURVIVED:
+            return verdict
+    return Verdict.SURVIVED
 
 
 def _row(name: str, counts: Mapping[Verdict, int]) -> str:

@@ -18,7 +18,7 @@ for fault in faults:
     before, after = fault.split(" -> ")
     assert before in source
     mutated = source.replace(before, after)
-    verdict, _ = try_mutant(Path(file), mutated, [[Path("tests/control/laws/test_static.py")]], cpu_s=1)
+    verdict, _ = try_mutant(Path(file), mutated, [Path("tests/control/laws/test_static.py")], cpu_s=1)
     print(fault, verdict.value, sep=": ")
 """
 VERDICTS = {

@@ -48,20 +48,10 @@ def related_tests(file: Path, places: Iterable[Path]) -> list[list[Path]]:
     return [part for part in parts if part]
 
 
-def try_mutant(file: Path, source: str, parts: Iterable[Sequence[Path]], *, cpu_s: float) -> tuple[Verdict, float]:
-    """Run the tests with `source` as the text of `file`, one part after the other, until the first failure. Each part
-    has `cpu_s` seconds of CPU time. Returns what came of it, and the seconds of CPU time that all took.
+def try_mutant(file: Path, source: str, tests: Sequence[Path], *, cpu_s: float) -> tuple[Verdict, float]:
+    """Run the tests until the first failure, with `source` as the text of `file`, in at most `cpu_s` seconds of CPU
+    time. Returns what came of it, and the seconds of CPU time that it took.
     """
-    total_s = 0.0
-    for tests in parts:
-        verdict, seconds = _try(file, source, tests, cpu_s)
-        total_s += seconds
-        if verdict is not Verdict.SURVIVED:
-            return verdict, total_s
-    return Verdict.SURVIVED, total_s
-
-
-def _try(file: Path, source: str, tests: Sequence[Path], cpu_s: float) -> tuple[Verdict, float]:
     sys.stdout.flush()
     child = os.fork()
     if not child:

@@ -1,6 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from concur_proxy.recognition.chain import Chain
 from concur_proxy.recognition.member import Member
 from concur_proxy.recognition.tree import MEMBER_BYTES, MOST_OF_A_NODE, ConversationTree
 from tests.recognition.chains import chain
@@ -78,6 +79,11 @@ def test_a_dropped_conversation_leaves_nothing() -> None:
     assert tree.match(chain(*"sab")).length == 0
 
 
+def _prompt(words: tuple[str, ...]) -> Chain:
+    """A chain with an image in each segment "c"."""
+    return chain(*words, media=tuple(index for index, word in enumerate(words) if word == "c"))
+
+
 PROMPTS = st.lists(st.sampled_from("abc"), min_size=1, max_size=6).map(tuple)
 STEPS = st.lists(st.tuples(st.integers(0, 3), PROMPTS, st.booleans(), st.none() | st.integers(1, 500)), max_size=30)
 
@@ -87,25 +93,32 @@ def test_the_union_is_that_of_the_prompts_whatever_happens(
     steps: list[tuple[int, tuple[str, ...], bool, int | None]],
 ) -> None:
     tree, members, prompts = ConversationTree(), [Member(str(i), "") for i in range(4)], dict[int, tuple[str, ...]]()
-    charged: set[int] = set()
+    charged, counted = set[int](), set[int]()
     uncounted = True
     for number, prompt, is_charged, count in steps:
         member = members[number]
-        tree.put(member, chain(*prompt), _estimate)
+        tree.put(member, _prompt(prompt), _estimate)
         prompts[number] = prompt
+        counted.discard(number)
         if is_charged != (number in charged):
             (tree.unions.charge if is_charged else tree.unions.uncharge)(member, ("e",))
             charged ^= {number}
         if count is not None:
             uncounted = False
+            counted.add(number)
             tree.count(member, count, engine="e", cache=0)
         expected = {prompts[i][: n + 1] for i in charged for n in range(len(prompts[i]))}
         union = sum(tree.tokens_to(members[i].leaf) for i in charged) - tree.unions.saved("e")
         assert union >= -1e-6
         if uncounted:
-            assert round(union, 6) == 25.0 * len(expected)
+            assert round(union, 6) == sum(25.0 + 1_000.0 * (words[-1] == "c") for words in expected)
         for i, words in prompts.items():
-            assert tree.chain_of(members[i]) == chain(*words)
+            assert tree.chain_of(members[i]) == _prompt(words)
+            _, *unknown = tree.uncounted(members[i])
+            if i in counted:
+                assert unknown == [0, 0]
+            elif uncounted:
+                assert unknown == [100 * len(words), words.count("c")]
     for member in members:
         tree.drop(member)
     assert abs(tree.unions.saved("e")) < 1e-6
