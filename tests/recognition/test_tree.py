@@ -29,6 +29,22 @@ def test_the_longest_known_prefix_is_found_also_inside_a_run() -> None:
     assert tree.match(chain(*"sabcd", scope="stranger")).length == 0
 
 
+def test_what_a_prompt_has_in_common_with_a_conversation_is_measured_in_segments_and_tokens() -> None:
+    tree = ConversationTree()
+    first, second = _put(tree, "a", *"sabcd"), _put(tree, "b", *"saxyz")
+    match = tree.match(chain(*"sabcq"))
+    assert (match.length, match.is_whole, tree.tokens_of(match)) == (4, False, 100.0)
+    assert [tree.length_in_common(each, match) for each in (first, second)] == [4, 2]
+    assert first.leaf is not None
+    assert second.leaf is not None
+    assert [tree.tokens_in_common(each.leaf, match) for each in (first, second) if each.leaf] == [100.0, 50.0]
+    assert (tree.includes(first.leaf, match), tree.includes(second.leaf, match)) == (True, False)
+    assert not tree.is_inside(first.leaf, match)
+    assert tree.is_inside(first.leaf, tree.match(chain(*"sabcdq")))
+    assert tree.tokens_of(tree.match(chain("t"))) == 0.0
+    assert (tree.ends_with(first, chain(*"sabcd")), tree.ends_with(second, chain(*"sabcd"))) == (True, False)
+
+
 def test_shared_segments_are_charged_once() -> None:
     tree = ConversationTree()
     first, second = _put(tree, "a", *"sab"), _put(tree, "b", *"sac")
