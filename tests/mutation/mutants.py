@@ -15,11 +15,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.mutation.memory import Memory
 from tests.mutation.sites import Mutant, mutants_of
 from tests.mutation.trial import ROOT, Verdict, related_tests, try_mutant
 
 EXPLAINED = Path(__file__).with_name("explained.toml")
 """Why a survivor needs no test, by file and mutant."""
+MEMORY = ROOT / ".mutants.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,7 @@ def explanations() -> dict[str, dict[str, str]]:
     return tomllib.loads(EXPLAINED.read_text())
 
 
-def run_subject(name: str, number: int, seed: int, explained: Mapping[str, Mapping[str, str]]) -> int:
+def run_subject(name: str, number: int, seed: int, explained: Mapping[str, Mapping[str, str]], memory: Memory) -> int:
     """Try a sample of the subject's mutants and print a table and the survivors. Returns how many of them have no
     explanation.
     """
@@ -73,10 +75,14 @@ def run_subject(name: str, number: int, seed: int, explained: Mapping[str, Mappi
     rows, survivors, unexplained = list[str](), list[str](), 0
     total = Counter[Verdict]()
     for path, mutants in sample(subject, number, seed).items():
-        limits = _limits(path, related_tests(path, map(Path, subject.tests)))
+        limits = None
         counts = Counter[Verdict]()
         for mutant in mutants:
-            verdict = _verdict(path, mutant, limits)
+            verdict = memory.recall(mutant)
+            if verdict is None:
+                limits = limits or _limits(path, related_tests(path, map(Path, subject.tests)))
+                verdict = _verdict(path, mutant, limits)
+                memory.note(mutant, verdict)
             counts[verdict] += 1
             print(f"{verdict.value:10} {path}:{mutant.line} {mutant.key}", file=sys.stderr, flush=True)
             if verdict is Verdict.SURVIVED:
@@ -123,7 +129,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("subjects", nargs="*", choices=[*SUBJECTS, []], help="default: all")
     parser.add_argument("--sample", type=int, default=80, help="mutants of each subject (default: 80)")
     parser.add_argument("--seed", type=int, default=1, help="which ones are drawn (default: 1)")
+    parser.add_argument("--again", action="store_true", help="also try mutants that were killed in an earlier run")
     given = parser.parse_args(arguments)
-    explained = explanations()
-    unexplained = [run_subject(name, given.sample, given.seed, explained) for name in given.subjects or SUBJECTS]
+    explained, memory = explanations(), Memory(MEMORY, again=given.again)
+    unexplained = [
+        run_subject(name, given.sample, given.seed, explained, memory) for name in given.subjects or SUBJECTS
+    ]
     return int(any(unexplained))

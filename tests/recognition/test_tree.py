@@ -55,6 +55,8 @@ def test_shared_segments_are_charged_once() -> None:
     assert tree.unions.saved("f") == 0.0
     tree.unions.uncharge(first, GROUPS)
     assert tree.unions.saved("e") == 0.0
+    assert first.leaf is not None
+    assert not first.leaf.users
 
 
 def test_what_the_engine_counted_is_divided_among_shared_and_own_segments() -> None:
@@ -91,8 +93,12 @@ def test_a_dropped_conversation_leaves_nothing() -> None:
     first, second = _put(tree, "a", *"sab"), _put(tree, "b", *"sac")
     tree.drop(first)
     assert tree.match(chain(*"sab")).length == 2
+    tree.drop(first)
+    assert tree.conversations == 1
     tree.drop(second)
     assert tree.match(chain(*"sab")).length == 0
+    tree.put(first, chain(*"sab"), _estimate)
+    assert tree.conversations == 1
 
 
 def _prompt(words: tuple[str, ...]) -> Chain:
