@@ -125,14 +125,20 @@ def _row(name: str, counts: Mapping[Verdict, int]) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the subjects that the command line names. The status is 1 if a survivor has no explanation."""
-    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    parser.add_argument("subjects", nargs="*", choices=[*SUBJECTS, []], help="default: all")
-    parser.add_argument("--sample", type=int, default=80, help="mutants of each subject (default: 80)")
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__.partition("\n")[0])
+    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"default: all of {', '.join(SUBJECTS)}")
+    parser.add_argument("--sample", type=int, default=60, help="mutants of each subject (default: 60)")
     parser.add_argument("--seed", type=int, default=1, help="which ones are drawn (default: 1)")
     parser.add_argument("--again", action="store_true", help="also try mutants that were killed in an earlier run")
     given = parser.parse_args(arguments)
+    if unknown := set(given.subjects) - set(SUBJECTS):
+        parser.error(f"unknown subject {min(unknown)}")
     explained, memory = explanations(), Memory(MEMORY, again=given.again)
     unexplained = [
         run_subject(name, given.sample, given.seed, explained, memory) for name in given.subjects or SUBJECTS
     ]
     return int(any(unexplained))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
