@@ -1,4 +1,4 @@
-"""Which of the conversations in a tree a prompt belongs to. `test_conversations.py` tests it with requests."""
+"""The conversation in a tree that a prompt belongs to. `test_conversations.py` tests it with requests."""
 
 import struct
 
