@@ -48,24 +48,15 @@ def related_tests(file: Path, places: Iterable[Path]) -> list[list[Path]]:
     return [part for part in parts if part]
 
 
-def try_mutant(file: Path, source: str, parts: Iterable[Sequence[Path]], *, cpu_s: float) -> tuple[Verdict, float]:
-    """Run the tests with `source` as the text of `file`, one part after the other, until the first failure. Each part
-    has `cpu_s` seconds of CPU time. Returns its result, and the seconds of CPU time that all took.
+def try_mutant(file: Path, source: str, tests: Sequence[Path], *, cpu_s: float) -> tuple[Verdict, float]:
+    """Run the tests until the first failure, with `source` as the text of `file`, in at most `cpu_s` seconds of CPU
+    time. Returns the verdict, and the seconds of CPU time that it took.
     """
-    total_s = 0.0
-    for tests in parts:
-        verdict, seconds = _try(file, source, tests, cpu_s)
-        total_s += seconds
-        if verdict is not Verdict.SURVIVED:
-            return verdict, total_s
-    return Verdict.SURVIVED, total_s
-
-
-def _try(file: Path, source: str, tests: Sequence[Path], cpu_s: float) -> tuple[Verdict, float]:
+    mutated = _Mutated(file, source)
     sys.stdout.flush()
     child = os.fork()
     if not child:
-        _run(file, source, tests, cpu_s)
+        _run(mutated, tests, cpu_s)
     _, status, used = os.wait4(child, 0)
     code, seconds = os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
@@ -73,7 +64,7 @@ def _try(file: Path, source: str, tests: Sequence[Path], cpu_s: float) -> tuple[
     return Verdict.SURVIVED if code == pytest.ExitCode.OK else Verdict.KILLED, seconds
 
 
-def _run(file: Path, source: str, tests: Sequence[Path], cpu_s: float) -> None:
+def _run(mutated: MetaPathFinder, tests: Sequence[Path], cpu_s: float) -> None:
     code = 1
     try:
         os.chdir(ROOT)
@@ -82,7 +73,7 @@ def _run(file: Path, source: str, tests: Sequence[Path], cpu_s: float) -> None:
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
             os.dup2(nothing, stream)
-        sys.meta_path.insert(0, _Mutated(file, source))
+        sys.meta_path.insert(0, mutated)
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         plugins = [f"-p{name}" for name in PLUGINS]
         with TemporaryDirectory() as examples:
@@ -99,6 +90,8 @@ class _Mutated(MetaPathFinder, Loader):
         self._file = ROOT / file
         self._name = ".".join(file.with_suffix("").parts)
         self._source = source
+        if self._name in sys.modules:
+            raise ValueError(f"{self._name} is imported already: the tests would not see the mutant")
 
     def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:
         if fullname != self._name:
