@@ -36,9 +36,7 @@ class Subject:
 
 SUBJECTS = {
     "gate": Subject(files=("concur_proxy/admission/gate*.py",), tests=("tests/admission",)),
-    "orders": Subject(
-        files=("concur_proxy/admission/orders/*.py",), tests=("tests/contracts/test_orders.py", "tests/admission")
-    ),
+    "orders": Subject(files=("concur_proxy/admission/orders/*.py",), tests=("tests/admission",)),
     "tree": Subject(
         files=tuple(f"concur_proxy/recognition/{name}.py" for name in ("tree", "node", "member", "search", "unions")),
         tests=("tests/recognition",),

@@ -76,6 +76,10 @@ def _run(mutated: MetaPathFinder, tests: Sequence[Path], cpu_s: float) -> None:
         sys.meta_path.insert(0, mutated)
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         plugins = [f"-p{name}" for name in PLUGINS]
+        # The same examples each time, and no limits of wall-clock time: a busy machine must not kill a mutant.
+        checks = list(hypothesis.HealthCheck)
+        hypothesis.settings.register_profile("mutants", derandomize=True, deadline=None, suppress_health_check=checks)
+        hypothesis.settings.load_profile("mutants")
         with TemporaryDirectory() as examples:
             hypothesis.configuration.set_hypothesis_home_dir(examples)
             code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *plugins, *map(str, tests)])
