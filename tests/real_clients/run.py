@@ -19,6 +19,7 @@ TURNS = 5
 AGENTS = 3
 GATEWAY_LOG = "gateway.log"
 LIMIT_S = 600
+STARTS_WITHIN_S = 240  # on a busy machine
 """For one agent's loop. Some clients need minutes to start on a busy machine."""
 
 OFFLINE = {
@@ -127,7 +128,7 @@ async def _process(log: Path, *arguments: str) -> AsyncIterator[str]:
         )  # fmt: skip
         assert process.stdout is not None
         try:
-            yield (await asyncio.wait_for(process.stdout.readline(), 60)).decode().split()[-1]
+            yield (await asyncio.wait_for(process.stdout.readline(), STARTS_WITHIN_S)).decode().split()[-1]
         finally:
             process.terminate()
             await process.wait()
