@@ -17,7 +17,7 @@ from concur_proxy.settings.admin_listen import MAIN
 from concur_proxy.settings.file import ConfigFileError
 from concur_proxy.settings.gateway import SDK_TIMEOUT_S, GatewaySettings
 from concur_proxy.settings.kinds import metrics_page
-from concur_proxy.settings.secret_files import SecretFileError
+from concur_proxy.settings.secret_files import SECRETS, SecretFileError
 from concur_proxy.settings.sources import ENV_PREFIX
 from concur_proxy.upstream.tls import TlsFileError, Trust, server_context, tls_problem
 from concur_proxy.wire.request.endpoints import EndpointCatalogue
@@ -122,7 +122,9 @@ def _line(details: ErrorDetails, origins: Origins) -> str:
     if name == "law_options":
         origin = origins.describe(name, part=place[1] if len(place) > 1 else None)
         return f'{origin}: must be names with values, such as {{"alpha": 2}}'
-    return f"{origins.describe(name, details['input'])}: {_complaint(details)}"
+    # a validator may have converted the input: show what the operator wrote, if all of it is wrong
+    wrong = details["input"] if len(place) > 1 or name in SECRETS else None
+    return f"{origins.describe(name, wrong)}: {_complaint(details)}"
 
 
 def _complaint(details: ErrorDetails) -> str:

@@ -5,6 +5,8 @@ from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from typing import TypeVar
 
+from concur_proxy.control.quantities import seconds, size
+
 OptionValue = bool | int | float | str
 T = TypeVar("T")
 
@@ -41,6 +43,10 @@ def _coerce(name: str, value: OptionValue, default: object) -> OptionValue:
             return value
         raise ValueError(f"option {name} must be true or false, not {value!r}")
     try:
+        if isinstance(value, str) and name.endswith("_s"):
+            return seconds(value)
+        if isinstance(value, str) and name.endswith("_tokens"):
+            return float(size(value))
         if not isinstance(value, bool):
             return float(value)
     except ValueError:

@@ -41,6 +41,7 @@ from concur_proxy.settings.listening import ListeningSettings
 from concur_proxy.settings.memory import default_buffered_bytes, memory_bytes
 from concur_proxy.settings.secret_files import SecretFiles
 from concur_proxy.settings.sources import ENV_PREFIX, ConfigFile, Environment
+from concur_proxy.settings.units import Seconds, Size
 from concur_proxy.wire.request.endpoint_rule import EndpointRule
 from concur_proxy.wire.request.view import DEFAULT_END_HEADERS
 
@@ -103,7 +104,7 @@ class GatewaySettings(ListeningSettings, EngineSettings):
     session_end_headers: tuple[HeaderName, ...] = Field(
         DEFAULT_END_HEADERS, description="Headers that are `true` on a session's last request"
     )
-    session_ttl_s: float = Field(
+    session_ttl_s: Seconds = Field(
         1800.0, gt=0, description="Seconds without a request after which a session is forgotten"
     )
     max_conversations: int = Field(
@@ -120,12 +121,12 @@ class GatewaySettings(ListeningSettings, EngineSettings):
     max_waiting_sessions: int = Field(
         10_000, ge=1, description="Sessions that may wait; a request of another session gets HTTP 429"
     )
-    max_hold_s: float = Field(
+    max_hold_s: Seconds = Field(
         540.0,
         gt=0,
         description="Longest wait in seconds, then HTTP 429; keep it below the clients' timeout, 600 s in the SDKs",
     )
-    keepalive_comments_s: float = Field(
+    keepalive_comments_s: Seconds = Field(
         0.0, ge=0, description="Seconds between SSE comments that keep a waiting stream's connection alive; 0 for none"
     )
     keepalive_chunks: bool = Field(
@@ -145,18 +146,18 @@ class GatewaySettings(ListeningSettings, EngineSettings):
         (),
         description="More paths to pass on, as `GET,POST /path/*`; with `generate:` in front, they need admission",
     )
-    max_body_bytes: int = Field(64 * 1024**2, ge=1024, description="Largest request body in bytes")
+    max_body_bytes: Size = Field(64 * 1024**2, ge=1024, description="Largest request body in bytes")
     max_buffered_bytes: BufferedBytes = Field(
         "auto",
         description="Bytes of all request bodies together that one process holds while they arrive, wait and are "
         "answered, then HTTP 503; `auto`: 256 MiB, or with `client_keys_file` a quarter of the memory if that is more",
     )
-    max_buffered_bytes_per_tenant: int = Field(
+    max_buffered_bytes_per_tenant: Size = Field(
         0,
         ge=0,
         description="The same for one tenant, then HTTP 429, unless its client key says otherwise; 0 for no limit",
     )
-    max_header_bytes: int = Field(65536, ge=1024, description="Largest request head in bytes")
+    max_header_bytes: Size = Field(65536, ge=1024, description="Largest request head in bytes")
 
     record: Path | None = Field(
         None,
