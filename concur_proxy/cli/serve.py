@@ -32,8 +32,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = CommandParser(PROG, usage="--engine URL [options]", description=DESCRIPTION, epilog=EPILOG)
     add_flags(parser)
     try:
-        flags = read_flags(parser.read(arguments))
-        settings = load_settings(flags)
+        namespace, problems = parser.read_known(arguments)
+        flags = read_flags(namespace)
+        settings = load_settings(flags, problems)
     except SettingsError as error:
         return complain(PROG, *error.problems)
     for line in advise(settings):

@@ -1,6 +1,7 @@
 """The settings of the engines, see `GatewaySettings`."""
 
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -22,6 +23,9 @@ from concur_proxy.settings.units import Seconds
 
 class EngineSettings(BaseSettings):
     """The engines, how they are read, and how sessions are placed on them."""
+
+    left_out: ClassVar[frozenset[str] | None] = None
+    """Of a draft: the settings whose values were wrong, see `drafts`. None: these are no draft."""
 
     engine: tuple[EngineUrl, ...] = Field(
         (),
@@ -144,6 +148,7 @@ class EngineSettings(BaseSettings):
     @field_validator("engine_dns")
     @classmethod
     def _any_engine(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if not value and info.data.get("engine") == ():
+        is_known = not {"config", "engine", "engine_dns"} & (cls.left_out or frozenset())
+        if not value and info.data.get("engine") == () and is_known:
             raise PydanticCustomError("no_engine", "no engine given")
         return value
