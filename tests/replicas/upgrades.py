@@ -2,6 +2,7 @@
 
 from tests.replicas.agents import Agents
 from tests.replicas.cluster import Cluster
+from tests.replicas.server import Server
 from tests.replicas.tally import Failure
 from tests.replicas.versions import Launcher
 
@@ -18,12 +19,17 @@ def is_retryable(failure: Failure) -> bool:
 async def one_after_the_other(cluster: Cluster, launcher: Launcher) -> None:
     """Stop each gateway and start it again from another version. For versions with one protocol."""
     for replica in cluster.replicas:
-        replica.terminate()
-        assert await replica.ended(within_s=END_S) == 0
-        await cluster.agreed()
-        replica.launcher = launcher
-        await replica.start()
-        await cluster.agreed()
+        await renewed(cluster, replica, launcher)
+
+
+async def renewed(cluster: Cluster, replica: Server, launcher: Launcher) -> None:
+    """Stop a gateway and start it again from another version."""
+    replica.terminate()
+    assert await replica.ended(within_s=END_S) == 0
+    await cluster.agreed()
+    replica.launcher = launcher
+    await replica.start()
+    await cluster.agreed()
 
 
 async def side_by_side(cluster: Cluster, agents: Agents, launcher: Launcher) -> None:
