@@ -1,4 +1,4 @@
-"""The two ways to update gateways that share a Redis, as deploy/docs/guides/upgrade.md describes them."""
+"""The two ways to update gateways that share a Redis, as deploy/docs/guides/update.md describes them."""
 
 from tests.replicas.agents import Agents
 from tests.replicas.cluster import Cluster
