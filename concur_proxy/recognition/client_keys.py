@@ -133,7 +133,7 @@ def _is_right(name: str, value: Any) -> bool:  # noqa: ANN401 - of the kind of i
     if name == "tenant":
         return is_tenant_name(value)
     if name == "weight":
-        return 0 < value < math.inf
+        return bool(0 < value < math.inf)
     return bool(abs(value) <= MOST_PRIORITY if name == "priority" else value >= 1)
 
 

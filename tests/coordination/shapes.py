@@ -59,7 +59,7 @@ def _add(kind: Any, found: Shapes) -> None:  # noqa: ANN401 - any annotation
         _add(part, found)
 
 
-def _fields(kind: type) -> Iterator[tuple[str, str]]:
+def _fields(kind: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a structure or a dataclass
     if issubclass(kind, msgspec.Struct):
         for field in msgspec.structs.fields(kind):
             yield field.name, "" if field.required else " ="
