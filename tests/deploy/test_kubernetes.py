@@ -1,5 +1,6 @@
 """The Helm chart and the plain manifests, against the schemas that Kubernetes publishes."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -125,9 +126,10 @@ def test_the_settings_are_ones_that_the_gateway_takes(tmp_path: Path, monkeypatc
 
 
 def test_a_pod_is_given_the_time_to_drain() -> None:
-    for drain_s in (30, 300):
-        pod = by_kind({"settings": {"drain_timeout_s": drain_s}})["Deployment"]["spec"]["template"]["spec"]
-        assert pod["terminationGracePeriodSeconds"] > drain_s + 5
+    for drain_time in (30, 300, 300.5, "45", "90s", "5m", "1h30m", "1500ms"):
+        settings = load_settings({"engine": ["http://e"], "drain_timeout_s": drain_time})
+        pod = by_kind({"settings": {"drain_timeout_s": drain_time}})["Deployment"]["spec"]["template"]["spec"]
+        assert pod["terminationGracePeriodSeconds"] == math.ceil(settings.drain_timeout_s) + 15
 
 
 def test_a_pod_has_no_rights_and_writes_nothing() -> None:

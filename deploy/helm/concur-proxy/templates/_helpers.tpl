@@ -53,3 +53,18 @@ httpGet: {path: {{ .path }}, port: http{{ if include "concur-proxy.isTls" .root 
 timeoutSeconds: 3
 {{- end }}
 {{- end }}
+
+{{- /* The whole seconds of .time, a number or a text such as 90s or 1h30m, rounded up, plus .add. */}}
+{{- define "concur-proxy.seconds" -}}
+{{- $text := .time | toString }}
+{{- $total := 0.0 }}
+{{- if regexMatch "[a-z]$" $text }}
+{{- $units := dict "d" 86400 "h" 3600 "m" 60 "s" 1 "ms" 0.001 }}
+{{- range regexFindAll "[0-9.]+[a-z]+" $text -1 }}
+{{- $total = addf $total (mulf (regexFind "[0-9.]+" . | float64) (get $units (regexFind "[a-z]+" .) | float64)) }}
+{{- end }}
+{{- else }}
+{{- $total = float64 $text }}
+{{- end }}
+{{- add (ceil $total | int) .add }}
+{{- end }}
