@@ -14,8 +14,12 @@ from concur_proxy.admission.changes import (
     RetireEngine,
     Serve,
 )
+from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.gate_state import GateOptions
+from concur_proxy.admission.gates import Gates
+from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.session import SessionState
+from concur_proxy.admission.session import Numbers, SessionState
 from tests.admission.fleets import FleetScene
 
 
@@ -189,3 +193,32 @@ def test_an_answer_that_is_still_coming_from_a_dead_engine_may_end() -> None:
     scene.finish(parallel)
     scene.finish(answer)
     assert scene.arrive("x").engine == "b"
+
+
+def test_an_engine_that_is_added_while_the_fleet_drains_takes_nobody() -> None:
+    scene = FleetScene("a")
+    scene.fleet.apply(Drain(), now=0.0)
+    scene.fleet.apply(AddEngine(engine="b"), now=0.0)
+    assert {scene.arrive(key).outcome for key in "xyz"} == {Outcome.DRAINING}
+
+
+def _gates(*engines: str) -> Gates:
+    def make_gate(engine: str, numbers: Numbers) -> SessionGate:
+        return SessionGate(options=GateOptions(), lease=FixedLease(5.0), window=1.0, engine=engine, numbers=numbers)
+
+    return Gates(engines, make_gate, Numbers(), move_after_s=1.0)
+
+
+def test_the_only_gate_is_known_while_there_is_one() -> None:
+    gates = _gates("a")
+    assert gates.only is gates.by_engine["a"]
+    gates.add("b")
+    assert gates.only is None
+    gates.roster.retire("b")
+    gates.remove_retired()
+    assert gates.only is gates.by_engine["a"]
+
+
+def test_a_fleet_needs_an_engine() -> None:
+    with pytest.raises(ValueError, match="at least one engine"):
+        _gates()

@@ -15,11 +15,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+<<<<<<< HEAD
+=======
+from tests.mutation.memory import Memory
+>>>>>>> mutants
 from tests.mutation.sites import Mutant, mutants_of
 from tests.mutation.trial import ROOT, Verdict, related_tests, try_mutant
 
 EXPLAINED = Path(__file__).with_name("explained.toml")
 """Why a survivor needs no test, by file and mutant."""
+<<<<<<< HEAD
+=======
+MEMORY = ROOT / ".mutants.json"
+>>>>>>> mutants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +73,11 @@ def explanations() -> dict[str, dict[str, str]]:
     return tomllib.loads(EXPLAINED.read_text())
 
 
+<<<<<<< HEAD
 def run_subject(name: str, number: int, seed: int, explained: Mapping[str, Mapping[str, str]]) -> int:
+=======
+def run_subject(name: str, number: int, seed: int, explained: Mapping[str, Mapping[str, str]], memory: Memory) -> int:
+>>>>>>> mutants
     """Try a sample of the subject's mutants and print a table and the survivors. Returns how many of them have no
     explanation.
     """
@@ -73,6 +85,7 @@ def run_subject(name: str, number: int, seed: int, explained: Mapping[str, Mappi
     rows, survivors, unexplained = list[str](), list[str](), 0
     total = Counter[Verdict]()
     for path, mutants in sample(subject, number, seed).items():
+<<<<<<< HEAD
         tests = related_tests(path, map(Path, subject.tests))
         verdict, baseline_s = try_mutant(path, (ROOT / path).read_text(), tests, cpu_s=600)
         if verdict is not Verdict.SURVIVED:
@@ -80,6 +93,16 @@ def run_subject(name: str, number: int, seed: int, explained: Mapping[str, Mappi
         counts = Counter[Verdict]()
         for mutant in mutants:
             verdict, _ = try_mutant(path, mutant.source, tests, cpu_s=3 * baseline_s + 5)
+=======
+        limits = None
+        counts = Counter[Verdict]()
+        for mutant in mutants:
+            verdict = memory.recall(mutant)
+            if verdict is None:
+                limits = limits or _limits(path, related_tests(path, map(Path, subject.tests)))
+                verdict = _verdict(path, mutant, limits)
+                memory.note(mutant, verdict)
+>>>>>>> mutants
             counts[verdict] += 1
             print(f"{verdict.value:10} {path}:{mutant.line} {mutant.key}", file=sys.stderr, flush=True)
             if verdict is Verdict.SURVIVED:
@@ -97,12 +120,35 @@ def run_subject(name: str, number: int, seed: int, explained: Mapping[str, Mappi
     return unexplained
 
 
+<<<<<<< HEAD
+=======
+def _limits(path: Path, parts: Sequence[Sequence[Path]]) -> list[tuple[Sequence[Path], float]]:
+    """Each part of the tests, and the seconds of CPU time after which a mutant has timed out there."""
+    source, limits = (ROOT / path).read_text(), list[tuple[Sequence[Path], float]]()
+    for tests in parts:
+        verdict, seconds = try_mutant(path, source, tests, cpu_s=300)
+        if verdict is not Verdict.SURVIVED:
+            raise SystemExit(f"these tests fail or take too long without a fault: {' '.join(map(str, tests))}")
+        limits.append((tests, 3 * seconds + 1))
+    return limits
+
+
+def _verdict(path: Path, mutant: Mutant, limits: Sequence[tuple[Sequence[Path], float]]) -> Verdict:
+    for tests, cpu_s in limits:
+        verdict, _ = try_mutant(path, mutant.source, tests, cpu_s=cpu_s)
+        if verdict is not Verdict.SURVIVED:
+            return verdict
+    return Verdict.SURVIVED
+
+
+>>>>>>> mutants
 def _row(name: str, counts: Mapping[Verdict, int]) -> str:
     return f"| {name} | {sum(counts.values())} | {' | '.join(str(counts.get(verdict, 0)) for verdict in Verdict)} |"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the subjects that the command line names. The status is 1 if a survivor has no explanation."""
+<<<<<<< HEAD
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("subjects", nargs="*", choices=[*SUBJECTS, []], help="default: all")
     parser.add_argument("--sample", type=int, default=80, help="mutants of each subject (default: 80)")
@@ -111,3 +157,22 @@ def main(arguments: Sequence[str]) -> int:
     explained = explanations()
     unexplained = [run_subject(name, given.sample, given.seed, explained) for name in given.subjects or SUBJECTS]
     return int(any(unexplained))
+=======
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__.partition("\n")[0])
+    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"default: all of {', '.join(SUBJECTS)}")
+    parser.add_argument("--sample", type=int, default=60, help="mutants of each subject (default: 60)")
+    parser.add_argument("--seed", type=int, default=1, help="which ones are drawn (default: 1)")
+    parser.add_argument("--again", action="store_true", help="also try mutants that were killed in an earlier run")
+    given = parser.parse_args(arguments)
+    if unknown := set(given.subjects) - set(SUBJECTS):
+        parser.error(f"unknown subject {min(unknown)}")
+    explained, memory = explanations(), Memory(MEMORY, again=given.again)
+    unexplained = [
+        run_subject(name, given.sample, given.seed, explained, memory) for name in given.subjects or SUBJECTS
+    ]
+    return int(any(unexplained))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
+>>>>>>> mutants

@@ -48,6 +48,7 @@ def related_tests(file: Path, places: Iterable[Path]) -> list[list[Path]]:
     return [part for part in parts if part]
 
 
+<<<<<<< HEAD
 def try_mutant(file: Path, source: str, parts: Iterable[Sequence[Path]], *, cpu_s: float) -> tuple[Verdict, float]:
     """Run the tests with `source` as the text of `file`, one part after the other, until the first failure. Each part
     has `cpu_s` seconds of CPU time. Returns its result, and the seconds of CPU time that all took.
@@ -66,6 +67,17 @@ def _try(file: Path, source: str, tests: Sequence[Path], cpu_s: float) -> tuple[
     child = os.fork()
     if not child:
         _run(file, source, tests, cpu_s)
+=======
+def try_mutant(file: Path, source: str, tests: Sequence[Path], *, cpu_s: float) -> tuple[Verdict, float]:
+    """Run the tests until the first failure, with `source` as the text of `file`, in at most `cpu_s` seconds of CPU
+    time. Returns the verdict, and the seconds of CPU time that it took.
+    """
+    mutated = _Mutated(file, source)
+    sys.stdout.flush()
+    child = os.fork()
+    if not child:
+        _run(mutated, tests, cpu_s)
+>>>>>>> mutants
     _, status, used = os.wait4(child, 0)
     code, seconds = os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
@@ -73,7 +85,11 @@ def _try(file: Path, source: str, tests: Sequence[Path], cpu_s: float) -> tuple[
     return Verdict.SURVIVED if code == pytest.ExitCode.OK else Verdict.KILLED, seconds
 
 
+<<<<<<< HEAD
 def _run(file: Path, source: str, tests: Sequence[Path], cpu_s: float) -> None:
+=======
+def _run(mutated: MetaPathFinder, tests: Sequence[Path], cpu_s: float) -> None:
+>>>>>>> mutants
     code = 1
     try:
         os.chdir(ROOT)
@@ -82,7 +98,11 @@ def _run(file: Path, source: str, tests: Sequence[Path], cpu_s: float) -> None:
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
             os.dup2(nothing, stream)
+<<<<<<< HEAD
         sys.meta_path.insert(0, _Mutated(file, source))
+=======
+        sys.meta_path.insert(0, mutated)
+>>>>>>> mutants
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         plugins = [f"-p{name}" for name in PLUGINS]
         with TemporaryDirectory() as examples:
@@ -99,6 +119,11 @@ class _Mutated(MetaPathFinder, Loader):
         self._file = ROOT / file
         self._name = ".".join(file.with_suffix("").parts)
         self._source = source
+<<<<<<< HEAD
+=======
+        if self._name in sys.modules:
+            raise ValueError(f"{self._name} is imported already: the tests would not see the mutant")
+>>>>>>> mutants
 
     def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:
         if fullname != self._name:

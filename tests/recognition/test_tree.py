@@ -1,6 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from concur_proxy.recognition.chain import Chain
 from concur_proxy.recognition.member import Member
 from concur_proxy.recognition.tree import MEMBER_BYTES, MOST_OF_A_NODE, ConversationTree
 from tests.recognition.chains import chain
@@ -28,6 +29,22 @@ def test_the_longest_known_prefix_is_found_also_inside_a_run() -> None:
     assert tree.match(chain(*"sabcd", scope="stranger")).length == 0
 
 
+def test_what_a_prompt_has_in_common_with_a_conversation_is_measured_in_segments_and_tokens() -> None:
+    tree = ConversationTree()
+    first, second = _put(tree, "a", *"sabcd"), _put(tree, "b", *"saxyz")
+    match = tree.match(chain(*"sabcq"))
+    assert (match.length, match.is_whole, tree.tokens_of(match)) == (4, False, 100.0)
+    assert [tree.length_in_common(each, match) for each in (first, second)] == [4, 2]
+    assert first.leaf is not None
+    assert second.leaf is not None
+    assert [tree.tokens_in_common(each.leaf, match) for each in (first, second) if each.leaf] == [100.0, 50.0]
+    assert (tree.includes(first.leaf, match), tree.includes(second.leaf, match)) == (True, False)
+    assert not tree.is_inside(first.leaf, match)
+    assert tree.is_inside(first.leaf, tree.match(chain(*"sabcdq")))
+    assert tree.tokens_of(tree.match(chain("t"))) == 0.0
+    assert (tree.ends_with(first, chain(*"sabcd")), tree.ends_with(second, chain(*"sabcd"))) == (True, False)
+
+
 def test_shared_segments_are_charged_once() -> None:
     tree = ConversationTree()
     first, second = _put(tree, "a", *"sab"), _put(tree, "b", *"sac")
@@ -38,6 +55,8 @@ def test_shared_segments_are_charged_once() -> None:
     assert tree.unions.saved("f") == 0.0
     tree.unions.uncharge(first, GROUPS)
     assert tree.unions.saved("e") == 0.0
+    assert first.leaf is not None
+    assert not first.leaf.users
 
 
 def test_what_the_engine_counted_is_divided_among_shared_and_own_segments() -> None:
@@ -74,8 +93,17 @@ def test_a_dropped_conversation_leaves_nothing() -> None:
     first, second = _put(tree, "a", *"sab"), _put(tree, "b", *"sac")
     tree.drop(first)
     assert tree.match(chain(*"sab")).length == 2
+    tree.drop(first)
+    assert tree.conversations == 1
     tree.drop(second)
     assert tree.match(chain(*"sab")).length == 0
+    tree.put(first, chain(*"sab"), _estimate)
+    assert tree.conversations == 1
+
+
+def _prompt(words: tuple[str, ...]) -> Chain:
+    """A chain with an image in each segment "c"."""
+    return chain(*words, media=tuple(index for index, word in enumerate(words) if word == "c"))
 
 
 PROMPTS = st.lists(st.sampled_from("abc"), min_size=1, max_size=6).map(tuple)
@@ -87,25 +115,32 @@ def test_the_union_is_that_of_the_prompts_whatever_happens(
     steps: list[tuple[int, tuple[str, ...], bool, int | None]],
 ) -> None:
     tree, members, prompts = ConversationTree(), [Member(str(i), "") for i in range(4)], dict[int, tuple[str, ...]]()
-    charged: set[int] = set()
+    charged, counted = set[int](), set[int]()
     uncounted = True
     for number, prompt, is_charged, count in steps:
         member = members[number]
-        tree.put(member, chain(*prompt), _estimate)
+        tree.put(member, _prompt(prompt), _estimate)
         prompts[number] = prompt
+        counted.discard(number)
         if is_charged != (number in charged):
             (tree.unions.charge if is_charged else tree.unions.uncharge)(member, ("e",))
             charged ^= {number}
         if count is not None:
             uncounted = False
+            counted.add(number)
             tree.count(member, count, engine="e", cache=0)
         expected = {prompts[i][: n + 1] for i in charged for n in range(len(prompts[i]))}
         union = sum(tree.tokens_to(members[i].leaf) for i in charged) - tree.unions.saved("e")
         assert union >= -1e-6
         if uncounted:
-            assert round(union, 6) == 25.0 * len(expected)
+            assert round(union, 6) == sum(25.0 + 1_000.0 * (words[-1] == "c") for words in expected)
         for i, words in prompts.items():
-            assert tree.chain_of(members[i]) == chain(*words)
+            assert tree.chain_of(members[i]) == _prompt(words)
+            _, *unknown = tree.uncounted(members[i])
+            if i in counted:
+                assert unknown == [0, 0]
+            elif uncounted:
+                assert unknown == [100 * len(words), words.count("c")]
     for member in members:
         tree.drop(member)
     assert abs(tree.unions.saved("e")) < 1e-6

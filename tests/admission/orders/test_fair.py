@@ -238,3 +238,18 @@ def test_nobody_yields_to_its_own_tenant_or_to_nobody_and_a_preferred_session_ne
     assert not scene.order.must_yield(placed)
     scene.order.leave(waiting)
     assert not scene.order.must_yield(placed)
+<<<<<<< HEAD
+=======
+
+
+@pytest.mark.parametrize("owners", ["aaa", "ab", "abb"])
+def test_the_first_new_one_may_be_of_a_class_whose_turn_comes_later(owners: str) -> None:
+    scene = Scene()
+    resuming = [scene.waiting(owner, paused=True) for owner in owners]
+    low, high = scene.waiting("b"), scene.waiting("c", priority=1)
+    assert _agrees(scene.order)[:2] == [resuming[0], high]
+    assert scene.order.first_new() is high
+    scene.order.leave(high)
+    assert scene.order.first_new() is low
+    assert set(_agrees(scene.order)) == {*resuming, low}
+>>>>>>> mutants
