@@ -27,11 +27,13 @@ def main(arguments: Sequence[str]) -> int:
         return complain(PROG, f"--json {file}: cannot be written")
     import httpx  # noqa: PLC0415 - --help answers without the demo's imports
 
+    from concur_proxy.cli.terminal import Output  # noqa: PLC0415 - as above
     from concur_proxy.lab.demo import run  # noqa: PLC0415
     from concur_proxy.lab.demo.servers import ServerFailed  # noqa: PLC0415
 
     try:
-        comparison = asyncio.run(run.run(options))
+        output = Output()
+        comparison = asyncio.run(run.run(options, output, redraws=output.can_redraw))
     except (ServerFailed, httpx.HTTPError, TimeoutError) as error:
         where = f"--engine {options.engine}: " if options.engine else ""
         complain(PROG, f"{where}{str(error) or type(error).__name__}")

@@ -66,6 +66,15 @@ class LiveView:
             lines += self._gateway_lines()
         return Group(row, *(Text(line) for line in lines))
 
+    @property
+    def line(self) -> str:
+        """What is known now, in one line."""
+        progress, rates = self._progress, self._watch.rates
+        parts = [f"{progress.turns} of {progress.total_turns} turns", f"{progress.in_flight} requests in flight"]
+        if rates is not None:
+            parts.append(f"cache hits {_percent(rates.hit_rate)}, cache used {_percent(rates.kv_usage)}")
+        return f"{self._title}: {progress.elapsed_s:.0f} s, {', '.join(parts)}"
+
     def _gateway_lines(self) -> list[str]:
         gateway, active = self._watch.gateway, self._watch.active
         highest = max(active, default=1.0) or 1.0

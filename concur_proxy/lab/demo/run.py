@@ -11,13 +11,13 @@ from pathlib import Path
 
 import httpx
 from rich.console import Console
-from rich.live import Live
 
 from concur_proxy.lab.demo import servers, words
 from concur_proxy.lab.demo.display import LiveView, RunResult, table
 from concur_proxy.lab.demo.fleet import AgentFleet, Progress
 from concur_proxy.lab.demo.lag import Lag, LagMeter, lower_scale
 from concur_proxy.lab.demo.options import DemoOptions, engine_flags
+from concur_proxy.lab.demo.show import Show
 from concur_proxy.lab.demo.virtual import VirtualTimes, simulate
 from concur_proxy.lab.demo.watch import Watch, watch
 from concur_proxy.lab.demo.workload import write_scripts
@@ -48,17 +48,21 @@ class _FellBehind(Exception):  # noqa: N818 - the name says what happened
         self.lag = lag
 
 
-async def run(options: DemoOptions, console: Console | None = None) -> Comparison:
-    """Run the whole demo. Each live run has a new emulated engine, unless `options.engine` names a real one."""
-    console = console or Console()
+async def run(options: DemoOptions, console: Console, *, redraws: bool = False) -> Comparison:
+    """Run the whole demo. Each live run has a new emulated engine, unless `options.engine` names a real one.
+
+    `redraws`: whether the console is a terminal, where progress can be drawn again and again; otherwise it is a line
+    from time to time.
+    """
+    show = Show(console, redraws=redraws)
     virtual = None if options.engine else simulate(options)
-    console.print(words.introduction(options))
+    show.line(words.introduction(options))
     if virtual is not None:
-        console.print(words.virtual_verdict(virtual))
-    comparison = await _live(options, virtual, console)
+        show.line(words.virtual_verdict(virtual))
+    comparison = await _live(options, virtual, show)
     if comparison.runs:
         console.print(table(comparison.runs))
-    console.print(words.live_verdict(comparison.runs, comparison.void))
+    show.line(words.live_verdict(comparison.runs, comparison.void))
     return comparison
 
 
@@ -68,28 +72,28 @@ def write_json(comparison: Comparison, path: Path) -> None:
     path.write_text(json.dumps(rows, indent=2) + "\n")
 
 
-async def _live(options: DemoOptions, virtual: VirtualTimes | None, console: Console) -> Comparison:
+async def _live(options: DemoOptions, virtual: VirtualTimes | None, show: Show) -> Comparison:
     scale = 1.0 if options.engine else options.time_scale
     while True:
-        console.print(words.plan(options, virtual, scale))
+        show.line(words.plan(options, virtual, scale))
         try:
-            runs = await _both(options, virtual, scale, console)
+            runs = await _both(options, virtual, scale, show)
         except _FellBehind as behind:
             lower = None if options.engine else lower_scale(scale, first=options.time_scale, lag=behind.lag)
             if lower is None:
                 return Comparison(runs=[], virtual=virtual, void=f"this machine is too busy: {behind}")
-            console.print(words.fell_behind(scale, str(behind)))
+            show.line(words.fell_behind(scale, str(behind)))
             scale = lower
         else:
             return Comparison(runs=runs, virtual=virtual, void=disagreement(runs, virtual))
 
 
-async def _both(options: DemoOptions, virtual: VirtualTimes | None, scale: float, console: Console) -> list[RunResult]:
+async def _both(options: DemoOptions, virtual: VirtualTimes | None, scale: float, show: Show) -> list[RunResult]:
     """Do both live runs at one time scale. The controlled one goes first: it is shorter and keeps more processes busy,
     so a machine that does not keep up is noticed sooner.
     """
-    controlled = await _run_once(options, scale, console, controlled=True)
-    free = await _run_once(options, scale, console, controlled=False)
+    controlled = await _run_once(options, scale, show, controlled=True)
+    free = await _run_once(options, scale, show, controlled=False)
     if virtual is None:
         return [free, controlled]
     return [
@@ -112,20 +116,20 @@ def disagreement(runs: list[RunResult], virtual: VirtualTimes | None) -> str | N
     )
 
 
-async def _run_once(options: DemoOptions, scale: float, console: Console, *, controlled: bool) -> RunResult:
+async def _run_once(options: DemoOptions, scale: float, show: Show, *, controlled: bool) -> RunResult:
     flags = engine_flags(replace(options.emulated, time_scale=scale))
     async with servers.engine_or(options.engine, *flags) as engine_url:
         model = await _first_model(engine_url)
         if not controlled:
-            return await _drive(options, scale, console, model=model, engine_url=engine_url, gateway_url=None)
+            return await _drive(options, scale, show, model=model, engine_url=engine_url, gateway_url=None)
         # The gateway's scrape interval shrinks with the engine's time.
         arguments = ("--law", options.law, "--scrape-interval-s", f"{1.0 / scale:g}", "--log-level", "error")
         async with servers.gateway(engine_url, *arguments) as gateway_url:
-            return await _drive(options, scale, console, model=model, engine_url=engine_url, gateway_url=gateway_url)
+            return await _drive(options, scale, show, model=model, engine_url=engine_url, gateway_url=gateway_url)
 
 
 async def _drive(
-    options: DemoOptions, scale: float, console: Console, *, model: str, engine_url: str, gateway_url: str | None
+    options: DemoOptions, scale: float, show: Show, *, model: str, engine_url: str, gateway_url: str | None
 ) -> RunResult:
     """Run the fleet. Raises `_FellBehind` if the machine did not keep up."""
     name = words.run_name(options.law if gateway_url else None)
@@ -137,9 +141,9 @@ async def _drive(
     metering = asyncio.create_task(meter.watch(emulated_url=emulated_url, gateway_url=gateway_url, interval_s=SAMPLE_S))
     running = asyncio.create_task(fleet.run())
     try:
-        with Live(LiveView(name, fleet.progress, seen), console=console, refresh_per_second=4, transient=True):
-            await asyncio.wait((running, metering), return_when=asyncio.FIRST_COMPLETED)
-            for task in (running, metering):
+        with show.view(LiveView(name, fleet.progress, seen)) as printing:
+            await asyncio.wait((running, metering, printing), return_when=asyncio.FIRST_COMPLETED)
+            for task in (running, metering, printing):
                 if task.done():
                     task.result()
             if running.done():
