@@ -29,8 +29,8 @@ _HEAD = f"""\
 <style>{STYLE}</style>
 <h1>The gateway's own API</h1>
 <p>Clients call the engines' APIs at the main port, unchanged. These are the paths that the gateway answers itself. With
-an <code>admin_key</code>, send it as <code>Authorization: Bearer KEY</code>. Without one, only the gateway's own machine
-may call this API, by default at the main port plus 1000. For machines: <a href="v1/openapi.json">OpenAPI</a>.
+an <code>admin_key</code>, send it as <code>Authorization: Bearer KEY</code>. Without one, only the gateway's own
+machine may call this API, by default at the main port plus 1000. For machines: <a href="v1/openapi.json">OpenAPI</a>.
 <a href="./">Live page</a>.</p>
 """
 

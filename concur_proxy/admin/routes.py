@@ -57,10 +57,11 @@ def add_admin_routes(
         return JSONResponse(document)
 
     app.add_api_route(OPENAPI_PATH, openapi, methods=["GET"])
-    page = reference_page(app.openapi())
 
     async def reference() -> Response:
-        return Response(page, headers={**_PAGE_HEADERS, "content-type": "text/html; charset=utf-8"})
+        return Response(
+            reference_page(app.openapi()), headers={**_PAGE_HEADERS, "content-type": "text/html; charset=utf-8"}
+        )
 
     app.add_api_route(DOCS_PATH, reference, methods=["GET"], include_in_schema=False)
 

@@ -100,7 +100,7 @@ class Banner:
         """One sentence for each thing that a gateway in this place should have."""
         for monitor in self.monitors:
             if monitor.has_answered and monitor.failure is not None and monitor.is_read:
-                yield f"metrics of {monitor.engine} ({monitor.failure}): without them its window does not follow its load"
+                yield f"metrics of {monitor.engine} ({monitor.failure}): its window cannot follow its load"
             elif _is_known(monitor) and _capacity(monitor) is None:
                 yield f"size of the KV cache of {monitor.engine}: set capacity_tokens"
         if self.page_url is None:
@@ -108,7 +108,7 @@ class Banner:
         elif self.settings.admin_key is None and not self._is_local:
             yield "admin_key: without it, only this machine can use the live page and the admin API"
         if self.settings.store == "memory" and not self._is_local:
-            yield "store redis: without it, run only one gateway in front of these engines"
+            yield "store redis: needed for more than one gateway in front of these engines"
 
     # -- addresses
 

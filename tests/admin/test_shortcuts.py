@@ -13,7 +13,7 @@ BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
 async def test_they_lead_a_browser_to_page_and_reference() -> None:
-    async with running_gateway(NOWHERE, admin_key="k") as gateway:
+    async with running_gateway(NOWHERE, admin_key="key-of-tests") as gateway:
         for path, target in (("/", "concur/"), ("/docs", "concur/docs")):
             answer = await gateway.client.get(path, headers=BROWSER)
             assert (answer.status_code, answer.headers["location"]) == (302, target)
@@ -23,7 +23,7 @@ async def test_they_lead_a_browser_to_page_and_reference() -> None:
 
 
 async def test_other_clients_get_the_same_answer_as_ever() -> None:
-    async with scripted_engine() as engine, running_gateway(engine.url, admin_key="k") as gateway:
+    async with scripted_engine() as engine, running_gateway(engine.url, admin_key="key-of-tests") as gateway:
         for path in ("/", "/docs"):
             for headers in ({"accept": "*/*"}, {"accept": "application/json"}, {}):
                 assert (await gateway.client.get(path, headers=headers)).status_code == 404
@@ -34,7 +34,7 @@ async def test_other_clients_get_the_same_answer_as_ever() -> None:
 async def test_where_an_engine_s_own_path_is_open_a_browser_gets_the_engine_s(path: str) -> None:
     async with (
         scripted_engine() as engine,
-        running_gateway(engine.url, admin_key="k", allow_paths=(f"GET {path}",)) as gateway,
+        running_gateway(engine.url, admin_key="key-of-tests", allow_paths=(f"GET {path}",)) as gateway,
     ):
         assert (await gateway.client.get(path, headers=BROWSER)).status_code != 302
         assert [request.target for request in engine.received if request.target == path] == [path]
@@ -57,8 +57,10 @@ def test_where_the_page_has_its_own_port_only_this_machine_is_led_there() -> Non
 
 
 async def test_the_reference_names_each_operation_and_needs_no_other_server() -> None:
-    async with running_gateway(NOWHERE, admin_key="k") as gateway:
-        document = (await gateway.client.get("/concur/v1/openapi.json", headers={"authorization": "Bearer k"})).json()
+    async with running_gateway(NOWHERE, admin_key="key-of-tests") as gateway:
+        document = (
+            await gateway.client.get("/concur/v1/openapi.json", headers={"authorization": "Bearer key-of-tests"})
+        ).json()
         answer = await gateway.client.get("/concur/docs")
         for path, operations in document["paths"].items():
             for method in operations:

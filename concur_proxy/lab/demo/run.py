@@ -6,6 +6,7 @@ works, the live comparison is void.
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import httpx
 from rich.console import Console
 
 from concur_proxy.lab.demo import servers, words
+from concur_proxy.lab.demo.course import Course
 from concur_proxy.lab.demo.display import LiveView, RunResult, table
 from concur_proxy.lab.demo.fleet import AgentFleet, Progress
 from concur_proxy.lab.demo.lag import Lag, LagMeter, lower_scale
@@ -39,6 +41,18 @@ class Comparison:
     void: str | None
     """Why the live runs cannot be compared; None if they can."""
 
+    @property
+    def live(self) -> list[Course]:
+        """What happened in the live runs, if they can be compared."""
+        return [] if self.void is not None else [run.course for run in self.runs if run.course is not None]
+
+    @property
+    def courses(self) -> Sequence[Course]:
+        """What happened without control and with it: in the live runs, or in virtual time if they are void. Empty if
+        nothing can be compared.
+        """
+        return self.live or (self.virtual.courses if self.virtual is not None else ())
+
 
 class _FellBehind(Exception):  # noqa: N818 - the name says what happened
     """The machine did not keep up."""
@@ -63,6 +77,9 @@ async def run(options: DemoOptions, console: Console, *, redraws: bool = False) 
     if comparison.runs:
         console.print(table(comparison.runs))
     show.line(words.live_verdict(comparison.runs, comparison.void))
+    for sentence in words.lessons(comparison.courses, is_live=bool(comparison.live)):
+        show.line(sentence)
+    show.line(words.next_step(options))
     return comparison
 
 
@@ -135,7 +152,7 @@ async def _drive(
     name = words.run_name(options.law if gateway_url else None)
     scripts = write_scripts(options.workload)
     fleet = AgentFleet(base_url=gateway_url or engine_url, model=model, scripts=scripts, time_scale=scale)
-    meter, seen = LagMeter(options, scale, fleet.progress), Watch()
+    meter, seen = LagMeter(options, scale, fleet.progress), Watch(time_scale=scale)
     emulated_url = None if options.engine else engine_url
     watching = asyncio.create_task(watch(seen, engine_url=engine_url, gateway_url=gateway_url, interval_s=SAMPLE_S))
     metering = asyncio.create_task(meter.watch(emulated_url=emulated_url, gateway_url=gateway_url, interval_s=SAMPLE_S))
@@ -172,6 +189,19 @@ def _result(name: str, scale: float, progress: Progress, seen: Watch, lag: Lag) 
         time_scale=scale,
         engine_lag=lag.engine,
         turn_lag=lag.turns,
+        course=_course(scale, progress, seen),
+    )
+
+
+def _course(scale: float, progress: Progress, seen: Watch) -> Course:
+    return Course(
+        total_s=progress.elapsed_s * scale,
+        hit_rate=seen.hit_rate,
+        recomputed_tokens=progress.recomputed_tokens if progress.tells_cached else None,
+        turn_p50_s=percentile(progress.latencies_s, 0.5) * scale,
+        turn_p99_s=percentile(progress.latencies_s, 0.99) * scale,
+        longest_wait_s=max(progress.waits_s) * scale if progress.waits_s else None,
+        points=seen.points,
     )
 
 
