@@ -28,14 +28,13 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 def run_command(prog: str, work: Callable[[], int]) -> NoReturn:
     """Do the work of a command, then exit with its status. `prog` is the name for an error line."""
+    stops = _Stops()
     try:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is signal.SIG_DFL:
-                signal.signal(number, _stop)
+        stops.listen()
         status = _flushed(work)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        status = INTERRUPTED
+        status = stops.status
     except OSError as error:
         if error.errno == errno.EPIPE and _is_unread():
             status = NOT_READ
@@ -45,6 +44,27 @@ def run_command(prog: str, work: Callable[[], int]) -> NoReturn:
             raise
     _drop_unwritten()
     sys.exit(status)
+
+
+class _Stops:
+    """Lets SIGTERM and SIGHUP end a command in the same way as Ctrl-C, so that it can end what it has started."""
+
+    def __init__(self) -> None:
+        self.status = INTERRUPTED
+        """The exit status for the signal that ended the command."""
+
+    def listen(self) -> None:
+        """Handle the signals that would end the process."""
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, self._stop)
+        # A shell lets its background jobs ignore Ctrl-C, and they could not be stopped in this way.
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's arguments
+        self.status = 128 + number
+        signal.raise_signal(signal.SIGINT)
 
 
 def _flushed(work: Callable[[], int]) -> int:
@@ -59,10 +79,6 @@ def _flushed(work: Callable[[], int]) -> int:
         if stream is not None:
             stream.flush()
     return status
-
-
-def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - a signal handler's arguments
-    sys.exit(128 + number)
 
 
 def _complain_of_full(prog: str, error: OSError) -> int:

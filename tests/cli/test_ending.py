@@ -105,7 +105,7 @@ def _into_file(path: Path, *arguments: str) -> subprocess.Popen[bytes]:
 
 def test_a_demo_in_a_file_is_plain_lines(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    with _into_file(path, "demo") as demo:
+    with _into_file(path, "demo", "--agents", "8") as demo:
         _until(lambda: "requests in flight" in path.read_text())
         demo.terminate()
         assert demo.wait(30) == 143

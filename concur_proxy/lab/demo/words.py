@@ -13,6 +13,7 @@ from concur_proxy.telemetry.recognition import GUIDE
 
 EQUAL = 1.05
 """Total times that differ by less than this factor are called the same."""
+NO_WAIT_S = 0.05
 
 
 def introduction(options: DemoOptions) -> str:
@@ -89,13 +90,15 @@ def _recomputed(free: Course, controlled: Course) -> str:
         return "not known, because the engine's answers do not report cached tokens."
     return (
         f"{count(free.recomputed_tokens)} tokens without control, {count(controlled.recomputed_tokens)} through the "
-        "gateway. The engine had computed them before, and had dropped them to make room."
+        "gateway. The engine had computed them before, and no longer had them."
     )
 
 
 def _longest(controlled: Course) -> str:
     if controlled.longest_wait_s is None:
         return ""
+    if controlled.longest_wait_s < NO_WAIT_S:
+        return ", where no agent waited for its place"
     return f", where no agent waited longer than {_seconds(controlled.longest_wait_s)} for its place"
 
 
