@@ -7,6 +7,7 @@ from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry, Counter
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -87,6 +88,12 @@ class AdminAccess:
             return None
         message = "Without an admin_key, only the gateway's own machine may call this API. Set one to allow others."
         return error(403, "not_local", message)
+
+    def is_here(self, scope: Scope) -> bool:
+        """Whether the request comes from this machine: not through a proxy, and not by a name for other machines."""
+        caller, headers = scope.get("client"), Headers(scope=scope)
+        is_direct = caller is not None and _is_loopback(caller[0]) and _FORWARDED.isdisjoint(headers)
+        return is_direct and _is_local_name(headers.get("host", ""))
 
     async def _without_key(self, request: Request, key: bytes) -> Response | None:
         caller = caller_of(request.scope)

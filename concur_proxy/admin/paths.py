@@ -4,6 +4,8 @@ from concur_proxy.admin.calls import ENGINES_PATH, LAW_PATH, SESSIONS_PATH, STAT
 
 OPENAPI_PATH = "/concur/v1/openapi.json"
 PAGE_PATH = "/concur/"
+DOCS_PATH = "/concur/docs"
+"""The reference of the admin API."""
 PAGE_FILES = {
     PAGE_PATH: ("page.html", "text/html; charset=utf-8"),
     f"{PAGE_PATH}page.js": ("page.js", "text/javascript; charset=utf-8"),
@@ -15,7 +17,7 @@ RELEASE_PATHS = frozenset({"/concur/v1/sessions/release", "/programs/release"})
 PRIVATE_METRICS_PATHS = frozenset({"/readyz", "/metrics"})
 CLOSED_PATHS = frozenset(
     {STATE_PATH, SESSIONS_PATH, WINDOW_PATH, LAW_PATH, ENGINES_PATH, OPENAPI_PATH, *STEERING_PATHS.values()}
-    | {"/concur"}
+    | {"/concur", DOCS_PATH}
     | PAGE_FILES.keys()
 )
 """The admin API and the live page: without a key, the main port does not serve them."""

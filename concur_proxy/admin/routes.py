@@ -12,7 +12,8 @@ from starlette.responses import JSONResponse, Response
 from concur_proxy.admin.access import AdminAccess, caller_of, error
 from concur_proxy.admin.audit import Audit
 from concur_proxy.admin.operations import Operation, Operations
-from concur_proxy.admin.paths import OPENAPI_PATH
+from concur_proxy.admin.paths import DOCS_PATH, OPENAPI_PATH
+from concur_proxy.admin.reference import POLICY, reference_page
 from concur_proxy.admin.schema import ErrorBody
 from concur_proxy.coordination.coordinator import Coordinator, LeaderSilent
 from concur_proxy.coordination.protocol.messages import Call
@@ -20,6 +21,13 @@ from concur_proxy.relay.body import BodyTooLarge, ClientGone, read_body
 
 MAX_BODY_BYTES = 64 * 1024
 """Limit of a request body, which only names a session or an engine."""
+
+_PAGE_HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-cache",
+}
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -49,6 +57,13 @@ def add_admin_routes(
         return JSONResponse(document)
 
     app.add_api_route(OPENAPI_PATH, openapi, methods=["GET"])
+
+    async def reference() -> Response:
+        return Response(
+            reference_page(app.openapi()), headers={**_PAGE_HEADERS, "content-type": "text/html; charset=utf-8"}
+        )
+
+    app.add_api_route(DOCS_PATH, reference, methods=["GET"], include_in_schema=False)
 
 
 def _handler(operation: Operation, coordinator: Coordinator, access: AdminAccess, audit: Audit) -> Handler:

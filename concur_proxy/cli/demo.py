@@ -15,39 +15,47 @@ from concur_proxy.lab.demo.options import DemoOptions
 PROG = "concur-proxy demo"
 
 DESCRIPTION = """\
-Runs the same fleet of agents (growing histories, tool calls) without control and through the gateway, and compares the
-total times. First in virtual time, which takes a second, then live over HTTP against an emulated engine, which takes
-about a minute. It needs no GPU. On a busy machine it lowers the time scale until the machine keeps up."""
+Runs the same fleet of agents (growing histories, tool calls) without control and through the gateway, and compares
+what happened. Some agents name their session and some do not, some start sub-agents, and some share a system prompt.
+First in virtual time, which takes a few seconds, then live over HTTP against an emulated engine, which takes about a
+minute. It needs no GPU. On a busy machine it lowers the time scale until the machine keeps up."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the demo; returns the exit status."""
-    options, file = read_options(arguments)
-    if file is not None and not is_writable(file):
-        return complain(PROG, f"--json {file}: cannot be written")
+    options, files = read_options(arguments)
+    for flag, file in files.items():
+        if not is_writable(file):
+            return complain(PROG, f"--{flag} {file}: cannot be written")
     import httpx  # noqa: PLC0415 - --help answers without the demo's imports
 
-    from concur_proxy.lab.demo import run  # noqa: PLC0415
+    from concur_proxy.cli.terminal import Output  # noqa: PLC0415 - as above
+    from concur_proxy.lab.demo import page, run  # noqa: PLC0415
     from concur_proxy.lab.demo.servers import ServerFailed  # noqa: PLC0415
 
     try:
-        comparison = asyncio.run(run.run(options))
+        output = Output()
+        comparison = asyncio.run(run.run(options, output, redraws=output.can_redraw))
     except (ServerFailed, httpx.HTTPError, TimeoutError) as error:
         where = f"--engine {options.engine}: " if options.engine else ""
         complain(PROG, f"{where}{str(error) or type(error).__name__}")
         return 1
-    if file is not None:
-        run.write_json(comparison, file)
+    if "json" in files:
+        run.write_json(comparison, files["json"])
+    if "html" in files:
+        files["html"].write_text(page.page(comparison, options), encoding="utf-8")
+        print(f"Both courses are drawn in {files['html']}.")
     return 0
 
 
-def read_options(arguments: Sequence[str]) -> tuple[DemoOptions, Path | None]:
-    """The demo's options and the file for its results; exits with one line if an argument is wrong."""
+def read_options(arguments: Sequence[str]) -> tuple[DemoOptions, dict[str, Path]]:
+    """The demo's options and the files for its results by flag; exits with one line if an argument is wrong."""
     given = _parser().read(arguments)
     default = DemoOptions()
     workload = replace(default.workload, agents=given.agents, turns=given.turns, seed=given.seed)
     options = replace(default, engine=given.engine, law=given.law, time_scale=given.time_scale, workload=workload)
-    return options, given.json
+    files = {flag: getattr(given, flag) for flag in ("json", "html")}
+    return options, {flag: file for flag, file in files.items() if file is not None}
 
 
 def _parser() -> CommandParser:
@@ -86,6 +94,9 @@ def _parser() -> CommandParser:
         help="how much the demo is sped up; lowered on a busy machine, 1 with --engine (default %(default)g)",
     )
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the results to this file")
+    parser.add_argument(
+        "--html", metavar="FILE", type=Path, help="also draw both courses side by side in this file, as a page to keep"
+    )
     return parser
 
 

@@ -7,10 +7,8 @@ from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
+from concur_proxy.cli.ending import run_command
 from concur_proxy.cli.parser import complain
-
-EXIT_INTERRUPTED = 130
-"""Exit status that a shell reports for a command ended by Ctrl-C: 128 + SIGINT."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +55,10 @@ options:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and exit with its status; Ctrl-C ends it without a traceback."""
-    try:
-        sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+    """Run the command and exit with its status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    name = f"concur-proxy {given[0]}" if given and given[0] in COMMANDS else "concur-proxy"
+    run_command(name, lambda: _run(given))
 
 
 def _run(arguments: list[str]) -> int:

@@ -7,7 +7,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from concur_proxy import plugins
@@ -23,6 +22,7 @@ from concur_proxy.cli.comparison import (
 from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.flags import read_option
 from concur_proxy.cli.parser import CommandParser, complain, positive_number, whole_number
+from concur_proxy.cli.terminal import Lines, Output
 from concur_proxy.control.faults import Faults, problems_of
 from concur_proxy.lab.simulation.chart import chart
 from concur_proxy.lab.simulation.policy import BEST_STATIC, POLICIES, Policy
@@ -44,7 +44,7 @@ ALL = "all"
 def main(arguments: Sequence[str]) -> int:
     """Run the simulations and print the comparison; returns the exit status."""
     given = _parser().read(arguments)
-    console = Console()
+    console = Output()
     if given.list:
         print_choices(console)
         return 0
@@ -150,12 +150,15 @@ def _near_options(key: str, laws: Sequence[str]) -> str:
 
 def _run(suite: Suite, processes: int) -> list[Result]:
     columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    results = []
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=len(suite.runs))
+    console, lines, total = Output(stderr=True), Lines(), len(suite.runs)
+    results: list[Result] = []
+    with Progress(*columns, console=console, transient=True, disable=not console.can_redraw) as progress:
+        task = progress.add_task("", total=total)
         for result in suite.results(processes):
             results.append(result)
             progress.advance(task)
+            if not console.can_redraw and lines.are_due:
+                console.print(f"simulating: {len(results)} of {total} runs")
     return results
 
 

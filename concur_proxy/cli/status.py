@@ -3,10 +3,9 @@
 import json
 from collections.abc import Sequence
 
-from rich.console import Console
-
 from concur_proxy.cli.parser import CommandParser, complain
 from concur_proxy.cli.state_view import state_view
+from concur_proxy.cli.terminal import Output
 from concur_proxy.cli.watch import EXIT_NO_ANSWER, NoState, add_gateway_flags, admin_key, gateway_tls, read_state
 
 PROG = "concur-proxy status"
@@ -28,5 +27,5 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         print(json.dumps(state, indent=2))
     else:
-        Console(highlight=False).print(state_view(state, sessions=0, decisions=5))
+        Output().print(state_view(state, sessions=0, decisions=5))
     return 0

@@ -1,13 +1,16 @@
-"""`concur-proxy top`: shows a running gateway until Ctrl-C."""
+"""`concur-proxy top`: shows a running gateway until Ctrl-C. In a file, each reading follows the one before."""
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
 
-from rich.console import Console
+from rich.console import RenderableType
 from rich.live import Live
 
 from concur_proxy.cli.parser import CommandParser, complain, positive_number
 from concur_proxy.cli.state_view import state_view
+from concur_proxy.cli.terminal import Output
 from concur_proxy.cli.watch import EXIT_NO_ANSWER, NoState, add_gateway_flags, admin_key, gateway_tls, read_state
 
 PROG = "concur-proxy top"
@@ -33,22 +36,30 @@ def main(arguments: Sequence[str]) -> int:
         help="seconds between two readings (default 1)",
     )
     options = parser.read(arguments)
-    console = Console(highlight=False)
+    console = Output()
     try:
         key = admin_key(options)
         verify = gateway_tls(options.url, options.tls_client_cert, options.tls_client_key)
-        state = read_state(options.url, key, verify)
+        state: dict[str, Any] | NoState = read_state(options.url, key, verify)
     except NoState as problem:
         complain(PROG, str(problem))
         return EXIT_NO_ANSWER
-    with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+    with Live(console=console, screen=True, auto_refresh=False) if console.can_redraw else nullcontext() as live:
         while True:
-            tenants = min(MOST_TENANTS, len(state["tenants"]))
-            others = OTHER_LINES + WARNING_LINES * len(state["warnings"]) + (tenants and tenants + TENANT_LINES)
-            rows = max(5, console.height - others)
-            live.update(state_view(state, sessions=rows, decisions=5, tenants=tenants), refresh=True)
+            view = str(state) if isinstance(state, NoState) else _view(state, console.height)
+            if live is not None:
+                live.update(view, refresh=True)
+            else:
+                console.print(time.strftime("%H:%M:%S"), view)
             time.sleep(options.interval)
             try:
                 state = read_state(options.url, key, verify)
             except NoState as problem:
-                live.update(str(problem), refresh=True)
+                state = problem
+
+
+def _view(state: dict[str, Any], height: int) -> RenderableType:
+    """The state, with as many sessions as fit on the screen."""
+    tenants = min(MOST_TENANTS, len(state["tenants"]))
+    others = OTHER_LINES + WARNING_LINES * len(state["warnings"]) + (tenants and tenants + TENANT_LINES)
+    return state_view(state, sessions=max(5, height - others), decisions=5, tenants=tenants)

@@ -17,6 +17,7 @@ from concur_proxy.admin.operations import Operations
 from concur_proxy.admin.own_paths import build_admin
 from concur_proxy.admin.paths import OWN_PATHS
 from concur_proxy.admin.routes import add_admin_routes
+from concur_proxy.admin.shortcuts import SHORTCUTS, shortcut
 from concur_proxy.admin.state import StateReader
 from concur_proxy.admission.changes import Drain
 from concur_proxy.coordination.coordinator import Coordinator, CoordinatorParts, Listener
@@ -82,14 +83,15 @@ class GatewayApp:
         self.tenants = Tenants(header=None if header is None else header.encode("latin-1"))
         keys_file = settings.client_keys_file
         self._client_keys = None if keys_file is None else ClientKeyFile(keys_file, self.tenants.use)
+        self._catalogue = EndpointCatalogue(
+            settings.endpoint_rules,
+            [kind.paths for kind in kinds],
+            [kind.paths for kind in plugins.own_engine_kinds()],
+        )
         self._relay = Relay(
             RelayParts.of(
                 settings,
-                catalogue=EndpointCatalogue(
-                    settings.endpoint_rules,
-                    [kind.paths for kind in kinds],
-                    [kind.paths for kind in plugins.own_engine_kinds()],
-                ),
+                catalogue=self._catalogue,
                 coordinator=coordinator,
                 monitors=pool.monitors,
                 upstream=self._upstream,
@@ -143,7 +145,9 @@ class GatewayApp:
             return
         if self._root is not None:
             self._root.remove(scope)
-        if scope["path"] in OWN_PATHS or is_admin_socket(scope):
+        if scope["path"] in SHORTCUTS and (redirect := shortcut(scope, self.access, self._catalogue)) is not None:
+            await serve_own(redirect, scope, receive, send)
+        elif scope["path"] in OWN_PATHS or is_admin_socket(scope):
             await serve_own(self.access.misplaced(scope) or self._admin, scope, receive, send)
         else:
             await self._turnstile.enter()

@@ -29,6 +29,8 @@ class Listening:
     admin_url: str | None = None
     """The URL of the admin socket, or `unix:` and its path."""
     opened_by: int = field(default_factory=os.getpid)
+    announces: bool = True
+    """Whether the process that serves here prints the banner: one of several workers does."""
 
     def close(self) -> None:
         """Close all, and remove the unix socket's file if this process has made it."""

@@ -8,6 +8,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from types import FrameType
 from typing import cast
@@ -15,13 +16,13 @@ from typing import cast
 import uvicorn
 
 from concur_proxy.server.app import GatewayApp
+from concur_proxy.server.banner import Banner
 from concur_proxy.server.connections import ClientConnections, ClientLimits, raise_file_limit
-from concur_proxy.server.listen import BACKLOG, Listening, listen, urls
+from concur_proxy.server.listen import BACKLOG, Listening, listen
 from concur_proxy.server.protocol import GatewayProtocol
 from concur_proxy.server.reload import Load
-from concur_proxy.settings.admin_listen import UNIX
 from concur_proxy.settings.gateway import GatewaySettings
-from concur_proxy.telemetry.logs import configure_logging
+from concur_proxy.telemetry.logs import configure_logging, silence_uvicorn
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ ACCEPTS = 8
 """Connections that are accepted in one round of the event loop. libuv accepts one from each descriptor of a socket, so
 that a health check would wait behind all others that connect at the same time.
 """
+LAST_S = 2.0
+"""How long the application may take to stop after a second Ctrl-C."""
 COLLECTIONS = (10_000, 10, 50)
 """Objects after which a young generation is collected, and how many such collections make an older one due."""
 
@@ -36,7 +39,8 @@ COLLECTIONS = (10_000, 10, 50)
 class GatewayServer(uvicorn.Server):
     """uvicorn at the sockets of the main port and of the admin API.
 
-    At the first signal it refuses waiting requests; otherwise it would wait for them before it stops.
+    At the first signal it refuses waiting requests; otherwise it would wait for them before it stops. At a second
+    Ctrl-C it cuts off the answers in flight.
     """
 
     def __init__(self, config: uvicorn.Config, app: GatewayApp, listening: Listening) -> None:
@@ -51,6 +55,19 @@ class GatewayServer(uvicorn.Server):
             # not called directly, because the signal may have interrupted the gate in the middle of a change
             self._loop.call_soon_threadsafe(self._app.drain)
         super().handle_exit(sig, frame)
+        if self.force_exit:
+            silence_uvicorn()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop serving, then the application. uvicorn would not stop the application after a second Ctrl-C."""
+        await super().shutdown(sockets)
+        if self.force_exit:
+            tasks = self.server_state.tasks
+            logger.warning("interrupted twice: %d answers in flight are cut off", len(tasks))
+            for task in tasks:
+                task.cancel()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.lifespan.shutdown(), LAST_S)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - has its own
         """Start the application, and serve at all sockets."""
@@ -84,19 +101,25 @@ class GatewayServer(uvicorn.Server):
 
 
 class _Process(GatewayServer):
-    """The server of a process of its own: it obeys SIGHUP, and prints its addresses on standard output."""
+    """The server of a process of its own: it obeys SIGHUP, and prints the banner on standard output."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve, then print the address in one line."""
+        """Serve, then print the banner."""
         await super().startup(sockets)
         if self.started:
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._app.reload)
-            scheme = "http" if self._app.tls is None else "https"
-            for url in urls(self._app.settings.host, self._listening.port, scheme):
-                print(f"concur-proxy listens on {url}", flush=True)  # noqa: T201 - for scripts
-            if (admin := self._listening.admin_url) is not None:
-                page = admin if admin.startswith(UNIX) else f"{admin}/concur/"
-                print(f"concur-proxy has its admin API and live page on {page}", flush=True)  # noqa: T201
+            banner = Banner(
+                settings=self._app.settings,
+                listening=self._listening,
+                scheme="http" if self._app.tls is None else "https",
+                monitors=self._app.monitors,
+            )
+            self._banner = asyncio.create_task(banner.show())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Print no more of the banner, and stop."""
+        self._banner.cancel()
+        await super().shutdown(sockets)
 
 
 def run(settings: GatewaySettings, load: Load, listening: Listening | None = None) -> None:

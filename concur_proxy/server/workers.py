@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType
 
 from concur_proxy.server.listen import Listening, listen
@@ -57,8 +58,10 @@ class Workers:
         if process == 0:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_DFL)
+            os.setpgid(0, 0)  # a terminal sends Ctrl-C to its whole group, and the parent passes it on as well
             self._work(self._sockets)
             sys.exit(0)
+        self._sockets = replace(self._sockets, announces=False)
         self._born[process] = time.monotonic()
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's arguments

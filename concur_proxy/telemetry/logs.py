@@ -63,6 +63,13 @@ def _current() -> dict[str, str]:
     return {name: value for name, value in names.items() if value is not None}
 
 
+def silence_uvicorn() -> None:
+    """Drop what uvicorn logs from now on. When a server ends at once, it reports each unfinished request as an error,
+    with a traceback.
+    """
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+
+
 def configure_logging(*, level: str, style: str) -> None:
     """Send everything from `level` up to standard error. `style` is `text` or `json`."""
     handler = logging.StreamHandler(sys.stderr)

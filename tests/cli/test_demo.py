@@ -39,12 +39,11 @@ def test_a_server_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[st
 
 
 def test_without_arguments_it_is_the_default_demo() -> None:
-    assert demo.read_options([]) == (DemoOptions(), None)
+    assert demo.read_options([]) == (DemoOptions(), {})
 
 
 def test_arguments_reach_the_demo() -> None:
-    options, file = demo.read_options(
-        ["--engine", "http://gpu/", "--agents", "3", "--turns", "4", "--seed", "5", "--law", "off", "--json", "x"]
-    )
-    assert (options.engine, options.law, file) == ("http://gpu", "off", Path("x"))
+    flags = "--engine http://gpu/ --agents 3 --turns 4 --seed 5 --law off --json x --html y"
+    options, files = demo.read_options(flags.split())
+    assert (options.engine, options.law, files) == ("http://gpu", "off", {"json": Path("x"), "html": Path("y")})
     assert (options.workload.agents, options.workload.turns, options.workload.seed) == (3, 4, 5)

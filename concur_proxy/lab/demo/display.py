@@ -8,6 +8,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from concur_proxy.control.phrasing import count
+from concur_proxy.lab.demo.course import Course
 from concur_proxy.lab.demo.fleet import Progress
 from concur_proxy.lab.demo.watch import Watch
 
@@ -36,6 +38,8 @@ class RunResult:
     """How much too long agents and gateway made a turn, as a share of the shortest turn."""
     virtual_s: float | None = None
     """Total time of the same run in virtual time, in the engine's seconds; None for a real engine."""
+    course: Course | None = None
+    """What happened in it, in the engine's seconds."""
 
 
 class LiveView:
@@ -66,6 +70,15 @@ class LiveView:
             lines += self._gateway_lines()
         return Group(row, *(Text(line) for line in lines))
 
+    @property
+    def line(self) -> str:
+        """What is known now, in one line."""
+        progress, rates = self._progress, self._watch.rates
+        parts = [f"{progress.turns} of {progress.total_turns} turns", f"{progress.in_flight} requests in flight"]
+        if rates is not None:
+            parts.append(f"cache hits {_percent(rates.hit_rate)}, cache used {_percent(rates.kv_usage)}")
+        return f"{self._title}: {progress.elapsed_s:.0f} s, {', '.join(parts)}"
+
     def _gateway_lines(self) -> list[str]:
         gateway, active = self._watch.gateway, self._watch.active
         highest = max(active, default=1.0) or 1.0
@@ -84,9 +97,11 @@ def table(results: Sequence[RunResult]) -> Table:
         "total time": lambda result: f"{result.makespan_s * result.time_scale:.0f} s",
         "total time, virtual": lambda result: "-" if result.virtual_s is None else f"{result.virtual_s:.0f} s",
         "prefix hit rate": lambda result: _percent(result.hit_rate),
+        "tokens recomputed": lambda result: _tokens(result.course),
         "preemptions": lambda result: _number(result.preemptions),
         "turn p50": lambda result: f"{result.p50_turn_s * result.time_scale:.1f} s",
         "turn p99, waiting included": lambda result: f"{result.p99_turn_s * result.time_scale:.1f} s",
+        "longest wait for a place": lambda result: _wait(result.course),
         "most sessions admitted": lambda result: _number(result.most_active),
         "lag of this machine": lambda result: _percent(max(result.engine_lag or 0.0, result.turn_lag)),
     }
@@ -107,3 +122,11 @@ def _percent(value: float | None) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:g}"
+
+
+def _tokens(course: Course | None) -> str:
+    return "-" if course is None or course.recomputed_tokens is None else count(course.recomputed_tokens)
+
+
+def _wait(course: Course | None) -> str:
+    return "-" if course is None or course.longest_wait_s is None else f"{course.longest_wait_s:.1f} s"

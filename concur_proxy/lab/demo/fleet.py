@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 
@@ -22,6 +22,12 @@ class Progress:
     """Requests that have no answer yet."""
     failures: list[str] = field(default_factory=list)
     latencies_s: list[float] = field(default_factory=list)
+    waits_s: list[float] = field(default_factory=list)
+    """How long each request waited at the gateway; empty without one."""
+    recomputed_tokens: int = 0
+    """Prompt tokens that the engine computed although it had computed them before for the same agent."""
+    tells_cached: bool = False
+    """Whether answers report cached tokens. Otherwise `recomputed_tokens` is not known."""
     tools_late_s: list[float] = field(default_factory=list)
     """How much too long each tool call took, because this process did not get the CPU in time."""
     started_at: float = field(default_factory=time.monotonic)
@@ -62,7 +68,7 @@ class AgentFleet:
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=4.0),
             trust_env=False,
         )
-        self.progress = Progress(total_turns=sum(len(script.turns) for script in scripts))
+        self.progress = Progress(total_turns=sum(script.all_turns for script in scripts))
 
     async def run(self) -> Progress:
         """Run until the last agent has finished."""
@@ -75,14 +81,21 @@ class AgentFleet:
 
     async def _live(self, script: Script) -> None:
         messages = [{"role": "system", "content": script.system}]
+        history_tokens = 0
         for turn in script.turns:
             messages.append({"role": "user", "content": turn.text})
             ending = {"x-session-end": "true"} if self._says_end and turn is script.turns[-1] else {}
             answer = await self._ask(script, messages, turn.answer_tokens, ending)
             if answer is None:
                 return
-            messages.append({"role": "assistant", "content": answer})
+            messages.append({"role": "assistant", "content": answer.text})
             self.progress.turns += 1
+            if answer.cached_tokens is not None:
+                self.progress.tells_cached = True
+            self.progress.recomputed_tokens += max(0, history_tokens - (answer.cached_tokens or 0))
+            history_tokens = answer.prompt_tokens + answer.completion_tokens
+            if turn.children:
+                await asyncio.gather(*map(self._live, turn.children))
             await self._use_tool(turn.tool_s / self._time_scale)
         self.progress.finished_agents += 1
 
@@ -93,7 +106,7 @@ class AgentFleet:
 
     async def _ask(
         self, script: Script, messages: list[dict[str, str]], answer_tokens: int, ending: dict[str, str]
-    ) -> str | None:
+    ) -> "_Answer | None":
         self.progress.in_flight += 1
         began = time.monotonic()
         try:
@@ -109,7 +122,9 @@ class AgentFleet:
                 },
             )
             response.raise_for_status()
-            return _streamed(response) if self._streams else str(response.json()["choices"][0]["message"]["content"])
+            if (waited_s := response.headers.get("x-concur-queue-wait-s")) is not None:
+                self.progress.waits_s.append(float(waited_s))
+            return _Answer(text=_streamed(response)) if self._streams else _whole(response.json())
         except (httpx.HTTPError, KeyError, IndexError, ValueError) as error:
             self.progress.failures.append(f"{script.name}: {type(error).__name__}: {error}")
             return None
@@ -118,9 +133,30 @@ class AgentFleet:
             self.progress.latencies_s.append(time.monotonic() - began)
 
     def _named(self, script: Script, messages: int) -> dict[str, str]:
-        if self._names == "nothing":
+        if self._names == "nothing" or not script.has_name:
             return {}
-        return {"x-session-id": script.name if self._names == "agents" else f"{script.name}-{messages}"}
+        if self._names == "requests":
+            return {"x-session-id": f"{script.name}-{messages}"}
+        family = {"x-parent-session-id": script.parent} if script.parent else {}
+        return {"x-session-id": script.name, **family}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    text: str
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int | None = None
+
+
+def _whole(body: dict[str, Any]) -> _Answer:
+    usage = body.get("usage") or {}
+    return _Answer(
+        text=str(body["choices"][0]["message"]["content"]),
+        prompt_tokens=int(usage.get("prompt_tokens") or 0),
+        completion_tokens=int(usage.get("completion_tokens") or 0),
+        cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens"),
+    )
 
 
 def _streamed(response: httpx.Response) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, fields
 
-from concur_proxy.lab.demo.workload import Workload
+from concur_proxy.lab.demo.workload import EVERY_KIND, Workload
 from concur_proxy.lab.server.options import EmulatorOptions
 
 SMALL_ENGINE = EmulatorOptions(capacity_tokens=60_000, prefill_tokens_s=2500.0, step_s=0.02, token_budget=2048)
@@ -21,7 +21,7 @@ class DemoOptions:
     """How much the emulated engine, the tools and the gateway's scrapes are sped up. The demo lowers it on a machine
     that does not keep up.
     """
-    workload: Workload = field(default_factory=Workload)
+    workload: Workload = field(default_factory=lambda: Workload(agents=56, kinds=EVERY_KIND))
 
 
 def engine_flags(options: EmulatorOptions) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import httpx
 
@@ -48,14 +48,14 @@ async def _serve(command: str, *arguments: str) -> AsyncIterator[str]:
             url = await _read_url(process, command)
             await _wait_healthy(url)
         yield url
-    finally:
         if process.returncode is None:
             process.terminate()
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+    finally:
+        if process.returncode is None:  # interrupted, or it does not end
+            process.kill()
+            await process.wait()
 
 
 async def _read_url(process: asyncio.subprocess.Process, command: str) -> str:

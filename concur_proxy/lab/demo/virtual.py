@@ -3,13 +3,16 @@
 No clock is involved, so a busy machine cannot change the result.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
 
+from concur_proxy.lab.demo.course import Course, Turns
 from concur_proxy.lab.demo.options import DemoOptions
 from concur_proxy.lab.demo.workload import Script, write_scripts
 from concur_proxy.lab.server import tokenizer
 from concur_proxy.lab.simulation.experiment import Experiment
-from concur_proxy.lab.simulation.plan import AgentPlan, Turn
+from concur_proxy.lab.simulation.plan import AgentPlan, Kinship, Turn
 from concur_proxy.lab.simulation.policy import Policy
 from concur_proxy.lab.simulation.scenario import Scenario
 from concur_proxy.lab.simulation.trace import TracePopulation
@@ -21,6 +24,8 @@ class VirtualTimes:
 
     uncontrolled_s: float
     controlled_s: float
+    courses: tuple[Course, ...] = field(default=(), repr=False)
+    """What happened: without control, and with it."""
 
     @property
     def ratio(self) -> float:
@@ -30,33 +35,54 @@ class VirtualTimes:
 
 def simulate(options: DemoOptions) -> VirtualTimes:
     """Run the fleet without control and under the demo's law."""
-    plans = [plan(script, number) for number, script in enumerate(write_scripts(options.workload))]
     fleet = Scenario(
         name="demo",
         summary="the demo's fleet",
-        populations=[TracePopulation(recorded=plans)],
+        populations=[TracePopulation(recorded=plans(write_scripts(options.workload)))],
         shape=options.emulated.shape,
     )
-    off, law = Policy(name="off", law="off"), Policy(name=options.law, law=options.law)
-    return VirtualTimes(
-        uncontrolled_s=_total_s(fleet, off, options.workload.seed),
-        controlled_s=_total_s(fleet, law, options.workload.seed),
+    free = _course(fleet, Policy(name="off", law="off"), options.workload.seed)
+    controlled = _course(fleet, Policy(name=options.law, law=options.law), options.workload.seed)
+    return VirtualTimes(uncontrolled_s=free.total_s, controlled_s=controlled.total_s, courses=(free, controlled))
+
+
+def plans(scripts: Sequence[Script]) -> list[AgentPlan]:
+    """The scripts in tokens, as the emulated engine counts them: each message brings the tokens of its role."""
+    numbers, systems = count(), {script.system: number for number, script in enumerate(scripts)}
+    return [_plan(script, numbers, systems) for script in scripts]
+
+
+def _plan(script: Script, numbers: Iterator[int], systems: Mapping[str, int], family: str = "") -> AgentPlan:
+    number, family = next(numbers), family or script.name
+    turns = tuple(
+        Turn(
+            new_tokens=_tokens("<|user|>", turn.text, "<|assistant|>"),
+            answer_tokens=turn.answer_tokens,
+            gap_s=turn.tool_s,
+            children=tuple(_plan(child, numbers, systems, family) for child in turn.children),
+        )
+        for turn in script.turns
     )
-
-
-def plan(script: Script, number: int) -> AgentPlan:
-    """The script in tokens, as the emulated engine counts them: each message brings the tokens of its role."""
-    turns = []
-    for turn in script.turns:
-        new_tokens = _tokens("<|user|>", turn.text, "<|assistant|>")
-        turns.append(Turn(new_tokens=new_tokens, answer_tokens=turn.answer_tokens, gap_s=turn.tool_s))
-    shared_tokens = _tokens("<|system|>", script.system)
-    return AgentPlan(name=script.name, number=number, start_s=0.0, turns=tuple(turns), shared_tokens=shared_tokens)
+    return AgentPlan(
+        name=script.name,
+        number=number,
+        start_s=0.0,
+        turns=turns,
+        shared_tokens=_tokens("<|system|>", script.system),
+        shared_id=systems[script.system],
+        has_name=script.has_name,
+        family=family if script.parent else "",
+        parent=script.parent,
+        kinship=Kinship.PARENT_KEY,
+    )
 
 
 def _tokens(*parts: str) -> int:
     return len(tokenizer.encode(list(parts))) // tokenizer.TOKEN_BYTES
 
 
-def _total_s(fleet: Scenario, policy: Policy, seed: int) -> float:
-    return Experiment(fleet, policy, seed, keeps_courses=False).run().makespan_s
+def _course(fleet: Scenario, policy: Policy, seed: int) -> Course:
+    turns = Turns()
+    result = Experiment(fleet, policy, seed, watch=turns.add).run()
+    has_gateway = policy.law != "off"
+    return turns.course(result, capacity_tokens=fleet.shape.capacity_tokens, has_gateway=has_gateway)

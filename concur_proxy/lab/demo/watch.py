@@ -1,6 +1,7 @@
 """Samples an engine, and the gateway in front of it, while a fleet runs."""
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from concur_proxy import plugins
 from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.engines.sample import EngineSample, IntervalRates
+from concur_proxy.lab.demo.course import Point
 from concur_proxy.monitoring.scraper import EngineScraper
 
 
@@ -25,6 +27,13 @@ class Watch:
     rates: IntervalRates | None = None
     gateway: dict[str, float] = field(default_factory=dict)
     """The gateway's newest `concur_sessions` by state."""
+    held: float = 0.0
+    """Requests that wait at the gateway now."""
+    window_tokens: float | None = None
+    """Cache tokens that the admitted sessions may fill now; None without such a limit."""
+    time_scale: float = 1.0
+    points: list[Point] = field(default_factory=list)
+    """What was seen, in the engine's seconds since the first reading."""
 
     @property
     def hit_rate(self) -> float | None:
@@ -48,6 +57,17 @@ class Watch:
         self.last, self.rates = sample, rates
         if rates.kv_usage is not None:
             self.usage.append(rates.kv_usage)
+        size, window = rates.capacity_tokens, self.window_tokens
+        self.points.append(
+            Point(
+                at_s=(sample.at - self.first.at) * self.time_scale,
+                running=rates.running,
+                waiting=None if rates.waiting is None else rates.waiting + self.held,
+                cache_used=rates.kv_usage,
+                hit_rate=rates.hit_rate,
+                window=min(1.0, window / size) if window is not None and size else None,
+            )
+        )
 
 
 async def watch(watch: Watch, *, engine_url: str, gateway_url: str | None, interval_s: float) -> None:
@@ -70,7 +90,12 @@ async def _watch_gateway(watch: Watch, client: httpx.AsyncClient, url: str, inte
         began = time.monotonic()
         text = (await client.get(f"{url}/metrics")).text
         for family in text_string_to_metric_families(text):
-            if family.name == "concur_sessions":
+            if family.name == "concur_held_requests":
+                watch.held = sum(sample.value for sample in family.samples)
+            elif family.name == "concur_window_tokens":
+                limits = [sample.value for sample in family.samples if math.isfinite(sample.value)]
+                watch.window_tokens = sum(limits) if limits else None
+            elif family.name == "concur_sessions":
                 watch.gateway.update({sample.labels["state"]: sample.value for sample in family.samples})
                 watch.active.append(watch.gateway["active"])
         await asyncio.sleep(max(0.0, interval_s - (time.monotonic() - began)))

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from itertools import cycle
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -25,6 +26,8 @@ from concur_proxy.lab.server.messages import error_body, read_message, read_prom
 from concur_proxy.lab.server.options import FLAVOURS, EmulatorOptions
 from concur_proxy.lab.server.responses import read_response
 from concur_proxy.lab.server.stored import StoredAnswers
+from concur_proxy.telemetry.announcement import announce
+from concur_proxy.telemetry.logs import silence_uvicorn
 
 CLIENT_CLOSED = 499
 """The status in vLLM's log when a client has left."""
@@ -193,11 +196,24 @@ async def _exhaust(answer: Answer, clockwork: Clockwork) -> None:
 
 
 class _Server(uvicorn.Server):
+    """Ends at the first signal: the client of an emulated engine loses nothing that matters."""
+
     async def startup(self, sockets: Any = None) -> None:  # noqa: ANN401 - uvicorn's own
         await super().startup(sockets)
         if self.started:
             port = self.servers[0].sockets[0].getsockname()[1]
-            print(f"emulated engine listens on http://{self.config.host}:{port}", flush=True)  # noqa: T201 - for scripts
+            announce(f"emulated engine listens on http://{self.config.host}:{port}")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self.force_exit = True
+        silence_uvicorn()
+
+    async def shutdown(self, sockets: Any = None) -> None:  # noqa: ANN401 - uvicorn's own
+        await super().shutdown(sockets)
+        for task in self.server_state.tasks:
+            task.cancel()
+        await self.lifespan.shutdown()
 
 
 async def serve(options: EmulatorOptions, host: str, port: int) -> None:

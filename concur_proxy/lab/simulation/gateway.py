@@ -48,6 +48,12 @@ class CoursePoint:
     prefilled: int
     kind: DecisionKind = DecisionKind.HOLD
     reason: str = ""
+    running: float = 0.0
+    """Requests in the engine's batch."""
+    engine_waiting: float = 0.0
+    """Requests in the engine's own queue."""
+    window_tokens: float | None = None
+    """Cache tokens that the active sessions may fill; None without such a limit."""
 
 
 class ControlLoop:
@@ -77,6 +83,9 @@ class ControlLoop:
                     hit_rate=rates.hit_rate,
                     generated=counters.generated,
                     prefilled=counters.prefilled,
+                    running=rates.running or 0.0,
+                    engine_waiting=rates.waiting or 0.0,
+                    window_tokens=gate.budget_tokens,
                 )
             )
         return rates, self._signals.advance(rates, gate)

@@ -31,14 +31,15 @@ def ended_key(request: Request, policy: Policy) -> str | None:
     """The key of the session that is reported as ended with this answer, or None."""
     plan = request.plan
     is_told = request.is_last and (plan.says_end or policy.hears_ends)
-    if not is_told or not policy.knows_sessions or policy.shares_key or plan.is_member:
+    is_named = policy.knows_sessions and plan.has_name
+    if not is_told or not is_named or policy.shares_key or plan.is_member:
         return None
     return plan.name
 
 
 def _names(plan: AgentPlan, policy: Policy) -> tuple[str | None, str, str, str | None]:
     """The key, the member, the member's parent and the parent's key of the agent's requests."""
-    if not policy.knows_sessions:
+    if not policy.knows_sessions or not plan.has_name:
         return None, "", "", None
     if policy.shares_key:
         return COMMON_KEY, "", "", None

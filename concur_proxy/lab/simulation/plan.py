@@ -51,6 +51,8 @@ class AgentPlan:
     tenant: str = ""
     weight: float = 1.0
     priority: int = 0
+    has_name: bool = True
+    """Whether its requests name its session. Otherwise the gateway can only recognise it by its prompt."""
     says_end: bool = False
     """Whether the agent reports the end of its session."""
     family: str = ""

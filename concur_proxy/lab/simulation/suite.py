@@ -1,5 +1,7 @@
 """Many runs in parallel processes: every scenario with every policy and every seed."""
 
+import multiprocessing
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -29,12 +31,25 @@ class Suite:
         return sorted(runs, key=lambda run: -sum(population.agents for population in run[0].populations))
 
     def results(self, processes: int) -> Iterator[Result]:
-        """Run everything. Yields each result as soon as it is known."""
+        """Run everything. Yields each result as soon as it is known. Closing the iterator ends the processes."""
         if processes == 1:
             yield from map(_run, self.runs)
             return
-        with ProcessPoolExecutor(processes) as pool:
-            yield from pool.map(_run, self.runs, chunksize=1)
+        others = multiprocessing.active_children()
+        with ProcessPoolExecutor(processes, initializer=_end_silently) as pool:
+            try:
+                yield from pool.map(_run, self.runs, chunksize=1)
+            except BaseException:
+                for process in multiprocessing.active_children():
+                    if process not in others:
+                        process.terminate()
+                raise
+
+
+def _end_silently() -> None:
+    """Let signals end a process of the pool at once: its parent reports what has happened."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _run(run: tuple[Scenario, Policy, int]) -> Result:

@@ -1,0 +1,42 @@
+"""The output of commands: a view that moves on a terminal, and plain lines in a file or a pipe."""
+
+import time
+from typing import NoReturn
+
+from rich.console import Console
+
+LINE_S = 5.0
+"""Seconds between two lines of progress in a file."""
+
+
+class Output(Console):
+    """Standard output, or standard error. If nobody reads it any longer, printing raises `BrokenPipeError`."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False)
+
+    @property
+    def can_redraw(self) -> bool:
+        """Whether what was printed can be replaced. False for files and pipes, also with FORCE_COLOR set."""
+        return self.file.isatty() and self.is_terminal and not self.is_dumb_terminal
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Called by rich while it handles the `BrokenPipeError`, in order to exit."""
+        raise  # noqa: PLE0704 - the error that is being handled
+
+
+class Lines:
+    """Progress in a file: says when the next line is due, so that there are few of them."""
+
+    def __init__(self, interval_s: float = LINE_S) -> None:
+        self._interval_s = interval_s
+        self._last_at = time.monotonic()
+
+    @property
+    def are_due(self) -> bool:
+        """Whether to print a line now. True at most once in an interval."""
+        now = time.monotonic()
+        if now - self._last_at < self._interval_s:
+            return False
+        self._last_at = now
+        return True
