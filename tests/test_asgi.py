@@ -23,7 +23,7 @@ CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A uvicorn process of its own, and a client of it."""
+    """A uvicorn process of its own, and a client."""
 
     url: str
     client: httpx.AsyncClient

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Protocol, TypeVar
 
-from .sessions import current_session
+from .sessions import met_gateway, name_request
 
 GATEWAY_HEADERS = "x-concur-"
 """How the headers begin that only the gateway sets. Another server is never asked to end a session."""
@@ -63,15 +63,12 @@ def attach(client: Client) -> Client:
 
 
 def _on_request(request: Request) -> None:
-    current = current_session()
-    if current is not None:
-        current.name_request(request.headers)
+    name_request(request.headers)
 
 
 def _on_response(response: Response) -> None:
-    current = current_session()
-    if current is not None and any(name.lower().startswith(GATEWAY_HEADERS) for name in response.headers):
-        current.met_gateway(str(response.request.url), response.request.headers)
+    if any(name.lower().startswith(GATEWAY_HEADERS) for name in response.headers):
+        met_gateway(str(response.request.url), response.request.headers)
 
 
 async def _on_async_request(request: Request) -> None:

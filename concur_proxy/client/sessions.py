@@ -40,22 +40,11 @@ class Session:
         named = {SESSION_HEADER: self.name}
         return named if self.parent is None else {**named, PARENT_HEADER: self.parent}
 
-    def name_request(self, headers: MutableMapping[str, str]) -> None:
-        """Add the session's headers to a request, unless the request names a session already."""
-        if SESSION_HEADER not in headers:
-            for name, value in self.headers.items():
-                headers[name] = value
-
-    def met_gateway(self, url: str, headers: Mapping[str, str]) -> None:
-        """A gateway has answered a request of this session. `url` and `headers` are those of the request."""
-        if headers.get(SESSION_HEADER) == self.name:
-            self.remember({gateway_of_request(url): sent_again(headers)})
-
-    def remember(self, gateways: Mapping[str, Mapping[str, str]]) -> None:
+    def _remember(self, gateways: Mapping[str, Mapping[str, str]]) -> None:
         """The gateway knows the family by the name of the outermost session, which may send no request of its own."""
         self._gateways.update(gateways)
         if self._outer is not None:
-            self._outer.remember(gateways)
+            self._outer._remember(gateways)  # noqa: SLF001 - another session
 
     def __enter__(self) -> Self:
         """Begin: requests from here on belong to this session."""
@@ -66,7 +55,7 @@ class Session:
             self.parent, self._outer = outer.parent, outer
         elif outer is not None and self.parent in {None, outer.name}:
             self.parent, self._outer = outer.name, outer
-        self.remember({**self._gateways})
+        self._remember({**self._gateways})
         self._token = _CURRENT.set(self)
         return self
 
@@ -142,9 +131,18 @@ def headers() -> dict[str, str]:
     return {} if current is None else current.headers
 
 
-def current_session() -> Session | None:
-    """The session that the running code belongs to."""
-    return _CURRENT.get()
+def name_request(headers: MutableMapping[str, str]) -> None:
+    """Add the headers of the current session to a request, unless the request names a session already."""
+    if (current := _CURRENT.get()) is not None and SESSION_HEADER not in headers:
+        for name, value in current.headers.items():
+            headers[name] = value
+
+
+def met_gateway(url: str, headers: Mapping[str, str]) -> None:
+    """A gateway has answered a request with this URL and these headers: it is to know when the session ends."""
+    current = _CURRENT.get()
+    if current is not None and headers.get(SESSION_HEADER) == current.name:
+        current._remember({gateway_of_request(url): sent_again(headers)})  # noqa: SLF001 - not for others
 
 
 def _as_header(name: str) -> str:
