@@ -138,7 +138,7 @@ def _add_page(app: FastAPI) -> None:
     """Serve the live page. Its files contain no data of this gateway, so they need no key."""
 
     async def redirect() -> Response:
-        return RedirectResponse(PAGE_PATH)
+        return RedirectResponse(PAGE_PATH.removeprefix("/"))  # relative, because the gateway may be under a path
 
     app.add_api_route("/concur", redirect, methods=["GET"], include_in_schema=False)
     for path, (name, content_type) in PAGE_FILES.items():

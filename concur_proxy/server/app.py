@@ -184,17 +184,26 @@ class GatewayApp:
         self._telemetry.reconfigure(settings)
         logging.getLogger().setLevel(settings.log_level.upper())
 
-    async def _live(self, receive: Receive, send: Send) -> None:
-        await receive()
+    async def start(self) -> None:
+        """Start the background tasks. The ASGI server does it in the lifespan."""
         await self.coordinator.start()
         self._background = asyncio.create_task(self._watch())
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        self._background.cancel()
-        await asyncio.gather(self._background, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Stop the background tasks and close all connections to engines. Call it after the last request."""
+        if self._background is not None:
+            self._background.cancel()
+            await asyncio.gather(self._background, return_exceptions=True)
         await self.coordinator.stop()
         await self._upstream.close()
         await self._telemetry.close()
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _watch(self) -> None:

@@ -8,6 +8,7 @@ from tests.docs.reference.commands import commands_page
 from tests.docs.reference.http import http_page
 from tests.docs.reference.laws import laws_page
 from tests.docs.reference.metrics import metrics_page
+from tests.docs.reference.python import python_page
 from tests.docs.reference.settings import settings_page
 
 FOLDER = Path(__file__).resolve().parents[3] / "deploy" / "docs" / "reference"
@@ -19,4 +20,5 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "http.md": http_page,
     "metrics.md": metrics_page,
     "admin-api.md": admin_api_page,
+    "python.md": python_page,
 }
