@@ -26,12 +26,12 @@ class EnginesWantedCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Read the present state. An engine counts for each model that it lists."""
-        fleet = self._coordinator.fleet
+        gates = self._coordinator.fleet.gates
         pools: dict[str, list[EngineDemand]] = {}
         for monitor in self._monitors:
-            if (gate := fleet.gates.get(monitor.engine)) is not None:
+            if (gate := gates.get(monitor.engine)) is not None:
                 demand = gate.demand(is_up=monitor.is_up and monitor.has_answered)
-                for model in fleet.models_of(monitor.engine) or {ANY_MODEL}:
+                for model in monitor.models or {ANY_MODEL}:
                     pools.setdefault(model, []).append(demand)
         gauge = GaugeMetricFamily(
             "concur_engines_wanted",

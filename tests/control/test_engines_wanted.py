@@ -14,10 +14,19 @@ IDLE = EngineDemand(
 )
 
 
-def engine(active_tokens: float = 0.0, waiting_tokens: float = 0.0, **changes: float | None) -> EngineDemand:
-    """An engine with room for 100 tokens, and sessions that need this much."""
-    counts = {"active": int(active_tokens > 0), "waiting": int(waiting_tokens > 0)}
-    return replace(IDLE, active_tokens=active_tokens, waiting_tokens=waiting_tokens, **counts | changes)
+def engine(
+    active_tokens: float = 0.0, waiting_tokens: float = 0.0, *, usable: float = 100.0, is_up: bool = True
+) -> EngineDemand:
+    """An engine, and sessions that need this much."""
+    return replace(
+        IDLE,
+        active_tokens=active_tokens,
+        waiting_tokens=waiting_tokens,
+        active=int(active_tokens > 0),
+        waiting=int(waiting_tokens > 0),
+        usable_tokens=usable,
+        is_up=is_up,
+    )
 
 
 @pytest.mark.parametrize(
@@ -36,7 +45,7 @@ def engine(active_tokens: float = 0.0, waiting_tokens: float = 0.0, **changes: f
         ([engine(85)], 1),  # but nobody starts a second one for that
         ([engine(10, 10), engine(10)], 2),  # sessions wait: no engine is given up
         ([engine(0, 30, is_up=False)], 1),
-        ([engine(150, usable_tokens=300.0), IDLE], 1),  # the mean of 300 and 100 is 200
+        ([engine(150, usable=300.0), IDLE], 1),  # the mean of 300 and 100 is 200
     ],
 )
 def test_the_formula(engines: list[EngineDemand], wanted: int) -> None:
@@ -44,7 +53,7 @@ def test_the_formula(engines: list[EngineDemand], wanted: int) -> None:
 
 
 def test_sessions_count_where_no_cache_is_known() -> None:
-    unknown = engine(usable_tokens=None, active=4, waiting=5, window=4.0)
+    unknown = replace(IDLE, usable_tokens=None, active=4, waiting=5, window=4.0)
     assert engines_wanted([unknown]) == 3
     assert engines_wanted([unknown, replace(unknown, window=8.0)]) == 3
     assert engines_wanted([replace(unknown, window=math.inf)]) is None

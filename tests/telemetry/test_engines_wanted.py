@@ -1,6 +1,6 @@
 from prometheus_client import CollectorRegistry
 
-from concur_proxy.admission.changes import Reachable, Resize, Serve
+from concur_proxy.admission.changes import Reachable, Resize
 from concur_proxy.control.law import Budget
 from concur_proxy.telemetry.engines_wanted import EnginesWantedCollector
 from tests.telemetry.test_fleet import ENGINES, Scene
@@ -16,10 +16,9 @@ class Wanted(Scene):
         for engine in ENGINES:
             budget = Budget(tokens=1000.0, reserve_turns=0.0)
             self.coordinator.apply(Resize(engine=engine, window=float("inf"), budget=budget))
-            if models:
-                self.coordinator.apply(Serve(engine=engine, models=frozenset(models)))
         for monitor in self.monitors:
             monitor.has_answered = True
+            monitor.models = frozenset(models) or None
 
     def wanted(self) -> dict[str, float]:
         """The value for each model."""
