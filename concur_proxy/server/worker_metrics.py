@@ -10,6 +10,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
 WORKER = "worker"
 """The label that tells the workers apart. Each keeps its own series, because a sum would fall when one is replaced, and
@@ -18,7 +19,9 @@ Prometheus would count everything that the others have counted so far once more.
 TIMEOUT_S = 1.0
 """A worker that does not answer in this time is left out: it is busy, or being replaced."""
 
-_Samples = list[tuple[str, dict[str, str], float]]
+_Exemplar = tuple[dict[str, str], float, float | None]
+"""Labels, value and time."""
+_Samples = list[tuple[str, dict[str, str], float, _Exemplar | None]]
 _Family = tuple[str, str, str, str, _Samples]
 """Name, help, type, unit and samples."""
 
@@ -129,10 +132,17 @@ def _families(registry: CollectorRegistry) -> list[_Family]:
             family.documentation,
             family.type,
             family.unit,
-            [(each.name, each.labels, each.value) for each in family.samples],
+            [(each.name, each.labels, each.value, _kept(each.exemplar)) for each in family.samples],
         )
         for family in registry.collect()
     ]
+
+
+def _kept(exemplar: Exemplar | None) -> _Exemplar | None:
+    if exemplar is None:
+        return None
+    time = exemplar.timestamp
+    return dict(exemplar.labels), exemplar.value, None if time is None else float(time)
 
 
 def _merged(pages: dict[int, list[_Family]]) -> Iterator[Metric]:
@@ -141,6 +151,7 @@ def _merged(pages: dict[int, list[_Family]]) -> Iterator[Metric]:
     for number, page in sorted(pages.items()):
         for name, text, kind, unit, samples in page:
             family = merged.setdefault(name, Metric(name, text, kind, unit))
-            for sample, labels, value in samples:
-                family.add_sample(sample, {**labels, WORKER: str(number)}, value)
+            for sample, labels, value, kept in samples:
+                exemplar = None if kept is None else Exemplar(*kept)
+                family.add_sample(sample, {**labels, WORKER: str(number)}, value, exemplar=exemplar)
     yield from merged.values()

@@ -6,10 +6,12 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from secrets import token_hex
+from typing import cast
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Metric
 from prometheus_client.openmetrics import parser as openmetrics
+from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from concur_proxy.server import worker_metrics
@@ -83,7 +85,7 @@ async def test_a_worker_that_does_not_answer_is_left_out_and_its_successor_has_i
     monkeypatch.setattr(worker_metrics, "TIMEOUT_S", 0.1)
     registries = [CollectorRegistry(), CollectorRegistry()]
     for number, registry in enumerate(registries):
-        Counter("concur_done", "Things done", registry=registry).inc(number + 1)
+        Counter("concur_done", "Things done", registry=registry).inc(number + 1, {"trace_id": f"t{number}"})
     mailboxes = connect(2)
     asked, other = (WorkerMetrics(box, registry) for box, registry in zip(mailboxes, registries, strict=True))
 
@@ -95,6 +97,7 @@ async def test_a_worker_that_does_not_answer_is_left_out_and_its_successor_has_i
     task = asyncio.create_task(other.run())
     await asyncio.sleep(0)
     assert await done() == {"0": 1, "1": 2}
+    assert '"t1"' in generate_latest(cast("CollectorRegistry", await asked.collect())).decode()  # type: ignore[no-untyped-call]
     task.cancel()
     monkeypatch.setattr(worker_metrics, "TIMEOUT_S", 0.0)
     for _ in range(50):  # nobody reads them, so the mailbox of the dead one is full some time
