@@ -247,6 +247,21 @@ def test_the_dashboard_is_the_repositorys() -> None:
     assert json.loads(found["data"]["concur-proxy.json"]) == dashboard
 
 
+def test_the_dashboards_links_can_lead_to_your_own_addresses() -> None:
+    urls = {"page": "https://llm.example.com/concur/", "runbook": "https://wiki.example.com/concur"}
+    values = {
+        "grafanaDashboard": {"enabled": True, "pageUrl": urls["page"]},
+        "prometheusRule": {"runbookUrl": urls["runbook"]},
+    }
+    (text,) = [
+        document["data"]["concur-proxy.json"]
+        for document in render(values)
+        if document["metadata"]["name"].endswith("-dashboard")
+    ]
+    variables = json.loads(text)["templating"]["list"]
+    assert {each["name"]: each["query"] for each in variables if each["type"] == "constant"} == urls
+
+
 def test_both_autoscalers_ask_for_as_many_replicas_as_the_series_says() -> None:
     trigger = by_kind(SETS["keda"])["ScaledObject"]["spec"]["triggers"][0]
     assert trigger["metricType"] == "AverageValue"
