@@ -8,7 +8,7 @@ import pytest
 
 from tests.deploy.dashboard_load import Engine
 from tests.deploy.prometheus_server import Prometheus, prometheus
-from tests.deploy.test_chart_values import by_kind
+from tests.deploy.test_kubernetes import by_kind
 from tests.http.running_gateway import RunningGateway, running_gateway
 
 CAPACITY = 6000
