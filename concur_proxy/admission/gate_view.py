@@ -14,6 +14,7 @@ from concur_proxy.admission.session import Numbers, Session, SessionState
 from concur_proxy.admission.snapshot import GateSnapshot
 from concur_proxy.admission.tenant_totals import TenantStanding
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.control.engines_wanted import EngineDemand
 from concur_proxy.control.law import Budget
 
 
@@ -104,6 +105,27 @@ class GateView:
     def budget(self) -> Budget | None:
         """The window in tokens, if there is one."""
         return self._state.limits.budget
+
+    def demand(self, *, is_up: bool) -> EngineDemand:
+        """What the sessions need, and what the engine has, for `engines_wanted`. It costs O(sessions that wait).
+
+        Sessions that wait are assumed to share as much of their contexts as those with a place do.
+        """
+        places, growth, budget = self._state.places, self.accounts.estimator.growth_tokens, self.budget
+        turns = 1.0 if budget is None else budget.reserve_turns
+        footprint, separate = places.footprint_tokens, places.separate_tokens
+        shared = footprint / separate if separate else 1.0
+        mean = footprint / len(places) if len(places) else 0.0
+        line = list(self.line)
+        return EngineDemand(
+            active_tokens=footprint + turns * growth(mean) * places.growing,
+            waiting_tokens=sum(shared * each.footprint + turns * growth(each.footprint) * each.grows for each in line),
+            active=len(places),
+            waiting=len(line),
+            usable_tokens=self.accounts.cache_tokens if budget is None else budget.tokens,
+            window=self._state.limits.window,
+            is_up=is_up,
+        )
 
     @property
     def is_enforcing(self) -> bool:

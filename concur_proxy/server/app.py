@@ -6,7 +6,10 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.registry import Collector
 
 from concur_proxy import plugins
 from concur_proxy.admin.access import AdminAccess, is_admin_socket
@@ -38,6 +41,7 @@ from concur_proxy.server.reload import Load, SettingsReloader
 from concur_proxy.server.root_path import RootPath
 from concur_proxy.server.tls import ServerTls
 from concur_proxy.server.turnstile import Turnstile
+from concur_proxy.server.worker_metrics import Mailbox, WorkerMetrics
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.telemetry.holdings import HoldingsCollector
 from concur_proxy.telemetry.telemetry import Telemetry
@@ -50,8 +54,16 @@ Clock = Callable[[], float]
 class GatewayApp:
     """One gateway. The ASGI server calls it for each request and for the lifespan."""
 
-    def __init__(self, settings: GatewaySettings, clock: Clock = time.monotonic, load: Load | None = None) -> None:
-        """`load` reads the settings again when they are reloaded. Without it they never change."""
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        clock: Clock = time.monotonic,
+        load: Load | None = None,
+        mailbox: Mailbox | None = None,
+    ) -> None:
+        """`load` reads the settings again when they are reloaded. Without it they never change. `mailbox` is the place
+        of this process among several workers.
+        """
         self.settings = settings
         self._clock = clock
         self._root = RootPath(settings.root_path) if settings.root_path else None
@@ -110,9 +122,11 @@ class GatewayApp:
             private_metrics=settings.private_metrics,
             registry=self._telemetry.registry,
         )
+        registry = self._telemetry.registry
+        self._workers = None if mailbox is None else WorkerMetrics(mailbox, registry)
         self._admin = build_admin(
             monitors=pool.monitors.values(),
-            registry=self._telemetry.registry,
+            metrics=_only(registry) if self._workers is None else self._workers.collect,
             coordinator=coordinator,
             tenants=self.tenants,
             is_draining=lambda: self._draining,
@@ -222,6 +236,15 @@ class GatewayApp:
                 group.create_task(self._reloader.run())
             if self._client_keys is not None:
                 group.create_task(self._client_keys.run())
+            if self._workers is not None:
+                group.create_task(self._workers.run())
+
+
+def _only(registry: CollectorRegistry) -> Callable[[], Awaitable[Collector]]:
+    async def collect() -> Collector:
+        return registry
+
+    return collect
 
 
 def _coordinator(store: str, parts: CoordinatorParts) -> Coordinator:

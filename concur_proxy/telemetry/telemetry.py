@@ -7,6 +7,7 @@ from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTO
 from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.settings.gateway import GatewaySettings
+from concur_proxy.telemetry.engines_wanted import EnginesWantedCollector
 from concur_proxy.telemetry.events import RequestEvents
 from concur_proxy.telemetry.fleet import FleetCollector
 from concur_proxy.telemetry.logs import RequestLog
@@ -46,7 +47,11 @@ class Telemetry:
         """Export what the coordinator and the monitors know at the moment of a scrape. Returns the object that watches
         whether sessions are recognised.
         """
-        own = (FleetCollector(coordinator, monitors), StoreCollector(coordinator))
+        own = (
+            FleetCollector(coordinator, monitors),
+            EnginesWantedCollector(coordinator, monitors),
+            StoreCollector(coordinator),
+        )
         for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, *own):
             self.registry.register(collector)
         recognition = RecognitionWatch(coordinator)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.docs.reference.admin_api import admin_api_page
+from tests.docs.reference.chart import FILES
 from tests.docs.reference.commands import commands_page
 from tests.docs.reference.http import http_page
 from tests.docs.reference.laws import laws_page
@@ -22,3 +23,6 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "admin-api.md": admin_api_page,
     "python.md": python_page,
 }
+
+WRITTEN: Mapping[Path, Callable[[], str]] = {**{FOLDER / name: write for name, write in PAGES.items()}, **FILES}
+"""All files that the command writes: the pages, and those of the chart."""

@@ -16,8 +16,27 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{ .Values.existingSecret | default (include "concur-proxy.name" .) }}
 {{- end }}
 
-{{- define "concur-proxy.hasSecret" -}}
-{{- if or .Values.existingSecret .Values.redis.url .Values.adminKey }}yes{{ end }}
+{{- /* Whether the chart makes a Secret. */}}
+{{- define "concur-proxy.makesSecret" -}}
+{{- if and (not .Values.existingSecret) (or .Values.redis.url (and .Values.adminKey (not .Values.adminKeySecret))) }}yes{{ end }}
+{{- end }}
+
+{{- /* The Secret that may have the key admin-key, or nothing. */}}
+{{- define "concur-proxy.adminKeySecret" -}}
+{{- if .Values.adminKeySecret }}{{ .Values.adminKeySecret }}{{ else if or .Values.existingSecret .Values.adminKey }}{{ include "concur-proxy.secret" . }}{{ end }}
+{{- end }}
+
+{{- define "concur-proxy.serviceAccount" -}}
+{{ .Values.serviceAccount.name | default (ternary (include "concur-proxy.name" .) "default" .Values.serviceAccount.create) }}
+{{- end }}
+
+{{- define "concur-proxy.image" -}}
+{{ .Values.image.repository }}{{ if or .Values.image.tag (not .Values.image.digest) }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}{{ with .Values.image.digest }}@{{ . }}{{ end }}
+{{- end }}
+
+{{- /* How many engines are wanted, as one number. */}}
+{{- define "concur-proxy.enginesWanted" -}}
+max(concur_engines_wanted{job="concur-proxy",namespace={{ .Release.Namespace | quote }}{{ with .Values.engineAutoscaling.model }},model={{ . | quote }}{{ end }}})
 {{- end }}
 
 {{- define "concur-proxy.isShared" -}}
