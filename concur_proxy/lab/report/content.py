@@ -119,8 +119,8 @@ def checks_table(comparison: Comparison) -> Table:
                 check.name,
                 shown(check.recorded),
                 shown(check.replayed),
-                f"{100 * check.error:+.0f} {unit}",
-                f"{100 * check.bound:.0f}",
+                f"{round(100 * check.error):+d} {unit}",
+                f"{100 * check.bound:.0f} {unit}",
                 "yes" if check.is_good else "NO",
             )
         )
@@ -132,7 +132,7 @@ def effect_table(comparison: Comparison) -> Table:
     """The replays without and with control."""
 
     def row(name: str, one: float, other: float, text: str, other_text: str) -> Sequence[str]:
-        change = f"{100 * (other / one - 1):+.0f} %" if one else "-"
+        change = f"{round(100 * (other / one - 1)):+d} %" if one else "-"
         return name, text, other_text, change
 
     def times(name: str, field: str) -> Sequence[str]:

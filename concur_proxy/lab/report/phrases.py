@@ -10,8 +10,8 @@ def span(seconds: float) -> str:
     for size, unit, most in ((1.0, "s", 120.0), (60.0, "min", 7200.0), (3600.0, "h", 172_800.0)):
         if seconds < most:
             value = seconds / size
-            return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
-    return f"{seconds / 86400:.1f} days"
+            return f"{value:.2g} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
+    return f"{seconds / 86400:.2g} days" if seconds < 9.95 * 86400 else f"{seconds / 86400:.0f} days"
 
 
 def moment(at: float, *, has_dates: bool, with_day: bool = True) -> str:

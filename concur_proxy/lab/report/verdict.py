@@ -41,12 +41,12 @@ def judge(measured: Measured, comparison: Comparison | None, problem: str = "") 
         return _without_replay(measured, problem)
     failed = next((check for check in comparison.checks if not check.is_good), None)
     if failed is not None:
-        error = f"{100 * abs(failed.error):.0f} {'points' if failed.is_share else '%'}"
+        unit = "points" if failed.is_share else "%"
         return Verdict(
             finding=Finding.UNKNOWN,
             sentence=(
-                f'No saving is stated: the replay misses the recorded "{failed.name}" by {error}, and '
-                f"{100 * failed.bound:.0f} are accepted."
+                f'No saving is stated: the replay misses the recorded "{failed.name}" by '
+                f"{100 * abs(failed.error):.0f} {unit}, and at most {100 * failed.bound:.0f} {unit} is accepted."
             ),
             advice=_by_share(measured),
         )
