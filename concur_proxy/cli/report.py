@@ -81,7 +81,7 @@ def _from_prometheus(url: str, since_s: float) -> Report:
         ) as client:
             shown = str(client.base_url.copy_with(username=None, password=None))
             measured = PrometheusReader(client, TimeRange.before(time.time(), since_s)).measure(shown)
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+    except httpx.InvalidURL as error:
         raise TraceProblem(f"--prometheus {url}: {error}") from error
     return report_of(measured, None, "Prometheus keeps sums and no sessions: record with serve --record")
 

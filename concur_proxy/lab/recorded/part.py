@@ -39,7 +39,7 @@ class LoadOverTime:
         """Count a request."""
         one = _Span(1, request.prompt_tokens, request.completion_tokens)
         self._spans.setdefault(int(request.at // self._width_s), _Span()).add(one)
-        if len(self._spans) > MOST_SPANS:
+        while len(self._spans) > MOST_SPANS:
             self._widen()
 
     def busiest(self) -> tuple[float, float]:

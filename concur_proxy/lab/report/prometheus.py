@@ -102,10 +102,10 @@ class PrometheusReader:
             counts[float(bound)] = counts.get(float(bound), 0.0) + value
         for part, counts in buckets.values():
             below, largest = 0.0, 0.0
-            for bound, value in sorted(counts.items()):
-                largest = largest if math.isinf(bound) else bound
+            for edge, value in sorted(counts.items()):
+                largest = largest if math.isinf(edge) else edge
                 if value > below:
-                    getattr(part, name).add(0.0 if bound <= NO_WAIT_S else largest, value - below)
+                    getattr(part, name).add(0.0 if edge <= NO_WAIT_S else largest, value - below)
                     below = value
             getattr(part, name).total = 0.0
         for part, _, value in self._increases(f"{histogram}_sum", parts, label):
