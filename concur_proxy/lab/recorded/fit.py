@@ -44,13 +44,12 @@ class Fit:
 
 
 def fit(load: FleetLoad, *, shape: EngineShape, policy: Policy, on_try: Callable[[], None]) -> Fit:
-    """Fit the speeds to the load's first requests, which were recorded under this policy. `on_try` is called after each
-    replay.
-    """
-    first = _beginning(load.requests)
-    cost, is_known = estimate(first)
+    """Fit the speeds to a part of the load, which was recorded under this policy. `on_try` is called after each try."""
+    every = _every(load.requests)
+    cost, is_known = estimate(load.requests, every)
     if is_known:
-        return Fit(cost=cost, requests=first, is_checked=len(first) < len(load.requests))
+        return Fit(cost=cost, requests=every, is_checked=len(every) < len(load.requests))
+    first = _beginning(load.requests)
     agents = agents_of(first)
 
     def miss(cost: CostModel) -> float:
@@ -80,6 +79,12 @@ def _times(turn: ReplayedTurn) -> Iterator[tuple[float, float]]:
         turn.duration_s - turn.first_token_s + SHORTEST_S,
         recorded.duration_s - recorded.first_token_s + SHORTEST_S,
     )
+
+
+def _every(requests: Sequence[RecordedRequest]) -> Sequence[RecordedRequest]:
+    """Requests of the whole time, so that they show the engine under all its loads."""
+    step = round(1 / SHARE)
+    return requests[::step] if len(requests) * (1 - SHARE) >= LEAST_REST else requests
 
 
 def _beginning(requests: Sequence[RecordedRequest]) -> Sequence[RecordedRequest]:

@@ -56,8 +56,8 @@ class Lanes:
         self._number = 0
 
     def find(self, request: RecordedRequest) -> Lane:
-        """The conversation that this request continues, as it was before; a new one if there is none. Extend it before
-        the next call.
+        """The conversation that this request continues, as it was before, or else a new one. Extend it before the next
+        call.
         """
         fitting = (
             lane

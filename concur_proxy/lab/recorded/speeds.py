@@ -6,8 +6,9 @@ The recording shows all three, so the three speeds follow by least squares.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 
 from concur_proxy.lab.engine.cost import CostModel
 from concur_proxy.lab.recorded.request import RecordedRequest
@@ -17,14 +18,15 @@ LEAST_TOKENS = 8
 LEAST_STREAMS = 15
 ROUNDS = 2000
 PASSES = 3
-KEPT = 0.6
-"""Part of the answers that count."""
+TOO_SLOW = 1.25
+"""An answer that is slower than the median by more than this factor does not count."""
 
 
-def estimate(requests: Sequence[RecordedRequest]) -> tuple[CostModel, bool]:
-    """The speeds that explain the streams best, and whether there were enough streams for that. A speed that no request
-    shows keeps its default.
+def estimate(requests: Sequence[RecordedRequest], chosen: Sequence[RecordedRequest]) -> tuple[CostModel, bool]:
+    """The speeds that explain the chosen ones of these requests best, and whether there were enough streams for that. A
+    speed that no request shows keeps its default.
     """
+    answers = set(map(id, chosen))
     engines: dict[str, list[RecordedRequest]] = {}
     for request in requests:
         if request.first_token_s is not None and request.cached_tokens is not None:
@@ -32,12 +34,12 @@ def estimate(requests: Sequence[RecordedRequest]) -> tuple[CostModel, bool]:
     usual = CostModel()
     numbers = [usual.step_s, usual.decode_s, 1 / usual.prefill_tokens_s]
     for _ in range(PASSES):
-        rows = [row for streams in engines.values() for row in _rows(streams, numbers[2])]
-        if len(rows) < max(LEAST_STREAMS, len(requests) // 4):
-            return _from_totals(requests), False
-        # an answer that was preempted took longer than its steps: leave out the slowest
+        rows = [row for streams in engines.values() for row in _rows(streams, answers, numbers[2])]
+        if len(rows) < max(LEAST_STREAMS, len(chosen) // 4):
+            return _from_totals(chosen), False
+        # an answer that was preempted took longer than its steps
         slowness = [row.right / max(1e-9, row.left(numbers)) for row in rows]
-        limit = sorted(slowness)[int(KEPT * (len(rows) - 1))]
+        limit = TOO_SLOW * median(slowness)
         numbers = _least_squares([row for row, slow in zip(rows, slowness, strict=True) if slow <= limit], numbers)
     step_s, decode_s, token_s = numbers
     cost = replace(
@@ -75,8 +77,10 @@ class _Row:
         return sum(number * value for number, value in zip(numbers, self.values, strict=True))
 
 
-def _rows(streams: Sequence[RecordedRequest], token_s: float) -> Iterator[_Row]:
-    """`token_s` is what a prompt token probably takes: a prompt is computed just before its answer's first token."""
+def _rows(streams: Sequence[RecordedRequest], answers: Container[int], token_s: float) -> Iterator[_Row]:
+    """A row for each stream whose id is in `answers`. `token_s` is what a prompt token probably takes: a prompt is
+    computed just before its answer's first token.
+    """
     decoding, prefill = _Amount(), _Amount()
     for request in streams:
         first_at = request.at + (request.first_token_s or 0.0)
@@ -88,7 +92,7 @@ def _rows(streams: Sequence[RecordedRequest], token_s: float) -> Iterator[_Row]:
     for request in streams:
         first_at, tokens = request.at + (request.first_token_s or 0.0), request.completion_tokens
         span_s = request.ended_at - first_at
-        if tokens > LEAST_TOKENS and span_s > 0:
+        if id(request) in answers and tokens > LEAST_TOKENS and span_s > 0:
             sequences = decoding.between(first_at, request.ended_at) / span_s
             yield _Row((tokens, tokens * sequences, prefill.between(first_at, request.ended_at)), span_s)
 

@@ -11,7 +11,7 @@ from concur_proxy.lab.report.spread import Spread
 MOST_SESSIONS = 100_000
 """Sessions whose conversations are known. An older one counts as new when it comes back."""
 MOST_NAMES = 20
-"""Tenants and models that are listed. Further ones are counted together."""
+"""Tenants and models that are listed. The others are counted together."""
 OTHERS = "others"
 WIDTHS_S = (60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 86400.0)
 """Widths of a span of the time line."""
