@@ -24,13 +24,14 @@ from concur_proxy.cli.flags import read_option
 from concur_proxy.cli.parser import CommandParser, complain, positive_number, whole_number
 from concur_proxy.cli.terminal import Lines, Output
 from concur_proxy.control.faults import Faults, problems_of
+from concur_proxy.lab.recorded.request import TraceProblem
+from concur_proxy.lab.recorded.scenario import scenario_of
 from concur_proxy.lab.simulation.chart import chart
 from concur_proxy.lab.simulation.policy import BEST_STATIC, POLICIES, Policy
 from concur_proxy.lab.simulation.result import Result
 from concur_proxy.lab.simulation.scenario import Scenario
 from concur_proxy.lab.simulation.scenarios import SCENARIOS
 from concur_proxy.lab.simulation.suite import Suite, tabulate
-from concur_proxy.lab.simulation.trace import TraceProblem, scenario_of
 
 PROG = "concur-proxy simulate"
 

@@ -91,7 +91,7 @@ class GatewayApp:
             idle_timeout_s=settings.engine_idle_timeout_s,
             trust=pool.trust,
         )
-        self._telemetry = Telemetry(settings, replica=replica, now=clock())
+        self._telemetry = Telemetry(settings, replica=replica, now=clock(), time=time.time())
         recognition = self._telemetry.watch(coordinator, pool.monitors.values())
         pool.on_forgotten = self._telemetry.forget
         header = settings.tenant_header

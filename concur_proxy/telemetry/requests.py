@@ -29,6 +29,12 @@ UNLISTED = "other"
 """Label of a model that the engine does not list: clients must not be able to add labels."""
 
 
+def shown_model(record: RequestRecord, attempt: Attempt) -> str:
+    """The model of the request if its engine lists it, else `UNLISTED`."""
+    model, listed = record.model, attempt.listed
+    return model if model is not None and listed is not None and model in listed else UNLISTED
+
+
 class RequestMetrics:
     """Counters and histograms. No label names a session, because the number of sessions has no bound."""
 
@@ -171,8 +177,7 @@ class AnswerMetrics:
 
     def count(self, record: RequestRecord, attempt: Attempt, arrived_at: float) -> None:
         """Count the answer of this attempt, which has ended well."""
-        model, listed = record.model, attempt.listed
-        labels = (attempt.engine, model if model is not None and listed is not None and model in listed else UNLISTED)
+        labels = (attempt.engine, shown_model(record, attempt))
         series = self._series.get(labels)
         if series is None:
             series = self._series[labels] = self._add(labels)

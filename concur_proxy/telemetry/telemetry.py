@@ -20,8 +20,8 @@ from concur_proxy.telemetry.store import StoreCollector
 class Telemetry:
     """Subscribes the reports that the settings ask for to `events`."""
 
-    def __init__(self, settings: GatewaySettings, *, replica: str, now: float) -> None:
-        """`replica` is this process's name, `now` the gateway's clock.
+    def __init__(self, settings: GatewaySettings, *, replica: str, now: float, time: float) -> None:
+        """`replica` is this process's name, `now` the gateway's clock, `time` the same moment in seconds since 1970.
 
         Raises `OSError` if the file of the recording cannot be written.
         """
@@ -39,7 +39,7 @@ class Telemetry:
             self._tracing.subscribe(self.events)
         self._log = RequestLog(self.events)
         self._log.switch(on=settings.log_requests)
-        self._recorder = None if settings.record is None else TraceRecorder(settings.record, now)
+        self._recorder = None if settings.record is None else TraceRecorder(settings.record, now, time)
         if self._recorder is not None:
             self._recorder.subscribe(self.events)
 

@@ -46,6 +46,7 @@ NOT_RUN: Mapping[str, str] = {
     r"^python -m tests\.mutation": "takes half an hour; tests/mutation tries the command",
     r"^python -m tests\.docs": "tests/docs/test_words.py and test_reference.py run it",
     r"^GATEWAY=": "names the reader's own servers",
+    r"--prometheus ": "needs a Prometheus server; tests/deploy/test_report_prometheus.py runs it",
     r"--engine-dns ": "needs the name of a service; tests/monitoring/test_name_watch.py runs it",
 }
 """Blocks that are not run: a pattern for one of their lines, and the reason."""
