@@ -163,7 +163,8 @@ class GatewaySettings(ListeningSettings, EngineSettings):
 
     record: Path | None = Field(
         None,
-        description="File to which the times and token counts of every answer are appended, for `report` and `simulate --trace`",
+        description="File to which the times and token counts of every answer are appended, for `report` and"
+        " `simulate --trace`",
     )
     store: Literal["memory", "redis"] = Field(
         "memory", description="Where sessions are kept: `memory`, or `redis` for several gateways"

@@ -8,7 +8,7 @@ contains.
 import math
 from dataclasses import dataclass
 
-from concur_proxy.admission.accounts import PART_OF_BLOCK_TOKENS
+from concur_proxy.admission.cache_use import PART_OF_BLOCK_TOKENS
 from concur_proxy.lab.recorded.request import RecordedRequest
 
 MOST_LANES = 32
