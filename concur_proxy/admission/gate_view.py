@@ -17,6 +17,9 @@ from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.engines_wanted import EngineDemand
 from concur_proxy.control.law import Budget
 
+MOST_LOOKED_AT = 500
+"""Sessions whose sizes one question about the queue looks at: each costs some microseconds."""
+
 
 class GateView:
     """One gate to read: its places, its queue and its numbers."""
@@ -107,21 +110,23 @@ class GateView:
         return self._state.limits.budget
 
     def demand(self, *, is_up: bool) -> EngineDemand:
-        """What the sessions need, and what the engine has, for `engines_wanted`. It costs O(sessions that wait).
+        """What the sessions need, and what the engine has, for `engines_wanted`.
 
-        Sessions that wait are assumed to share as much of their contexts as those with a place do.
+        Sessions that wait are assumed to share as much of their contexts as those with a place do, and to be as large
+        on average as the first `MOST_LOOKED_AT` of them.
         """
         places, growth, budget = self._state.places, self.accounts.estimator.growth_tokens, self.budget
         turns = 1.0 if budget is None else budget.reserve_turns
         footprint, separate = places.footprint_tokens, places.separate_tokens
         shared = footprint / separate if separate else 1.0
         mean = footprint / len(places) if len(places) else 0.0
-        line = list(self.line)
+        line = list(islice(self.line, MOST_LOOKED_AT))
+        need = sum(shared * each.footprint + turns * growth(each.footprint) * each.grows for each in line)
         return EngineDemand(
             active_tokens=footprint + turns * growth(mean) * places.growing,
-            waiting_tokens=sum(shared * each.footprint + turns * growth(each.footprint) * each.grows for each in line),
+            waiting_tokens=need * self.waiting / len(line) if line else 0.0,
             active=len(places),
-            waiting=len(line),
+            waiting=self.waiting,
             usable_tokens=self.accounts.cache_tokens if budget is None else budget.tokens,
             window=self._state.limits.window,
             is_up=is_up,

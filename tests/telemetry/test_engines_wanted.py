@@ -1,5 +1,7 @@
+import pytest
 from prometheus_client import CollectorRegistry
 
+from concur_proxy.admission import gate_view
 from concur_proxy.admission.changes import Reachable, Resize
 from concur_proxy.control.law import Budget
 from concur_proxy.telemetry.engines_wanted import EnginesWantedCollector
@@ -42,6 +44,15 @@ async def test_sessions_that_wait_call_for_engines() -> None:
     assert all(gate.waiting for gate in scene.coordinator.fleet.gates.values())
     assert scene.need() > 4000
     assert scene.wanted() == {"model": -(-scene.need() // 1000)}
+
+
+async def test_a_long_queue_is_judged_by_its_first_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Wanted("model")
+    for number in range(60):
+        scene.arrive(f"s{number}")
+    need = scene.need()
+    monkeypatch.setattr(gate_view, "MOST_LOOKED_AT", 3)
+    assert scene.need() == pytest.approx(need)
 
 
 def test_sessions_that_wait_are_assumed_to_share_what_the_others_share() -> None:
