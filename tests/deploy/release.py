@@ -23,6 +23,7 @@ CHANGELOG = Path(".github/CHANGELOG.md")
 VERSION = r"[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9a-z.]+)?"
 PLACES = (
     (Path("pyproject.toml"), rf'(?m)^(version = ")({VERSION})(")$'),
+    (Path("concur_proxy/client/pyproject.toml"), rf'(?m)^(version = ")({VERSION})(")$'),
     (CHART / "Chart.yaml", rf"(?m)^(version: )({VERSION})()$"),
     (CHART / "Chart.yaml", rf"(?m)^(appVersion: )({VERSION})()$"),
     (Path("docker-compose.yml"), rf"(?m)^(  image: concur-proxy:)({VERSION})()$"),
