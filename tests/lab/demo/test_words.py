@@ -85,8 +85,8 @@ def test_the_sentences_say_where_the_figures_come_from_and_what_is_not_known() -
 
 def test_the_introduction_names_the_kinds_of_agents() -> None:
     assert words.introduction(DemoOptions()) == (
-        "56 agents with 10 turns each, all started at once, on an emulated engine: 21 with a session name, 14 without a "
-        "session name, 7 with 2 sub-agents each, 14 with a long system prompt in common."
+        "56 agents with 10 turns each, all started at once, on an emulated engine: 21 with a session name, "
+        "14 without a session name, 7 with 2 sub-agents each, 14 with a long system prompt in common."
     )
 
 
