@@ -6,8 +6,8 @@ from importlib.resources import files
 from typing import cast
 
 from fastapi import FastAPI, HTTPException, Response
-from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse
 
@@ -42,7 +42,7 @@ _PAGE_HEADERS = {
 def build_admin(
     *,
     monitors: Collection[EngineMonitor],
-    registry: CollectorRegistry,
+    metrics: Callable[[], Awaitable[Collector]],
     coordinator: Coordinator,
     tenants: Tenants,
     is_draining: Callable[[], bool],
@@ -65,10 +65,10 @@ def build_admin(
         return JSONResponse({"status": status, "store": kept, "engines": engines}, 200 if status == "ready" else 503)
 
     @app.get("/metrics")
-    async def metrics(request: Request) -> Response:
+    async def exposed(request: Request) -> Response:
         """Metrics in Prometheus text format, or in OpenMetrics format if the scraper asks for it."""
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(registry), headers={"content-type": content_type})
+        return Response(encode(await metrics()), headers={"content-type": content_type})
 
     @app.post("/concur/v1/sessions/release")
     @app.post("/programs/release")  # ThunderAgent's path for the same call, so that its clients need no change
@@ -138,7 +138,7 @@ def _add_page(app: FastAPI) -> None:
     """Serve the live page. Its files contain no data of this gateway, so they need no key."""
 
     async def redirect() -> Response:
-        return RedirectResponse(PAGE_PATH)
+        return RedirectResponse(PAGE_PATH.removeprefix("/"))  # relative, because the gateway may be under a path
 
     app.add_api_route("/concur", redirect, methods=["GET"], include_in_schema=False)
     for path, (name, content_type) in PAGE_FILES.items():

@@ -14,6 +14,7 @@ from concur_proxy.admission.session import Numbers, Session, SessionState
 from concur_proxy.admission.snapshot import GateSnapshot
 from concur_proxy.admission.tenant_totals import TenantStanding
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.control.engines_wanted import EngineDemand
 from concur_proxy.control.law import Budget
 
 
@@ -105,6 +106,27 @@ class GateView:
         """The window in tokens, if there is one."""
         return self._state.limits.budget
 
+    def demand(self, *, is_up: bool) -> EngineDemand:
+        """What the sessions need, and what the engine has, for `engines_wanted`. It costs O(sessions that wait).
+
+        Sessions that wait are assumed to share as much of their contexts as those with a place do.
+        """
+        places, growth, budget = self._state.places, self.accounts.estimator.growth_tokens, self.budget
+        turns = 1.0 if budget is None else budget.reserve_turns
+        footprint, separate = places.footprint_tokens, places.separate_tokens
+        shared = footprint / separate if separate else 1.0
+        mean = footprint / len(places) if len(places) else 0.0
+        line = list(self.line)
+        return EngineDemand(
+            active_tokens=footprint + turns * growth(mean) * places.growing,
+            waiting_tokens=sum(shared * each.footprint + turns * growth(each.footprint) * each.grows for each in line),
+            active=len(places),
+            waiting=len(line),
+            usable_tokens=self.accounts.cache_tokens if budget is None else budget.tokens,
+            window=self._state.limits.window,
+            is_up=is_up,
+        )
+
     @property
     def is_enforcing(self) -> bool:
         """Whether sessions wait for the window."""
@@ -113,6 +135,17 @@ class GateView:
     def has_room_for(self, tokens: float) -> bool:
         """Whether a session with this footprint would be admitted now if it were next."""
         return self._scheduler.has_room_for(tokens)
+
+    def in_line(self) -> Iterator[Session]:
+        """All sessions: those with places by seniority, then those that wait in their order, then others."""
+        yield from self._state.places
+        waiting = set()
+        for session in self.line:
+            waiting.add(session)
+            yield session
+        for session in self.sessions:
+            if session.state is not SessionState.ACTIVE and session not in waiting:
+                yield session
 
     def first_sessions(self, limit: int) -> list[Session]:
         """At most `limit` sessions: those with places by seniority, then those that wait in their order, then others.
@@ -136,6 +169,11 @@ class GateView:
             position += scheduler.absent.before(session.seniority, now)
         is_newcomer = session.state is not SessionState.PAUSED
         return position, scheduler.admissions.expected_wait_s(position, now=now, is_newcomer=is_newcomer)
+
+    def longest_wait_s(self, *, now: float) -> float:
+        """Seconds for which the request with the next deadline has waited; 0 if none waits."""
+        hold = self._state.holds.first()
+        return 0.0 if hold is None else max(0.0, now - hold.arrived_at)
 
     def next_deadline(self) -> float | None:
         """The time at which `expire` must be called next if no other event happens, or None."""

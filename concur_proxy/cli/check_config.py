@@ -28,9 +28,10 @@ def main(arguments: Sequence[str]) -> int:
     """Check and print; returns the exit status."""
     parser = CommandParser(PROG, usage="[--config FILE] [options]", description=DESCRIPTION, epilog=EPILOG)
     add_flags(parser)
-    flags = read_flags(parser.read(arguments))
+    namespace, problems = parser.read_known(arguments)
+    flags = read_flags(namespace)
     try:
-        settings = load_settings(flags)
+        settings = load_settings(flags, problems)
     except SettingsError as error:
         return complain(PROG, *error.problems)
     for line in advise(settings):

@@ -90,7 +90,7 @@ async def examine(settings: GatewaySettings) -> list[Finding]:
 
 async def _examine_gateway(url: str, key: str | None, verify: ssl.SSLContext | bool) -> list[Finding]:  # noqa: FBT001
     async with httpx.AsyncClient(trust_env=False, verify=verify, timeout=TIMEOUT_S) as client:
-        return await examine_gateway(url, client, admin_key=key)
+        return await examine_gateway(url, client, KnownKinds(plugins.load_engine_kinds()), admin_key=key)
 
 
 def _gateway_key(flags: Mapping[str, object]) -> str | None:

@@ -126,7 +126,7 @@ _METAVARS = {
     "session_end_headers": "HEADER",
     "client_keys_file": "FILE",
     "tenant_header": "HEADER",
-    "idle_lease": "SECONDS",
+    "idle_lease": "TIME",
     "placement": "NAME",
     "order": "NAME",
     "store": "KIND",
@@ -213,7 +213,7 @@ def _shown(quoted: str) -> str:
 
 
 def _metavar(name: str) -> str:
-    units = {"_s": "SECONDS", "_bytes": "BYTES"}
+    units = {"_s": "TIME", "_bytes": "SIZE", "_bytes_per_tenant": "SIZE"}
     by_unit = next((metavar for suffix, metavar in units.items() if name.endswith(suffix)), "N")
     return _METAVARS.get(name, by_unit)
 

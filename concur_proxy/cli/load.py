@@ -3,17 +3,20 @@
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from importlib import import_module
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from concur_proxy import plugins
+from concur_proxy.cli import complaints
 from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.origins import Origins, suggest
+from concur_proxy.control.faults import problems_of
 from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.settings.admin_listen import MAIN
+from concur_proxy.settings.drafts import Fault, draft
 from concur_proxy.settings.file import ConfigFileError
 from concur_proxy.settings.gateway import SDK_TIMEOUT_S, GatewaySettings
 from concur_proxy.settings.kinds import metrics_page
@@ -35,27 +38,31 @@ class SettingsError(Exception):
         """One line for each thing that is wrong."""
 
 
-def load_settings(flags: Mapping[str, object]) -> GatewaySettings:
-    """The settings from `flags`, environment and configuration file. Raises `SettingsError` if any of them is wrong."""
+def load_settings(flags: Mapping[str, object], problems: Sequence[str] = ()) -> GatewaySettings:
+    """The settings from `flags`, environment and configuration file.
+
+    Raises `SettingsError` with everything that is wrong. `problems` are those that the caller has found in the flags.
+    """
     origins = Origins(flags)
-    problems = list(_unknown_variables())
+    found = [*problems, *_unknown_variables()]
+    left_out: AbstractSet[str] = frozenset()
     try:
         settings = GatewaySettings(**flags)  # type: ignore[arg-type]
-    except ConfigFileError as error:
-        raise SettingsError([*problems, str(error)]) from error
-    except SecretFileError as error:
-        raise SettingsError([*problems, f"{origins.describe(error.setting)}: {error.reason}"]) from error
-    except ValidationError as error:
-        raise SettingsError([*problems, *_lines(error, origins)]) from error
-    problems.extend(_plugin_problems(settings, origins))
-    problems.extend(_tls_problems(settings, origins))
-    if settings.record is not None and not is_writable(settings.record):
-        problems.append(f"{origins.describe('record')}: cannot be written")
-    if settings.otlp_endpoint is not None and not _can_trace():
-        problems.append(f"{origins.describe('otlp_endpoint')}: needs OpenTelemetry: pip install 'concur-proxy[otel]'")
-    if problems:
-        raise SettingsError(problems)
+    except (ConfigFileError, SecretFileError, ValidationError):
+        drafted = draft(flags)
+        settings, left_out = drafted.settings, drafted.left_out
+        found += [line for fault in drafted.faults for line in _lines(fault, origins)]
+        found += [complaints.disagreement(pair, origins) for pair in drafted.disagreements()]
+    found += [line for name, line in _further_problems(settings, origins, left_out) if name not in left_out]
+    if found:
+        raise SettingsError(list(dict.fromkeys(found)))
     return settings
+
+
+def _lines(fault: Fault, origins: Origins) -> Iterable[str]:
+    if isinstance(fault, SecretFileError):
+        return [f"{origins.describe(fault.setting)}: {fault.reason}"]
+    return [str(fault)] if isinstance(fault, ConfigFileError) else complaints.lines(fault, origins)
 
 
 def advise(settings: GatewaySettings) -> list[str]:
@@ -98,100 +105,75 @@ def _unknown_variables() -> Iterator[str]:
             yield f"unknown environment variable {variable}: {suggest(name, lambda near: ENV_PREFIX + near.upper())}"
 
 
-def _lines(error: ValidationError, origins: Origins) -> Iterator[str]:
-    reported: set[tuple[int | str, ...]] = set()
-    for details in error.errors(include_url=False):
-        place = details["loc"][:2]
-        # pydantic reports one wrong value several times: for each kind that it could have, and for the list around it
-        if place in reported or (len(place) == 1 and any(other[:1] == place for other in reported)):
-            continue
-        reported.add(place)
-        yield _line(details, origins)
+def _further_problems(
+    settings: GatewaySettings, origins: Origins, left_out: AbstractSet[str]
+) -> Iterator[tuple[str, str]]:
+    """What only plug-ins, files and packages show: the setting, and the line. `left_out` are settings with faults."""
+    for check in (_plugin_problems, _kind_problems, _law_problems, _tls_problems):
+        yield from check(settings, origins, left_out)
+    if settings.record is not None and not is_writable(settings.record):
+        yield "record", f"{origins.describe('record')}: cannot be written"
+    if settings.otlp_endpoint is not None and not _can_trace():
+        hint = "needs OpenTelemetry: pip install 'concur-proxy[otel]'"
+        yield "otlp_endpoint", f"{origins.describe('otlp_endpoint')}: {hint}"
 
 
-def _line(details: ErrorDetails, origins: Origins) -> str:
-    kind, place, context = details["type"], details["loc"], details.get("ctx", {})
-    if kind == "settings_disagree":
-        first, second = origins.describe(context["first"]), origins.describe(context["second"])
-        return f"{first} must be {context['relation']} {second}: {context['reason']}"
-    if kind == "no_engine":
-        return f"no engine given: use --engine URL, {ENV_PREFIX}ENGINE, or engine in the configuration file"
-    name = str(place[0])
-    if kind == "extra_forbidden":
-        return origins.unknown(name)
-    if name == "law_options":
-        origin = origins.describe(name, part=place[1] if len(place) > 1 else None)
-        return f'{origin}: must be names with values, such as {{"alpha": 2}}'
-    return f"{origins.describe(name, details['input'])}: {_complaint(details)}"
-
-
-def _complaint(details: ErrorDetails) -> str:
-    context = details.get("ctx", {})
-    if "error" in context:
-        return str(context["error"])
-    templates = {
-        "greater_than": "must be more than {gt:g}",
-        "greater_than_equal": "must be {ge:g} or more",
-        "less_than_equal": "must be {le:g} or less",
-        "literal_error": "must be {expected}",
-        "int_parsing": "must be a whole number",
-        "int_from_float": "must be a whole number",
-        "int_type": "must be a whole number",
-        "float_parsing": "must be a number",
-        "float_type": "must be a number",
-        "finite_number": "must be a finite number",
-        "bool_parsing": "must be true or false",
-        "bool_type": "must be true or false",
-        "string_type": "must be text",
-        "path_type": "must be the path of a file",
-        "string_too_short": "must not be empty",
-        "tuple_type": "must be a list",
-    }
-    template = templates.get(details["type"])
-    return details["msg"] if template is None else template.format(**context).replace("'", "")
-
-
-def _plugin_problems(settings: GatewaySettings, origins: Origins) -> Iterator[str]:
+def _plugin_problems(settings: GatewaySettings, origins: Origins, _: AbstractSet[str]) -> Iterator[tuple[str, str]]:
     options = settings.recogniser_options
-    builds: list[tuple[str, Callable[[], object]]] = [
-        ("placement", partial(plugins.build, plugins.PLACEMENTS, settings.placement)),
-        ("order", partial(plugins.build, plugins.ORDERS, settings.order)),
+    builds: list[tuple[str, str, Callable[[], object]]] = [
+        ("placement", settings.placement, partial(plugins.build, plugins.PLACEMENTS, settings.placement)),
+        ("order", settings.order, partial(plugins.build, plugins.ORDERS, settings.order)),
         *(
-            ("recognisers", partial(plugins.build, plugins.RECOGNISERS, recogniser, options))
+            ("recognisers", recogniser, partial(plugins.build, plugins.RECOGNISERS, recogniser, options))
             for recogniser in settings.recognisers
         ),
     ]
-    for name, build in builds:
+    for name, part, build in builds:
         try:
             build()
         except ValueError as error:
-            yield f"{origins.describe(name)}: {error}"
+            yield name, f"{origins.describe(name, part=part)}: {error}"
+
+
+def _kind_problems(settings: GatewaySettings, origins: Origins, _: AbstractSet[str]) -> Iterator[tuple[str, str]]:
+    name, kinds = "engine_kinds", []
+    for part in settings.engine_kinds:
+        try:
+            kinds += plugins.load_engine_kinds([part])
+        except ValueError as error:
+            yield name, f"{origins.describe(name, part=part)}: {error}"
     try:
-        kinds = KnownKinds(plugins.load_engine_kinds(settings.engine_kinds))
-        EndpointCatalogue(known=[kind.paths for kind in kinds])
+        known = KnownKinds(kinds or plugins.load_engine_kinds())
+        EndpointCatalogue(known=[kind.paths for kind in known])
     except ValueError as error:
         hint = "; to leave it out, list the others in engine_kinds"
-        yield f"{origins.describe('engine_kinds')}: {error}" if settings.engine_kinds else f"{error}{hint}"
+        yield name, f"{origins.describe(name)}: {error}" if settings.engine_kinds else f"{error}{hint}"
+
+
+def _law_problems(settings: GatewaySettings, origins: Origins, left_out: AbstractSet[str]) -> Iterator[tuple[str, str]]:
     try:
-        plugins.build(plugins.LAWS, settings.law, settings.law_options)
+        plugins.build(plugins.LAWS, settings.law, {} if "law_options" in left_out else settings.law_options)
     except plugins.PluginError as error:
-        yield f"{origins.describe('law')}: {error}"
+        yield "law", f"{origins.describe('law')}: {error}"
     except ValueError as error:
-        named = _first_named(settings.law_options, str(error))
-        yield f"{origins.describe('law_options', part=named)} with law {settings.law}: {error}"
+        if "law" not in left_out:
+            for problem in problems_of(error):
+                named = _first_named(settings.law_options, problem)
+                origin = origins.describe("law_options", part=named)
+                yield "law_options", f"{origin} with law {settings.law}: {problem}"
 
 
-def _tls_problems(settings: GatewaySettings, origins: Origins) -> Iterator[str]:
-    if settings.tls_cert is not None:
+def _tls_problems(settings: GatewaySettings, origins: Origins, left_out: AbstractSet[str]) -> Iterator[tuple[str, str]]:
+    if settings.tls_cert is not None and not left_out & {"tls_key", "tls_client_ca"}:
         try:
             server_context(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
         except TlsFileError as error:
-            yield f"{origins.describe(error.setting)}: {error}"
+            yield error.setting, f"{origins.describe(error.setting)}: {error}"
     if settings.engine_ca_file is not None:
         try:
             Trust(settings.engine_ca_file).context  # noqa: B018 - reads the file
         except OSError as error:
-            yield f"{origins.describe('engine_ca_file')}: {tls_problem(error)}"
+            yield "engine_ca_file", f"{origins.describe('engine_ca_file')}: {tls_problem(error)}"
 
 
 def _first_named(keys: Iterable[str], message: str) -> str | None:

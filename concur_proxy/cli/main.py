@@ -30,6 +30,9 @@ COMMANDS = {
     "key": Command(module="concur_proxy.cli.key", summary="make a key for a client, and its entry in the file of keys"),
     "health": Command(module="concur_proxy.cli.health", summary="exit with 0 if the gateway of this machine is alive"),
     "top": Command(module="concur_proxy.cli.top", summary="show the state of a running gateway every second"),
+    "report": Command(
+        module="concur_proxy.cli.report", summary="report what control would have saved on a recorded load"
+    ),
     "simulate": Command(
         module="concur_proxy.cli.simulate", summary="compare control laws with fleets of agents, in virtual time"
     ),

@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import NoReturn
 
 EXIT_WRONG_USE = 2
@@ -64,13 +65,24 @@ class CommandParser(argparse.ArgumentParser):
         )
 
     def read(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """The parsed arguments; exits with one line if an argument is unknown or incomplete."""
-        namespace, rest = self.parse_known_args(arguments)
-        if rest:
-            near = get_close_matches(rest[0].partition("=")[0], self._option_string_actions, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"see {self.prog} --help"
-            self.error(f"unknown argument {rest[0]}: {hint}")
+        """The parsed arguments; exits with one line for each unknown argument, or the first incomplete one."""
+        namespace, problems = self.read_known(arguments)
+        if problems:
+            sys.exit(complain(self.prog, *problems))
         return namespace
+
+    def read_known(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+        """The parsed arguments, and one line for each that is unknown; exits if an argument is incomplete."""
+        namespace, rest = self.parse_known_args(arguments)
+        # what follows an unknown flag is its value
+        unknown = [
+            text for before, text in pairwise(["", *rest]) if text[:1] == "-" or before[:1] != "-" or "=" in before
+        ]
+        return namespace, [f"unknown argument {text}: {self._hint(text)}" for text in unknown]
+
+    def _hint(self, text: str) -> str:
+        near = get_close_matches(text.partition("=")[0], self._option_string_actions, n=1)
+        return f"did you mean {near[0]}?" if near else f"see {self.prog} --help"
 
     def error(self, message: str) -> NoReturn:
         """Print the message and exit."""

@@ -17,7 +17,8 @@ Runs the gateway: an OpenAI- and Anthropic-compatible endpoint in front of unmod
 whole agent sessions within a window, which follows the engines' own cache metrics.
 
 Each setting is a flag here, an environment variable, and a key in the file of --config: --max-hold-s 300,
-CONCUR_MAX_HOLD_S=300, max_hold_s = 300. A flag overrides the environment, and the environment overrides the file."""
+CONCUR_MAX_HOLD_S=300, max_hold_s = 300. A flag overrides the environment, and the environment overrides the file.
+A TIME is a number of seconds, or 90s, 5m, 1h30m. A SIZE is a number of bytes or tokens, or 64k, 200M, 1Gi."""
 
 EPILOG = """\
 examples:
@@ -31,8 +32,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = CommandParser(PROG, usage="--engine URL [options]", description=DESCRIPTION, epilog=EPILOG)
     add_flags(parser)
     try:
-        flags = read_flags(parser.read(arguments))
-        settings = load_settings(flags)
+        namespace, problems = parser.read_known(arguments)
+        flags = read_flags(namespace)
+        settings = load_settings(flags, problems)
     except SettingsError as error:
         return complain(PROG, *error.problems)
     for line in advise(settings):

@@ -23,13 +23,15 @@ from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.flags import read_option
 from concur_proxy.cli.parser import CommandParser, complain, positive_number, whole_number
 from concur_proxy.cli.terminal import Lines, Output
+from concur_proxy.control.faults import Faults, problems_of
+from concur_proxy.lab.recorded.request import TraceProblem
+from concur_proxy.lab.recorded.scenario import scenario_of
 from concur_proxy.lab.simulation.chart import chart
 from concur_proxy.lab.simulation.policy import BEST_STATIC, POLICIES, Policy
 from concur_proxy.lab.simulation.result import Result
 from concur_proxy.lab.simulation.scenario import Scenario
 from concur_proxy.lab.simulation.scenarios import SCENARIOS
 from concur_proxy.lab.simulation.suite import Suite, tabulate
-from concur_proxy.lab.simulation.trace import TraceProblem, scenario_of
 
 PROG = "concur-proxy simulate"
 
@@ -53,7 +55,9 @@ def main(arguments: Sequence[str]) -> int:
             return complain(PROG, f"--{flag} {path}: cannot be written")
     try:
         suite = _suite(given)
-    except (ValueError, TraceProblem) as error:
+    except ValueError as error:
+        return complain(PROG, *problems_of(error))
+    except TraceProblem as error:
         return complain(PROG, str(error))
     results = _run(suite, given.jobs)
     rows = tabulate(suite, results)
@@ -76,9 +80,13 @@ def _suite(given: argparse.Namespace) -> Suite:
         policies = [dataclasses.replace(policy, idle_lease_s=given.idle_lease) for policy in policies]
     if given.no_work_conserving:
         policies = [dataclasses.replace(policy, work_conserving=False) for policy in policies]
-    for key, value in given.set:
-        if not any(_knows(policy.law, key, value) for policy in policies):
-            raise ValueError(f"--set {key}={value}: no law has this option")
+    problems = [
+        f"--set {key}={value}: {_near_options(key, [policy.law for policy in policies])}"
+        for key, value in given.set
+        if not any(_knows(policy.law, key, value) for policy in policies)
+    ]
+    if problems:
+        raise Faults(problems)
     for policy in policies:
         plugins.build(plugins.LAWS, policy.law, policy.options)  # ValueError if an option is wrong
     return Suite(
@@ -127,6 +135,18 @@ def _knows(law: str, key: str, value: str) -> bool:
     except ValueError as error:
         return "no option" not in str(error)
     return True
+
+
+def _near_options(key: str, laws: Sequence[str]) -> str:
+    """Why no law takes this option, with the options that may be meant."""
+    hints: dict[str, list[str]] = {}
+    for law in dict.fromkeys(laws):
+        try:
+            plugins.build(plugins.LAWS, law, {key: "1"})
+        except ValueError as error:
+            hints.setdefault(str(error).rpartition(": ")[2], []).append(law)
+    near = {hint: names for hint, names in hints.items() if hint.startswith("did you mean")} or hints
+    return "no law has this option: " + "; ".join(f"{hint} ({', '.join(names)})" for hint, names in near.items())
 
 
 def _run(suite: Suite, processes: int) -> list[Result]:

@@ -10,7 +10,7 @@ import httpx
 from concur_proxy.doctor.capacity import examine_capacity
 from concur_proxy.doctor.dp_ranks import examine_ranks, exported_ranks
 from concur_proxy.doctor.finding import Finding, Severity
-from concur_proxy.doctor.gateway import is_gateway
+from concur_proxy.doctor.mistaken import is_gateway
 from concur_proxy.doctor.no_answer import no_answer
 from concur_proxy.doctor.pages import read_pages
 from concur_proxy.engines.exposition import Exposition
@@ -63,11 +63,11 @@ class EngineExamination:
     async def _examine(self) -> None:
         elsewhere = await read_pages(self._url, self._pages, self._client, self._kinds)
         kind, exposition, status = await self._metrics()
-        kind = elsewhere.kind or kind
         if kind is None and await is_gateway(self._url, self._client):
             fix = f"name the engines behind it, or examine the gateway: concur-proxy doctor --gateway {self._url}"
             self._add(Severity.ERROR, "is_gateway", "is a concur-proxy gateway and no engine", fix)
             return
+        kind = elsewhere.kind or kind
         kind_of_info, info = await self._identify(kind)
         has_signals, kind = kind is not None, kind or kind_of_info
         models = await self._get("/v1/models")

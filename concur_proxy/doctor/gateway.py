@@ -9,18 +9,24 @@ import httpx
 from concur_proxy.control.phrasing import duration, percent
 from concur_proxy.coordination.coordinator import Role
 from concur_proxy.doctor.finding import Finding, Severity
+from concur_proxy.doctor.mistaken import READY_PATH, engine_at, is_gateway, is_private, readiness
 from concur_proxy.doctor.no_answer import no_answer
+from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.settings.admin_listen import ADDRESS_HEADER, UNIX
 from concur_proxy.telemetry.recognition import FEWEST, GUIDE, MOST
 
-READY_PATH = "/readyz"
 STATE_PATH = "/concur/v1/state"
 LOCKED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
-async def examine_gateway(url: str, client: httpx.AsyncClient, *, admin_key: str | None = None) -> list[Finding]:
-    """What is to say about the gateway at `url`. Never raises, whatever the server does."""
-    examination = _Examination(url.rstrip("/"), client, admin_key)
+async def examine_gateway(
+    url: str, client: httpx.AsyncClient, kinds: KnownKinds, *, admin_key: str | None = None
+) -> list[Finding]:
+    """What is to say about the gateway at `url`. Never raises, whatever the server does.
+
+    `kinds` are the engines that are recognised if `url` is one.
+    """
+    examination = _Examination(url.rstrip("/"), client, kinds, admin_key)
     try:
         await examination.run()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -28,25 +34,20 @@ async def examine_gateway(url: str, client: httpx.AsyncClient, *, admin_key: str
     return examination.findings
 
 
-async def is_gateway(url: str, client: httpx.AsyncClient) -> bool:
-    """Whether the server at `url` is a gateway. Raises httpx's errors."""
-    return _readiness(await client.get(f"{url}{READY_PATH}")) is not None
-
-
 class _Examination:
-    def __init__(self, url: str, client: httpx.AsyncClient, admin_key: str | None) -> None:
+    def __init__(self, url: str, client: httpx.AsyncClient, kinds: KnownKinds, admin_key: str | None) -> None:
         self.findings: list[Finding] = []
         self._url = url
         self._client = client
+        self._kinds = kinds
         self._headers = {} if admin_key is None else {"authorization": f"Bearer {admin_key}"}
 
     async def run(self) -> None:
         """Ask the gateway. Raises httpx's errors."""
-        ready = _readiness(await self._get(READY_PATH))
+        answer = await self._get(READY_PATH)
+        ready = readiness(answer)
         if ready is None:
-            message = "answers, but is not a gateway of this version"
-            fix = "name the gateway's own URL, without /v1; an engine's goes to --engine"
-            self._add(Severity.ERROR, "no_gateway", message, fix)
+            await self._mistaken(answer)
             return
         self._serving(ready["status"], ready["store"])
         self._signals(ready["engines"])
@@ -61,6 +62,23 @@ class _Examination:
         else:
             message = f"answers {answer.status_code} without its state, so its sessions were not examined"
             self._add(Severity.WARNING, "no_state", message, "look at its log")
+
+    async def _mistaken(self, answer: httpx.Response) -> None:
+        """Report what else this server is. `answer` is the one to `READY_PATH`."""
+        if is_private(answer):
+            message = "is a gateway, but shows its state only at its admin_listen"
+            fix = "give that address: --gateway http://HOST:9300"
+            self._add(Severity.ERROR, "private_gateway", message, fix)
+        elif (kind := await engine_at(self._url, self._client, self._kinds)) is not None:
+            fix = f"give the gateway's URL, or examine the engine: concur-proxy doctor --engine {self._url}"
+            self._add(Severity.ERROR, "is_engine", f"is {kind} and no gateway", fix)
+        elif await is_gateway(self._url, self._client):
+            self._add(
+                Severity.ERROR, "other_version", "is a gateway of another version", "use the doctor of its version"
+            )
+        else:
+            fix = "name the gateway's own URL, without /v1; an engine's goes to --engine"
+            self._add(Severity.ERROR, "no_gateway", "answers, but is not a gateway", fix)
 
     async def _get(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
         """Ask the gateway, at its admin socket if it says that the path is only there."""
@@ -119,16 +137,6 @@ class _Examination:
 
     def _add(self, severity: Severity, code: str, message: str, fix: str = "") -> None:
         self.findings.append(Finding(subject=self._url, severity=severity, code=code, message=message, fix=fix))
-
-
-def _readiness(answer: httpx.Response) -> dict[str, Any] | None:
-    """The body of a gateway's `/readyz`; None if this is another server's answer."""
-    ready = _object(answer)
-    store, engines = ready.get("store"), ready.get("engines")
-    if not isinstance(store, dict) or not {"role", "replicas"} <= store.keys() or not isinstance(engines, list):
-        return None
-    wanted = {"engine", "reachable", "signals", "signal_age_s", "problem"}
-    return ready if all(isinstance(each, dict) and wanted <= each.keys() for each in engines) else None
 
 
 def _object(answer: httpx.Response) -> dict[str, Any]:

@@ -235,7 +235,7 @@ class Exchange:
             for hear in self._parts.events.recognised:
                 hear(self._record)
         attempt.engine, attempt.outcome = ticket.engine, ticket.outcome or Outcome.CLIENT_GONE
-        attempt.session_key = ticket.session.key
+        attempt.session_key, attempt.member = ticket.session.key, ticket.member.name
         attempt.wait_s = (self._parts.clock() if decided_at is None else decided_at) - ticket.arrived_at
         for hear in self._parts.events.waited:
             hear(self._record)

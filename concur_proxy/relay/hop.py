@@ -167,6 +167,7 @@ class Hop:
         else:
             attempt.sent_at = parts.clock()
             attempt.url, attempt.kind, attempt.listed = monitor.address.url, monitor.kind, monitor.models
+            attempt.capacity_tokens = None if monitor.tokens.capacity is None else monitor.tokens.capacity.tokens
             if parts.options.tell_clients:
                 self._answer.add_header(ENGINE_HEADER, engine.encode("latin-1", "replace"))
             for hear in parts.events.sent:

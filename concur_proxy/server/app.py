@@ -6,16 +6,21 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.registry import Collector
 
 from concur_proxy import plugins
 from concur_proxy.admin.access import AdminAccess, is_admin_socket
 from concur_proxy.admin.audit import Audit
 from concur_proxy.admin.calls import AdminCalls
+from concur_proxy.admin.history import STEP_S, History
 from concur_proxy.admin.manual import ManualChanges
 from concur_proxy.admin.operations import Operations
 from concur_proxy.admin.own_paths import build_admin
 from concur_proxy.admin.paths import OWN_PATHS
+from concur_proxy.admin.reading_calls import reading_operations
 from concur_proxy.admin.routes import add_admin_routes
 from concur_proxy.admin.shortcuts import SHORTCUTS, shortcut
 from concur_proxy.admin.state import StateReader
@@ -23,6 +28,7 @@ from concur_proxy.admission.changes import Drain
 from concur_proxy.coordination.coordinator import Coordinator, CoordinatorParts, Listener
 from concur_proxy.coordination.local import LocalCoordinator
 from concur_proxy.engines.kind import KnownKinds
+from concur_proxy.monitoring.loop import Loop
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.monitoring.named_servers import SETTINGS
 from concur_proxy.monitoring.pool import EnginePool
@@ -35,6 +41,7 @@ from concur_proxy.server.reload import Load, SettingsReloader
 from concur_proxy.server.root_path import RootPath
 from concur_proxy.server.tls import ServerTls
 from concur_proxy.server.turnstile import Turnstile
+from concur_proxy.server.worker_metrics import Mailbox, WorkerMetrics
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.telemetry.holdings import HoldingsCollector
 from concur_proxy.telemetry.telemetry import Telemetry
@@ -47,8 +54,16 @@ Clock = Callable[[], float]
 class GatewayApp:
     """One gateway. The ASGI server calls it for each request and for the lifespan."""
 
-    def __init__(self, settings: GatewaySettings, clock: Clock = time.monotonic, load: Load | None = None) -> None:
-        """`load` reads the settings again when they are reloaded. Without it they never change."""
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        clock: Clock = time.monotonic,
+        load: Load | None = None,
+        mailbox: Mailbox | None = None,
+    ) -> None:
+        """`load` reads the settings again when they are reloaded. Without it they never change. `mailbox` is the place
+        of this process among several workers.
+        """
         self.settings = settings
         self._clock = clock
         self._root = RootPath(settings.root_path) if settings.root_path else None
@@ -76,7 +91,7 @@ class GatewayApp:
             idle_timeout_s=settings.engine_idle_timeout_s,
             trust=pool.trust,
         )
-        self._telemetry = Telemetry(settings, replica=replica, now=clock())
+        self._telemetry = Telemetry(settings, replica=replica, now=clock(), time=time.time())
         recognition = self._telemetry.watch(coordinator, pool.monitors.values())
         pool.on_forgotten = self._telemetry.forget
         header = settings.tenant_header
@@ -107,23 +122,27 @@ class GatewayApp:
             private_metrics=settings.private_metrics,
             registry=self._telemetry.registry,
         )
+        registry = self._telemetry.registry
+        self._workers = None if mailbox is None else WorkerMetrics(mailbox, registry)
         self._admin = build_admin(
             monitors=pool.monitors.values(),
-            registry=self._telemetry.registry,
+            metrics=_only(registry) if self._workers is None else self._workers.collect,
             coordinator=coordinator,
             tenants=self.tenants,
             is_draining=lambda: self._draining,
         )
-        reader = StateReader(
+        self._reader = reader = StateReader(
             pool=pool,
             coordinator=coordinator,
             clock=clock,
             replica=parts.replica,
             laws=plugins.available(plugins.LAWS),
             recognition=recognition,
+            past=History(now=clock()),
         )
         manual = ManualChanges(pool, coordinator)
-        operations = Operations(AdminCalls(reader, manual, shown=self._relay.shown).operations())
+        changing = AdminCalls(reader, manual, shown=self._relay.shown)
+        operations = Operations((*reading_operations(reader), *changing.operations()))
         add_admin_routes(self._admin, operations, coordinator, self.access, Audit(self._relay.shown))
         coordinator.listen(
             Listener(
@@ -184,28 +203,48 @@ class GatewayApp:
         self._telemetry.reconfigure(settings)
         logging.getLogger().setLevel(settings.log_level.upper())
 
-    async def _live(self, receive: Receive, send: Send) -> None:
-        await receive()
+    async def start(self) -> None:
+        """Start the background tasks. The ASGI server does it in the lifespan."""
         await self.coordinator.start()
         self._background = asyncio.create_task(self._watch())
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        self._background.cancel()
-        await asyncio.gather(self._background, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Stop the background tasks and close all connections to engines. Call it after the last request."""
+        if self._background is not None:
+            self._background.cancel()
+            await asyncio.gather(self._background, return_exceptions=True)
         await self.coordinator.stop()
         await self._upstream.close()
         await self._telemetry.close()
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _watch(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._pool.run())
+            history = Loop("the history", self._reader.record, interval_s=STEP_S, clock=self._clock)
+            group.create_task(history.run())
             if self.tls is not None:
                 group.create_task(self.tls.run())
             if self._reloader is not None:
                 group.create_task(self._reloader.run())
             if self._client_keys is not None:
                 group.create_task(self._client_keys.run())
+            if self._workers is not None:
+                group.create_task(self._workers.run())
+
+
+def _only(registry: CollectorRegistry) -> Callable[[], Awaitable[Collector]]:
+    async def collect() -> Collector:
+        return registry
+
+    return collect
 
 
 def _coordinator(store: str, parts: CoordinatorParts) -> Coordinator:

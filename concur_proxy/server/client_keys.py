@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from concur_proxy.control.faults import problems_of
 from concur_proxy.monitoring.loop import LoopGuard
 from concur_proxy.recognition.tenants import Tenant
 from concur_proxy.settings.client_keys import read_client_keys
@@ -30,7 +31,8 @@ class ClientKeyFile:
         try:
             keys = read_client_keys(self._path)
         except ValueError as error:
-            logger.error("client keys not reloaded, the old ones stay valid: %s: %s", self._path, error)  # noqa: TRY400 - one line is enough
+            for problem in problems_of(error):
+                logger.error("client keys not reloaded, the old ones stay valid: %s: %s", self._path, problem)  # noqa: TRY400 - one line is enough
             return
         self._use(keys)
         logger.info("%d client keys are valid now", len(keys))

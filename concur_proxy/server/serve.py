@@ -21,6 +21,7 @@ from concur_proxy.server.connections import ClientConnections, ClientLimits, rai
 from concur_proxy.server.listen import BACKLOG, Listening, listen
 from concur_proxy.server.protocol import GatewayProtocol
 from concur_proxy.server.reload import Load
+from concur_proxy.server.worker_metrics import Mailbox
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.telemetry.logs import configure_logging, silence_uvicorn
 
@@ -122,17 +123,20 @@ class _Process(GatewayServer):
         await super().shutdown(sockets)
 
 
-def run(settings: GatewaySettings, load: Load, listening: Listening | None = None) -> None:
+def run(
+    settings: GatewaySettings, load: Load, listening: Listening | None = None, mailbox: Mailbox | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT; answers in flight then have `drain_timeout_s` to end.
 
     `load` reads the settings again on SIGHUP. `listening` are sockets to serve on instead of the settings' addresses.
+    `mailbox` is this process's place among several workers.
     """
     signal.signal(signal.SIGTERM, _stop)
     configure_logging(level=settings.log_level, style=settings.log_format)
     files = raise_file_limit()
     clients = ClientLimits.of(settings).max_connections
     logger.info("%d connections of clients at once are possible; the limit of open files is %d", clients, files)
-    app = GatewayApp(settings, load=load)
+    app = GatewayApp(settings, load=load, mailbox=mailbox)
     config = server_config(app, settings)
     listening = listen(settings) if listening is None else listening
     server = _Process(config, app, listening)

@@ -8,7 +8,10 @@ from concur_proxy.recognition.tenants import Tenant
 
 
 def read_client_keys(path: Path) -> Mapping[bytes, Tenant]:
-    """Return the tenant of each key by the key's SHA-256. Raises `ValueError` that says why the file cannot be used."""
+    """Return the tenant of each key by the key's SHA-256. Raises `ValueError` if the file cannot be used.
+
+    It is `Faults` if the file can be read: one line for everything that is wrong in it.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

@@ -1,6 +1,7 @@
 """The settings of the engines, see `GatewaySettings`."""
 
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -17,10 +18,14 @@ from concur_proxy.settings.kinds import (
     capacity,
     metrics_page,
 )
+from concur_proxy.settings.units import Seconds
 
 
 class EngineSettings(BaseSettings):
     """The engines, how they are read, and how sessions are placed on them."""
+
+    left_out: ClassVar[frozenset[str] | None] = None
+    """Of a draft: the settings whose values were wrong, see `drafts`. None: these are no draft."""
 
     engine: tuple[EngineUrl, ...] = Field(
         (),
@@ -45,39 +50,39 @@ class EngineSettings(BaseSettings):
         description="Where an engine's metrics are, if it is a router or proxy, as `URL=PAGE`; several items for one "
         "engine are its servers; `#prefill` or `#decode` at the end of each for a disaggregated pair",
     )
-    scrape_interval_s: float = Field(
+    scrape_interval_s: Seconds = Field(
         1.0, ge=0.01, le=60, description="Seconds between two reads of an engine's metrics"
     )
-    scrape_timeout_s: float = Field(
+    scrape_timeout_s: Seconds = Field(
         2.0, gt=0, le=60, description="Seconds after which a read of an engine's metrics has failed"
     )
-    stale_after_s: float = Field(
+    stale_after_s: Seconds = Field(
         5.0, gt=0, description="Age in seconds at which metrics are stale; the window then stays unchanged"
     )
-    fail_open_after_s: float = Field(
+    fail_open_after_s: Seconds = Field(
         15.0, gt=0, description="Age of the metrics in seconds at which `fallback_window` replaces the window"
     )
     fallback_window: int = Field(256, ge=1, description="Sessions that an engine may run while its metrics are missing")
-    health_interval_s: float = Field(
+    health_interval_s: Seconds = Field(
         5.0, ge=0, le=600, description="Seconds between two requests to an engine's `/health`; 0 for none"
     )
     placement: str = Field(
         "least-pressure", min_length=1, description="How the gateway chooses an engine for a new session"
     )
     order: str = Field("fair", min_length=1, description="Order in which waiting sessions are admitted")
-    move_after_s: float = Field(
+    move_after_s: Seconds = Field(
         8.0,
         ge=0,
         description="Seconds that a session waits to resume on its own engine before it may resume on another one",
     )
-    connect_timeout_s: float = Field(5.0, gt=0, le=600, description="Seconds allowed to connect to an engine")
-    engine_first_byte_timeout_s: float = Field(
+    connect_timeout_s: Seconds = Field(5.0, gt=0, le=600, description="Seconds allowed to connect to an engine")
+    engine_first_byte_timeout_s: Seconds = Field(
         0.0,
         ge=0,
         description="Seconds from sending a request to the beginning of its answer, then HTTP 504; 0 for no limit,"
         " because an answer that is no stream begins when it is complete",
     )
-    engine_idle_timeout_s: float = Field(
+    engine_idle_timeout_s: Seconds = Field(
         0.0, ge=0, description="Longest pause in an engine's answer in seconds, then it is cut off; 0 for no limit"
     )
 
@@ -143,6 +148,7 @@ class EngineSettings(BaseSettings):
     @field_validator("engine_dns")
     @classmethod
     def _any_engine(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if not value and info.data.get("engine") == ():
+        is_known = not {"config", "engine", "engine_dns"} & (cls.left_out or frozenset())
+        if not value and info.data.get("engine") == () and is_known:
             raise PydanticCustomError("no_engine", "no engine given")
         return value

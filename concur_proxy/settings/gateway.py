@@ -5,6 +5,8 @@ file named by `config`, which overrides the default. A secret can also be in a f
 `concur_proxy.cli.load` turns pydantic's errors into one line each that names the source of the wrong value.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self, get_origin
 
@@ -41,6 +43,7 @@ from concur_proxy.settings.listening import ListeningSettings
 from concur_proxy.settings.memory import default_buffered_bytes, memory_bytes
 from concur_proxy.settings.secret_files import SecretFiles
 from concur_proxy.settings.sources import ENV_PREFIX, ConfigFile, Environment
+from concur_proxy.settings.units import Seconds, Size
 from concur_proxy.wire.request.endpoint_rule import EndpointRule
 from concur_proxy.wire.request.view import DEFAULT_END_HEADERS
 
@@ -103,7 +106,7 @@ class GatewaySettings(ListeningSettings, EngineSettings):
     session_end_headers: tuple[HeaderName, ...] = Field(
         DEFAULT_END_HEADERS, description="Headers that are `true` on a session's last request"
     )
-    session_ttl_s: float = Field(
+    session_ttl_s: Seconds = Field(
         1800.0, gt=0, description="Seconds without a request after which a session is forgotten"
     )
     max_conversations: int = Field(
@@ -120,12 +123,12 @@ class GatewaySettings(ListeningSettings, EngineSettings):
     max_waiting_sessions: int = Field(
         10_000, ge=1, description="Sessions that may wait; a request of another session gets HTTP 429"
     )
-    max_hold_s: float = Field(
+    max_hold_s: Seconds = Field(
         540.0,
         gt=0,
         description="Longest wait in seconds, then HTTP 429; keep it below the clients' timeout, 600 s in the SDKs",
     )
-    keepalive_comments_s: float = Field(
+    keepalive_comments_s: Seconds = Field(
         0.0, ge=0, description="Seconds between SSE comments that keep a waiting stream's connection alive; 0 for none"
     )
     keepalive_chunks: bool = Field(
@@ -145,22 +148,22 @@ class GatewaySettings(ListeningSettings, EngineSettings):
         (),
         description="More paths to pass on, as `GET,POST /path/*`; with `generate:` in front, they need admission",
     )
-    max_body_bytes: int = Field(64 * 1024**2, ge=1024, description="Largest request body in bytes")
+    max_body_bytes: Size = Field(64 * 1024**2, ge=1024, description="Largest request body in bytes")
     max_buffered_bytes: BufferedBytes = Field(
         "auto",
         description="Bytes of all request bodies together that one process holds while they arrive, wait and are "
         "answered, then HTTP 503; `auto`: 256 MiB, or with `client_keys_file` a quarter of the memory if that is more",
     )
-    max_buffered_bytes_per_tenant: int = Field(
+    max_buffered_bytes_per_tenant: Size = Field(
         0,
         ge=0,
         description="The same for one tenant, then HTTP 429, unless its client key says otherwise; 0 for no limit",
     )
-    max_header_bytes: int = Field(65536, ge=1024, description="Largest request head in bytes")
+    max_header_bytes: Size = Field(65536, ge=1024, description="Largest request head in bytes")
 
     record: Path | None = Field(
         None,
-        description="File to which the times and token counts of every answer are appended, for `simulate --trace`",
+        description="File to which the times and token counts of every answer are appended, for `report` and `simulate --trace`",
     )
     store: Literal["memory", "redis"] = Field(
         "memory", description="Where sessions are kept: `memory`, or `redis` for several gateways"
@@ -242,36 +245,41 @@ class GatewaySettings(ListeningSettings, EngineSettings):
             return split_list(name, value)
         return value
 
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
+    def disagreements(self) -> Iterator["Disagreement"]:
+        """Each pair of settings whose values do not fit together."""
         if self.stale_after_s <= self.scrape_interval_s:
-            raise _disagreement("stale_after_s", "more than", "scrape_interval_s", "else every reading becomes stale")
+            yield Disagreement("stale_after_s", "more than", "scrape_interval_s", "else every reading becomes stale")
         if self.workers > 1 and self.store == "memory":
             reason = "each process would have its own window; use store = redis"
-            raise _disagreement("workers", "1 with", "store", reason)
+            yield Disagreement("workers", "1 with", "store", reason)
         address = parse_admin_listen(self.admin_listen)
         if self.admin_key is None and address is not None and not address.is_local:
-            raise _disagreement("admin_listen", "local with", "admin_key", "other machines could use the admin API")
+            yield Disagreement("admin_listen", "local with", "admin_key", "other machines could use the admin API")
         if self.private_metrics and self.admin_listen in {MAIN, NONE}:
-            raise _disagreement("private_metrics", "false with", "admin_listen", "nothing would serve them")
+            yield Disagreement("private_metrics", "false with", "admin_listen", "nothing would serve them")
         for name in ("tls_key", "tls_client_ca"):
             if getattr(self, name) is not None and self.tls_cert is None:
-                raise _disagreement(name, "unset with", "tls_cert", "there is no TLS without a certificate")
+                yield Disagreement(name, "unset with", "tls_cert", "there is no TLS without a certificate")
         if self.tls_client_key is not None and self.tls_client_cert is None:
-            raise _disagreement("tls_client_key", "unset with", "tls_client_cert", "a key needs its certificate")
+            yield Disagreement("tls_client_key", "unset with", "tls_client_cert", "a key needs its certificate")
         if self.fail_open_after_s < self.stale_after_s:
-            raise _disagreement(
-                "fail_open_after_s",
-                "at least",
-                "stale_after_s",
-                "the window stays unchanged before it is replaced",
-            )
+            reason = "the window stays unchanged before it is replaced"
+            yield Disagreement("fail_open_after_s", "at least", "stale_after_s", reason)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        found = list(self.disagreements())
+        if found and self.left_out is None:
+            text = "; ".join(f"{each.first} must be {each.relation} {each.second}: {each.reason}" for each in found)
+            raise PydanticCustomError("settings_disagree", "{text}", {"text": text})
         return self
 
 
-def _disagreement(first: str, relation: str, second: str, reason: str) -> PydanticCustomError:
-    """An error about two settings. It carries both names, so that its message can say where their values came from."""
-    message = "{first} must be {relation} {second}: {reason}"
-    return PydanticCustomError(
-        "settings_disagree", message, {"first": first, "relation": relation, "second": second, "reason": reason}
-    )
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Two settings that do not fit together: `first` must be `relation` `second`."""
+
+    first: str
+    relation: str
+    second: str
+    reason: str

@@ -1,15 +1,16 @@
 """The kinds of value that settings take. A wrong value is a `ValueError` that says what is expected."""
 
 import json
-import math
 import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
 
+from concur_proxy.control.quantities import seconds, size
 from concur_proxy.engines.address import addresses, is_server_url
 from concur_proxy.engines.pages import MetricsPage, parse_page
+from concur_proxy.settings.units import SizeText, TimeText
 from concur_proxy.wire.request.endpoint_rule import EndpointKind, EndpointRule, parse_endpoint_rule
 
 ADMIN_KEY_CHARS = 8
@@ -62,11 +63,15 @@ def capacity(text: str) -> tuple[str, int]:
     Raises `ValueError` if it is not a number or `URL=number`.
     """
     url, _, number = text.rpartition("=")
-    if not (number.strip().isdecimal() and len(number) <= MAX_CAPACITY_DIGITS and int(number) > 0):
-        raise ValueError("must be a number of tokens, or URL=number as in http://gpu:8000=463459")
+    try:
+        tokens = size(number)
+    except ValueError:
+        tokens = 0
+    if not 0 < tokens < 10**MAX_CAPACITY_DIGITS:
+        raise ValueError("must be a number of tokens, or URL=number as in http://gpu:8000=463k")
     if "#" in url:
         raise ValueError("must name the server without #dp=N; the number is the size of each rank's cache")
-    return (engine_server(url.strip()) if url else ""), int(number)
+    return (engine_server(url.strip()) if url else ""), tokens
 
 
 def metrics_page(text: str) -> tuple[str, MetricsPage]:
@@ -129,21 +134,24 @@ def _lease(value: object) -> object:
     if value == "auto":
         return value
     try:
-        seconds = float(str(value))
+        lease_s = seconds(str(value))
     except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise ValueError("must be auto or a number of seconds, 0 or more")
-    return seconds
+        lease_s = -1.0
+    if lease_s < 0:
+        raise ValueError("must be auto, or seconds, 0 or more, such as 20 or 2m")
+    return lease_s
 
 
 def _buffered(value: object) -> object:
     if value == "auto":
         return value
-    text = str(value)
-    if not text.isdecimal() or not LEAST_BUFFERED_BYTES <= int(text) < MOST_BUFFERED_BYTES:
-        raise ValueError(f"must be auto or a number of bytes, {LEAST_BUFFERED_BYTES} or more")
-    return int(text)
+    try:
+        most = size(str(value))
+    except ValueError:
+        most = 0
+    if not LEAST_BUFFERED_BYTES <= most < MOST_BUFFERED_BYTES:
+        raise ValueError(f"must be auto, or bytes, {LEAST_BUFFERED_BYTES} or more, such as 1Gi")
+    return most
 
 
 def _bearer(key: str) -> str:
@@ -176,7 +184,7 @@ def _named_server(text: str) -> str:
     return engine_server(text)
 
 
-CapacityTokens = Annotated[str, BeforeValidator(_capacity_item)]
+CapacityTokens = Annotated[str, BeforeValidator(_capacity_item, json_schema_input_type=int | str)]
 MetricsUrl = Annotated[str, AfterValidator(_metrics_item)]
 EngineUrl = Annotated[str, AfterValidator(engine_server)]
 NamedUrl = Annotated[str, AfterValidator(_named_server)]
@@ -187,6 +195,12 @@ PathRule = Annotated[str, AfterValidator(_path_rule)]
 AdminKey = Annotated[str, AfterValidator(_admin_key)]
 BearerKey = Annotated[str, AfterValidator(_bearer)]
 CollectorUrl = Annotated[str, AfterValidator(_collector)]
-LeaseSeconds = Annotated[Literal["auto"] | float, BeforeValidator(_lease)]
-BufferedBytes = Annotated[Literal["auto"] | int, BeforeValidator(_buffered)]
+LeaseSeconds = Annotated[
+    Literal["auto"] | float,
+    BeforeValidator(_lease, json_schema_input_type=Literal["auto"] | float | TimeText),
+]
+BufferedBytes = Annotated[
+    Literal["auto"] | int,
+    BeforeValidator(_buffered, json_schema_input_type=Literal["auto"] | int | SizeText),
+]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]

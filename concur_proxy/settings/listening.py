@@ -7,6 +7,7 @@ from pydantic_settings import BaseSettings
 
 from concur_proxy.settings.admin_listen import AUTO, AdminListen
 from concur_proxy.settings.kinds import RootPath
+from concur_proxy.settings.units import Seconds
 
 
 class ListeningSettings(BaseSettings):
@@ -48,23 +49,23 @@ class ListeningSettings(BaseSettings):
     workers: int = Field(
         1, ge=1, le=256, description="Gateway processes that share the port; more than 1 need `store = redis`"
     )
-    drain_timeout_s: float = Field(
+    drain_timeout_s: Seconds = Field(
         30.0,
         ge=0,
         description="Seconds for answers in flight to end after SIGTERM; waiting requests are refused at once",
     )
 
-    keep_alive_s: float = Field(
+    keep_alive_s: Seconds = Field(
         125.0,
         gt=0,
         description="Seconds that an idle connection stays open; keep it longer than a load balancer's idle timeout "
         "(Azure 120, Google Cloud 600, Envoy 3600)",
     )
-    head_timeout_s: float = Field(10.0, gt=0, description="Seconds that a client may take to send a request's head")
-    body_timeout_s: float = Field(
+    head_timeout_s: Seconds = Field(10.0, gt=0, description="Seconds that a client may take to send a request's head")
+    body_timeout_s: Seconds = Field(
         30.0, gt=0, description="Seconds that a client may pause while it sends a request's body"
     )
-    send_timeout_s: float = Field(
+    send_timeout_s: Seconds = Field(
         60.0, gt=0, description="Seconds that a client may take no byte of its answer before it counts as gone"
     )
     max_connections: int = Field(

@@ -5,6 +5,8 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
+from concur_proxy.settings.sources import without_faults
+
 SECRETS = ("admin_key", "engine_api_key", "redis_url")
 """Settings that can also come from the file that `<name>_file` names. `redis_url` can contain a password."""
 
@@ -45,7 +47,10 @@ class SecretFiles(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, object]:
         paths = {name: self.current_state.get(file_setting(name)) for name in SECRETS}
-        return {name: self._secret(name, path) for name, path in paths.items() if isinstance(path, str | Path)}
+        found: dict[str, object] = {
+            name: self._secret(name, path) for name, path in paths.items() if isinstance(path, str | Path)
+        }
+        return without_faults(self.settings_cls, found)
 
     def _secret(self, name: str, path: str | Path) -> str:
         if self.current_state.get(name) is not None:

@@ -4,15 +4,24 @@ import json
 from pathlib import Path
 
 from pydantic.fields import FieldInfo
-from pydantic_settings import EnvSettingsSource, PydanticBaseSettingsSource
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
 from concur_proxy.settings.file import ConfigFileError, read_config_file
 
 ENV_PREFIX = "CONCUR_"
 
 
+def without_faults(settings_cls: type[BaseSettings], values: dict[str, object]) -> dict[str, object]:
+    """The values that a draft does not leave out, see `GatewaySettings.left_out`."""
+    left_out = getattr(settings_cls, "left_out", None) or ()
+    return {name: value for name, value in values.items() if name not in left_out}
+
+
 class Environment(EnvSettingsSource):
     """`CONCUR_*` variables. Invalid JSON stays text, because the validation says what is expected."""
+
+    def __call__(self) -> dict[str, object]:
+        return without_faults(self.settings_cls, super().__call__())
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: str) -> object:  # noqa: ARG002
         if field_name != "law_options":
@@ -38,4 +47,4 @@ class ConfigFile(PydanticBaseSettingsSource):
             raise ConfigFileError(
                 f"config in {path}: a configuration file cannot name another one; use --config or {ENV_PREFIX}CONFIG"
             )
-        return values
+        return without_faults(self.settings_cls, values)

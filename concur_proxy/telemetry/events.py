@@ -35,6 +35,8 @@ class Attempt(msgspec.Struct, kw_only=True, eq=False):
     """How the wait ended; None while it lasts."""
     wait_s: float = 0.0
     session_key: str = ""
+    member: str = ""
+    """The conversation within the session; empty for the main agent's."""
     engine: str = ""
     """The engine that was chosen; empty if the wait ended before."""
     sent_at: float | None = None
@@ -45,6 +47,8 @@ class Attempt(msgspec.Struct, kw_only=True, eq=False):
     """The engine's kind (`vllm`, `sglang`); None if it is not known."""
     listed: Collection[str] | None = None
     """The models that the engine lists; None if they are not known."""
+    capacity_tokens: int | None = None
+    """Size of the engine's KV cache; None if it is not known."""
     status: int | None = None
     """The status of the engine's answer; None if it did not answer."""
     first_token_at: float | None = None

@@ -29,6 +29,12 @@ UNLISTED = "other"
 """Label of a model that the engine does not list: clients must not be able to add labels."""
 
 
+def shown_model(record: RequestRecord, attempt: Attempt) -> str:
+    """The model of the request if its engine lists it, else `UNLISTED`."""
+    model, listed = record.model, attempt.listed
+    return model if model is not None and listed is not None and model in listed else UNLISTED
+
+
 class RequestMetrics:
     """Counters and histograms. No label names a session, because the number of sessions has no bound."""
 
@@ -94,7 +100,10 @@ class RequestMetrics:
     def _waited(self, record: RequestRecord) -> None:
         attempt = record.attempts[-1]
         if attempt.outcome is not None:
-            self._wait[attempt.outcome].observe(attempt.wait_s)
+            exemplar = _exemplar(record)
+            self._wait[attempt.outcome].observe(attempt.wait_s, exemplar)
+            if attempt.outcome is Outcome.ADMITTED:
+                self._answers.admitted(attempt, exemplar)
 
     def _retried(self, record: RequestRecord) -> None:
         self._retries.labels(RETRIES[record.attempts[-1].failure or ""]).inc()
@@ -106,7 +115,7 @@ class RequestMetrics:
             histogram = self._durations.get(key)
             if histogram is None:
                 histogram = self._durations[key] = self._duration.labels(route, str(status))
-            histogram.observe(record.ended_at - record.began_at)
+            histogram.observe(record.ended_at - record.began_at, _exemplar(record))
         if record.failures:
             self._count_failures(record)
         if status is not None and status < HTTPStatus.BAD_REQUEST:
@@ -119,6 +128,11 @@ class RequestMetrics:
             # A client that leaves before its request is complete has asked for nothing.
             if record.is_received or reason != CLIENT_GONE:
                 self._failures.labels(reason).inc()
+
+
+def _exemplar(record: RequestRecord) -> dict[str, str] | None:
+    """Leads from a bucket to the request's trace; OpenMetrics only. None while requests are not traced."""
+    return None if record.trace_id is None else {"trace_id": record.trace_id}
 
 
 class AnswerMetrics:
@@ -145,21 +159,35 @@ class AnswerMetrics:
         self._cached = counter("concur_cached_tokens", "Prompt tokens that the prefix cache held, as engines report")
         self._completion = counter("concur_completion_tokens", "Generated tokens")
         self._series: dict[tuple[str, str], _Series] = {}
+        self._wait = Histogram(
+            "concur_engine_queue_wait_seconds",
+            "Time from a request's arrival to its admission to the engine",
+            ["engine"],
+            buckets=WAIT_BUCKETS_S,
+            registry=registry,
+        )
+        self._waits: dict[str, Histogram] = {}
+
+    def admitted(self, attempt: Attempt, exemplar: dict[str, str] | None) -> None:
+        """Count the wait of this attempt, which has been admitted."""
+        wait = self._waits.get(attempt.engine)
+        if wait is None:
+            wait = self._waits[attempt.engine] = self._wait.labels(attempt.engine)
+        wait.observe(attempt.wait_s, exemplar)
 
     def count(self, record: RequestRecord, attempt: Attempt, arrived_at: float) -> None:
         """Count the answer of this attempt, which has ended well."""
-        model, listed = record.model, attempt.listed
-        labels = (attempt.engine, model if model is not None and listed is not None and model in listed else UNLISTED)
+        labels = (attempt.engine, shown_model(record, attempt))
         series = self._series.get(labels)
         if series is None:
             series = self._series[labels] = self._add(labels)
-        total_s = attempt.ended_at - arrived_at
-        series.total.observe(total_s)
-        series.engine.observe(total_s - attempt.wait_s)
+        total_s, exemplar = attempt.ended_at - arrived_at, _exemplar(record)
+        series.total.observe(total_s, exemplar)
+        series.engine.observe(total_s - attempt.wait_s, exemplar)
         if record.is_stream and attempt.first_token_at is not None:
             first_s = attempt.first_token_at - arrived_at
-            series.first.observe(first_s)
-            series.engine_first.observe(first_s - attempt.wait_s)
+            series.first.observe(first_s, exemplar)
+            series.engine_first.observe(first_s - attempt.wait_s, exemplar)
         usage = attempt.usage
         if usage is not None:
             series.prompt.inc(usage.prompt_tokens)
@@ -169,6 +197,8 @@ class AnswerMetrics:
 
     def forget(self, engine: str) -> None:
         """Remove the engine's series: the engine is gone, and series of past pods would grow without bound."""
+        if self._waits.pop(engine, None) is not None:
+            self._wait.remove(engine)
         gone = {labels for labels in self._series if labels[0] == engine}
         for family in (self._total, self._engine, self._first, self._engine_first):
             for labels in gone:

@@ -7,6 +7,7 @@ from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTO
 from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.settings.gateway import GatewaySettings
+from concur_proxy.telemetry.engines_wanted import EnginesWantedCollector
 from concur_proxy.telemetry.events import RequestEvents
 from concur_proxy.telemetry.fleet import FleetCollector
 from concur_proxy.telemetry.logs import RequestLog
@@ -19,8 +20,8 @@ from concur_proxy.telemetry.store import StoreCollector
 class Telemetry:
     """Subscribes the reports that the settings ask for to `events`."""
 
-    def __init__(self, settings: GatewaySettings, *, replica: str, now: float) -> None:
-        """`replica` is this process's name, `now` the gateway's clock.
+    def __init__(self, settings: GatewaySettings, *, replica: str, now: float, time: float) -> None:
+        """`replica` is this process's name, `now` the gateway's clock, `time` the same moment in seconds since 1970.
 
         Raises `OSError` if the file of the recording cannot be written.
         """
@@ -38,7 +39,7 @@ class Telemetry:
             self._tracing.subscribe(self.events)
         self._log = RequestLog(self.events)
         self._log.switch(on=settings.log_requests)
-        self._recorder = None if settings.record is None else TraceRecorder(settings.record, now)
+        self._recorder = None if settings.record is None else TraceRecorder(settings.record, now, time)
         if self._recorder is not None:
             self._recorder.subscribe(self.events)
 
@@ -46,7 +47,11 @@ class Telemetry:
         """Export what the coordinator and the monitors know at the moment of a scrape. Returns the object that watches
         whether sessions are recognised.
         """
-        own = (FleetCollector(coordinator, monitors), StoreCollector(coordinator))
+        own = (
+            FleetCollector(coordinator, monitors),
+            EnginesWantedCollector(coordinator, monitors),
+            StoreCollector(coordinator),
+        )
         for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, *own):
             self.registry.register(collector)
         recognition = RecognitionWatch(coordinator)

@@ -111,4 +111,4 @@ async def test_the_page_may_load_nothing_from_elsewhere() -> None:
             assert "http" not in answer.text.replace("http://www.w3.org/2000/svg", "").replace(
                 "http://host", ""
             ).replace("HTTP", "")
-        assert (await gateway.client.get("/concur")).headers["location"] == "/concur/"
+        assert (await gateway.client.get("/concur")).headers["location"] == "concur/"

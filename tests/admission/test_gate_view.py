@@ -24,3 +24,11 @@ def test_a_session_that_waits_is_expected_after_those_before_it() -> None:
 def test_a_gate_without_a_window_in_tokens_has_no_budget() -> None:
     scene = Scene()
     assert (scene.gate.budget, scene.gate.snapshot().budget_tokens) == (None, None)
+
+
+def test_a_tenant_that_was_not_served_yet_has_used_no_tokens() -> None:
+    scene = Scene()
+    scene.arrive("a")
+    scene.arrive("b")
+    (tenant,) = scene.gate.tenants.values()
+    assert (tenant.active, tenant.waiting, tenant.served_tokens) == (1, 1, 0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from concur_proxy.admission.arrival import Answered
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.changes import (
     AddEngine,
     Drain,
@@ -20,6 +20,7 @@ from concur_proxy.admission.gates import Gates
 from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import Numbers, SessionState
+from concur_proxy.recognition.conversations import Whereabouts
 from tests.admission.fleets import FleetScene
 
 
@@ -195,13 +196,6 @@ def test_an_answer_that_is_still_coming_from_a_dead_engine_may_end() -> None:
     assert scene.arrive("x").engine == "b"
 
 
-def test_an_engine_that_is_added_while_the_fleet_drains_takes_nobody() -> None:
-    scene = FleetScene("a")
-    scene.fleet.apply(Drain(), now=0.0)
-    scene.fleet.apply(AddEngine(engine="b"), now=0.0)
-    assert {scene.arrive(key).outcome for key in "xyz"} == {Outcome.DRAINING}
-
-
 def _gates(*engines: str) -> Gates:
     def make_gate(engine: str, numbers: Numbers) -> SessionGate:
         return SessionGate(options=GateOptions(), lease=FixedLease(5.0), window=1.0, engine=engine, numbers=numbers)
@@ -222,3 +216,19 @@ def test_the_only_gate_is_known_while_there_is_one() -> None:
 def test_a_fleet_needs_an_engine() -> None:
     with pytest.raises(ValueError, match="at least one engine"):
         _gates()
+
+
+def test_an_engine_that_is_added_while_the_fleet_drains_takes_nobody() -> None:
+    gates = _gates("a")
+    gates.drain(0.0)
+    gates.add("b")
+    ticket, _ = gates.by_engine["b"].arrive(Whereabouts(session="x"), Arrival(key="x", hold_s=1.0), now=0.0)
+    assert ticket.outcome is Outcome.DRAINING
+
+
+def test_nothing_is_due_any_more_for_requests_that_a_drain_has_refused() -> None:
+    scene = FleetScene("a", "b")
+    held = [scene.arrive(key, hold_s=50.0) for key in "wxyz"][2:]
+    assert scene.fleet.next_deadline() == 50.0
+    assert scene.fleet.apply(Drain(), now=0.0) == held
+    assert scene.fleet.next_deadline() == 100.0  # refused sessions are forgotten

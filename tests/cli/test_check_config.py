@@ -7,7 +7,7 @@ from concur_proxy.cli import check_config
 FILE = """\
 engine = ["http://gpu1:8000"]
 redis_url = "redis://:hush-hush@store/0"
-max_hold_s = 300
+max_hold_s = "5m"
 law = "aimd"
 
 [law_options]

@@ -22,11 +22,17 @@ def problems(flags: dict[str, object]) -> tuple[str, ...]:
         ({"port": "70000"}, "--port 70000: must be 65535 or less"),
         ({"port": "http"}, "--port http: must be a whole number"),
         ({"max_hold_s": "0"}, "--max-hold-s 0: must be more than 0"),
-        ({"max_hold_s": "long"}, "--max-hold-s long: must be a number"),
+        ({"max_hold_s": "0m"}, "--max-hold-s 0m: must be more than 0"),
+        ({"scrape_timeout_s": "5m"}, "--scrape-timeout-s 5m: must be 60 or less"),
+        (
+            {"max_body_bytes": "2 MB"},
+            "--max-body-bytes 2 MB: must be a whole number, or a size such as 64k, 200M or 1Gi",
+        ),
+        ({"max_hold_s": "long"}, "--max-hold-s long: must be a number of seconds, or a time such as 90s, 5m or 1h30m"),
         ({"max_hold_s": "inf"}, "--max-hold-s inf: must be a finite number"),
         ({"fallback_window": "0"}, "--fallback-window 0: must be 1 or more"),
         ({"log_level": "loud"}, "--log-level loud: must be debug, info, warning or error"),
-        ({"idle_lease": "x"}, "--idle-lease x: must be auto or a number of seconds, 0 or more"),
+        ({"idle_lease": "x"}, "--idle-lease x: must be auto, or seconds, 0 or more, such as 20 or 2m"),
         ({"host": ""}, "--host : must not be empty"),
         (
             {"engine": ["http://a", "gpu:8000"]},
@@ -174,15 +180,77 @@ def test_no_engine() -> None:
 
 def test_all_errors_are_reported_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("c.yaml").write_text("fallback_window: none\n")
+    Path("c.yaml").write_text(
+        "fallback_window: none\n"
+        "recognisers: [headers, hedaers]\n"
+        "engine: [http://a, 'b:1', 'c:1']\n"
+        "prot: 3\n"
+        "law: aimd\n"
+        "law_options:\n  alhpa: 1\n  beta: x\n"
+        "client_keys_file: keys.toml\n"
+        "scrape_interval_s: 6\n"
+        "tls_key: k.pem\n"
+    )
+    Path("keys.toml").write_text('[[keys]]\ntenant = "a"\nweight = 0\n')
     monkeypatch.setenv("CONCUR_HSOT", "a")
     monkeypatch.setenv("CONCUR_MAX_HOLD_S", "-1")
-    assert problems(ENGINE | {"config": "c.yaml", "port": "x"}) == (
-        "unknown environment variable CONCUR_HSOT: did you mean CONCUR_HOST?",
-        "fallback_window = none in c.yaml line 1: must be a whole number",
+    monkeypatch.setenv("CONCUR_ADMIN_KEY_FILE", "nowhere")
+    monkeypatch.setenv("CONCUR_REDIS_URL_FILE", "nowhere")
+    found = problems({"config": "c.yaml", "port": "x", "record": "/nowhere/r.jsonl"})
+    assert sorted(found) == [
         "--port x: must be a whole number",
+        "--record /nowhere/r.jsonl: cannot be written",
+        "CONCUR_ADMIN_KEY_FILE=nowhere: the file cannot be read: No such file or directory",
         "CONCUR_MAX_HOLD_S=-1: must be more than 0",
-    )
+        "CONCUR_REDIS_URL_FILE=nowhere: the file cannot be read: No such file or directory",
+        "client_keys_file = keys.toml in c.yaml line 9: line 1: key 1 needs a sha256 of 64 hexadecimal digits",
+        "client_keys_file = keys.toml in c.yaml line 9: line 3: key 1 needs a weight above 0",
+        "engine = b:1 in c.yaml line 3: must begin with http:// or https://, as in http://b:1",
+        "engine = c:1 in c.yaml line 3: must begin with http:// or https://, as in http://c:1",
+        "fallback_window = none in c.yaml line 1: must be a whole number",
+        (
+            "law_options = alhpa=1 beta=x in c.yaml line 7 with law aimd: the law has no option 'alhpa': "
+            "did you mean alpha?"
+        ),
+        "law_options = alhpa=1 beta=x in c.yaml line 8 with law aimd: option beta must be a number, not 'x'",
+        "recognisers = headers,hedaers in c.yaml line 2: there is no recogniser 'hedaers': did you mean headers?",
+        (
+            "stale_after_s 5 (the default) must be more than scrape_interval_s = 6 in c.yaml line 10: "
+            "else every reading becomes stale"
+        ),
+        (
+            "tls_key = k.pem in c.yaml line 11 must be unset with tls_cert None (the default): "
+            "there is no TLS without a certificate"
+        ),
+        "unknown environment variable CONCUR_HSOT: did you mean CONCUR_HOST?",
+        "unknown setting 'prot' in c.yaml line 4: did you mean port?",
+    ]
+
+
+@pytest.mark.parametrize("content", [None, "port = = 3"])
+def test_the_other_sources_are_checked_if_the_file_cannot_be_read(
+    content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        Path("c.toml").write_text(content)
+    monkeypatch.setenv("CONCUR_WORKERS", "none")
+    first, *others = problems({"config": "c.toml", "law": "aimed", "store": "disk"})
+    assert "c.toml" in first
+    assert others == [
+        "CONCUR_WORKERS=none: must be a whole number",
+        "--store disk: must be memory or redis",
+        "--law aimed: there is no control law 'aimed': did you mean aimd?",
+    ]
+
+
+def test_settings_are_not_compared_with_the_default_of_a_wrong_one() -> None:
+    flags = ENGINE | {"stale_after_s": "x", "scrape_interval_s": "30", "fail_open_after_s": "31"}
+    assert len(problems(flags)) == 1
+
+
+def test_the_options_of_a_law_that_does_not_exist_are_not_judged() -> None:
+    assert len(problems(ENGINE | {"law": "aimed", "law_options": {"alpha": "1"}})) == 1
 
 
 def test_a_weaker_source_is_not_blamed(monkeypatch: pytest.MonkeyPatch) -> None:

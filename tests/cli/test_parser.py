@@ -37,6 +37,19 @@ def test_a_wrong_number_is_refused(read: Callable[[str], float], text: str, mess
     assert str(caught.value) == message
 
 
+def test_every_unknown_argument_is_reported_without_its_value(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = CommandParser("p", usage="", description="")
+    parser.add_argument("--port")
+    with pytest.raises(SystemExit) as caught:
+        parser.read(["--prot", "80", "--zzzzz=1", "junk", "--port", "3"])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "p: error: unknown argument --prot: did you mean --port?",
+        "p: error: unknown argument --zzzzz=1: see p --help",
+        "p: error: unknown argument junk: see p --help",
+    ]
+
+
 def test_help_keeps_long_names_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     parser = CommandParser("p", usage="", description="")

@@ -86,7 +86,8 @@ def test_it_replays_a_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         (["--law", "reno"], "there is no law 'reno'"),
         (["--law", "reno.build"], "best-static; or write an import path with a colon, reno:build"),
         (["--law", "builtins:dict"], "dict has no window"),
-        (["--set", "speed=9"], "--set speed=9: no law has this option"),
+        (["--set", "speed=9"], "--set speed=9: no law has this option: it knows factor, minimum,"),
+        (["--set", "mniimum=9"], "--set mniimum=9: no law has this option: did you mean minimum? (off, aimd, tokens)"),
         (["--law", "tokens:factor=7"], "options must keep 0 < minimum <= factor <= maximum"),
         (["--trace", "/no/such/file"], "cannot be read"),
         (["--json", "/no/such/folder/x.json"], "cannot be written"),
@@ -97,3 +98,8 @@ def test_a_wrong_argument_is_one_line(arguments: list[str], says: str, capsys: p
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("concur-proxy simulate: error: ")
     assert says in line
+
+
+def test_every_unknown_option_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--set", "speed=1", "--set", "mniimum=9"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2

@@ -2,7 +2,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from concur_proxy.control.options import OptionValue, read_options
+from concur_proxy.control.faults import Faults
+from concur_proxy.control.options import OptionValue, read_options, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,3 +52,36 @@ def test_a_misspelt_option_is_an_error_that_tells_the_mend() -> None:
 def test_the_laws_own_rules_apply() -> None:
     with pytest.raises(ValueError, match="window must be 1 or more"):
         read_options(SomeOptions, {"window": 0})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruled:
+    least: float = 1.0
+    most: float = 2.0
+    pause_s: float = 5.0
+    probe_tokens: float = 100.0
+
+    def __post_init__(self) -> None:
+        require({"options must keep least <= most": self.least <= self.most, "pause_s too long": self.pause_s < 600})
+
+
+def test_everything_that_is_wrong_is_reported_at_once() -> None:
+    with pytest.raises(Faults) as caught:
+        read_options(Ruled, {"leats": 1, "probe_tokens": "many", "least": 3, "pause_s": 700})
+    assert caught.value.problems == (
+        "the law has no option 'leats': did you mean least?",
+        "option probe_tokens must be a number, not 'many'",
+        "options must keep least <= most",
+        "pause_s too long",
+    )
+
+
+def test_a_rule_is_not_judged_with_the_default_of_a_wrong_option() -> None:
+    with pytest.raises(Faults) as caught:
+        read_options(Ruled, {"least": 3, "most": "x"})
+    assert caught.value.problems == ("option most must be a number, not 'x'",)
+
+
+def test_times_and_sizes_can_have_units() -> None:
+    read = read_options(Ruled, {"pause_s": "1m", "probe_tokens": "32k"})
+    assert (read.pause_s, read.probe_tokens) == (60, 32_000)

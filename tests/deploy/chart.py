@@ -11,16 +11,27 @@ import yaml
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 CHART = DEPLOY / "helm" / "concur-proxy"
+NOTES = "NOTES.txt"
 HEAD = "# Rendered from helm/concur-proxy with the values.yaml in this folder. Change those, then run\n"
 COMMAND = "# .venv/bin/python -m tests.deploy.chart > deploy/kubernetes/concur-proxy.yaml\n"
 
 
 def render(values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     """The manifests that Helm renders with these values; Helm's own error if it refuses them."""
-    with helm_python.Chart.load(CHART) as chart:
-        files = chart.render(values or {}, name="concur-proxy", namespace="default")
+    files = {name: text for name, text in _files(values).items() if not name.endswith(NOTES)}
     documents = [document for name in sorted(files) for document in yaml.safe_load_all(files[name])]
     return [document for document in documents if document]
+
+
+def notes(values: dict[str, Any] | None = None) -> str:
+    """What Helm tells the operator after the installation."""
+    return next(text for name, text in _files(values).items() if name.endswith(NOTES))
+
+
+def _files(values: dict[str, Any] | None) -> dict[str, str]:
+    with helm_python.Chart.load(CHART) as chart:
+        files: dict[str, str] = chart.render(values or {}, name="concur-proxy", namespace="default")
+    return files
 
 
 def plain_manifests() -> str:

@@ -9,7 +9,9 @@ from typing import Any
 
 DASHBOARD = Path(__file__).parents[2] / "deploy" / "grafana" / "dashboards" / "concur-proxy.json"
 COLUMNS = 24
-ALL: Mapping[str, str] = {"$engine": ".*", "$model": ".*"}
+SCOPE = ("cluster", "namespace", "job")
+"""Variables that every query is limited to. Without these labels, `.*` is right."""
+ALL: Mapping[str, str] = {f"${name}": ".*" for name in (*SCOPE, "engine", "model")}
 """The initial values of the variables."""
 
 

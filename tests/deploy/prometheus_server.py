@@ -3,7 +3,7 @@
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,14 +62,17 @@ class Prometheus:
 
 
 @asynccontextmanager
-async def prometheus(*targets: str, interval: str = "200ms") -> AsyncIterator[Prometheus]:
-    """Scrape these targets, given as host and port, until the block ends."""
+async def prometheus(
+    *targets: str, interval: str = "200ms", labels: Mapping[str, str] | None = None
+) -> AsyncIterator[Prometheus]:
+    """Scrape these targets, given as host and port, until the block ends. Their series also get `labels`."""
+    scraped = {"targets": list(targets), "labels": dict(labels or {})}
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="concur-prometheus-") as folder:
         config = {
             "global": dict.fromkeys(("scrape_interval", "scrape_timeout", "evaluation_interval"), interval),
             "rule_files": [str(SHIPPED / "recording.yml"), str(SHIPPED / "alerts.yml")],
-            "scrape_configs": [{"job_name": "concur-proxy", "static_configs": [{"targets": list(targets)}]}],
+            "scrape_configs": [{"job_name": "concur-proxy", "static_configs": [scraped]}],
         }
         file = Path(folder) / "prometheus.yml"
         file.write_text(json.dumps(config))  # JSON is YAML

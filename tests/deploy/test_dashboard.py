@@ -9,8 +9,9 @@ from contextlib import ExitStack, asynccontextmanager
 
 import pytest
 
+from concur_proxy.admin.paths import PAGE_PATH
 from tests.coordination.redis_server import RedisServer
-from tests.deploy.dashboard import ALL, Intervals, annotations, dashboard, panels, substituted
+from tests.deploy.dashboard import ALL, DASHBOARD, SCOPE, Intervals, annotations, dashboard, panels, substituted
 from tests.deploy.dashboard_load import Engine
 from tests.deploy.prometheus_server import Prometheus, prometheus
 from tests.http.running_gateway import RunningGateway, running_gateway
@@ -82,7 +83,7 @@ async def test_every_query_has_data_under_load(redis: RedisServer) -> None:
         engine.start()
         async with (
             running_gateway(engine.url, **settings) as gateway,
-            prometheus(gateway.url.removeprefix("http://")) as server,
+            prometheus(gateway.url.removeprefix("http://"), labels={"cluster": "c", "namespace": "n"}) as server,
             load(gateway),
         ):
 
@@ -110,15 +111,33 @@ async def test_every_query_has_data_under_load(redis: RedisServer) -> None:
             await steer("DELETE", "window")
             await steer("PUT", "law", law="static", options={"window": 4})
             assert not await until_all_have_data(server, in_sessions)
-            for variable in dashboard()["templating"]["list"][1:]:
-                found = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"])
-                assert found is not None
-                assert await server.label_values(found[1], found[2]), f"no values for {variable['name']}"
+            for variable in dashboard()["templating"]["list"]:
+                if variable["type"] == "query":
+                    found = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]["query"])
+                    assert found is not None
+                    series = substituted(found[1], ALL, INTERVALS)
+                    assert await server.label_values(series, found[2]), f"no values for {variable['name']}"
             assert await server.label_values("concur_generation_duration_seconds_count", "model") == ["emulated"]
             for rule in await server.rules():
                 assert rule["health"] == "ok", f"{rule['name']}: {rule.get('lastError')}"
             for name in {rule["name"] for rule in await server.rules() if rule["type"] == "recording"}:
                 assert await server.query(name), f"no data for the recording rule {name}"
+
+
+def test_every_query_is_limited_to_the_cluster_namespace_and_job() -> None:
+    wanted = "".join(f'{name}=~"${name}",' for name in SCOPE).rstrip(",")
+    targets = [target for panel in dashboard()["panels"] for target in panel.get("targets", ())]
+    for target in (*targets, *(annotation["target"] for annotation in dashboard()["annotations"]["list"])):
+        selectors = re.findall(r"\b(?:concur|process)_\w+(\{?[^}]*)", target["expr"])
+        assert selectors
+        assert all(selector.startswith("{" + wanted) for selector in selectors), target["expr"]
+
+
+def test_the_dashboard_leads_to_the_page_and_the_runbook() -> None:
+    values = {each["name"]: each["query"] for each in dashboard()["templating"]["list"] if each["type"] == "constant"}
+    assert [link["url"] for link in dashboard()["links"]] == [f"${{{name}}}" for name in values]
+    assert values["page"].endswith(PAGE_PATH)
+    assert (DASHBOARD.parents[3] / values["runbook"]).is_file()
 
 
 def test_each_panel_tells_what_it_shows_and_no_two_overlap() -> None:
@@ -153,6 +172,7 @@ def test_a_variable_is_put_in_as_grafana_escapes_it() -> None:
     (query,) = {
         query for panel in panels(["http://a.b:1"], INTERVALS) for query, _ in panel.queries if "capacity" in query
     }
-    assert query == r'max(concur_engine_capacity_tokens{engine=~"http://a\\.b:1"})'
+    scope = 'cluster=~".*",namespace=~".*",job=~".*"'
+    assert query == rf'max(concur_engine_capacity_tokens{{{scope},engine=~"http://a\\.b:1"}})'
     with pytest.raises(AssertionError, match="does not define"):
         substituted("up{pod=~'$pod'}", ALL, INTERVALS)

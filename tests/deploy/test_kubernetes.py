@@ -1,9 +1,12 @@
 """The Helm chart and the plain manifests, against the schemas that Kubernetes publishes."""
 
+import json
+import math
 from pathlib import Path
 from typing import Any
 
 import helm_python
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
@@ -26,12 +29,17 @@ EVERYTHING: dict[str, Any] = {
     "image": {"pullSecrets": [{"name": "registry"}]},
 }
 VERSION = "1.30"
+SCHEMAS = Path(__file__).parent / "schemas"
 INFO = 1
 """Helm's severity of suggestions: it recommends an icon."""
 
 
 def validate(document: dict[str, Any]) -> None:
-    if document["kind"] != "ServiceMonitor":  # not a kind of Kubernetes: another test checks it
+    """Fails if the manifest is not valid. `schemas` has the kinds that are not of Kubernetes itself."""
+    file = SCHEMAS / f"{document['kind'].lower()}.json"
+    if file.exists():
+        jsonschema.validate(document, json.loads(file.read_text()))
+    else:
         kubernetes_validate.validate(document, VERSION, strict=True)
 
 
@@ -60,7 +68,7 @@ def test_helm_finds_nothing_wrong_with_the_chart() -> None:
 
 
 def test_all_kinds_are_there_when_asked_for_and_not_else() -> None:
-    always = {"ConfigMap", "Deployment", "PodDisruptionBudget", "Service"}
+    always = {"ConfigMap", "Deployment", "PodDisruptionBudget", "Service", "ServiceAccount"}
     assert set(by_kind()) == always
     further = {"HorizontalPodAutoscaler", "NetworkPolicy", "Secret", "ServiceMonitor"}
     assert set(by_kind(EVERYTHING)) == always | further
@@ -78,7 +86,6 @@ def test_gateways_without_a_store_never_run_side_by_side() -> None:
 
 
 def test_the_service_monitor_finds_the_gateways_under_the_name_that_the_alerts_know() -> None:
-    """Checks names and meaning of the fields, because Kubernetes has no schema for this kind."""
     kinds = by_kind(EVERYTHING)
     monitor, labels = kinds["ServiceMonitor"], kinds["Service"]["metadata"]["labels"]
     assert monitor["apiVersion"] == "monitoring.coreos.com/v1"
@@ -125,9 +132,10 @@ def test_the_settings_are_ones_that_the_gateway_takes(tmp_path: Path, monkeypatc
 
 
 def test_a_pod_is_given_the_time_to_drain() -> None:
-    for drain_s in (30, 300):
-        pod = by_kind({"settings": {"drain_timeout_s": drain_s}})["Deployment"]["spec"]["template"]["spec"]
-        assert pod["terminationGracePeriodSeconds"] > drain_s + 5
+    for drain_time in (30, 300, 300.5, "45", "90s", "5m", "1h30m", "1500ms"):
+        settings = load_settings({"engine": ["http://e"], "drain_timeout_s": drain_time})
+        pod = by_kind({"settings": {"drain_timeout_s": drain_time}})["Deployment"]["spec"]["template"]["spec"]
+        assert pod["terminationGracePeriodSeconds"] == math.ceil(settings.drain_timeout_s) + 15
 
 
 def test_a_pod_has_no_rights_and_writes_nothing() -> None:
@@ -143,6 +151,8 @@ def test_an_image_can_be_pinned_by_its_digest() -> None:
         "containers"
     ][0]
     assert container["image"] == f"concur-proxy:1@{digest}"
+    container = by_kind({"image": {"digest": digest}})["Deployment"]["spec"]["template"]["spec"]["containers"][0]
+    assert container["image"] == f"concur-proxy@{digest}"
     with pytest.raises(Exception, match="digest"):
         by_kind({"image": {"digest": "0a0a"}})
 

@@ -1,18 +1,20 @@
 """The reference says what the code does: its pages equal what the code writes, and its headers are the real ones."""
 
+from pathlib import Path
+
 import httpx
 import pytest
 
 from concur_proxy.settings.gateway import GatewaySettings
 from tests.docs.processes import running
 from tests.docs.reference.http import ADDED, REFUSED
-from tests.docs.reference.pages import FOLDER, PAGES
+from tests.docs.reference.pages import FOLDER, PAGES, WRITTEN
 from tests.docs.reference.settings import settings_page
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_the_page_is_up_to_date(name: str) -> None:
-    assert (FOLDER / name).read_text(encoding="utf-8") == PAGES[name](), "run `python -m tests.docs.reference`"
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.name)
+def test_the_file_is_up_to_date(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == WRITTEN[path](), "run `python -m tests.docs.reference`"
 
 
 def test_every_page_is_written_by_the_command() -> None:

@@ -6,21 +6,25 @@ import httpx
 import pytest
 
 from concur_proxy import plugins
+from concur_proxy.doctor import mistaken
 from concur_proxy.doctor.engine import EngineExamination
 from concur_proxy.doctor.finding import Finding, Severity
 from concur_proxy.doctor.gateway import examine_gateway
 from concur_proxy.engines.kind import KnownKinds
+from concur_proxy.engines.pages import parse_page
 from concur_proxy.telemetry.recognition import FEWEST
+from tests.benchmarks.process import free_port
 from tests.coordination.redis_server import RedisServer
 from tests.http.running_gateway import RunningGateway, running_gateway
 from tests.http.scripted_engine import Exchange, scripted_engine
 
 NOWHERE = "http://127.0.0.1:9"
+KINDS = KnownKinds(plugins.load_engine_kinds())
 
 
 async def examined(url: str, admin_key: str | None = None) -> dict[str, Finding]:
     async with httpx.AsyncClient(trust_env=False, verify=False, timeout=5.0) as client:  # noqa: S501 - no TLS here
-        return {finding.code: finding for finding in await examine_gateway(url, client, admin_key=admin_key)}
+        return {finding.code: finding for finding in await examine_gateway(url, client, KINDS, admin_key=admin_key)}
 
 
 async def fresh(gateway: RunningGateway) -> None:
@@ -139,18 +143,73 @@ async def test_there_is_no_server(url: str, code: str) -> None:
 async def test_an_engine_is_no_gateway() -> None:
     async with scripted_engine() as engine:
         (found,) = (await examined(engine.url)).values()
+    assert (found.code, found.severity) == ("is_engine", Severity.ERROR)
+    assert found.message == "is a vllm server and no gateway"
+    assert found.fix.endswith(f"concur-proxy doctor --engine {engine.url}")
+
+
+async def test_an_engine_that_only_lists_its_models_is_no_gateway() -> None:
+    async def models(exchange: Exchange) -> None:
+        await exchange.json({"object": "list", "data": [{"id": "m"}]})
+
+    async with scripted_engine(script=models, metrics_status="404 Not Found") as engine:
+        (found,) = (await examined(engine.url)).values()
+    assert found.message == "is an inference server of an unknown kind and no gateway"
+
+
+async def test_another_server_is_no_gateway() -> None:
+    async def page(exchange: Exchange) -> None:
+        await exchange.json({"hello": "world"})
+
+    async with scripted_engine(script=page, metrics_status="404 Not Found") as engine:
+        (found,) = (await examined(engine.url)).values()
     assert found.code == "no_gateway"
     assert "--engine" in found.fix
 
 
-async def test_a_gateway_is_no_engine() -> None:
-    kinds = KnownKinds(plugins.load_engine_kinds())
+async def test_a_gateway_of_another_version_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mistaken, "READY_PATH", "/no-such-path")
+    async with scripted_engine() as engine, running_gateway(engine.url) as gateway, httpx.AsyncClient() as client:
+        assert await mistaken.is_gateway(gateway.url, client)
+        assert not await mistaken.is_gateway(engine.url, client)
+
+
+async def test_a_gateway_with_private_metrics_is_no_engine() -> None:
+    async with (
+        scripted_engine() as engine,
+        running_gateway(engine.url, private_metrics=True, admin_listen=f"127.0.0.1:{free_port()}") as gateway,
+        httpx.AsyncClient(trust_env=False) as client,
+    ):
+        (found,) = await EngineExamination(gateway.url, client, KINDS).run()
+        assert found.code == "is_gateway"
+    assert (await private_gateway(403))["private_gateway"].fix == "give that address: --gateway http://HOST:9300"
+
+
+async def private_gateway(status: int) -> dict[str, Finding]:
+    """The examination of a gateway on another machine, whose main port does not show its state."""
+    body = {"error": {"message": "", "code": "not_here"}}
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(status, json=body))) as client:
+        return {each.code: each for each in await examine_gateway("http://gateway:8300", client, KINDS)}
+
+
+async def test_a_gateway_is_no_engine_although_metrics_url_names_the_pages_of_one() -> None:
     async with (
         scripted_engine() as engine,
         running_gateway(engine.url) as gateway,
         httpx.AsyncClient(trust_env=False) as client,
     ):
-        (found,) = await EngineExamination(gateway.url, client, kinds).run()
+        pages = [parse_page(f"{engine.url}/metrics")]
+        (found,) = await EngineExamination(gateway.url, client, KINDS, pages=pages).run()
+        assert found.code == "is_gateway"
+
+
+async def test_a_gateway_is_no_engine() -> None:
+    async with (
+        scripted_engine() as engine,
+        running_gateway(engine.url) as gateway,
+        httpx.AsyncClient(trust_env=False) as client,
+    ):
+        (found,) = await EngineExamination(gateway.url, client, KINDS).run()
         assert (found.code, found.severity) == ("is_gateway", Severity.ERROR)
         assert found.fix.endswith(f"concur-proxy doctor --gateway {gateway.url}")
         assert not [each for each in engine.received if each.method == "POST"], "it asks nothing through the gateway"

@@ -4,14 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-<<<<<<< HEAD
-from tests.mutation.trial import ROOT, related_tests
-=======
 import pytest
 
 from concur_proxy.control.laws import static
 from tests.mutation.trial import ROOT, related_tests, try_mutant
->>>>>>> mutants
 
 FILE = "concur_proxy/control/laws/static.py"
 TRY = """
@@ -25,11 +21,7 @@ for fault in faults:
     before, after = fault.split(" -> ")
     assert before in source
     mutated = source.replace(before, after)
-<<<<<<< HEAD
-    verdict, _ = try_mutant(Path(file), mutated, [[Path("tests/control/laws/test_static.py")]], cpu_s=1)
-=======
     verdict, _ = try_mutant(Path(file), mutated, [Path("tests/control/laws/test_static.py")], cpu_s=1)
->>>>>>> mutants
     print(fault, verdict.value, sep=": ")
 """
 VERDICTS = {
@@ -53,11 +45,8 @@ def test_the_tests_of_the_same_name_come_first() -> None:
     assert contract == places[:1]
     assert Path("tests/admission/test_lease.py") in others
     assert not set(own) & set(others)
-<<<<<<< HEAD
-=======
 
 
 def test_a_module_that_is_imported_already_cannot_be_tried() -> None:
     with pytest.raises(ValueError, match="imported already"):
         try_mutant(Path(static.__name__.replace(".", "/") + ".py"), "", [], cpu_s=1)
->>>>>>> mutants

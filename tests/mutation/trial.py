@@ -48,26 +48,6 @@ def related_tests(file: Path, places: Iterable[Path]) -> list[list[Path]]:
     return [part for part in parts if part]
 
 
-<<<<<<< HEAD
-def try_mutant(file: Path, source: str, parts: Iterable[Sequence[Path]], *, cpu_s: float) -> tuple[Verdict, float]:
-    """Run the tests with `source` as the text of `file`, one part after the other, until the first failure. Each part
-    has `cpu_s` seconds of CPU time. Returns its result, and the seconds of CPU time that all took.
-    """
-    total_s = 0.0
-    for tests in parts:
-        verdict, seconds = _try(file, source, tests, cpu_s)
-        total_s += seconds
-        if verdict is not Verdict.SURVIVED:
-            return verdict, total_s
-    return Verdict.SURVIVED, total_s
-
-
-def _try(file: Path, source: str, tests: Sequence[Path], cpu_s: float) -> tuple[Verdict, float]:
-    sys.stdout.flush()
-    child = os.fork()
-    if not child:
-        _run(file, source, tests, cpu_s)
-=======
 def try_mutant(file: Path, source: str, tests: Sequence[Path], *, cpu_s: float) -> tuple[Verdict, float]:
     """Run the tests until the first failure, with `source` as the text of `file`, in at most `cpu_s` seconds of CPU
     time. Returns the verdict, and the seconds of CPU time that it took.
@@ -77,7 +57,6 @@ def try_mutant(file: Path, source: str, tests: Sequence[Path], *, cpu_s: float) 
     child = os.fork()
     if not child:
         _run(mutated, tests, cpu_s)
->>>>>>> mutants
     _, status, used = os.wait4(child, 0)
     code, seconds = os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
@@ -85,11 +64,7 @@ def try_mutant(file: Path, source: str, tests: Sequence[Path], *, cpu_s: float) 
     return Verdict.SURVIVED if code == pytest.ExitCode.OK else Verdict.KILLED, seconds
 
 
-<<<<<<< HEAD
-def _run(file: Path, source: str, tests: Sequence[Path], cpu_s: float) -> None:
-=======
 def _run(mutated: MetaPathFinder, tests: Sequence[Path], cpu_s: float) -> None:
->>>>>>> mutants
     code = 1
     try:
         os.chdir(ROOT)
@@ -98,13 +73,13 @@ def _run(mutated: MetaPathFinder, tests: Sequence[Path], cpu_s: float) -> None:
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
             os.dup2(nothing, stream)
-<<<<<<< HEAD
-        sys.meta_path.insert(0, _Mutated(file, source))
-=======
         sys.meta_path.insert(0, mutated)
->>>>>>> mutants
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         plugins = [f"-p{name}" for name in PLUGINS]
+        # The same examples each time, and no limits of wall-clock time: a busy machine must not kill a mutant.
+        checks = list(hypothesis.HealthCheck)
+        hypothesis.settings.register_profile("mutants", derandomize=True, deadline=None, suppress_health_check=checks)
+        hypothesis.settings.load_profile("mutants")
         with TemporaryDirectory() as examples:
             hypothesis.configuration.set_hypothesis_home_dir(examples)
             code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *plugins, *map(str, tests)])
@@ -119,11 +94,8 @@ class _Mutated(MetaPathFinder, Loader):
         self._file = ROOT / file
         self._name = ".".join(file.with_suffix("").parts)
         self._source = source
-<<<<<<< HEAD
-=======
         if self._name in sys.modules:
             raise ValueError(f"{self._name} is imported already: the tests would not see the mutant")
->>>>>>> mutants
 
     def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:
         if fullname != self._name:

@@ -27,6 +27,8 @@ class Client:
     """What must recognise every turn after the first."""
     helps: str
     """The one line that helps where one does."""
+    ends_session: bool = False
+    """Whether each agent ends its session."""
     missing: str = ""
     """Why no package registry has it; then it is not run."""
 
@@ -51,10 +53,10 @@ def _python(
     )
 
 
-def _sdk(
+def sdk(
     name: str, title: str, package: str, loop: str, *, by: str = BY_CONTENT, helps: str = DEFAULT_HEADERS
 ) -> Client:
-    """A client of the environment that many share."""
+    """A client from PyPI in the environment that many share."""
     return _python(name, title, package, loop, environment="sdks", by=by, helps=helps)
 
 
@@ -66,10 +68,10 @@ def _npm(
 
 
 CLIENTS: tuple[Client, ...] = (
-    _sdk("openai", "OpenAI SDK, chat", "openai", "openai_chat"),
-    _sdk("openai-stream", "OpenAI SDK, chat, streamed", "openai", "openai_chat stream"),
-    _sdk("openai-responses", "OpenAI SDK, Responses", "openai", "openai_responses"),
-    _sdk(
+    sdk("openai", "OpenAI SDK, chat", "openai", "openai_chat"),
+    sdk("openai-stream", "OpenAI SDK, chat, streamed", "openai", "openai_chat stream"),
+    sdk("openai-responses", "OpenAI SDK, Responses", "openai", "openai_responses"),
+    sdk(
         "openai-previous",
         "OpenAI SDK, Responses with `previous_response_id`",
         "openai",
@@ -77,20 +79,20 @@ CLIENTS: tuple[Client, ...] = (
         by="previous-response",
         helps=NOTHING,
     ),
-    _sdk("anthropic", "Anthropic SDK, Messages", "anthropic", "anthropic_messages"),
-    _sdk(
+    sdk("anthropic", "Anthropic SDK, Messages", "anthropic", "anthropic_messages"),
+    sdk(
         "anthropic-stream",
         "Anthropic SDK, Messages, streamed",
         "anthropic",
         "anthropic_messages stream",
     ),
-    _sdk(
+    sdk(
         "anthropic-runner",
         "Anthropic SDK, tool runner with `thread=False`",
         "anthropic",
         "anthropic_runner whole",
     ),
-    _sdk(
+    sdk(
         "anthropic-thread",
         "Anthropic SDK, tool runner",
         "anthropic",
@@ -98,54 +100,54 @@ CLIENTS: tuple[Client, ...] = (
         by="previous-response",
         helps=NOTHING,
     ),
-    _sdk("litellm", "LiteLLM SDK", "litellm", "litellm_sdk", helps=EXTRA_HEADERS),
-    _sdk("agents-chat", "OpenAI Agents SDK, chat", "openai-agents", "openai_agents chat"),
-    _sdk(
+    sdk("litellm", "LiteLLM SDK", "litellm", "litellm_sdk", helps=EXTRA_HEADERS),
+    sdk("agents-chat", "OpenAI Agents SDK, chat", "openai-agents", "openai_agents chat"),
+    sdk(
         "agents-responses",
         "OpenAI Agents SDK, Responses",
         "openai-agents",
         "openai_agents responses",
     ),
-    _sdk(
+    sdk(
         "agents-session",
         "OpenAI Agents SDK, Responses, two runs in an SQLite session",
         "openai-agents",
         "openai_agents responses session",
     ),
-    _sdk(
+    sdk(
         "langchain",
         "LangChain agent, ChatOpenAI",
         "langchain langchain-openai",
         "langchain_agent openai",
     ),
-    _sdk(
+    sdk(
         "langchain-stream",
         "LangChain agent, ChatOpenAI, streamed",
         "langchain langchain-openai",
         "langchain_agent openai stream",
     ),
-    _sdk(
+    sdk(
         "langchain-anthropic",
         "LangChain agent, ChatAnthropic",
         "langchain langchain-anthropic",
         "langchain_agent anthropic",
     ),
-    _sdk("langgraph", "LangGraph with a checkpointer", "langgraph", "langgraph_graph"),
-    _sdk(
+    sdk("langgraph", "LangGraph with a checkpointer", "langgraph", "langgraph_graph"),
+    sdk(
         "pydantic-ai",
         "PydanticAI, OpenAI",
         "pydantic-ai-slim[openai,anthropic]",
         "pydantic_agent openai",
         helps='`model_settings={"extra_headers": {"x-session-id": name}}`',
     ),
-    _sdk(
+    sdk(
         "pydantic-ai-anthropic",
         "PydanticAI, Anthropic",
         "pydantic-ai-slim[openai,anthropic]",
         "pydantic_agent anthropic",
         helps='`model_settings={"extra_headers": {"x-session-id": name}}`',
     ),
-    _sdk(
+    sdk(
         "smolagents",
         "smolagents, ToolCallingAgent",
         "smolagents[openai]",

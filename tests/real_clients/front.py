@@ -17,6 +17,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 HOP_HEADERS = {"host", "connection", "content-length", "transfer-encoding", "keep-alive", "x-request-id"}
+RELEASE_PATH = "concur/v1/sessions/release"
 REFUSED_AT, SILENT_AT = 2, 3
 """The number of the request that is refused, and of the one whose answer begins late."""
 
@@ -44,6 +45,8 @@ class Front:
     """How many requests came from each agent, by its name."""
     trouble: dict[str, Trouble] = field(default_factory=dict)
     """The agents with trouble."""
+    ended: set[str] = field(default_factory=set)
+    """The agents whose sessions the gateway has ended on request."""
 
     async def serve(self, agent: str, path: str, request: Request, client: httpx.AsyncClient) -> Response:
         """Pass a request on."""
@@ -67,7 +70,11 @@ class Front:
         query = f"?{request.url.query}" if request.url.query else ""
         sent = client.build_request(request.method, f"/{path}{query}", headers=sent_on, content=body)
         answer = await client.send(sent, stream=True)
+        if path == RELEASE_PATH and b'"released":true' in await answer.aread():
+            self.ended.add(agent)
         kept = {name: value for name, value in answer.headers.items() if name not in HOP_HEADERS}
+        if answer.is_closed:
+            return Response(answer.content, answer.status_code, kept)
         return StreamingResponse(_passed(answer), answer.status_code, kept)
 
 

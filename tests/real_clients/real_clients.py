@@ -27,11 +27,16 @@ from tests.real_clients.run import TURNS, run_client
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the clients, see `run_clients`."""
+    run_clients(CLIENTS, arguments, prog="python -m tests.real_clients", about=__doc__)
+
+
+def run_clients(clients: Sequence[Client], arguments: Sequence[str] | None, *, prog: str, about: str | None) -> None:
     """Install and run the clients and print the table. Ends with status 1 if a client was not recognised as it must
     be.
     """
-    parser = argparse.ArgumentParser(prog="python -m tests.real_clients", description=__doc__)
-    parser.add_argument("--only", action="append", choices=[client.name for client in CLIENTS], help="repeatable")
+    parser = argparse.ArgumentParser(prog=prog, description=about)
+    parser.add_argument("--only", action="append", choices=[client.name for client in clients], help="repeatable")
     parser.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, help="for clients and results")
     parser.add_argument("--turns", type=int, default=TURNS, help="requests of each agent (default %(default)s)")
     parser.add_argument("--keep", type=Path, help="folder for the output of clients and gateway")
@@ -39,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--resume", action="store_true", help="do not run clients again that have a result there")
     parser.add_argument("--no-trouble", action="store_true", help="leave out the 429 and the silence")
     given = parser.parse_args(arguments)
-    chosen = [client for client in CLIENTS if not given.only or client.name in given.only]
+    chosen = [client for client in clients if not given.only or client.name in given.only]
     # before any client runs: it blocks, and clients may share an environment
     begun = [_begun(client, given) for client in chosen]
     rows = asyncio.run(_finished(begun, given))

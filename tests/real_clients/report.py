@@ -18,6 +18,9 @@ HEAD = (
     "The one line that helps",
 )
 
+ENDED = "Session ended"
+"""A column more, for clients that end their sessions."""
+
 NOT_HERE = "does not install here"
 """How the problem of a client begins that could not be installed."""
 
@@ -53,6 +56,8 @@ class Row:
     requests: Sequence[Request] = field(default_factory=list)
     turns: int = 0
     trouble: Trouble | None = None
+    ended: Sequence[str] = ()
+    """The agents whose sessions the gateway has ended on request."""
 
     @property
     def of_agents(self) -> dict[str, list[Request]]:
@@ -95,6 +100,8 @@ class Row:
         for agent, requests in self.of_agents.items():
             if len(requests) < min(self.turns, 4):
                 faults.append(f"{agent} made only {len(requests)} requests")
+            if self.client.ends_session and agent not in self.ended:
+                faults.append(f"{agent} has not ended its session")
         return faults + (self.unstable if self.client.recognised_by != BY_NOTHING else [])
 
     @property
@@ -110,7 +117,10 @@ class Row:
 
 def table(rows: Iterable[Row]) -> str:
     """The table in Markdown, and below it what was not as it must be."""
-    lines = [f"| {' | '.join(HEAD)} |", "|" + " --- |" * len(HEAD)]
+    rows = list(rows)
+    with_end = any(row.client.ends_session for row in rows)
+    head = (*HEAD, ENDED) if with_end else HEAD
+    lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
     notes = []
     for row in rows:
         counts = sorted({len(requests) for requests in row.of_agents.values()})
@@ -119,7 +129,10 @@ def table(rows: Iterable[Row]) -> str:
         cells = [row.client.title, row.version or "-", ", ".join(row.recognised_by) or "-", requests, stable]
         if row.problem:
             cells[2:] = [row.problem if row.is_right else "-", "-", "-"]
-        lines.append(f"| {' | '.join([*cells, *_trouble(row.trouble), row.client.helps])} |")
+        cells += [*_trouble(row.trouble), row.client.helps]
+        if with_end:
+            cells.append(f"{len(set(row.ended) & row.of_agents.keys())} of {len(row.of_agents)}")
+        lines.append(f"| {' | '.join(cells)} |")
         if not row.is_right:
             notes.append(f"- {row.client.title}: {row.verdict}")
     return "\n".join([*lines, "", *notes]).strip()

@@ -19,6 +19,7 @@ TURNS = 5
 AGENTS = 3
 GATEWAY_LOG = "gateway.log"
 LIMIT_S = 600
+STARTS_WITHIN_S = 240  # on a busy machine
 """For one agent's loop. Some clients need minutes to start on a busy machine."""
 
 OFFLINE = {
@@ -50,8 +51,8 @@ async def run_client(client: Client, installed: Installed, turns: int, keep: Pat
         folder = (keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))) / client.name
         folder.mkdir(parents=True, exist_ok=True)
         trouble = Trouble(retry_after_s=2, silent_s=20) if with_trouble else None
-        loops = await _run_all(installed, turns, folder, trouble)
-        row = Row(client, version=installed.version, turns=turns, trouble=trouble)
+        loops, ended = await _run_all(installed, turns, folder, trouble)
+        row = Row(client, version=installed.version, turns=turns, trouble=trouble, ended=ended)
         row.requests = read_log(folder / GATEWAY_LOG)
     for loop in loops:
         if loop.status != 0 and loop.agent != TROUBLE:
@@ -59,8 +60,12 @@ async def run_client(client: Client, installed: Installed, turns: int, keep: Pat
     return row
 
 
-async def _run_all(installed: Installed, turns: int, folder: Path, trouble: Trouble | None) -> list[Loop]:
-    """Run the agents with different tasks, then those with the same task, and meanwhile the one with trouble."""
+async def _run_all(
+    installed: Installed, turns: int, folder: Path, trouble: Trouble | None
+) -> tuple[list[Loop], list[str]]:
+    """Run the agents with different tasks, then those with the same task, and meanwhile the one with trouble. Returns
+    also the agents whose sessions have ended.
+    """
     async with AsyncExitStack() as stack:
         flags = ("--any-model", "--tool-turns", str(turns - 1), "--answer-tokens", "30")
         engine_url = await stack.enter_async_context(_process(folder / "engine.log", "engine", *flags))
@@ -77,7 +82,7 @@ async def _run_all(installed: Installed, turns: int, folder: Path, trouble: Trou
             waiting = group.create_task(_run_agents(installed, turns, front, in_trouble, folder))
             loops = await _run_agents(installed, turns, front, different, folder)
             loops += await _run_agents(installed, turns, front, same, folder)
-        return loops + waiting.result()
+        return loops + waiting.result(), sorted(front.ended)
 
 
 async def _run_agents(
@@ -127,7 +132,7 @@ async def _process(log: Path, *arguments: str) -> AsyncIterator[str]:
         )  # fmt: skip
         assert process.stdout is not None
         try:
-            yield (await asyncio.wait_for(process.stdout.readline(), 60)).decode().split()[-1]
+            yield (await asyncio.wait_for(process.stdout.readline(), STARTS_WITHIN_S)).decode().split()[-1]
         finally:
             process.terminate()
             await process.wait()

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from concur_proxy.control.faults import Faults
 from concur_proxy.recognition.client_keys import client_key_entry, parse_client_keys
 from concur_proxy.recognition.tenants import MAX_TENANT_CHARS, ONLY, Tenant, Tenants, scoped, split_name
 
@@ -116,14 +117,21 @@ def test_a_file_of_keys_is_read() -> None:
         ("[[key]]\n", "`key`"),
         ('[[keys]]\ntenant = "a"\n', "sha256"),
         ('[[keys]]\nsha256 = "a key in clear"\ntenant = "a"\n', "key 1 needs a sha256 of 64 hexadecimal digits"),
-        (client_key_entry("0" * 64, "a") * 2, "key 2 has the same sha256"),
+        (client_key_entry("0" * 64, "a") * 2, "line 5: key 2 has the same sha256"),
         (client_key_entry("0" * 64, ""), "key 1 needs a tenant"),
         (client_key_entry("0" * 64, "a\tb"), "key 1 needs a tenant"),
         (client_key_entry("0" * 64, "a") + "weight = 0\n", "key 1 needs a weight above 0"),
         (client_key_entry("0" * 64, "a") + "weight = nan\n", "key 1 needs a weight above 0"),
         (client_key_entry("0" * 64, "a") + "priority = 5\n", "key 1 needs a priority from -4 to 4"),
-        (client_key_entry("0" * 64, "a") + "max_active = 0\n", "key 1 needs limits of 1 or more"),
-        (client_key_entry("0" * 64, "a") + 'weight = "3"\n', "$.keys[0].weight"),
+        (
+            client_key_entry("0" * 64, "a") + "max_active = 0\n",
+            "line 4: key 1 needs max_active to be a whole number of 1 or more",
+        ),
+        (client_key_entry("0" * 64, "a") + 'weight = "3"\n', "line 4: key 1 needs a weight above 0"),
+        (client_key_entry("0" * 64, "a") + "max_active = true\n", "line 4: key 1 needs max_active to be"),
+        (client_key_entry("0" * 64, "a") + 'max_buffered_bytes = "much"\n', "or a size such as 100M"),
+        (client_key_entry("0" * 64, "a") + "wieght = 2\n", "has an unknown name 'wieght': did you mean weight?"),
+        ("keys = 3\n", "`keys` must be tables"),
         ("a = " + "[" * 20000, ""),
     ],
 )
@@ -131,3 +139,35 @@ def test_a_wrong_file_of_keys_is_refused_with_the_place(text: str, problem: str)
     with pytest.raises(ValueError, match=r".") as caught:
         parse_client_keys(text)
     assert problem in str(caught.value)
+
+
+def test_everything_that_is_wrong_in_a_file_of_keys_is_reported_by_line() -> None:
+    text = (
+        client_key_entry("0" * 64, "a")
+        + client_key_entry("1", "b")
+        + "weight = -1\n"
+        + client_key_entry("0" * 64, "c")
+        + 'colour = "blue"\n'
+    )
+    with pytest.raises(Faults) as caught:
+        parse_client_keys(text)
+    assert caught.value.problems == (
+        "line 5: key 2 needs a sha256 of 64 hexadecimal digits",
+        "line 7: key 2 needs a weight above 0",
+        (
+            "line 11: key 3 has an unknown name 'colour': it may have sha256, tenant, weight, priority, max_active, "
+            "max_waiting, max_connections, max_buffered_bytes"
+        ),
+        "line 9: key 3 has the same sha256 as another key",
+    )
+
+
+def test_keys_as_inline_tables_are_named_by_number() -> None:
+    with pytest.raises(Faults) as caught:
+        parse_client_keys('keys = [{sha256 = "1", tenant = "b"}]')
+    assert caught.value.problems == ("key 1 needs a sha256 of 64 hexadecimal digits",)
+
+
+def test_a_limit_in_bytes_can_have_a_unit() -> None:
+    (tenant,) = parse_client_keys(client_key_entry("0" * 64, "a") + 'max_buffered_bytes = "100M"\n').values()
+    assert tenant.max_buffered_bytes == 100_000_000

@@ -1,9 +1,9 @@
 import json
 from pathlib import Path
 
+from concur_proxy.lab.recorded.scenario import scenario_of
 from concur_proxy.lab.simulation.experiment import Experiment
 from concur_proxy.lab.simulation.policy import POLICIES
-from concur_proxy.lab.simulation.trace import scenario_of
 from tests.http.running_gateway import running_gateway
 from tests.http.scripted_engine import Exchange, answer, scripted_engine
 

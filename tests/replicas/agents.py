@@ -21,7 +21,8 @@ class Agents:
     ) -> None:
         """With `endless`, an agent whose session is over starts another one, until `stop`."""
         self.tally = Tally()
-        self._replicas = replicas
+        self.replicas = replicas
+        """Those that get the next requests."""
         self._scripts = scripts
         self._endless = endless
         self._random = Random(seed)
@@ -71,7 +72,7 @@ class Agents:
             "stream": self._random.random() < 0.5,
         }
         headers = f"x-session-id: {name}\r\n" + ("x-session-end: true\r\n" if is_last else "")
-        began, replica = time.monotonic(), self._random.choice(self._replicas)
+        began, replica = time.monotonic(), self._random.choice(self.replicas)
         for _ in range(TRIES):
             try:
                 await send(replica.port, "POST", CHAT, headers=headers, body=body)
@@ -89,7 +90,7 @@ class Agents:
         return False
 
     def _other(self, replica: Server) -> Server:
-        others = [other for other in self._replicas if other is not replica]
+        others = [other for other in self.replicas if other is not replica]
         return self._random.choice(others) if others else replica
 
 

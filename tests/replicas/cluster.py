@@ -57,16 +57,25 @@ class Cluster:
             self._server(f"engine-{number}", "engine", *engine_flags, launcher=engine_launcher)
             for number in range(engines)
         ]
-        named = [flag for engine in self.engines for flag in ("--engine", engine.url)]
-        self.replicas = [
-            self._server(
-                f"replica-{number}",
-                *("serve", *named, "--store", "redis", "--admin-listen", "main", *gateway_flags),
-                *("--redis-url", redis_urls[number] if number < len(redis_urls) else self.redis.url),
+        self._gateway_flags = gateway_flags
+        self.replicas: list[Server] = []
+        for number in range(replicas):
+            self.add_replica(
                 launcher=launchers[number] if number < len(launchers) else (),
+                redis_url=redis_urls[number] if number < len(redis_urls) else None,
             )
-            for number in range(replicas)
-        ]
+
+    def add_replica(self, *, launcher: Sequence[str] = (), redis_url: str | None = None) -> Server:
+        """Add a replica, which is not started yet."""
+        named = [flag for engine in self.engines for flag in ("--engine", engine.url)]
+        replica = self._server(
+            f"replica-{len(self.replicas)}",
+            *("serve", *named, "--store", "redis", "--admin-listen", "main", *self._gateway_flags),
+            *("--redis-url", redis_url or self.redis.url),
+            launcher=launcher,
+        )
+        self.replicas.append(replica)
+        return replica
 
     def _server(self, name: str, *arguments: str, launcher: Sequence[str] = ()) -> Server:
         return Server(name, *arguments, log=self.folder / f"{name}.log", launcher=launcher)

@@ -24,7 +24,9 @@ class Server:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
-        self._command = (*launcher, sys.executable, "-m", "concur_proxy", *arguments, "--port", str(self.port))
+        self.launcher = launcher
+        """For the next start."""
+        self._command = (sys.executable, "-m", "concur_proxy", *arguments, "--port", str(self.port))
         self._process: subprocess.Popen[bytes] | None = None
 
     def __repr__(self) -> str:
@@ -89,7 +91,7 @@ class Server:
 
     def _launch(self) -> None:
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=log)
+            self._process = subprocess.Popen((*self.launcher, *self._command), stdout=subprocess.DEVNULL, stderr=log)
 
     @property
     def _running(self) -> "subprocess.Popen[bytes]":

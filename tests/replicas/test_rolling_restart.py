@@ -9,27 +9,13 @@ from tests.replicas.client import Answer, Failed, send
 from tests.replicas.cluster import Cluster
 from tests.replicas.server import Server
 from tests.replicas.small import WINDOW
-from tests.replicas.tally import Failure
 from tests.replicas.under_load import agents_at_work
-
-END_S = 20.0
-
-
-def is_retryable(failure: Failure) -> bool:
-    """Whether the request was refused before any work was done for it, with an answer that says so."""
-    if failure.kind == "status":
-        return failure.status == 503 and failure.retry_after_s is not None
-    return failure.kind in {"refused", "broken"}
+from tests.replicas.upgrades import END_S, is_retryable, one_after_the_other
 
 
 async def test_each_replica_in_turn_ends_and_comes_back_under_load(cluster: Cluster) -> None:
     async with agents_at_work(cluster, forces=is_retryable):
-        for replica in cluster.replicas:
-            replica.terminate()
-            assert await replica.ended(within_s=END_S) == 0
-            await cluster.agreed()
-            await replica.start()
-            await cluster.agreed()
+        await one_after_the_other(cluster, ())
 
 
 async def ask(replica: Server, session: str, *, tokens: int = 8, end: bool = True) -> Answer:

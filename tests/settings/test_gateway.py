@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from pydantic import ValidationError
 
@@ -46,6 +47,44 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert (defaults.max_body_bytes, defaults.max_header_bytes) == (64 * 1024 * 1024, 64 * 1024)
     assert defaults.keepalive_comments_s == 0
     assert defaults.allow_paths == ()
+
+
+class TestUnits:
+    @pytest.mark.parametrize(
+        ("name", "text", "value"),
+        [
+            ("max_hold_s", "5m", 300),
+            ("session_ttl_s", "1h30m", 5400),
+            ("scrape_interval_s", "250ms", 0.25),
+            ("idle_lease", "2m", 120),
+            ("idle_lease", "20", 20),
+            ("max_body_bytes", "200M", 200_000_000),
+            ("max_header_bytes", "64k", 64_000),
+            ("max_buffered_bytes", "1Gi", 1 << 30),
+            ("max_buffered_bytes_per_tenant", "1.5Mi", 3 << 19),
+        ],
+    )
+    def test_a_text_with_a_unit_is_a_number(self, name: str, text: str, value: float) -> None:
+        assert getattr(settings(**{name: text}), name) == value
+
+    def test_a_capacity_can_have_a_unit(self) -> None:
+        read = settings(capacity_tokens=f"60k,{ENGINE}=463.4k")
+        assert read.capacity_tokens == ("60000", f"{ENGINE}=463400")
+        assert read.capacity_of(ENGINE) == 463_400
+
+    def test_every_setting_in_seconds_or_bytes_takes_a_unit(self) -> None:
+        schema = GatewaySettings.model_json_schema()["properties"]
+        quantities = [name for name in schema if name.endswith("_s") or "_bytes" in name or name == "idle_lease"]
+        assert len(quantities) >= 20
+        for name in quantities:
+            assert "string" in {each.get("type") for each in schema[name]["anyOf"]}, name
+
+    @pytest.mark.parametrize(
+        ("text", "is_valid"), [("5m", True), ("1h30m", True), ("5 m", False), ("", False), ("m", False)]
+    )
+    def test_the_schema_of_a_file_knows_the_units(self, text: str, is_valid: bool) -> None:  # noqa: FBT001
+        schema = GatewaySettings.model_json_schema()["properties"]["max_hold_s"]
+        assert jsonschema.Draft202012Validator(schema).is_valid(text) is is_valid
 
 
 def test_settings_are_frozen() -> None:

@@ -69,6 +69,41 @@ def test_a_wait_is_counted_by_its_outcome_when_it_ends(counted: Counted) -> None
     assert counted.value("concur_queue_wait_seconds_sum", outcome="hold_timeout") == 540.0
 
 
+def test_an_admitted_requests_wait_is_counted_at_its_engine_until_that_is_gone(counted: Counted) -> None:
+    for engine, outcome in (("a", Outcome.ADMITTED), ("b", Outcome.ADMITTED), ("b", Outcome.HOLD_TIMEOUT)):
+        counted.tell("waited", ended(Attempt(arrived_at=0.0, outcome=outcome, wait_s=3.0, engine=engine)))
+    assert counted.value("concur_engine_queue_wait_seconds_sum", engine="a") == 3.0
+    assert counted.value("concur_engine_queue_wait_seconds_count", engine="b") == 1
+    counted.metrics.forget("a")
+    assert counted.value("concur_engine_queue_wait_seconds_count", engine="a") is None
+    assert counted.value("concur_engine_queue_wait_seconds_count", engine="b") == 1
+
+
+def test_a_traced_request_is_an_exemplar_of_its_buckets(counted: Counted) -> None:
+    traced = ended(whole(), trace_id="0af7651916cd43dd8448eb211c80319c")
+    counted.tell("waited", traced)
+    counted.tell("ended", traced)
+    counted.tell("ended", ended(whole()))
+    shown = {
+        sample.name
+        for family in counted.registry.collect()
+        for sample in family.samples
+        if sample.exemplar is not None and sample.exemplar.labels == {"trace_id": traced.trace_id}
+    }
+    assert shown == {
+        f"concur_{name}_seconds_bucket"
+        for name in (
+            "queue_wait",
+            "engine_queue_wait",
+            "request_duration",
+            "generation_duration",
+            "engine_generation_duration",
+            "time_to_first_token",
+            "engine_time_to_first_token",
+        )
+    }
+
+
 def test_an_answer_is_counted_by_path_and_status(counted: Counted) -> None:
     for code in (200, 200, 503):
         counted.tell("ended", ended(status=code))

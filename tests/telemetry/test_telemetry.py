@@ -22,7 +22,7 @@ def subscribers(telemetry: Telemetry) -> dict[str, int]:
 
 
 def test_without_other_reports_only_the_metrics_are_called() -> None:
-    assert subscribers(Telemetry(settings(), replica="r", now=0.0)) == BY_METRICS
+    assert subscribers(Telemetry(settings(), replica="r", now=0.0, time=0.0)) == BY_METRICS
 
 
 @pytest.mark.parametrize(
@@ -38,14 +38,14 @@ async def test_each_report_subscribes_to_what_it_needs(
     more: dict[str, object], added: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    telemetry = Telemetry(settings(**more), replica="r", now=0.0)
+    telemetry = Telemetry(settings(**more), replica="r", now=0.0, time=0.0)
     moments = {*BY_METRICS, *added}
     assert subscribers(telemetry) == {name: BY_METRICS.get(name, 0) + added.get(name, 0) for name in moments}
     await telemetry.close()
 
 
 def test_a_reload_switches_request_lines() -> None:
-    telemetry = Telemetry(settings(), replica="r", now=0.0)
+    telemetry = Telemetry(settings(), replica="r", now=0.0, time=0.0)
     for on in (True, False):
         telemetry.reconfigure(settings(log_requests=on))
         assert subscribers(telemetry)["ended"] == 1 + on

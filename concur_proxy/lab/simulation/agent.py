@@ -106,12 +106,17 @@ class Agent:
         if self._open:
             return
         turn = self.plan.turns[self._turn]
-        self._prompt_tokens += turn.answer_tokens
+        kept_tokens = turn.answer_tokens - turn.dropped_tokens
+        self._prompt_tokens += kept_tokens
         self._history_tokens = self._prompt_tokens
-        self._prompt.add(turn.answer_tokens)
+        self._prompt.add(kept_tokens)
         self._open = len(turn.children)
         for child in turn.children:
-            Agent(child, self._timeline, self._send, self._child_ended).step()
+            agent = Agent(child, self._timeline, self._send, self._child_ended)
+            if child.start_s:
+                self._timeline.after(child.start_s, agent.step)
+            else:
+                agent.step()
         if not turn.children:
             self._go_on()
 

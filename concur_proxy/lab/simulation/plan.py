@@ -17,6 +17,8 @@ class Turn:
     new_tokens: int
     """What the task or the last tool call adds to the history."""
     answer_tokens: int
+    dropped_tokens: int = 0
+    """The part of the answer that the client leaves out of the history, such as its reasoning."""
     gap_s: float = 0.0
     """Length of the tool call after the answer."""
     side_requests: int = 0
@@ -44,6 +46,7 @@ class AgentPlan:
     number: int
     """Unique in its scenario. Agents with different numbers have different tokens."""
     start_s: float
+    """When it starts. For a sub-agent: how long after the answer that starts it."""
     turns: tuple[Turn, ...]
     shared_tokens: int = 0
     """System prompt, the same for all agents with the same `shared_id`."""
@@ -70,7 +73,8 @@ class AgentPlan:
     @property
     def context_tokens(self) -> int:
         """Tokens of the history after the last answer."""
-        return self.shared_tokens + sum(turn.new_tokens + turn.answer_tokens for turn in self.turns)
+        dropped = sum(turn.dropped_tokens for turn in self.turns[:-1])
+        return self.shared_tokens + sum(turn.new_tokens + turn.answer_tokens for turn in self.turns) - dropped
 
 
 Arrivals = Iterator[AgentPlan]

@@ -238,8 +238,6 @@ def test_nobody_yields_to_its_own_tenant_or_to_nobody_and_a_preferred_session_ne
     assert not scene.order.must_yield(placed)
     scene.order.leave(waiting)
     assert not scene.order.must_yield(placed)
-<<<<<<< HEAD
-=======
 
 
 @pytest.mark.parametrize("owners", ["aaa", "ab", "abb"])
@@ -252,4 +250,3 @@ def test_the_first_new_one_may_be_of_a_class_whose_turn_comes_later(owners: str)
     scene.order.leave(high)
     assert scene.order.first_new() is low
     assert set(_agrees(scene.order)) == {*resuming, low}
->>>>>>> mutants

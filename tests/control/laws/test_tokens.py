@@ -346,11 +346,8 @@ def test_hits_are_summed_and_more_hits_than_promises_are_no_loss(engine: _Engine
     assert law._round.share_lost == pytest.approx(0.25)
     law.on_signal(engine.signal(seconds=4.0, hits=9_000.0))
     assert law._round.share_lost == 0.0
-<<<<<<< HEAD
-=======
     law.on_signal(engine.signal(told=1, lost=1))
     assert law._round.share_lost == 1.0  # what answers say counts more than hits
->>>>>>> mutants
 
 
 def test_an_engine_whose_own_queue_is_not_empty_is_not_idle(engine: _Engine) -> None:

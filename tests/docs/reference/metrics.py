@@ -15,6 +15,9 @@ ABOUT = """\
 that. No series has a label for a session, because the number of sessions has no bound. A series is left out while its
 value is unknown. Process metrics of Python's client library (`process_*`, `python_*`) are exported as well.
 
+With several `workers`, any of them answers for all, and each series has the label `worker`, from 0. A worker that does
+not answer within 1 s is left out.
+
 `GET /healthz` answers 200 while the process lives. `GET /readyz` answers 200 while the gateway can serve requests; its
 body describes each engine and its signals."""
 

@@ -15,7 +15,15 @@ A setting has one name and three places. The strongest place wins:
 2. an environment variable: `{ENV_PREFIX}MAX_HOLD_S=300`
 3. a key in the TOML or YAML file that `--config` names: `max_hold_s = 300`
 
-Names that end in `_s` are seconds, names that end in `_bytes` are bytes. A list is separated by commas in the
+Names that end in `_s` are seconds, names that end in `_bytes` are bytes. Both can be numbers, or texts with a unit:
+
+| | Units | Examples |
+| --- | --- | --- |
+| seconds | `d`, `h`, `m`, `s`, `ms`, the largest first | `300`, `90s`, `5m`, `1h30m`, `500ms` |
+| bytes, tokens | `k`, `M`, `G`, `T` (powers of 1,000), `Ki`, `Mi`, `Gi` (of 1,024) | `65536`, `64k`, `200M`, `1Gi` |
+
+`check-config` shows the number that is used. The options of laws and the limits in `client_keys_file` take the same
+texts. A list is separated by commas in the
 environment; its flag can be repeated; in a file it is a list. `concur-proxy check-config` shows every setting that is
 in force, and where it was set.
 

@@ -16,8 +16,27 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{ .Values.existingSecret | default (include "concur-proxy.name" .) }}
 {{- end }}
 
-{{- define "concur-proxy.hasSecret" -}}
-{{- if or .Values.existingSecret .Values.redis.url .Values.adminKey }}yes{{ end }}
+{{- /* Whether the chart makes a Secret. */}}
+{{- define "concur-proxy.makesSecret" -}}
+{{- if and (not .Values.existingSecret) (or .Values.redis.url (and .Values.adminKey (not .Values.adminKeySecret))) }}yes{{ end }}
+{{- end }}
+
+{{- /* The Secret that may have the key admin-key, or nothing. */}}
+{{- define "concur-proxy.adminKeySecret" -}}
+{{- if .Values.adminKeySecret }}{{ .Values.adminKeySecret }}{{ else if or .Values.existingSecret .Values.adminKey }}{{ include "concur-proxy.secret" . }}{{ end }}
+{{- end }}
+
+{{- define "concur-proxy.serviceAccount" -}}
+{{ .Values.serviceAccount.name | default (ternary (include "concur-proxy.name" .) "default" .Values.serviceAccount.create) }}
+{{- end }}
+
+{{- define "concur-proxy.image" -}}
+{{ .Values.image.repository }}{{ if or .Values.image.tag (not .Values.image.digest) }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}{{ with .Values.image.digest }}@{{ . }}{{ end }}
+{{- end }}
+
+{{- /* How many engines are wanted, as one number. */}}
+{{- define "concur-proxy.enginesWanted" -}}
+max(concur_engines_wanted{job="concur-proxy",namespace={{ .Release.Namespace | quote }}{{ with .Values.engineAutoscaling.model }},model={{ . | quote }}{{ end }}})
 {{- end }}
 
 {{- define "concur-proxy.isShared" -}}
@@ -52,4 +71,19 @@ timeoutSeconds: 5
 httpGet: {path: {{ .path }}, port: http{{ if include "concur-proxy.isTls" .root }}, scheme: HTTPS{{ end }}}
 timeoutSeconds: 3
 {{- end }}
+{{- end }}
+
+{{- /* The whole seconds of .time, a number or a text such as 90s or 1h30m, rounded up, plus .add. */}}
+{{- define "concur-proxy.seconds" -}}
+{{- $text := .time | toString }}
+{{- $total := 0.0 }}
+{{- if regexMatch "[a-z]$" $text }}
+{{- $units := dict "d" 86400 "h" 3600 "m" 60 "s" 1 "ms" 0.001 }}
+{{- range regexFindAll "[0-9.]+[a-z]+" $text -1 }}
+{{- $total = addf $total (mulf (regexFind "[0-9.]+" . | float64) (get $units (regexFind "[a-z]+" .) | float64)) }}
+{{- end }}
+{{- else }}
+{{- $total = float64 $text }}
+{{- end }}
+{{- add (ceil $total | int) .add }}
 {{- end }}

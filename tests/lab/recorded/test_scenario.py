@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from concur_proxy.lab.recorded.request import TraceProblem
+from concur_proxy.lab.recorded.scenario import scenario_of
 from concur_proxy.lab.simulation.experiment import Experiment
 from concur_proxy.lab.simulation.policy import POLICIES
-from concur_proxy.lab.simulation.trace import TraceProblem, scenario_of
 
 
 def _line(session: str, at: float, prompt: int, completion: int, duration: float = 2.0) -> str:
@@ -25,15 +26,15 @@ def _line(session: str, at: float, prompt: int, completion: int, duration: float
 
 def test_a_trace_becomes_agents(tmp_path: Path) -> None:
     path = tmp_path / "load.jsonl"
-    lines = [_line("b", 4.0, 50, 10), _line("a", 1.0, 100, 20), _line("a", 6.5, 180, 30), _line("a", 9.0, 190, 5)]
+    lines = [_line("a", 1.0, 100, 20), _line("b", 4.0, 50, 10), _line("a", 6.5, 180, 30), _line("a", 9.0, 190, 5)]
     path.write_text("\n".join(lines) + "\n")
     scenario = scenario_of(path)
     (population,) = scenario.populations
     first, second = population.plans(None, kind=0, numbers=iter(()), most_tokens=0)  # type: ignore[arg-type]
-    assert (first.start_s, second.start_s) == (1.0, 4.0)
-    turns = [(turn.new_tokens, turn.answer_tokens, turn.gap_s) for turn in first.turns]
-    # the third prompt was shorter than the history: it had been compacted
-    assert turns == [(100, 20, 3.5), (60, 30, 0.5), (1, 5, 0.0)]
+    assert (first.start_s, second.start_s) == (0.0, 3.0), "time begins with the first request"
+    turns = [(turn.new_tokens, turn.answer_tokens, turn.dropped_tokens, turn.gap_s) for turn in first.turns]
+    # the third prompt was shorter than the history, but longer than the second one: its answer was not all sent back
+    assert turns == [(100, 20, 0, 3.5), (60, 30, 20, 0.5), (1, 5, 0, 0.0)]
     assert Experiment(scenario, POLICIES["tokens"], 1).run().requests == 4
 
 
