@@ -3,15 +3,14 @@
 import argparse
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import httpx
-from rich.console import Console
-from rich.status import Status
 
 from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.parser import CommandParser, complain, whole_number
+from concur_proxy.cli.terminal import Output, steps
 from concur_proxy.lab.recorded.both import NoReplay, replay_both
 from concur_proxy.lab.recorded.part import LoadOverTime, part_of
 from concur_proxy.lab.recorded.reader import GatewayRecording, Reader
@@ -43,20 +42,20 @@ def main(arguments: Sequence[str]) -> int:
     if given.html is not None and not is_writable(given.html):
         return complain(PROG, f"--html {given.html}: cannot be written")
     try:
-        with Console(stderr=True).status("reading") as status:
+        with steps("reading") as show:
             if given.recording is not None:
-                report = _from_recording(given.recording, given.capacity_tokens, status)
+                report = _from_recording(given.recording, given.capacity_tokens, show)
             else:
                 report = _from_prometheus(given.prometheus, given.since)
     except TraceProblem as error:
         return complain(PROG, str(error))
     if given.html is not None:
         given.html.write_text(page(report), encoding="utf-8")
-    print_report(report, Console(highlight=False))
+    print_report(report, Output())
     return 0
 
 
-def _from_recording(path: Path, capacity_tokens: int | None, status: Status) -> Report:
+def _from_recording(path: Path, capacity_tokens: int | None, show: Callable[[str], None]) -> Report:
     reader: Reader = GatewayRecording(path)
     measuring, load = Measuring(), LoadOverTime()
     for request in reader.requests():
@@ -67,7 +66,7 @@ def _from_recording(path: Path, capacity_tokens: int | None, status: Status) -> 
         raise TraceProblem(f"{path}: no request has token counts: record with ask_usage = true, the default")
     part = part_of(reader.requests(), load.busiest())
     try:
-        fleets = replay_both(part, capacity_tokens=capacity_tokens, on_step=status.update)
+        fleets = replay_both(part, capacity_tokens=capacity_tokens, on_step=show)
     except NoReplay as problem:
         return report_of(measured, None, str(problem))
     return report_of(measured, compare(fleets, is_part=len(part) < measured.totals.requests))

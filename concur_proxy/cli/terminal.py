@@ -1,6 +1,8 @@
 """The output of commands: a view that moves on a terminal, and plain lines in a file or a pipe."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 from rich.console import Console
@@ -23,6 +25,19 @@ class Output(Console):
     def on_broken_pipe(self) -> NoReturn:
         """Called by rich while it handles the `BrokenPipeError`, in order to exit."""
         raise  # noqa: PLE0704 - the error that is being handled
+
+
+@contextmanager
+def steps(first: str) -> Iterator[Callable[[str], None]]:
+    """Show on standard error what a command does. Yields what shows the next step. In a file, the first one is not
+    shown.
+    """
+    console = Output(stderr=True)
+    if console.can_redraw:
+        with console.status(first) as status:
+            yield status.update
+    else:
+        yield console.print
 
 
 class Lines:

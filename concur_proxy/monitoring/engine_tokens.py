@@ -10,6 +10,9 @@ from concur_proxy.wire.answer.usage import Usage, plausible
 
 logger = logging.getLogger(__name__)
 
+UNTOLD = 20
+"""Answers without a number of cached tokens that show that the engine does not report it."""
+
 
 class EngineTokens:
     """Checks the token counts of an engine: those in its metrics, and those in its answers."""
@@ -31,6 +34,8 @@ class EngineTokens:
         self._newest: IntervalRates | None = None
         self._is_derived = False
         self._ended = 0
+        self._has_told = False
+        self._untold = 0
 
     def on_sample(self, rates: IntervalRates, sample: EngineSample, gate: GateSnapshot) -> IntervalRates:
         """The metrics were read. Returns the rates with the size of the cache that the gateway uses."""
@@ -60,6 +65,8 @@ class EngineTokens:
         self._ended += 1
         if usage is None:
             return None
+        self._has_told |= usage.cached_tokens is not None
+        self._untold += usage.cached_tokens is None
         counted = plausible(usage, max_model_len=None if is_batch else self._longest)
         if counted != usage:
             if not self.usage_dropped:
@@ -73,6 +80,15 @@ class EngineTokens:
             if newest is not None and newest.kv_usage and first_token_at is not None and first_token_at <= newest.now:
                 self._check.filled(counted.prompt_tokens, newest.kv_usage)
         return counted
+
+    @property
+    def lacks_cached(self) -> bool:
+        """Whether answers do not report cached tokens, although the engine's metrics show that its cache has hits.
+
+        One answer does not show it: vLLM also leaves the number out where it is 0.
+        """
+        hit_rate = None if self._newest is None else self._newest.hit_rate
+        return self._untold >= UNTOLD and not self._has_told and bool(hit_rate)
 
     @property
     def _longest(self) -> int | None:

@@ -86,6 +86,7 @@ class EngineMonitor:
         self.circuit = Circuit()
         self._has_own_metrics = has_own_metrics
         self._has_fallen_open = False
+        self._lacks_cached = False
         self._signals = SignalMaker()
         self._kinds = kinds or KnownKinds(())
         self._coordinator = coordinator
@@ -146,6 +147,10 @@ class EngineMonitor:
         if self._has_own_metrics:
             self._on_contact(self.circuit.heard, "it answers scrapes")
         kind = self._kinds.get(sample.kind)
+        if self.tokens.lacks_cached and not self._lacks_cached and kind is not None:
+            self._lacks_cached = True
+            advice = kind.advice.cached_tokens
+            logger.warning("engine %s: its answers do not report cached tokens: %s", self.engine, advice)
         self.tokens.counts_transferred = sample.is_disaggregated and kind is not None and kind.counts_transferred
         if rates.restarted:
             self._coordinator.apply(LoseCache(engine=self.engine))

@@ -1,8 +1,8 @@
 """Compares the simulator with the gateway over HTTP: `python -m tests.benchmarks.over_http`.
 
-Runs the fleet of the demo on the emulated engine without control and under each law, does the same in virtual time, and
-compares the ratios. Each run over HTTP takes about a minute. The machine needs one core for the engine and one for the
-rest.
+Runs 64 agents that name their sessions on the demo's emulated engine, without control and under each law, does the same
+in virtual time, and compares the ratios. Each run over HTTP takes about a minute. The machine needs one core for the
+engine and one for the rest.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from concur_proxy.lab.demo import run
 from concur_proxy.lab.demo.options import DemoOptions
+from concur_proxy.lab.demo.workload import Workload
 
 HEAD = """\
 | law | over HTTP, s | ratio | simulated, s | ratio | difference |
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def compare(law: str) -> str:
     """A row: total times in the engine's seconds, and how many times faster the fleet finishes under the law."""
-    comparison = asyncio.run(run.run(replace(DemoOptions(), law=law), Console(quiet=True)))
+    comparison = asyncio.run(run.run(replace(DemoOptions(), law=law, workload=Workload()), Console(quiet=True)))
     if comparison.void is not None or comparison.virtual is None:
         raise SystemExit(f"{law}: {comparison.void}")
     free, controlled = comparison.runs

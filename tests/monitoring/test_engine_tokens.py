@@ -90,3 +90,17 @@ def test_cached_tokens_are_not_believed_where_they_include_what_was_transferred(
     assert tokens.on_usage(said, first_token_at=9.0, is_batch=False) == said
     tokens.counts_transferred = True
     assert tokens.on_usage(said, first_token_at=9.0, is_batch=False) == replace(said, cached_tokens=None)
+
+
+def test_answers_without_cached_tokens_are_a_fault_once_the_cache_has_hits() -> None:
+    tokens = EngineTokens("a")
+    used(tokens, replace(RATES, hit_rate=0.5))
+    for _ in range(20):
+        assert not tokens.lacks_cached, "vLLM leaves the number out where it is 0"
+        answer(tokens, 100)
+    assert tokens.lacks_cached
+    used(tokens, replace(RATES, hit_rate=0.0))
+    assert not tokens.lacks_cached
+    used(tokens, replace(RATES, hit_rate=0.5))
+    tokens.on_usage(Usage(prompt_tokens=9, completion_tokens=1, cached_tokens=8), first_token_at=11.0, is_batch=False)
+    assert not tokens.lacks_cached

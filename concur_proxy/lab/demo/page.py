@@ -24,9 +24,9 @@ h3 { font-size: 1rem; margin: 0; } p { margin: .4rem 0; } .soft { color: var(--s
 .lead { font-size: 1.25rem; font-weight: 600; }
 table { border-collapse: collapse; width: 100%; } th, td { padding: .3rem .5rem; border-bottom: 1px solid var(--line);
   text-align: right; font-variant-numeric: tabular-nums; } th:first-child, td:first-child { text-align: left; }
-.two { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; }
+.two { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; margin-top: 1rem; }
 @media (max-width: 44rem) { .two { grid-template-columns: 1fr; } }
-figure { margin: 0 0 1rem; background: var(--card); border-radius: .5rem; padding: .7rem; }
+figure { margin: 0; background: var(--card); border-radius: .5rem; padding: .7rem; }
 figcaption { font-size: .9rem; } svg { display: block; width: 100%; height: auto; margin-top: .3rem; }
 svg text { font-size: 12px; fill: var(--soft); } .grid { stroke: var(--line); }
 polyline { fill: none; stroke-width: 2; }
@@ -67,8 +67,9 @@ def _section(title: str, courses: Sequence[Course], options: DemoOptions) -> lis
     names = (words.run_name(None), words.run_name(options.law))
     parts = [f"<h2>{escape(title)}</h2>", _figures(names, courses), '<div class="two">']
     for chart in CHARTS:
-        keys = "".join(f'<span class="key {line.colour}">{escape(line.name)}</span>' for line in chart.lines)
         for name, course in zip(names, courses, strict=True):
+            drawn = [line for line in chart.lines if any(line.value(point) is not None for point in course.points)]
+            keys = "".join(f'<span class="key {line.colour}">{escape(line.name)}</span>' for line in drawn)
             drawing = draw(chart, course, others=courses)
             caption = f"<h3>{escape(chart.title)}, {escape(name)}</h3>{keys}"
             parts.append(f"<figure><figcaption>{caption}</figcaption>{drawing}</figure>")

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Literal
 
 import httpx
@@ -6,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from concur_proxy.lab.demo import servers
 from concur_proxy.lab.demo.fleet import AgentFleet
-from concur_proxy.lab.demo.workload import Workload, write_scripts
+from concur_proxy.lab.demo.workload import EVERY_KIND, Workload, write_scripts
 
 SCRIPTS = write_scripts(
     Workload(agents=3, turns=3, first_tokens=100, growth_tokens=30, answer_tokens=5, tool_s=(0.0, 0.05))
@@ -42,3 +43,22 @@ async def test_the_session_header_is_sent_or_not(names: Literal["agents", "reque
     ]
     by_header = [s for family in families for s in family.samples if s.labels["by"] == "headers"]
     assert sum(sample.value for sample in by_header if sample.name.endswith("_total")) == named
+
+
+async def test_agents_of_every_kind_reach_the_gateway_as_what_they_are() -> None:
+    load = Workload(
+        agents=4, turns=2, child_turns=2, first_tokens=400, growth_tokens=30, answer_tokens=5, kinds=EVERY_KIND
+    )
+    scripts = write_scripts(replace(load, tool_s=(0.0, 0.01)))
+    async with servers.engine("--step-s", "0.001") as engine_url, servers.gateway(engine_url) as url:
+        fleet = AgentFleet(base_url=url, model="emulated", scripts=scripts, time_scale=1.0)
+        progress = await fleet.run()
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+            address = (await client.get("/concur/v1/state")).headers["x-concur-admin"]
+            state = (await client.get(f"{address}/concur/v1/state")).json()
+    assert (progress.turns, progress.total_turns, progress.failures) == (12, 12, [])
+    assert state["sessions_total"] == 4, "the sub-agents belong to their parent's session, and a prompt names a session"
+    assert sorted(session["turns"] for session in state["sessions"]) == [2, 2, 2, 6]
+    assert progress.tells_cached
+    assert len(progress.waits_s) == 12
+    assert progress.recomputed_tokens < 200, "only partial blocks"
