@@ -7,7 +7,7 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, get_args, get_type_hints
 
 from concur_proxy.cli.listen import listen_problem
-from concur_proxy.cli.parser import CommandParser, complain, number, whole_number
+from concur_proxy.cli.parser import CommandParser, complain, number, token_count, whole_number
 from concur_proxy.lab.server.options import EmulatorOptions
 
 PROG = "concur-proxy engine"
@@ -70,7 +70,8 @@ def _add_flag(group: "argparse._ArgumentGroup", field: Field[Any], annotation: o
         group.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
         return
     kind = next((kind for kind in (int, float) if annotation is kind or kind in get_args(annotation)), str)
-    group.add_argument(flag, default=argparse.SUPPRESS, type=_READERS[kind], metavar=_METAVARS[kind], help=text)
+    read = token_count() if kind is int and field.name.endswith("_tokens") else _READERS[kind]
+    group.add_argument(flag, default=argparse.SUPPRESS, type=read, metavar=_METAVARS[kind], help=text)
 
 
 def _shown(value: object) -> str:

@@ -6,9 +6,12 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from itertools import pairwise
 from typing import NoReturn
+
+from concur_proxy.control.quantities import seconds, size
 
 EXIT_WRONG_USE = 2
 
@@ -30,6 +33,29 @@ def whole_number(least: int = 0, most: float = math.inf) -> Callable[[str], int]
         return int(text)
 
     return read
+
+
+def token_count(least: int = 0) -> Callable[[str], int]:
+    """Argument type: a number of tokens, also as 64k."""
+
+    def read(text: str) -> int:
+        with suppress(ValueError):
+            if (tokens := size(text)) >= least:
+                return tokens
+        raise argparse.ArgumentTypeError(f"must be a whole number or a size such as 64k, {least} or more, not {text!r}")
+
+    return read
+
+
+def time_span(text: str) -> float:
+    """Argument type: seconds above 0, also as 90s or 5m."""
+    try:
+        value = seconds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}, not {text!r}") from error
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"must be more than 0, not {text}")
+    return value
 
 
 def number(text: str) -> float:

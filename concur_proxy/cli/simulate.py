@@ -21,7 +21,7 @@ from concur_proxy.cli.comparison import (
 )
 from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.flags import read_option
-from concur_proxy.cli.parser import CommandParser, complain, positive_number, whole_number
+from concur_proxy.cli.parser import CommandParser, complain, time_span, token_count, whole_number
 from concur_proxy.cli.terminal import Lines, Output
 from concur_proxy.control.faults import Faults, problems_of
 from concur_proxy.lab.recorded.request import TraceProblem
@@ -199,13 +199,13 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--capacity-tokens",
         metavar="N",
-        type=whole_number(1024),
+        type=token_count(1024),
         help="size of each engine's KV cache (default: the scenario's)",
     )
     parser.add_argument(
         "--idle-lease",
-        metavar="SECONDS",
-        type=positive_number,
+        metavar="TIME",
+        type=time_span,
         help="how long a session keeps its place between turns, with every law (default: learned)",
     )
     parser.add_argument(

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 
 import yaml
@@ -16,8 +16,8 @@ def read_config_file(path: Path) -> dict[str, object]:
     """Return the file's keys and values. Raises `ConfigFileError` if it cannot be read or has no settings by name."""
     parsers: dict[str, Callable[[str], object]] = {
         ".toml": tomllib.loads,
-        ".yaml": yaml.safe_load,
-        ".yml": yaml.safe_load,
+        ".yaml": _load_yaml,
+        ".yml": _load_yaml,
     }
     parse = parsers.get(path.suffix.lower())
     if parse is None:
@@ -33,6 +33,24 @@ def read_config_file(path: Path) -> dict[str, object]:
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise ConfigFileError(f"{path}: must contain settings by name, such as port: 8300")
     return values
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is set twice, as TOML does; YAML would silently take the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:  # noqa: FBT001, FBT002 - PyYAML's
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"{key.value} is set twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _load_yaml(text: str) -> object:
+    return yaml.load(text, _Loader)  # noqa: S506 - a kind of SafeLoader
 
 
 def _complaint(error: Exception) -> str:

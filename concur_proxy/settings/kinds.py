@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator
 from concur_proxy.control.quantities import seconds, size
 from concur_proxy.engines.address import addresses, is_server_url
 from concur_proxy.engines.pages import MetricsPage, parse_page
-from concur_proxy.settings.units import SizeText, TimeText
+from concur_proxy.settings.units import OrSize, OrTime
 from concur_proxy.wire.request.endpoint_rule import EndpointKind, EndpointRule, parse_endpoint_rule
 
 ADMIN_KEY_CHARS = 8
@@ -195,12 +195,6 @@ PathRule = Annotated[str, AfterValidator(_path_rule)]
 AdminKey = Annotated[str, AfterValidator(_admin_key)]
 BearerKey = Annotated[str, AfterValidator(_bearer)]
 CollectorUrl = Annotated[str, AfterValidator(_collector)]
-LeaseSeconds = Annotated[
-    Literal["auto"] | float,
-    BeforeValidator(_lease, json_schema_input_type=Literal["auto"] | float | TimeText),
-]
-BufferedBytes = Annotated[
-    Literal["auto"] | int,
-    BeforeValidator(_buffered, json_schema_input_type=Literal["auto"] | int | SizeText),
-]
+LeaseSeconds = Annotated[Literal["auto"] | float, BeforeValidator(_lease), OrTime]
+BufferedBytes = Annotated[Literal["auto"] | int, BeforeValidator(_buffered), OrSize]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]

@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
-from concur_proxy.cli.parser import CommandParser, number, positive_number, whole_number
+from concur_proxy.cli.parser import CommandParser, number, positive_number, time_span, token_count, whole_number
 
 
 @pytest.mark.parametrize(
@@ -29,12 +29,20 @@ def test_numbers(read: Callable[[str], float], text: str, value: float) -> None:
         (number, "nan", "must be a number, not 'nan'"),
         (number, "x", "must be a number, not 'x'"),
         (positive_number, "0", "must be more than 0, not 0"),
+        (token_count(1024), "1k", "must be a whole number or a size such as 64k, 1024 or more, not '1k'"),
+        (token_count(), "many", "must be a whole number or a size such as 64k, 0 or more, not 'many'"),
+        (time_span, "0m", "must be more than 0, not 0m"),
+        (time_span, "5 min", "must be a number of seconds, or a time such as 90s, 5m or 1h30m, not '5 min'"),
     ],
 )
 def test_a_wrong_number_is_refused(read: Callable[[str], float], text: str, message: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError) as caught:
         read(text)
     assert str(caught.value) == message
+
+
+def test_a_number_can_have_a_unit() -> None:
+    assert (token_count(1024)("64k"), time_span("5m")) == (64_000, 300)
 
 
 def test_every_unknown_argument_is_reported_without_its_value(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,15 +3,17 @@
 python3 -m tests.deploy.release check [TAG]     versions agree; with a tag, it is theirs and the changelog has it
 python3 -m tests.deploy.release set VERSION     write the version, and the heading of the changelog
 python3 -m tests.deploy.release notes           print what the changelog says about the version
+python3 -m tests.deploy.release build FOLDER     write wheels and sdists; needs hatchling
 python3 -m tests.deploy.release chart FOLDER --image NAME --digest sha256:...
                                                 copy the chart, with an image as its default
 
-It needs no package besides Python.
+The others need no package besides Python.
 """
 
 import argparse
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -21,24 +23,36 @@ ROOT = Path(__file__).parents[2]
 CHART = Path("deploy/helm/concur-proxy")
 CHANGELOG = Path(".github/CHANGELOG.md")
 VERSION = r"[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9a-z.]+)?"
+IN_PROJECT = rf'(?m)^(version = ")({VERSION})(")$'
 PLACES = (
-    (Path("pyproject.toml"), rf'(?m)^(version = ")({VERSION})(")$'),
-    (Path("concur_proxy/client/pyproject.toml"), rf'(?m)^(version = ")({VERSION})(")$'),
     (CHART / "Chart.yaml", rf"(?m)^(version: )({VERSION})()$"),
     (CHART / "Chart.yaml", rf"(?m)^(appVersion: )({VERSION})()$"),
     (Path("docker-compose.yml"), rf"(?m)^(  image: concur-proxy:)({VERSION})()$"),
 )
-"""Where the version is: file, and what is before, in and after it."""
+"""Where the version is besides the Python packages: file, and what is before, in and after it."""
 
 
 class Wrong(Exception):  # noqa: N818 - says what is wrong
     """The release cannot go on."""
 
 
+def projects(root: Path) -> list[Path]:
+    """The files of the Python packages that are published: the gateway's, and those of its parts that are one too."""
+    return [
+        Path("pyproject.toml"),
+        *(path.relative_to(root) for path in sorted(root.glob("concur_proxy/*/pyproject.toml"))),
+    ]
+
+
+def places(root: Path) -> list[tuple[Path, str]]:
+    """Each file with the version, and a pattern: what is before, in and after it."""
+    return [*((path, IN_PROJECT) for path in projects(root)), *PLACES]
+
+
 def versions(root: Path) -> dict[str, str]:
     """The version at each place."""
     found = {}
-    for path, pattern in PLACES:
+    for path, pattern in places(root):
         match = re.search(pattern, (root / path).read_text())
         if match is None:
             raise Wrong(f"{path} has no version as {pattern}")
@@ -78,13 +92,20 @@ def set_version(root: Path, new: str, today: str) -> None:
     """Write the version to all places, and begin a new "Unreleased" in the changelog."""
     if not re.fullmatch(VERSION, new):
         raise Wrong(f"{new} is not a version, such as 0.2.0 or 1.0.0-rc.1")
-    for path, pattern in PLACES:
+    for path, pattern in places(root):
         text = (root / path).read_text()
         (root / path).write_text(re.sub(pattern, rf"\g<1>{new}\g<3>", text))
     changes, heading = (root / CHANGELOG).read_text(), "\n## [Unreleased]\n"
     if heading not in changes:
         raise Wrong(f"{CHANGELOG} has no section Unreleased")
     (root / CHANGELOG).write_text(changes.replace(heading, f"{heading}\n## [{new}] - {today}\n", 1))
+
+
+def build(root: Path, folder: Path) -> None:
+    """Write the wheel and the sdist of each Python package to the folder. Needs hatchling."""
+    for project in projects(root):
+        command = [sys.executable, "-m", "hatchling", "build", "--directory", str(folder.resolve())]
+        subprocess.run(command, cwd=(root / project).parent, check=True)
 
 
 def copy_chart(root: Path, folder: Path, image: str, digest: str) -> None:
@@ -110,6 +131,8 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     sets = commands.add_parser("set", help="write the version, and the heading of the changelog")
     sets.add_argument("version")
     commands.add_parser("notes", help="print what the changelog says about the version")
+    builds = commands.add_parser("build", help="write wheels and sdists; needs hatchling")
+    builds.add_argument("folder", type=Path)
     copies = commands.add_parser("chart", help="copy the chart, with an image as its default")
     copies.add_argument("folder", type=Path)
     copies.add_argument("--image", required=True)
@@ -122,6 +145,8 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
             set_version(root, given.version, datetime.now(UTC).date().isoformat())
         elif given.command == "notes":
             print(notes(root), end="")
+        elif given.command == "build":
+            build(root, given.folder)
         else:
             copy_chart(root, given.folder, given.image, given.digest)
     except Wrong as problem:

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from email import message_from_string
 from pathlib import Path
@@ -39,8 +40,9 @@ def _dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_has_the_package_and_nothing_else(dist: Path) -> None:
     names = zipfile.ZipFile(dist / WHEEL).namelist()
     assert {name.partition("/")[0] for name in names} == {"concur_proxy", f"{SDIST}.dist-info"}
+    left_out = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     files = [path.relative_to(ROOT) for path in (ROOT / "concur_proxy").rglob("*") if path.is_file()]
-    assert {str(path) for path in files if "__pycache__" not in path.parts} == {
+    assert {str(path) for path in files if "__pycache__" not in path.parts} - set(left_out.get("exclude", [])) == {
         name for name in names if name.startswith("concur_proxy/")
     }
 

@@ -37,7 +37,7 @@ def scripts(path: Path) -> list[str]:
 @pytest.fixture(name="copy")
 def _copy(tmp_path: Path) -> Path:
     """The files with a version, and the chart."""
-    for path in {path for path, _ in release.PLACES} | {release.CHANGELOG}:
+    for path in {path for path, _ in release.places(release.ROOT)} | {release.CHANGELOG}:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(release.ROOT / path, tmp_path / path)
     shutil.copytree(release.ROOT / release.CHART, tmp_path / release.CHART, dirs_exist_ok=True)

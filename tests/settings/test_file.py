@@ -64,3 +64,19 @@ def test_a_directory_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "d.toml").mkdir()
     with pytest.raises(ConfigFileError, match=r"^cannot read .*d\.toml: Is a directory$"):
         read_config_file(tmp_path / "d.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("port: 1\nhost: a\nport: 2\n", "line 3, column 1: port is set twice"),
+        ("? [a]\n: 1\n? [a]\n: 2\n", "line 1, column 3: found unhashable key"),
+        ("law_options:\n  step: 1\n  step: 2\n", "line 3, column 3: step is set twice"),
+    ],
+)
+def test_a_setting_that_is_set_twice_is_an_error(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigFileError) as caught:
+        read_config_file(path)
+    assert str(caught.value) == f"{path}: {problem}"

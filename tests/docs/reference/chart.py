@@ -14,9 +14,6 @@ SCHEMA = CHART / "values.schema.json"
 
 SET_BY_THE_CHART = frozenset({"config", "host", "port"})
 """The pod's environment sets these, so a value in the file would have no effect."""
-MEASURED = ("_s", "_bytes", "_tokens", "_per_tenant", "idle_lease")
-"""Endings of settings that are times or sizes. They may be a text with a unit, such as 5m or 64k."""
-QUANTITY = r"^[0-9]+(\.[0-9]+)?[A-Za-z0-9. ]*$"
 
 
 def values_schema() -> str:
@@ -32,19 +29,15 @@ def settings_schema() -> dict[str, Any]:
     return {
         "type": "object",
         "additionalProperties": False,
-        "properties": {
-            name: _setting(name, schema) for name, schema in properties.items() if name not in SET_BY_THE_CHART
-        },
+        "properties": {name: _setting(schema) for name, schema in properties.items() if name not in SET_BY_THE_CHART},
     }
 
 
-def _setting(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+def _setting(schema: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in schema.items() if key not in {"title", "default", "description"}}
     choices = [{key: value for key, value in choice.items() if key != "format"} for choice in kept.pop("anyOf", [kept])]
     if any(choice.get("type") == "array" for choice in choices):
         choices = [{"type": "array", "items": {"type": ["string", "integer"]}}, {"type": ["string", "integer"]}]
-    elif name.endswith(MEASURED):
-        choices.append({"type": "string", "pattern": QUANTITY})
     choices = [choice for choice in choices if choice.get("type") != "null"]
     only = choices[0] if len(choices) == 1 else {"anyOf": choices}
     return {"description": schema["description"], **only}
