@@ -1,26 +1,24 @@
-"""The admin calls on sessions, windows, control laws and engines."""
+"""The admin calls that change sessions, windows, control laws and engines, and the list of engine servers."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
 
 from concur_proxy.admin.manual import ManualChanges
 from concur_proxy.admin.operations import Operation, Refused
+from concur_proxy.admin.reading_calls import SESSIONS_PATH, no_session
 from concur_proxy.admin.schema import (
     EngineName,
-    EngineStatus,
-    GatewayStatus,
     LawInput,
     NoInput,
     ServerList,
     ServersChanged,
     ServerUrl,
     SessionChanged,
-    SessionFilter,
-    SessionList,
     SessionName,
     WindowInput,
 )
 from concur_proxy.admin.state import StateReader
+from concur_proxy.admin.status_schema import EngineStatus
 from concur_proxy.admission.changes import Steer
 from concur_proxy.admission.manual import Steering
 from concur_proxy.control.law import Budget
@@ -31,8 +29,6 @@ from concur_proxy.recognition.tenants import split_name
 
 logger = logging.getLogger(__name__)
 
-STATE_PATH = "/concur/v1/state"
-SESSIONS_PATH = "/concur/v1/sessions"
 WINDOW_PATH = "/concur/v1/window"
 LAW_PATH = "/concur/v1/law"
 ENGINES_PATH = "/concur/v1/engines"
@@ -64,23 +60,6 @@ class AdminCalls:
         yield from self._on_engines()
 
     def _on_sessions(self) -> Iterator[Operation]:
-        yield Operation(
-            method="GET",
-            path=STATE_PATH,
-            summary="The state of the gateway: engines, sessions and recent decisions",
-            takes=NoInput,
-            gives=GatewayStatus,
-            do=lambda _: self._reader.state(),
-        )
-        yield Operation(
-            method="GET",
-            path=SESSIONS_PATH,
-            summary="List all sessions, or one",
-            takes=SessionFilter,
-            gives=SessionList,
-            do=self._sessions,
-            refuses=(404,),
-        )
         for steering, path in STEERING_PATHS.items():
             yield Operation(
                 method="POST",
@@ -158,14 +137,6 @@ class AdminCalls:
             refuses=(404, 409),
         )
 
-    def _sessions(self, given: SessionFilter) -> SessionList:
-        if given.session_id is None:
-            return self._reader.sessions()
-        found = self._reader.session(given.session_id, given.tenant)
-        if found is None:
-            raise _no_session(given.session_id)
-        return found
-
     def _steering(self, steering: Steering) -> Callable[[SessionName], SessionChanged]:
         def steer(given: SessionName) -> SessionChanged:
             names = self._reader.names(given.session_id, given.tenant)
@@ -173,7 +144,7 @@ class AdminCalls:
             if len(known) > 1:
                 raise _several_sessions(given.session_id, known)
             if not known or not self._coordinator.apply(Steer(key=known[0], steering=steering)):
-                raise _no_session(given.session_id)
+                raise no_session(given.session_id)
             logger.info("session %r: an operator asked to %s it", self._shown(given.session_id), steering.value)
             return SessionChanged(session_id=given.session_id, done=steering.value)
 
@@ -254,7 +225,3 @@ def _several_sessions(key: str, names: Iterable[str]) -> Refused:
     tenants = ", ".join(repr(split_name(name)[0]) for name in names)
     message = f"Several tenants have a session {key[:200]!r}: {tenants[:1000]}. Name one of them in tenant."
     return Refused(409, "several_sessions", message, param="tenant")
-
-
-def _no_session(key: str) -> Refused:
-    return Refused(404, "no_session", f"Unknown session {key[:200]!r}.", param="session_id")

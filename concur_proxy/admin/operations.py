@@ -88,5 +88,5 @@ def _refuse(status: int, code: str, message: str, *, param: str | None = None) -
 
 def _read(call: Call, kind: type[Input]) -> Input:
     if call.method == "GET":
-        return kind.model_validate(dict(parse_qsl(call.query, keep_blank_values=True)))
+        return kind.model_validate_strings(dict(parse_qsl(call.query, keep_blank_values=True)))
     return kind.model_validate_json(call.body)

@@ -1,20 +1,37 @@
 """The gateway's own paths."""
 
-from concur_proxy.admin.calls import ENGINES_PATH, LAW_PATH, SESSIONS_PATH, STATE_PATH, STEERING_PATHS, WINDOW_PATH
+from concur_proxy.admin.calls import ENGINES_PATH, LAW_PATH, STEERING_PATHS, WINDOW_PATH
+from concur_proxy.admin.reading_calls import HISTORY_PATH, SESSIONS_PATH, STATE_PATH
 
 OPENAPI_PATH = "/concur/v1/openapi.json"
 PAGE_PATH = "/concur/"
+_SCRIPTS = (
+    "page",
+    "api",
+    "dom",
+    "words",
+    "dialogs",
+    "menu",
+    "effect",
+    "chart",
+    "charts",
+    "engines",
+    "engine_actions",
+    "sessions",
+    "tenants",
+    "decisions",
+)
 PAGE_FILES = {
     PAGE_PATH: ("page.html", "text/html; charset=utf-8"),
-    f"{PAGE_PATH}page.js": ("page.js", "text/javascript; charset=utf-8"),
-    f"{PAGE_PATH}charts.js": ("charts.js", "text/javascript; charset=utf-8"),
     f"{PAGE_PATH}page.css": ("page.css", "text/css; charset=utf-8"),
+    **{f"{PAGE_PATH}{name}.js": (f"{name}.js", "text/javascript; charset=utf-8") for name in _SCRIPTS},
 }
 RELEASE_PATHS = frozenset({"/concur/v1/sessions/release", "/programs/release"})
 """For clients, which release their own sessions."""
 PRIVATE_METRICS_PATHS = frozenset({"/readyz", "/metrics"})
 CLOSED_PATHS = frozenset(
-    {STATE_PATH, SESSIONS_PATH, WINDOW_PATH, LAW_PATH, ENGINES_PATH, OPENAPI_PATH, *STEERING_PATHS.values()}
+    {STATE_PATH, HISTORY_PATH, SESSIONS_PATH, WINDOW_PATH, LAW_PATH, ENGINES_PATH, OPENAPI_PATH}
+    | {*STEERING_PATHS.values()}
     | {"/concur"}
     | PAGE_FILES.keys()
 )

@@ -4,30 +4,31 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from concur_proxy.admin.schema import (
+from concur_proxy.admin.engine_words import health, window_in_words
+from concur_proxy.admin.history import STEP_S, History
+from concur_proxy.admin.history_schema import EffectStatus, HistorySeries, HistoryStatus
+from concur_proxy.admin.readings import reading
+from concur_proxy.admin.session_schema import SessionFilter, SessionList
+from concur_proxy.admin.sessions import SessionLister
+from concur_proxy.admin.status_schema import (
     DecisionStatus,
     EngineStatus,
     GatewayStatus,
     LawStatus,
     RequestCounts,
     SessionCounts,
-    SessionList,
-    SessionStatus,
     TenantStatus,
     WindowStatus,
 )
 from concur_proxy.admission.gate import SessionGate
-from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.tenant_totals import combined
 from concur_proxy.control.law import Decision
 from concur_proxy.control.phrasing import describe
 from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.monitoring.pool import EnginePool
-from concur_proxy.recognition.tenants import scoped, split_name
 from concur_proxy.telemetry.recognition import RecognitionWatch
 
-MAX_SESSIONS = 200
 MAX_DECISIONS = 50
 
 
@@ -43,10 +44,13 @@ class StateReader:
     laws: list[str]
     """Names of the control laws to choose from."""
     recognition: RecognitionWatch
+    past: History
+    """The last hour."""
 
-    def state(self) -> GatewayStatus:
-        """The whole state: every engine, at most `MAX_SESSIONS` sessions and the newest `MAX_DECISIONS` decisions."""
-        now, pairs, listed, homes = self.clock(), self._pairs(), self.sessions(), self.pool.homes
+    def state(self, *, sessions: int) -> GatewayStatus:
+        """The whole state: every engine, at most so many sessions and the newest `MAX_DECISIONS` decisions."""
+        now, pairs, homes = self.clock(), self._pairs(), self.pool.homes
+        gates = [gate for gate, _ in pairs]
         recent = [(at, monitor, decision) for _, monitor in pairs for at, decision in reversed(monitor.recent)]
         recent.sort(key=lambda entry: -entry[0])
         return GatewayStatus(
@@ -57,11 +61,12 @@ class StateReader:
             laws=self.laws,
             unrecognised=self.recognition.share,
             shared_keys=self.recognition.shared_keys,
+            effect=self._effect(gates, now),
             warnings=self.recognition.warnings(),
             engines=[self._engine(gate, monitor, homes) for gate, monitor in pairs],
-            tenants=_tenants([gate for gate, _ in pairs]),
-            sessions_total=listed.total,
-            sessions=listed.sessions,
+            tenants=_tenants(gates),
+            sessions_total=sum(len(gate.sessions) for gate in gates),
+            sessions=self._lister.first(sessions) if sessions else [],
             decisions=[_decision(monitor, at, decision, now) for at, monitor, decision in recent[:MAX_DECISIONS]],
         )
 
@@ -69,46 +74,41 @@ class StateReader:
         """One engine. Raises `KeyError` for an unknown one."""
         return self._engine(self.coordinator.fleet.gates[name], self.pool.monitors[name], self.pool.homes)
 
-    def sessions(self) -> SessionList:
-        """The first sessions of each engine, at most `MAX_SESSIONS` in total.
-
-        Engines share the total fairly, so that an engine with many sessions does not hide those of another.
-        """
-        now, gates = self.clock(), [gate for gate, _ in self._pairs()]
-        first = [gate.first_sessions(MAX_SESSIONS) for gate in gates]
-        shares = _shares([len(sessions) for sessions in first], MAX_SESSIONS)
-        rows = [
-            _session(gate, session, now)
-            for gate, sessions, share in zip(gates, first, shares, strict=True)
-            for session in sessions[:share]
-        ]
-        return SessionList(total=sum(len(gate.sessions) for gate in gates), sessions=rows)
-
-    def session(self, key: str, tenant: str | None) -> SessionList | None:
-        """The sessions of this key: of one tenant, or of all that have one. None if nobody has one."""
-        now, gates = self.clock(), [gate for gate, _ in self._pairs()]
-        names = self.names(key, tenant)
-        rows = [
-            _session(gate, session, now)
-            for gate in gates
-            for name in names
-            if (session := gate.sessions.get(name)) is not None
-        ]
-        return SessionList(total=sum(len(gate.sessions) for gate in gates), sessions=rows) if rows else None
+    def sessions(self, wanted: SessionFilter) -> SessionList | None:
+        """One page of the sessions. None if one is named and unknown."""
+        return self._lister.page(wanted)
 
     def names(self, key: str, tenant: str | None) -> list[str]:
-        """The names of the sessions with this key: of one tenant, or of all that have one. If no tenant has one, the
-        key may be a sub-agent's: then these are its possible names.
-        """
-        if key.startswith("\0"):
-            return [key]  # a request without a session: it is numbered, and not by tenant
-        if tenant is not None:
-            return [scoped(tenant, key)]
-        gates = [gate for gate, _ in self._pairs()]
-        known = {"", *(session.tenant for gate in gates for session in gate.sessions)}
-        names = [scoped(each, key) for each in sorted(known)]
-        found = [name for name in names if any(gate.sessions.get(name) is not None for gate in gates)]
-        return found or names
+        """The names of the sessions with this key, see `SessionLister`."""
+        return self._lister.names(key, tenant)
+
+    def history(self, engine: str, seconds: float) -> HistoryStatus | None:
+        """The newest points of one engine, or of all together. None for an engine without points."""
+        series = self.past.series(engine, points=math.ceil(seconds / STEP_S))
+        if series is None:
+            return None
+        age_s = round(self.past.age_s(now=self.clock()), 2)
+        return HistoryStatus(engine=engine, step_s=STEP_S, age_s=age_s, series=HistorySeries(**series))
+
+    async def record(self) -> None:
+        """Note the present values of all engines in the history. To be called every `STEP_S`."""
+        self.past.record({monitor.engine: reading(gate, monitor) for gate, monitor in self._pairs()}, now=self.clock())
+
+    @property
+    def _lister(self) -> SessionLister:
+        return SessionLister(gates=lambda: [gate for gate, _ in self._pairs()], clock=self.clock)
+
+    def _effect(self, gates: Sequence[SessionGate], now: float) -> EffectStatus:
+        tokens, seconds = self.past.saved(now=now)
+        return EffectStatus(
+            recomputed_tokens_s=self.past.rate("recomputed_tokens"),
+            returning_tokens_s=self.past.rate("returning_tokens"),
+            computed_tokens_s=self.past.rate("computed_tokens"),
+            saved_tokens=tokens,
+            saved_s=round(seconds),
+            waiting_sessions=sum(gate.waiting for gate in gates),
+            longest_wait_s=round(max((gate.longest_wait_s(now=now) for gate in gates), default=0.0), 1),
+        )
 
     def _pairs(self) -> list[tuple[SessionGate, EngineMonitor]]:
         gates = self.coordinator.fleet.gates
@@ -117,9 +117,13 @@ class StateReader:
     def _engine(self, gate: SessionGate, monitor: EngineMonitor, homes: Mapping[str, str]) -> EngineStatus:
         now, rates = gate.snapshot(), monitor.rates
         law, options = self.pool.laws.named(monitor.engine)
+        capacity, is_manual = None if rates is None else rates.capacity_tokens, monitor.governor.is_manual
+        level, line = health(monitor, now, is_enforcing=gate.is_enforcing, is_leaving=homes.get(monitor.engine) is None)
         return EngineStatus(
             engine=monitor.engine,
             server=homes.get(monitor.engine),
+            health=line,
+            health_level=level,
             reachable=monitor.is_up and monitor.has_answered,
             circuit=monitor.circuit.state.value,
             kind=monitor.kind,
@@ -131,13 +135,14 @@ class StateReader:
             window=WindowStatus(
                 sessions=None if math.isinf(now.window) else now.window,
                 tokens=now.budget_tokens,
-                by_hand=monitor.governor.is_manual,
+                by_hand=is_manual,
             ),
+            window_text=window_in_words(now, capacity, is_manual=is_manual),
             sessions=SessionCounts(active=now.active, paused=now.paused, queued=now.queued, waiting=now.waiting),
             requests=RequestCounts(held=now.held, in_flight=now.in_flight),
             footprint_tokens=round(now.footprint_tokens),
             answered_tokens=now.answered_tokens,
-            capacity_tokens=None if rates is None else rates.capacity_tokens,
+            capacity_tokens=capacity,
             kv_usage=None if rates is None else rates.kv_usage,
             hit_rate=None if rates is None else rates.hit_rate,
             lease_s=round(now.lease_s, 3),
@@ -160,47 +165,6 @@ def _tenants(gates: Sequence[SessionGate]) -> list[TenantStatus]:
         for name, one in standings.items()
     ]
     return rows if len(rows) > 1 else []
-
-
-def _shares(wanted: Sequence[int], total: int) -> list[int]:
-    """Divide the total fairly: small wishes are granted in full, and large ones get equal shares of the rest."""
-    shares = [0] * len(wanted)
-    left = total
-    for done, at in enumerate(sorted(range(len(wanted)), key=wanted.__getitem__)):
-        shares[at] = min(wanted[at], left // (len(wanted) - done))
-        left -= shares[at]
-    return shares
-
-
-def _session(gate: SessionGate, session: Session, now: float) -> SessionStatus:
-    first = next(iter(session.held), None)
-    place = gate.place_of(session)
-    return SessionStatus(
-        session_id=split_name(session.key)[1],
-        tenant=session.tenant,
-        engine=gate.engine,
-        state=session.state.value,
-        text=_in_words(session, place),
-        by_hand=session.stopped,
-        preferred=session.is_preferred,
-        place=place,
-        footprint_tokens=round(session.footprint),
-        turns=session.turns,
-        wait_s=0.0 if first is None else round(now - first.arrived_at, 1),
-        in_flight=session.in_flight,
-        idle_s=round(now - session.idle_since, 1) if session.is_dormant else 0.0,
-        model=session.model,
-    )
-
-
-def _in_words(session: Session, place: int | None) -> str:
-    if session.in_flight:
-        return "running, will pause" if session.stopped else "running"
-    if session.stopped:
-        return "paused by an operator"
-    if place is not None:
-        return f"waiting (place {place})"
-    return "between turns" if session.state is SessionState.ACTIVE else "idle"
 
 
 def _decision(monitor: EngineMonitor, at: float, decision: Decision, now: float) -> DecisionStatus:

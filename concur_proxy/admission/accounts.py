@@ -1,6 +1,7 @@
 """How much KV cache sessions have and need, learned from prompts, answers and the engine's token counts."""
 
 from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.cache_use import PART_OF_BLOCK_TOKENS, CacheUse
 from concur_proxy.admission.estimates import FootprintEstimator, PrefillSpeed
 from concur_proxy.admission.places import Places
 from concur_proxy.admission.session import Session
@@ -14,8 +15,6 @@ ANSWER_IS_KEPT = 0.9
 """The answer counts as part of the next prompt if the segment after the last prompt has at least this share of the
 answer's tokens. It has fewer if the client dropped the answer's reasoning.
 """
-PART_OF_BLOCK_TOKENS = 64
-"""So many tokens of a prompt may be computed again although its cache was kept: only whole blocks can hit."""
 BEYOND = 1.5
 """A prompt is probably longer than the engine accepts if the estimate is more than this many times too large. Smaller
 differences are within the error of an estimate.
@@ -42,6 +41,7 @@ class TokenAccounts:
         """The size of the engine's cache; None if it is not known."""
         self.window_tokens: float | None = None
         """The window in tokens; None: no limit."""
+        self.cache_use = CacheUse()
         self.cache = 0
         """How often the engine has restarted with an empty cache."""
         self.answered_tokens = 0
@@ -113,6 +113,7 @@ class TokenAccounts:
         if not is_alone:
             tokens = member.footprint + max(0.0, tokens - (member.context_tokens or 0))
         self._weigh(member, tokens)
+        member.common_tokens = int(kept)
         if member.cache != self.cache:
             kept = 0.0
         shared = self._places.shared_with_others(member, cache=self.cache)
@@ -148,6 +149,9 @@ class TokenAccounts:
         self.answered_tokens += tokens
         released_at = ticket.arrived_at if ticket.decided_at is None else ticket.decided_at
         self.answering_s += now - released_at
+        if cached_tokens is not None:
+            common, last = member.common_tokens, member.prompt_tokens
+            self.cache_use.count(prompt=prompt_tokens, cached=cached_tokens, common=common, last_prompt=last)
         if cached_tokens is not None and answered.first_token_s is not None:
             self.prefill.observe(prompt_tokens - cached_tokens, answered.first_token_s)
         is_typical = not member.is_beyond and _is_typical(ticket.arrival, prompt_tokens)

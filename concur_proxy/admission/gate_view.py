@@ -114,6 +114,17 @@ class GateView:
         """Whether a session with this footprint would be admitted now if it were next."""
         return self._scheduler.has_room_for(tokens)
 
+    def in_line(self) -> Iterator[Session]:
+        """All sessions: those with places by seniority, then those that wait in their order, then others."""
+        yield from self._state.places
+        waiting = set()
+        for session in self.line:
+            waiting.add(session)
+            yield session
+        for session in self.sessions:
+            if session.state is not SessionState.ACTIVE and session not in waiting:
+                yield session
+
     def first_sessions(self, limit: int) -> list[Session]:
         """At most `limit` sessions: those with places by seniority, then those that wait in their order, then others.
         The cost depends on `limit` only.
@@ -136,6 +147,11 @@ class GateView:
             position += scheduler.absent.before(session.seniority, now)
         is_newcomer = session.state is not SessionState.PAUSED
         return position, scheduler.admissions.expected_wait_s(position, now=now, is_newcomer=is_newcomer)
+
+    def longest_wait_s(self, *, now: float) -> float:
+        """Seconds for which the request with the next deadline has waited; 0 if none waits."""
+        hold = self._state.holds.first()
+        return 0.0 if hold is None else max(0.0, now - hold.arrived_at)
 
     def next_deadline(self) -> float | None:
         """The time at which `expire` must be called next if no other event happens, or None."""

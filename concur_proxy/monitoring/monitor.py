@@ -58,6 +58,10 @@ class EngineMonitor:
         self.decisions: Counter[DecisionKind] = Counter()
         self.restarts = 0
         self.preemptions = 0.0
+        self.hit_tokens = 0.0
+        """Prompt tokens that the engine found in its cache, by its metrics, since this process reads them."""
+        self.computed_tokens = 0.0
+        """Prompt tokens that the engine looked up in its cache and did not find."""
         self.scrape_failures = 0
         self.signals_dropped = 0
         """Values in its metrics that cannot be true."""
@@ -136,6 +140,8 @@ class EngineMonitor:
         self._note(None if rates.kv_usage is not None else "the engine exports no KV usage")
         self.restarts += rates.restarted
         self.preemptions += rates.preemptions or 0.0
+        self.hit_tokens += rates.hit_tokens or 0.0
+        self.computed_tokens += rates.prefilled_tokens or 0.0
         self.signals_dropped += rates.dropped
         if self._has_own_metrics:
             self._on_contact(self.circuit.heard, "it answers scrapes")

@@ -14,6 +14,7 @@ class Member(Link):
     __slots__ = (
         "busy",
         "cache",
+        "common_tokens",
         "completion_tokens",
         "context_tokens",
         "first_segments",
@@ -77,6 +78,8 @@ class Member(Link):
         """Tokens of its last answered prompt, as the engine counted them."""
         self.completion_tokens = 0
         """Tokens of that answer."""
+        self.common_tokens = 0
+        """Tokens of its newest prompt that its earlier turns had sent or received."""
         self.context_tokens: int | None = None
         """Tokens of its last prompt and answer, as the engine counted them."""
         self.round_tokens = 0

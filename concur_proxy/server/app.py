@@ -12,16 +12,19 @@ from concur_proxy import plugins
 from concur_proxy.admin.access import AdminAccess, is_admin_socket
 from concur_proxy.admin.audit import Audit
 from concur_proxy.admin.calls import AdminCalls
+from concur_proxy.admin.history import STEP_S, History
 from concur_proxy.admin.manual import ManualChanges
 from concur_proxy.admin.operations import Operations
 from concur_proxy.admin.own_paths import build_admin
 from concur_proxy.admin.paths import OWN_PATHS
+from concur_proxy.admin.reading_calls import reading_operations
 from concur_proxy.admin.routes import add_admin_routes
 from concur_proxy.admin.state import StateReader
 from concur_proxy.admission.changes import Drain
 from concur_proxy.coordination.coordinator import Coordinator, CoordinatorParts, Listener
 from concur_proxy.coordination.local import LocalCoordinator
 from concur_proxy.engines.kind import KnownKinds
+from concur_proxy.monitoring.loop import Loop
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.monitoring.named_servers import SETTINGS
 from concur_proxy.monitoring.pool import EnginePool
@@ -112,16 +115,18 @@ class GatewayApp:
             tenants=self.tenants,
             is_draining=lambda: self._draining,
         )
-        reader = StateReader(
+        self._reader = reader = StateReader(
             pool=pool,
             coordinator=coordinator,
             clock=clock,
             replica=parts.replica,
             laws=plugins.available(plugins.LAWS),
             recognition=recognition,
+            past=History(now=clock()),
         )
         manual = ManualChanges(pool, coordinator)
-        operations = Operations(AdminCalls(reader, manual, shown=self._relay.shown).operations())
+        changing = AdminCalls(reader, manual, shown=self._relay.shown)
+        operations = Operations((*reading_operations(reader), *changing.operations()))
         add_admin_routes(self._admin, operations, coordinator, self.access, Audit(self._relay.shown))
         coordinator.listen(
             Listener(
@@ -196,6 +201,8 @@ class GatewayApp:
     async def _watch(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._pool.run())
+            history = Loop("the history", self._reader.record, interval_s=STEP_S, clock=self._clock)
+            group.create_task(history.run())
             if self.tls is not None:
                 group.create_task(self.tls.run())
             if self._reloader is not None:

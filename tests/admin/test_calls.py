@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from concur_proxy.control.phrasing import duration
 from tests.http.running_gateway import running_gateway
 from tests.http.scripted_engine import Hold, scripted_engine, sessions
 
@@ -29,8 +30,8 @@ async def test_sessions_are_read_paused_put_first_resumed_and_ended() -> None:
         assert listed["total"] == 3
         assert [(row["session_id"], row["state"], row["place"], row["text"]) for row in listed["sessions"]] == [
             ("a", "active", None, "running"),
-            ("b", "queued", 1, "waiting (place 1)"),
-            ("c", "queued", 2, "waiting (place 2)"),
+            ("b", "queued", 1, f"waiting (place 1, about {duration(listed['sessions'][1]['expected_wait_s'])})"),
+            ("c", "queued", 2, f"waiting (place 2, about {duration(listed['sessions'][2]['expected_wait_s'])})"),
         ]
         assert await steer("prioritise", "c") == 200
         one = (await gateway.client.get(f"{V1}/sessions", params={"session_id": "c"})).json()["sessions"]
@@ -58,8 +59,7 @@ async def test_sessions_are_read_paused_put_first_resumed_and_ended() -> None:
         assert missing.json()["error"]["code"] == "no_session"
 
 
-async def test_an_engine_with_many_sessions_hides_no_other_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("concur_proxy.admin.state.MAX_SESSIONS", 5)
+async def test_an_engine_with_many_sessions_hides_no_other_ones() -> None:
     async with (
         scripted_engine(models=["m"]) as one,
         scripted_engine(models=["other"]) as two,
@@ -70,7 +70,7 @@ async def test_an_engine_with_many_sessions_hides_no_other_ones(monkeypatch: pyt
             await gateway.chat(f"a{number}")
         for number in range(2):
             await gateway.chat(f"b{number}", model="other")
-        state = (await gateway.client.get(f"{V1}/state")).json()
+        state = (await gateway.client.get(f"{V1}/state", params={"sessions": 5})).json()
         assert [row["session_id"] for row in state["sessions"]] == ["a0", "a1", "a2", "b0", "b1"]
         assert state["sessions_total"] == 8
 

@@ -49,7 +49,12 @@ async def test_what_is_answered_is_what_is_described() -> None:
         assert state["decisions"]
         assert (state["role"], state["laws"]) == ("single", ["aimd", "off", "static", "tokens", "vegas"])
         assert state["engines"][0]["server"] == engine.url
+        await api.call("GET", "history", params={"engine": "", "seconds": 60})
+        await api.call("GET", "history", params={"engine": other})
+        await api.call("GET", "history", params={"seconds": "soon"})
         await api.call("GET", "sessions")
+        await api.call("GET", "sessions", params={"search": "A", "state": "running", "tenant": "", "page": "2"})
+        await api.call("GET", "sessions", params={"state": "asleep"})
         await api.call("GET", "sessions", params={"session_id": "a"})
         await api.call("GET", "sessions", params={"session_id": "x"})
         for way in ("pause", "resume", "prioritise", "end"):

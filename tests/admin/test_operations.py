@@ -3,7 +3,8 @@ import json
 import pytest
 
 from concur_proxy.admin.operations import Operation, Operations, Refused
-from concur_proxy.admin.schema import CallInput, CallResult, SessionFilter, SessionName
+from concur_proxy.admin.schema import CallInput, CallResult, SessionName
+from concur_proxy.admin.session_schema import SessionFilter
 from concur_proxy.coordination.protocol.messages import Call
 
 

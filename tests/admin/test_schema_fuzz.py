@@ -25,6 +25,7 @@ WITH_KEY = {"authorization": f"Bearer {KEY}"}
 WRONG = st.sampled_from([{}, {"authorization": "Bearer wrong"}, {"authorization": f"Basic {KEY}"}])
 OPERATIONS = [
     ("GET", "state"),
+    ("GET", "history"),
     ("GET", "sessions"),
     ("POST", "sessions/pause"),
     ("POST", "sessions/resume"),
