@@ -7,7 +7,6 @@ from pydantic import ConfigDict, Field
 from concur_proxy.admin.schema import CallInput, CallResult
 
 Situation = Literal["running", "between_turns", "waiting", "idle", "paused"]
-PAGE_ROWS = 50
 
 
 class SessionFilter(CallInput):
@@ -19,7 +18,8 @@ class SessionFilter(CallInput):
     tenant: str | None = Field(None, description="Only sessions of this tenant; empty: those without a tenant")
     search: str = Field("", description="Only sessions whose name, or a sub-agent's name, contains this text")
     state: Situation | Literal[""] = Field("", description="Only sessions in this state; `paused` is by an operator")
-    page: int = Field(1, ge=1, description=f"Which {PAGE_ROWS} sessions. A page after the last one is the last one")
+    page: int = Field(1, ge=1, description="Which page. A page after the last one is the last one")
+    rows: int = Field(50, ge=1, le=200, description="Sessions on a page")
 
 
 class MemberStatus(CallResult):

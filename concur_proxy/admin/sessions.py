@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import islice
 
 from concur_proxy.admin.session_schema import (
-    PAGE_ROWS,
     MemberStatus,
     SessionFilter,
     SessionList,
@@ -50,9 +49,9 @@ class SessionLister:
         counts = Counter(situations)
         if wanted.state:
             found = [each for each, its in zip(found, situations, strict=True) if its == wanted.state]
-        pages = max(1, -(-len(found) // PAGE_ROWS))
+        pages = max(1, -(-len(found) // wanted.rows))
         page = min(wanted.page, pages)
-        shown = found[(page - 1) * PAGE_ROWS : page * PAGE_ROWS]
+        shown = found[(page - 1) * wanted.rows : page * wanted.rows]
         return SessionList(
             total=sum(len(gate.sessions) for gate in gates),
             found=len(found),

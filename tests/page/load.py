@@ -1,8 +1,10 @@
-"""A few agents at work on an emulated engine, so that the page has something to show."""
+"""Agents at work on emulated engines, so that the page has something to show: alone, or families of three tenants."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import httpx
 
 from concur_proxy.lab.demo import servers
 from tests.http.running_gateway import RunningGateway, running_gateway
@@ -10,21 +12,49 @@ from tests.http.running_gateway import RunningGateway, running_gateway
 TASK = "Find the failing test. " * 40
 LONGEST = 8_000
 """A history of more characters than this is compacted."""
+TENANTS = ("research", "coding", "evaluation")
+SUB_AGENTS = ("explore", "review")
+"""Sub-agents of each family."""
 
 
 @asynccontextmanager
 async def busy_gateway(*, agents: int = 6, **settings: object) -> AsyncIterator[RunningGateway]:
     """A gateway with two places, used by this number of agents until the block ends."""
     values: dict[str, object] = {"law": "static", "law_options": {"window": 2}, "work_conserving": False, **settings}
-    async with servers.engine("--capacity-tokens", "8000") as engine, running_gateway(engine, **values) as gateway:
-        working = [asyncio.create_task(_work(gateway, f"agent-{number}")) for number in range(1, agents + 1)]
-        try:
-            yield gateway
-        finally:
-            gateway.app.drain()
-            for task in working:
-                task.cancel()
-            await asyncio.gather(*working, return_exceptions=True)
+    names = [f"agent-{number}" for number in range(1, agents + 1)]
+    async with (
+        servers.engine("--capacity-tokens", "8000") as engine,
+        running_gateway(engine, **values) as gateway,
+        _working(gateway, [_work(gateway, name) for name in names]),
+    ):
+        yield gateway
+
+
+@asynccontextmanager
+async def busy_fleet(*, families: int, engines: int = 2, **settings: object) -> AsyncIterator[RunningGateway]:
+    """A gateway for several engines, used by so many families of three tenants. Each is one session."""
+    values: dict[str, object] = {"scrape_interval_s": 1.0, "stale_after_s": 15.0, **settings}
+    async with AsyncExitStack() as stack:
+        urls = [await stack.enter_async_context(servers.engine("--capacity-tokens", "24000")) for _ in range(engines)]
+        gateway = await stack.enter_async_context(running_gateway(*urls, tenant_header="x-team", **values))
+        unlimited = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        client = httpx.AsyncClient(base_url=gateway.url, timeout=600, trust_env=False, limits=unlimited)
+        await stack.enter_async_context(client)
+        names = [(TENANTS[number % len(TENANTS)], f"agent-{number:03}") for number in range(1, families + 1)]
+        await stack.enter_async_context(_working(gateway, [_family(client, *name) for name in names]))
+        yield gateway
+
+
+@asynccontextmanager
+async def _working(gateway: RunningGateway, work: Sequence[Coroutine[None, None, None]]) -> AsyncIterator[None]:
+    working = [asyncio.create_task(each) for each in work]
+    try:
+        yield
+    finally:
+        gateway.app.drain()
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
 
 
 async def _work(gateway: RunningGateway, name: str) -> None:
@@ -38,3 +68,26 @@ async def _work(gateway: RunningGateway, name: str) -> None:
         if len(history) > LONGEST:
             history = TASK
         await asyncio.sleep(0.1)
+
+
+async def _family(client: httpx.AsyncClient, tenant: str, name: str) -> None:
+    """A main agent that starts sub-agents between its turns, as Claude Code names them."""
+    headers = {"x-team": tenant, "x-claude-code-session-id": f"{tenant}-{name}"}
+    history = f"{tenant} {name}. {TASK}"
+    while True:
+        await _ask(client, headers, history)
+        works = [
+            _ask(client, {**headers, "x-claude-code-agent-id": each}, f"{name} {each}. {TASK}") for each in SUB_AGENTS
+        ]
+        await asyncio.gather(*works)
+        history += f"They found {len(history)}. " * 20
+        if len(history) > LONGEST:
+            history = f"{tenant} {name}. {TASK}"
+        await asyncio.sleep(2)
+
+
+async def _ask(client: httpx.AsyncClient, headers: dict[str, str], text: str) -> None:
+    body = {"model": "emulated", "messages": [{"role": "user", "content": text}], "max_tokens": 24}
+    with suppress(httpx.HTTPError):
+        answer = await client.post("/v1/chat/completions", json=body, headers=headers)
+        assert answer.status_code in {200, 503}, answer.text

@@ -1,27 +1,47 @@
-"""Takes the screenshots of the live page again: `python -m tests.page.screenshots`."""
+"""Takes the screenshots of the live page again: `python -m tests.page.screenshots`.
 
+500 families of three tenants use two emulated engines for some minutes.
+"""
+
+import argparse
 import asyncio
+import base64
 from pathlib import Path
 
-from tests.page.browser import chromium
-from tests.page.load import busy_gateway
+from tests.page.browser import Browser, chromium
+from tests.page.load import busy_fleet
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "screenshots"
-PICTURES = (("light", 900, 900, "light"), ("dark", 900, 400, "dark"), ("phone", 375, 500, "light"))
+PICTURES = (("light", 1200, 1500, "light"), ("dark", 1200, 900, "dark"), ("phone", 375, 1400, "light"))
 
 
 async def main() -> None:
-    """Take the screenshots after 25 s of load."""
-    FOLDER.mkdir(exist_ok=True)
-    async with busy_gateway(agents=8, law="tokens", law_options={}) as gateway, chromium() as browser:
+    """Take the screenshots after some time of load."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--seconds", type=float, default=180.0, help="how long the load lasts before (default %(default)s)"
+    )
+    parser.add_argument("--families", type=int, default=500, help="how many families (default %(default)s)")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where the pictures go")
+    parser.add_argument("--whole", action="store_true", help="take the whole page, and not only its upper part")
+    options = parser.parse_args()
+    options.folder.mkdir(exist_ok=True)
+    async with busy_fleet(families=options.families) as gateway, chromium() as browser:
+        await asyncio.sleep(options.seconds)
         await browser.open(f"{gateway.url}/concur/")
-        await asyncio.sleep(25)
         for name, width, height, scheme in PICTURES:
             await browser.appear(width=width, height=height, scheme=scheme)
-            await asyncio.sleep(1.5)
-            if name == "phone":
-                await browser.run("document.querySelector('#sessions').scrollIntoView()")
-            (FOLDER / f"{name}.png").write_bytes(await browser.screenshot())
+            await asyncio.sleep(5)
+            await browser.run("document.querySelector('#sessions .fold:not([hidden])[aria-expanded=false]')?.click()")
+            await asyncio.sleep(1)
+            shot = await (_whole(browser) if options.whole else browser.screenshot())
+            (options.folder / f"{name}.png").write_bytes(shot)
+        print("\n".join(await browser.complaints()) or "no message on the console")
+
+
+async def _whole(browser: Browser) -> bytes:
+    shot = await browser.devtools("Page.captureScreenshot", captureBeyondViewport=True)
+    return base64.b64decode(shot["data"])
 
 
 if __name__ == "__main__":

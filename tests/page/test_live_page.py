@@ -12,34 +12,13 @@ from tests.coordination.redis_server import RedisServer
 from tests.http.running_gateway import running_gateway
 from tests.http.scripted_engine import scripted_engine
 from tests.page.browser import Browser, chromium
+from tests.page.checks import CONTRAST, UNNAMED, WIDER
 from tests.page.load import busy_gateway
 
 KEY = "open sesame"
 
-CONTRAST = """
-const channel = (c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
-const light = (rgb) => 0.2126 * channel(rgb[0]) + 0.7152 * channel(rgb[1]) + 0.0722 * channel(rgb[2]);
-const read = (text) => text.match(/[\\d.]+/g).map(Number);
-const ground = (node) => {
-  for (; node; node = node.parentElement) {
-    const rgb = read(getComputedStyle(node).backgroundColor);
-    if (rgb.length === 3 || rgb[3] > 0) return rgb;
-  }
-  return [255, 255, 255];
-};
-let least = 99, count = 0;
-for (const node of document.querySelectorAll("body *")) {
-  if (![...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim())) continue;
-  const [one, two] = [light(read(getComputedStyle(node).color)), light(ground(node))].sort((a, b) => b - a);
-  least = Math.min(least, (one + 0.05) / (two + 0.05));
-  count += 1;
-}
-return [least, count];
-"""
-UNNAMED = """
-return [...document.querySelectorAll("button, input, select, svg")].filter((node) =>
-  !(node.getAttribute("aria-label") || (node.labels && node.labels.length) || node.textContent.trim())).length;
-"""
+POINTS_S = 0.2
+"""Time between two points of the history in these tests."""
 
 
 @pytest_asyncio.fixture(name="browser", scope="module", loop_scope="module")
@@ -48,100 +27,144 @@ async def _browser() -> AsyncIterator[Browser]:
         yield browser
 
 
+async def choose(browser: Browser, row: str, item: str) -> None:
+    """Open the menu of a row with the keyboard, and choose an item that begins with this text."""
+    await browser.press(f"button[aria-label='Actions for {row}']", "\ue007")
+    await browser.until("document.querySelector('#menu').matches(':popover-open')")
+    items = "[...document.querySelectorAll('#menu button')]"
+    at = await browser.run(f"return {items}.findIndex((each) => each.textContent.startsWith({item!r}))")
+    assert at >= 0, item
+    await browser.press("#menu button:focus", "\ue015" * at)
+    await browser.press("#menu button:focus", "\ue007")
+
+
 @pytest.mark.asyncio(loop_scope="module")
-async def test_the_page_shows_and_steers_a_gateway_under_load(
+async def test_the_page_asks_for_a_key_only_where_one_is_needed(
     browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(access, "WRONG_KEY_DELAY_S", 0.0)  # so that the browser's complaint does not come later
-    async with busy_gateway(admin_key=KEY) as gateway:
+    sessions = "document.querySelectorAll('#sessions tr').length"
+    async with busy_gateway(agents=2, admin_key=KEY) as gateway:
         await browser.open(f"{gateway.url}/concur/")
         await browser.until("document.querySelector('#message').textContent.includes('admin_key')")
-        assert await browser.run("return document.querySelectorAll('#sessions tr').length") == 0
+        await browser.until("document.querySelector('#key-form').checkVisibility()")
         await browser.press("#key", "wrong key\ue007")
         await browser.until("document.querySelector('#key').value === ''")
-        assert await browser.run("return document.querySelectorAll('#sessions tr').length") == 0
+        assert await browser.run(f"return {sessions}") == 0
         assert all("401" in complaint for complaint in await browser.complaints())
-
         await browser.press("#key", f"{KEY}\ue007")  # only the keyboard is used
-        await browser.until("document.querySelectorAll('#sessions tr').length === 6")
+        await browser.until(f"{sessions} === 2")
         await browser.until("document.querySelector('#message').textContent === ''")
-        line = "document.querySelector('#chart-rate .first').getAttribute('points')"
-        await browser.until(f"{line}.split(' ').length > 2")
-        before = await browser.run(f"return {line}")
-        await browser.until(f"{line} !== {before!r}")
-        for chart in ("window", "usage", "hits", "rate"):
-            shown = f"document.querySelector('#chart-{chart} strong').textContent"
-            await browser.until(f"Number({shown}[0]) > 0")
-        await browser.until(
-            "document.querySelector('#decisions li').textContent.includes('window unchanged (2 sessions): ')"
-        )
-
-        await browser.press("button[aria-label='Pause session agent-1']", "\ue007")
-        await browser.until("document.querySelector(\"[aria-label='Resume session agent-1']\")")
-        session = next(gate.sessions.get("agent-1") for gate in gateway.app.coordinator.fleet.gates.values())
-        assert session is not None
-        assert session.stopped
-        await gateway.until(lambda: session.in_flight == 0)
-        await browser.click("button[aria-label='Resume session agent-1']")
-        await gateway.until(lambda: not session.stopped)
-
-        url = gateway.app.monitors[0].engine
-        await browser.press(f"[aria-label='Window of {url}']", "4\ue007")
-        await gateway.until(lambda: gateway.snapshot().window == 4)
-        await browser.press(f"[aria-label='Unit of the window of {url}']", "tokens")
-        await browser.press(f"[aria-label='Window of {url}']", "000\ue007")
-        await gateway.until(lambda: gateway.snapshot().budget_tokens == 4000)
-        shown = "Window: 4k of 8k cache tokens (set manually)"
-        await browser.until(f"document.querySelector('#engines').textContent.includes('{shown}')")
-        await browser.click(f"button[aria-label='Back to automatic: window of {url}']")
-        await gateway.until(lambda: gateway.snapshot().window == 2)
-        law = f"[aria-label='Law of {url}']"
-        laws = await browser.run(f"return [...document.querySelector(`{law}`).options].map((each) => each.text)")
-        assert laws == ["aimd", "off", "static", "tokens", "vegas"]
-        await browser.press(f"[aria-label='Options of the law of {url}']", "window=3\ue007")
-        await gateway.until(lambda: gateway.snapshot().window == 3)
-        await browser.until("document.querySelector('#engines').textContent.includes('static (window=3)')")
-        await browser.run(f"document.querySelector(`[aria-label='Options of the law of {url}']`).value = ''")
-        await browser.press(law, "off")
-        await browser.press(f"[aria-label='Options of the law of {url}']", "\ue007")
-        await gateway.until(lambda: gateway.snapshot().waiting == 0)
-        await browser.until("document.querySelector('#engines').textContent.includes('observe only')")
-        await browser.click(f"button[aria-label='Back to settings: law of {url}']")
-        await browser.until("document.querySelector('#engines').textContent.includes('static (window=2)')")
-
-        other = "http://127.0.0.1:9"
-        await browser.press("#engine", f"{other}\ue007")
-        await browser.until(f"document.querySelector(\"[aria-label='Remove engine {other}']\")")
-        await browser.click(f"button[aria-label='Remove engine {other}']")
-        await gateway.until(lambda: len(gateway.app.monitors) == 1)
-        await browser.until("document.querySelectorAll('#engines article').length === 1")
-        await browser.click(f"button[aria-label='Remove engine {url}']")
-        await browser.until("document.querySelector('#message').textContent.includes('last engine')")
-        complaints = await browser.complaints()
-        assert all("409" in complaint for complaint in complaints), complaints
-        await browser.click("button[aria-label='End session agent-2']")
-        await browser.until("document.querySelector('#message').textContent.includes('agent-2')")
+        assert not await browser.run("return document.querySelector('#key-form').checkVisibility()")
+    async with busy_gateway(agents=2) as gateway:
+        await browser.open("about:blank")
+        await browser.complaints()
+        await browser.open(f"{gateway.url}/concur/")
+        await browser.until(f"{sessions} === 2")
+        assert not await browser.run("return document.querySelector('#key-form').checkVisibility()")
+        await browser.open("about:blank")
         assert await browser.complaints() == []
 
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_page_shows_the_effect_and_an_hour_of_history(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("admin.history", "admin.state", "server.app"):
+        monkeypatch.setattr(f"concur_proxy.{module}.STEP_S", POINTS_S)
+    async with busy_gateway() as gateway:
+        await browser.open(f"{gateway.url}/concur/")
+        await gateway.until(lambda: gateway.snapshot().answered_tokens > 2000)
+        await browser.until("document.querySelectorAll('#sessions tr').length === 6")
+        for figure in ("recomputed", "saved", "waiting"):
+            await browser.until(f"parseFloat(document.querySelector('#figure-{figure} strong').textContent) >= 0")
+        await browser.until("parseFloat(document.querySelector('#figure-saved strong').textContent) > 0")
+        shown = await browser.run("return document.querySelector('#figure-unrecognised p.soft').textContent")
+        assert shown == "Not known: fewer than 100 requests so far"
+        await browser.click("#figure-recomputed .help")
+        assert await browser.run("return document.querySelector('#how-recomputed').matches(':popover-open')")
+        await browser.press("#figure-recomputed .help", "\ue00c")
+        await browser.click("#range input[value='300']")
+        for chart in ("prompt", "sessions", "usage"):
+            await browser.until(f"document.querySelector('#chart-{chart} path.line-0').getAttribute('d').includes('L')")
+            labels = await browser.run(f"return document.querySelectorAll('#chart-{chart} svg text').length")
+            assert labels >= 4, "ticks of both axes"
+        assert await browser.run("return document.querySelector('#chart-sessions .soft').textContent") == "now"
+        await browser.press("#chart-sessions svg", "\ue012\ue012")  # two points back
+        assert await browser.run("return document.querySelectorAll('#charts .cursor').length") == 4
+        at = await browser.run("return document.querySelector('#chart-prompt .soft').textContent")
+        assert at.count(":") == 2
+        await browser.until(
+            "document.querySelector('#decisions li').textContent.includes('Window unchanged (2 sessions): ')"
+        )
+        await browser.open("about:blank")
+        assert await browser.complaints() == []
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_operator_steers_with_the_keyboard_alone(browser: Browser) -> None:
+    async with busy_gateway() as gateway:
+        await browser.open(f"{gateway.url}/concur/")
+        url, engines = gateway.app.monitors[0].engine, "document.querySelector('#engines').textContent"
+        await browser.until("document.querySelectorAll('#sessions tr').length === 6")
+        session = next(gate.sessions.get("agent-1") for gate in gateway.app.coordinator.fleet.gates.values())
+        assert session is not None
+        await choose(browser, "session agent-1", "Pause")
+        await gateway.until(lambda: session.stopped)
+        await gateway.until(lambda: session.in_flight == 0)
+        await browser.until("document.querySelector('#sessions').textContent.includes('paused by an operator')")
+        await choose(browser, "session agent-1", "Resume")
+        await gateway.until(lambda: not session.stopped)
+        assert "agent-1" in await browser.run("return document.activeElement.getAttribute('aria-label')")
+
+        await choose(browser, "session agent-2", "End")
+        await browser.press("dialog button:focus", "\ue00c")  # Escape changes nothing
+        await browser.until("!document.querySelector('dialog')")
+        assert "agent-2" in await browser.run("return document.activeElement.getAttribute('aria-label')")
+        await choose(browser, "session agent-2", "End")
+        await browser.click("dialog button.danger")
+        await browser.until("document.querySelector('#message').textContent.includes('agent-2')")
+
+        await choose(browser, f"engine {url}", "Set window")
+        await browser.press("dialog input", "\ue009a\ue000")
+        await browser.press("dialog input", "4\ue007")
+        await gateway.until(lambda: gateway.snapshot().window == 4)
+        await browser.until(f"{engines}.includes('4 sessions, set manually')")
+        await choose(browser, f"engine {url}", "Window back")
+        await browser.click("dialog button.primary")
+        await gateway.until(lambda: gateway.snapshot().window == 2)
+        await choose(browser, f"engine {url}", "Change law")
+        laws = await browser.run("return [...document.querySelector('dialog select').options].map((each) => each.text)")
+        assert laws == ["aimd", "off", "static", "tokens", "vegas"]
+        await browser.press("dialog input", "windo=3\ue007")
+        await browser.until("document.querySelector('dialog .bad').textContent.startsWith('Not done: ')")
+        await browser.press("dialog input", "\ue009a\ue000")
+        await browser.press("dialog input", "window=3\ue007")
+        await browser.until(f"{engines}.includes('static (window=3)')")
+        await choose(browser, f"engine {url}", "Law back")
+        await browser.click("dialog button.primary")
+        await browser.until(f"{engines}.includes('static (window=2)')")
+
+        other = "http://127.0.0.1:9"
+        await browser.press("#add-engine", "\ue007")
+        await browser.press("#engine-url", f"{other}\ue007")
+        await browser.until(f"{engines}.includes('Cannot be reached')")
+        await choose(browser, f"engine {other}", "Remove engine")
+        await browser.click("dialog button.danger")
+        await gateway.until(lambda: len(gateway.app.monitors) == 1)
+        await browser.until("document.querySelectorAll('#engines tr').length === 1")
+        await choose(browser, f"engine {url}", "Remove engine")
+        await browser.click("dialog button.danger")
+        await browser.until("document.querySelector('dialog .bad').textContent.includes('last engine')")
+        complaints = await browser.complaints()
+        assert all("409" in complaint or "400" in complaint for complaint in complaints), complaints
         for scheme in ("light", "dark"):
             await browser.appear(width=1200, height=800, scheme=scheme)
             least, count = await browser.run(CONTRAST)
             assert count > 40
             assert least >= 4.5, scheme
-        assert await browser.run(UNNAMED) == 0
-        await browser.appear(width=375, height=800, scheme="light")
-        assert await browser.run("return document.documentElement.scrollWidth") <= 375
+        assert await browser.run(UNNAMED) == []
         await browser.open("about:blank")
-
-
-@pytest.mark.asyncio(loop_scope="module")
-async def test_without_a_key_the_own_machine_needs_none(browser: Browser) -> None:
-    async with busy_gateway(agents=2) as gateway:
-        await browser.open("about:blank")
-        await browser.complaints()
-        await browser.open(f"{gateway.url}/concur/")
-        await browser.until("document.querySelectorAll('#sessions tr').length === 2")
-        assert await browser.complaints() == []
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -169,7 +192,7 @@ async def test_several_tenants_are_shown_with_their_shares(browser: Browser) -> 
             await browser.appear(width=375, height=800, scheme=scheme)
             least, _ = await browser.run(CONTRAST)
             assert least >= 4.5
-            assert await browser.run("return document.documentElement.scrollWidth") <= 375
+            assert await browser.run(WIDER) <= 0
         await browser.open("about:blank")
         assert await browser.complaints() == []
 
@@ -179,7 +202,7 @@ async def test_a_banner_warns_while_most_requests_are_unrecognised(browser: Brow
     banner = "document.querySelector('#warnings')"
     async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
         await browser.open(f"{gateway.url}/concur/")
-        await browser.until("document.querySelectorAll('#engines article').length === 1")
+        await browser.until("document.querySelectorAll('#engines tr').length === 1")
         assert await browser.run(f"return getComputedStyle({banner}).display") == "none"
         for number in range(FEWEST):
             await gateway.chat(messages=[{"role": "user", "content": f"task {number}"}])
@@ -189,7 +212,7 @@ async def test_a_banner_warns_while_most_requests_are_unrecognised(browser: Brow
             await browser.appear(width=375, height=800, scheme=scheme)
             least, _ = await browser.run(CONTRAST)
             assert least >= 4.5
-            assert await browser.run("return document.documentElement.scrollWidth") <= 375
+            assert await browser.run(WIDER) <= 0
         for _ in range(FEWEST):
             await gateway.chat("a")
         await browser.until(f"{banner}.hidden")
@@ -215,8 +238,11 @@ async def test_a_follower_shows_and_steers_the_whole_fleet_and_alone_it_says_so(
             await browser.open(f"{follower.url}/concur/")
             await browser.until("document.querySelectorAll('#sessions tr').length === 2")
             await browser.until(f"{summary}.endsWith('2 gateways, led by {follower.app.coordinator.status.leader}')")
-            await browser.click("button[aria-label='Pause session agent-1']")
-            await browser.until("document.querySelector(\"[aria-label='Resume session agent-1']\")")
+            await choose(browser, "session agent-1", "Pause")
+            await browser.until(
+                "document.querySelector('#sessions').textContent.includes('will pause') || "
+                "document.querySelector('#sessions').textContent.includes('paused by an operator')"
+            )
             redis.kill()
             await browser.until(f"{summary}.includes('cannot reach Redis')")
             await browser.open("about:blank")
