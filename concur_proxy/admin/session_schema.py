@@ -56,7 +56,9 @@ class SessionStatus(CallResult):
     idle_s: float = Field(description="Seconds since its last request ended, if it has none now")
     model: str | None
     members_total: int = Field(description="Conversations of its family; 1: it has no sub-agents")
-    members: list[MemberStatus] = Field(description="The first 20 of them if it has sub-agents, busy ones first")
+    members: list[MemberStatus] = Field(
+        description="If it has sub-agents: 20 of them, busy ones first after the main agent"
+    )
 
 
 class SituationCounts(CallResult):

@@ -156,8 +156,8 @@ def _contains(session: Session, text: str) -> bool:
 
 
 def _members(members: Sequence[Member]) -> list[MemberStatus]:
-    """Busy ones first, and the main agent before others that are alike."""
-    ranked = sorted(members, key=lambda member: (not member.busy, not member.is_live, bool(member.name)))
+    """The main agent, and then the sub-agents, busy ones first."""
+    ranked = sorted(members, key=lambda member: (bool(member.name), not member.busy, not member.is_live))
     return [
         MemberStatus(
             name=shown_name(member.name),

@@ -10,38 +10,66 @@ from rich.text import Text
 from concur_proxy.control.phrasing import count, duration, percent
 
 State = dict[str, Any]
+_STYLES = {"good": "green", "warning": "yellow", "bad": "bold red"}
 
 
 def state_view(state: State, *, sessions: int, decisions: int, tenants: int = 50) -> RenderableType:
-    """The engines, at most `tenants` tenants, at most `sessions` sessions, and the newest `decisions` decisions."""
-    who = f"{state['replica']}: {state['role']}, {state['replicas']} gateway(s), mode {state['mode']}"
+    """The effect, the engines, at most `tenants` tenants, at most `sessions` sessions, and the newest `decisions`
+    decisions.
+    """
+    gateways = "1 gateway" if state["replicas"] == 1 else f"{state['replicas']} gateways"
+    who = f"{state['replica']}: {state['role']}, {gateways}, mode {state['mode']}"
     warnings = (Text(f"Warning: {warning}", style="bold yellow") for warning in state["warnings"])
-    parts: list[RenderableType] = [escape(who), *warnings, _engines(state)]
+    parts: list[RenderableType] = [escape(who), *warnings, _effect(state), _engines(state)]
     if state["tenants"]:
         parts.append(_tenants(state, tenants))
     if sessions:
         parts.append(_sessions(state, sessions))
-    newest = state["decisions"][:decisions]
-    texts = (f"{duration(decision['ago_s'])} ago  {decision['engine']}: {decision['text']}" for decision in newest)
+    newest, several = state["decisions"][:decisions], len(state["engines"]) > 1
+    texts = (
+        f"{duration(decision['ago_s'])} ago: {decision['engine'] + ': ' if several else ''}{decision['text']}"
+        for decision in newest
+    )
     return Group(*parts, *map(escape, texts))
+
+
+def _effect(state: State) -> Table:
+    """The head figures of the live page."""
+    effect, unrecognised = state["effect"], state["unrecognised"]
+    again, returning = effect["recomputed_tokens_s"], effect["returning_tokens_s"]
+    if again is None:
+        recomputed = "not known: no answer has said what was cached"
+    elif not returning:
+        recomputed = f"{count(again)} tokens/s; no context came back in the last 30 s"
+    else:
+        bound = f"at most {count(returning)} without control"
+        recomputed = f"{count(again)} tokens/s, {percent(again / returning)} of what came back; "
+        recomputed += "this is without control" if state["mode"] == "observe" else bound
+    table = Table.grid(padding=(0, 2))
+    table.add_row("Recomputed now", recomputed)
+    table.add_row("Prefill saved", f"{count(effect['saved_tokens'])} tokens in the last {duration(effect['saved_s'])}")
+    waiting = effect["waiting_sessions"]
+    longest = f", the longest for {duration(effect['longest_wait_s'])}" if waiting else ""
+    table.add_row("Waiting", f"{waiting} session{'' if waiting == 1 else 's'}{longest}")
+    share = "not known yet" if unrecognised is None else f"{percent(unrecognised)} of the last 300 requests"
+    table.add_row("Unrecognised", share)
+    return table
 
 
 def _engines(state: State) -> Table:
     table = Table()
     table.add_column("engine", overflow="fold")  # a narrow terminal must still show the whole name
-    for name in ("signals", "law", "window", "admitted", "waiting", "idle", "KV cache", "hits"):
-        table.add_column(name, justify="left" if name in {"signals", "law"} else "right")
+    for name in ("health", "window", "sessions", "cache"):
+        table.add_column(name)
     for engine in state["engines"]:
-        sessions, manual = engine["sessions"], " (manual)" if engine["window"]["by_hand"] else ""
+        sessions, law = engine["sessions"], engine["law"]["name"]
         idle = max(0, sessions["paused"] + sessions["queued"] - sessions["waiting"])
         table.add_row(
             escape(engine["engine"]),
-            engine["signals"] if engine["reachable"] else "not reachable",
-            engine["law"]["name"] + ("" if engine["law"]["enforced"] else " (observe only)"),
-            _window(engine["window"]) + manual,
-            *map(str, (sessions["active"], sessions["waiting"], idle)),
-            _share(engine["kv_usage"]),
-            _share(engine["hit_rate"]),
+            Text(engine["health"], style=_STYLES[engine["health_level"]]),
+            f"{engine['window_text']}; law {law}",
+            f"{sessions['active']} admitted, {sessions['waiting']} waiting, {idle} idle",
+            f"{_share(engine['kv_usage'])} in use, {_share(engine['hit_rate'])} hits",
         )
     return table
 
@@ -69,21 +97,16 @@ def _sessions(state: State, limit: int) -> Table:
         table.add_column(name, justify="left" if name in {"session", "state"} else "right")
     # waiting sessions first: on a small terminal the running ones would hide them
     for session in sorted(state["sessions"], key=lambda session: session["place"] is None)[:limit]:
-        name = session["session_id"]
+        others = session["members_total"] - 1
+        family = f" (+{others} sub-agent{'' if others == 1 else 's'})" if others > 0 else ""
         table.add_row(
-            "(request without a session)" if name.startswith("\0") else escape(name.replace("\0", " ")),
+            escape(session["name"] + family),
             session["text"],
             count(session["footprint_tokens"]),
             str(session["turns"]),
             duration(session["wait_s"]) if session["wait_s"] else "",
         )
     return table
-
-
-def _window(window: State) -> str:
-    tokens = "" if window["tokens"] is None else f"{count(window['tokens'])} tokens"
-    sessions = "" if window["sessions"] is None else f"{window['sessions']:g} sessions"
-    return ", ".join(part for part in (tokens, sessions) if part) or "no limit"
 
 
 def _share(value: float | None) -> str:

@@ -11,7 +11,7 @@ from concur_proxy.cli.state_view import state_view
 from concur_proxy.cli.watch import EXIT_NO_ANSWER, NoState, add_gateway_flags, admin_key, gateway_tls, read_state
 
 PROG = "concur-proxy top"
-OTHER_LINES = 18
+OTHER_LINES = 24
 """Lines of the screen that are not rows of sessions."""
 MOST_TENANTS = 8
 """Rows of tenants."""

@@ -93,6 +93,34 @@ async def test_on_a_narrow_terminal_each_engine_is_named() -> None:
         assert "".join(cells) == one.url + two.url
 
 
+async def test_everything_fits_80_columns_and_uses_the_words_of_the_page() -> None:
+    options = {"law": "static", "law_options": {"window": 1}, "work_conserving": False}
+    async with scripted_engine(script=Hold()) as engine, running_gateway(engine.url, **options) as gateway:
+        asked = [asyncio.create_task(gateway.chat(session)) for session in ("agent-1", "agent-2")]
+        await gateway.until(lambda: gateway.snapshot().waiting == 1 and gateway.app.monitors[0].failure is None)
+        state = (await gateway.client.get("/concur/v1/state")).json()
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+    shown = io.StringIO()
+    Console(file=shown, width=80, highlight=False).print(state_view(state, sessions=5, decisions=5))
+    lines = [line.rstrip() for line in shown.getvalue().splitlines()]
+    assert max(map(len, lines)) <= 80
+    words = " ".join(shown.getvalue().replace("│", " ").split())
+    for text in (
+        "Recomputed now not known: no answer has said what was cached",
+        "Prefill saved 0 tokens in the last",
+        "Waiting 1 session, the longest for 0 s",
+        "Unrecognised not known yet",
+        "running",
+        "waiting (place 1, about",
+    ):
+        assert text in words
+    assert state["engines"][0]["health"] == "healthy and full: 1 session waiting"
+    assert state["engines"][0]["window_text"] == "1 session"
+    assert [row["situation"] for row in state["sessions"]] == ["running", "waiting"]
+
+
 async def test_where_no_gateway_answers_it_is_one_line() -> None:
     for command in ("status", "top"):
         status, out, err = await _run(command, "--url", "http://127.0.0.1:9")

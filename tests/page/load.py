@@ -33,7 +33,7 @@ async def busy_gateway(*, agents: int = 6, **settings: object) -> AsyncIterator[
 @asynccontextmanager
 async def busy_fleet(*, families: int, engines: int = 2, **settings: object) -> AsyncIterator[RunningGateway]:
     """A gateway for several engines, used by so many families of three tenants. Each is one session."""
-    values: dict[str, object] = {"scrape_interval_s": 1.0, "stale_after_s": 15.0, **settings}
+    values: dict[str, object] = {"scrape_interval_s": 1.0, "scrape_timeout_s": 5.0, "stale_after_s": 15.0, **settings}
     async with AsyncExitStack() as stack:
         urls = [await stack.enter_async_context(servers.engine("--capacity-tokens", "24000")) for _ in range(engines)]
         gateway = await stack.enter_async_context(running_gateway(*urls, tenant_header="x-team", **values))
@@ -41,7 +41,9 @@ async def busy_fleet(*, families: int, engines: int = 2, **settings: object) -> 
         client = httpx.AsyncClient(base_url=gateway.url, timeout=600, trust_env=False, limits=unlimited)
         await stack.enter_async_context(client)
         names = [(TENANTS[number % len(TENANTS)], f"agent-{number:03}") for number in range(1, families + 1)]
-        await stack.enter_async_context(_working(gateway, [_family(client, *name) for name in names]))
+        await stack.enter_async_context(
+            _working(gateway, [_family(client, *name, delay_s=0.04 * at) for at, name in enumerate(names)])
+        )
         yield gateway
 
 
@@ -70,8 +72,9 @@ async def _work(gateway: RunningGateway, name: str) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _family(client: httpx.AsyncClient, tenant: str, name: str) -> None:
+async def _family(client: httpx.AsyncClient, tenant: str, name: str, *, delay_s: float) -> None:
     """A main agent that starts sub-agents between its turns, as Claude Code names them."""
+    await asyncio.sleep(delay_s)
     headers = {"x-team": tenant, "x-claude-code-session-id": f"{tenant}-{name}"}
     history = f"{tenant} {name}. {TASK}"
     while True:
@@ -83,7 +86,7 @@ async def _family(client: httpx.AsyncClient, tenant: str, name: str) -> None:
         history += f"They found {len(history)}. " * 20
         if len(history) > LONGEST:
             history = f"{tenant} {name}. {TASK}"
-        await asyncio.sleep(2)
+        await asyncio.sleep(3)
 
 
 async def _ask(client: httpx.AsyncClient, headers: dict[str, str], text: str) -> None:

@@ -15,6 +15,12 @@ FOLDER = Path(__file__).parents[2] / "deploy" / "screenshots"
 PICTURES = (("light", 1200, 1500, "light"), ("dark", 1200, 900, "dark"), ("phone", 375, 1400, "light"))
 
 
+UNFOLD = """
+if (!document.querySelector("#sessions .member")) document.querySelector("#sessions .fold:not([hidden])")?.click();
+"""
+"""Shows the sub-agents of one family."""
+
+
 async def main() -> None:
     """Take the screenshots after some time of load."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -32,7 +38,7 @@ async def main() -> None:
         for name, width, height, scheme in PICTURES:
             await browser.appear(width=width, height=height, scheme=scheme)
             await asyncio.sleep(5)
-            await browser.run("document.querySelector('#sessions .fold:not([hidden])[aria-expanded=false]')?.click()")
+            await browser.run(UNFOLD)
             await asyncio.sleep(1)
             shot = await (_whole(browser) if options.whole else browser.screenshot())
             (options.folder / f"{name}.png").write_bytes(shot)

@@ -60,10 +60,9 @@ function showRecomputed({ recomputed_tokens_s: again, returning_tokens_s: return
     show("recomputed", "–", "Not known: no answer has said what was cached");
     return;
   }
-  const share = returning ? ` (${percent(again / returning)} of what came back)` : "";
-  const note = isObserving ? `Observe mode: this is without control${share}`
-    : `At most ${count(returning)} tokens/s without control${share}`;
-  show("recomputed", `${count(again)} tokens/s`, returning ? note : "No context came back in the last 30 s");
+  const share = `${percent(again / Math.max(1, returning))} of the context that came back`;
+  const bound = isObserving ? "Observe mode: this is without control" : `Without control: at most ${count(returning)} tokens/s`;
+  show("recomputed", `${count(again)} tokens/s`, returning ? `${share}. ${bound}` : "No context came back in the last 30 s");
 }
 
 export function showEffect({ effect, unrecognised, mode }) {

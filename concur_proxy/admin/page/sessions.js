@@ -102,17 +102,23 @@ function* rows(sessions) {
     const id = idOf(session);
     yield [id, { session }];
     if (!unfolded.has(id)) continue;
-    for (const member of session.members) yield [`${id}${JSON.stringify(member.name)}`, { member }];
+    for (const member of session.members) yield [`${id}${JSON.stringify(member.name)}`, { member, of: session }];
     const more = session.members_total - session.members.length;
     if (session.members.length && more > 0) yield [`${id}more`, { more }];
   }
 }
 
-function update(parts, { session, member, more }) {
+function stateOf(member, session) {
+  if (!member.busy) return member.footprint_tokens ? "between turns" : "idle";
+  if (session.in_flight && session.wait_s) return "running or waiting";
+  return session.in_flight ? "running" : "waiting";
+}
+
+function update(parts, { session, member, of, more }) {
   if (session) updateSession(parts, session);
   else if (member) {
     setText(parts.name, member.name || "main agent");
-    setText(parts.state, member.busy ? "has a request" : "between turns");
+    setText(parts.state, stateOf(member, of));
     setText(parts.tokens, count(member.footprint_tokens));
     setText(parts.turns, String(member.turns));
   } else {
