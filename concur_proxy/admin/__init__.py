@@ -1,6 +1,7 @@
 """The gateway's own paths: health, metrics, admin API and live page.
 
-Read `own_paths` first. `routes` puts the admin API on HTTP, `operations` answers its calls from a table, `calls` fills
-that table, `schema` defines what the calls take and answer. `state` reads the state of everything, and `manual` applies
-what operators set.
+Read `own_paths` first. `routes` puts the admin API on HTTP, `operations` answers its calls from a table, which
+`reading_calls` and `calls` fill, and the `schema` modules define what the calls take and answer. `state` and `sessions` read
+the state of everything, `history` keeps the last hour, and `manual` applies what operators set. `page` has the files of
+the live page: plain JavaScript modules, one for each subject.
 """

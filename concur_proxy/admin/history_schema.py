@@ -7,7 +7,7 @@ from concur_proxy.admin.schema import CallInput, CallResult
 
 
 class HistoryFilter(CallInput):
-    """Which part of the last hour."""
+    """A part of the last hour."""
 
     engine: str = Field("", description="One engine; empty: all of them together")
     seconds: float = Field(900, ge=STEP_S, le=POINTS * STEP_S, description="How far back")

@@ -10,7 +10,7 @@ Situation = Literal["running", "between_turns", "waiting", "idle", "paused"]
 
 
 class SessionFilter(CallInput):
-    """Which sessions to list. All conditions must hold."""
+    """The sessions to list: those for which all conditions hold."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -18,14 +18,14 @@ class SessionFilter(CallInput):
     tenant: str | None = Field(None, description="Only sessions of this tenant; empty: those without a tenant")
     search: str = Field("", description="Only sessions whose name, or a sub-agent's name, contains this text")
     state: Situation | Literal[""] = Field("", description="Only sessions in this state; `paused` is by an operator")
-    page: int = Field(1, ge=1, description="Which page. A page after the last one is the last one")
+    page: int = Field(1, ge=1, description="The page, from 1. A page after the last one is the last one")
     rows: int = Field(50, ge=1, le=200, description="Sessions on a page")
 
 
 class MemberStatus(CallResult):
     """One conversation of a session's family: its main agent or a sub-agent."""
 
-    name: str = Field(description="Empty: the main agent")
+    name: str = Field(description="Empty: the main agent. `unnamed` and a number: its client has not named it")
     parent: str = Field(description="The member that started it; empty: the main agent")
     busy: int = Field(description="Its requests that wait or are in flight")
     turns: int = Field(description="Its answers so far")

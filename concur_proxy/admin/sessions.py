@@ -160,7 +160,7 @@ def _members(members: Sequence[Member]) -> list[MemberStatus]:
     ranked = sorted(members, key=lambda member: (bool(member.name), not member.busy, not member.is_live))
     return [
         MemberStatus(
-            name=shown_name(member.name),
+            name=shown_name(member.name) if member.is_declared or not member.name else f"unnamed {member.name}",
             parent=shown_name(member.parent),
             busy=member.busy,
             turns=member.turns,

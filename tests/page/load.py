@@ -16,6 +16,15 @@ TENANTS = ("research", "coding", "evaluation")
 SUB_AGENTS = ("explore", "review")
 """Sub-agents of each family."""
 
+PATIENT: dict[str, object] = {
+    "scrape_interval_s": 2.0,
+    "scrape_timeout_s": 60.0,
+    "stale_after_s": 600.0,
+    "fail_open_after_s": 600.0,
+    "connect_timeout_s": 60.0,
+}
+"""Settings with which a machine that has much else to do looks like an engine at work, and not like a broken one."""
+
 
 @asynccontextmanager
 async def busy_gateway(*, agents: int = 6, **settings: object) -> AsyncIterator[RunningGateway]:
@@ -33,16 +42,20 @@ async def busy_gateway(*, agents: int = 6, **settings: object) -> AsyncIterator[
 @asynccontextmanager
 async def busy_fleet(*, families: int, engines: int = 2, **settings: object) -> AsyncIterator[RunningGateway]:
     """A gateway for several engines, used by so many families of three tenants. Each is one session."""
-    values: dict[str, object] = {"scrape_interval_s": 1.0, "scrape_timeout_s": 5.0, "stale_after_s": 15.0, **settings}
+    values: dict[str, object] = {**PATIENT, **settings}
     async with AsyncExitStack() as stack:
-        urls = [await stack.enter_async_context(servers.engine("--capacity-tokens", "24000")) for _ in range(engines)]
+        urls = [
+            await stack.enter_async_context(servers.engine("--capacity-tokens", "24000", "--step-s", "0.2"))
+            for _ in range(engines)
+        ]
         gateway = await stack.enter_async_context(running_gateway(*urls, tenant_header="x-team", **values))
+        await gateway.until(lambda: all(monitor.rates is not None for monitor in gateway.app.monitors))
         unlimited = httpx.Limits(max_connections=None, max_keepalive_connections=None)
         client = httpx.AsyncClient(base_url=gateway.url, timeout=600, trust_env=False, limits=unlimited)
         await stack.enter_async_context(client)
         names = [(TENANTS[number % len(TENANTS)], f"agent-{number:03}") for number in range(1, families + 1)]
         await stack.enter_async_context(
-            _working(gateway, [_family(client, *name, delay_s=0.04 * at) for at, name in enumerate(names)])
+            _working(gateway, [_family(client, *name, delay_s=0.1 * at) for at, name in enumerate(names)])
         )
         yield gateway
 
