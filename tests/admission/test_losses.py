@@ -127,6 +127,7 @@ def test_nothing_is_lost_if_the_engine_has_evicted_nothing(change: Step, reasoni
     accounts = fleet.gate.accounts
     assert accounts.told_tokens > 0
     assert accounts.lost_tokens <= 0.005 * accounts.told_tokens
+    assert accounts.cache_use.recomputed_tokens <= 0.005 * accounts.cache_use.returning_tokens
 
 
 @pytest.mark.parametrize("reasoning", [0, 50, 150, 400, 4_000])
@@ -141,6 +142,7 @@ def test_the_engines_own_hits_keep_the_promises_too(change: Step, reasoning: int
 def test_what_the_engine_has_evicted_is_lost(reasoning: int) -> None:
     accounts = _run(_same, reasoning=reasoning, evict_every=4)[0].gate.accounts
     assert 0.2 < accounts.lost_tokens / accounts.told_tokens < 0.4
+    assert 0.2 < accounts.cache_use.recomputed_tokens / accounts.cache_use.returning_tokens < 0.4
 
 
 @pytest.mark.parametrize("path", ["title", "summary"])
