@@ -97,7 +97,7 @@ def test_only_the_rows_of_the_page_are_described(scene: Scene, monkeypatch: pyte
 
 def test_an_unknown_session_is_not_an_empty_list(scene: Scene) -> None:
     lister = SessionLister(gates=lambda: [scene.gate], clock=lambda: 0.0)
-    assert lister.page(SessionFilter(session_id="nobody")) is None
-    found = lister.page(SessionFilter(session_id="agent-1"))
+    assert lister.page(SessionFilter.model_validate({"session_id": "nobody"})) is None
+    found = lister.page(SessionFilter.model_validate({"session_id": "agent-1"}))
     assert found is not None
     assert [row.tenant for row in found.sessions] == ["blue"]
