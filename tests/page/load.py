@@ -41,9 +41,12 @@ async def busy_gateway(*, agents: int = 6, **settings: object) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def busy_fleet(*, families: int, engines: int = 2, **settings: object) -> AsyncIterator[RunningGateway]:
-    """A gateway for several engines, used by so many families of three tenants. Each is one session."""
-    values: dict[str, object] = {**PATIENT, **settings}
+async def busy_fleet(*, families: int, places: int, engines: int = 2) -> AsyncIterator[RunningGateway]:
+    """A gateway for several engines with so many places at each, used by so many families of three tenants. Each family is
+    one session.
+    """
+    law: dict[str, object] = {"law": "static", "law_options": {"window": places}, "work_conserving": False}
+    values: dict[str, object] = {**PATIENT, **law}
     async with AsyncExitStack() as stack:
         urls = [
             await stack.enter_async_context(servers.engine("--capacity-tokens", "24000", "--step-s", "0.2"))
