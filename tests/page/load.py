@@ -42,8 +42,9 @@ async def busy_gateway(*, agents: int = 6, **settings: object) -> AsyncIterator[
 
 @asynccontextmanager
 async def busy_fleet(*, families: int, places: int, engines: int = 2) -> AsyncIterator[RunningGateway]:
-    """A gateway for several engines with so many places at each, used by so many families of three tenants. Each family is
-    one session.
+    """A gateway for several engines with so many places at each, used by so many families of three tenants.
+
+    Each family is one session.
     """
     law: dict[str, object] = {"law": "static", "law_options": {"window": places}, "work_conserving": False}
     values: dict[str, object] = {**PATIENT, **law}
