@@ -7,6 +7,7 @@ from concur_proxy.admin.sessions import SessionLister
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.manual import Steering
+from concur_proxy.admission.session import Session
 from concur_proxy.recognition.conversations import Whereabouts
 from concur_proxy.recognition.tenants import scoped
 from tests.admission.gates import HOLD_S, Scene
@@ -90,14 +91,19 @@ def test_a_family_is_listed_with_its_main_agent_first(scene: Scene) -> None:
 def test_only_the_rows_of_the_page_are_described(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     place_of = scene.gate.place_of
-    monkeypatch.setattr(scene.gate, "place_of", lambda each: (asked.append(each), place_of(each))[1])
+
+    def counted(session: Session) -> int | None:
+        asked.append(session)
+        return place_of(session)
+
+    monkeypatch.setattr(scene.gate, "place_of", counted)
     listed(scene, rows=2)
     assert len(asked) == 2
 
 
 def test_an_unknown_session_is_not_an_empty_list(scene: Scene) -> None:
     lister = SessionLister(gates=lambda: [scene.gate], clock=lambda: 0.0)
-    assert lister.page(SessionFilter(session_id="nobody")) is None
-    found = lister.page(SessionFilter(session_id="agent-1"))
+    assert lister.page(SessionFilter.model_validate({"session_id": "nobody"})) is None
+    found = lister.page(SessionFilter.model_validate({"session_id": "agent-1"}))
     assert found is not None
     assert [row.tenant for row in found.sessions] == ["blue"]

@@ -12,6 +12,7 @@ from tests.http.running_gateway import RunningGateway, running_gateway
 TASK = "Find the failing test. " * 40
 LONGEST = 8_000
 """A history of more characters than this is compacted."""
+MOST_MESSAGES = 40
 TENANTS = ("research", "coding", "evaluation")
 SUB_AGENTS = ("explore", "review")
 """Sub-agents of each family."""
@@ -40,9 +41,13 @@ async def busy_gateway(*, agents: int = 6, **settings: object) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def busy_fleet(*, families: int, engines: int = 2, **settings: object) -> AsyncIterator[RunningGateway]:
-    """A gateway for several engines, used by so many families of three tenants. Each is one session."""
-    values: dict[str, object] = {**PATIENT, **settings}
+async def busy_fleet(*, families: int, places: int, engines: int = 2) -> AsyncIterator[RunningGateway]:
+    """A gateway for several engines with so many places at each, used by so many families of three tenants.
+
+    Each family is one session.
+    """
+    law: dict[str, object] = {"law": "static", "law_options": {"window": places}, "work_conserving": False}
+    values: dict[str, object] = {**PATIENT, **law}
     async with AsyncExitStack() as stack:
         urls = [
             await stack.enter_async_context(servers.engine("--capacity-tokens", "24000", "--step-s", "0.2"))
@@ -85,25 +90,35 @@ async def _work(gateway: RunningGateway, name: str) -> None:
         await asyncio.sleep(0.1)
 
 
+class _Agent:
+    """One conversation that grows, and begins again when it is too long."""
+
+    def __init__(self, client: httpx.AsyncClient, headers: dict[str, str], task: str) -> None:
+        self._client = client
+        self._headers = headers
+        self._messages = [{"role": "user", "content": f"{task}. {TASK}"}]
+
+    async def turn(self) -> None:
+        """Ask, and add the answer and a tool's result to the history."""
+        body = {"model": "emulated", "messages": self._messages, "max_tokens": 24}
+        with suppress(httpx.HTTPError):
+            answer = await self._client.post("/v1/chat/completions", json=body, headers=self._headers)
+            assert answer.status_code in {200, 503}, answer.text
+            if answer.status_code == httpx.codes.OK:
+                text = answer.json()["choices"][0]["message"]["content"]
+                result = f"They found {len(self._messages)}. " * 8
+                self._messages += [{"role": "assistant", "content": text}, {"role": "user", "content": result}]
+        if len(self._messages) > MOST_MESSAGES:
+            del self._messages[1:]
+
+
 async def _family(client: httpx.AsyncClient, tenant: str, name: str, *, delay_s: float) -> None:
-    """A main agent that starts sub-agents between its turns, as Claude Code names them."""
+    """A main agent with sub-agents that work between its turns, named as Claude Code does."""
     await asyncio.sleep(delay_s)
     headers = {"x-team": tenant, "x-claude-code-session-id": f"{tenant}-{name}"}
-    history = f"{tenant} {name}. {TASK}"
+    main = _Agent(client, headers, f"{tenant} {name}")
+    others = [_Agent(client, {**headers, "x-claude-code-agent-id": each}, f"{name} {each}") for each in SUB_AGENTS]
     while True:
-        await _ask(client, headers, history)
-        works = [
-            _ask(client, {**headers, "x-claude-code-agent-id": each}, f"{name} {each}. {TASK}") for each in SUB_AGENTS
-        ]
-        await asyncio.gather(*works)
-        history += f"They found {len(history)}. " * 20
-        if len(history) > LONGEST:
-            history = f"{tenant} {name}. {TASK}"
-        await asyncio.sleep(3)
-
-
-async def _ask(client: httpx.AsyncClient, headers: dict[str, str], text: str) -> None:
-    body = {"model": "emulated", "messages": [{"role": "user", "content": text}], "max_tokens": 24}
-    with suppress(httpx.HTTPError):
-        answer = await client.post("/v1/chat/completions", json=body, headers=headers)
-        assert answer.status_code in {200, 503}, answer.text
+        await main.turn()
+        await asyncio.gather(*(each.turn() for each in others))
+        await asyncio.sleep(2)

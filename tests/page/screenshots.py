@@ -32,7 +32,7 @@ async def main() -> None:
     parser.add_argument("--whole", action="store_true", help="take the whole page, and not only its upper part")
     options = parser.parse_args()
     options.folder.mkdir(exist_ok=True)
-    async with busy_fleet(families=options.families, work_conserving=False) as gateway, chromium() as browser:
+    async with busy_fleet(families=options.families, places=24) as gateway, chromium() as browser:
         await asyncio.sleep(options.seconds)
         await browser.open(f"{gateway.url}/concur/")
         for name, width, height, scheme in PICTURES:
