@@ -56,7 +56,7 @@ def agents_of(requests: Iterable[RecordedRequest]) -> RecordedAgents:
     sessions: dict[str, list[RecordedRequest]] = {}
     for request in ordered:
         sessions.setdefault(request.session, []).append(request)
-    shared = SharedPrompts(answers[0] for answers in sessions.values())
+    shared = SharedPrompts(sessions.values())
     plans: list[AgentPlan] = []
     answered: dict[str, Sequence[RecordedRequest]] = {}
     numbers = iter(range(len(ordered)))
@@ -95,22 +95,29 @@ class BusyClock:
 
 class SharedPrompts:
     """Guesses which tokens are a prompt that sessions share, such as a system prompt, from what the engine found in its
-    cache at their first requests.
+    cache at their first requests. Later requests show how much of that stays there because many sessions use it: what
+    two sessions have in common by chance is evicted like the rest of their histories.
     """
 
-    def __init__(self, firsts: Iterable[RecordedRequest]) -> None:
-        found: dict[str, Counter[int]] = {}
-        for first in firsts:
+    def __init__(self, sessions: Iterable[Sequence[RecordedRequest]]) -> None:
+        """`sessions` are the requests of each session in the order of their arrival."""
+        counts: dict[str, Counter[int]] = {}
+        later: dict[tuple[str, int], list[int]] = {}
+        for first, *others in sessions:
             if first.cached_tokens is not None:
-                found.setdefault(first.model, Counter())[first.cached_tokens] += 1
+                counts.setdefault(first.model, Counter())[first.cached_tokens] += 1
+                found = (request.cached_tokens for request in others if request.cached_tokens is not None)
+                later.setdefault((first.model, first.cached_tokens), []).extend(found)
         self._lengths: dict[str, list[int]] = {}
         self._usual: dict[str, int] = {}
+        self._stays = {key: sorted(found)[len(found) // 20] for key, found in later.items() if found}
+        """What is found in the cache by all but a twentieth of the later requests."""
         self._ids: dict[tuple[str, int], int] = {}
-        for model, counts in found.items():
-            lengths = sorted(tokens for tokens, count in counts.items() if tokens and count >= LEAST_SHARING)
+        for model, found_first in counts.items():
+            lengths = sorted(tokens for tokens, count in found_first.items() if tokens and count >= LEAST_SHARING)
             self._lengths[model] = lengths
             if lengths:
-                self._usual[model] = max(lengths, key=lambda tokens: counts[tokens])
+                self._usual[model] = max(lengths, key=lambda tokens: found_first[tokens])
 
     def of(self, first: RecordedRequest) -> tuple[int, int]:
         """The shared tokens of a conversation with this first request, and the number of the shared prompt."""
@@ -121,7 +128,8 @@ class SharedPrompts:
         place = bisect_right(lengths, cached)
         # the first session of all finds nothing, but it has the same prompt as the others
         tokens = lengths[place - 1] if place else self._usual[first.model]
-        if tokens >= first.prompt_tokens:
+        tokens = min(tokens, self._stays.get((first.model, tokens), tokens))
+        if not 0 < tokens < first.prompt_tokens:
             return 0, 0
         return tokens, self._ids.setdefault((first.model, tokens), len(self._ids) + 1)
 

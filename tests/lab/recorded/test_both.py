@@ -52,7 +52,7 @@ def test_answers_that_are_not_streamed_are_fitted_by_replays(tmp_path: Path) -> 
 def test_the_speeds_are_checked_with_other_requests(tmp_path: Path) -> None:
     found = replayed(record(tmp_path / "trace.jsonl", CROWDED))
     assert found.fit.is_checked
-    assert len(found.fit.requests) == len(found.load.requests) // 3
+    assert len(found.fit.requests) == -(-len(found.load.requests) // 3)
 
 
 def test_it_says_why_there_is_no_replay() -> None:
