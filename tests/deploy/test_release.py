@@ -76,7 +76,7 @@ def test_a_job_that_uses_a_token_has_the_right(path: Path) -> None:
         rights = jobs[name].get("permissions", {})
         if "attest-build-provenance" in step.get("uses", ""):
             assert rights["id-token"] == rights["attestations"] == "write"
-        if " login ghcr.io" in step.get("run", ""):
+        if ' login "$REGISTRY"' in step.get("run", ""):
             assert rights["packages"] == "write"
 
 
@@ -140,7 +140,7 @@ def test_versions_that_differ_are_an_error(copy: Path, capsys: pytest.CaptureFix
 
 def test_the_published_chart_takes_exactly_the_image_of_the_release(tmp_path: Path) -> None:
     folder = tmp_path / "concur-proxy"
-    name = "ghcr.io/somebody/concur-proxy"
+    name = "registry.example.org/somebody/concur-proxy"
     assert release.main(["chart", str(folder), "--image", name, "--digest", DIGEST]) == 0
     with helm_python.Chart.load(folder) as chart:
         files = chart.render({}, name="concur-proxy", namespace="default")
