@@ -1,6 +1,6 @@
 """What happened to one fleet: its figures, and the course of engine and gateway over time.
 
-Live runs and runs in virtual time have the same form, so that they can be told and drawn alike. All times are in the
+Live runs and runs in virtual time have the same form, so that they can be described and drawn alike. All times are in the
 engine's seconds.
 """
 
