@@ -118,7 +118,7 @@ class _Process(GatewayServer):
             self._banner = asyncio.create_task(banner.show())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the banner, and stop."""
+        """End the banner, then the server."""
         self._banner.cancel()
         await super().shutdown(sockets)
 
