@@ -1,7 +1,7 @@
 """What happened to one fleet: its figures, and the course of engine and gateway over time.
 
-Live runs and runs in virtual time have the same form, so that both can be described and drawn. All times are in the
-engine's seconds.
+Live runs and runs in virtual time have the same form, so that they can be described and drawn alike. All times are in
+the engine's seconds.
 """
 
 from collections.abc import Sequence
