@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,13 +19,17 @@ SUBJECTS = {"README.md", "rl-and-evaluation.md", "migration.md"}
 PAGES = sorted(path for path in FOLDER.glob("*.md") if path.name not in SUBJECTS)
 FACTS = ("Is anything needed?", "Session name", "Sub-agents")
 PARTS = ["Set it up", "Name the session", "Time-outs and retries", "Checked by running it"]
-RECOGNISED: Mapping[str, str] = {
-    "claude-code.md": "Claude Code",
-    "codex.md": "Codex",
-    "opencode.md": "opencode",
-    "litellm.md": "LiteLLM, OpenHands",
-}
-"""Pages of clients that have a row in the table of known names."""
+RECOGNISED = (
+    ("claude-code.md", "Claude Code"),
+    ("codex.md", "Codex"),
+    ("opencode.md", "opencode"),
+    ("litellm.md", "LiteLLM, OpenHands"),
+    ("rl-and-evaluation.md", "SkyRL, prime-rl, AIPerf, NeMo Gym"),
+    ("rl-and-evaluation.md", "slime, SGLang router clients"),
+    ("migration.md", "ThunderAgent clients"),
+    ("migration.md", "vllm-router programs"),
+)
+"""Pages, and the client of each in the table of known names."""
 
 
 def _name(page: Path) -> str:
@@ -75,7 +79,7 @@ def test_page_and_index_agree_on_what_is_needed(page: Path) -> None:
         assert "nothing; a name helps" in said
 
 
-@pytest.mark.parametrize(("page", "name"), RECOGNISED.items())
+@pytest.mark.parametrize(("page", "name"), RECOGNISED)
 def test_a_page_lists_each_name_that_the_gateway_knows(page: str, name: str) -> None:
     client = next(client for client in recognised.CLIENTS if client.name == name)
     text = (FOLDER / page).read_text(encoding="utf-8")
