@@ -45,6 +45,9 @@ NOT_RUN: Mapping[str, str] = {
     r"^python -m tests\.fuzz": "takes a minute; tests/fuzz replays the corpus",
     r"^python -m tests\.mutation": "takes half an hour; tests/mutation tries the command",
     r"^python -m tests\.docs": "tests/docs/test_words.py and test_reference.py run it",
+    r"^(claude|aider) --model": "needs the client; python -m tests.real_clients runs it",
+    r"^(import litellm|from (agents|langchain_openai|pydantic_ai|smolagents) import)": "needs a framework; "
+    "python -m tests.real_clients runs it",
     r"^GATEWAY=": "names the reader's own servers",
     r"--prometheus ": "needs a Prometheus server; tests/deploy/test_report_prometheus.py runs it",
     r"--engine-dns ": "needs the name of a service; tests/monitoring/test_name_watch.py runs it",
@@ -185,7 +188,7 @@ def test_data_blocks_can_be_read(page: Path) -> None:
 
 
 def test_every_reason_not_to_run_a_block_is_needed() -> None:
-    texts = [block.text for page in PAGES for block in blocks(page) if block.language == "sh"]
+    texts = [block.text for page in PAGES for block in blocks(page) if block.language in {"sh", "python"}]
 
     unused = [pattern for pattern in NOT_RUN if not any(re.search(pattern, text, re.MULTILINE) for text in texts)]
 
