@@ -78,7 +78,7 @@ def _run(arguments: list[str]) -> int:
     if first is None:
         print(_help(), end="", file=sys.stderr)
         return complain("concur-proxy", "no command given")
-    near = get_close_matches(first, COMMANDS, n=1)
+    near = [] if first.startswith("-") else get_close_matches(first, COMMANDS, n=1)
     hint = f"did you mean {near[0]}?" if near else f"it is one of {', '.join(COMMANDS)}"
     return complain("concur-proxy", f"unknown command {first}: {hint}")
 

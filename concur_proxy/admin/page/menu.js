@@ -10,8 +10,9 @@ export function menuButton(items) {
   const button = make("button", { type: "button", className: "menu-button", textContent: "⋯" });
   button.setAttribute("aria-haspopup", "menu");
   button.setAttribute("aria-expanded", "false");
-  button.addEventListener("click", () => {
-    if (opener === button || (closedAt && performance.now() - closedAt < 50)) return close();
+  button.addEventListener("click", (event) => {
+    // a press of the mouse beside the menu has just closed it; the keyboard (detail 0) closes nothing by itself
+    if (opener === button || (event.detail && closedAt && performance.now() - closedAt < 50)) return close();
     open(button, items());
   });
   button.addEventListener("keydown", (event) => {
