@@ -11,7 +11,7 @@ export function menuButton(items) {
   button.setAttribute("aria-haspopup", "menu");
   button.setAttribute("aria-expanded", "false");
   button.addEventListener("click", (event) => {
-    // a press of the mouse beside the menu has just closed it; the keyboard (detail 0) closes nothing by itself
+    // a press of the mouse outside the menu has just closed it; the keyboard (detail 0) closes nothing by itself
     if (opener === button || (event.detail && closedAt && performance.now() - closedAt < 50)) return close();
     open(button, items());
   });
