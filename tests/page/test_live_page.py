@@ -29,6 +29,7 @@ async def _browser() -> AsyncIterator[Browser]:
 
 async def choose(browser: Browser, row: str, item: str) -> None:
     """Open the menu of a row with the keyboard, and choose an item that begins with this text."""
+    await browser.until("!document.querySelector('dialog')")  # it closes after what it did is shown
     await browser.press(f"button[aria-label='Actions for {row}']", "\ue007")
     await browser.until("document.querySelector('#menu').matches(':popover-open')")
     items = "[...document.querySelectorAll('#menu button')]"
