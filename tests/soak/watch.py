@@ -21,6 +21,7 @@ EXCESS_S = 20.0
 later, or a gate may have more sessions than places, because it has taken over those of another gateway.
 """
 TRACES = (b"Traceback (most recent", b"never retrieved", b"never awaited", b"a defect in concur-proxy")
+EXCERPT_BYTES = 3000
 GROWTH = f"memory grows by at most {MOST_MB_HOUR:g} MB/h, files and tasks by {MOST_HOUR} each"
 SHARES = f"tenants are served by weight within {100 * MOST_OFF:.0f} points while all wait"
 HEALTH_MS = 1000.0
@@ -182,8 +183,9 @@ class Watch:
                 log.seek(self._read.get(path, 0))
                 text = log.read()
                 self._read[path] = log.tell()
-            if any(trace in text for trace in TRACES):
-                self._of("no unhandled").append(f"{path.name}: {text[-1500:].decode(errors='replace')}")
+            if found := [text.index(trace) for trace in TRACES if trace in text]:
+                excerpt = text[min(found) :][:EXCERPT_BYTES]
+                self._of("no unhandled").append(f"{path.name}: {excerpt.decode(errors='replace')}")
             self._of("no secret").extend(f"in {path.name}: {secret}" for secret in found_in(text))
 
 
