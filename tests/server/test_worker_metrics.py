@@ -60,9 +60,11 @@ def answered(url: str) -> float:
 @contextmanager
 def two_workers(redis: RedisServer) -> Iterator[str]:
     flags = ("--workers", "2", "--store", "redis", "--redis-url", redis.url, "--redis-prefix", token_hex(4))
-    with running("engine") as engine, gateway("--engine", engine, *flags) as (_, url):
+    with running("engine") as engine, gateway("--engine", engine, *flags) as (process, url):
         _until(lambda: workers(url) == {"0", "1"}, "both workers are there")
         yield url
+        process.terminate()  # the parent passes it on; a killed one would leave its workers behind
+        process.wait(30)
 
 
 @pytest.mark.timeout(60)
