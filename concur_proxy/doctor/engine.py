@@ -1,6 +1,5 @@
 """Examines one inference server: what it is, which signals it exports, and what its answers report."""
 
-import json
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -10,6 +9,7 @@ import httpx
 from concur_proxy.doctor.capacity import examine_capacity
 from concur_proxy.doctor.dp_ranks import examine_ranks, exported_ranks
 from concur_proxy.doctor.finding import Finding, Severity
+from concur_proxy.doctor.json_object import json_object
 from concur_proxy.doctor.mistaken import is_gateway
 from concur_proxy.doctor.no_answer import no_answer
 from concur_proxy.doctor.pages import read_pages
@@ -116,7 +116,7 @@ class EngineExamination:
         for kind in self._kinds if known is None else (known,):
             for path in kind.info_paths:
                 answer = await self._get(path)
-                said = _object(answer.content) if answer.status_code == HTTPStatus.OK else {}
+                said = json_object(answer.content) if answer.status_code == HTTPStatus.OK else {}
                 if said and (info := kind.identify(path, said)) is not None:
                     return kind, info
         return None, ServerInfo()
@@ -177,7 +177,7 @@ class EngineExamination:
                 message = f"answers a one-token request with {answer.status_code}, so its answers were not examined"
                 self._add(Severity.WARNING, "not_asked", message)
                 return
-            usage = _object(answer.content).get("usage") or {}
+            usage = json_object(answer.content).get("usage") or {}
         details = usage.get("prompt_tokens_details")
         cached = details.get("cached_tokens") if isinstance(details, dict) else None
         if cached is None:
@@ -206,11 +206,3 @@ def _samples(kind: EngineKind, exposition: Exposition, exported: list[int], name
 
 def _named(signals: list[str]) -> str:
     return ", ".join(SIGNALS[name] for name in signals)
-
-
-def _object(content: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}

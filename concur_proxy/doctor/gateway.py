@@ -1,6 +1,5 @@
 """Examines a running gateway: whether it serves, whether it reads its engines, and whether it recognises sessions."""
 
-import json
 from http import HTTPStatus
 from typing import Any
 
@@ -9,6 +8,7 @@ import httpx
 from concur_proxy.control.phrasing import duration, percent
 from concur_proxy.coordination.coordinator import Role
 from concur_proxy.doctor.finding import Finding, Severity
+from concur_proxy.doctor.json_object import json_object
 from concur_proxy.doctor.mistaken import READY_PATH, engine_at, is_gateway, is_private, readiness
 from concur_proxy.doctor.no_answer import no_answer
 from concur_proxy.engines.kind import KnownKinds
@@ -52,7 +52,7 @@ class _Examination:
         self._serving(ready["status"], ready["store"])
         self._signals(ready["engines"])
         answer = await self._get(STATE_PATH, self._headers)
-        state = _object(answer)
+        state = json_object(answer.content)
         if answer.status_code == HTTPStatus.OK and "shared_keys" in state:
             self._recognition(state.get("unrecognised"), state["shared_keys"])
         elif answer.status_code in LOCKED:
@@ -137,11 +137,3 @@ class _Examination:
 
     def _add(self, severity: Severity, code: str, message: str, fix: str = "") -> None:
         self.findings.append(Finding(subject=self._url, severity=severity, code=code, message=message, fix=fix))
-
-
-def _object(answer: httpx.Response) -> dict[str, Any]:
-    try:
-        value = json.loads(answer.content)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}

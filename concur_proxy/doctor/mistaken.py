@@ -1,11 +1,11 @@
 """Recognises a server that the wrong flag names: a gateway as an engine, or an engine as a gateway."""
 
-import json
 from http import HTTPStatus
 from typing import Any
 
 import httpx
 
+from concur_proxy.doctor.json_object import json_object
 from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.settings.admin_listen import ADDRESS_HEADER
 from concur_proxy.wire.request.models import model_ids
@@ -18,7 +18,7 @@ OWN_SERIES = "concur_"
 
 def readiness(answer: httpx.Response) -> dict[str, Any] | None:
     """The body of a gateway's `/readyz`; None if this is another server's answer."""
-    ready = _object(answer)
+    ready = json_object(answer.content)
     store, engines = ready.get("store"), ready.get("engines")
     if not isinstance(store, dict) or not {"role", "replicas"} <= store.keys() or not isinstance(engines, list):
         return None
@@ -28,7 +28,7 @@ def readiness(answer: httpx.Response) -> dict[str, Any] | None:
 
 def is_private(answer: httpx.Response) -> bool:
     """Whether a gateway answers that it serves this path only at `admin_listen`."""
-    error = _object(answer).get("error")
+    error = json_object(answer.content).get("error")
     return ADDRESS_HEADER in answer.headers or (isinstance(error, dict) and error.get("code") == NOT_HERE)
 
 
@@ -51,17 +51,9 @@ async def engine_at(url: str, client: httpx.AsyncClient, kinds: KnownKinds) -> s
     for kind in kinds:
         for path in kind.info_paths:
             answer = await client.get(f"{url}{path}")
-            said = _object(answer) if answer.status_code == HTTPStatus.OK else {}
+            said = json_object(answer.content) if answer.status_code == HTTPStatus.OK else {}
             if said and kind.identify(path, said) is not None:
                 return f"a {kind.name} server"
     models = await client.get(f"{url}/v1/models")
     is_list = models.status_code == HTTPStatus.OK and model_ids(models.content)
     return "an inference server of an unknown kind" if is_list else None
-
-
-def _object(answer: httpx.Response) -> dict[str, Any]:
-    try:
-        value = json.loads(answer.content)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from concur_proxy.steps import finish
+
 _HELP = "# HELP "
 _USUAL = re.compile(
     r"([a-zA-Z_:][a-zA-Z0-9_:]*)"
@@ -61,12 +63,7 @@ class Exposition:
 
 def read_exposition(text: str, is_wanted: Callable[[str], bool]) -> Exposition:
     """The samples with wanted names."""
-    steps = exposition_in_steps(text, is_wanted)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
+    return finish(exposition_in_steps(text, is_wanted))
 
 
 def exposition_in_steps(text: str, is_wanted: Callable[[str], bool]) -> Generator[None, None, Exposition]:

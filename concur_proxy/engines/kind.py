@@ -12,6 +12,7 @@ from typing import Any
 
 from concur_proxy.engines.exposition import Exposition, exposition_in_steps
 from concur_proxy.engines.sample import EngineSample
+from concur_proxy.steps import finish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,12 +130,7 @@ class KnownKinds:
         """The kind whose metrics `text` has, and the series that kinds want. `path` is where the text was found; None
         for a page that an operator has named, which may be any kind's.
         """
-        steps = self.read_in_steps(path, text)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
+        return finish(self.read_in_steps(path, text))
 
     def read_in_steps(self, path: str | None, text: str) -> Generator[None, None, tuple[EngineKind | None, Exposition]]:
         """Read as `read` does, in steps, so that its caller can do other work between two of them."""

@@ -24,6 +24,7 @@ from concur_proxy.recognition.messages import (
 )
 from concur_proxy.recognition.sizes import SLICES, MediaScan, text_bytes
 from concur_proxy.recognition.tenants import credential_of
+from concur_proxy.steps import finish
 from concur_proxy.wire.request.body import MAX_COMMAS, Prompt
 from concur_proxy.wire.request.view import RequestView
 
@@ -59,12 +60,7 @@ def chain_of(view: RequestView) -> Chain | None:
 
     None if the body has no prompt that the gateway can read, or several prompts.
     """
-    steps = chain_in_steps(view)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
+    return finish(chain_in_steps(view))
 
 
 def chain_in_steps(view: RequestView) -> Steps:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from concur_proxy.steps import finish
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.request.body import MAX_COMMAS, NOT_SENT, UNREAD_BODY, BodyFault, JsonBody, Prompt
 from concur_proxy.wire.request.condense import LARGE_BYTES, condense
@@ -198,15 +199,6 @@ _STAND_INS = (
 """In a text, which may contain them too, they change nothing that the gateway reads."""
 
 _DECODER = msgspec.json.Decoder()
-
-
-def finish(steps: Steps) -> JsonBody | BodyFault:
-    """Take all steps at once, and return what was read."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
 
 
 def _decoded(raw: msgspec.Raw) -> Any:  # noqa: ANN401 - any JSON
