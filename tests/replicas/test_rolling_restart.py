@@ -18,6 +18,10 @@ async def test_each_replica_in_turn_ends_and_comes_back_under_load(cluster: Clus
         await one_after_the_other(cluster, ())
 
 
+ENDLESS = 100_000
+"""Tokens of an answer that lasts until its client leaves."""
+
+
 async def ask(replica: Server, session: str, *, tokens: int = 8, end: bool = True) -> Answer:
     headers = f"x-session-id: {session}\r\n" + ("x-session-end: true\r\n" if end else "")
     body = {"model": "emulated", "messages": [{"role": "user", "content": session}], "max_tokens": tokens}
@@ -39,7 +43,7 @@ async def test_who_was_held_there_finds_its_place_in_the_line_elsewhere(cluster:
     (follower,) = [replica for replica in cluster.replicas if replica is not leader]
     goes, stays = (leader, follower) if ending == "leader" else (follower, leader)
     places = WINDOW * len(cluster.engines)
-    busy = [asyncio.create_task(ask(goes, f"busy-{ending}-{number}", tokens=75)) for number in range(places)]
+    busy = [asyncio.create_task(ask(goes, f"busy-{ending}-{number}", tokens=ENDLESS)) for number in range(places)]
     await until_counted(cluster, in_flight=places, held=0)
     first = asyncio.create_task(ask(goes, f"first-{ending}"))
     await until_counted(cluster, in_flight=places, held=1)
@@ -49,9 +53,13 @@ async def test_who_was_held_there_finds_its_place_in_the_line_elsewhere(cluster:
     with pytest.raises(Failed) as refused:
         await first
     assert (refused.value.status, refused.value.retry_after_s is not None) == (503, True)
-    await ask(stays, f"first-{ending}")
+    again = asyncio.create_task(ask(stays, f"first-{ending}"))
+    await until_counted(cluster, in_flight=places, held=1 + places)
+    busy[0].cancel()
+    assert (await again).status == 200
     assert not any(task.done() for task in later)
-    for answer in await asyncio.gather(*busy, *later):
-        assert answer.status == 200
+    for task in busy:
+        task.cancel()
+    assert [answer.status for answer in await asyncio.gather(*later)] == [200] * places
     assert await goes.ended(within_s=END_S) == 0
     assert await cluster.leaked(within_s=END_S) == 0
