@@ -102,13 +102,22 @@ class GatewayServer(uvicorn.Server):
 
 
 class _Process(GatewayServer):
-    """The server of a process of its own: it obeys SIGHUP, and prints the banner on standard output."""
+    """The server of a process of its own: it obeys SIGHUP, and prints the banner on standard output. A worker stops
+    when its parent process has ended, however that happened.
+    """
+
+    def __init__(self, config: uvicorn.Config, app: GatewayApp, listening: Listening, mailbox: Mailbox | None) -> None:
+        super().__init__(config, app, listening)
+        self._mailbox = mailbox
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve, then print the banner."""
         await super().startup(sockets)
         if self.started:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._app.reload)
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGHUP, self._app.reload)
+            if self._mailbox is not None:
+                loop.add_reader(self._mailbox.parent, self._on_orphaned, loop, self._mailbox.parent)
             banner = Banner(
                 settings=self._app.settings,
                 listening=self._listening,
@@ -116,6 +125,11 @@ class _Process(GatewayServer):
                 monitors=self._app.monitors,
             )
             self._banner = asyncio.create_task(banner.show())
+
+    def _on_orphaned(self, loop: asyncio.AbstractEventLoop, parent: socket.socket) -> None:
+        loop.remove_reader(parent)
+        logger.error("the parent process has ended: this worker answers what is in flight, and stops")
+        signal.raise_signal(signal.SIGTERM)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the banner, then the server."""
@@ -139,7 +153,7 @@ def run(
     app = GatewayApp(settings, load=load, mailbox=mailbox)
     config = server_config(app, settings)
     listening = listen(settings) if listening is None else listening
-    server = _Process(config, app, listening)
+    server = _Process(config, app, listening, mailbox)
     _collect_rarely()
     try:
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:

@@ -39,15 +39,18 @@ class Mailbox:
     """The worker's own place, from 0."""
     pairs: Sequence[tuple[socket.socket, socket.socket]]
     """For each worker, the end that it reads from and the end that the others write to."""
+    parent: socket.socket
+    """Nothing is ever sent here. It ends when the parent process has ended, because only that has the other end."""
 
 
-def connect(count: int) -> list[Mailbox]:
-    """Make one mailbox for each worker."""
+def connect(count: int) -> tuple[list[Mailbox], socket.socket]:
+    """Make one mailbox for each worker. The socket is the parent's own: each worker closes it."""
     pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(count)]
     for pair in pairs:
         for end in pair:
             end.settimeout(0)
-    return [Mailbox(number=number, pairs=pairs) for number in range(count)]
+    workers_end, parents_end = socket.socketpair()
+    return [Mailbox(number=number, pairs=pairs, parent=workers_end) for number in range(count)], parents_end
 
 
 class Families(Collector):

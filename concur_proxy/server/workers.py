@@ -28,7 +28,7 @@ class Workers:
     def __init__(self, count: int, work: Work, listening: Listening) -> None:
         self._work = work
         self._sockets = listening
-        self._mailboxes = connect(count)
+        self._mailboxes, self._alive = connect(count)
         self._born: dict[int, tuple[float, Mailbox]] = {}
         self._is_stopping = False
 
@@ -58,6 +58,7 @@ class Workers:
     def _fork(self, mailbox: Mailbox) -> None:
         process = os.fork()
         if process == 0:
+            self._alive.close()
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_DFL)
             os.setpgid(0, 0)  # a terminal sends Ctrl-C to its whole group, and the parent passes it on as well

@@ -88,7 +88,7 @@ async def test_a_worker_that_does_not_answer_is_left_out_and_its_successor_has_i
     registries = [CollectorRegistry(), CollectorRegistry()]
     for number, registry in enumerate(registries):
         Counter("concur_done", "Things done", registry=registry).inc(number + 1, {"trace_id": f"t{number}"})
-    mailboxes = connect(2)
+    mailboxes, alive = connect(2)
     asked, other = (WorkerMetrics(box, registry) for box, registry in zip(mailboxes, registries, strict=True))
 
     async def done() -> dict[str, float]:
@@ -109,5 +109,5 @@ async def test_a_worker_that_does_not_answer_is_left_out_and_its_successor_has_i
     await asyncio.sleep(0)
     assert await done() == {"0": 1, "1": 2}
     task.cancel()
-    for end in (end for pair in mailboxes[0].pairs for end in pair):
+    for end in (alive, mailboxes[0].parent, *(end for pair in mailboxes[0].pairs for end in pair)):
         end.close()

@@ -50,3 +50,14 @@ def test_workers_are_one_gateway_and_one_that_dies_is_replaced(redis: RedisServe
     assert process.returncode == 0
     assert re.search(r"worker \d+ ended with exit status -9 and will be replaced", errors)
     assert "Traceback" not in errors
+
+
+def test_workers_stop_when_their_parent_is_killed(redis: RedisServer) -> None:
+    flags = ("--workers", "2", "--store", "redis", "--redis-url", redis.url, "--redis-prefix", token_hex(4))
+    with gateway("--engine", NOWHERE, *flags) as (process, url):
+        _until(lambda: _ready(url)["replicas"] == 2, "both serve")
+        workers = _children(process.pid)
+        process.kill()
+        _, errors = process.communicate(timeout=30)  # the workers have these pipes too, so they have ended
+    assert errors.count("the parent process has ended: this worker") == len(workers)
+    assert "Traceback" not in errors
