@@ -95,6 +95,11 @@ def load_engine_kinds(names: Sequence[str] = ()) -> "list[EngineKind]":
     return [build(ENGINE_KINDS, name) for name in names or available(ENGINE_KINDS)]
 
 
+def is_own(kind: PluginKind[Any], name: str) -> bool:
+    """Whether the plug-in `name` is one of this package."""
+    return name in _own(kind)
+
+
 def own_engine_kinds() -> "list[EngineKind]":
     """The engine kinds of this package."""
     return [build(ENGINE_KINDS, name) for name in _own(ENGINE_KINDS)]

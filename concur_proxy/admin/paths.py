@@ -31,6 +31,8 @@ PAGE_FILES = {
 RELEASE_PATHS = frozenset({"/concur/v1/sessions/release", "/programs/release"})
 """For clients, which release their own sessions."""
 PRIVATE_METRICS_PATHS = frozenset({"/readyz", "/metrics"})
+PROBED = frozenset({"/healthz"}) | PRIVATE_METRICS_PATHS
+"""For health checks and scrapes. They do not wait behind other requests."""
 CLOSED_PATHS = frozenset(
     {STATE_PATH, HISTORY_PATH, SESSIONS_PATH, WINDOW_PATH, LAW_PATH, ENGINES_PATH, OPENAPI_PATH}
     | {*STEERING_PATHS.values()}
@@ -38,5 +40,5 @@ CLOSED_PATHS = frozenset(
     | PAGE_FILES.keys()
 )
 """The admin API and the live page: without a key, the main port does not serve them."""
-OWN_PATHS = frozenset({"/healthz"}) | PRIVATE_METRICS_PATHS | RELEASE_PATHS | CLOSED_PATHS
+OWN_PATHS = PROBED | RELEASE_PATHS | CLOSED_PATHS
 """Paths that the gateway answers itself and never sends to an engine."""

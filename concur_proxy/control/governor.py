@@ -5,8 +5,7 @@ signal has come for too long, or the law fails, a fixed fallback window takes ov
 still serves requests. A window that an operator set stays in force, with or without signals, until it is released.
 """
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from concur_proxy.control.law import Budget, ControlLaw, Decision, DecisionKind, ResumableLaw
@@ -29,12 +28,25 @@ class GovernorOptions:
 class WindowGovernor:
     """Applies a law's decisions to the window of one engine, unless the law fails or signals are missing."""
 
-    def __init__(self, *, law: ControlLaw, options: GovernorOptions, now: float) -> None:
+    def __init__(
+        self,
+        *,
+        law: ControlLaw,
+        options: GovernorOptions,
+        now: float,
+        on_failure: Callable[[Exception], None] = lambda _: None,
+    ) -> None:
+        """`on_failure` is called with each error that a law raises."""
         self._law = law
         self._options = options
         self._heard_at = now
         self._has_heard = False
-        self._window = law.window
+        self._on_failure = on_failure
+        try:
+            self._window = law.window
+        except Exception as error:  # noqa: BLE001 - see on_signal
+            self._on_failure(error)
+            self._window = options.fallback_window
         self._budget: Budget | None = None
         self._manual = False
 
@@ -70,7 +82,8 @@ class WindowGovernor:
         """What the law has learnt; empty if the law cannot save its state."""
         try:
             return self._law.save() if isinstance(self._law, ResumableLaw) else {}
-        except Exception:  # noqa: BLE001 - see on_signal
+        except Exception as error:  # noqa: BLE001 - see on_signal
+            self._on_failure(error)
             return {}
 
     def resume(self, state: Mapping[str, float], *, window: float, budget: Budget | None, now: float) -> None:
@@ -79,8 +92,10 @@ class WindowGovernor:
         A window that an operator set here stays in force. If the law fails, it goes on with what it has learnt itself.
         """
         if isinstance(self._law, ResumableLaw):
-            with suppress(Exception):  # see on_signal; the law learns from the start
+            try:
                 self._law.resume(state)
+            except Exception as error:  # noqa: BLE001 - see on_signal; the law learns from the start
+                self._on_failure(error)
         if not self._manual:
             self._window, self._budget = window, budget
         self._heard_at = now
@@ -117,6 +132,7 @@ class WindowGovernor:
         try:
             return self._take(self._law.on_signal(signal))
         except Exception as error:  # noqa: BLE001 - a law, possibly a plug-in, must never stop the gateway
+            self._on_failure(error)
             return self._fall_back(f"the control law failed ({type(error).__name__}: {error})")
 
     def on_overload(self, *, now: float) -> Decision:
@@ -130,6 +146,7 @@ class WindowGovernor:
                 return self._fall_back(f"{decision.reason}, but its metrics cannot be read")
             return self._take(decision)
         except Exception as error:  # noqa: BLE001 - see on_signal
+            self._on_failure(error)
             return self._fall_back(f"the control law failed ({type(error).__name__}: {error})")
 
     def on_silence(self, *, now: float, reason: str) -> Decision:

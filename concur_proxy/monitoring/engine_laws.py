@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from concur_proxy import plugins
 from concur_proxy.control.law import ControlLaw
 from concur_proxy.control.options import OptionValue
+from concur_proxy.monitoring.plugin_failures import PluginFailures
 from concur_proxy.settings.gateway import GatewaySettings
 
 NamedLaw = tuple[str, dict[str, OptionValue]]
@@ -14,7 +15,10 @@ NamedLaw = tuple[str, dict[str, OptionValue]]
 class EngineLaws:
     """Each engine has its own instance of a law, which is made when it is first needed."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
+    def __init__(self, settings: GatewaySettings, failures: PluginFailures | None = None) -> None:
+        """`failures` gets the errors that a law raises."""
+        self._failures = PluginFailures() if failures is None else failures
+        self._fallback_window = float(settings.fallback_window)
         self._usual: NamedLaw = (settings.law, settings.law_options)
         self._laws: dict[str, ControlLaw] = {}
         self._chosen: dict[str, NamedLaw] = {}
@@ -29,7 +33,26 @@ class EngineLaws:
 
     def enforces(self, engine: str) -> bool:
         """Whether requests wait for the engine's window."""
-        return self.of(engine).enforces and self.mode == "enforce"
+        law = self.of(engine)
+        try:
+            enforces = law.enforces
+        except Exception as error:  # noqa: BLE001 - a law, possibly a plug-in, must never stop the gateway
+            self.note(engine, error)
+            enforces = True
+        return enforces and self.mode == "enforce"
+
+    def window(self, engine: str) -> float:
+        """The window of the engine's law; the fallback window if the law fails."""
+        law = self.of(engine)
+        try:
+            return law.window
+        except Exception as error:  # noqa: BLE001 - as above
+            self.note(engine, error)
+            return self._fallback_window
+
+    def note(self, engine: str, error: Exception) -> None:
+        """The engine's law has raised this."""
+        self._failures.note(plugins.LAWS, self.named(engine)[0], "the fallback window applies instead", error)
 
     def named(self, engine: str) -> NamedLaw:
         """The name and options of the engine's law."""

@@ -10,6 +10,8 @@ import httpx
 from concur_proxy import plugins
 from concur_proxy.admission.changes import AddEngine, Enforce, RetireEngine
 from concur_proxy.admission.fleet import Fleet
+from concur_proxy.admission.guarded import GuardedPlacement
+from concur_proxy.admission.placement import Placement
 from concur_proxy.control.governor import GovernorOptions, WindowGovernor
 from concur_proxy.control.options import OptionValue
 from concur_proxy.coordination.coordinator import Coordinator
@@ -20,6 +22,7 @@ from concur_proxy.monitoring.gate_maker import GateMaker
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.monitoring.name_watch import NameWatch
 from concur_proxy.monitoring.named_servers import OPERATOR, SETTINGS, NamedServers
+from concur_proxy.monitoring.plugin_failures import PluginFailures
 from concur_proxy.monitoring.watch import ServerWatch
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.upstream.tls import Trust
@@ -52,7 +55,8 @@ class EnginePool:
         self._clock = clock
         self.trust = Trust(settings.engine_ca_file)
         """For all connections to engines."""
-        self.laws = EngineLaws(settings)
+        self.failures = PluginFailures()
+        self.laws = EngineLaws(settings, self.failures)
         by_name = {url: (url,) for url in settings.engine_dns}  # one server until the name is resolved
         self._named = NamedServers(by_source={SETTINGS: settings.engine, **by_name})
         self._coordinator: Coordinator | None = None
@@ -69,12 +73,20 @@ class EnginePool:
         """A fleet of these engines without sessions. The seniority numbers of new sessions follow `after`."""
         return Fleet(
             engines=self._named.engines,
-            make_gate=GateMaker(self._settings, self.laws),
-            placement=plugins.build(plugins.PLACEMENTS, self._settings.placement),
+            make_gate=GateMaker(self._settings, self.laws, self.failures),
+            placement=self._placement(),
             move_after_s=self._settings.move_after_s,
             most_conversations=self._settings.max_conversations,
             after=after,
         )
+
+    def _placement(self) -> Placement:
+        name = self._settings.placement
+        placement = plugins.build(plugins.PLACEMENTS, name)
+        if plugins.is_own(plugins.PLACEMENTS, name):
+            return placement
+        instead = "the session is placed by `least-pressure`"
+        return GuardedPlacement(placement, partial(self.failures.note, plugins.PLACEMENTS, name, instead))
 
     def open(self, coordinator: Coordinator) -> None:
         """Monitor the engines of this coordinator. Its fleet was made by `make_fleet`."""
@@ -202,7 +214,12 @@ class EnginePool:
                     engine=address.name,
                     address=address,
                     coordinator=coordinator,
-                    governor=WindowGovernor(law=self.laws.of(address.name), options=options, now=now),
+                    governor=WindowGovernor(
+                        law=self.laws.of(address.name),
+                        options=options,
+                        now=now,
+                        on_failure=partial(self.laws.note, address.name),
+                    ),
                     clock=self._clock,
                     kinds=self._kinds,
                     capacity_tokens=self._capacity(address.url),

@@ -43,8 +43,8 @@ ENGINE_HEADER = b"x-concur-engine"
 
 ChooseTap = Callable[[UpstreamResponse], Tap]
 
-_NOT_MODIFIED = 304
-"""Such an answer has the content-length of a body that it does not contain; uvicorn would wait for that body."""
+_WITHOUT_BODY = frozenset({204, 304})
+"""Such an answer has no body, whatever its content-length says (RFC 9112, 6.3); uvicorn would wait for that body."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +220,7 @@ class Hop:
         answer, clock, tap = self._answer, self._parts.clock, choose(response)
         try:
             if self.record.status is None:
-                keep_length = response.status != _NOT_MODIFIED and not (self._strips and isinstance(tap, StreamTap))
+                keep_length = response.status not in _WITHOUT_BODY and not (self._strips and isinstance(tap, StreamTap))
                 await answer.pass_on(response.status, response_headers(response.headers, keep_length=keep_length))
             elif not _is_event_stream(response):  # a comment has begun an event stream: only events can follow
                 await answer.end_with_error(response.status, await _beginning(response, MAX_ERROR_BYTES))

@@ -19,7 +19,7 @@ from concur_proxy.admin.history import STEP_S, History
 from concur_proxy.admin.manual import ManualChanges
 from concur_proxy.admin.operations import Operations
 from concur_proxy.admin.own_paths import build_admin
-from concur_proxy.admin.paths import OWN_PATHS
+from concur_proxy.admin.paths import OWN_PATHS, PROBED
 from concur_proxy.admin.reading_calls import reading_operations
 from concur_proxy.admin.routes import add_admin_routes
 from concur_proxy.admin.shortcuts import SHORTCUTS, shortcut
@@ -37,13 +37,14 @@ from concur_proxy.relay.client import Receive, Scope, Send
 from concur_proxy.relay.parts import RelayOptions, RelayParts
 from concur_proxy.relay.relay import Relay, serve_own
 from concur_proxy.server.client_keys import ClientKeyFile
+from concur_proxy.server.connections import ClientConnections, ClientLimits
 from concur_proxy.server.reload import Load, SettingsReloader
 from concur_proxy.server.root_path import RootPath
 from concur_proxy.server.tls import ServerTls
-from concur_proxy.server.turnstile import Turnstile
 from concur_proxy.server.worker_metrics import Mailbox, WorkerMetrics
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.telemetry.holdings import HoldingsCollector
+from concur_proxy.telemetry.plugin_failures import PluginFailuresCollector
 from concur_proxy.telemetry.telemetry import Telemetry
 from concur_proxy.upstream.client import Upstream
 from concur_proxy.wire.request.endpoints import EndpointCatalogue
@@ -68,7 +69,7 @@ class GatewayApp:
         self._clock = clock
         self._root = RootPath(settings.root_path) if settings.root_path else None
         self._draining = False
-        self._turnstile = Turnstile()
+        self.connections = ClientConnections(ClientLimits.of(settings))
         self.tls = ServerTls.of(settings)
         """For the main port; None for plain HTTP."""
         self._background: asyncio.Task[None] | None = None
@@ -116,6 +117,7 @@ class GatewayApp:
             )
         )
         self._telemetry.registry.register(HoldingsCollector(self._relay.holdings, self._relay.buffered_limit))
+        self._telemetry.registry.register(PluginFailuresCollector(pool.failures.counts))
         self.access = AdminAccess(
             admin_key=settings.admin_key,
             admin_listen=settings.admin_listen,
@@ -155,6 +157,14 @@ class GatewayApp:
         self._reloader = None if load is None else SettingsReloader(settings, load, self._apply)
 
     @property
+    def first_requests(self) -> tuple[bytes, ...]:
+        """The beginnings of requests that do not wait for others: health checks and scrapes."""
+        roots = {"", self.settings.root_path or ""}
+        return tuple(
+            f"{method} {root}{path} ".encode() for method in ("GET", "HEAD") for root in roots for path in PROBED
+        )
+
+    @property
     def monitors(self) -> list[EngineMonitor]:
         return list(self._pool.monitors.values())
 
@@ -169,7 +179,6 @@ class GatewayApp:
         elif scope["path"] in OWN_PATHS or is_admin_socket(scope):
             await serve_own(self.access.misplaced(scope) or self._admin, scope, receive, send)
         else:
-            await self._turnstile.enter()
             await self._relay(scope, receive, send)
 
     def _on_role(self, leads: bool, law_states: Mapping[str, Mapping[str, float]]) -> None:  # noqa: FBT001 - a callback

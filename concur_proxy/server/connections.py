@@ -76,7 +76,11 @@ class ClientConnections:
     @property
     def is_flooded(self) -> bool:
         """Whether there are so many connections that the gateway cannot even refuse another one."""
-        return self._count > self.limits.max_connections * (1 + SURPLUS) + 1
+        return self.is_flooded_with(0)
+
+    def is_flooded_with(self, more: int) -> bool:
+        """Whether there would be too many with `more` connections that have not entered yet."""
+        return self._count + more > self.limits.max_connections * (1 + SURPLUS) + 1
 
     def leave(self, client: str) -> None:
         """A client has disconnected."""

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from concur_proxy.server.cycle import GatewayCycle
 
 
-class OldClientCycle(RequestResponseCycle):
+class OldClientCycle(GatewayCycle):
     """The answer to a client that knows neither chunks nor interim answers (RFC 9112, 6.1; RFC 9110, 15.2).
 
     An answer without a length ends with the connection.

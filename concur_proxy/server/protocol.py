@@ -16,9 +16,11 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from concur_proxy.relay.client import ADMIN_CALLER, CUT_OFF, END_WITH_TRAILERS
 from concur_proxy.server.connections import ClientConnections
+from concur_proxy.server.cycle import GatewayCycle
 from concur_proxy.server.half_close import HalfClosed
 from concur_proxy.server.old_client import OldClientCycle
 from concur_proxy.server.stalls import WatchedClient
+from concur_proxy.server.turnstile import Turnstile
 from concur_proxy.upstream.sockets import detect_dead_peer, user_of
 from concur_proxy.wire.answer.errors import error_answer
 from concur_proxy.wire.answer.fault import GatewayFault
@@ -51,11 +53,17 @@ class GatewayProtocol(WatchedClient):
         self,
         *arguments: Any,  # noqa: ANN401 - uvicorn's
         connections: ClientConnections,
+        turnstile: Turnstile,
+        first: tuple[bytes, ...],
         is_admin: bool = False,
         **options: Any,  # noqa: ANN401
     ) -> None:
-        """`is_admin`: the client has connected to the socket of the admin API."""
+        """`first`: the beginnings of requests that do not wait for the turnstile. `is_admin`: the client has connected
+        to the socket of the admin API.
+        """
         super().__init__(*arguments, connections=connections, **options)
+        self._turnstile = turnstile
+        self._first = first
         self._is_admin = is_admin
         self._address = ""
 
@@ -75,8 +83,33 @@ class GatewayProtocol(WatchedClient):
         self._unset_keepalive_if_required()
         self._all.on_busy(self)
         self._note_bytes()
+        if self._held is not None:
+            self._held.append(data)
+        elif not self._must_wait(data) or self._turnstile.passes(self._go_on):
+            self._take(data)
+        else:
+            self._held = [data]
+            self.flow.pause_reading()
+
+    def _must_wait(self, data: bytes) -> bool:
+        """Whether these bytes begin a request that may have to wait for others."""
+        begins = self._head_bytes == 0 and not self._lingers
+        return begins and not self._is_admin and not data.startswith(self._first)
+
+    def _go_on(self) -> None:
+        """A request that has waited for the turnstile begins."""
+        held, self._held = self._held, None
+        if held is None or self.transport.is_closing():
+            return
+        self._note_bytes()
+        self.flow.resume_reading()
+        self._take(b"".join(held))
+
+    def _take(self, data: bytes) -> None:
+        if self._is_refused_body:
+            self._drop(len(data))
         parts = [memoryview(data)]  # the last one comes first
-        while parts and not self.transport.is_closing():
+        while parts and not self.transport.is_closing() and not self._lingers:
             self._parse(parts.pop(), parts)
 
     def _parse(self, data: memoryview, parts: list[memoryview]) -> None:
@@ -115,8 +148,10 @@ class GatewayProtocol(WatchedClient):
             return
         before: RequestResponseCycle | None = self.cycle
         super().on_headers_complete()
+        self._dropped_bytes = 0
+        self.cycle.__class__ = GatewayCycle  # before its task has begun
         if self.scope["http_version"] == "1.0":
-            self.cycle.__class__ = OldClientCycle  # before its task has begun
+            self.cycle.__class__ = OldClientCycle
             self.cycle.waiting_for_100_continue = False
         extensions: dict[str, Any] = {
             END_WITH_TRAILERS: partial(_end_with_trailers, self.cycle),
@@ -142,7 +177,9 @@ class GatewayProtocol(WatchedClient):
         """An answer has ended."""
         super().on_response_complete()
         self._answered_at = self.loop.time()
-        if self.timeout_keep_alive_task is not None:
+        if self.cycle.must_linger and self.cycle.response_complete:
+            self._linger()
+        elif self.timeout_keep_alive_task is not None:
             self._all.on_idle(self)
 
     def close_idle(self) -> None:
@@ -152,8 +189,9 @@ class GatewayProtocol(WatchedClient):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client has finished sending. Returns whether its connection stays open for an answer."""
+        self._go_on()
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is None or cycle.more_body or cycle.response_complete:
+        if self._lingers or cycle is None or cycle.more_body or cycle.response_complete:
             return False
         if self.scheme == "https" or self.scope["http_version"] == "1.0":
             return False
@@ -192,7 +230,7 @@ class GatewayProtocol(WatchedClient):
 
     def _refuse(self, fault: GatewayFault, detail: str) -> None:
         """Answer input that is not a valid request, and close the connection: nothing after it can be parsed."""
-        if self.transport.is_closing():  # this follows what was refused already
+        if self.transport.is_closing() or self._lingers:  # this follows what was refused already
             return
         logger.info("client %s: %s: %s", self.client, fault.code, detail)
         last: RequestResponseCycle | None = self.cycle
@@ -203,7 +241,12 @@ class GatewayProtocol(WatchedClient):
             lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}".encode(), b"connection: close"]
             lines += [b"%b: %b" % field for field in error.headers]
             self.transport.write(b"\r\n".join([*lines, b"", error.body]))
-        self.transport.close()
+            if last is not None:
+                last.disconnected = last.disconnected or not last.response_complete
+                last.message_event.set()
+            self._linger()
+        else:
+            self.transport.close()
 
 
 def untested_uvicorn(version: str) -> str | None:

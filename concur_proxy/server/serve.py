@@ -15,22 +15,20 @@ from typing import cast
 
 import uvicorn
 
+from concur_proxy.server.acceptor import Acceptor
 from concur_proxy.server.app import GatewayApp
 from concur_proxy.server.banner import Banner
-from concur_proxy.server.connections import ClientConnections, ClientLimits, raise_file_limit
+from concur_proxy.server.connections import ClientLimits, raise_file_limit
 from concur_proxy.server.listen import BACKLOG, Listening, listen
 from concur_proxy.server.protocol import GatewayProtocol
 from concur_proxy.server.reload import Load
+from concur_proxy.server.turnstile import Turnstile
 from concur_proxy.server.worker_metrics import Mailbox
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.telemetry.logs import configure_logging, silence_uvicorn
 
 logger = logging.getLogger(__name__)
 
-ACCEPTS = 8
-"""Connections that are accepted in one round of the event loop. libuv accepts one from each descriptor of a socket, so
-that a health check would wait behind all others that connect at the same time.
-"""
 LAST_S = 2.0
 """How long the application may take to stop after a second Ctrl-C."""
 COLLECTIONS = (10_000, 10, 50)
@@ -93,12 +91,22 @@ class GatewayServer(uvicorn.Server):
                 config=config, server_state=self.server_state, app_state=self.lifespan.state, is_admin=is_admin
             )
 
-        create = loop.create_unix_server if listening.family == socket.AF_UNIX else loop.create_server
-        handshake_s = None if tls is None else self._app.settings.head_timeout_s
-        copies = [listening.dup() for _ in range(0 if is_admin else ACCEPTS - 1)]
-        for each in (listening, *copies):
-            server = await create(make, sock=each, ssl=tls, backlog=BACKLOG, ssl_handshake_timeout=handshake_s)
-            self.servers.append(server)
+        handshake_s = self._app.settings.head_timeout_s
+        server: object
+        if is_admin:
+            create = loop.create_unix_server if listening.family == socket.AF_UNIX else loop.create_server
+            limit_s = None if tls is None else handshake_s
+            server = await create(make, sock=listening, ssl=tls, backlog=BACKLOG, ssl_handshake_timeout=limit_s)
+        else:
+            server = Acceptor(
+                listening,
+                make,
+                connections=self._app.connections,
+                first=self._app.first_requests,
+                tls=tls,
+                handshake_s=handshake_s,
+            )
+        self.servers.append(cast("asyncio.Server", server))
 
 
 class _Process(GatewayServer):
@@ -180,12 +188,17 @@ def _stop(sig: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal
 
 def server_config(app: GatewayApp, settings: GatewaySettings) -> uvicorn.Config:
     """uvicorn's configuration: it adds nothing to answers, logs no requests and serves no WebSockets."""
-    connections = ClientConnections(ClientLimits.of(settings))
+    protocol = partial(
+        GatewayProtocol,
+        connections=app.connections,
+        turnstile=Turnstile(),
+        first=app.first_requests,
+    )
     return uvicorn.Config(
         app,
         host=settings.host[0],
         port=settings.port,
-        http=cast("type[asyncio.Protocol]", partial(GatewayProtocol, connections=connections)),
+        http=cast("type[asyncio.Protocol]", protocol),
         ws="none",
         lifespan="on",
         access_log=False,

@@ -1,4 +1,8 @@
-"""Closes the connections of clients that stall: while they send a head or a body, or while they take an answer."""
+"""Closes the connections of clients that stall: while they send a head or a body, or while they take an answer.
+
+A client that still sends when its answer has ended is read on for a while, and what it sends is dropped. If the
+connection were closed at once, the client's machine would get a reset, and could drop the answer that nobody has read.
+"""
 
 import logging
 import math
@@ -11,10 +15,12 @@ from concur_proxy.wire.answer.fault import GatewayFault
 
 logger = logging.getLogger(__name__)
 
-LINGER_S = 5.0
-"""Seconds for the rest of a body that was refused. If the connection were closed at once, the client might not see the
-answer.
-"""
+LINGER_S = 30.0
+"""Seconds for the rest of a body that was refused. nginx has the same bounds of time."""
+LINGER_SILENCE_S = 5.0
+"""Seconds without any byte of such a body."""
+LINGER_BYTES = 256 * 1024 * 1024
+"""Bytes of such a body."""
 LOOK_S = 10.0
 """Seconds between two looks at a connection, at most."""
 
@@ -30,6 +36,12 @@ class WatchedClient(HttpToolsProtocol):
     """When the last bytes came."""
     _answered_at = 0.0
     """When the last answer ended."""
+    _held: list[bytes] | None = None
+    """What the client has sent while its request waits for others to begin."""
+    _lingers = False
+    """Whether the connection is closed as soon as the client closes its side."""
+    _dropped_bytes = 0
+    """Bytes received of a body after its request was answered."""
     _unsent = 0
     """Bytes of answers that waited to be sent at the last look."""
     _unsent_since = 0.0
@@ -58,6 +70,29 @@ class WatchedClient(HttpToolsProtocol):
         self._heard_at = self.loop.time()
         if self._head_bytes == 0 and self.cycle is not None:
             self._head_since = self._heard_at
+
+    def _drop(self, size: int) -> None:
+        """The client has sent this many bytes of a body that was refused."""
+        self._dropped_bytes += size
+        if self._dropped_bytes > LINGER_BYTES:
+            logger.info("client %s: the rest of its body exceeds %d bytes", self.client, LINGER_BYTES)
+            self.transport.close()
+
+    def _linger(self) -> None:
+        """Close the connection, but read on what the client still sends. Nothing may be written any more."""
+        if self.transport.is_closing():
+            return
+        is_sending = self._head_bytes is None
+        if not is_sending and not self.transport.can_write_eof():  # TLS: the client would not see the end
+            self.transport.close()
+            return
+        self._lingers = True
+        self._answered_at = self.loop.time()
+        self._unset_keepalive_if_required()
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._look_later(self._answered_at)
 
     def _look_later(self, now: float) -> None:
         """Look again at the time when the client could have stalled for too long."""
@@ -91,15 +126,15 @@ class WatchedClient(HttpToolsProtocol):
     def _is_refused_body(self) -> bool:
         """Whether the client still sends a body although its request was answered."""
         cycle: RequestResponseCycle | None = self.cycle
-        return self._head_bytes is None and cycle is not None and cycle.response_complete
+        return self._lingers or (self._head_bytes is None and cycle is not None and cycle.response_complete)
 
     def _stalls_at(self, now: float) -> float:
         """When the client will have stalled for too long if nothing more comes from it."""
         limits = self._all.limits
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._held is not None:
             return math.inf
         if self._is_refused_body:
-            return self._answered_at + LINGER_S
+            return min(self._answered_at + LINGER_S, max(self._answered_at, self._heard_at) + LINGER_SILENCE_S)
         if self._head_bytes is None:
             since = now if self.flow.read_paused else self._heard_at  # paused: it is the gateway that does not read
             return since + limits.body_timeout_s

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
-PER_ROUND = 16
-"""Requests that begin in one round of the event loop: about 5 ms of work."""
+PER_ROUND = 8
+"""Requests that begin in one round of the event loop: about 5 ms of work, with what they cause later."""
 
 
 class Turnstile:
@@ -13,25 +14,24 @@ class Turnstile:
     def __init__(self) -> None:
         self._passed = 0
         """Requests that have begun in this round."""
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[Callable[[], None]] = deque()
 
-    async def enter(self) -> None:
-        """Return when the request may begin: at once, unless many have begun in this round of the event loop."""
+    def passes(self, begin: Callable[[], None]) -> bool:
+        """Whether a request may begin now. If many have begun in this round of the event loop, it may not, and `begin`
+        is called when it may.
+        """
         if self._passed >= PER_ROUND:
-            turn = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
-            await turn
-            return
+            self._waiting.append(begin)
+            return False
         self._passed += 1
         if self._passed == 1:
             asyncio.get_running_loop().call_soon(self._begin_round)
+        return True
 
     def _begin_round(self) -> None:
         self._passed = 0
         while self._waiting and self._passed < PER_ROUND:
-            turn = self._waiting.popleft()
-            if not turn.done():  # its task may have been cancelled
-                turn.set_result(None)
-                self._passed += 1
+            self._passed += 1
+            self._waiting.popleft()()
         if self._passed:
             asyncio.get_running_loop().call_soon(self._begin_round)

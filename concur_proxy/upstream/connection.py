@@ -32,6 +32,10 @@ cannot send at once.
 Body = bytes | tuple[bytes | memoryview, ...]
 """A request's body, also in several pieces that follow one another."""
 
+_NO_CONTENT = 204
+"""An answer with this status has no body. If an engine announces one, it may follow, and nothing after it can be read.
+"""
+
 _FRAMING = frozenset({b"host", b"connection", b"content-length", b"transfer-encoding", b"expect"})
 """Request headers about the client's own connection. The client here writes those that the engine needs."""
 
@@ -312,8 +316,16 @@ class Connection(asyncio.Protocol):
         elif status >= 200:
             self.status = status
             self.answered = True
-            self.keep_alive = self.parser.should_keep_alive() and not self.is_head
+            is_whole = not self.is_head and not (status == _NO_CONTENT and self._announces_body())
+            self.keep_alive = self.parser.should_keep_alive() and is_whole
             self.complete = self.is_head
+
+    def _announces_body(self) -> bool:
+        """Whether the headers announce a body."""
+        return any(
+            name.lower() == b"transfer-encoding" or (name.lower() == b"content-length" and value.strip(b" 0"))
+            for name, value in self.headers
+        )
 
     def on_body(self, body: bytes) -> None:
         self.parts.append(body)

@@ -1,9 +1,10 @@
 import logging
+from contextlib import suppress
 
 import pytest
 
 from tests.http.running_gateway import running_gateway
-from tests.http.scripted_engine import Exchange, scripted_engine
+from tests.http.scripted_engine import Exchange, answer_at_once, scripted_engine
 
 
 async def test_a_stream_from_which_usage_is_stripped_does_not_tell_the_engine_s_length() -> None:
@@ -34,4 +35,25 @@ async def test_an_answer_without_a_body_passes(status: str, caplog: pytest.LogCa
     async with scripted_engine(script=script) as engine, running_gateway(engine.url) as gateway:
         response = await gateway.client.get("/v1/models")
         assert (response.status_code, response.headers["etag"], response.content) == (int(status[:3]), "x", b"")
+        assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize(
+    "body", ["content-length: 5\r\n\r\nhello", "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"]
+)
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_a_body_after_204_is_dropped(body: str, is_late: bool, caplog: pytest.LogCaptureFixture) -> None:  # noqa: FBT001
+    async def script(exchange: Exchange) -> None:
+        head, _, rest = body.partition("\r\n\r\n")
+        await exchange.send(f"HTTP/1.1 204 No Content\r\netag: x\r\n{head}\r\n\r\n{'' if is_late else rest}".encode())
+        if is_late:
+            with suppress(ConnectionError):  # the gateway has closed the connection
+                await exchange.send(rest.encode())
+
+    async with scripted_engine(script=script) as engine, running_gateway(engine.url) as gateway:
+        response = await gateway.client.get("/v1/models/m")
+        assert (response.status_code, response.headers["etag"], response.content) == (204, "x", b"")
+        assert not {"content-length", "transfer-encoding"} & response.headers.keys()
+        engine.script = answer_at_once
+        assert (await gateway.chat("a")).status_code == 200
         assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -1,5 +1,6 @@
 """A plug-in with a defect costs what it was asked for, never the gateway."""
 
+import asyncio
 import logging
 import sys
 from collections.abc import Iterator
@@ -33,6 +34,42 @@ class Recogniser:
 
     def recognise(self, request):
         raise KeyError("defect")
+
+class Placement:
+    def choose(self, gates, *, key, tokens):
+        raise KeyError("defect")
+
+class Order:
+    def __len__(self):
+        return 0
+
+    def __contains__(self, session):
+        return False
+
+    def __iter__(self):
+        return iter(())
+
+    def join(self, session):
+        pass
+
+    leave = join
+
+    def head(self):
+        raise KeyError("defect")
+
+    first_new = position = head
+
+class Law:
+    def __init__(self, options):
+        self.seen = set()
+
+    def __getattr__(self, name):
+        def fail(*_, **__):
+            raise KeyError("defect")
+        if name in {"window", "enforces"} and name in self.seen:
+            fail()
+        self.seen.add(name)  # it is looked at when it is built
+        return fail
 """
 
 
@@ -128,3 +165,34 @@ async def test_a_recogniser_that_fails_costs_no_request(caplog: pytest.LogCaptur
             assert (await gateway.chat("a")).status_code == 200
         assert await gateway.metric("concur_unkeyed_requests_total") == 0
     assert caplog.text.count("a recogniser failed and is left out") == 1
+
+
+async def test_a_placement_that_fails_costs_no_request(caplog: pytest.LogCaptureFixture) -> None:
+    async with (
+        scripted_engine() as engine,
+        scripted_engine() as other,
+        running_gateway(engine.url, other.url, placement=f"{MODULE}:Placement") as gateway,
+    ):
+        for name in ("a", "b"):
+            assert (await gateway.chat(name)).status_code == 200
+        failures = 'concur_plugin_failures_total{kind="placement",plugin="broken_plugin:Placement"} 2.0'
+        assert failures in (await gateway.client.get("/metrics")).text
+    assert caplog.text.count("placement broken_plugin:Placement failed") == 1
+
+
+async def test_a_queue_order_that_fails_loses_no_session(caplog: pytest.LogCaptureFixture) -> None:
+    options = {"order": f"{MODULE}:Order", "law": "static", "law_options": {"window": 1}}
+    async with scripted_engine() as engine, running_gateway(engine.url, **options) as gateway:
+        answers = await asyncio.gather(*(gateway.chat(name) for name in "abcd"))
+        assert [answer.status_code for answer in answers] == [200] * 4
+        failures = 'concur_plugin_failures_total{kind="queue order",plugin="broken_plugin:Order"} 1.0'
+        assert failures in (await gateway.client.get("/metrics")).text
+    assert caplog.text.count("queue order broken_plugin:Order failed") == 1
+
+
+async def test_a_law_that_fails_costs_no_request(caplog: pytest.LogCaptureFixture) -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url, law=f"{MODULE}:Law") as gateway:
+        assert (await gateway.chat("a")).status_code == 200
+        assert gateway.snapshot().window == 256
+        assert 'concur_plugin_failures_total{kind="control law",' in (await gateway.client.get("/metrics")).text
+    assert caplog.text.count("control law broken_plugin:Law failed") == 1

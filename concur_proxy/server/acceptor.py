@@ -1,0 +1,127 @@
+"""Accepts connections, so that a health check does not wait behind a thousand clients that connect at the same time.
+
+The kernel hands out connections in the order in which they came. Taking one costs little; making a protocol for it and
+serving its first request costs a hundred times as much. So many are taken in one round of the event loop, and only some
+of them are served in it. Health checks and scrapes come first: they are told by their first bytes.
+"""
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+from collections import deque
+from collections.abc import Callable, Collection
+
+from concur_proxy.server.connections import ClientConnections
+
+logger = logging.getLogger(__name__)
+
+TAKEN_PER_ROUND = 128
+"""Connections that are taken from the kernel in one round of the event loop: about 1 ms of work."""
+SERVED_PER_ROUND = 8
+"""Connections of those that get their protocol in one round: about 1 ms of work, and their requests follow."""
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+PAUSE_S = 0.1
+"""Seconds without accepting after the system had no file left for a connection."""
+
+
+class Acceptor:
+    """Accepts connections at one listening socket. It has the part of `asyncio.Server` that uvicorn uses."""
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        make: Callable[[], asyncio.Protocol],
+        *,
+        connections: ClientConnections,
+        first: Collection[bytes],
+        tls: ssl.SSLContext | None,
+        handshake_s: float,
+    ) -> None:
+        """`first` are the beginnings of requests that do not wait. `handshake_s` is for a TLS handshake."""
+        self._loop = asyncio.get_running_loop()
+        self._listening = listening
+        self._make = make
+        self._connections = connections
+        self._first = tuple(first)
+        self._peeked = max(map(len, first))
+        self._tls = tls
+        self._handshake_s = None if tls is None else handshake_s
+        self._waiting: deque[socket.socket] = deque()
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._arriving = 0
+        """Connections that are not waiting any more, and that `connections` does not count yet."""
+        self._is_closed = False
+        listening.settimeout(0)
+        self._start()
+
+    def close(self) -> None:
+        """Accept no more connections. Those that were accepted are served."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._loop.remove_reader(self._listening)
+            while self._waiting:
+                self._serve(self._waiting.popleft())
+
+    async def wait_closed(self) -> None:
+        """Return when the connections that were accepted have their protocols."""
+        await asyncio.gather(*self._tasks)
+
+    def _start(self) -> None:
+        if not self._is_closed:
+            self._loop.add_reader(self._listening, self._accept)
+
+    def _accept(self) -> None:
+        """Connections have come."""
+        had_waiting = bool(self._waiting)
+        for _ in range(TAKEN_PER_ROUND):
+            try:
+                connection, _ = self._listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                break
+            except OSError as error:
+                if error.errno not in EXHAUSTED:
+                    raise
+                logger.warning("no connection can be accepted for %g s: %s", PAUSE_S, error)
+                self._loop.remove_reader(self._listening)
+                self._loop.call_later(PAUSE_S, self._start)
+                break
+            connection.settimeout(0)
+            if self._connections.is_flooded_with(len(self._waiting) + self._arriving):
+                connection.close()
+            elif self._is_first(connection):
+                self._serve(connection)
+            else:
+                self._waiting.append(connection)
+        if self._waiting and not had_waiting:
+            self._serve_some()
+
+    def _is_first(self, connection: socket.socket) -> bool:
+        """Whether the connection is served at once: nothing has come yet, or a request that does not wait."""
+        try:
+            return connection.recv(self._peeked, socket.MSG_PEEK).startswith(self._first)
+        except OSError:
+            return True
+
+    def _serve_some(self) -> None:
+        for _ in range(min(SERVED_PER_ROUND, len(self._waiting))):
+            self._serve(self._waiting.popleft())
+        if self._waiting:
+            self._loop.call_soon(self._serve_some)
+
+    def _serve(self, connection: socket.socket) -> None:
+        self._arriving += 1
+        task = self._loop.create_task(self._connect(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, connection: socket.socket) -> None:
+        self._arriving -= 1
+        try:
+            await self._loop.connect_accepted_socket(
+                self._make, connection, ssl=self._tls, ssl_handshake_timeout=self._handshake_s
+            )
+        except (OSError, TimeoutError) as error:  # the client has left, or it does not speak TLS
+            logger.debug("a connection was not established: %s", error)
+            connection.close()
