@@ -27,7 +27,7 @@ PAUSE_S = 0.1
 
 
 class Acceptor:
-    """Accepts connections at one listening socket. It has the part of `asyncio.Server` that uvicorn uses."""
+    """Accepts connections at one listening socket."""
 
     def __init__(
         self,
@@ -88,6 +88,7 @@ class Acceptor:
                 self._loop.call_later(PAUSE_S, self._start)
                 break
             connection.settimeout(0)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does not, because of `proto`
             if self._connections.is_flooded_with(len(self._waiting) + self._arriving):
                 connection.close()
             elif self._is_first(connection):

@@ -177,10 +177,15 @@ class GatewayProtocol(WatchedClient):
         """An answer has ended."""
         super().on_response_complete()
         self._answered_at = self.loop.time()
-        if self.cycle.must_linger and self.cycle.response_complete:
+        if cast("GatewayCycle", self.cycle).must_linger and self.cycle.response_complete:
             self._linger()
         elif self.timeout_keep_alive_task is not None:
             self._all.on_idle(self)
+
+    def shutdown(self) -> None:
+        """The server stops. A request that waits for the turnstile is still answered."""
+        self._go_on()
+        super().shutdown()
 
     def close_idle(self) -> None:
         """Make room for another client's connection."""

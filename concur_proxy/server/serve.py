@@ -29,6 +29,8 @@ from concur_proxy.telemetry.logs import configure_logging, silence_uvicorn
 
 logger = logging.getLogger(__name__)
 
+READ_ROUNDS = 5
+"""Rounds of the event loop in which the requests of the last connections are read before the server stops."""
 LAST_S = 2.0
 """How long the application may take to stop after a second Ctrl-C."""
 COLLECTIONS = (10_000, 10, 50)
@@ -47,6 +49,7 @@ class GatewayServer(uvicorn.Server):
         self._app = app
         self._listening = listening
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._acceptors: list[Acceptor] = []
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Handle SIGTERM or SIGINT."""
@@ -58,7 +61,15 @@ class GatewayServer(uvicorn.Server):
             silence_uvicorn()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop serving, then the application. uvicorn would not stop the application after a second Ctrl-C."""
+        """Stop serving, then the application. uvicorn would not stop the application after a second Ctrl-C.
+
+        Requests of connections that were accepted are answered: uvicorn closes a connection that has none.
+        """
+        for acceptor in self._acceptors:
+            acceptor.close()
+            await acceptor.wait_closed()
+        for _ in range(READ_ROUNDS):
+            await asyncio.sleep(0)
         await super().shutdown(sockets)
         if self.force_exit:
             tasks = self.server_state.tasks
@@ -92,21 +103,23 @@ class GatewayServer(uvicorn.Server):
             )
 
         handshake_s = self._app.settings.head_timeout_s
-        server: object
         if is_admin:
             create = loop.create_unix_server if listening.family == socket.AF_UNIX else loop.create_server
             limit_s = None if tls is None else handshake_s
-            server = await create(make, sock=listening, ssl=tls, backlog=BACKLOG, ssl_handshake_timeout=limit_s)
-        else:
-            server = Acceptor(
-                listening,
-                make,
-                connections=self._app.connections,
-                first=self._app.first_requests,
-                tls=tls,
-                handshake_s=handshake_s,
+            self.servers.append(
+                await create(make, sock=listening, ssl=tls, backlog=BACKLOG, ssl_handshake_timeout=limit_s)
             )
-        self.servers.append(cast("asyncio.Server", server))
+        else:
+            self._acceptors.append(
+                Acceptor(
+                    listening,
+                    make,
+                    connections=self._app.connections,
+                    first=self._app.first_requests,
+                    tls=tls,
+                    handshake_s=handshake_s,
+                )
+            )
 
 
 class _Process(GatewayServer):

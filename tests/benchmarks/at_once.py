@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from select import EPOLLIN, epoll
 
-from tests.benchmarks.hostile import OK, _engine, _watch
+from tests.benchmarks.hostile import hostile_engine, watch_path
 from tests.benchmarks.process import cpu_seconds, free_port, running
 
 BODY = b'{"model":"m","messages":[{"role":"user","content":"hello"}]}'
@@ -52,7 +52,7 @@ def _burst(port: int, count: int, *, is_open: bool) -> None:
 def _measure(folder: Path | None, count: int, *, is_open: bool) -> list[float]:
     """Milliseconds: the longest answer time of each path, the whole burst, and the CPU time of a request."""
     with ExitStack() as stack:
-        engine = stack.enter_context(_engine([OK_ANSWER]))
+        engine = stack.enter_context(hostile_engine([None]))
         port = free_port()
         arguments = ("serve", "--engine", f"http://127.0.0.1:{engine}", "--port", str(port), "--log-level", "error")
         pid = stack.enter_context(running("concur_proxy", *arguments, port=port, core=None, folder=folder))
@@ -60,7 +60,7 @@ def _measure(folder: Path | None, count: int, *, is_open: bool) -> list[float]:
         stop = multiprocessing.Event()
         longest: list[multiprocessing.Queue[float]] = [multiprocessing.Queue() for _ in PATHS]
         watchers = [
-            multiprocessing.Process(target=_watch, args=(port, path, stop, queue), daemon=True)
+            multiprocessing.Process(target=watch_path, args=(port, path, stop, queue), daemon=True)
             for path, queue in zip(PATHS, longest, strict=True)
         ]
         for watcher in watchers:
@@ -72,15 +72,6 @@ def _measure(folder: Path | None, count: int, *, is_open: bool) -> list[float]:
         stop.set()
         pauses = [1000 * queue.get(timeout=60) for queue in longest]
         return [*pauses, 1000 * took, 1000 * used / count]
-
-
-OK_ANSWER = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b"
-    % (
-        len(OK),
-        OK,
-    )
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -92,7 +92,8 @@ def _answer(client: socket.socket, turns: Iterator[bytes | None]) -> None:
         pass
 
 
-def _watch(port: int, path: bytes, stop: Event, longest: "multiprocessing.Queue[float]") -> None:
+def watch_path(port: int, path: bytes, stop: Event, longest: "multiprocessing.Queue[float]") -> None:
+    """Ask the path every 5 ms until `stop` is set, and report the longest time that an answer took, in seconds."""
     worst = 0.0
     while not stop.is_set():
         began = time.perf_counter()
@@ -125,7 +126,8 @@ def _ask(port: int, body: bytes) -> str:
 
 
 @contextmanager
-def _engine(answers: Sequence[bytes | None]) -> Iterator[int]:
+def hostile_engine(answers: Sequence[bytes | None]) -> Iterator[int]:
+    """Run an engine that sends these answers in turn, None for a good one. Yields its port."""
     port = free_port()
     process = multiprocessing.Process(target=_serve, args=(port, answers), daemon=True)
     process.start()
@@ -183,13 +185,13 @@ def _ask_all(port: int, size: int) -> str:
 
 def _measure(name: str, ask: Callable[[int], str], answers: Sequence[bytes | None]) -> str:
     with ExitStack() as stack:
-        engine = stack.enter_context(_engine(answers))
+        engine = stack.enter_context(hostile_engine(answers))
         port, pids = stack.enter_context(_proxy(name, engine))
         time.sleep(1.0 if name == "concur-proxy" else 0.2)
         stop = multiprocessing.Event()
         longest: multiprocessing.Queue[float] = multiprocessing.Queue()
         path = b"/healthz" if name == "concur-proxy" else b"/health"
-        watcher = multiprocessing.Process(target=_watch, args=(port, path, stop, longest))
+        watcher = multiprocessing.Process(target=watch_path, args=(port, path, stop, longest))
         watcher.start()
         time.sleep(0.2)
         before = sum(map(cpu_seconds, pids))

@@ -1,10 +1,14 @@
 """Requests begin a few at a time."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from functools import partial
 from itertools import pairwise
 
 from concur_proxy.server.turnstile import PER_ROUND, Turnstile
+from tests.http.running_gateway import running_gateway
+from tests.http.scripted_engine import scripted_engine
+from tests.server.test_protocol import GET, connection
 
 
 async def test_many_requests_begin_in_order_and_others_run_in_between() -> None:
@@ -23,3 +27,32 @@ async def test_many_requests_begin_in_order_and_others_run_in_between() -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert turnstile.passes(lambda: None)
+
+
+async def test_a_health_check_passes_the_requests_of_open_connections() -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url) as gateway, AsyncExitStack() as stack:
+        opened = [await stack.enter_async_context(connection(gateway)) for _ in range(10 * PER_ROUND)]
+        ended = list[str]()
+
+        async def ask(name: str, request: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(request)
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+            ended.append(name)
+
+        *others, (reader, writer) = opened
+        async with asyncio.TaskGroup() as group:
+            for each in others:
+                group.create_task(ask("other", GET, *each))
+            group.create_task(ask("health", GET.replace(b"/v1/models", b"/healthz"), reader, writer))
+        assert ended.index("health") < len(ended) / 2
+
+
+async def test_a_server_that_stops_answers_all_that_have_come() -> None:
+    async with scripted_engine() as engine, AsyncExitStack() as stack:
+        async with running_gateway(engine.url) as gateway:
+            opened = [await stack.enter_async_context(connection(gateway)) for _ in range(10 * PER_ROUND)]
+            await gateway.client.get("/healthz")
+            for _, writer in opened:
+                writer.write(GET)
+        for reader, _ in opened:
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
