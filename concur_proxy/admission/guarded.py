@@ -83,7 +83,7 @@ class GuardedOrder:
         """The session's place, from 1."""
         return self._ask(lambda order: order.position(session))
 
-    # -- sharing: an order that does not share is not told
+    # -- sharing: only a sharing order learns these facts
 
     def take(self, session: Session) -> None:
         """The session has got a place."""

@@ -16,6 +16,10 @@ class PluginFailures:
         self.counts: Counter[tuple[str, str]] = Counter()
         """Failures by the kind's title and the plug-in's name."""
 
+    def expect(self, kind: PluginKind[Any], name: str) -> None:
+        """The plug-in is in use: show that it has not failed yet."""
+        self.counts[kind.title, name] += 0
+
     def note(self, kind: PluginKind[Any], name: str, instead: str, error: Exception) -> None:
         """The plug-in has failed. `instead` is what decides in its place."""
         self.counts[kind.title, name] += 1

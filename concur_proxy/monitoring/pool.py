@@ -56,6 +56,9 @@ class EnginePool:
         self.trust = Trust(settings.engine_ca_file)
         """For all connections to engines."""
         self.failures = PluginFailures()
+        self.failures.expect(plugins.LAWS, settings.law)
+        self.failures.expect(plugins.ORDERS, settings.order)
+        self.failures.expect(plugins.PLACEMENTS, settings.placement)
         self.laws = EngineLaws(settings, self.failures)
         by_name = {url: (url,) for url in settings.engine_dns}  # one server until the name is resolved
         self._named = NamedServers(by_source={SETTINGS: settings.engine, **by_name})

@@ -2,7 +2,7 @@
 
 The kernel hands out connections in the order in which they came. Taking one costs little; making a protocol for it and
 serving its first request costs a hundred times as much. So many are taken in one round of the event loop, and only some
-of them are served in it. Health checks and scrapes come first: they are told by their first bytes.
+of them are served in it. Health checks and scrapes come first: they are recognised by their first bytes.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ class Acceptor:
         self._start()
 
     def close(self) -> None:
-        """Accept no more connections. Those that were accepted are served."""
+        """Stop accepting connections. Those that were accepted are served."""
         if not self._is_closed:
             self._is_closed = True
             self._loop.remove_reader(self._listening)

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 LINGER_S = 30.0
 """Seconds for the rest of a body that was refused. nginx has the same bounds of time."""
 LINGER_SILENCE_S = 5.0
-"""Seconds without any byte of such a body."""
+"""Seconds without any byte of such a body, and seconds in all for a client that was refused by its head."""
 LINGER_BYTES = 256 * 1024 * 1024
 """Bytes of such a body."""
 LOOK_S = 10.0
@@ -134,7 +134,8 @@ class WatchedClient(HttpToolsProtocol):
         if self.transport.is_closing() or self._held is not None:
             return math.inf
         if self._is_refused_body:
-            return min(self._answered_at + LINGER_S, max(self._answered_at, self._heard_at) + LINGER_SILENCE_S)
+            most_s = LINGER_S if self._head_bytes is None else LINGER_SILENCE_S
+            return min(self._answered_at + most_s, max(self._answered_at, self._heard_at) + LINGER_SILENCE_S)
         if self._head_bytes is None:
             since = now if self.flow.read_paused else self._heard_at  # paused: it is the gateway that does not read
             return since + limits.body_timeout_s

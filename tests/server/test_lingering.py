@@ -129,3 +129,24 @@ async def test_a_kept_connection_serves_the_next_request() -> None:
         refused, healthy = await asyncio.to_thread(twice)
         assert is_whole(refused, 413)
         assert healthy.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_head_that_trickles_on_after_its_refusal_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stalls, "LINGER_SILENCE_S", 0.2)
+    monkeypatch.setattr(stalls, "LOOK_S", 0.05)
+    async with scripted_engine() as engine, running_gateway(engine.url, head_timeout_s=0.1) as gateway:
+
+        def trickle() -> float:
+            with socket.create_connection(("127.0.0.1", int(gateway.url.rpartition(":")[2])), 20) as client:
+                client.sendall(b"GET / HT")
+                assert is_whole(receive(client), 408)
+                began = time.monotonic()
+                try:
+                    while time.monotonic() < began + 10:
+                        client.sendall(b"x")
+                        time.sleep(0.02)
+                except ConnectionError:
+                    pass
+                return time.monotonic() - began
+
+        assert await asyncio.to_thread(trickle) < 5

@@ -23,7 +23,12 @@ body describes each engine and its signals."""
 
 OPEN_LABELS = {"engine": "the engine's name", "model": "a model that the engine lists, else `other`"}
 """Labels whose values depend on the fleet."""
-OTHER_LABELS = {"path": "the endpoint", "code": "the HTTP status", "le": "the bucket's upper bound"}
+OTHER_LABELS = {
+    "plugin": "the name in the setting",
+    "path": "the endpoint",
+    "code": "the HTTP status",
+    "le": "the bucket's upper bound",
+}
 ATTEMPTS, READINGS = 10, 10
 
 
