@@ -4,7 +4,8 @@ Each runs as in `python -m tests.real_clients`: in front of the emulated engine,
 once, then three whose first prompts are the same to the byte. `tests/real_clients/loops/helped.py` has their loops.
 
 "Recognised by" must be `headers` for each request after an agent's first, and each agent must be one session. "Session
-ended" counts the agents whose session the gateway ended when their block was left.
+ended" counts the agents whose session the gateway ended when their block was left. With `--resume`, rows of an earlier
+run that was interrupted are taken over.
 """
 
 from collections.abc import Sequence

@@ -36,6 +36,8 @@ class Client:
 NOTHING = "none needed"
 DEFAULT_HEADERS = '`default_headers={"x-session-id": name}`'
 EXTRA_HEADERS = '`extra_headers={"x-session-id": name}`'
+FORWARDED = "on the proxy: `forward_client_headers_to_llm_api: true`"
+IN_SETTINGS = "in the model's settings: `extra_params: {extra_headers: {x-session-id: NAME}}`"
 
 
 def _python(
@@ -159,7 +161,16 @@ CLIENTS: tuple[Client, ...] = (
         "OpenAI SDK through a LiteLLM proxy",
         "litellm[proxy]",
         "litellm_proxy",
-        helps="on the proxy: `forward_client_headers_to_llm_api: true`",
+        helps=FORWARDED,
+    ),
+    _python(
+        "litellm-proxy-forward",
+        "OpenAI SDK with a session header, through a LiteLLM proxy that forwards it",
+        "litellm[proxy]",
+        "litellm_proxy forward",
+        environment="litellm-proxy",
+        by="headers",
+        helps=FORWARDED,
     ),
     _python(
         "autogen",
@@ -219,7 +230,16 @@ CLIENTS: tuple[Client, ...] = (
         "aider-chat",
         "aider_coder",
         by=BY_NOTHING,
-        helps="in the model's settings: `extra_params: {extra_headers: {x-session-id: NAME}}`",
+        helps=IN_SETTINGS,
+    ),
+    _python(
+        "aider-named",
+        "aider, with a session header",
+        "aider-chat",
+        "aider_coder named",
+        environment="aider",
+        by="headers",
+        helps=IN_SETTINGS,
     ),
     replace(
         _npm("roo-code", "Roo Code", "", "", helps="-"),

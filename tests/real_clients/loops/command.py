@@ -41,7 +41,8 @@ def opencode() -> list[str]:
 
 def qwen() -> list[str]:
     os.environ.update(OPENAI_BASE_URL=f"{TASK.url}/v1", OPENAI_API_KEY="none", OPENAI_MODEL=MODEL)
-    tools = ["--core-tools", "read_file", "--core-tools", "list_directory"]  # not the one that starts a sub-agent
+    # without the tool that starts a sub-agent: such a fork is a conversation of its own, with other tools
+    tools = ["--core-tools", "read_file", "--core-tools", "list_directory", "--exclude-tools", "agent"]
     return ["qwen", "--auth-type", "openai", "--approval-mode", "yolo", *tools, "-p", TASK.prompt]
 
 

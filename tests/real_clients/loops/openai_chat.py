@@ -1,4 +1,6 @@
-"""OpenAI SDK, chat completions: a loop of our own. With the argument `stream`, answers are streamed."""
+"""OpenAI SDK, chat completions: a loop of our own. With the argument `stream`, answers are streamed; with `named`, a
+header names the session.
+"""
 
 import sys
 
@@ -6,7 +8,8 @@ from openai import OpenAI
 
 from tests.real_clients.task import MODEL, OPENAI_TOOLS, SYSTEM, TASK
 
-client = OpenAI(base_url=f"{TASK.url}/v1", api_key="none")
+names = {"x-session-id": TASK.agent} if "named" in sys.argv else {}
+client = OpenAI(base_url=f"{TASK.url}/v1", api_key="none", default_headers=names)
 messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": TASK.prompt}]
 for _ in range(TASK.turns):
     if "stream" in sys.argv:
