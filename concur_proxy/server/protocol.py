@@ -10,6 +10,7 @@ import logging
 from functools import partial
 from http import HTTPStatus
 from typing import Any, cast
+from weakref import ref
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -46,6 +47,7 @@ class GatewayProtocol(WatchedClient):
     url = b""
     _refusal: GatewayFault | None = None
     """Why the connection's first request, or one of another version of HTTP, is refused. None is served after it."""
+    _half_closed: HalfClosed | None = None
 
     def __init__(
         self,
@@ -118,9 +120,10 @@ class GatewayProtocol(WatchedClient):
         if self.scope["http_version"] == "1.0":
             self.cycle.__class__ = OldClientCycle  # before its task has begun
             self.cycle.waiting_for_100_continue = False
+        served = ref(self.cycle)  # it has these extensions: a cycle would wait for a full garbage collection
         extensions: dict[str, Any] = {
-            END_WITH_TRAILERS: partial(_end_with_trailers, self.cycle),
-            CUT_OFF: partial(_cut_off, self.cycle),
+            END_WITH_TRAILERS: partial(_end_with_trailers, served),
+            CUT_OFF: partial(_cut_off, served),
         }
         if self._is_admin:
             extensions[ADMIN_CALLER] = self._address or user_of(self.transport)
@@ -158,7 +161,7 @@ class GatewayProtocol(WatchedClient):
         if self.scheme == "https" or self.scope["http_version"] == "1.0":
             return False
         cycle.keep_alive = False
-        HalfClosed(
+        self._half_closed = HalfClosed(
             self.transport,
             may_ask=lambda: not cycle.response_started and all(before.response_complete for before in self._ahead),
             on_gone=self.transport.abort,
@@ -167,11 +170,16 @@ class GatewayProtocol(WatchedClient):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client disconnected. uvicorn notifies only its last request, but earlier ones can be in progress."""
+        self._end_watch()
+        if self._half_closed is not None:
+            self._half_closed.close()
+            self._half_closed = None
         self._all.on_busy(self)
         self._all.leave(self._address)
         for cycle in self._ahead:
             cycle.disconnected = cycle.disconnected or not cycle.response_complete
             cycle.message_event.set()
+        self._ahead = []
         super().connection_lost(exc)
 
     def _decline_upgrade(self) -> bytes | None:
@@ -219,7 +227,9 @@ def untested_uvicorn(version: str) -> str | None:
     return f"uvicorn {version} was not tested with this gateway: pip install 'uvicorn>={first},<{end}'"
 
 
-async def _end_with_trailers(cycle: RequestResponseCycle, body: bytes, trailers: Headers) -> None:
+async def _end_with_trailers(served: ref[RequestResponseCycle], body: bytes, trailers: Headers) -> None:
+    cycle = served()
+    assert cycle is not None  # noqa: S101 - the server still runs it
     if body:
         await cycle.send({"type": "http.response.body", "body": body, "more_body": True})
     if cycle.chunked_encoding and not cycle.disconnected:
@@ -228,6 +238,8 @@ async def _end_with_trailers(cycle: RequestResponseCycle, body: bytes, trailers:
     await cycle.send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _cut_off(cycle: RequestResponseCycle) -> None:
+def _cut_off(served: ref[RequestResponseCycle]) -> None:
+    cycle = served()
+    assert cycle is not None  # noqa: S101 - as above
     cycle.transport.close()
     cycle.disconnected = True  # otherwise uvicorn reports an unfinished answer as an error of the application

@@ -1,5 +1,6 @@
 """Closes the connections of clients that stall: while they send a head or a body, or while they take an answer."""
 
+import asyncio
 import logging
 import math
 from typing import Any
@@ -34,6 +35,7 @@ class WatchedClient(HttpToolsProtocol):
     """Bytes of answers that waited to be sent at the last look."""
     _unsent_since = 0.0
     """Since when their number has not changed."""
+    _next_look: asyncio.TimerHandle | None = None
 
     def __init__(
         self,
@@ -62,7 +64,13 @@ class WatchedClient(HttpToolsProtocol):
     def _look_later(self, now: float) -> None:
         """Look again at the time when the client could have stalled for too long."""
         due = min(self._stalls_at(now), now + LOOK_S)
-        self.loop.call_at(due, self._look)
+        self._next_look = self.loop.call_at(due, self._look)
+
+    def _end_watch(self) -> None:
+        """The client has disconnected. A timer would keep everything of this connection in memory until it is due."""
+        if self._next_look is not None:
+            self._next_look.cancel()
+            self._next_look = None
 
     def _look(self) -> None:
         unsent = self.transport.get_write_buffer_size()
