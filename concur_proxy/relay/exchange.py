@@ -1,6 +1,8 @@
 """One allowed request through the gateway, from its body to the end of its answer."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from msgspec.structs import replace
@@ -104,13 +106,12 @@ class Exchange:
         reads.
         """
         task = cast("asyncio.Task[None]", asyncio.current_task())
-        watcher = asyncio.ensure_future(self._receive())
 
-        def on_gone(_: object) -> None:
+        def on_gone() -> None:
             self._client_gone = True
             task.cancel()
 
-        watcher.add_done_callback(on_gone)
+        stop_noticing = self._notice_gone(on_gone)
         try:
             if self._endpoint.kind is EndpointKind.GENERATE:
                 setback = await self._generate()
@@ -124,8 +125,24 @@ class Exchange:
             task.uncancel()
             self._record.failures.append(CLIENT_GONE)
         finally:
-            watcher.remove_done_callback(on_gone)
+            stop_noticing()
+
+    def _notice_gone(self, on_gone: Callable[[], None]) -> Callable[[], None]:
+        """Call `on_gone` when the client leaves. Returns a function that ends this."""
+        if (notice := self._answer.notice_gone) is not None:
+            notice(on_gone)
+            return partial(notice, None)
+
+        def on_message(_: object) -> None:
+            on_gone()
+
+        def stop() -> None:
+            watcher.remove_done_callback(on_message)
             watcher.cancel()
+
+        watcher = asyncio.ensure_future(self._receive())
+        watcher.add_done_callback(on_message)
+        return stop
 
     async def _generate(self) -> Setback | None:
         """Let a request wait for admission and pass it on. Returns why no engine answered; None if one did."""
@@ -219,6 +236,7 @@ class Exchange:
     async def _wait(self, ticket: Ticket) -> None:
         """Wait until the ticket is decided. Send comments meanwhile if the client streams and they are configured."""
         parts = self._parts
+        self._view.forget_prompt()
         interval_s = parts.options.keepalive_comments_s if self._record.is_stream else 0.0
         while not await parts.coordinator.wait(ticket, timeout_s=interval_s or None):
             position, wait_s = parts.coordinator.expected_wait(ticket)

@@ -7,6 +7,7 @@ early, and notices when a client that pipelines requests disconnects.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from typing import Any, cast
@@ -15,7 +16,7 @@ from weakref import ref
 import httptools
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from concur_proxy.relay.client import ADMIN_CALLER, CUT_OFF, END_WITH_TRAILERS
+from concur_proxy.relay.client import ADMIN_CALLER, CUT_OFF, END_WITH_TRAILERS, NOTICE_GONE
 from concur_proxy.server.connections import ClientConnections
 from concur_proxy.server.half_close import HalfClosed
 from concur_proxy.server.old_client import OldClientCycle
@@ -35,6 +36,8 @@ MAX_HEAD_BYTES = 1024 * 1024
 """Limit for a request head that has not ended yet. The relay applies the limit of the settings to complete ones."""
 VERSIONS = ("1.0", "1.1")
 """The versions that are served. llhttp also reads a request without a version, as HTTP/0.9, and one of HTTP/2.0."""
+_LEAVE = "concur_leave"
+"""Attribute of a cycle: what is called when its client leaves."""
 MAX_TARGET_BYTES = 65_535
 """Longest request target in bytes. The URL parsers reject longer ones."""
 
@@ -42,12 +45,7 @@ MAX_TARGET_BYTES = 65_535
 class GatewayProtocol(WatchedClient):
     """The connection of one client."""
 
-    _ahead: list[RequestResponseCycle] = []  # noqa: RUF012 - never changed, only replaced
-    """Earlier requests whose answers had not ended when the latest request arrived."""
-    url = b""
-    _refusal: GatewayFault | None = None
-    """Why the connection's first request, or one of another version of HTTP, is refused. None is served after it."""
-    _half_closed: HalfClosed | None = None
+    __slots__ = ("_address", "_ahead", "_half_closed", "_is_admin", "_refusal", "url")
 
     def __init__(
         self,
@@ -60,6 +58,13 @@ class GatewayProtocol(WatchedClient):
         super().__init__(*arguments, connections=connections, **options)
         self._is_admin = is_admin
         self._address = ""
+        self._ahead: list[RequestResponseCycle] = []
+        """Earlier requests whose answers had not ended when the latest request arrived."""
+        self.url = b""
+        self._refusal: GatewayFault | None = None
+        """Why the connection's first request, or one of another version of HTTP, is refused. None is served after it.
+        """
+        self._half_closed: HalfClosed | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
@@ -124,6 +129,7 @@ class GatewayProtocol(WatchedClient):
         extensions: dict[str, Any] = {
             END_WITH_TRAILERS: partial(_end_with_trailers, served),
             CUT_OFF: partial(_cut_off, served),
+            NOTICE_GONE: partial(_notice_gone, served),
         }
         if self._is_admin:
             extensions[ADMIN_CALLER] = self._address or user_of(self.transport)
@@ -179,8 +185,12 @@ class GatewayProtocol(WatchedClient):
         for cycle in self._ahead:
             cycle.disconnected = cycle.disconnected or not cycle.response_complete
             cycle.message_event.set()
-        self._ahead = []
         super().connection_lost(exc)
+        for cycle in (*self._ahead, self.cycle):
+            leave = getattr(cycle, _LEAVE, None)
+            if leave is not None and not cycle.response_complete:
+                leave()
+        self._ahead = []
 
     def _decline_upgrade(self) -> bytes | None:
         """Serve a request that offers an upgrade, as Java's client does with h2c, as an ordinary one.
@@ -236,6 +246,18 @@ async def _end_with_trailers(served: ref[RequestResponseCycle], body: bytes, tra
         cycle.transport.write(b"0\r\n%b\r\n" % b"".join(b"%b: %b\r\n" % field for field in trailers))
         cycle.chunked_encoding = False  # the end of the body is written already
     await cycle.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _notice_gone(served: ref[RequestResponseCycle], leave: Callable[[], None] | None) -> None:
+    cycle = served()
+    if cycle is None:
+        return
+    setattr(cycle, _LEAVE, leave)
+    if leave is None:
+        return
+    cycle.flow.resume_reading()  # otherwise the end of the connection is not seen
+    if cycle.disconnected:
+        asyncio.get_running_loop().call_soon(leave)
 
 
 def _cut_off(served: ref[RequestResponseCycle]) -> None:

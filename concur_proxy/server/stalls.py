@@ -8,6 +8,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from concur_proxy.server.connections import ClientConnections
+from concur_proxy.server.small import SLOTS, Flow, Pipeline
 from concur_proxy.wire.answer.fault import GatewayFault
 
 logger = logging.getLogger(__name__)
@@ -23,19 +24,17 @@ LOOK_S = 10.0
 class WatchedClient(HttpToolsProtocol):
     """The connection of one client. It notes when the client did something last, and looks at it now and then."""
 
-    _head_bytes: int | None = 0
-    """Bytes received of an incomplete head; None while a body is received."""
-    _head_since = 0.0
-    """When the current head began, by the loop's clock; for the first one, when the client connected."""
-    _heard_at = 0.0
-    """When the last bytes came."""
-    _answered_at = 0.0
-    """When the last answer ended."""
-    _unsent = 0
-    """Bytes of answers that waited to be sent at the last look."""
-    _unsent_since = 0.0
-    """Since when their number has not changed."""
-    _next_look: asyncio.TimerHandle | None = None
+    __slots__ = (
+        "_all",
+        "_answered_at",
+        "_head_bytes",
+        "_head_since",
+        "_heard_at",
+        "_next_look",
+        "_unsent",
+        "_unsent_since",
+        *SLOTS,
+    )
 
     def __init__(
         self,
@@ -45,6 +44,25 @@ class WatchedClient(HttpToolsProtocol):
     ) -> None:
         super().__init__(*arguments, **options)
         self._all = connections
+        self._head_bytes: int | None = 0
+        """Bytes received of an incomplete head; None while a body is received."""
+        self._head_since = 0.0
+        """When the current head began, by the loop's clock; for the first one, when the client connected."""
+        self._heard_at = 0.0
+        """When the last bytes came."""
+        self._answered_at = 0.0
+        """When the last answer ended."""
+        self._unsent = 0
+        """Bytes of answers that waited to be sent at the last look."""
+        self._unsent_since = 0.0
+        """Since when their number has not changed."""
+        self._next_look: asyncio.TimerHandle | None = None
+        self.pipeline = Pipeline()  # type: ignore[assignment] # used like a deque
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client has connected."""
+        super().connection_made(transport)
+        self.flow = Flow(transport)
 
     def _refuse(self, fault: GatewayFault, detail: str) -> None:
         """Answer with an error, and close the connection."""
