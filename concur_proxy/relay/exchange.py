@@ -196,6 +196,8 @@ class Exchange:
                 parent=recognition.parent,
                 parent_key=None if parent_key is None else scoped(tenant.name, parent_key),
             )
+        del body, found, recognition, chain  # what nobody reads any more should not take memory while the request waits
+        view.forget_prompt()
         try:
             engine, setback = await self._attempt(arrival)
             if setback is not None and self._hop.other_engine(engine, setback) is not None:
@@ -236,7 +238,6 @@ class Exchange:
     async def _wait(self, ticket: Ticket) -> None:
         """Wait until the ticket is decided. Send comments meanwhile if the client streams and they are configured."""
         parts = self._parts
-        self._view.forget_prompt()
         interval_s = parts.options.keepalive_comments_s if self._record.is_stream else 0.0
         while not await parts.coordinator.wait(ticket, timeout_s=interval_s or None):
             position, wait_s = parts.coordinator.expected_wait(ticket)
