@@ -181,6 +181,10 @@ class SessionGate(GateView):
             dormant := self.sessions.longest_dormant()
         ) is not None and dormant.idle_since + state.options.session_ttl_s <= now:
             self._scheduler.end(dormant, "idle", now)
+        while (
+            gone := self.sessions.longest_given_up()
+        ) is not None and gone.idle_since + state.options.give_up_s <= now:
+            self._scheduler.end(gone, "idle", now)
         return decided + self._scheduler.fill(now)
 
     def to_forget(self, *, now: float) -> Session | None:

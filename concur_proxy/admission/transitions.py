@@ -181,7 +181,8 @@ class Transitions(ABC):
             if session.ending and not may_return:
                 self.end(session, outcome.value, now)
             else:
-                self._sessions.sleep(session)
+                never_admitted = session.state is SessionState.QUEUED and not session.stopped
+                self._sessions.sleep(session, has_given_up=never_admitted and outcome is Outcome.CLIENT_GONE)
         return ticket
 
     def step_boundary(self, session: Session, now: float, *, loss: str | None = None) -> None:

@@ -1,6 +1,7 @@
 """A single gateway: it decides for itself and keeps its sessions in memory. This is the default."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.changes import Change
@@ -47,13 +48,12 @@ class LocalCoordinator:
         self.waits.decided(decided)
         return ticket
 
-    async def wait(self, ticket: Ticket, *, timeout_s: float | None = None) -> bool:
+    def wait(self, ticket: Ticket, *, timeout_s: float | None = None) -> Coroutine[Any, Any, bool]:
         """Sleep until the ticket is decided, or for `timeout_s`. Returns whether it is decided."""
-        return await self.waits.wait(ticket, timeout_s=timeout_s)
+        return self.waits.wait(ticket, timeout_s=timeout_s)
 
     def finish(self, ticket: Ticket, answered: Answered) -> None:
         """The request has ended."""
-        self.waits.forget(ticket)
         self.waits.decided(self.fleet.finish(ticket, answered, now=self._clock()))
 
     def expected_wait(self, ticket: Ticket) -> tuple[int, float]:

@@ -28,13 +28,28 @@ CUT_OFF = "concur.cut_off"
 `cut_off()`.
 """
 
+NOTICE_GONE = "concur.notice_gone"
+"""Key in `extensions` of a function that sets what is called when the client leaves before its answer is complete:
+`notice_gone(leave)`, or `notice_gone(None)` for nothing. It costs a waiting request less memory than a task of its own.
+"""
+
 _EVENT_STREAM_HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
 
 class ClientAnswer:
     """Sends the answer of one request to its client. `record.status` is None until it has begun."""
 
-    __slots__ = ("_added", "_cors", "_cut_off", "_end_with_trailers", "_origin", "_path", "_record", "send")
+    __slots__ = (
+        "_added",
+        "_cors",
+        "_cut_off",
+        "_end_with_trailers",
+        "_origin",
+        "_path",
+        "_record",
+        "notice_gone",
+        "send",
+    )
 
     def __init__(
         self, scope: Scope, send: Send, record: RequestRecord, *, origin: bytes | None, cors: CorsMemory
@@ -50,6 +65,8 @@ class ClientAnswer:
         extensions = scope.get("extensions", {})
         self._end_with_trailers: Callable[[bytes, Headers], Awaitable[None]] | None = extensions.get(END_WITH_TRAILERS)
         self._cut_off: Callable[[], None] | None = extensions.get(CUT_OFF)
+        self.notice_gone: Callable[[Callable[[], None] | None], None] | None = extensions.get(NOTICE_GONE)
+        """See `NOTICE_GONE`; None if the server cannot do it."""
 
     def add_header(self, name: bytes, value: bytes) -> None:
         """Add this header to the answer, unless the answer comes with a header of this name. Call this before the

@@ -1,6 +1,8 @@
 """One allowed request through the gateway, from its body to the end of its answer."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from msgspec.structs import replace
@@ -104,13 +106,12 @@ class Exchange:
         reads.
         """
         task = cast("asyncio.Task[None]", asyncio.current_task())
-        watcher = asyncio.ensure_future(self._receive())
 
-        def on_gone(_: object) -> None:
+        def on_gone() -> None:
             self._client_gone = True
             task.cancel()
 
-        watcher.add_done_callback(on_gone)
+        stop_noticing = self._notice_gone(on_gone)
         try:
             if self._endpoint.kind is EndpointKind.GENERATE:
                 setback = await self._generate()
@@ -124,8 +125,24 @@ class Exchange:
             task.uncancel()
             self._record.failures.append(CLIENT_GONE)
         finally:
-            watcher.remove_done_callback(on_gone)
+            stop_noticing()
+
+    def _notice_gone(self, on_gone: Callable[[], None]) -> Callable[[], None]:
+        """Call `on_gone` when the client leaves. Returns a function that ends this."""
+        if (notice := self._answer.notice_gone) is not None:
+            notice(on_gone)
+            return partial(notice, None)
+
+        def on_message(_: object) -> None:
+            on_gone()
+
+        def stop() -> None:
+            watcher.remove_done_callback(on_message)
             watcher.cancel()
+
+        watcher = asyncio.ensure_future(self._receive())
+        watcher.add_done_callback(on_message)
+        return stop
 
     async def _generate(self) -> Setback | None:
         """Let a request wait for admission and pass it on. Returns why no engine answered; None if one did."""
@@ -179,6 +196,8 @@ class Exchange:
                 parent=recognition.parent,
                 parent_key=None if parent_key is None else scoped(tenant.name, parent_key),
             )
+        del body, found, recognition, chain  # what nobody reads any more should not take memory while the request waits
+        view.forget_prompt()
         try:
             engine, setback = await self._attempt(arrival)
             if setback is not None and self._hop.other_engine(engine, setback) is not None:

@@ -32,7 +32,11 @@ class HalfClosed:
         self._on_gone = on_gone
         self._loop = asyncio.get_running_loop()
         self._delays = iter(FIRST_CHECKS_S)
-        self._loop.call_later(INTERIM_AFTER_S, self._ask)
+        self._timer = self._loop.call_later(INTERIM_AFTER_S, self._ask)
+
+    def close(self) -> None:
+        """The connection has ended."""
+        self._timer.cancel()
 
     def _ask(self) -> None:
         if not self._transport.is_closing() and self._may_ask():
@@ -40,7 +44,7 @@ class HalfClosed:
         self._look_later()
 
     def _look_later(self) -> None:
-        self._loop.call_later(next(self._delays, CHECK_S), self._look)
+        self._timer = self._loop.call_later(next(self._delays, CHECK_S), self._look)
 
     def _look(self) -> None:
         if self._transport.is_closing():

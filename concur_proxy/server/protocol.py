@@ -7,14 +7,16 @@ early, and notices when a client that pipelines requests disconnects.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from typing import Any, cast
+from weakref import ref
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from concur_proxy.relay.client import ADMIN_CALLER, CUT_OFF, END_WITH_TRAILERS
+from concur_proxy.relay.client import ADMIN_CALLER, CUT_OFF, END_WITH_TRAILERS, NOTICE_GONE
 from concur_proxy.server.connections import ClientConnections
 from concur_proxy.server.cycle import GatewayCycle
 from concur_proxy.server.half_close import HalfClosed
@@ -36,6 +38,8 @@ MAX_HEAD_BYTES = 1024 * 1024
 """Limit for a request head that has not ended yet. The relay applies the limit of the settings to complete ones."""
 VERSIONS = ("1.0", "1.1")
 """The versions that are served. llhttp also reads a request without a version, as HTTP/0.9, and one of HTTP/2.0."""
+_LEAVE = "concur_leave"
+"""Attribute of a cycle: what is called when its client leaves."""
 MAX_TARGET_BYTES = 65_535
 """Longest request target in bytes. The URL parsers reject longer ones."""
 
@@ -43,11 +47,7 @@ MAX_TARGET_BYTES = 65_535
 class GatewayProtocol(WatchedClient):
     """The connection of one client."""
 
-    _ahead: list[RequestResponseCycle] = []  # noqa: RUF012 - never changed, only replaced
-    """Earlier requests whose answers had not ended when the latest request arrived."""
-    url = b""
-    _refusal: GatewayFault | None = None
-    """Why the connection's first request, or one of another version of HTTP, is refused. None is served after it."""
+    __slots__ = ("_address", "_ahead", "_half_closed", "_is_admin", "_refusal", "url")
 
     def __init__(
         self,
@@ -66,6 +66,13 @@ class GatewayProtocol(WatchedClient):
         self._first = first
         self._is_admin = is_admin
         self._address = ""
+        self._ahead: list[RequestResponseCycle] = []
+        """Earlier requests whose answers had not ended when the latest request arrived."""
+        self.url = b""
+        self._refusal: GatewayFault | None = None
+        """Why the connection's first request, or one of another version of HTTP, is refused. None is served after it.
+        """
+        self._half_closed: HalfClosed | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
@@ -153,9 +160,11 @@ class GatewayProtocol(WatchedClient):
         if self.scope["http_version"] == "1.0":
             self.cycle.__class__ = OldClientCycle
             self.cycle.waiting_for_100_continue = False
+        served = ref(self.cycle)  # it has these extensions: a cycle would wait for a full garbage collection
         extensions: dict[str, Any] = {
-            END_WITH_TRAILERS: partial(_end_with_trailers, self.cycle),
-            CUT_OFF: partial(_cut_off, self.cycle),
+            END_WITH_TRAILERS: partial(_end_with_trailers, served),
+            CUT_OFF: partial(_cut_off, served),
+            NOTICE_GONE: partial(_notice_gone, served),
         }
         if self._is_admin:
             extensions[ADMIN_CALLER] = self._address or user_of(self.transport)
@@ -201,7 +210,7 @@ class GatewayProtocol(WatchedClient):
         if self.scheme == "https" or self.scope["http_version"] == "1.0":
             return False
         cycle.keep_alive = False
-        HalfClosed(
+        self._half_closed = HalfClosed(
             self.transport,
             may_ask=lambda: not cycle.response_started and all(before.response_complete for before in self._ahead),
             on_gone=self.transport.abort,
@@ -210,12 +219,21 @@ class GatewayProtocol(WatchedClient):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client disconnected. uvicorn notifies only its last request, but earlier ones can be in progress."""
+        self._end_watch()
+        if self._half_closed is not None:
+            self._half_closed.close()
+            self._half_closed = None
         self._all.on_busy(self)
         self._all.leave(self._address)
         for cycle in self._ahead:
             cycle.disconnected = cycle.disconnected or not cycle.response_complete
             cycle.message_event.set()
         super().connection_lost(exc)
+        for cycle in (*self._ahead, self.cycle):
+            leave = getattr(cycle, _LEAVE, None)
+            if leave is not None and not cycle.response_complete:
+                leave()
+        self._ahead = []
 
     def _decline_upgrade(self) -> bytes | None:
         """Serve a request that offers an upgrade, as Java's client does with h2c, as an ordinary one.
@@ -267,7 +285,9 @@ def untested_uvicorn(version: str) -> str | None:
     return f"uvicorn {version} was not tested with this gateway: pip install 'uvicorn>={first},<{end}'"
 
 
-async def _end_with_trailers(cycle: RequestResponseCycle, body: bytes, trailers: Headers) -> None:
+async def _end_with_trailers(served: ref[RequestResponseCycle], body: bytes, trailers: Headers) -> None:
+    cycle = served()
+    assert cycle is not None  # noqa: S101 - the server still runs it
     if body:
         await cycle.send({"type": "http.response.body", "body": body, "more_body": True})
     if cycle.chunked_encoding and not cycle.disconnected:
@@ -276,6 +296,20 @@ async def _end_with_trailers(cycle: RequestResponseCycle, body: bytes, trailers:
     await cycle.send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _cut_off(cycle: RequestResponseCycle) -> None:
+def _notice_gone(served: ref[RequestResponseCycle], leave: Callable[[], None] | None) -> None:
+    cycle = served()
+    if cycle is None:
+        return
+    setattr(cycle, _LEAVE, leave)
+    if leave is None:
+        return
+    cycle.flow.resume_reading()  # otherwise the end of the connection is not seen
+    if cycle.disconnected:
+        asyncio.get_running_loop().call_soon(leave)
+
+
+def _cut_off(served: ref[RequestResponseCycle]) -> None:
+    cycle = served()
+    assert cycle is not None  # noqa: S101 - as above
     cycle.transport.close()
     cycle.disconnected = True  # otherwise uvicorn reports an unfinished answer as an error of the application

@@ -19,6 +19,7 @@ from concur_proxy.server.acceptor import Acceptor
 from concur_proxy.server.app import GatewayApp
 from concur_proxy.server.banner import Banner
 from concur_proxy.server.connections import ClientLimits, raise_file_limit
+from concur_proxy.server.give_back import give_back_memory
 from concur_proxy.server.listen import BACKLOG, Listening, listen
 from concur_proxy.server.protocol import GatewayProtocol
 from concur_proxy.server.reload import Load
@@ -146,6 +147,8 @@ class _Process(GatewayServer):
                 monitors=self._app.monitors,
             )
             self._banner = asyncio.create_task(banner.show())
+            connections = self.server_state.connections
+            self._giving_back = asyncio.create_task(give_back_memory(lambda: len(connections)))
 
     def _on_orphaned(self, loop: asyncio.AbstractEventLoop, parent: socket.socket) -> None:
         loop.remove_reader(parent)
@@ -153,8 +156,9 @@ class _Process(GatewayServer):
         signal.raise_signal(signal.SIGTERM)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the banner, then the server."""
+        """End the tasks of this process, then the server."""
         self._banner.cancel()
+        self._giving_back.cancel()
         await super().shutdown(sockets)
 
 

@@ -4,6 +4,7 @@ A client that still sends when its answer has ended is read on for a while, and 
 connection were closed at once, the client's machine would get a reset, and could drop the answer that nobody has read.
 """
 
+import asyncio
 import logging
 import math
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from concur_proxy.server.connections import ClientConnections
+from concur_proxy.server.small import SLOTS, Flow, Pipeline
 from concur_proxy.wire.answer.fault import GatewayFault
 
 logger = logging.getLogger(__name__)
@@ -28,24 +30,20 @@ LOOK_S = 10.0
 class WatchedClient(HttpToolsProtocol):
     """The connection of one client. It notes when the client did something last, and looks at it now and then."""
 
-    _head_bytes: int | None = 0
-    """Bytes received of an incomplete head; None while a body is received."""
-    _head_since = 0.0
-    """When the current head began, by the loop's clock; for the first one, when the client connected."""
-    _heard_at = 0.0
-    """When the last bytes came."""
-    _answered_at = 0.0
-    """When the last answer ended."""
-    _held: list[bytes] | None = None
-    """What the client has sent while its request waits for others to begin."""
-    _lingers = False
-    """Whether the connection is closed as soon as the client closes its side."""
-    _dropped_bytes = 0
-    """Bytes received of a body after its request was answered."""
-    _unsent = 0
-    """Bytes of answers that waited to be sent at the last look."""
-    _unsent_since = 0.0
-    """Since when their number has not changed."""
+    __slots__ = (
+        "_all",
+        "_answered_at",
+        "_dropped_bytes",
+        "_head_bytes",
+        "_head_since",
+        "_heard_at",
+        "_held",
+        "_lingers",
+        "_next_look",
+        "_unsent",
+        "_unsent_since",
+        *SLOTS,
+    )
 
     def __init__(
         self,
@@ -55,6 +53,31 @@ class WatchedClient(HttpToolsProtocol):
     ) -> None:
         super().__init__(*arguments, **options)
         self._all = connections
+        self._head_bytes: int | None = 0
+        """Bytes received of an incomplete head; None while a body is received."""
+        self._head_since = 0.0
+        """When the current head began, by the loop's clock; for the first one, when the client connected."""
+        self._heard_at = 0.0
+        """When the last bytes came."""
+        self._answered_at = 0.0
+        """When the last answer ended."""
+        self._held: list[bytes] | None = None
+        """What the client has sent while its request waits for others to begin."""
+        self._lingers = False
+        """Whether the connection is closed as soon as the client closes its side."""
+        self._dropped_bytes = 0
+        """Bytes received of a body after its request was answered."""
+        self._unsent = 0
+        """Bytes of answers that waited to be sent at the last look."""
+        self._unsent_since = 0.0
+        """Since when their number has not changed."""
+        self._next_look: asyncio.TimerHandle | None = None
+        self.pipeline = Pipeline()  # type: ignore[assignment] # used like a deque
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client has connected."""
+        super().connection_made(transport)
+        self.flow = Flow(transport)
 
     def _refuse(self, fault: GatewayFault, detail: str) -> None:
         """Answer with an error, and close the connection."""
@@ -97,7 +120,13 @@ class WatchedClient(HttpToolsProtocol):
     def _look_later(self, now: float) -> None:
         """Look again at the time when the client could have stalled for too long."""
         due = min(self._stalls_at(now), now + LOOK_S)
-        self.loop.call_at(due, self._look)
+        self._next_look = self.loop.call_at(due, self._look)
+
+    def _end_watch(self) -> None:
+        """The client has disconnected. A timer would keep everything of this connection in memory until it is due."""
+        if self._next_look is not None:
+            self._next_look.cancel()
+            self._next_look = None
 
     def _look(self) -> None:
         unsent = self.transport.get_write_buffer_size()

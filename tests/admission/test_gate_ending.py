@@ -88,13 +88,39 @@ def test_a_session_that_is_silent_for_its_time_to_live_is_forgotten() -> None:
 
 
 def test_a_session_whose_only_client_left_the_line_is_forgotten_too() -> None:
-    scene = Scene(window=1.0, ttl_s=60.0)
+    scene = Scene(window=1.0, ttl_s=1800.0)
     running, held = scene.arrive("a"), scene.arrive("b")
     scene.gate.finish(held, Answered(client_gone=True), now=0.0)
     assert scene.gate.snapshot().queued == 1
+    assert scene.gate.next_deadline() == 60.0, "it is forgotten earlier than a session that was served"
     scene.pass_time(60.0)
     assert scene.gate.sessions.get("b") is None
     assert running.is_in_flight
+
+
+def test_a_client_that_left_the_line_has_its_turn_back_if_it_soon_tries_again() -> None:
+    scene = Scene(window=1.0, ttl_s=1800.0)
+    running, held = scene.arrive("a", one_shot=True), scene.arrive("b")
+    scene.gate.finish(held, Answered(client_gone=True), now=0.0)
+    scene.pass_time(59.0)
+    later, again = scene.arrive("c"), scene.arrive("b")
+    scene.pass_time(60.0)
+    assert scene.finish(running) == [again]
+    assert later.is_held
+
+
+@pytest.mark.parametrize("was_admitted", [True, False])
+def test_a_session_that_was_served_or_was_told_to_come_back_is_remembered_for_longer(*, was_admitted: bool) -> None:
+    scene = Scene(window=1.0, ttl_s=1800.0)
+    if was_admitted:
+        scene.gate.finish(scene.arrive("b"), Answered(client_gone=True), now=0.0)
+        scene.arrive("a")
+    else:
+        scene.arrive("a")
+        scene.arrive("b", hold_s=0.0)
+        scene.pass_time(0.0)
+    scene.pass_time(1000.0)
+    assert scene.gate.sessions.get("b") is not None
 
 
 @pytest.mark.parametrize("hold_s", [0.0, 2.0])

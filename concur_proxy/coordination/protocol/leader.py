@@ -116,6 +116,8 @@ class Leader:
         return self.open(now=now) + self._hold(replica, claim, now)
 
     def _hold(self, replica: str, claim: Claim, now: float, *, waited_s: float = 0.0) -> Post:
+        if claim.number in self._tickets[replica]:
+            return []  # a message came twice: it was sent again because Redis was slow to confirm it
         arrival = claim.arrival.after(claim.waited_s + waited_s)
         ticket, decided = self.fleet.arrive(arrival, now=now, seniority=claim.seniority)
         self._own(ticket, replica, claim.number)

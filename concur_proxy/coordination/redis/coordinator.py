@@ -6,6 +6,9 @@ at another, and the requests of one session arrive at any of them. So one proces
 decide alone. That costs a request two hops through Redis.
 """
 
+from collections.abc import Coroutine
+from typing import Any
+
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.changes import (
     Change,
@@ -92,13 +95,12 @@ class RedisCoordinator:
             self.member.say(message)
         return ticket
 
-    async def wait(self, ticket: Ticket, *, timeout_s: float | None = None) -> bool:
+    def wait(self, ticket: Ticket, *, timeout_s: float | None = None) -> Coroutine[Any, Any, bool]:
         """Sleep until the ticket is decided, or for `timeout_s`. Returns whether it is decided."""
-        return await self.waits.wait(ticket, timeout_s=timeout_s)
+        return self.waits.wait(ticket, timeout_s=timeout_s)
 
     def finish(self, ticket: Ticket, answered: Answered) -> None:
         """The request has ended."""
-        self.waits.forget(ticket)
         message = self._replica.finish(ticket, answered, now=self.member.now)
         if message is not None:
             self.member.say(message)

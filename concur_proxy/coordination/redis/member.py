@@ -134,6 +134,13 @@ class Member:
         else:
             self._join()
 
+    def report_again(self) -> None:
+        """Messages may be lost. If they are for the leader, report the open requests again: it may still count some
+        that have ended.
+        """
+        if self.role is Role.FOLLOWING:
+            self._join()
+
     # -- roles
 
     def lead(

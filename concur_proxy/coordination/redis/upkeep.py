@@ -163,8 +163,9 @@ class Upkeep:
             try:
                 await self._link.flush()
             except FAILURES:
-                # The next beat notices the failure, and the receiver notices lost messages as a gap.
+                # The next beat notices the failure, and the receiver notices lost messages as a gap at the next one.
                 await asyncio.sleep(BEAT_S)
+                self._member.report_again()  # there may be no next one if no request comes
 
     async def _keep_hearing(self) -> None:
         while not self._is_stopped:

@@ -5,6 +5,8 @@ import re
 from collections.abc import Generator, Iterable
 from itertools import chain
 
+from msgspec.structs import replace
+
 from concur_proxy.wire.headers import Headers
 from concur_proxy.wire.request.body import EMPTY_BODY, BodyFault, JsonBody
 from concur_proxy.wire.request.body_reader import JsonBodyReader
@@ -151,6 +153,11 @@ class RequestView:
                 return
             self.fault = read
         self._json = EMPTY_BODY
+
+    def forget_prompt(self) -> None:
+        """Drop the parts of `json.prompt`, which take memory. Call it when nothing reads them any more."""
+        if self._json is not None and self._json.prompt is not None:
+            self._json = replace(self._json, prompt=None)
 
     @property
     def passing_model(self) -> str | None:

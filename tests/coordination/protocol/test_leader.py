@@ -36,6 +36,21 @@ def test_a_request_that_ended_though_it_is_held_here_waits_no_more() -> None:
     assert leader.fleet.gates["a"].snapshot().in_flight == 0
 
 
+def test_a_request_whose_message_came_twice_is_counted_once() -> None:
+    # Redis took the message, but its confirmation came too late, so it was sent again
+    leader = Leader(make_fleet(window=1.0))
+    leader.receive("r", Join(join=1, claims=()), now=0.0)
+    for number, key in ((1, "s"), (2, "t")):
+        for _ in range(2):
+            leader.receive("r", Arrive(claim=claim(number, key)), now=0.0)
+    snapshot = leader.fleet.gates["a"].snapshot()
+    assert (snapshot.in_flight, snapshot.held) == (1, 1)
+    for number in (1, 2):
+        leader.receive("r", finish(number), now=1.0)
+    snapshot = leader.fleet.gates["a"].snapshot()
+    assert (snapshot.in_flight, snapshot.held) == (0, 0)
+
+
 def test_a_replica_hears_where_its_session_stood_when_the_request_came() -> None:
     leader, replica = Leader(make_fleet(window=1.0)), Replica()
     leader.receive("r", replica.join(now=0.0), now=0.0)
