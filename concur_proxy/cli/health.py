@@ -62,5 +62,10 @@ def health_problem(settings: GatewaySettings) -> str | None:
         is_unknown = settings.tls_client_ca is not None and settings.tls_client_cert is None
         if is_unknown and isinstance(error, REFUSED):
             return None
-        return f"{url}: {str(error) or type(error).__name__}"
+        hint = ": if it serves TLS, give its tls_cert and tls_key here too" if _may_want_tls(settings, error) else ""
+        return f"{url}: {str(error) or type(error).__name__}{hint}"
     return None if status == httpx.codes.OK else f"{url}: answers {status}"
+
+
+def _may_want_tls(settings: GatewaySettings, error: Exception) -> bool:
+    return settings.tls_cert is None and isinstance(error, httpx.RemoteProtocolError)

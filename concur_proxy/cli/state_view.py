@@ -38,7 +38,7 @@ def _effect(state: State) -> Table:
     effect, unrecognised = state["effect"], state["unrecognised"]
     again, returning = effect["recomputed_tokens_s"], effect["returning_tokens_s"]
     if again is None:
-        recomputed = "not known: no answer has said what was cached"
+        recomputed = "not known yet: no answer older than 5 s has said what was cached"
     elif not returning:
         recomputed = f"{count(again)} tokens/s; no context came back in the last 30 s"
     else:

@@ -30,14 +30,21 @@ class Output(Console):
 @contextmanager
 def steps(first: str) -> Iterator[Callable[[str], None]]:
     """Show on standard error what a command does. Yields what shows the next step. In a file, the first one is not
-    shown.
+    shown, and each other one once.
     """
     console = Output(stderr=True)
     if console.can_redraw:
         with console.status(first) as status:
             yield status.update
     else:
-        yield console.print
+        shown = {first}
+
+        def show(step: str) -> None:
+            if step not in shown:
+                shown.add(step)
+                console.print(step)
+
+        yield show
 
 
 class Lines:

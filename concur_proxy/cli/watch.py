@@ -107,7 +107,8 @@ def read_state(url: str, admin_key: str | None, verify: ssl.SSLContext | bool = 
             answer = _get(address, {}, verify)
         state = answer.json()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise NoState(f"--url {url}: no gateway answers: {error}") from error
+        hint = "; SSL_CERT_FILE names a certificate to trust" if "CERTIFICATE_VERIFY_FAILED" in str(error) else ""
+        raise NoState(f"--url {url}: no gateway answers: {error}{hint}") from error
     except ValueError as error:
         advice = "see its log" if answer.is_server_error else "it is not a gateway of this version"
         raise NoState(f"--url {url}: answered HTTP {answer.status_code} without a state: {advice}") from error

@@ -91,4 +91,11 @@ def _load_chain(context: ssl.SSLContext, certificate: Path, key: Path | None, *,
         # without the function, OpenSSL asks at the terminal for the password of an encrypted key
         context.load_cert_chain(certificate, key, password=lambda: "")
     except OSError as error:
-        raise TlsFileError(names[0] if key is None else names[1], tls_problem(error)) from error
+        has_no_key = key is None and _has_only_certificates(certificate)
+        problem = f"contains no key: name the key's file in {names[1]}" if has_no_key else tls_problem(error)
+        raise TlsFileError(names[0] if key is None else names[1], problem) from error
+
+
+def _has_only_certificates(file: Path) -> bool:
+    text = file.read_bytes()
+    return b"-----BEGIN CERTIFICATE" in text and b"PRIVATE KEY-----" not in text

@@ -15,7 +15,13 @@ def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_reports_what_control_would_have_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, html = record(tmp_path / "day.jsonl", CROWDED), tmp_path / "report.html"
     assert main([str(path), "--html", str(html)]) == 0
-    shown = re.sub(r"\s+", " ", capsys.readouterr().out)
+    printed = capsys.readouterr()
+    assert printed.err.splitlines() == [
+        "fitting the engine's speeds",
+        "replaying without control",
+        "replaying with control",
+    ]
+    shown = re.sub(r"\s+", " ", printed.out)
     assert "Control would have saved" in shown
     assert shown.endswith('Use mode = "enforce" (--mode enforce). ')
     assert "Control would have saved" in html.read_text()

@@ -108,7 +108,7 @@ async def test_everything_fits_80_columns_and_uses_the_words_of_the_page() -> No
     assert max(map(len, lines)) <= 80
     words = " ".join(shown.getvalue().replace("│", " ").split())
     for text in (
-        "Recomputed now not known: no answer has said what was cached",
+        "Recomputed now not known yet: no answer older than 5 s has said what was cached",
         "Prefill saved 0 tokens in the last",
         "Waiting 1 session, the longest for 0 s",
         "Unrecognised not known yet",

@@ -116,6 +116,18 @@ async def test_both_health_checks_work_with_and_without_a_certificate(
     assert "healthz" in capsys.readouterr().err
 
 
+async def test_status_and_health_say_what_a_gateway_with_tls_needs(
+    authority: Authority, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = authority.issue("gateway")
+    async with running_gateway("http://127.0.0.1:9", tls_cert=certificate, tls_key=key) as gateway:
+        assert await asyncio.to_thread(health.main, ["--port", gateway.url.rpartition(":")[2]]) == 1
+        assert "if it serves TLS, give its tls_cert and tls_key here too" in capsys.readouterr().err
+        monkeypatch.delenv("SSL_CERT_FILE")
+        assert await asyncio.to_thread(status.main, ["--url", gateway.url]) == 1
+        assert "SSL_CERT_FILE names a certificate to trust" in capsys.readouterr().err
+
+
 def test_a_key_needs_its_certificate(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="a key needs its certificate"):
         load_settings({"engine": ["http://gpu"], "tls_client_key": str(tmp_path / "key.pem")})

@@ -155,7 +155,8 @@ def test_files_that_cannot_be_used_are_one_line(
     empty.write_text("")
     for flags, problem in (
         ({"tls_cert": missing}, f"--tls-cert {missing}: cannot be read: No such file or directory"),
-        ({"tls_cert": certificate}, f"--tls-cert {certificate}: contains no valid certificate or key in PEM format"),
+        ({"tls_cert": certificate}, f"--tls-cert {certificate}: contains no key: name the key's file in tls_key"),
+        ({"tls_cert": str(empty)}, f"--tls-cert {empty}: contains no valid certificate or key in PEM format"),
         (
             {"tls_cert": certificate, "tls_key": missing},
             f"--tls-key {missing}: cannot be read: No such file or directory",

@@ -57,7 +57,7 @@ function show(id, value, note) {
 
 function showRecomputed({ recomputed_tokens_s: again, returning_tokens_s: returning }, isObserving) {
   if (again === null) {
-    show("recomputed", "–", "Not known: no answer has said what was cached");
+    show("recomputed", "–", "Not known yet: no answer older than 5 s has said what was cached");
     return;
   }
   const share = `${percent(again / Math.max(1, returning))} of the context that came back`;

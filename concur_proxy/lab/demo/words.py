@@ -82,7 +82,7 @@ def lessons(courses: Sequence[Course], *, is_live: bool) -> list[str]:
 def next_step(options: DemoOptions) -> str:
     """Says what to do after the demo."""
     engine = options.engine or "http://YOUR-ENGINE:8000"
-    return f"Next: concur-proxy serve --engine {engine}, and let each agent name its session, see {GUIDE}."
+    return f"Next: concur-proxy serve --engine {engine}, and point your agents at it. How they are recognised: {GUIDE}."
 
 
 def _recomputed(free: Course, controlled: Course) -> str:

@@ -4,8 +4,9 @@ import enum
 from dataclasses import dataclass
 
 from concur_proxy.control.phrasing import count, percent
+from concur_proxy.lab.recorded.both import CONTROLLED_SHARE
 from concur_proxy.lab.report.comparison import Comparison
-from concur_proxy.lab.report.measured import Measured
+from concur_proxy.lab.report.measured import SHORTEST_WAIT_S, Measured
 from concur_proxy.lab.report.phrases import span
 
 LEAST_GAIN = 0.05
@@ -105,6 +106,8 @@ def _by_share(measured: Measured) -> str:
     if share is None:
         return "The engine does not report cached tokens: start vLLM with --enable-prompt-tokens-details."
     said = f"{percent(share)} of the returning tokens were computed again"
+    if measured.totals.waits.share_above(SHORTEST_WAIT_S) > CONTROLLED_SHARE:
+        return f"With control, {said}: keep {ENFORCE}." if share < LEAST_RECOMPUTED else f"With control, {said}."
     if share < LEAST_RECOMPUTED:
         return f"{said}: below a tenth, control is not needed."
     return f"{said}: above a tenth, control is worth trying with {ENFORCE}."

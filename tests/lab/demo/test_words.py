@@ -92,6 +92,6 @@ def test_the_introduction_names_the_kinds_of_agents() -> None:
 
 def test_the_next_step_is_a_command_and_a_guide() -> None:
     assert words.next_step(DemoOptions(engine="http://gpu:8000")) == (
-        "Next: concur-proxy serve --engine http://gpu:8000, and let each agent name its session, see "
-        "deploy/docs/guides/sessions.md."
+        "Next: concur-proxy serve --engine http://gpu:8000, and point your agents at it. How they are "
+        "recognised: deploy/docs/guides/sessions.md."
     )

@@ -49,12 +49,12 @@ def checked(error: float) -> Check:
     return Check(name="mean turn", recorded=20.0, replayed=20.0 * (1 + error), bound=0.2)
 
 
-def measured(*, lost: int = 500, tenant: str = "", source: str = "day.jsonl") -> Measured:
-    """Two hours of a session whose history is computed again in part."""
+def measured(*, lost: int = 500, tenant: str = "", source: str = "day.jsonl", wait_s: float = 0.2) -> Measured:
+    """Two hours of a session whose history is computed again in part. Each turn waits `wait_s` longer than the last."""
     measuring = Measuring()
     for turn in range(20):
         prompt = 1000 + 100 * turn
         cached = max(0, prompt - 90 - lost) if turn else 0
-        more = {"cached_tokens": cached, "tenant": tenant if turn % 2 else "team", "wait_s": 0.2 * turn}
+        more = {"cached_tokens": cached, "tenant": tenant if turn % 2 else "team", "wait_s": wait_s * turn}
         measuring.add(request("a", NOON + 360.0 * turn, prompt, 10, 5.0, **more))
     return measuring.result(source, has_dates=True, cut_lines=1)

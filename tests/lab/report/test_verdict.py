@@ -56,7 +56,15 @@ def test_what_is_not_saved_is_not_named() -> None:
 
 
 def test_without_a_replay_it_goes_by_what_was_recomputed() -> None:
-    much = judge(measured(lost=500), None, "no cache size")
+    much = judge(measured(lost=500, wait_s=0.0), None, "no cache size")
     assert much.sentence == "Measured only: nothing was replayed (no cache size)."
     assert "worth trying" in much.advice
-    assert "not needed" in judge(measured(lost=0), None).advice
+    assert "not needed" in judge(measured(lost=0, wait_s=0.0), None).advice
+
+
+def test_little_recomputation_under_control_does_not_say_that_control_is_not_needed() -> None:
+    little = judge(measured(lost=0), comparison(was_controlled=True, checks=[checked(-0.31)])).advice
+    assert little == (
+        'With control, 0 % of the returning tokens were computed again: keep mode = "enforce" (--mode enforce).'
+    )
+    assert judge(measured(lost=500), None).advice.startswith("With control, ")
