@@ -24,6 +24,12 @@ CROWDED = Scenario(
     name="crowded", summary="", populations=[_AGENTS], shape=EngineShape(capacity_tokens=50_000, cost=COST)
 )
 """More agents than the cache can hold."""
+SLOW_TOOLS = replace(
+    CROWDED,
+    name="slow-tools",
+    shape=EngineShape(capacity_tokens=50_000, cost=replace(COST, prefill_tokens_s=50_000.0)),
+)
+"""The same agents at an engine that computes its whole cache in 1 s, which is less than most tool calls take."""
 ROOMY = replace(CROWDED, name="roomy", shape=EngineShape(capacity_tokens=400_000, cost=COST))
 FAMILIES = replace(
     CROWDED,
