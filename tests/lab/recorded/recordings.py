@@ -39,7 +39,7 @@ FAMILIES = replace(
 
 
 def record(
-    path: Path, scenario: Scenario, law: str = "off", *, streams: bool = True, tells_cached: bool = True
+    path: Path, scenario: Scenario, law: str = "off", *, streams: bool = True, tells_cached: bool = True, seed: int = 1
 ) -> Path:
     """Let the scenario's agents work under a law, and record what a gateway would have recorded."""
     lines: list[str] = []
@@ -69,7 +69,7 @@ def record(
             line["first_s"] = request.first_at - at
         lines.append(json.dumps(line) + "\n")
 
-    Experiment(scenario, POLICIES[law], 1, keeps_courses=False, watch=watch).run()
+    Experiment(scenario, POLICIES[law], seed, keeps_courses=False, watch=watch).run()
     path.write_text("".join(lines))
     return path
 

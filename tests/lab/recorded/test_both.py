@@ -39,10 +39,14 @@ def test_the_replay_with_control_takes_as_long_as_the_same_load_under_control(
     tmp_path: Path,
     scenario: object,
 ) -> None:
-    found = replayed(record(tmp_path / "free.jsonl", scenario)).controlled  # type: ignore[arg-type]
-    controlled = requests_of(record(tmp_path / "controlled.jsonl", scenario, "tokens"))  # type: ignore[arg-type]
-    measured_s = fmean(request.duration_s for request in controlled)
-    assert fmean(turn.duration_s for turn in found.turns) == pytest.approx(measured_s, rel=0.1)
+    """Over several fleets: a few milliseconds move the mean turn of a single one under control by up to a tenth."""
+    said, measured = [], []
+    for seed in (1, 2, 3):
+        found = replayed(record(tmp_path / "free.jsonl", scenario, seed=seed)).controlled  # type: ignore[arg-type]
+        controlled = record(tmp_path / "controlled.jsonl", scenario, "tokens", seed=seed)  # type: ignore[arg-type]
+        said += [turn.duration_s for turn in found.turns]
+        measured += [request.duration_s for request in requests_of(controlled)]
+    assert fmean(said) == pytest.approx(fmean(measured), rel=0.1)
 
 
 def test_it_knows_when_no_cache_is_worth_keeping(tmp_path: Path) -> None:
