@@ -10,6 +10,12 @@ from concur_proxy.monitoring.monitor import EngineMonitor
 
 Level = Literal["good", "warning", "bad"]
 
+GIVES_WAY = {
+    "lease": "tool calls take so long that the engine computes a context again for less than keeping it would cost",
+    "no_returns": "hardly any session comes back, so there is no context to keep",
+}
+"""Why nobody waits for the window in tokens, see `GateSnapshot.gives_way`."""
+
 
 def health(monitor: EngineMonitor, gate: GateSnapshot, *, is_enforcing: bool, is_leaving: bool) -> tuple[Level, str]:
     """How serious the engine's state is, and the state in one line."""
@@ -19,7 +25,7 @@ def health(monitor: EngineMonitor, gate: GateSnapshot, *, is_enforcing: bool, is
         others = ", other engines get its work" if monitor.has_answered else ""
         return "bad", f"cannot be reached{others}: {monitor.failure or 'no answer'}"
     limitation = _limitation(monitor)
-    return ("good", _at_work(gate, is_enforcing=is_enforcing)) if limitation is None else ("warning", limitation)
+    return ("good", at_work(gate, is_enforcing=is_enforcing)) if limitation is None else ("warning", limitation)
 
 
 def window_in_words(gate: GateSnapshot, capacity_tokens: float | None, *, is_manual: bool) -> str:
@@ -33,6 +39,17 @@ def window_in_words(gate: GateSnapshot, capacity_tokens: float | None, *, is_man
     return (" and ".join(limits) or "no limit") + (", set manually" if is_manual else "")
 
 
+def at_work(gate: GateSnapshot, *, is_enforcing: bool) -> str:
+    """What an engine without a problem does, and who waits for it."""
+    if not is_enforcing:
+        return "healthy; no session waits, because the gateway only observes here"
+    if gate.waiting:
+        return f"healthy and full: {_number(gate.waiting, 'session')} waiting"
+    if gate.gives_way is not None and gate.in_flight:
+        return f"healthy, nobody waits: {GIVES_WAY[gate.gives_way]}"
+    return "healthy, nobody waits" if gate.in_flight else "healthy, nothing to do"
+
+
 def _limitation(monitor: EngineMonitor) -> str | None:
     """Why the engine is not to be trusted fully, or None."""
     if monitor.circuit.state is CircuitState.HALF_OPEN:
@@ -40,14 +57,6 @@ def _limitation(monitor: EngineMonitor) -> str | None:
     if monitor.failure is not None:
         return f"answers, but its metrics cannot be read: {monitor.failure}"
     return f"answers, but its metrics are {duration(monitor.signal_age_s)} old" if monitor.is_stale else None
-
-
-def _at_work(gate: GateSnapshot, *, is_enforcing: bool) -> str:
-    if not is_enforcing:
-        return "healthy; no session waits, because the gateway only observes here"
-    if gate.waiting:
-        return f"healthy and full: {_number(gate.waiting, 'session')} waiting"
-    return "healthy, nobody waits" if gate.in_flight else "healthy, nothing to do"
 
 
 def _number(value: int, noun: str) -> str:

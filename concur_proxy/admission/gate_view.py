@@ -221,4 +221,5 @@ class GateView:
             lost_tokens=accounts.lost_tokens,
             prefill_tokens_s=accounts.prefill_tokens_s,
             lease_s=state.lease.duration_s(Gap.LATER),
+            gives_way=self._scheduler.gives_way if state.is_enforcing else None,
         )

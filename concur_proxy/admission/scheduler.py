@@ -81,7 +81,7 @@ class Scheduler(Transitions):
         self._state.accounts.renew(session)
         self.measure(session)
         if self._sets_apart and session.is_beyond:
-            return self._needless
+            return self.gives_way
         return self._make_room(self._places.addition(session), now, session.grows)
 
     @property
@@ -109,7 +109,7 @@ class Scheduler(Transitions):
         """Pause sessions until the rest is within the limits: first those whose lease has ended, then as
         `Places.first_to_pause` says.
         """
-        while self._needless is None and self._limits.are_exceeded(in_flight=self._state.in_flight):
+        while self.gives_way is None and self._limits.are_exceeded(in_flight=self._state.in_flight):
             if self._reclaim_lapsed(now):
                 continue
             session = self._places.first_to_pause()
@@ -158,12 +158,12 @@ class Scheduler(Transitions):
 
     def _reason_to_admit(self, tokens: float, grows: float = 1.0) -> str | None:
         """Why a session with this footprint may be admitted now, or None."""
-        if (reason := self._needless) is not None:
+        if (reason := self.gives_way) is not None:
             return reason
         return self._limits.reason_to_admit(tokens, in_flight=self._state.in_flight, grows=grows)
 
     @property
-    def _needless(self) -> str | None:
+    def gives_way(self) -> str | None:
         """Why control is pointless at present, or None. The law protects caches, but no cache survives until the next
         turn (`lease`), or hardly any session has a next turn (`no_returns`). The engine then orders requests as well as
         the gateway could.
@@ -194,7 +194,7 @@ class Scheduler(Transitions):
         """Whether a session with a place waits again, because it needs more cache than there is room for."""
         if session.state is not SessionState.ACTIVE or session.in_flight or not self._state.is_enforcing:
             return False
-        while (is_over := self._needless is None and self._limits.are_exceeded(in_flight=self._state.in_flight)) and (
+        while (is_over := self.gives_way is None and self._limits.are_exceeded(in_flight=self._state.in_flight)) and (
             self._reclaim_lapsed(now)
         ):
             pass

@@ -45,3 +45,7 @@ class GateSnapshot:
     """Highest prefill rate that the engine has shown, tokens per second; None until it has shown one."""
     lease_s: float
     """How long an idle session keeps its place while others wait."""
+    gives_way: str | None
+    """Why nobody has to wait for the window in tokens at present, whatever it is: `lease` if no cache is worth keeping
+    between two turns, `no_returns` if hardly any session comes back. None: sessions wait for the window.
+    """

@@ -73,6 +73,16 @@ def test_search_state_and_tenant_narrow_the_list(scene: Scene) -> None:
     assert listed(scene, search="nobody").sessions == []
 
 
+def test_a_search_is_for_names_as_they_are_shown() -> None:
+    scene = Scene(window=9)
+    for name in ("\0 7", "left\0right", scoped("team", "key")):
+        scene.arrive(name)
+    assert listed(scene, search="without a session").found == 1
+    assert [row.name for row in listed(scene, search="Left · R").sessions] == ["left · right"]
+    assert [row.name for row in listed(scene, search="KEY").sessions] == ["key"]
+    assert listed(scene, search="team").found == 0, "a tenant is no part of the name"
+
+
 def test_pages_end_at_the_last_one(scene: Scene) -> None:
     first, second, beyond = (listed(scene, rows=5, page=page) for page in (1, 2, 9))
     assert (first.pages, len(first.sessions), len(second.sessions)) == (2, 5, 4)

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import httpx
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from concur_proxy.cli.report import main
 from concur_proxy.lab.recorded.request import TraceProblem
 from concur_proxy.lab.report.measured import Measured
-from concur_proxy.lab.report.prometheus import PrometheusReader, TimeRange
+from concur_proxy.lab.report.prometheus import SERVED, PrometheusReader, TimeRange
 from tests.deploy.prometheus_server import Prometheus, prometheus
 from tests.http.running_gateway import running_gateway
 from tests.http.scripted_engine import Exchange, answer, scripted_engine
@@ -67,6 +67,35 @@ async def test_it_reads_what_the_gateway_counted(capsys: pytest.CaptureFixture[s
     shown = re.sub(r"\s+", " ", capsys.readouterr().out)
     assert "Would have waited 0 sessions" in shown
     assert "above a tenth, control is worth trying" in shown
+
+
+async def test_it_divides_the_tokens_by_tenant() -> None:
+    async with (
+        scripted_engine(script=cached) as engine,
+        running_gateway(engine.url, tenant_header="x-team") as gateway,
+        prometheus(gateway.url.removeprefix("http://")) as server,
+    ):
+
+        async def ask(tenant: str) -> None:
+            headers, body = {"x-team": tenant}, {"model": "m", "messages": [{"role": "user", "content": tenant}]}
+            await gateway.client.post("/v1/chat/completions", json=body, headers=headers)
+
+        served = f'{SERVED}{{tenant=~"research|coding"}}'
+        while len(await server.query(served)) < 2:
+            await asyncio.gather(ask("research"), ask("coding"))
+        for _ in range(TURNS):
+            await asyncio.gather(ask("research"), ask("research"), ask("research"), ask("coding"))
+        await until(lambda: _found(server).get("research", 0.0) >= 1000 * 3 * TURNS)
+        found = await asyncio.to_thread(_found, server)
+        assert next(iter(found)) == "research"
+        assert 2.0 < found["research"] / found["coding"] <= 3.5
+
+
+def _found(server: Prometheus) -> Mapping[str, float]:
+    try:
+        return measured(server).served_by_tenant
+    except TraceProblem:  # nothing was scraped twice yet
+        return {}
 
 
 async def test_what_is_no_answer_of_prometheus_is_reported() -> None:

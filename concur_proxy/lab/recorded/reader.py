@@ -122,10 +122,12 @@ class GatewayRecording:
             if text.startswith(b"{") and len(text) < MOST_LINE_BYTES:
                 self.cut_lines += 1
                 return None
+            if len(text) == MOST_LINE_BYTES:
+                raise self._problem(number, f"it is longer than {MOST_LINE_BYTES} bytes") from None
             raise self._problem(number, error) from None
 
-    def _problem(self, number: int, error: Exception) -> TraceProblem:
-        return TraceProblem(f"{self._path}: line {number} is not a traced request: {error}")
+    def _problem(self, number: int, reason: object) -> TraceProblem:
+        return TraceProblem(f"{self._path}: line {number} is not a request as serve --record writes it: {reason}")
 
     def _request(self, number: int, line: _Line) -> RecordedRequest:
         cached = line.cached_tokens

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from concur_proxy.lab.engine.engine import EngineShape
 from concur_proxy.lab.recorded.agents import RecordedAgents
@@ -42,6 +43,8 @@ class Arm:
     """In the order in which the answers ended."""
     busy_s: float
     """Seconds in which an engine computed, added up over the engines."""
+    kept_no_caches: float
+    """Share of the turns at whose end no cache was worth keeping until the next turn, so that nobody had to wait."""
 
     @property
     def recomputed_tokens(self) -> int:
@@ -68,11 +71,14 @@ def replay(agents: RecordedAgents, *, engines: int, shape: EngineShape, policy: 
     )
     turns: list[ReplayedTurn] = []
     answered: Counter[str] = Counter()
+    kept_none: list[float] = []
 
     def watch(request: Request, ended_at: float) -> None:
         name = request.plan.name
         recorded = agents.requests[name][answered[name]]
         answered[name] += 1
+        gates = experiment.gateway.fleet.gates.values()
+        kept_none.append(fmean(gate.snapshot().gives_way == "lease" for gate in gates))
         turns.append(
             ReplayedTurn(
                 recorded=recorded,
@@ -87,4 +93,5 @@ def replay(agents: RecordedAgents, *, engines: int, shape: EngineShape, policy: 
 
     experiment = Experiment(scenario, policy, SEED, keeps_courses=False, watch=watch)
     experiment.run()
-    return Arm(turns=turns, busy_s=sum(engine.busy_s for engine in experiment.engines))
+    busy_s = sum(engine.busy_s for engine in experiment.engines)
+    return Arm(turns=turns, busy_s=busy_s, kept_no_caches=fmean(kept_none) if kept_none else 0.0)

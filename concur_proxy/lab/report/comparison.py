@@ -53,6 +53,8 @@ class ArmNumbers:
     longest_wait_s: float
     """With the waits before a refusal and the pauses before the next try."""
     refusals: int
+    kept_no_caches: float
+    """Share of the turns at whose end no cache was worth keeping until the next turn, so that nobody had to wait."""
 
     @property
     def recomputed_share(self) -> float:
@@ -87,6 +89,11 @@ class Comparison:
     checks: Sequence[Check]
     without: ArmNumbers
     controlled: ArmNumbers
+
+    @property
+    def whole_cache_s(self) -> float:
+        """How long an engine takes to compute its whole cache, seconds; mean over the groups of engines."""
+        return fmean(self.capacities) / self.prefill_tokens_s
 
     @property
     def is_believable(self) -> bool:
@@ -162,4 +169,5 @@ def _numbers(fleets: Sequence[ReplayedFleet], *, controlled: bool) -> ArmNumbers
         mean_wait_s=fmean(turn.wait_s for turn in turns),
         longest_wait_s=max(turn.wait_s for turn in turns),
         refusals=sum(turn.refusals for turn in turns),
+        kept_no_caches=sum(arm.kept_no_caches * len(arm.turns) for arm in arms) / len(turns),
     )

@@ -10,7 +10,7 @@ from concur_proxy.lab.report.phrases import moment, span, whole
 
 Line = tuple[str, str]
 """A name and what is said about it."""
-
+NO_TENANT = "(no tenant)"
 SPAN_HEADINGS = ("requests", "recom-\nputed", "of re-\nturning", "waits\np95", "turn\nmean")
 
 
@@ -65,7 +65,14 @@ def measured_tables(measured: Measured) -> Iterator[Table]:
     rows = {moment(at, has_dates=measured.has_dates, with_day=False): totals for at, totals in measured.over_time}
     yield _table(f"Every {span(measured.width_s)}", rows)
     if measured.by_tenant:
-        yield _table("By tenant", {name or "(no tenant)": totals for name, totals in measured.by_tenant.items()})
+        yield _table("By tenant", {name or NO_TENANT: totals for name, totals in measured.by_tenant.items()})
+    if measured.served_by_tenant:
+        everything = max(1.0, sum(measured.served_by_tenant.values()))
+        rows_by_tenant = [
+            (name or NO_TENANT, count(tokens), percent(tokens / everything))
+            for name, tokens in measured.served_by_tenant.items()
+        ]
+        yield Table(title="By tenant", headings=("tokens", "share"), rows=rows_by_tenant)
     if measured.by_model:
         yield _table("By model", {name or "(no model)": totals for name, totals in measured.by_model.items()})
 

@@ -108,6 +108,8 @@ class Measured:
     by_tenant: Mapping[str, Totals] = field(default_factory=dict)
     """Empty if there is only one. The same holds for the models."""
     by_model: Mapping[str, Totals] = field(default_factory=dict)
+    served_by_tenant: Mapping[str, float] = field(default_factory=dict)
+    """Prompt and answer tokens of each tenant, where nothing else is known by tenant."""
     cut_lines: int = 0
 
 

@@ -8,7 +8,7 @@ import httpx
 import msgspec
 
 from concur_proxy.lab.recorded.request import TraceProblem
-from concur_proxy.lab.report.measured import MOST_SPANS, WIDTHS_S, Measured, Totals
+from concur_proxy.lab.report.measured import MOST_NAMES, MOST_SPANS, OTHERS, WIDTHS_S, Measured, Totals
 
 COUNTERS: Mapping[str, str] = {
     "requests": "concur_queue_wait_seconds_count",
@@ -32,6 +32,8 @@ HISTOGRAMS: Mapping[str, str] = {
     "waits": "concur_queue_wait_seconds",
     "turns": "concur_generation_duration_seconds",
 }
+SERVED = "concur_tenant_served_tokens_total"
+"""Prompt and answer tokens of each tenant: no other counter is kept by tenant."""
 NO_WAIT_S = 0.001
 """The upper bound of the first bucket, whose requests did not wait."""
 
@@ -88,7 +90,20 @@ class PrometheusReader:
             width_s=self._time.width_s,
             over_time=sorted(began, key=lambda pair: pair[0]),
             by_model=self._models if len(self._models) > 1 else {},
+            served_by_tenant=self._served(),
         )
+
+    def _served(self) -> dict[str, float]:
+        """The tokens of each tenant, the largest first, or nothing if there is only one tenant."""
+        found: dict[str, float] = {}
+        for series in self._query(f"sum by (tenant) (increase({SERVED}[{self._time.width_s:.0f}s]))"):
+            values = (float(value) for _, value in series.values)
+            found[series.metric.get("tenant", "")] = sum(value for value in values if math.isfinite(value))
+        ordered = sorted(found.items(), key=lambda pair: -pair[1])
+        served = dict(ordered[:MOST_NAMES])
+        if len(ordered) > MOST_NAMES:
+            served[OTHERS] = served.get(OTHERS, 0.0) + sum(tokens for _, tokens in ordered[MOST_NAMES:])
+        return served if len(served) > 1 else {}
 
     def _count(self, parts: dict[str, Totals], label: str, name: str, counter: str) -> None:
         for part, _, value in self._increases(counter, parts, label):

@@ -13,6 +13,8 @@ LEAST_GAIN = 0.05
 """A smaller change is called none."""
 LEAST_RECOMPUTED = 0.1
 """Part of the returning tokens. Below it, the load fits into the cache."""
+GAVE_WAY = 0.5
+"""If no cache was worth keeping at the end of more turns than this share, that is why control changes nothing."""
 ENFORCE = 'mode = "enforce" (--mode enforce)'
 OBSERVE = 'mode = "observe"'
 
@@ -86,6 +88,20 @@ def judge(measured: Measured, comparison: Comparison | None, problem: str = "") 
             finding=Finding.NOT_NEEDED,
             sentence=f"Control is not needed: this load fits into the cache; {share}.",
             advice=f"Keep {OBSERVE}; {ENFORCE} would cost nothing and protects you when the load grows.",
+        )
+    return _no_difference(comparison, margin)
+
+
+def _no_difference(comparison: Comparison, margin: float) -> Verdict:
+    if comparison.controlled.kept_no_caches > GAVE_WAY:
+        return Verdict(
+            finding=Finding.NO_DIFFERENCE,
+            sentence=(
+                "Control would make no clear difference: the engine computes its whole cache in "
+                f"{span(comparison.whole_cache_s)}, and tool calls take about as long or longer. Keeping a context for "
+                "its next turn is not worth a wait then, so nobody waits."
+            ),
+            advice=f"Keep {OBSERVE}. A larger cache, or shorter tool calls, would change this.",
         )
     return Verdict(
         finding=Finding.NO_DIFFERENCE,

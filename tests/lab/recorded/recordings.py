@@ -24,6 +24,12 @@ CROWDED = Scenario(
     name="crowded", summary="", populations=[_AGENTS], shape=EngineShape(capacity_tokens=50_000, cost=COST)
 )
 """More agents than the cache can hold."""
+SLOW_TOOLS = replace(
+    CROWDED,
+    name="slow-tools",
+    shape=EngineShape(capacity_tokens=50_000, cost=replace(COST, prefill_tokens_s=50_000.0)),
+)
+"""The same agents at an engine that computes its whole cache in 1 s, which is less than most tool calls take."""
 ROOMY = replace(CROWDED, name="roomy", shape=EngineShape(capacity_tokens=400_000, cost=COST))
 FAMILIES = replace(
     CROWDED,
@@ -33,7 +39,7 @@ FAMILIES = replace(
 
 
 def record(
-    path: Path, scenario: Scenario, law: str = "off", *, streams: bool = True, tells_cached: bool = True
+    path: Path, scenario: Scenario, law: str = "off", *, streams: bool = True, tells_cached: bool = True, seed: int = 1
 ) -> Path:
     """Let the scenario's agents work under a law, and record what a gateway would have recorded."""
     lines: list[str] = []
@@ -63,7 +69,7 @@ def record(
             line["first_s"] = request.first_at - at
         lines.append(json.dumps(line) + "\n")
 
-    Experiment(scenario, POLICIES[law], 1, keeps_courses=False, watch=watch).run()
+    Experiment(scenario, POLICIES[law], seed, keeps_courses=False, watch=watch).run()
     path.write_text("".join(lines))
     return path
 

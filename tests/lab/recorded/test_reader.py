@@ -7,6 +7,9 @@ import pytest
 from concur_proxy.lab.recorded.reader import MOST_LINE_BYTES, GatewayRecording
 from concur_proxy.lab.recorded.request import TraceProblem
 
+WEKA = json.dumps({"id": "trace_0006", "block_size": 64, "requests": [{"t": 0.0, "in": 90, "hash_ids": [1, 2]}]}) + "\n"
+"""A session in the format of kv-cache-tester."""
+
 
 def line(at: float = 0.0, **more: object) -> str:
     fields = {"session": "a", "turn": 0, "at": at, "prompt_tokens": 100, "completion_tokens": 5, "duration_s": 2.0}
@@ -69,7 +72,7 @@ def test_a_line_that_a_crash_cut_is_left_out_wherever_it_is(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("nonsense\n", "line 1 is not a traced request"),
+        ("nonsense\n", "line 1 is not a request as serve --record writes it"),
         (line() + "[1]\n", "line 2"),
         (line(prompt_tokens=-1), "prompt_tokens"),
         (line(duration_s=-1), "duration_s"),
@@ -77,6 +80,8 @@ def test_a_line_that_a_crash_cut_is_left_out_wherever_it_is(tmp_path: Path) -> N
         (line(session=5), "session"),
         (line().replace("2.0", "NaN").replace("{", "x{"), "line 1"),
         (line(time=1.8e9) + line(), "line 2 has no time"),
+        (WEKA, "line 1 is not a request as serve --record writes it: .*session"),
+        (WEKA.replace("[1, 2]", json.dumps(list(range(MOST_LINE_BYTES)))), "line 1 .* longer than 65536 bytes"),
         ('{"session": "' + "a" * MOST_LINE_BYTES + '"}', "line 1"),
     ],
 )
@@ -94,5 +99,5 @@ def test_a_damaged_archive_and_a_folder_are_reported(tmp_path: Path) -> None:
     content[40:60] = b"\xff" * 20
     path.write_bytes(content)
     for wrong in (path, tmp_path):
-        with pytest.raises(TraceProblem, match=r"cannot be read|not a traced request"):
+        with pytest.raises(TraceProblem, match=r"cannot be read|not a request"):
             list(GatewayRecording(wrong).requests())

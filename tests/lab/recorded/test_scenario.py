@@ -42,8 +42,8 @@ def test_a_trace_becomes_agents(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("", "no request"),
-        ("{}\n", "line 1 is not a traced request"),
-        (_line("a", 0.0, 1, 1) + "\nnonsense\n", "line 2 is not a traced request"),
+        ("{}\n", "line 1 is not a request as serve --record writes it"),
+        (_line("a", 0.0, 1, 1) + "\nnonsense\n", "line 2 is not a request as serve --record writes it"),
         ('{"session": "a", "at": "soon"}', "line 1"),
         ("[1]", "line 1"),
     ],

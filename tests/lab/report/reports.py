@@ -15,6 +15,7 @@ WITHOUT = ArmNumbers(
     mean_wait_s=0.0,
     longest_wait_s=0.0,
     refusals=0,
+    kept_no_caches=0.0,
 )
 CONTROLLED = replace(
     WITHOUT, busy_s=3600.0, recomputed_tokens=500_000, mean_turn_s=10.0, mean_wait_s=2.0, longest_wait_s=90.0

@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -46,6 +47,14 @@ def test_an_effect_that_is_not_believed_is_not_shown() -> None:
         assert "Error of the replay" in shown
         assert "What control changes" not in shown
         assert "50 % of" not in shown
+
+
+def test_tenants_from_prometheus_have_their_part_of_the_tokens() -> None:
+    shown = replace(measured(), served_by_tenant={"coding": 3_000_000.0, "": 1_000_000.0})
+    text = re.sub(r"\s+", " ", text_of(report_of(shown, None, "why")))
+    assert "By tenant tokens share" in text
+    assert "coding 3M 75 %" in text
+    assert "(no tenant) 1M 25 %" in text
 
 
 class _Checked(HTMLParser):

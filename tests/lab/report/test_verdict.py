@@ -50,6 +50,16 @@ def test_a_gain_within_the_error_is_none(without: object, controlled: object, er
     )
 
 
+def test_it_says_why_control_lets_everybody_pass() -> None:
+    verdict = judge(measured(), comparison(controlled=replace(WITHOUT, kept_no_caches=0.9)))
+    assert verdict.finding is Finding.NO_DIFFERENCE
+    assert verdict.sentence == (
+        "Control would make no clear difference: the engine computes its whole cache in 43 s, and tool calls take "
+        "about as long or longer. Keeping a context for its next turn is not worth a wait then, so nobody waits."
+    )
+    assert "record a busier day" not in verdict.advice
+
+
 def test_what_is_not_saved_is_not_named() -> None:
     verdict = judge(measured(), comparison(controlled=replace(WITHOUT, mean_turn_s=10.0)))
     assert verdict.sentence == "Control would have saved 50 % of the mean turn (20 s to 10 s)."
