@@ -35,9 +35,9 @@ def is_connection(failure: Failure) -> bool:
 def is_lack_of_files(failure: Failure) -> bool:
     """The gateway without files says so, and the client may try again; or its event loop has closed the connection.
 
-    At its file limit, libuv accepts a connection with a file that it has in reserve and closes it at once, before the
-    gateway knows of it. A gateway stays below the limit that it found at its start, and cannot foresee that somebody
-    lowers it below what is open already.
+    At the limit, libuv accepts a connection with a file that it has in reserve and closes it at once, before the
+    gateway notices. A gateway stays below the limit that it found at its start. It cannot foresee that somebody lowers
+    the limit below what is open already.
     """
     if failure.replica.name != gateway_faults.SHORT_OF_FILES:
         return False
