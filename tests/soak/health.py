@@ -19,6 +19,8 @@ NEAR_S = 0.5
 class Health:
     """Times of answers in milliseconds."""
 
+    asked_at: Sequence[float]
+    """When each of the gateways' answers was asked for, in seconds of `time.monotonic`."""
     gateways: Sequence[float]
     plain: Sequence[float]
     excess: Sequence[float]
@@ -54,6 +56,7 @@ def health_of(lines: Iterable[str]) -> Health:
         return max((milliseconds for _, milliseconds in near), default=0.0)
 
     return Health(
+        asked_at=[at for at, _ in gateways],
         gateways=[took for _, took in gateways],
         plain=[took for _, took in plain],
         excess=[max(0.0, took - of_machine(at, took)) for at, took in gateways],

@@ -107,10 +107,11 @@ class Watch:
         self.shares.forget()
         agents.resume()
 
-    def judge_health(self) -> Health:
-        """Note what took too long, and return all times."""
+    def judge_health(self, *, began: float = 0.0) -> Health:
+        """Note what took too long, the longest first, and return all times. `began`: when the first fault began."""
         health = health_of(self.stage.health.read_text().splitlines()[:-1])
-        found = [f"{one:.0f} ms more" for one in health.excess if one > LONGEST_MS]
+        longest = sorted(zip(health.excess, health.asked_at, strict=True), reverse=True)
+        found = [f"{one:.0f} ms more at {at - began:.0f} s" for one, at in longest if one > LONGEST_MS]
         if (most := within(health.excess, 0.99)) > HEALTH_MS:
             found.append(f"99 % within {most:.0f} ms more")
         self._of("`/healthz`").extend(found)
