@@ -152,14 +152,14 @@ class StateReader:
 def _tenants(gates: Sequence[SessionGate]) -> list[TenantStatus]:
     """All tenants, if there are several."""
     standings = combined(gate.tenants for gate in gates)
-    total = sum(one.served_tokens for one in standings.values())
+    total = sum(one.weighted_tokens for one in standings.values())
     rows = [
         TenantStatus(
             tenant=name,
             active=one.active,
             waiting=one.waiting,
             served_tokens=one.served_tokens,
-            share=round(one.served_tokens / total, 4) if total else None,
+            share=round(one.weighted_tokens / total, 4) if total else None,
             weight=one.weight,
         )
         for name, one in standings.items()

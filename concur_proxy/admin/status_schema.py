@@ -83,7 +83,7 @@ class TenantStatus(CallResult):
     active: int = Field(description="Its sessions that have a place in the window")
     waiting: int = Field(description="Its sessions that wait for a place")
     served_tokens: int = Field(description="Prompt and completion tokens of its answers so far")
-    share: float | None = Field(description="Its part of all served tokens, 0 to 1; null: nothing was served yet")
+    share: float | None = Field(description="Its part of all weighted tokens, 0 to 1; null: nothing was served yet")
     weight: float | None = Field(
         description="Its share in comparison with that of other tenants; null: several tenants"
     )

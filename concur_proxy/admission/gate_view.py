@@ -94,6 +94,7 @@ class GateView:
                 active=active.get(name, 0),
                 waiting=waiting.get(name, 0),
                 served_tokens=totals.served.get(name, 0),
+                weighted_tokens=totals.weighted.get(name, 0.0),
                 weight=totals.weights.get(name),
             )
             for name in active.keys() | waiting.keys()

@@ -19,6 +19,8 @@ class TenantStanding:
     """Sessions in the queue."""
     served_tokens: int
     """Tokens of prompts and answers so far."""
+    weighted_tokens: float = 0.0
+    """The same tokens as the order `fair` weights them."""
     weight: float | None = None
     """Its share in comparison with that of other tenants, as its newest session says; None for several tenants."""
 
@@ -42,6 +44,7 @@ def _sum(one: TenantStanding, other: TenantStanding) -> TenantStanding:
         active=one.active + other.active,
         waiting=one.waiting + other.waiting,
         served_tokens=one.served_tokens + other.served_tokens,
+        weighted_tokens=one.weighted_tokens + other.weighted_tokens,
         weight=other.weight,
     )
 
@@ -52,6 +55,8 @@ class TenantTotals:
     def __init__(self) -> None:
         self.served: dict[str, int] = {}
         """Tokens of prompts and answers by tenant."""
+        self.weighted: dict[str, float] = {}
+        """The same tokens, weighted."""
         self.weights: dict[str, float] = {}
         """Weights of the tenants that are counted by name."""
 
@@ -61,9 +66,11 @@ class TenantTotals:
         if name != OTHERS:
             self.weights[name] = weight
 
-    def add(self, tenant: str, tokens: int) -> None:
-        """The tenant was served this many tokens."""
-        self.served[self._name(tenant)] += tokens
+    def add(self, tenant: str, tokens: int, weighted: float) -> None:
+        """The tenant was served this many tokens, which are `weighted` tokens as the order `fair` weights them."""
+        name = self._name(tenant)
+        self.served[name] += tokens
+        self.weighted[name] += weighted
 
     def grouped(self, numbers: Mapping[str, int]) -> dict[str, int]:
         """Numbers by tenant, under the names that are shown."""
@@ -77,4 +84,5 @@ class TenantTotals:
         """The name under which the tenant is counted from now on."""
         name = tenant if tenant in self.served or len(self.served) < MOST_SHOWN else OTHERS
         self.served.setdefault(name, 0)
+        self.weighted.setdefault(name, 0.0)
         return name

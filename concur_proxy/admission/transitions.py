@@ -8,6 +8,7 @@ from concur_proxy.admission.admission_rate import AdmissionRate
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.gate_state import GateState
 from concur_proxy.admission.lease import Gap
+from concur_proxy.admission.orders.fair import weighted
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.returning import ReturningWork
 from concur_proxy.admission.session import Session, SessionState
@@ -221,7 +222,8 @@ class Transitions(ABC):
         cached = ticket.promised_tokens if answered.cached_tokens is None else answered.cached_tokens
         cached = min(cached, prompt)
         generated = answered.completion_tokens or 0
-        self._state.tenants.add(ticket.session.tenant, prompt + generated)
+        cost = weighted(computed=prompt - cached, cached=cached, generated=generated)
+        self._state.tenants.add(ticket.session.tenant, prompt + generated, cost)
         if self._state.sharing is not None:
             self._state.sharing.serve(ticket.session, computed=prompt - cached, cached=cached, generated=generated)
 

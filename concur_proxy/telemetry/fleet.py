@@ -113,12 +113,18 @@ class FleetCollector(Collector):
         served = CounterMetricFamily(
             "concur_tenant_served_tokens", "Tokens of a tenant's prompts and answers", labels=labels
         )
+        weighted = CounterMetricFamily(
+            "concur_tenant_weighted_tokens",
+            "The same tokens as tenants share them: 1 for a computed one, 0.1 for a cached one, 2 for a generated one",
+            labels=labels,
+        )
         for gate, monitor in pairs:
             for name, standing in sorted(gate.tenants.items()):
                 active.add_metric([monitor.engine, name], standing.active)
                 waiting.add_metric([monitor.engine, name], standing.waiting)
                 served.add_metric([monitor.engine, name], standing.served_tokens)
-        yield from (active, waiting, served)
+                weighted.add_metric([monitor.engine, name], standing.weighted_tokens)
+        yield from (active, waiting, served, weighted)
 
     def _states(self, pairs: list[tuple[SessionGate, EngineMonitor]]) -> Metric:
         gauge = GaugeMetricFamily("concur_sessions", "Sessions by state", labels=["engine", "state"])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
@@ -10,10 +12,10 @@ from concur_proxy.recognition.conversations import Whereabouts
 def test_tenants_beyond_the_first_are_counted_together() -> None:
     totals = TenantTotals()
     for number in range(MOST_SHOWN + 7):
-        totals.add(f"t{number}", 10)
+        totals.add(f"t{number}", 10, 4.5)
     assert len(totals.served) == MOST_SHOWN + 1
     assert totals.served["t0"] == 10
-    assert totals.served[OTHERS] == 70
+    assert (totals.served[OTHERS], totals.weighted[OTHERS]) == (70, 31.5)
     assert totals.grouped({"t0": 2, f"t{MOST_SHOWN}": 3, "new": 4})[OTHERS] == 7
 
 
@@ -23,9 +25,11 @@ def test_a_gate_says_what_each_tenant_has() -> None:
         gate.arrive(Whereabouts(session=tenant), Arrival(key=tenant, tenant=tenant, hold_s=9.0), now=0.0)[0]
         for tenant in ("a", "b")
     ]
-    gate.finish(tickets[0], Answered(prompt_tokens=70, completion_tokens=7, first_token_s=0.1), now=1.0)
+    gate.finish(
+        tickets[0], Answered(prompt_tokens=70, cached_tokens=20, completion_tokens=7, first_token_s=0.1), now=1.0
+    )
     assert gate.tenants == {
-        "a": TenantStanding(active=1, waiting=0, served_tokens=77, weight=1.0),
+        "a": TenantStanding(active=1, waiting=0, served_tokens=77, weighted_tokens=66.0, weight=1.0),
         "b": TenantStanding(active=0, waiting=1, served_tokens=0, weight=1.0),
     }
 
@@ -45,15 +49,15 @@ def test_a_session_from_another_gate_brings_its_tenant() -> None:
 
 def test_the_tenants_of_several_engines_are_added_up() -> None:
     def standing(tokens: int, weight: float | None = 2.0) -> TenantStanding:
-        return TenantStanding(active=1, waiting=2, served_tokens=tokens, weight=weight)
+        return TenantStanding(active=1, waiting=2, served_tokens=tokens, weighted_tokens=tokens / 2, weight=weight)
 
     first = {f"a{number:02}": standing(number + 1) for number in range(MOST_SHOWN)}
     second = {"a07": standing(1_000, 3.0), "new": standing(500), OTHERS: standing(40, None)}
     together = combined([first, second])
     assert list(together)[:3] == ["a07", "new", "a49"]
     assert list(together)[-2:] == ["a01", OTHERS]
-    assert together["a07"] == TenantStanding(active=2, waiting=4, served_tokens=1_008, weight=3.0)
-    assert together[OTHERS] == TenantStanding(active=2, waiting=4, served_tokens=41, weight=None)
+    assert together["a07"] == replace(standing(1_008, 3.0), active=2, waiting=4)
+    assert together[OTHERS] == replace(standing(41, None), active=2, waiting=4)
     assert combined([]) == {}
 
 

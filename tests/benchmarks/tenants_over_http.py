@@ -24,7 +24,7 @@ from random import Random
 
 import msgspec
 
-from concur_proxy.admission.orders.fair import CACHED, COMPUTED, GENERATED
+from concur_proxy.admission.orders.fair import weighted
 from tests.benchmarks.tenants import MOST_OFF
 from tests.replicas.client import Failed, send
 from tests.replicas.cluster import Cluster, metrics
@@ -98,8 +98,8 @@ class Fleet:
         usage = msgspec.json.decode(answer.body)["usage"]
         cached = usage["prompt_tokens_details"]["cached_tokens"]
         wait_s = float(answer.headers.get("x-concur-queue-wait-s", "0"))
-        tokens = COMPUTED * (usage["prompt_tokens"] - cached) + CACHED * cached
-        tokens += GENERATED * usage["completion_tokens"]
+        computed, generated = usage["prompt_tokens"] - cached, usage["completion_tokens"]
+        tokens = weighted(computed=computed, cached=cached, generated=generated)
         turn_s = ended - began - wait_s
         self.turns.append(Turn(tenant=tenant, ended_at=ended, wait_s=wait_s, turn_s=turn_s, tokens=tokens))
 

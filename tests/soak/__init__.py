@@ -15,9 +15,18 @@ The name of the engine changes in a mount namespace, and the clocks of gateways 
 Where this is not possible, the record names the faults that were left out. Uploads go to the hostile engine: a real
 one needs minutes to read such a prompt.
 
-Slopes are least squares over looks in the pauses, without the first quarter of each process's time. Shares of tenants
-are prompt and answer tokens, of the times in which all tenants wait at an engine. The exit status is 1 if a rule of
-the last table or a recovery did not hold, or a client saw an error that was not forced.
+Slopes are least squares over looks in the pauses, without the first quarter of each process's time.
+
+Shares of tenants are of the tokens as fair sharing weights them: 1 for a computed one, 0.1 for a cached one, 2 for a
+generated one. Only seconds count in which all tenants wait at an engine, because a tenant for which nothing waits has
+all that it asks for. Each share must be within 5 points of its weight, as in the benchmark of tenants: a place is
+given for a whole session, so that shares are exact only in the long run.
+
+A plain asyncio server in a process of its own is asked as often as the gateways' `/healthz`. What its longest answer
+takes in the same second is the machine's part. Only the rest is judged.
+
+The exit status is 1 if a rule of the last table or a recovery did not hold, or a client saw an error that was not
+forced.
 """
 
 from tests.soak.command import main

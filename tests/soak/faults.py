@@ -32,9 +32,17 @@ def is_connection(failure: Failure) -> bool:
     return failure.kind in {"cut", "broken", "refused"}
 
 
-def is_refusal(failure: Failure) -> bool:
-    """A gateway that cannot open a file says so, and the client may try again."""
-    return failure.kind == "status" and failure.status == 503 and failure.retry_after_s is not None
+def is_lack_of_files(failure: Failure) -> bool:
+    """The gateway without files says so, and the client may try again; or its event loop has closed the connection.
+
+    At the limit, libuv accepts a connection with a file that it has in reserve and closes it at once, before the
+    gateway notices. A gateway stays below the limit that it found at its start. It cannot foresee that somebody lowers
+    the limit below what is open already.
+    """
+    if failure.replica.name != gateway_faults.SHORT_OF_FILES:
+        return False
+    is_refusal = failure.kind == "status" and failure.status == 503 and failure.retry_after_s is not None
+    return is_refusal or failure.kind == "broken"
 
 
 # The first ones need the most memory, so that they are part of the warm-up.
@@ -43,7 +51,7 @@ FAULTS = (
     Fault(name="16 uploads of 64 MiB", strike=floods.uploads),
     Fault(name="a flood of sessions", strike=floods.sessions),
     Fault(name="metrics of 16 MB", strike=engine_faults.huge_metrics),
-    Fault(name="low file limit", strike=gateway_faults.low_file_limit, forces=is_refusal),
+    Fault(name="low file limit", strike=gateway_faults.low_file_limit, forces=is_lack_of_files),
     Fault(name="kill -9 of an engine", strike=engine_faults.kill, forces=is_of_engine),
     Fault(name="an engine frozen", strike=engine_faults.freeze, forces=is_of_engine),
     Fault(

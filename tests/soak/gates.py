@@ -1,6 +1,5 @@
 """What a gateway's metrics say about its gates: what can never be, and what each tenant is served."""
 
-from collections import Counter
 from collections.abc import Mapping
 
 from tests.replicas.cluster import Samples
@@ -41,12 +40,14 @@ _COUNTS = frozenset(
 
 
 class Shares:
-    """What tenants are served at each engine while all of them wait there."""
+    """What tenants are served at each engine while all of them wait there, in tokens as fair sharing weights them. A
+    tenant for which nothing waits has all that it asks for.
+    """
 
     def __init__(self, weights: Mapping[str, float]) -> None:
         self._weights = weights
         self._last: dict[str, tuple[float, Samples]] = {}
-        self._served: Counter[str] = Counter()
+        self._served: dict[str, float] = dict.fromkeys(weights, 0.0)
         self.seconds = 0.0
         """How long all tenants waited, added up over the engines."""
 
@@ -60,7 +61,8 @@ class Shares:
             if all(_waiting(look, engine, tenant) for look in (earlier, samples) for tenant in self._weights):
                 served = {t: _served(samples, engine, t) - _served(earlier, engine, t) for t in self._weights}
                 if min(served.values()) >= 0:
-                    self._served.update({tenant: int(tokens) for tenant, tokens in served.items()})
+                    for tenant, tokens in served.items():
+                        self._served[tenant] += tokens
                     self.seconds += at - since
 
     def forget(self) -> None:
@@ -69,8 +71,8 @@ class Shares:
 
     @property
     def shares(self) -> dict[str, float]:
-        """The part of the tokens that each tenant was served."""
-        total = max(1, sum(self._served.values()))
+        """The part of the weighted tokens that each tenant was served."""
+        total = max(1.0, sum(self._served.values()))
         return {tenant: self._served[tenant] / total for tenant in sorted(self._weights)}
 
     @property
@@ -114,4 +116,6 @@ def _waiting(samples: Samples, engine: str, tenant: str) -> float:
 
 
 def _served(samples: Samples, engine: str, tenant: str) -> float:
-    return samples.get(("concur_tenant_served_tokens_total", frozenset({("engine", engine), ("tenant", tenant)})), 0.0)
+    return samples.get(
+        ("concur_tenant_weighted_tokens_total", frozenset({("engine", engine), ("tenant", tenant)})), 0.0
+    )

@@ -7,6 +7,8 @@ from tests.soak.canaries import WEIGHTS, keys_file
 from tests.soak.stage import Stage
 
 AN_HOUR_S = 3600
+SHORT_OF_FILES = "replica-0"
+"""The gateway whose file limit is lowered."""
 FILES_LEFT = 20
 """Beyond half of those that it has open."""
 
@@ -23,7 +25,7 @@ async def kill_leader(stage: Stage) -> None:
 
 async def low_file_limit(stage: Stage) -> None:
     """A gateway may have only half as many files open as it has at this moment, and a few more."""
-    victim = stage.cluster.replicas[0]
+    (victim,) = (replica for replica in stage.cluster.replicas if replica.name == SHORT_OF_FILES)
     _, hard = limits = resource.prlimit(victim.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(victim.pid, resource.RLIMIT_NOFILE, (victim.descriptors // 2 + FILES_LEFT, hard))
     await asyncio.sleep(stage.seconds)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tests.replicas.tally import Failure, Tally
 from tests.soak.faults import Fault
-from tests.soak.health import summary
+from tests.soak.health import Health, summary
 from tests.soak.slopes import slopes
 from tests.soak.watch import GROWTH, SHARES, Watch
 
@@ -55,7 +55,7 @@ def _seen(failures: Sequence[Failure]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "nothing"
 
 
-def closing(watch: Watch, tally: Tally, health: Sequence[float]) -> list[str]:
+def closing(watch: Watch, tally: Tally, health: Health) -> list[str]:
     """What follows the table of faults."""
     return [
         "",
@@ -84,7 +84,7 @@ def _slope_rows(watch: Watch) -> list[str]:
 def _share_rows(watch: Watch) -> list[str]:
     due = watch.shares.due
     rows = [f"| {tenant} | {due[tenant]:.1%} | {share:.1%} |" for tenant, share in watch.shares.shares.items()]
-    head = [f"Shares of the tokens while all tenants waited, {watch.shares.seconds:,.0f} engine-seconds:", ""]
+    head = [f"Shares of the weighted tokens while all tenants waited, {watch.shares.seconds:,.0f} engine-seconds:", ""]
     return [*head, "| tenant | due | served |", "|---|---:|---:|", *rows]
 
 
@@ -98,11 +98,14 @@ def _rules(watch: Watch) -> list[str]:
     return ["| what must hold | held |", "|---|---|", *rows]
 
 
-def _notes(tally: Tally, health: Sequence[float]) -> list[str]:
+def _notes(tally: Tally, health: Health) -> list[str]:
     answers = ", ".join(f"{tenant} {count:,}" for tenant, count in sorted(tally.by_tenant.items()))
     left = ", ".join(f"{way} {count:,}" for way, count in sorted(tally.left.items()))
     return [
         f"Answers: {answers}. Clients that left: {left}. The longest request took {tally.longest_s:.1f} s.",
         f"Requests without an answer in the end: {len(tally.given_up)}.",
-        f"`/healthz`: {summary(health)}.",
+        "",
+        f"`/healthz` of the gateways: {summary(health.gateways)}.",
+        f"A plain server at the same time: {summary(health.plain)}.",
+        f"The gateways' part, which is the difference: {summary(health.excess)}.",
     ]

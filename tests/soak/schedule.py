@@ -54,7 +54,7 @@ async def soak(*, minutes: float, agents: int, faults: Sequence[Fault]) -> bool:
             watching.cancel()
         await watch.look()
         await watch.look_for_secrets()
-        print(*closing(watch, scene.agents.tally, watch.health()), sep="\n")
+        print(*closing(watch, scene.agents.tally, watch.judge_health(began=began)), sep="\n")
         traced = f"{scene.traces.batches:,} batches of spans"
     print(told(minutes), *scene.machine.lacks)
     print(

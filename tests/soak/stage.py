@@ -28,8 +28,8 @@ GATEWAY_FLAGS = (
     *("--engine-first-byte-timeout-s", str(IDLE_TIMEOUT_S), "--engine-idle-timeout-s", str(IDLE_TIMEOUT_S)),
     "--log-requests",
 )
-AGENTS_PER_PLACE = 8
-"""Agents for each place at an engine, so that every tenant waits."""
+AGENTS_PER_PLACE = 40
+"""Agents for each place at an engine. They are ten families at three or four engines, so that every tenant waits."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -101,7 +101,9 @@ async def stage(*, agents: int, seconds: float, minutes: float) -> AsyncIterator
         crowd = Agents(cluster.replicas, agents)
         running = asyncio.create_task(crowd.run())
         stack.push_async_callback(_end, running)
-        stack.enter_context(asked(health, [replica.port for replica in cluster.replicas], launcher=ENDS_WITH_SOAK))
+        stack.enter_context(
+            asked(health, {replica.name: replica.port for replica in cluster.replicas}, launcher=ENDS_WITH_SOAK)
+        )
         yield Stage(
             cluster=cluster,
             redis=redis,

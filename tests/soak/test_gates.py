@@ -16,7 +16,7 @@ def look(*, served: dict[str, float], waiting: float = 1.0) -> Samples:
     """Metrics at a moment when each tenant has been served these tokens."""
     samples = series("concur_window_sessions", 4)
     for tenant, tokens in served.items():
-        samples |= series("concur_tenant_served_tokens_total", tokens, tenant=tenant)
+        samples |= series("concur_tenant_weighted_tokens_total", tokens, tenant=tenant)
         samples |= series("concur_tenant_waiting_sessions", waiting, tenant=tenant)
     return samples
 

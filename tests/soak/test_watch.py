@@ -77,11 +77,14 @@ async def test_an_answer_that_is_not_valid_is_noticed(watch: Watch) -> None:
     assert broken(watch) == ["every answer"]
 
 
-def test_a_late_answer_of_the_health_check_is_noticed(watch: Watch) -> None:
-    watch.stage.health.write_text("3.0\n5000.0\n7")
+@pytest.mark.parametrize(("plain_ms", "found"), [(2.0, ["`/healthz` takes"]), (4950.0, [])])
+def test_a_health_check_that_is_later_than_the_machine_is_noticed(
+    watch: Watch, plain_ms: float, found: list[str]
+) -> None:
+    watch.stage.health.write_text(f"plain 10.0 {plain_ms}\nreplica-0 10.0 5000.0\nreplica-0 20.0 3.0\nreplica-1 20")
 
-    assert watch.health() == [3.0, 5000.0]
-    assert broken(watch) == ["`/healthz` answers"]
+    assert watch.judge_health().gateways == [5000.0, 3.0]
+    assert broken(watch) == found
 
 
 @pytest.mark.parametrize(("seconds", "found"), [(600, []), (1800, ["memory grows"])])

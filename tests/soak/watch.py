@@ -12,6 +12,7 @@ from tests.replicas.cluster import Samples, metrics, standing_of
 from tests.replicas.server import Server
 from tests.soak.canaries import WEIGHTS, found_in, found_in_redis
 from tests.soak.gates import MOST_OFF, Shares, crowded, impossible
+from tests.soak.health import Health, health_of, within
 from tests.soak.slopes import MOST_HOUR, MOST_MB_HOUR, Sample, is_long, slopes
 from tests.soak.stage import Stage
 
@@ -24,7 +25,12 @@ TRACES = (b"Traceback (most recent", b"never retrieved", b"never awaited", b"a d
 EXCERPT_BYTES = 3000
 GROWTH = f"memory grows by at most {MOST_MB_HOUR:g} MB/h, files and tasks by {MOST_HOUR} each"
 SHARES = f"tenants are served by weight within {100 * MOST_OFF:.0f} points while all wait"
-HEALTH_MS = 1000.0
+HEALTH_MS, LONGEST_MS = 100.0, 1000.0
+HEALTH = (
+    f"`/healthz` takes at most {HEALTH_MS:.0f} ms more than a plain server (99 %), and never {LONGEST_MS:.0f} ms more"
+)
+FRESH_S = 3.0
+"""A gateway writes the number of its tasks within this time."""
 QUIET_S = 40.0
 """A hanging engine is given up, and a silent client is noticed, within this time."""
 
@@ -48,7 +54,7 @@ class Watch:
             SHARES: [],
             "no gateway ends by itself": [],
             f"a gateway has at most {MOST_RSS_MB:.0f} MB": [],
-            f"`/healthz` answers within {HEALTH_MS:.0f} ms": [],
+            HEALTH: [],
             GROWTH: [],
             "no unhandled exception in the logs": [],
             "no secret in logs, metrics, traces and Redis": [],
@@ -92,7 +98,7 @@ class Watch:
         began, counted = time.monotonic(), None
         while (now := time.monotonic()) < began + QUIET_S:
             if not agents.open and (counted := await self._counted()) == 0:
-                self._sample(now)
+                await self._sample()
                 break
             await asyncio.sleep(0.2)
         else:
@@ -101,11 +107,15 @@ class Watch:
         self.shares.forget()
         agents.resume()
 
-    def health(self) -> list[float]:
-        """Times of all answers of `/healthz`, in milliseconds."""
-        answers = [float(line) for line in self.stage.health.read_text().splitlines()[:-1]]
-        self._of("`/healthz`").extend(f"{one:.0f} ms" for one in answers if one > HEALTH_MS)
-        return answers
+    def judge_health(self, *, began: float = 0.0) -> Health:
+        """Note what took too long, the longest first, and return all times. `began`: when the first fault began."""
+        health = health_of(self.stage.health.read_text().splitlines()[:-1])
+        longest = sorted(zip(health.excess, health.asked_at, strict=True), reverse=True)
+        found = [f"{one:.0f} ms more at {at - began:.0f} s" for one, at in longest if one > LONGEST_MS]
+        if (most := within(health.excess, 0.99)) > HEALTH_MS:
+            found.append(f"99 % within {most:.0f} ms more")
+        self._of("`/healthz`").extend(found)
+        return health
 
     def judge_growth(self) -> bool:
         """Note what grew. Returns False if no process ran for long enough to say."""
@@ -136,8 +146,12 @@ class Watch:
             if (rss_mb := _rss_mb(replica.pid)) > MOST_RSS_MB:
                 self._of("a gateway").append(f"{replica}: {rss_mb:.0f} MB")
 
-    def _sample(self, now: float) -> None:
-        """Look at the processes while no request is open."""
+    async def _sample(self) -> None:
+        """Look at the processes while no request is open, and the numbers of their tasks are from now."""
+        quiet = time.time()
+        while min(map(_written, self.stage.tasks)) < quiet and time.time() < quiet + FRESH_S:
+            await asyncio.sleep(0.1)
+        now = time.monotonic()
         for replica, file in zip(self.stage.cluster.replicas, self.stage.tasks, strict=True):
             with suppress(FileNotFoundError, ProcessLookupError, StopIteration, ValueError):
                 tasks = int(file.read_text())
@@ -195,6 +209,10 @@ def _requests(looks: Iterable[Samples | None]) -> int | None:
     if any(one is None for one in standings):
         return None
     return sum(one.held + one.in_flight for one in standings if one is not None)
+
+
+def _written(file: Path) -> float:
+    return file.stat().st_mtime if file.exists() else 0.0
 
 
 def _rss_mb(pid: int) -> float:

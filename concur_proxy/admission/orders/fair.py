@@ -14,6 +14,11 @@ MOST_CLASSES = 4
 """Priorities beyond this, above or below 0, count as this."""
 
 
+def weighted(*, computed: float, cached: float, generated: float) -> float:
+    """What these tokens of a prompt and its answer cost."""
+    return COMPUTED * computed + CACHED * cached + GENERATED * generated
+
+
 class Lane:
     """The waiting sessions of one tenant in one priority class."""
 
@@ -157,7 +162,7 @@ class Fair:
 
     def serve(self, session: Session, *, computed: float, cached: float, generated: float) -> None:
         """A request of the session was served: tokens of its prompt, and of its answer."""
-        tokens = COMPUTED * computed + CACHED * cached + GENERATED * generated
+        tokens = weighted(computed=computed, cached=cached, generated=generated)
         stint = self._stints.get(session)
         if stint is not None:
             stint.used += tokens

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from concur_proxy.admission.orders.fair import CACHED, COMPUTED, GENERATED
+from concur_proxy.admission.orders.fair import weighted
 from concur_proxy.lab.simulation.agent import Request
 
 Span = tuple[float, float]
@@ -32,7 +32,7 @@ class Portions:
         """A request was answered."""
         assert request.admitted_at is not None  # noqa: S101 - it was answered
         computed = request.prompt_tokens - request.cached_tokens
-        tokens = COMPUTED * computed + CACHED * request.cached_tokens + GENERATED * request.answer_tokens
+        tokens = weighted(computed=computed, cached=request.cached_tokens, generated=request.answer_tokens)
         self.served.append(
             Served(
                 tenant=request.plan.tenant,
