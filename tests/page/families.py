@@ -29,7 +29,7 @@ class Family:
 
     @property
     def sub_agents(self) -> tuple[str, ...]:
-        return SUB_AGENTS[: self.number * 5 % 6]
+        return SUB_AGENTS[: self.number * 7 // 3 % 6]
 
     def members(self) -> Iterator[tuple[str, dict[str, str]]]:
         """The name and the headers of each agent, the main agent first."""

@@ -3,7 +3,7 @@
 import { $, KeyedList, make, setHidden, setText } from "./dom.js";
 import { capital, clock, duration, shortEngine } from "./words.js";
 
-const FEW = window.innerWidth < 640 ? 4 : 8;
+const FEW = window.innerWidth < 640 ? 3 : 5;
 let showsAll = false;
 let newest = [];
 let areSeveral = false;
