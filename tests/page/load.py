@@ -14,6 +14,9 @@ TASK = "Find the failing test. " * 40
 LONGEST = 8_000
 """A history of more characters than this is compacted."""
 MOST_MESSAGES = 40
+SLOW_ENGINE = ("--capacity-tokens", "48000", "--step-s", "0.2", "--prefill-tokens-s", "2500")
+"""An engine with few steps, so that it needs little of the machine, for which computing prompts again is expensive."""
+
 PATIENT: dict[str, object] = {
     "scrape_interval_s": 2.0,
     "scrape_timeout_s": 60.0,
@@ -44,10 +47,7 @@ async def busy_fleet(*, families: int, engines: int = 2, **settings: object) -> 
     Each family is one session.
     """
     async with AsyncExitStack() as stack:
-        urls = [
-            await stack.enter_async_context(servers.engine("--capacity-tokens", "48000", "--step-s", "0.2"))
-            for _ in range(engines)
-        ]
+        urls = [await stack.enter_async_context(servers.engine(*SLOW_ENGINE)) for _ in range(engines)]
         keys = stack.enter_context(client_keys_file())
         gateway = await stack.enter_async_context(
             running_gateway(*urls, **{**PATIENT, "client_keys_file": keys, **settings})

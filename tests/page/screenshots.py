@@ -35,10 +35,10 @@ async def main() -> None:
     options.folder.mkdir(exist_ok=True)
     async with busy_fleet(families=options.families) as gateway, chromium() as browser:
         await asyncio.sleep(options.seconds)
-        await browser.open(f"{gateway.url}/concur/")
-        await browser.click(FIVE_MINUTES)
         for name, width, height, scheme in PICTURES:
             await browser.appear(width=width, height=height, scheme=scheme)
+            await browser.open(f"{gateway.url}/concur/")
+            await browser.click(FIVE_MINUTES)
             await asyncio.sleep(5)
             await browser.run(UNFOLD)
             await asyncio.sleep(1)

@@ -162,7 +162,7 @@ function show(answer) {
 }
 
 export async function pollSessions() {
-  const wanted = { page, rows: window.innerWidth < 640 ? 10 : 25 };
+  const wanted = { page, rows: window.innerWidth < 640 ? 8 : 25 };
   if ($("search").value.trim()) wanted.search = $("search").value.trim();
   if ($("situation").value) wanted.state = $("situation").value;
   if ($("tenant").value) wanted.tenant = JSON.parse($("tenant").value);
