@@ -1,5 +1,7 @@
 """The live page in a real Chromium, served by a gateway under load."""
 
+import asyncio
+
 import pytest
 
 from concur_proxy.admin import access
@@ -199,8 +201,8 @@ async def test_a_banner_warns_while_most_requests_are_unrecognised(browser: Brow
         await browser.open(f"{gateway.url}/concur/")
         await browser.until("document.querySelectorAll('#engines tr').length === 1")
         assert await browser.run(f"return getComputedStyle({banner}).display") == "none"
-        for number in range(FEWEST):
-            await gateway.chat(messages=[{"role": "user", "content": f"task {number}"}])
+        tasks = [[{"role": "user", "content": f"task {number}"}] for number in range(FEWEST)]
+        await asyncio.gather(*(gateway.chat(messages=task) for task in tasks))
         await browser.until(f"{banner}.textContent.startsWith('Most requests name no session')")
         assert await browser.run(f"return {banner}.checkVisibility()")
         for scheme in ("light", "dark"):
@@ -208,8 +210,7 @@ async def test_a_banner_warns_while_most_requests_are_unrecognised(browser: Brow
             least, _ = await browser.run(CONTRAST)
             assert least >= 4.5
             assert await browser.run(WIDER) <= 0
-        for _ in range(FEWEST):
-            await gateway.chat("a")
+        await asyncio.gather(*(gateway.chat("a") for _ in range(FEWEST)))
         await browser.until(f"{banner}.hidden")
         await browser.open("about:blank")
         assert await browser.complaints() == []

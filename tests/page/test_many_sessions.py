@@ -145,7 +145,7 @@ async def test_pages_search_and_filters(page: Browser) -> None:
     await page.until("document.querySelector('#page').textContent === 'Page 2 of 20'")
     assert await page.run("return document.activeElement.id") == "later"
     await page.press("#search", "agent-01")
-    await page.until(f"{COUNT} === '(10 of 500)' && {ROWS} === 8")
+    await page.until(f"{COUNT} === '(10 of 500)' && {ROWS} === 10")
     await pick(page, "#situation", "running")
     await page.until("!document.querySelector('#no-sessions').hidden")
     await page.press("#search", "\ue003" * 8)
