@@ -39,10 +39,10 @@ def figure(plot: Plot) -> str:
     )
     keys = "".join(f'<span class="key {name}">{escape(text)}</span>' for name, text in plot.keys)
     return (
-        f'<figure><figcaption>{escape(plot.title)}{keys}</figcaption><div class="plot">'
+        f'<figure><figcaption>{escape(plot.title)}</figcaption><div class="keys">{keys}</div><div class="plot">'
         f'<div class="scale">{_spans(plot.scale)}</div>'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{escape(plot.label)}">'
-        f'{grid}{plot.marks}</svg></div><div class="times">{_spans(plot.times)}</div></figure>'
+        f'{grid}{plot.marks}</svg><div class="times">{_spans(plot.times)}</div></div></figure>'
     )
 
 
