@@ -41,16 +41,18 @@ async def busy_gateway(*, agents: int = 6, **settings: object) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def busy_fleet(*, families: int, engines: int = 2, **settings: object) -> AsyncIterator[RunningGateway]:
-    """A gateway for several engines, used by so many families of three tenants with different weights.
+async def busy_fleet(*, families: int, places: int, engines: int = 2) -> AsyncIterator[RunningGateway]:
+    """A gateway for several engines with so many places at each, used by so many families of three tenants with
+    different weights.
 
     Each family is one session.
     """
+    law: dict[str, object] = {"law": "static", "law_options": {"window": places}, "work_conserving": False}
     async with AsyncExitStack() as stack:
         urls = [await stack.enter_async_context(servers.engine(*SLOW_ENGINE)) for _ in range(engines)]
         keys = stack.enter_context(client_keys_file())
         gateway = await stack.enter_async_context(
-            running_gateway(*urls, **{**PATIENT, "client_keys_file": keys, **settings})
+            running_gateway(*urls, **{**PATIENT, **law, "client_keys_file": keys})
         )
         await gateway.until(lambda: all(monitor.rates is not None for monitor in gateway.app.monitors))
         unlimited = httpx.Limits(max_connections=None, max_keepalive_connections=None)

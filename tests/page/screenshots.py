@@ -33,7 +33,7 @@ async def main() -> None:
     parser.add_argument("--whole", action="store_true", help="take the whole page, and not only its upper part")
     options = parser.parse_args()
     options.folder.mkdir(exist_ok=True)
-    async with busy_fleet(families=options.families) as gateway, chromium() as browser:
+    async with busy_fleet(families=options.families, places=14) as gateway, chromium() as browser:
         await asyncio.sleep(options.seconds)
         for name, width, height, scheme in PICTURES:
             await browser.appear(width=width, height=height, scheme=scheme)
