@@ -212,7 +212,8 @@ def _times(span: Span, x: Callable[[float], float], size: tuple[float, float]) -
     first = math.ceil(span.start / every) * every
     clock = {at: time.strftime("%H:%M:%S", time.gmtime(at)) for at in range(first, int(span.end), every)}
     return [
-        f'<text x="{x(at):.1f}" y="{size[1] - 3:.1f}" text-anchor="middle">{text}</text>' for at, text in clock.items()
+        f'<text x="{min(x(at), size[0] - 24):.1f}" y="{size[1] - 3:.1f}" text-anchor="middle">{text}</text>'
+        for at, text in clock.items()
     ]
 
 

@@ -48,7 +48,7 @@ class Browser:
         """Wait until this expression is true on the page; fails after 30 s."""
         async with asyncio.timeout(30):
             while not await self.run(f"return Boolean({expression})"):
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.05)
 
     async def press(self, selector: str, keys: str) -> None:
         """Type into an element."""

@@ -1,4 +1,4 @@
-"""Agents at work on emulated engines, so that the page has something to show: alone, or families of three tenants."""
+"""Agents at work on emulated engines, so that the page has something to show: alone, or in families."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -8,14 +8,14 @@ import httpx
 
 from concur_proxy.lab.demo import servers
 from tests.http.running_gateway import RunningGateway, running_gateway
+from tests.page.families import Family, client_keys_file, fleet
 
 TASK = "Find the failing test. " * 40
 LONGEST = 8_000
 """A history of more characters than this is compacted."""
 MOST_MESSAGES = 40
-TENANTS = ("research", "coding", "evaluation")
-SUB_AGENTS = ("explore", "review")
-"""Sub-agents of each family."""
+SLOW_ENGINE = ("--capacity-tokens", "48000", "--step-s", "0.2", "--prefill-tokens-s", "2500")
+"""An engine with few steps, so that it needs little of the machine, for which computing prompts again is expensive."""
 
 PATIENT: dict[str, object] = {
     "scrape_interval_s": 2.0,
@@ -42,26 +42,24 @@ async def busy_gateway(*, agents: int = 6, **settings: object) -> AsyncIterator[
 
 @asynccontextmanager
 async def busy_fleet(*, families: int, places: int, engines: int = 2) -> AsyncIterator[RunningGateway]:
-    """A gateway for several engines with so many places at each, used by so many families of three tenants.
+    """A gateway for several engines with so many places at each, used by so many families of three tenants with
+    different weights.
 
     Each family is one session.
     """
     law: dict[str, object] = {"law": "static", "law_options": {"window": places}, "work_conserving": False}
-    values: dict[str, object] = {**PATIENT, **law}
     async with AsyncExitStack() as stack:
-        urls = [
-            await stack.enter_async_context(servers.engine("--capacity-tokens", "24000", "--step-s", "0.2"))
-            for _ in range(engines)
-        ]
-        gateway = await stack.enter_async_context(running_gateway(*urls, tenant_header="x-team", **values))
+        urls = [await stack.enter_async_context(servers.engine(*SLOW_ENGINE)) for _ in range(engines)]
+        keys = stack.enter_context(client_keys_file())
+        gateway = await stack.enter_async_context(
+            running_gateway(*urls, **{**PATIENT, **law, "client_keys_file": keys})
+        )
         await gateway.until(lambda: all(monitor.rates is not None for monitor in gateway.app.monitors))
         unlimited = httpx.Limits(max_connections=None, max_keepalive_connections=None)
         client = httpx.AsyncClient(base_url=gateway.url, timeout=600, trust_env=False, limits=unlimited)
         await stack.enter_async_context(client)
-        names = [(TENANTS[number % len(TENANTS)], f"agent-{number:03}") for number in range(1, families + 1)]
-        await stack.enter_async_context(
-            _working(gateway, [_family(client, *name, delay_s=0.1 * at) for at, name in enumerate(names)])
-        )
+        work = [_live(client, family, delay_s=0.1 * family.number) for family in fleet(families)]
+        await stack.enter_async_context(_working(gateway, work))
         yield gateway
 
 
@@ -112,13 +110,12 @@ class _Agent:
             del self._messages[1:]
 
 
-async def _family(client: httpx.AsyncClient, tenant: str, name: str, *, delay_s: float) -> None:
-    """A main agent with sub-agents that work between its turns, named as Claude Code does."""
+async def _live(client: httpx.AsyncClient, family: Family, *, delay_s: float) -> None:
+    """A main agent that waits for its sub-agents between two of its turns."""
     await asyncio.sleep(delay_s)
-    headers = {"x-team": tenant, "x-claude-code-session-id": f"{tenant}-{name}"}
-    main = _Agent(client, headers, f"{tenant} {name}")
-    others = [_Agent(client, {**headers, "x-claude-code-agent-id": each}, f"{name} {each}") for each in SUB_AGENTS]
+    main, *others = (_Agent(client, headers, f"{family.name} {name}") for name, headers in family.members())
     while True:
         await main.turn()
-        await asyncio.gather(*(each.turn() for each in others))
+        for _ in range(1 + family.number % 3):
+            await asyncio.gather(*(each.turn() for each in others))
         await asyncio.sleep(2)

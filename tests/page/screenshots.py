@@ -15,6 +15,7 @@ FOLDER = Path(__file__).parents[2] / "deploy" / "screenshots"
 PICTURES = (("light", 1200, 1500, "light"), ("dark", 1200, 900, "dark"), ("phone", 375, 1400, "light"))
 
 
+FIVE_MINUTES = "#range input[value='300']"
 UNFOLD = """
 if (!document.querySelector("#sessions .member")) document.querySelector("#sessions .fold:not([hidden])")?.click();
 """
@@ -32,11 +33,12 @@ async def main() -> None:
     parser.add_argument("--whole", action="store_true", help="take the whole page, and not only its upper part")
     options = parser.parse_args()
     options.folder.mkdir(exist_ok=True)
-    async with busy_fleet(families=options.families, places=24) as gateway, chromium() as browser:
+    async with busy_fleet(families=options.families, places=14) as gateway, chromium() as browser:
         await asyncio.sleep(options.seconds)
-        await browser.open(f"{gateway.url}/concur/")
         for name, width, height, scheme in PICTURES:
             await browser.appear(width=width, height=height, scheme=scheme)
+            await browser.open(f"{gateway.url}/concur/")
+            await browser.click(FIVE_MINUTES)
             await asyncio.sleep(5)
             await browser.run(UNFOLD)
             await asyncio.sleep(1)

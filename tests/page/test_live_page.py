@@ -1,9 +1,8 @@
 """The live page in a real Chromium, served by a gateway under load."""
 
-from collections.abc import AsyncIterator
+import asyncio
 
 import pytest
-import pytest_asyncio
 
 from concur_proxy.admin import access
 from concur_proxy.coordination.coordinator import Role
@@ -11,7 +10,7 @@ from concur_proxy.telemetry.recognition import FEWEST
 from tests.coordination.redis_server import RedisServer
 from tests.http.running_gateway import running_gateway
 from tests.http.scripted_engine import scripted_engine
-from tests.page.browser import Browser, chromium
+from tests.page.browser import Browser
 from tests.page.checks import CONTRAST, UNNAMED, WIDER
 from tests.page.load import busy_gateway
 
@@ -21,10 +20,7 @@ POINTS_S = 0.2
 """Time between two points of the history in these tests."""
 
 
-@pytest_asyncio.fixture(name="browser", scope="module", loop_scope="module")
-async def _browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 async def choose(browser: Browser, row: str, item: str) -> None:
@@ -39,7 +35,6 @@ async def choose(browser: Browser, row: str, item: str) -> None:
     await browser.press("#menu button:focus", "\ue007")
 
 
-@pytest.mark.asyncio(loop_scope="module")
 async def test_the_page_asks_for_a_key_only_where_one_is_needed(
     browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,7 +62,6 @@ async def test_the_page_asks_for_a_key_only_where_one_is_needed(
         assert await browser.complaints() == []
 
 
-@pytest.mark.asyncio(loop_scope="module")
 async def test_the_page_shows_the_effect_and_an_hour_of_history(
     browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,7 +96,6 @@ async def test_the_page_shows_the_effect_and_an_hour_of_history(
         assert await browser.complaints() == []
 
 
-@pytest.mark.asyncio(loop_scope="module")
 async def test_an_operator_steers_with_the_keyboard_alone(browser: Browser) -> None:
     async with busy_gateway() as gateway:
         await browser.open(f"{gateway.url}/concur/")
@@ -150,6 +143,8 @@ async def test_an_operator_steers_with_the_keyboard_alone(browser: Browser) -> N
         await browser.press("#add-engine", "\ue007")
         await browser.press("#engine-url", f"{other}\ue007")
         await browser.until(f"{engines}.includes('Cannot be reached')")
+        summary = "document.querySelector('#summary').textContent"
+        await browser.until(f"{summary}.endsWith('1 of 2 engines in trouble: 127.0.0.1:9')")
         await choose(browser, f"engine {other}", "Remove engine")
         await browser.click("dialog button.danger")
         await gateway.until(lambda: len(gateway.app.monitors) == 1)
@@ -168,7 +163,6 @@ async def test_an_operator_steers_with_the_keyboard_alone(browser: Browser) -> N
         await browser.open("about:blank")
 
 
-@pytest.mark.asyncio(loop_scope="module")
 async def test_several_tenants_are_shown_with_their_shares(browser: Browser) -> None:
     section = "document.querySelector('#tenants-section')"
     await browser.open("about:blank")
@@ -185,9 +179,12 @@ async def test_several_tenants_are_shown_with_their_shares(browser: Browser) -> 
         cells = "[...document.querySelectorAll('#tenants tr')].map((row) => [...row.cells].map((c) => c.textContent))"
         tokens = await browser.run(f"return {cells}[0][1]")
         assert await browser.run(f"return {cells}") == [
-            ["<b>blue</b>", tokens, "50 %", "1", "1", "0"],
-            ["red", tokens, "50 %", "1", "1", "0"],
+            ["<b>blue</b>", tokens, "50 %", "1 (50 %)", "1", "0"],
+            ["red", tokens, "50 %", "1 (50 %)", "1", "0"],
         ]
+        choices = "[...document.querySelector('#tenant').options].map((each) => each.text).sort()"
+        assert await browser.run(f"return {choices}") == ["<b>blue</b>", "all", "red"]
+        assert await browser.run("return document.querySelector('#to-tenants').checkVisibility()")
         assert int(tokens) > 0
         for scheme in ("light", "dark"):
             await browser.appear(width=375, height=800, scheme=scheme)
@@ -198,15 +195,14 @@ async def test_several_tenants_are_shown_with_their_shares(browser: Browser) -> 
         assert await browser.complaints() == []
 
 
-@pytest.mark.asyncio(loop_scope="module")
 async def test_a_banner_warns_while_most_requests_are_unrecognised(browser: Browser) -> None:
     banner = "document.querySelector('#warnings')"
     async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
         await browser.open(f"{gateway.url}/concur/")
         await browser.until("document.querySelectorAll('#engines tr').length === 1")
         assert await browser.run(f"return getComputedStyle({banner}).display") == "none"
-        for number in range(FEWEST):
-            await gateway.chat(messages=[{"role": "user", "content": f"task {number}"}])
+        tasks = [[{"role": "user", "content": f"task {number}"}] for number in range(FEWEST)]
+        await asyncio.gather(*(gateway.chat(messages=task) for task in tasks))
         await browser.until(f"{banner}.textContent.startsWith('Most requests name no session')")
         assert await browser.run(f"return {banner}.checkVisibility()")
         for scheme in ("light", "dark"):
@@ -214,14 +210,12 @@ async def test_a_banner_warns_while_most_requests_are_unrecognised(browser: Brow
             least, _ = await browser.run(CONTRAST)
             assert least >= 4.5
             assert await browser.run(WIDER) <= 0
-        for _ in range(FEWEST):
-            await gateway.chat("a")
+        await asyncio.gather(*(gateway.chat("a") for _ in range(FEWEST)))
         await browser.until(f"{banner}.hidden")
         await browser.open("about:blank")
         assert await browser.complaints() == []
 
 
-@pytest.mark.asyncio(loop_scope="module")
 async def test_a_follower_shows_and_steers_the_whole_fleet_and_alone_it_says_so(browser: Browser) -> None:
     summary = "document.querySelector('#summary').textContent"
     with RedisServer() as redis:

@@ -3,7 +3,7 @@
 import { make, setText } from "./dom.js";
 import { clock, count, percent } from "./words.js";
 
-const [LEFT, RIGHT, TOP, BOTTOM, HEIGHT] = [44, 8, 8, 20, 150];
+const [LEFT, RIGHT, TOP, BOTTOM] = [44, 8, 8, 20];
 const TICK_MS = [[300, 60_000], [900, 300_000], [3600, 900_000]];
 
 function svg(tag, attributes = {}, text = "") {
@@ -45,6 +45,10 @@ export class Chart {
     return Math.max(200, this.drawing.clientWidth || 300);
   }
 
+  get height() {
+    return this.drawing.clientHeight || 150;
+  }
+
   timeAt(x) {
     if (!this.data) return null;
     const { end, stepMs, length } = this.data;
@@ -74,12 +78,12 @@ export class Chart {
 
   draw() {
     const { values, end, stepMs, length } = this.data;
-    const { width } = this;
+    const { width, height } = this;
     const known = values.flat().filter((value) => value !== null);
     const top = this.isShare ? 1 : rounded(Math.max(1, ...known));
     const format = this.isShare ? percent : count;
     const x = (index) => LEFT + ((width - LEFT - RIGHT) * index) / Math.max(1, length - 1);
-    const y = (value) => HEIGHT - BOTTOM - ((HEIGHT - TOP - BOTTOM) * Math.min(value, top)) / top;
+    const y = (value) => height - BOTTOM - ((height - TOP - BOTTOM) * Math.min(value, top)) / top;
     const parts = [];
     for (const value of [0, top / 2, top]) {
       parts.push(svg("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }));
@@ -89,9 +93,9 @@ export class Chart {
     const [, tick] = TICK_MS.find(([seconds]) => length * stepMs <= seconds * 1000) || TICK_MS.at(-1);
     for (let at = Math.ceil(begin / tick) * tick; at <= end; at += tick) {
       const place = x((at - begin) / stepMs);
-      parts.push(svg("line", { class: "grid", x1: place, x2: place, y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM + 4 }));
+      parts.push(svg("line", { class: "grid", x1: place, x2: place, y1: height - BOTTOM, y2: height - BOTTOM + 4 }));
       if (place > LEFT + 12 && place < width - 22) {
-        parts.push(svg("text", { x: place, y: HEIGHT - 4, "text-anchor": "middle" }, clock(at)));
+        parts.push(svg("text", { x: place, y: height - 4, "text-anchor": "middle" }, clock(at)));
       }
     }
     values.forEach((line, index) => {
@@ -105,10 +109,10 @@ export class Chart {
     });
     const index = this.at === null ? length - 1 : Math.round((this.at - begin) / stepMs);
     if (this.at !== null && index >= 0 && index < length) {
-      parts.push(svg("line", { class: "cursor", x1: x(index), x2: x(index), y1: TOP, y2: HEIGHT - BOTTOM }));
+      parts.push(svg("line", { class: "cursor", x1: x(index), x2: x(index), y1: TOP, y2: height - BOTTOM }));
     }
-    if (!known.length) parts.push(svg("text", { x: width / 2, y: HEIGHT / 2, "text-anchor": "middle" }, "No values yet"));
-    this.drawing.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+    if (!known.length) parts.push(svg("text", { x: width / 2, y: height / 2, "text-anchor": "middle" }, "No values yet"));
+    this.drawing.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.drawing.replaceChildren(...parts);
     this.tell(values, index, format);
   }

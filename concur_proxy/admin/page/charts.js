@@ -12,7 +12,7 @@ const CHARTS = [
     series: [
       { name: "cached_tokens", label: "from the cache" },
       { name: "computed_tokens", label: "computed" },
-      { name: "recomputed_tokens", label: "computed again" },
+      { name: "recomputed_tokens", label: "recomputed" },
     ],
   },
   {
@@ -34,7 +34,7 @@ const CHARTS = [
   },
   {
     id: "usage",
-    title: "Shares",
+    title: "Cache use and hits",
     isShare: true,
     series: [
       { name: "kv_usage", label: "cache held by running requests" },

@@ -3,7 +3,6 @@
 import { $, KeyedList, make, setHidden, setText } from "./dom.js";
 import { capital, clock, duration, shortEngine } from "./words.js";
 
-const FEW = window.innerWidth < 640 ? 4 : 8;
 let showsAll = false;
 let newest = [];
 let areSeveral = false;
@@ -16,13 +15,15 @@ const list = new KeyedList($("decisions"), () => {
 export function showDecisions(decisions, engines) {
   newest = decisions;
   areSeveral = engines.length > 1;
-  const shown = showsAll ? decisions : decisions.slice(0, FEW);
+  const few = window.innerWidth < 640 ? 3 : 5;
+  const shown = showsAll ? decisions : decisions.slice(0, few);
   list.show(shown.map((decision, index) => [index, decision]), ({ when, text }, { ago_s: ago, engine, text: sentence }) => {
     const at = Date.now() - 1000 * ago;
     setText(when, `${clock(at, true)}, ${duration(ago)} ago`);
-    setText(text, `${areSeveral ? `${shortEngine(engine)}: ` : ""}${areSeveral ? sentence : capital(sentence)}.`);
+    const whole = `${areSeveral ? `${shortEngine(engine)}: ` : ""}${areSeveral ? sentence : capital(sentence)}.`;
+    setText(text, whole.replaceAll(" %", "\u00a0%"));
   });
-  setHidden($("all-decisions"), decisions.length <= FEW);
+  setHidden($("all-decisions"), decisions.length <= few);
   setText($("all-decisions"), showsAll ? "Show fewer" : `Show all ${decisions.length}`);
 }
 

@@ -1,6 +1,7 @@
 // The head figures: what the gateway does for its clients.
 
-import { $, make, setText } from "./dom.js";
+import { $, make, setHidden, setText } from "./dom.js";
+import { showWaiting } from "./sessions.js";
 import { count, duration, percent } from "./words.js";
 
 const FIGURES = [
@@ -65,6 +66,10 @@ function showRecomputed({ recomputed_tokens_s: again, returning_tokens_s: return
   show("recomputed", `${count(again)} tokens/s`, returning ? `${share}. ${bound}` : "No context came back in the last 30 s");
 }
 
+const whoWaits = make("button", { type: "button", id: "who-waits", className: "link", textContent: "Who waits?" });
+whoWaits.addEventListener("click", showWaiting);
+nodes.get("waiting").note.after(whoWaits);
+
 export function showEffect({ effect, unrecognised, mode }) {
   showRecomputed(effect, mode === "observe");
   const since = effect.saved_s >= 23 * 3600 ? "in the last 24 h" : `since the start, ${duration(effect.saved_s)} ago`;
@@ -72,6 +77,7 @@ export function showEffect({ effect, unrecognised, mode }) {
   const longest = `The longest for ${duration(effect.longest_wait_s)}`;
   const sessions = effect.waiting_sessions;
   show("waiting", `${count(sessions)} session${sessions === 1 ? "" : "s"}`, sessions ? longest : "Nobody waits");
+  setHidden(whoWaits, !sessions);
   show("unrecognised", percent(unrecognised),
     unrecognised === null ? "Not known: fewer than 100 requests so far" : "Of the last 300 requests");
 }

@@ -3,7 +3,7 @@
 import { $, KeyedList, make, makeCell, setHidden, setText } from "./dom.js";
 import { addEngine, engineMenu } from "./engine_actions.js";
 import { menuButton } from "./menu.js";
-import { capital, count, percent, shortEngine } from "./words.js";
+import { capital, count, percent, plural, shortEngine } from "./words.js";
 
 const SEVERITY = { bad: 0, warning: 1, good: 2 };
 let laws = [];
@@ -44,17 +44,18 @@ function update(parts, engine) {
   setText(parts.window, capital(engine.window_text));
   const options = Object.entries(engine.law.options).map((pair) => pair.join("=")).join(", ");
   setText(parts.law, `Law ${engine.law.name}${options && ` (${options})`}${engine.law.enforced ? "" : ", observe only"}`);
-  const [used, most] = limit.tokens === null ? [sessions.active, limit.sessions] : [engine.footprint_tokens, limit.tokens];
+  const [used, most, unit] = limit.tokens === null ? [sessions.active, limit.sessions, "sessions"]
+    : [engine.footprint_tokens, limit.tokens, "tokens"];
   setHidden(parts.meter, most === null);
   setHidden(parts.use, most === null);
   if (most !== null) {
     parts.meter.firstChild.style.width = `${Math.min(100, (100 * used) / most)}%`;
     parts.meter.classList.toggle("over", used > most);
-    setText(parts.use, `${count(used)} in use, ${percent(used / most)}`);
+    setText(parts.use, `${count(used)} ${unit} in use, ${percent(used / most)}`);
   }
   const idle = Math.max(0, sessions.paused + sessions.queued - sessions.waiting);
   setText(parts.sessions, `${count(sessions.active)} admitted, ${count(sessions.waiting)} waiting`);
-  setText(parts.requests, `${count(idle)} idle; ${count(engine.requests.in_flight)} in flight`);
+  setText(parts.requests, `${count(idle)} idle; ${plural(engine.requests.in_flight, "request")} in flight`);
   setText(parts.cache, `${percent(engine.kv_usage)} held by running requests`);
   setText(parts.hits, `${percent(engine.hit_rate)} prefix hits`);
 }

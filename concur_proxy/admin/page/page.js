@@ -8,7 +8,7 @@ import { showEffect } from "./effect.js";
 import { showEngines } from "./engines.js";
 import { pollSessions, showSessionChoices } from "./sessions.js";
 import { showTenants } from "./tenants.js";
-import { plural } from "./words.js";
+import { count, plural, shortEngine } from "./words.js";
 
 const POLL_MS = 2000;
 const CHARTS_MS = 5000;
@@ -19,7 +19,7 @@ const ROLES = {
   alone: ({ replica }) => `; ${replica} cannot reach Redis and shows only its own sessions`,
 };
 let hasFailed = false;
-let chartsAt = 0;
+let chartsAt = -Infinity;
 let round = 0;
 
 // A screen reader reads the list again when it changes, so it is only written when the text is another one.
@@ -29,9 +29,17 @@ function showWarnings(warnings) {
   setHidden($("warnings"), !warnings.length);
 }
 
+function healthOf(engines) {
+  const troubled = engines.filter(({ health_level: level }) => level !== "good");
+  if (!troubled.length) return `${plural(engines.length, "engine")} healthy`;
+  const which = troubled.length === 1 && engines.length > 1 ? `: ${shortEngine(troubled[0].engine)}` : "";
+  return `${troubled.length} of ${plural(engines.length, "engine")} in trouble${which}`;
+}
+
 function showSummary(state) {
   const active = state.engines.reduce((total, { sessions }) => total + sessions.active, 0);
-  setText($("summary"), `${active} admitted, ${state.effect.waiting_sessions} waiting${ROLES[state.role](state)}`
+  setText($("summary"), `${plural(active, "session")} admitted, ${count(state.effect.waiting_sessions)} waiting; `
+    + `${healthOf(state.engines)}${ROLES[state.role](state)}`
     + `${state.mode === "observe" ? "; observe mode: no session waits" : ""}`);
 }
 
@@ -70,7 +78,7 @@ async function run() {
 }
 
 function restart() {
-  chartsAt = 0;
+  chartsAt = -Infinity;
   run();
 }
 

@@ -85,7 +85,7 @@ function makeSession({ session }) {
 }
 
 function makeMember() {
-  const parts = { name: make("td", { className: "head" }), state: makeCell("State"), tokens: makeCell("Cache tokens", "number"), turns: makeCell("Turns", "number") };
+  const parts = { name: make("td", { className: "head" }), state: makeCell("State", "state"), tokens: makeCell("Cache tokens", "number"), turns: makeCell("Turns", "number") };
   const rest = make("td", { colSpan: 3, className: "none" });
   parts.node = make("tr", { className: "member" }, parts.name, parts.state, parts.tokens, parts.turns, rest);
   return parts;
@@ -109,6 +109,7 @@ function* rows(sessions) {
 }
 
 function stateOf(member, session) {
+  if (!member.busy && !member.name && session.members.some(({ busy }) => busy)) return "between turns, sub-agents at work";
   if (!member.busy) return member.footprint_tokens ? "between turns" : "idle";
   if (session.in_flight && session.wait_s) return "running or waiting";
   return session.in_flight ? "running" : "waiting";
@@ -139,6 +140,7 @@ function updateSession(parts, session) {
   const isOpen = unfolded.has(idOf(session));
   setHidden(parts.fold, others < 1);
   setText(parts.fold, `${isOpen ? "▾" : "▸"} ${plural(others, "sub-agent")}`);
+  parts.fold.setAttribute("aria-label", `${plural(others, "sub-agent")} of ${session.name}`);
   parts.fold.setAttribute("aria-expanded", String(isOpen));
 }
 
@@ -160,7 +162,7 @@ function show(answer) {
 }
 
 export async function pollSessions() {
-  const wanted = { page, rows: window.innerWidth < 640 ? 12 : 25 };
+  const wanted = { page, rows: window.innerWidth < 640 ? 8 : 25 };
   if ($("search").value.trim()) wanted.search = $("search").value.trim();
   if ($("situation").value) wanted.state = $("situation").value;
   if ($("tenant").value) wanted.tenant = JSON.parse($("tenant").value);
@@ -175,6 +177,14 @@ export function showSessionChoices(tenants, engines) {
   setOptions($("tenant"), [["", "all"], ...named.map(({ tenant }) => [JSON.stringify(tenant), tenant || "(no tenant)"])]);
   $("sessions-table").classList.toggle("one-tenant", tenants.length < 2);
   $("sessions-table").classList.toggle("one-engine", engines.length < 2);
+}
+
+// Shows the sessions that wait, and moves there.
+export function showWaiting() {
+  $("situation").value = "waiting";
+  turnTo(1);
+  $("situation").focus({ preventScroll: true });
+  $("sessions-title").scrollIntoView();
 }
 
 function turnTo(wanted) {

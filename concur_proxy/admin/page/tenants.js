@@ -3,7 +3,7 @@
 import { $, KeyedList, make, makeCell, setHidden, setText } from "./dom.js";
 import { count, percent } from "./words.js";
 
-const COLUMNS = ["Served tokens", "Share", "Weight", "Admitted", "Waiting"];
+const COLUMNS = ["Served tokens", "Share of these", "Weight (fair share)", "Admitted", "Waiting"];
 
 const list = new KeyedList($("tenants"), () => {
   const cells = [make("td", { className: "head" }), ...COLUMNS.map((label) => makeCell(label, "number"))];
@@ -12,9 +12,11 @@ const list = new KeyedList($("tenants"), () => {
 
 export function showTenants(tenants) {
   setHidden($("tenants-section"), !tenants.length);
+  setHidden($("to-tenants"), !tenants.length);
+  const weights = tenants.reduce((sum, { weight }) => sum + weight, 0);
   list.show(tenants.map((one) => [one.tenant, one]), ({ cells }, one) => {
     const texts = [one.tenant || "(no tenant)", count(one.served_tokens), percent(one.share),
-      one.weight === null ? "–" : String(one.weight), String(one.active), String(one.waiting)];
+      one.weight === null ? "–" : `${one.weight} (${percent(one.weight / weights)})`, String(one.active), String(one.waiting)];
     texts.forEach((text, index) => setText(cells[index], text));
   });
 }

@@ -1,39 +1,36 @@
-"""Bar charts of a report, as SVG inside HTML. Labels are HTML, so that they stay readable on a narrow screen."""
+"""Bar charts of a report."""
 
 from collections.abc import Callable, Sequence
 from html import escape
 
+from concur_proxy.lab.pages.plot import Plot, bars, figure, without_data
 from concur_proxy.lab.report.measured import Measured, Totals
 from concur_proxy.lab.report.phrases import moment
 
 Value = Callable[[Totals], float | None]
 Shown = Callable[[float], str]
 
-HEIGHT = 100
-SLOT = 10
-
 
 def over_time(measured: Measured, title: str, value: Value, shown: Shown) -> str:
     """A bar for each span of the measured time. Spans without a value have no bar."""
     points = [(at, found) for at, totals in measured.over_time if (found := value(totals)) is not None]
     most = max((found for _, found in points), default=0.0)
-    caption = f"<figcaption>{escape(title)}</figcaption>"
     if not most:
-        text = "no data" if not points else f"{shown(0.0)} all the time"
-        return f"<figure>{caption}<p class=soft>{escape(text)}</p></figure>"
+        return without_data(title, "no data" if not points else f"{shown(0.0)} all the time")
     first = measured.over_time[0][0]
     slots = round((measured.over_time[-1][0] - first) / measured.width_s) + 1
-    bars = "".join(
-        _bar(round((at - first) / measured.width_s), found / most, f"{_when(measured, at)}: {shown(found)}")
+    marks = (
+        (round((at - first) / measured.width_s), found / most, f"{_when(measured, at)}: {shown(found)}")
         for at, found in points
     )
-    times = [_when(measured, first + slot * measured.width_s) for slot in sorted({0, slots // 2, slots - 1})]
-    return (
-        f"<figure>{caption}<div class=plot><div class=scale><span>{escape(shown(most))}</span>"
-        f"<span>{escape(shown(most / 2))}</span><span>0</span></div>"
-        f'<svg viewBox="0 0 {slots * SLOT} {HEIGHT}" preserveAspectRatio="none" role="img" '
-        f'aria-label="{escape(title)}, at most {escape(shown(most))}">{bars}</svg>'
-        f"</div><div class=times>{''.join(f'<span>{escape(time)}</span>' for time in times)}</div></figure>"
+    return figure(
+        Plot(
+            title=title,
+            scale=[shown(most), shown(most / 2), "0"],
+            times=[_when(measured, first + slot * measured.width_s) for slot in sorted({0, slots // 2, slots - 1})],
+            marks=bars(marks, slots=slots),
+            label=f"{title}, at most {shown(most)}",
+        )
     )
 
 
@@ -49,14 +46,6 @@ def side_by_side(rows: Sequence[tuple[str, float, float, Shown]]) -> str:
                 f"<span>{escape(shown(value))}</span></div>"
             )
     return f"<figure><figcaption>Without and with control</figcaption>{''.join(parts)}</figure>"
-
-
-def _bar(slot: int, share: float, text: str) -> str:
-    height = max(0.5, share * HEIGHT) if share else 0.0
-    return (
-        f'<rect x="{slot * SLOT + 1}" y="{HEIGHT - height:.1f}" width="{SLOT - 2}" height="{height:.1f}">'
-        f"<title>{escape(text)}</title></rect>"
-    )
 
 
 def _when(measured: Measured, at: float) -> str:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from html import escape
-from importlib.resources import files
 
 from concur_proxy.control.phrasing import count
+from concur_proxy.lab.pages.document import document, table
 from concur_proxy.lab.report.bars import over_time, side_by_side
 from concur_proxy.lab.report.comparison import Comparison
 from concur_proxy.lab.report.content import (
@@ -24,20 +24,7 @@ from concur_proxy.lab.report.verdict import Verdict
 
 def page(report: Report) -> str:
     """The page's text."""
-    style = files("concur_proxy.lab.report").joinpath("page.css").read_text(encoding="utf-8")
-    return "\n".join(
-        [
-            "<!doctype html>",
-            '<html lang="en"><head><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            "<title>concur-proxy report</title>",
-            f"<style>{style}</style></head><body>",
-            "<h1>concur-proxy report</h1>",
-            *_body(report),
-            "</body></html>",
-            "",
-        ]
-    )
+    return document("concur-proxy report", ["<h1>concur-proxy report</h1>", *_body(report)])
 
 
 def _body(report: Report) -> Iterator[str]:
@@ -45,8 +32,8 @@ def _body(report: Report) -> Iterator[str]:
     yield "<h2>Measured</h2>"
     yield _lines(measured_lines(report.measured))
     yield _charts(report.measured)
-    for table in measured_tables(report.measured):
-        yield f"<details><summary>{escape(table.title)}</summary>{_table(table)}</details>"
+    for shown in measured_tables(report.measured):
+        yield f"<details><summary>{escape(shown.title)}</summary>{_table(shown)}</details>"
     comparison = report.comparison
     if comparison is None:
         return
@@ -69,7 +56,7 @@ def _charts(measured: Measured) -> str:
         over_time(measured, "Wait, 95 % within", lambda totals: totals.waits.quantile(0.95), span),
         over_time(measured, "Mean turn", lambda totals: totals.turns.mean, span),
     )
-    return f"<div class=charts>{''.join(charts)}</div>"
+    return f'<div class="charts">{"".join(charts)}</div>'
 
 
 def _effect(comparison: Comparison) -> str:
@@ -87,16 +74,8 @@ def _lines(lines: Iterable[Line]) -> str:
     return f"<dl>{''.join(f'<dt>{escape(name)}</dt><dd>{escape(text)}</dd>' for name, text in lines)}</dl>"
 
 
-def _table(table: Table) -> str:
-    headings = "".join(f"<th scope=col>{escape(_joined(heading))}</th>" for heading in table.headings)
-    rows = "".join(
-        f"<tr><th scope=row>{escape(name)}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
-        for name, *cells in table.rows
-    )
-    return (
-        f"<div class=wide><table><thead><tr><th scope=col>{escape(table.title)}</th>{headings}</tr></thead>"
-        f"<tbody>{rows}</tbody></table></div>"
-    )
+def _table(shown: Table) -> str:
+    return table(shown.title, [_joined(heading) for heading in shown.headings], shown.rows)
 
 
 def _joined(heading: str) -> str:

@@ -56,7 +56,7 @@ def test_it_has_both_runs_live_and_in_virtual_time_and_needs_nothing_else() -> N
 
 def test_a_void_comparison_is_called_void_and_only_virtual_time_is_drawn() -> None:
     html = page(replace(VALID, void="this machine is too busy"), DemoOptions())
-    assert '<p class="void">The live comparison is void: this machine is too busy.</p>' in html
+    assert '<p class="verdict void">The live comparison is void: this machine is too busy.</p>' in html
     assert "Live over HTTP on this machine" not in html
     assert "Cache hits, in virtual time: 16 %" in html
     assert html.count("<svg") == 2 * len(CHARTS)
@@ -77,8 +77,9 @@ def test_both_courses_have_the_same_axes() -> None:
     short = replace(LIVE[1], total_s=60.0, points=POINTS[:2])
     requests = CHARTS[0]
     for course in (LIVE[0], short):
-        texts = [text.text for text in _parsed(draw(requests, course, others=[LIVE[0], short])).iter("text")]
-        assert texts == ["0", "60", "120", "0 s", "274 s", "547 s"]
+        drawn = _parsed(draw(requests, "a run", course, others=[LIVE[0], short]))
+        texts = [text.text for part in ("scale", "times") for text in drawn.findall(f".//div[@class='{part}']/span")]
+        assert texts == ["120", "60", "0", "0 s", "274 s", "547 s"]
 
 
 def test_a_line_has_a_gap_where_nothing_is_known() -> None:
@@ -92,5 +93,5 @@ def test_a_line_has_a_gap_where_nothing_is_known() -> None:
         longest_wait_s=None,
         points=points,
     )
-    drawn = _parsed(draw(CHARTS[2], course, others=[course]))
+    drawn = _parsed(draw(CHARTS[2], "a run", course, others=[course]))
     assert [len(line.attrib["points"].split()) for line in drawn.iter("polyline")] == [5, 5]
