@@ -56,6 +56,7 @@ static const char USAGE[] =
     "\"usage\":{\"prompt_tokens\":1000,\"completion_tokens\":150,\"total_tokens\":1150,"
     "\"prompt_tokens_details\":{\"cached_tokens\":900}}}\n\n";
 static const char DONE[] = "data: [DONE]\n\n";
+static const char NOT_FOUND[] = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
 static const char STREAM_HEAD[] = "HTTP/1.1 200 OK\r\nserver: bench\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
                                   "transfer-encoding: chunked\r\n\r\n";
 
@@ -170,7 +171,8 @@ static void answer(struct connection *one, const char *body, size_t length) {
     if (!strncmp(one->in, "GET /metrics", 12)) put_whole(one, "text/plain; version=0.0.4; charset=utf-8", METRICS);
     else if (!strncmp(one->in, "GET /v1/models", 14)) put_whole(one, "application/json", MODELS);
     else if (!strncmp(one->in, "GET ", 4)) put_whole(one, "application/json", MODEL);
-    else answer_chat(one, body, length);
+    else if (!strncmp(one->in, "POST /v1/chat/completions ", 26)) answer_chat(one, body, length);
+    else put(one, NOT_FOUND, sizeof NOT_FOUND - 1);
 }
 
 static void drop(struct connection *one) {
