@@ -77,7 +77,7 @@ def print_held(folders: Mapping[str, Path | None], load: Path, engine_port: int,
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print Markdown tables."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.relay", description=(__doc__ or "")[:75])
-    parser.add_argument("--quick", action="store_true", help="one short round and fewer held requests")
+    parser.add_argument("--quick", action="store_true", help="one short round and fewer waiting requests")
     parser.add_argument("--rounds", type=int, default=5, help="measurements under each load (default 5)")
     parser.add_argument("--seconds", type=float, default=2.0, help="length of each measurement (default 2)")
     parser.add_argument("--peers", action="store_true", help="also measure other proxies")
