@@ -1,7 +1,8 @@
 """How probable it is that a session comes back, by how long it has been idle: a life table of gaps."""
 
 import math
-from itertools import pairwise
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 _STEPS_PER_DOUBLING = 4
 _FIRST_EDGE_S = 0.125
@@ -13,6 +14,7 @@ EDGES = (
 """The ages that separate the buckets of the table, seconds. A session that is idle for longer than the last one counts
 as a session that never returns.
 """
+_ENDS = EDGES[1:]
 _WIDTHS = tuple(end - begin for begin, end in pairwise(EDGES))
 _USUAL_S = 0.5
 _USUAL_HAZARDS = tuple(math.log((_USUAL_S + end) / (_USUAL_S + begin)) for begin, end in pairwise(EDGES))
@@ -21,13 +23,18 @@ _USUAL_HAZARDS = tuple(math.log((_USUAL_S + end) / (_USUAL_S + begin)) for begin
 a person's coding agent are longer (half of them below 10 s).
 """
 
+_USUAL_AFTER = (*accumulate(reversed(_USUAL_HAZARDS), initial=0.0),)[::-1]
+"""The sum of these from each bucket on."""
+_ROUNDING_S = 1e-6
+"""More than the rounding error of a time."""
+
 
 class GapCurve:
     """Counts, for each bucket of ages, the gaps that reached it and those that ended in it.
 
     A gap that is still open counts as silent in every bucket that it has passed, and as a part of a gap in its present
     bucket. So a session that never returns teaches as much as one that does. In each bucket the last `MEMORY` gaps
-    count most. Cost: O(buckets) per gap in its whole life, O(buckets) per question.
+    count most. `now` never goes back. Cost: O(1) per bucket that a gap passes, O(buckets ever reached) per question.
     """
 
     MEMORY = 128
@@ -38,12 +45,16 @@ class GapCurve:
     """Number of returns, and of usual returns, that are added before these two are compared."""
 
     def __init__(self) -> None:
-        self._reached = [0.0] * len(_WIDTHS)
-        self._returned = [0.0] * len(_WIDTHS)
-        self._ended = [0.0] * len(_WIDTHS)
-        self._open: list[dict[int, float]] = [{} for _ in _WIDTHS]
-        self._sums = [0.0] * len(_WIDTHS)
+        self._reached: list[float] = []
+        self._returned: list[float] = []
+        self._ended: list[float] = []
+        self._open: list[dict[int, float]] = []
+        self._sums: list[float] = []
         self._buckets: dict[int, int] = {}
+        self._next_at = math.inf
+        """No gap passes to its next bucket before this time."""
+        self.changes = 0
+        """Grows whenever a gap begins, ends or passes to another bucket."""
 
     def __len__(self) -> int:
         """Number of open gaps."""
@@ -66,19 +77,31 @@ class GapCurve:
 
     def advance(self, *, now: float) -> None:
         """Let open gaps pass to the buckets of their present ages."""
-        for bucket, gaps in enumerate(self._open):
+        if now < self._next_at:
+            return
+        self._next_at, bucket = math.inf, 0
+        while bucket < len(self._open):  # which grows when a gap reaches a bucket for the first time
+            gaps, end = self._open[bucket], EDGES[bucket + 1]
             while gaps:
                 number, begun_at = next(iter(gaps.items()))
-                if now - begun_at < EDGES[bucket + 1]:
+                if now - begun_at < end:
+                    self._next_at = min(self._next_at, begun_at + end - _ROUNDING_S)
                     break
                 self._leave(bucket, number)
                 if bucket + 1 < len(_WIDTHS):
                     self._enter(bucket + 1, number, begun_at)
+            bucket += 1
 
     def _enter(self, bucket: int, number: int, begun_at: float) -> None:
+        if bucket == len(self._open):
+            self._open.append({})
+            for column in (self._reached, self._returned, self._ended, self._sums):
+                column.append(0.0)
         self._open[bucket][number] = begun_at
         self._sums[bucket] += begun_at
         self._buckets[number] = bucket
+        self._next_at = min(self._next_at, begun_at + EDGES[bucket + 1] - _ROUNDING_S)
+        self.changes += 1
 
     def _leave(self, bucket: int, number: int, *, returned: bool = False, ended: bool = False) -> None:
         gaps, kept = self._open[bucket], 1 - 1 / self.MEMORY
@@ -88,10 +111,11 @@ class GapCurve:
         self._reached[bucket] = self._reached[bucket] * kept + 1
         self._returned[bucket] = self._returned[bucket] * kept + returned
         self._ended[bucket] = self._ended[bucket] * kept + ended
+        self.changes += 1
 
     def usual_returns(self, *, now: float) -> float:
         """Number of returns that would have been usual in the time that is remembered."""
-        return sum(map(float.__mul__, self._at_risk(now), _USUAL_HAZARDS))
+        return _usual(self._at_risk(now))
 
     def _at_risk(self, now: float) -> list[float]:
         """For each bucket, the number of gaps that have reached it. An open gap counts in its present bucket as the
@@ -104,32 +128,55 @@ class GapCurve:
             )
         ]
 
-    def odds(self, *, now: float) -> list[tuple[float, float]]:
+    def table(self, *, now: float) -> "LifeTable":
+        """What is known now, as a copy."""
+        return LifeTable(self._at_risk(now), self._returned.copy(), self._ended.copy())
+
+
+@dataclass(frozen=True, slots=True)
+class LifeTable:
+    """A life table of gaps, up to the last bucket that any gap has reached."""
+
+    at_risk: list[float]
+    """For each bucket, the number of gaps that have reached it."""
+    returned: list[float]
+    """How many of these ended in it with a return."""
+    ended: list[float]
+    """How many of these ended in it without a return."""
+
+    def odds(self) -> list[tuple[float, float]]:
         """For each bucket, the probabilities that a session is still idle at its end, and that it came back within it.
         Both are as seen from the begin of the gap. Nobody is expected to return later than anyone has been seen to.
         """
-        return self._odds(self._at_risk(now), 0.0)
+        idle, odds, prior = 1.0, [], GapCurve.PRIOR
+        for number, returned, ended in zip(self.at_risk, self.returned, self.ended, strict=True):
+            weight = number + prior
+            back = idle * returned / weight
+            idle = max(0.0, idle - back - idle * ended / weight)
+            odds.append((idle, back))
+        return odds
 
-    def return_odds(self, *, now: float) -> float:
+    def return_odds(self) -> float:
         """The probability that a session comes back at all.
 
         Later than any gap that has been seen, the usual rate of returns is assumed, times a factor: the number of
         returns so far divided by the number that would have been usual.
         """
-        at_risk = self._at_risk(now)
-        usual = sum(map(float.__mul__, at_risk, _USUAL_HAZARDS))
-        factor = (self.PRIOR_RETURNS + sum(self._returned)) / (self.PRIOR_RETURNS + usual)
-        return min(1.0, sum(back for _, back in self._odds(at_risk, factor)))
-
-    def _odds(self, at_risk: list[float], factor: float) -> list[tuple[float, float]]:
-        """`factor`: how often the added sessions return, relative to what is usual."""
-        idle, odds = 1.0, []
-        for number, returned, ended, hazard in zip(at_risk, self._returned, self._ended, _USUAL_HAZARDS, strict=True):
-            weight = number + self.PRIOR
-            back = idle * (returned - self.PRIOR * math.expm1(-factor * hazard)) / weight
+        prior = GapCurve.PRIOR_RETURNS
+        factor = (prior + sum(self.returned)) / (prior + _usual(self.at_risk))
+        idle, comes_back = 1.0, 0.0
+        for number, returned, ended, hazard in zip(
+            self.at_risk, self.returned, self.ended, _USUAL_HAZARDS, strict=False
+        ):
+            weight = number + GapCurve.PRIOR
+            back = idle * (returned - GapCurve.PRIOR * math.expm1(-factor * hazard)) / weight
             idle = max(0.0, idle - back - idle * ended / weight)
-            odds.append((idle, back))
-        return odds
+            comes_back += back
+        return min(1.0, comes_back - idle * math.expm1(-factor * _USUAL_AFTER[len(self.at_risk)]))
+
+
+def _usual(at_risk: list[float]) -> float:
+    return sum(map(float.__mul__, at_risk, _USUAL_HAZARDS))
 
 
 def cheapest(odds: list[tuple[float, float]], *, break_even_s: float, worthwhile: float, ended: float = 0.0) -> float:
@@ -140,7 +187,7 @@ def cheapest(odds: list[tuple[float, float]], *, break_even_s: float, worthwhile
     unseen = max(0.0, ended - (1 - returns_later))
     best, least = 0.0, worthwhile * (1 - unseen) * break_even_s * returns_later
     held, idle_before = 0.0, 1.0
-    for end, width, (idle, back) in zip(EDGES[1:], _WIDTHS, odds, strict=True):
+    for end, width, (idle, back) in zip(_ENDS, _WIDTHS, odds, strict=False):
         held += width * (idle + idle_before) / 2
         returns_later -= back
         idle_before = idle

@@ -4,7 +4,7 @@ from enum import Enum
 from itertools import count
 from typing import Protocol
 
-from concur_proxy.admission.gap_curve import GapCurve, cheapest
+from concur_proxy.admission.gap_curve import GapCurve, LifeTable, cheapest
 
 
 class Gap(Enum):
@@ -171,7 +171,7 @@ class LearnedLease:
 
     def return_odds(self, kind: Gap) -> float:
         """The probability that a session comes back after an answer; 1 until enough is known."""
-        return self._kinds[kind].return_odds
+        return self._kinds[kind].return_odds()
 
     def begin_gap(self, kind: Gap, *, now: float) -> int:
         """Start to count a gap."""
@@ -210,17 +210,7 @@ class LearnedLease:
         self._now = self._reviewed_at = now
         self._unjudged = 0
         for kind in self._kinds.values():
-            kind.curve.advance(now=now)
-            kind.is_known = kind.is_known or (
-                kind.returns >= self.ENOUGH or kind.curve.usual_returns(now=now) >= enough_silence
-            )
-            if kind.is_known:
-                worthwhile = self.STAY if kind.duration_s > 0 else self.WORTHWHILE
-                length = cheapest(
-                    kind.curve.odds(now=now), break_even_s=self._break_even_s, worthwhile=worthwhile, ended=self.ENDED
-                )
-                kind.duration_s = length + self.SHORTEST_S if length else 0.0
-                kind.return_odds = kind.curve.return_odds(now=now)
+            kind.judge(now, self._break_even_s, enough_silence)
 
 
 class _Kind:
@@ -229,8 +219,39 @@ class _Kind:
     def __init__(self, duration_s: float) -> None:
         self.curve = GapCurve()
         self.duration_s = duration_s
-        self.return_odds = 1.0
         self.returns = 0
         self.is_known = False
         self.last = 0
         """The number of the latest gap of this kind."""
+        self._table: LifeTable | None = None
+        """The curve at the last judgement."""
+        self._return_odds: float | None = 1.0
+        """None: not asked for since the last judgement."""
+        self._judged = (-1, 0.0)
+        """The changes of the curve, and the break-even time, at the last judgement."""
+
+    def return_odds(self) -> float:
+        """The probability that a session comes back, as of the last judgement; 1 until enough is known."""
+        if self._return_odds is None and self._table is not None:
+            self._return_odds = self._table.return_odds()
+        return 1.0 if self._return_odds is None else self._return_odds
+
+    def judge(self, now: float, break_even_s: float, enough_silence: float) -> None:
+        """Choose the length of the lease, if enough is known."""
+        curve = self.curve
+        curve.advance(now=now)
+        if not self.is_known:
+            is_known = self.returns >= LearnedLease.ENOUGH or curve.usual_returns(now=now) >= enough_silence
+            self.is_known = is_known
+            if not is_known:
+                return
+        seen = curve.changes, break_even_s
+        if seen == self._judged and not curve:
+            return  # no gap is open, so that time alone changes nothing
+        self._judged = seen
+        self._table, self._return_odds = curve.table(now=now), None
+        worthwhile = LearnedLease.STAY if self.duration_s > 0 else LearnedLease.WORTHWHILE
+        length = cheapest(
+            self._table.odds(), break_even_s=break_even_s, worthwhile=worthwhile, ended=LearnedLease.ENDED
+        )
+        self.duration_s = length + LearnedLease.SHORTEST_S if length else 0.0

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,17 +23,31 @@ def cpu_seconds(pid: int) -> float:
     return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
 
+def pin(pids: Sequence[int], core: int) -> None:
+    """Move all threads of these processes to a core."""
+    for pid in pids:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            os.sched_setaffinity(int(task.name), {core})
+
+
 @contextmanager
 def running(module: str, *arguments: str, port: int, core: int | None, folder: Path | None = None) -> Iterator[int]:
     """Run `python -m module arguments...` until the block ends. Yields the pid once `port` accepts connections.
 
     `folder` is another checkout, whose module is run instead.
     """
-    # its own output must not appear in a table on standard output
-    process = subprocess.Popen([sys.executable, "-m", module, *arguments], stdout=2, cwd=folder)
-    try:
+    with started([sys.executable, "-m", module, *arguments], port=port, folder=folder) as pid:
         if core is not None:
-            os.sched_setaffinity(process.pid, {core})
+            pin([pid], core)
+        yield pid
+
+
+@contextmanager
+def started(command: Sequence[str], *, port: int, folder: Path | None = None) -> Iterator[int]:
+    """Run a program in this folder until the block ends. Yields the pid once `port` accepts connections."""
+    # its own output must not appear in a table on standard output
+    process = subprocess.Popen(command, stdout=2, cwd=folder)
+    try:
         wait_until_listening(process, port)
         yield process.pid
     finally:

@@ -1,0 +1,68 @@
+"""What thousands of requests that wait cost a proxy in memory, and what they leave behind."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+SETTLED_S = 0.5
+AFTER_S = 5.0
+"""Seconds between the end of the clients and the last reading."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Resident memory of a proxy, in MB."""
+
+    requests: int
+    failed: int
+    before: float
+    during: float
+    after: float
+
+    def line(self, name: str) -> str:
+        """A row of the Markdown table."""
+        each = 1000 * (self.during - self.before) / self.requests
+        failed = f" ({self.failed:,} failed)" if self.failed else ""
+        return (
+            f"| {name} | {each:.1f}{failed} | {self.before:.0f} | {self.during:.0f} | {self.after:.0f} "
+            f"| {self.after / self.before:.2f} |"
+        )
+
+
+HELD_HEAD = """\
+| proxy | kB for each | MB before | MB with them | MB 5 s after they left | after / before |
+| --- | ---: | ---: | ---: | ---: | ---: |"""
+
+
+def resident_mb(pids: Sequence[int]) -> float:
+    """Resident memory of the processes together."""
+    status = (Path(f"/proc/{pid}/status").read_text().splitlines() for pid in pids)
+    return sum(int(line.split()[1]) for lines in status for line in lines if line.startswith("VmRSS")) / 1000
+
+
+def _settled(read: Callable[[], float], limit_s: float = 20.0) -> float:
+    """The reading, once it has not changed by 1 % for a while."""
+    deadline, last = time.monotonic() + limit_s, read()
+    while time.monotonic() < deadline:
+        time.sleep(SETTLED_S)
+        if abs((now := read()) - last) < 0.01 * last:
+            return now
+        last = now
+    return last
+
+
+def held(program: Path, *, port: int, pids: Sequence[int], requests: int) -> Held:
+    """Send requests that the engine never answers, wait until all are there, then let all clients leave."""
+    subprocess.run([program, str(port), "ms=1000"], check=True, stdout=subprocess.DEVNULL)
+    before = _settled(lambda: resident_mb(pids))
+    arguments = (str(port), f"connections={requests}", "pace=9999", "hold=1", "warm=1000")
+    with subprocess.Popen([program, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as clients:
+        assert clients.stdout is not None
+        clients.stdout.readline()
+        during = _settled(lambda: resident_mb(pids))
+        failed = json.loads(clients.communicate("end\n")[0])["failures"]
+    time.sleep(AFTER_S)
+    return Held(requests=requests, failed=failed, before=before, during=during, after=resident_mb(pids))
