@@ -3,12 +3,16 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.coordination.redis_server import RedisServer
 from tests.pure_coverage import ROOMS, folders_of_tests
 
 WITHOUT_PURE_ROOMS = "--without-pure-rooms"
+
+hypothesis.settings.register_profile("any machine", deadline=None)  # a busy machine must fail no test
+hypothesis.settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
