@@ -105,6 +105,12 @@ class GatewayServer(uvicorn.Server):
 class _Process(GatewayServer):
     """The server of a process of its own: it obeys SIGHUP, and prints the banner on standard output."""
 
+    def __init__(
+        self, config: uvicorn.Config, app: GatewayApp, listening: Listening, connections: ClientConnections
+    ) -> None:
+        super().__init__(config, app, listening)
+        self._connections = connections
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve, then print the banner."""
         await super().startup(sockets)
@@ -117,8 +123,7 @@ class _Process(GatewayServer):
                 monitors=self._app.monitors,
             )
             self._banner = asyncio.create_task(banner.show())
-            connections = self.server_state.connections
-            self._giving_back = asyncio.create_task(give_back_memory(lambda: len(connections)))
+            self._giving_back = asyncio.create_task(give_back_memory(self._connections.has_ebbed))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the tasks of this process, then the server."""
@@ -141,9 +146,10 @@ def run(
     clients = ClientLimits.of(settings).max_connections
     logger.info("%d connections of clients at once are possible; the limit of open files is %d", clients, files)
     app = GatewayApp(settings, load=load, mailbox=mailbox)
-    config = server_config(app, settings)
+    connections = ClientConnections(ClientLimits.of(settings))
+    config = server_config(app, settings, connections)
     listening = listen(settings) if listening is None else listening
-    server = _Process(config, app, listening)
+    server = _Process(config, app, listening, connections)
     _collect_rarely()
     try:
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
@@ -168,9 +174,11 @@ def _stop(sig: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal
     sys.exit(0)
 
 
-def server_config(app: GatewayApp, settings: GatewaySettings) -> uvicorn.Config:
+def server_config(
+    app: GatewayApp, settings: GatewaySettings, connections: ClientConnections | None = None
+) -> uvicorn.Config:
     """uvicorn's configuration: it adds nothing to answers, logs no requests and serves no WebSockets."""
-    connections = ClientConnections(ClientLimits.of(settings))
+    connections = connections or ClientConnections(ClientLimits.of(settings))
     return uvicorn.Config(
         app,
         host=settings.host[0],
