@@ -86,7 +86,8 @@ class SessionGate(GateView):
         scheduler.measure(session)
         if session.in_flight == 0:
             loss = "refused" if answered.refused else "client_gone" if answered.client_gone else None
-            scheduler.step_boundary(session, now, loss=loss)
+            is_unserved = session.turns <= 1 and answered.client_gone and answered.first_token_s is None
+            scheduler.step_boundary(session, now, loss=loss, is_unserved=is_unserved)
         elif member.is_live and not member.busy:
             scheduler.rest_member(session, member, now)
         if state.is_enforcing:

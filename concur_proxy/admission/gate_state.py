@@ -28,7 +28,7 @@ class GateOptions:
     session_ttl_s: float = 1800.0
     """A session without any request for this long is forgotten."""
     give_up_s: float = 60.0
-    """A session is forgotten after this time if it never had a place and its client has left. A client that tries again
+    """A session is forgotten after this time if it was never served and its client has left. A client that tries again
     within this time keeps its turn. If it is longer, a flood of clients that leave fills the memory.
     """
     work_conserving: bool = True

@@ -226,7 +226,7 @@ class SessionTable:
         self.note(session)
 
     def sleep(self, session: Session, *, has_given_up: bool = False) -> None:
-        """Note that the session has had no request since `idle_since`. `has_given_up`: it never had a place, and its
+        """Note that the session has had no request since `idle_since`. `has_given_up`: it was never served, and its
         client has left.
         """
         self._dormant[session] = None

@@ -186,9 +186,12 @@ class Transitions(ABC):
                 self._sessions.sleep(session, has_given_up=never_admitted and outcome is Outcome.CLIENT_GONE)
         return ticket
 
-    def step_boundary(self, session: Session, now: float, *, loss: str | None = None) -> None:
+    def step_boundary(
+        self, session: Session, now: float, *, loss: str | None = None, is_unserved: bool = False
+    ) -> None:
         """The session's last request in flight has ended: the session ends, pauses, or rests between turns. `loss`:
-        why it loses its place whatever the window says, `client_gone` or `refused`.
+        why it loses its place whatever the window says, `client_gone` or `refused`. `is_unserved`: its only client has
+        left before any token came, as most of a flood do when they leave together and are admitted one by one.
         """
         session.idle_since = now
         session.is_between_steps = loss is None
@@ -207,7 +210,7 @@ class Transitions(ABC):
         else:
             self._resting.rest(session)
         if session.is_dormant:
-            self._sessions.sleep(session)
+            self._sessions.sleep(session, has_given_up=is_unserved and not session.stopped)
             if loss is None:
                 session.gap = self._state.lease.begin_gap(Gap.after(session.turns), now=now)
 

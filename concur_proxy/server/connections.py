@@ -52,7 +52,7 @@ class ClientConnections:
 
     def __init__(self, limits: ClientLimits) -> None:
         self.limits = limits
-        self._count = 0
+        self._count = self._most = 0
         self._by_client: dict[str, int] = {}
         self._idle: dict[Closable, None] = {}
         """Connections between two requests; the one that is idle for longest comes first."""
@@ -63,6 +63,7 @@ class ClientConnections:
         If there are too many connections, an idle one is closed for it. Call `leave` in any case.
         """
         self._count += 1
+        self._most = max(self._most, self._count)
         own = self._by_client[client] = self._by_client.get(client, 0) + 1
         if self.limits.max_per_client and own > self.limits.max_per_client:
             return GatewayFault.TOO_MANY_FROM_CLIENT
@@ -72,6 +73,13 @@ class ClientConnections:
             oldest.close_idle()
             return None
         return GatewayFault.TOO_MANY_CONNECTIONS
+
+    def has_ebbed(self, by: int) -> bool:
+        """Whether there are fewer connections by this number than there were at most since this was last true."""
+        if self._most - self._count < by:
+            return False
+        self._most = self._count
+        return True
 
     @property
     def is_flooded(self) -> bool:

@@ -12,25 +12,23 @@ AGAIN_S = 70.0
 """Seconds until memory is given back a second time: the sessions of clients that left are forgotten by then."""
 
 
-async def give_back_memory(count: Callable[[], int]) -> None:
-    """Watch the number of connections, and give memory back when many of them have ended. Runs for ever.
+async def give_back_memory(has_ebbed: Callable[[int], bool]) -> None:
+    """Give memory back when many connections have ended. Runs for ever. Does nothing where the C library cannot do it.
 
-    Does nothing where the C library cannot do it.
+    `has_ebbed` says whether so many connections fewer are open than there were since it was last true.
     """
     trim = _trim()
     if trim is None:
         return
-    most, again_after = count(), 0
+    again_after = 0
     while True:
         await asyncio.sleep(LOOK_S)
-        now = count()
-        most = max(most, now)
         again_after = max(0, again_after - 1)
-        has_left = most - now >= MANY
-        if has_left or again_after == 1:
-            await asyncio.to_thread(trim, 0)  # about 10 ms for 100 MB
-        if has_left:
-            most, again_after = now, round(AGAIN_S / LOOK_S)
+        is_first = has_ebbed(MANY)
+        if is_first:
+            again_after = round(AGAIN_S / LOOK_S)
+        if is_first or again_after == 1:
+            await asyncio.to_thread(trim, 0)
 
 
 def _trim() -> Callable[[int], object] | None:

@@ -147,8 +147,7 @@ class _Process(GatewayServer):
                 monitors=self._app.monitors,
             )
             self._banner = asyncio.create_task(banner.show())
-            connections = self.server_state.connections
-            self._giving_back = asyncio.create_task(give_back_memory(lambda: len(connections)))
+            self._giving_back = asyncio.create_task(give_back_memory(self._app.connections.has_ebbed))
 
     def _on_orphaned(self, loop: asyncio.AbstractEventLoop, parent: socket.socket) -> None:
         loop.remove_reader(parent)

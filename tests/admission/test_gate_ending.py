@@ -109,11 +109,21 @@ def test_a_client_that_left_the_line_has_its_turn_back_if_it_soon_tries_again() 
     assert later.is_held
 
 
+def test_clients_that_leave_together_are_forgotten_though_each_is_admitted_for_a_moment() -> None:
+    scene = Scene(window=1.0, ttl_s=1800.0)
+    tickets = [scene.arrive(key) for key in "abc"]
+    for ticket in tickets:
+        assert ticket.is_in_flight
+        scene.gate.finish(ticket, Answered(client_gone=True), now=0.0)
+    scene.pass_time(60.0)
+    assert len(scene.gate.sessions) == 0
+
+
 @pytest.mark.parametrize("was_admitted", [True, False])
 def test_a_session_that_was_served_or_was_told_to_come_back_is_remembered_for_longer(*, was_admitted: bool) -> None:
     scene = Scene(window=1.0, ttl_s=1800.0)
     if was_admitted:
-        scene.gate.finish(scene.arrive("b"), Answered(client_gone=True), now=0.0)
+        scene.gate.finish(scene.arrive("b"), Answered(client_gone=True, first_token_s=0.1), now=0.0)
         scene.arrive("a")
     else:
         scene.arrive("a")

@@ -9,18 +9,20 @@ from pathlib import Path
 import pytest
 
 from concur_proxy.server import give_back
+from concur_proxy.server.connections import ClientConnections, ClientLimits
+from concur_proxy.settings.gateway import GatewaySettings
 from tests.http.running_gateway import running_gateway
 from tests.http.scripted_engine import Exchange, scripted_engine
 
 CLIENTS = 100
 MOST_BYTES = 24_000
 """For each request that waits, without the 4 kB of its body. It was 29,000 with a task more and uvicorn's own parts."""
-LEFT = ("GatewayProtocol", "RequestResponseCycle", "Exchange", "Ticket", "TimerHandle", "UVTimer")
+LEFT = ("GatewayProtocol", "RequestResponseCycle", "Exchange", "Ticket")
 BODY = b'{"model":"m","messages":[{"role":"user","content":"%s"}]}' % (b"x" * 4000)
 
 
 async def hang(exchange: Exchange) -> None:
-    await asyncio.sleep(3600)
+    await exchange.client_left()
 
 
 def open_files() -> int:
@@ -72,21 +74,21 @@ async def test_requests_that_wait_are_cheap_and_leave_nothing_behind(leaves: str
 
 
 async def test_memory_is_given_back_when_many_clients_have_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = asyncio.Event()
-    counts = iter([0, 10, 600, 600, 5])
+    connections = ClientConnections(ClientLimits.of(GatewaySettings(engine=("http://engine",))))
+    given = asyncio.Queue[int]()
     loop = asyncio.get_running_loop()
-    asked = []
-
-    def trim(pad: int) -> None:
-        loop.call_soon_threadsafe(given.set)
-
-    def count() -> int:
-        asked.append(next(counts, 5))
-        return asked[-1]
-
     monkeypatch.setattr(give_back, "LOOK_S", 0.01)
-    monkeypatch.setattr(give_back, "_trim", lambda: trim)
-    task = asyncio.create_task(give_back.give_back_memory(count))
-    await asyncio.wait_for(given.wait(), 10)
-    assert asked[:5] == [0, 10, 600, 600, 5]
+    monkeypatch.setattr(give_back, "AGAIN_S", 0.05)
+    monkeypatch.setattr(give_back, "_trim", lambda: lambda pad: loop.call_soon_threadsafe(given.put_nowait, pad))
+    task = asyncio.create_task(give_back.give_back_memory(connections.has_ebbed))
+    for _ in range(give_back.MANY + 10):
+        connections.enter("client")
+    await asyncio.sleep(0.05)
+    assert given.empty()
+    for _ in range(give_back.MANY):
+        connections.leave("client")
+    for _ in range(2):  # once more when their sessions are forgotten
+        await asyncio.wait_for(given.get(), 10)
+    await asyncio.sleep(0.1)
+    assert given.empty()
     task.cancel()

@@ -8,6 +8,7 @@ from secrets import token_hex
 
 import msgspec
 import pytest
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.changes import Drain, EndSession, Resize, RetireEngine, Steer
@@ -320,6 +321,32 @@ async def test_a_crashed_follower_s_requests_give_their_places_up_within_a_bound
     held = one.arrive("t")
     await two.vanish()
     await until(lambda: held.outcome is Outcome.ADMITTED)
+
+
+async def test_a_follower_s_last_message_may_be_lost_without_a_place_being_lost(
+    gather: Gather, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = await gather(2, window=1.0)
+    ticket = await two.admitted("s")
+    link = two.coordinator.member.link
+    with monkeypatch.context() as patch:
+        lost = asyncio.Event()
+        make = link._client.pipeline
+
+        def broken(*, transaction: bool) -> object:
+            pipeline = make(transaction=transaction)
+
+            async def execute() -> None:
+                lost.set()
+                raise RedisTimeout
+
+            pipeline.execute = execute  # type: ignore[method-assign]
+            return pipeline
+
+        patch.setattr(link._client, "pipeline", broken)
+        two.finish(ticket)
+        await lost.wait()
+    await until(lambda: one.coordinator.fleet.gates["a"].snapshot().in_flight == 0)  # though no other message follows
 
 
 async def test_a_draining_leader_hands_over_and_its_answers_in_flight_end_well(gather: Gather) -> None:
