@@ -51,6 +51,11 @@ class GuardedOrder:
         self._active: dict[Session, None] = {}
         """Sessions with places."""
 
+    @property
+    def inner(self) -> QueueOrder:
+        """The order that decides now."""
+        return self._order
+
     def __len__(self) -> int:
         return len(self._waiting)
 

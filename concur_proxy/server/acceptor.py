@@ -57,10 +57,11 @@ class Acceptor:
         self._start()
 
     def close(self) -> None:
-        """Stop accepting connections. Those that were accepted are served."""
+        """Stop accepting connections: the port refuses them. Those that were accepted are served."""
         if not self._is_closed:
             self._is_closed = True
             self._loop.remove_reader(self._listening)
+            self._listening.close()
             while self._waiting:
                 self._serve(self._waiting.popleft())
 

@@ -1,6 +1,7 @@
 """The contract of every queue order. A new file in `admission/orders` is tested automatically."""
 
 import time
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
+from concur_proxy.admission.guarded import GuardedOrder
 from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.order import QueueOrder
 from concur_proxy.admission.session import Numbers, Session, SessionState
@@ -110,7 +112,8 @@ def test_an_order_of_another_package_is_used_by_each_gate() -> None:
     settings = GatewaySettings(engine=("http://127.0.0.1:1", "http://127.0.0.1:2"), order=OUTSIDE)  # type: ignore[call-arg]
     gates = EnginePool(settings, KnownKinds(()), lambda: 0.0).make_fleet(0).gates
     queues = [gate.queue for gate in gates.values()]
-    assert [type(queue.order).__name__ for queue in queues] == ["SmallestFirst"] * 2
+    orders = [cast("GuardedOrder", queue.order).inner for queue in queues]
+    assert [type(order).__name__ for order in orders] == ["SmallestFirst"] * 2
     assert queues[0] is not queues[1]
 
 

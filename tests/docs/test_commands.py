@@ -45,8 +45,10 @@ NOT_RUN: Mapping[str, str] = {
     r"^python -m tests\.fuzz": "takes a minute; tests/fuzz replays the corpus",
     r"^python -m tests\.mutation": "takes half an hour; tests/mutation tries the command",
     r"^python -m tests\.docs": "tests/docs/test_words.py and test_reference.py run it",
-    r"^(claude|aider) --model": "needs the client; python -m tests.real_clients runs it",
+    r"^(claude|aider) --model|^(qwen|cline) ": "needs the client; python -m tests.real_clients runs it",
     r"^(import litellm|from (agents|langchain_openai|pydantic_ai|smolagents) import)": "needs a framework; "
+    "python -m tests.real_clients runs it",
+    r"^from (google\.adk|agno|autogen_agentchat|crewai|llama_index|strands)[. ]": "needs a framework; "
     "python -m tests.real_clients runs it",
     r"^GATEWAY=": "names the reader's own servers",
     r"--prometheus ": "needs a Prometheus server; tests/deploy/test_report_prometheus.py runs it",
@@ -182,7 +184,7 @@ def test_data_blocks_can_be_read(page: Path) -> None:
         "yaml": yaml.safe_load,
     }
     for block in blocks(page):
-        assert block.language in {*read, "sh", "python", "text"}, f"line {block.line}: ```{block.language}"
+        assert block.language in {*read, "sh", "python", "js", "text"}, f"line {block.line}: ```{block.language}"
         if block.language in read:
             read[block.language](block.text)
 
