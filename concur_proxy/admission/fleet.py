@@ -232,6 +232,11 @@ class Fleet:
         self._gates.forget_excess(now)
         return ticket, moved + decided + self._moving.settle(now)
 
+    def seniority_of(self, name: str) -> int | None:
+        """The seniority of a session; None if it is not known."""
+        session = self._session(name)
+        return None if session is None else session.seniority
+
     def _session(self, name: str) -> Session | None:
         found = self._gates.find(name)
         return None if found is None else found[1]

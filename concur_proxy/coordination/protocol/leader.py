@@ -75,7 +75,7 @@ class Leader:
         self._expected.clear()
         early, self._early = self._early, []
         # by seniority, then by waiting time, because replicas join in any order
-        early.sort(key=lambda item: (item[1].seniority is None, item[1].seniority or 0, -item[1].waited_s))
+        early.sort(key=lambda item: (self._seniority(item[1]), -item[1].waited_s))
         post: Post = []
         for replica, claim, came_at in early:
             if replica in self._tickets:
@@ -108,6 +108,13 @@ class Leader:
                 self._forget(ticket)
             post.append((replica, self._decision(ticket, replica, number, now)))
         return post
+
+    def _seniority(self, claim: Claim) -> float:
+        """The seniority of the claim's session. Its replica does not know it if the last leader's word was lost."""
+        known, key = claim.seniority, claim.arrival.key
+        if known is None and key is not None:
+            known = self.fleet.seniority_of(key)
+        return float("inf") if known is None else known
 
     def _arrive(self, replica: str, claim: Claim, now: float) -> Post:
         if self._expected and now < self._open_at:

@@ -32,6 +32,8 @@ never read each other's messages. Raise it with any change that an older gateway
 """
 LEASE_S = 2.0
 """A leader that is silent for this long is not the leader any more."""
+JUST_NOW_S = 1.0
+"""A gateway that was heard within this time, in seconds, runs."""
 LIFE_S = 3.0
 """A replica that is silent for this long counts as gone, and its requests with it."""
 STREAM_SPAN_MS = 10_000
@@ -52,7 +54,9 @@ class Term:
     name: str
     """Unique; empty while no gateway leads."""
     replicas: frozenset[str]
-    """The gateways that are alive."""
+    """The gateways that are alive, as far as is known."""
+    just_heard: frozenset[str] = frozenset()
+    """Those that were heard in the last `JUST_NOW_S`. A leader whose term has expired was silent for longer."""
 
     @property
     def number(self) -> int:
@@ -107,14 +111,18 @@ class RedisLink:
         answer = await self._run(
             BEAT,
             [self._key("term"), self._key("number"), self._key("replicas")],
-            [self.me, int(LEASE_S * 1000), int(LIFE_S * 1000), secrets.token_hex(4), int(may_lead)],
+            [
+                *(self.me, int(LEASE_S * 1000), int(LIFE_S * 1000)),
+                *(secrets.token_hex(4), int(may_lead), int(JUST_NOW_S * 1000)),
+            ],
         )
-        name, replicas = answer
-        return Term(_text(name), frozenset(_text(replica) for replica in replicas))
+        name, *groups = answer
+        replicas, just_heard = (frozenset(map(_text, group)) for group in groups)
+        return Term(_text(name), replicas, just_heard)
 
-    async def resign(self, term: str) -> None:
-        """Report that this gateway stops, and end its term."""
-        await self._run(RESIGN, [self._key("term"), self._key("replicas")], [self.me, term])
+    async def resign(self, term: str, *, has_ended: bool) -> None:
+        """End this gateway's term. `has_ended`: it has no open requests any more, and need not be waited for."""
+        await self._run(RESIGN, [self._key("term"), self._key("replicas")], [self.me, term, int(has_ended)])
 
     def enter(self, term: str, *, leads: bool) -> None:
         """Send and receive the messages of this term only, and drop unsent messages of the last one."""

@@ -143,11 +143,9 @@ class Member:
 
     # -- roles
 
-    def lead(
-        self, term: Term, standing: Standing | None, records: Sequence[SessionRecord], *, before: str = ""
-    ) -> None:
-        """Decide for all gateways from now on, with what the last leader (`before`) has saved. That leader's claims are
-        not awaited: it is probably gone, and the places of its sessions are known.
+    def lead(self, term: Term, standing: Standing | None, records: Sequence[SessionRecord], *, gone: str = "") -> None:
+        """Decide for all gateways from now on, with what the last leader has saved. `gone` is a leader that ended
+        without a word. Its claims are not awaited: the places of its sessions are known.
         """
         logger.info("leading in term %s, with %d sessions", term.name, len(records))
         now = self.now
@@ -158,7 +156,7 @@ class Member:
         self.changes = set()
         fleet.note_changes(self.changes)
         self.standing = standing or self.standing
-        self.leader = Leader(fleet, expected=term.replicas - {before}, open_at=now + GRACE_S)
+        self.leader = Leader(fleet, expected=term.replicas - {gone}, open_at=now + GRACE_S)
         self._begin(Role.LEADING, term.name)
 
     def follow(self, term: Term) -> None:

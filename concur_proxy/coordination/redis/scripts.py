@@ -4,7 +4,8 @@ cluster keeps them on one node.
 
 BEAT = """
 -- keys: term, number of the last term, live replicas with the time of their last beat
--- arguments: replica, milliseconds of a lease, milliseconds of a replica's life, nonce, whether it wants to lead
+-- arguments: replica, milliseconds of a lease, milliseconds of a replica's life, nonce, whether it wants to lead,
+-- milliseconds within which a replica was heard just now
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZADD', KEYS[3], now, ARGV[1])
@@ -16,20 +17,23 @@ elseif not term and ARGV[5] == '1' then
     term = redis.call('INCR', KEYS[2]) .. ':' .. ARGV[4] .. ':' .. ARGV[1]
     redis.call('SET', KEYS[1], term, 'PX', ARGV[2])
 end
-return {term or '', redis.call('ZRANGE', KEYS[3], 0, -1)}
+local just_heard = redis.call('ZRANGEBYSCORE', KEYS[3], now - ARGV[6], '+inf')
+return {term or '', redis.call('ZRANGE', KEYS[3], 0, -1), just_heard}
 """
-"""Report that a gateway is alive, and return who leads and which gateways are alive. If nobody leads and the caller
-wants to, it leads from now on.
+"""Report that a gateway is alive, and return who leads, which gateways are alive, and which of them were heard just
+now. If nobody leads and the caller wants to, it leads from now on.
 """
 
 RESIGN = """
--- keys: term, live replicas; arguments: replica, its own term or nothing
-redis.call('ZREM', KEYS[2], ARGV[1])
+-- keys: term, live replicas; arguments: replica, its own term or nothing, whether it has ended
+if ARGV[3] == '1' then
+    redis.call('ZREM', KEYS[2], ARGV[1])
+end
 if redis.call('GET', KEYS[1]) == ARGV[2] then
     redis.call('DEL', KEYS[1])
 end
 """
-"""Report that a gateway stops. Another one can lead at once."""
+"""Report that a gateway stops leading, or has ended. Another one can lead at once."""
 
 KEEP = """
 -- keys: term, sessions, standing; arguments: own term, standing, then pairs of session and record (empty: over)

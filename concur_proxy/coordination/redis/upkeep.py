@@ -88,7 +88,7 @@ class Upkeep:
             leads = self._member.role is Role.LEADING
             if leads:
                 await self._keep()
-            await self._link.resign(self._term.name if leads else "")
+            await self._link.resign(self._term.name if leads else "", has_ended=True)
         with suppress(*FAILURES):
             await self._link.close()
 
@@ -139,7 +139,7 @@ class Upkeep:
         if self.is_leaving:
             with suppress(*FAILURES):
                 await self._keep()
-                await self._link.resign(term.name)
+                await self._link.resign(term.name, has_ended=False)
             member.follow(Term("", term.replicas))
             return
         if member.role is not Role.LEADING or before.name != term.name:
@@ -151,7 +151,8 @@ class Upkeep:
             except msgspec.MsgspecError as error:
                 logger.warning("the state that the last leader saved cannot be decoded: %s", error)
                 known, records = None, []
-            member.lead(term, known, records, before=before.leader)
+            gone = "" if before.leader in term.just_heard else before.leader
+            member.lead(term, known, records, gone=gone)
         for replica in member.leader.replicas - term.replicas - {self._link.me}:
             member.lose(replica)
         member.hand_on(member.leader.open(now=member.now))

@@ -81,6 +81,24 @@ class TestUntilAllHaveJoined:
         talk.deliver(talk.leader.open(now=10.0), now=10.0)
         assert in_flight(talk.leader) == 0
 
+    def test_a_saved_session_keeps_its_place_in_the_line_although_its_replica_was_never_told_of_it(self) -> None:
+        old = Conversation(Leader(make_fleet(window=1.0)), "p")
+        old.join()
+        running = old.arrive("p", "running", now=0.0)
+        first, message = old.replicas["p"].arrive(Arrival(key="first", hold_s=60.0), now=1.0)
+        assert message is not None
+        old.leader.receive("p", message, now=1.0)  # its answer is lost
+        later = old.arrive("p", "later", now=2.0)
+        record = old.leader.fleet.record("first", now=3.0)
+        assert record is not None
+        old.replicas["p"].finish(running, Answered(), now=3.0)  # nobody hears of it
+        fleet = make_fleet(window=1.0)
+        fleet.restore(record, now=3.0)
+        new = Conversation(Leader(fleet, expected={"p"}, open_at=10.0))
+        new.replicas = old.replicas
+        new.join("p", now=4.0)
+        assert (first.is_in_flight, later.is_held) == (True, True)
+
     def test_the_senior_session_is_first_and_then_the_one_that_has_waited_longest(self) -> None:
         old = Conversation(Leader(make_fleet(window=1.0)), "p", "q")
         old.join()

@@ -15,7 +15,7 @@ from redis.exceptions import AuthenticationError, RedisError
 
 from concur_proxy.coordination.protocol.messages import Ask, Call
 from concur_proxy.coordination.redis.client import connect
-from concur_proxy.coordination.redis.link import RedisLink
+from concur_proxy.coordination.redis.link import RedisLink, Term
 from tests.benchmarks.process import free_port
 from tests.coordination.redis_server import RedisServer
 
@@ -41,8 +41,12 @@ async def _use(url: str, prefix: str = "t") -> None:
         assert await link.keep(term.name, b"standing", {"gone": None})
         assert await link.kept() == (b"standing", [])
         assert not await link.keep("another term", b"x", {})
-        await link.resign(term.name)
-        assert (await link.beat(may_lead=False)).name == ""
+        await link.resign(term.name, has_ended=False)
+        assert await link.beat(may_lead=False) == Term("", frozenset({"r"}), just_heard=frozenset({"r"}))
+        await link.resign("", has_ended=True)
+        other = RedisLink(connect(url), prefix=prefix, me="other")
+        assert (await other.beat(may_lead=False)).replicas == {"other"}
+        await other.close()
     finally:
         await link.close()
 
