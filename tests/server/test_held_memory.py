@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from concur_proxy.server import give_back
-from concur_proxy.server.connections import ClientConnections, ClientLimits
-from concur_proxy.settings.gateway import GatewaySettings
+from concur_proxy.server.connections import ClientConnections
 from tests.http.running_gateway import running_gateway
 from tests.http.scripted_engine import Exchange, scripted_engine
+from tests.server.test_connections import limits
 
 CLIENTS = 100
 MOST_BYTES = 24_000
@@ -74,7 +74,7 @@ async def test_requests_that_wait_are_cheap_and_leave_nothing_behind(leaves: str
 
 
 async def test_memory_is_given_back_when_many_clients_have_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    connections = ClientConnections(ClientLimits.of(GatewaySettings(engine=("http://engine",))))
+    connections = ClientConnections(limits(max_connections=2 * give_back.MANY))
     given = asyncio.Queue[int]()
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(give_back, "LOOK_S", 0.01)
