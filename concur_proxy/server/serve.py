@@ -15,6 +15,7 @@ from typing import cast
 
 import uvicorn
 
+from concur_proxy.recognition.segments import forget_messages
 from concur_proxy.server.app import GatewayApp
 from concur_proxy.server.banner import Banner
 from concur_proxy.server.connections import ClientConnections, ClientLimits, raise_file_limit
@@ -123,7 +124,7 @@ class _Process(GatewayServer):
                 monitors=self._app.monitors,
             )
             self._banner = asyncio.create_task(banner.show())
-            self._giving_back = asyncio.create_task(give_back_memory(self._connections.has_ebbed))
+            self._giving_back = asyncio.create_task(give_back_memory(self._connections.has_ebbed, forget_messages))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the tasks of this process, then the server."""

@@ -76,11 +76,12 @@ async def test_requests_that_wait_are_cheap_and_leave_nothing_behind(leaves: str
 async def test_memory_is_given_back_when_many_clients_have_left(monkeypatch: pytest.MonkeyPatch) -> None:
     connections = ClientConnections(limits(max_connections=2 * give_back.MANY))
     given = asyncio.Queue[int]()
+    forgotten: list[bool] = []
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(give_back, "LOOK_S", 0.01)
     monkeypatch.setattr(give_back, "AGAIN_S", 0.05)
     monkeypatch.setattr(give_back, "_trim", lambda: lambda pad: loop.call_soon_threadsafe(given.put_nowait, pad))
-    task = asyncio.create_task(give_back.give_back_memory(connections.has_ebbed))
+    task = asyncio.create_task(give_back.give_back_memory(connections.has_ebbed, lambda: forgotten.append(True)))
     for _ in range(give_back.MANY + 10):
         connections.enter("client")
     await asyncio.sleep(0.05)
@@ -91,4 +92,5 @@ async def test_memory_is_given_back_when_many_clients_have_left(monkeypatch: pyt
         await asyncio.wait_for(given.get(), 10)
     await asyncio.sleep(0.1)
     assert given.empty()
+    assert len(forgotten) == 2
     task.cancel()
