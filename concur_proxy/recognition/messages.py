@@ -87,6 +87,10 @@ class Messages:
         """How many are remembered."""
         return len(self._recent)
 
+    def clear(self) -> None:
+        """Forget them. The next prompts are read completely."""
+        self._recent.clear()
+
     def read(self, item: bytes | msgspec.Raw, scope: int, scan: MediaScan) -> Message:
         """Read a message or an item of a client. Messages of different scopes are remembered apart."""
         key = xxh3_128_digest(item, scope)

@@ -23,6 +23,10 @@ class Recent(Generic[V]):
             self.put(key, value)
         return value
 
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._young, self._old = {}, {}
+
     def put(self, key: bytes, value: V) -> None:
         """Remember a value."""
         if len(self._young) >= self._half:

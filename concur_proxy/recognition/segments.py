@@ -55,6 +55,13 @@ _STEP_PIECES = STEP_BYTES // PIECE_BYTES
 _MESSAGES = Messages()
 
 
+def forget_messages() -> None:
+    """Forget the messages of the latest prompts. Those of a flood would keep much more memory than their own: an
+    allocator cannot give back a page with one small object in it.
+    """
+    _MESSAGES.clear()
+
+
 def chain_of(view: RequestView) -> Chain | None:
     """Return the chain of a generating request's prompt. Never raises.
 

@@ -12,10 +12,11 @@ AGAIN_S = 70.0
 """Seconds until memory is given back a second time: the sessions of clients that left are forgotten by then."""
 
 
-async def give_back_memory(has_ebbed: Callable[[int], bool]) -> None:
+async def give_back_memory(has_ebbed: Callable[[int], bool], forget: Callable[[], None]) -> None:
     """Give memory back when many connections have ended. Runs for ever. Does nothing where the C library cannot do it.
 
-    `has_ebbed` says whether so many connections fewer are open than there were since it was last true.
+    `has_ebbed` says whether so many connections fewer are open than there were since it was last true. `forget` empties
+    what is only remembered for speed.
     """
     trim = _trim()
     if trim is None:
@@ -28,6 +29,7 @@ async def give_back_memory(has_ebbed: Callable[[int], bool]) -> None:
         if is_first:
             again_after = round(AGAIN_S / LOOK_S)
         if is_first or again_after == 1:
+            forget()
             await asyncio.to_thread(trim, 0)
 
 

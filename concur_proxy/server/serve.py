@@ -15,6 +15,7 @@ from typing import cast
 
 import uvicorn
 
+from concur_proxy.recognition.segments import forget_messages
 from concur_proxy.server.acceptor import Acceptor
 from concur_proxy.server.app import GatewayApp
 from concur_proxy.server.banner import Banner
@@ -147,7 +148,7 @@ class _Process(GatewayServer):
                 monitors=self._app.monitors,
             )
             self._banner = asyncio.create_task(banner.show())
-            self._giving_back = asyncio.create_task(give_back_memory(self._app.connections.has_ebbed))
+            self._giving_back = asyncio.create_task(give_back_memory(self._app.connections.has_ebbed, forget_messages))
 
     def _on_orphaned(self, loop: asyncio.AbstractEventLoop, parent: socket.socket) -> None:
         loop.remove_reader(parent)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from concur_proxy.server import give_back
-from concur_proxy.server.connections import ClientConnections, ClientLimits
-from concur_proxy.settings.gateway import GatewaySettings
+from concur_proxy.server.connections import ClientConnections
 from tests.http.running_gateway import running_gateway
 from tests.http.scripted_engine import Exchange, scripted_engine
+from tests.server.test_connections import limits
 
 CLIENTS = 100
 MOST_BYTES = 24_000
@@ -74,13 +74,14 @@ async def test_requests_that_wait_are_cheap_and_leave_nothing_behind(leaves: str
 
 
 async def test_memory_is_given_back_when_many_clients_have_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    connections = ClientConnections(ClientLimits.of(GatewaySettings(engine=("http://engine",))))
+    connections = ClientConnections(limits(max_connections=2 * give_back.MANY))
     given = asyncio.Queue[int]()
+    forgotten: list[bool] = []
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(give_back, "LOOK_S", 0.01)
     monkeypatch.setattr(give_back, "AGAIN_S", 0.05)
     monkeypatch.setattr(give_back, "_trim", lambda: lambda pad: loop.call_soon_threadsafe(given.put_nowait, pad))
-    task = asyncio.create_task(give_back.give_back_memory(connections.has_ebbed))
+    task = asyncio.create_task(give_back.give_back_memory(connections.has_ebbed, lambda: forgotten.append(True)))
     for _ in range(give_back.MANY + 10):
         connections.enter("client")
     await asyncio.sleep(0.05)
@@ -91,4 +92,5 @@ async def test_memory_is_given_back_when_many_clients_have_left(monkeypatch: pyt
         await asyncio.wait_for(given.get(), 10)
     await asyncio.sleep(0.1)
     assert given.empty()
+    assert len(forgotten) == 2
     task.cancel()

@@ -340,7 +340,7 @@ async def test_a_follower_s_last_message_may_be_lost_without_a_place_being_lost(
                 lost.set()
                 raise RedisTimeout
 
-            pipeline.execute = execute  # type: ignore[method-assign]
+            pipeline.execute = execute  # type: ignore[assignment, method-assign]
             return pipeline
 
         patch.setattr(link._client, "pipeline", broken)
