@@ -25,6 +25,11 @@ async def hang(exchange: Exchange) -> None:
     await exchange.client_left()
 
 
+def tasks_of_gateway() -> int:
+    """The engine is in this process too. It has a task for each connection that the gateway keeps."""
+    return sum("ScriptedEngine" not in repr(task.get_coro()) for task in asyncio.all_tasks())
+
+
 def open_files() -> int:
     return len(list(Path("/dev/fd").iterdir()))
 
@@ -41,7 +46,7 @@ async def test_requests_that_wait_are_cheap_and_leave_nothing_behind(leaves: str
         gc.collect()
         gc.disable()
         try:
-            before, tasks, files = counted(), len(asyncio.all_tasks()), open_files()
+            before, tasks, files = counted(), tasks_of_gateway(), open_files()
             tracemalloc.start()
             writers = []
             for number in range(CLIENTS):
@@ -62,8 +67,8 @@ async def test_requests_that_wait_are_cheap_and_leave_nothing_behind(leaves: str
                     writer.close()
             del writers, writer
             await gateway.settled()
-            await gateway.until(lambda: len(asyncio.all_tasks()) <= tasks + 2, "tasks as before")
-            await gateway.until(lambda: open_files() <= files + 2, "files as before")
+            await gateway.until(lambda: tasks_of_gateway() <= tasks, "tasks as before")
+            await gateway.until(lambda: open_files() <= files + 8, "files as before")
             await gateway.until(
                 lambda: all(count <= before[name] + 5 for name, count in counted().items()),
                 "nothing waits for a timer or for the garbage collection",
