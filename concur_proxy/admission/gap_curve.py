@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, islice, pairwise
 
 _STEPS_PER_DOUBLING = 4
 _FIRST_EDGE_S = 0.125
@@ -57,6 +57,8 @@ class GapCurve:
         self._due: list[float] = []
         """For each bucket, a time before which none of its gaps passes to the next one."""
         self._next_due = math.inf
+        self._with_returns = 0
+        """Number of buckets up to the last one in which a session came back."""
         self.changes = 0
         """Grows whenever a gap begins, ends or passes to another bucket."""
 
@@ -92,6 +94,8 @@ class GapCurve:
         self._reached[bucket] = self._reached[bucket] * _KEPT + 1
         self._returned[bucket] = self._returned[bucket] * _KEPT + came_back
         self._ended[bucket] = self._ended[bucket] * _KEPT + (not came_back)
+        if came_back and bucket >= self._with_returns:
+            self._with_returns = bucket + 1
         self.changes += 1
 
     def advance(self, *, now: float) -> None:
@@ -155,7 +159,7 @@ class GapCurve:
 
     def table(self, *, now: float) -> "LifeTable":
         """What is known now, as a copy."""
-        return LifeTable(self._at_risk(now), self._returned.copy(), self._ended.copy())
+        return LifeTable(self._at_risk(now), self._returned.copy(), self._ended.copy(), self._with_returns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +172,17 @@ class LifeTable:
     """How many of these ended in it with a return."""
     ended: list[float]
     """How many of these ended in it without a return."""
+    with_returns: int
+    """Number of buckets up to the last one with a return."""
 
     def odds(self) -> list[tuple[float, float]]:
         """For each bucket, the probabilities that a session is still idle at its end, and that it came back within it.
-        Both are as seen from the begin of the gap. Nobody is expected to return later than anyone has been seen to.
+        Both are as seen from the begin of the gap. The last bucket is that of the latest return that has been seen:
+        nobody is expected to return later.
         """
         idle, odds, prior = 1.0, [], GapCurve.PRIOR
-        for number, returned, ended in zip(self.at_risk, self.returned, self.ended, strict=True):
+        columns = zip(self.at_risk, self.returned, self.ended, strict=True)
+        for number, returned, ended in islice(columns, self.with_returns):
             weight = number + prior
             back = idle * returned / weight
             idle = max(0.0, idle - back - idle * ended / weight)
