@@ -19,6 +19,10 @@ class Absent:
         """Seniorities, by when the sessions left."""
         self._order: list[int] = []
 
+    def __len__(self) -> int:
+        """Number of sessions that were absent when somebody asked last."""
+        return len(self._order)
+
     def leave(self, seniority: int, now: float) -> None:
         """The session was refused after a wait."""
         self.come_back(seniority)

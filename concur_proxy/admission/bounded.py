@@ -97,6 +97,13 @@ class Bounded:
 
     # -- the queue
 
+    def nobody_waits(self) -> bool:
+        """Whether no session waits, blocked ones included. A place that has become free is then nobody's."""
+        if self._waiting:
+            return False
+        self._sessions.freed.clear()
+        return True
+
     def head(self) -> Session | None:
         """The session that is next, or None."""
         self._return()

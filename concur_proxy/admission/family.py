@@ -85,7 +85,11 @@ def is_awaited(session: Session, member: Member) -> bool:
 
 def footprint(session: Session) -> float:
     """Sum of the footprints of the live members, tokens."""
-    return sum(member.footprint for member in session.members.values() if member.is_live)
+    tokens = 0.0
+    for member in session.members.values():
+        if member.is_live:
+            tokens += member.footprint
+    return tokens
 
 
 def _is_at_end(session: Session, other: Member, member: Member) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, islice, pairwise
 
 _STEPS_PER_DOUBLING = 4
 _FIRST_EDGE_S = 0.125
@@ -25,8 +25,11 @@ a person's coding agent are longer (half of them below 10 s).
 
 _USUAL_AFTER = (*accumulate(reversed(_USUAL_HAZARDS), initial=0.0),)[::-1]
 """The sum of these from each bucket on."""
-_ROUNDING_S = 1e-6
-"""More than the rounding error of a time."""
+_PASSES_AT = tuple(end - 1e-6 for end in EDGES[1:])
+"""The ages at which gaps pass to the next buckets, a little less because times are rounded."""
+_MEMORY = 128
+_KEPT = 1 - 1 / _MEMORY
+"""What is left of a bucket's counts when another gap leaves the bucket: see `GapCurve.MEMORY`."""
 
 
 class GapCurve:
@@ -34,10 +37,10 @@ class GapCurve:
 
     A gap that is still open counts as silent in every bucket that it has passed, and as a part of a gap in its present
     bucket. So a session that never returns teaches as much as one that does. In each bucket the last `MEMORY` gaps
-    count most. `now` never goes back. Cost: O(1) per bucket that a gap passes, O(buckets ever reached) per question.
+    count most. `now` never goes back.
     """
 
-    MEMORY = 128
+    MEMORY = _MEMORY
     """The weight of a gap falls to 1/e after this many others: they are on average as old as the last 256."""
     PRIOR = 0.5
     """Number of sessions that are added to each bucket, so that few gaps do not count as certainty."""
@@ -51,8 +54,11 @@ class GapCurve:
         self._open: list[dict[int, float]] = []
         self._sums: list[float] = []
         self._buckets: dict[int, int] = {}
-        self._next_at = math.inf
-        """No gap passes to its next bucket before this time."""
+        self._due: list[float] = []
+        """For each bucket, a time before which none of its gaps passes to the next one."""
+        self._next_due = math.inf
+        self._with_returns = 0
+        """Number of buckets up to the last one in which a session came back."""
         self.changes = 0
         """Grows whenever a gap begins, ends or passes to another bucket."""
 
@@ -66,52 +72,75 @@ class GapCurve:
 
     def begin(self, number: int, *, now: float) -> None:
         """Open a gap."""
-        self._enter(0, number, now)
+        if not self._open:
+            self._add_bucket()
+        self._open[0][number] = now
+        self._sums[0] += now
+        self._buckets[number] = 0
+        self.changes += 1
+        if now + _PASSES_AT[0] < self._due[0]:
+            self._due[0] = now + _PASSES_AT[0]
+            self._next_due = min(self._next_due, self._due[0])
 
     def end(self, number: int, *, now: float, came_back: bool) -> None:
         """Close a gap: the session is back, or it has ended and its cache is not needed any more."""
         self.advance(now=now)
-        bucket = self._buckets.get(number)
-        if bucket is not None:
-            self._leave(bucket, number, returned=came_back, ended=not came_back)
+        bucket = self._buckets.pop(number, None)
+        if bucket is None:
+            return
+        gaps = self._open[bucket]
+        begun_at = gaps.pop(number)
+        self._sums[bucket] = self._sums[bucket] - begun_at if gaps else 0.0
+        self._reached[bucket] = self._reached[bucket] * _KEPT + 1
+        self._returned[bucket] = self._returned[bucket] * _KEPT + came_back
+        self._ended[bucket] = self._ended[bucket] * _KEPT + (not came_back)
+        if came_back and bucket >= self._with_returns:
+            self._with_returns = bucket + 1
+        self.changes += 1
 
     def advance(self, *, now: float) -> None:
         """Let open gaps pass to the buckets of their present ages."""
-        if now < self._next_at:
+        if now < self._next_due:
             return
-        self._next_at, bucket = math.inf, 0
-        while bucket < len(self._open):  # which grows when a gap reaches a bucket for the first time
-            gaps, end = self._open[bucket], EDGES[bucket + 1]
-            while gaps:
-                number, begun_at = next(iter(gaps.items()))
-                if now - begun_at < end:
-                    self._next_at = min(self._next_at, begun_at + end - _ROUNDING_S)
-                    break
-                self._leave(bucket, number)
-                if bucket + 1 < len(_WIDTHS):
-                    self._enter(bucket + 1, number, begun_at)
+        due, bucket = self._due, 0
+        while bucket < len(due):  # it grows when a gap reaches a bucket for the first time
+            if now >= due[bucket]:
+                self._pass_on(bucket, now)
             bucket += 1
+        self._next_due = min(due)
 
-    def _enter(self, bucket: int, number: int, begun_at: float) -> None:
-        if bucket == len(self._open):
-            self._open.append({})
-            for column in (self._reached, self._returned, self._ended, self._sums):
-                column.append(0.0)
-        self._open[bucket][number] = begun_at
-        self._sums[bucket] += begun_at
-        self._buckets[number] = bucket
-        self._next_at = min(self._next_at, begun_at + EDGES[bucket + 1] - _ROUNDING_S)
-        self.changes += 1
+    def _pass_on(self, bucket: int, now: float) -> None:
+        """Let the gaps of this bucket that have passed it go to the next one."""
+        gaps, end, passed = self._open[bucket], EDGES[bucket + 1], bucket + 1
+        if passed == len(self._open) < len(_WIDTHS):
+            self._add_bucket()
+        while gaps:
+            number, begun_at = next(iter(gaps.items()))
+            if now - begun_at < end:
+                self._due[bucket] = begun_at + _PASSES_AT[bucket]
+                break
+            del gaps[number]
+            self.changes += 1
+            self._reached[bucket] = self._reached[bucket] * _KEPT + 1
+            self._returned[bucket] *= _KEPT
+            self._ended[bucket] *= _KEPT
+            self._sums[bucket] -= begun_at
+            if passed == len(_WIDTHS):
+                del self._buckets[number]
+                continue
+            if not self._open[passed]:
+                self._due[passed] = begun_at + _PASSES_AT[passed]
+            self._open[passed][number] = begun_at
+            self._sums[passed] += begun_at
+            self._buckets[number] = passed
+        else:
+            self._due[bucket], self._sums[bucket] = math.inf, 0.0
 
-    def _leave(self, bucket: int, number: int, *, returned: bool = False, ended: bool = False) -> None:
-        gaps, kept = self._open[bucket], 1 - 1 / self.MEMORY
-        begun_at = gaps.pop(number)
-        self._sums[bucket] = self._sums[bucket] - begun_at if gaps else 0.0
-        del self._buckets[number]
-        self._reached[bucket] = self._reached[bucket] * kept + 1
-        self._returned[bucket] = self._returned[bucket] * kept + returned
-        self._ended[bucket] = self._ended[bucket] * kept + ended
-        self.changes += 1
+    def _add_bucket(self) -> None:
+        self._open.append({})
+        self._due.append(math.inf)
+        for column in (self._reached, self._returned, self._ended, self._sums):
+            column.append(0.0)
 
     def usual_returns(self, *, now: float) -> float:
         """Number of returns that would have been usual in the time that is remembered."""
@@ -130,7 +159,7 @@ class GapCurve:
 
     def table(self, *, now: float) -> "LifeTable":
         """What is known now, as a copy."""
-        return LifeTable(self._at_risk(now), self._returned.copy(), self._ended.copy())
+        return LifeTable(self._at_risk(now), self._returned.copy(), self._ended.copy(), self._with_returns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +172,17 @@ class LifeTable:
     """How many of these ended in it with a return."""
     ended: list[float]
     """How many of these ended in it without a return."""
+    with_returns: int
+    """Number of buckets up to the last one with a return."""
 
     def odds(self) -> list[tuple[float, float]]:
         """For each bucket, the probabilities that a session is still idle at its end, and that it came back within it.
-        Both are as seen from the begin of the gap. Nobody is expected to return later than anyone has been seen to.
+        Both are as seen from the begin of the gap. The last bucket is that of the latest return that has been seen:
+        nobody is expected to return later.
         """
         idle, odds, prior = 1.0, [], GapCurve.PRIOR
-        for number, returned, ended in zip(self.at_risk, self.returned, self.ended, strict=True):
+        columns = zip(self.at_risk, self.returned, self.ended, strict=True)
+        for number, returned, ended in islice(columns, self.with_returns):
             weight = number + prior
             back = idle * returned / weight
             idle = max(0.0, idle - back - idle * ended / weight)

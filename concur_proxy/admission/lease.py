@@ -17,6 +17,8 @@ class Gap(Enum):
     SUB_AGENTS = "sub_agents"
     """While an agent waits for its sub-agents: its context is not used, and the session keeps its place for them."""
 
+    __hash__ = object.__hash__  # Enum's is a function in Python, and each member exists once
+
     @classmethod
     def after(cls, turns: int) -> "Gap":
         """The gap that follows a session's or an agent's so many answers."""

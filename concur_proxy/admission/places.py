@@ -106,8 +106,9 @@ class Places:
 
     def measure(self, session: Session) -> None:
         """Count the footprints of the session's members as they are now."""
-        for charges in (self._all,) if session.pausing else (self._all, self._of_steady):
-            charges.update(session, self.tree)
+        self._all.update(session, self.tree)
+        if not session.pausing:
+            self._of_steady.update(session, self.tree)
 
     def first_to_pause(self) -> Session:
         """The steady session with the highest seniority number. If tenants share the places, it is one of the tenant
@@ -188,15 +189,18 @@ class Charges:
 
     def update(self, session: Session, tree: ConversationTree) -> None:
         """Count a session of the group as it is now."""
-        footprint, grows = self._charged[session]
-        self._charged[session] = (session.footprint, session.grows)
-        self._sum += session.footprint - footprint
-        self.growing += session.grows - grows
+        before, after, group = self._charged[session], (session.footprint, session.grows), self.group
+        if after != before:
+            self._charged[session] = after
+            self._sum += after[0] - before[0]
+            self.growing += after[1] - before[1]
         for member in session.members.values():
-            if member.is_live and self.group not in member.groups:
-                tree.unions.charge(member, (self.group,))
-            elif not member.is_live and self.group in member.groups:
-                tree.unions.uncharge(member, (self.group,))
+            if member.is_live == (group in member.groups):
+                continue
+            if member.is_live:
+                tree.unions.charge(member, (group,))
+            else:
+                tree.unions.uncharge(member, (group,))
 
     def remove(self, session: Session, tree: ConversationTree) -> None:
         """Remove a session."""

@@ -4,16 +4,14 @@ are at work.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from concur_proxy.admission.lease import Gap, Lease
 from concur_proxy.admission.session import Session
 from concur_proxy.recognition.member import Member
 
 
-@dataclass(frozen=True, slots=True)
-class Rest:
+class Rest(NamedTuple):
     """A session, or an agent of a session that is at work, that is idle."""
 
     session: Session
@@ -33,31 +31,40 @@ class Resting:
         self._members: dict[Gap, OrderedDict[Member, Rest]] = {kind: OrderedDict() for kind in Gap}
         self._tenants: dict[str, dict[Gap, OrderedDict[Session, Rest]]] = {}
         """The idle sessions of each tenant. There is no entry without a session."""
+        self._kinds: dict[Session, Gap] = {}
+        """The kind of each idle session."""
+        self._kinds_of_members: dict[Member, Gap] = {}
 
     def rest(self, session: Session) -> None:
         """The session's last request has ended: its lease begins."""
-        kind = Gap.after(session.turns)
+        kind = self._kinds[session] = Gap.after(session.turns)
         rest = self._sessions[kind][session] = Rest(session, None, session.idle_since)
-        of_tenant = self._tenants.setdefault(session.tenant, {kind: OrderedDict() for kind in Gap})
+        of_tenant = self._tenants.get(session.tenant)
+        if of_tenant is None:
+            of_tenant = self._tenants[session.tenant] = {each: OrderedDict() for each in Gap}
         of_tenant[kind][session] = rest
 
     def rest_member(self, session: Session, member: Member, kind: Gap, *, now: float) -> None:
         """An agent is idle while other requests of its session are in flight: the lease of its cache begins."""
         self.wake_member(member)
+        self._kinds_of_members[member] = kind
         self._members[kind][member] = Rest(session, member, now)
 
     def wake(self, session: Session) -> None:
         """The session is back with a request: its lease ends."""
-        of_tenant = self._tenants.get(session.tenant, {})
-        for rests in (*self._sessions.values(), *of_tenant.values()):
-            rests.pop(session, None)
-        if of_tenant and not any(of_tenant.values()):
+        kind = self._kinds.pop(session, None)
+        if kind is None:
+            return
+        of_tenant = self._tenants[session.tenant]
+        del self._sessions[kind][session], of_tenant[kind][session]
+        if not any(of_tenant.values()):
             del self._tenants[session.tenant]
 
     def wake_member(self, member: Member) -> None:
         """The agent is back, or its cache is not kept any longer."""
-        for rests in self._members.values():
-            rests.pop(member, None)
+        kind = self._kinds_of_members.pop(member, None)
+        if kind is not None:
+            del self._members[kind][member]
 
     def drop(self, session: Session) -> None:
         """The session has no place any more."""

@@ -31,6 +31,9 @@ class Scheduler(Transitions):
 
     def fill(self, now: float) -> list[Ticket]:
         """Give places while there is room: first to sessions that were about to pause, then to the queue."""
+        if self._order.nobody_waits() and not (self._apart or self._places.pausing or self.absent):
+            self.admissions.queue_emptied()
+            return []
         decided: list[Ticket] = []
         if self._order or self._apart:
             self._state.lease.review(now=now, is_engine_idle=not self._state.in_flight)
@@ -109,7 +112,7 @@ class Scheduler(Transitions):
         """Pause sessions until the rest is within the limits: first those whose lease has ended, then as
         `Places.first_to_pause` says.
         """
-        while self.gives_way is None and self._limits.are_exceeded(in_flight=self._state.in_flight):
+        while self._limits.are_exceeded(in_flight=self._state.in_flight) and self.gives_way is None:
             if self._reclaim_lapsed(now):
                 continue
             session = self._places.first_to_pause()
@@ -194,7 +197,7 @@ class Scheduler(Transitions):
         """Whether a session with a place waits again, because it needs more cache than there is room for."""
         if session.state is not SessionState.ACTIVE or session.in_flight or not self._state.is_enforcing:
             return False
-        while (is_over := self.gives_way is None and self._limits.are_exceeded(in_flight=self._state.in_flight)) and (
+        while (is_over := self._limits.are_exceeded(in_flight=self._state.in_flight) and self.gives_way is None) and (
             self._reclaim_lapsed(now)
         ):
             pass
@@ -202,7 +205,8 @@ class Scheduler(Transitions):
 
     def _must_yield(self, session: Session) -> bool:
         """Whether the session should give its place to the next session, whose tenant has less than its share."""
-        sharing, head = self._state.sharing, self._order.head()
-        if sharing is None or head is None or not self._state.is_enforcing or not sharing.must_yield(session):
+        if (sharing := self._state.sharing) is None or self._order.nobody_waits():
+            return False
+        if (head := self._order.head()) is None or not self._state.is_enforcing or not sharing.must_yield(session):
             return False
         return self._reason_to_admit(self._places.addition(head), head.grows) is None

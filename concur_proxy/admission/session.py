@@ -31,6 +31,8 @@ class SessionState(Enum):
     PAUSED = "paused"
     ENDED = "ended"
 
+    __hash__ = object.__hash__  # Enum's is a function in Python, and each member exists once
+
 
 TRANSITIONS: dict[SessionState, frozenset[SessionState]] = {
     SessionState.QUEUED: frozenset({SessionState.ACTIVE, SessionState.ENDED}),

@@ -75,7 +75,7 @@ class Transitions(ABC):
         kept_tokens = self._state.accounts.expect(member, arrival)
         member.busy += 1
         self._end_wait(member, now, came_back=True)
-        for ancestor in family.ancestors(session, member):
+        for ancestor in family.ancestors(session, member) if member.name else ():
             if not ancestor.busy and ancestor.gap is None:
                 ancestor.gap = self._state.lease.begin_gap(Gap.SUB_AGENTS, now=now)
                 if session.state is SessionState.ACTIVE and ancestor.is_live:

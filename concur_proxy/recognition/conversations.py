@@ -170,6 +170,8 @@ class Conversations:
         if known is None and key not in self._shared:
             return Whereabouts(session=key)
         match = self._tree.match(chain)
+        if known is not None and (only := _goes_on(known.members, chain, match)) is not None:
+            return self._at(Found(only))
         found = None if known is None else self._member_of(known, key, chain, match)
         if found is not None:
             return found
@@ -233,6 +235,18 @@ class Conversations:
 def _whole(chain: Chain | None) -> Chain | None:
     """The chain, if it is that of a whole prompt."""
     return None if chain is None or chain.continues or not chain.hashes else chain
+
+
+def _goes_on(members: Mapping[str, Member], chain: Chain, match: Match) -> Member | None:
+    """The only conversation of a session, if it is idle and the prompt begins with its newest one, which nobody else
+    has. This is what a turn of an agent looks like, so nothing needs to be searched.
+    """
+    if len(members) != 1:
+        return None
+    member = next(iter(members.values()))
+    leaf = member.leaf
+    is_next = leaf is not None and leaf.below == 1 and leaf is match.last and member.length < len(chain)
+    return member if is_next and not member.busy and _may_be_undeclared(member) else None
 
 
 def _may_be_undeclared(member: Member) -> bool:

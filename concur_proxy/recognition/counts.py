@@ -21,15 +21,18 @@ def learn_count(nodes: Sequence[Node], prompt_tokens: int, unions: Unions) -> bo
     whole = _expected(nodes)
     if whole <= 0:
         return False
-    scale, shared = prompt_tokens / whole, 0.0
-    own = [node for node in nodes if node.below == 1]
+    scale, shared, estimated = prompt_tokens / whole, 0.0, 0.0
+    own: list[Node] = []
     for node in nodes:
         if node.below > 1:
             change = node.tokens * (scale - 1) * (SMOOTHING if node.counted_tokens else 1.0)
             unions.resize(node, node.tokens + change)
             node.note_count()
             shared += node.tokens
-    rest, estimated = max(0.0, prompt_tokens - shared), sum(node.tokens for node in own)
+        elif node.below == 1:
+            own.append(node)
+            estimated += node.tokens
+    rest = max(0.0, prompt_tokens - shared)
     for node in own:
         unions.resize(node, rest * node.tokens / estimated if estimated else 0.0)
         node.note_count()
@@ -38,10 +41,12 @@ def learn_count(nodes: Sequence[Node], prompt_tokens: int, unions: Unions) -> bo
 
 def _expected(nodes: Collection[Node]) -> float:
     """Tokens of these nodes, if what was not counted yet has as many tokens for its size as what was."""
-    counted = [node for node in nodes if node.counted_tokens]
-    size = sum(node.weight for node in counted)
-    tokens = sum(node.tokens for node in counted)
-    if not size:
-        return sum(node.tokens for node in nodes)
-    rest = sum(node.weight for node in nodes if not node.counted_tokens)
-    return tokens + rest * tokens / size
+    tokens, size, rest, all_tokens = 0.0, 0, 0, 0.0
+    for node in nodes:
+        all_tokens += node.tokens
+        if node.counted_tokens:
+            tokens += node.tokens
+            size += node.weight
+        else:
+            rest += node.weight
+    return tokens + rest * tokens / size if size else all_tokens

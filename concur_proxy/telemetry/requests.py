@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.recognition.recogniser import DEFAULT_RECOGNISERS
 from concur_proxy.telemetry.events import BROKE_MIDSTREAM, CLIENT_GONE, Attempt, RequestEvents, RequestRecord
+from concur_proxy.telemetry.tallies import Count, CounterTally, HistogramTally, Spread
 from concur_proxy.wire.answer.fault import GatewayFault
 
 WAIT_BUCKETS_S = (0.001, 0.01, 0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 240, 360, 480, 600)
@@ -39,40 +40,40 @@ class RequestMetrics:
     """Counters and histograms. No label names a session, because the number of sessions has no bound."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        wait = Histogram(
+        wait = HistogramTally(
             "concur_queue_wait_seconds",
             "Time from a request's arrival to its admission or refusal",
             ["outcome"],
             buckets=WAIT_BUCKETS_S,
             registry=registry,
         )
-        self._wait = {outcome: wait.labels(outcome.value) for outcome in Outcome}
-        self._duration = Histogram(
+        self._wait = {outcome: wait.of(outcome.value) for outcome in Outcome}
+        self._duration = HistogramTally(
             "concur_request_duration_seconds",
             "Time from a request's arrival to the end of its answer, the wait included",
             ["path", "code"],
             buckets=DURATION_BUCKETS_S,
             registry=registry,
         )
-        self._durations: dict[tuple[str, int], Histogram] = {}
-        self._failures = Counter(
+        self._failures = CounterTally(
             "concur_request_failures",
             "Requests that the gateway itself answered with an error, or whose answer broke off",
             ["reason"],
             registry=registry,
         )
-        self._retries = Counter(
+        self._retries = CounterTally(
             "concur_retries",
             "Requests sent to a second engine because the first one failed before it answered",
             ["reason"],
             registry=registry,
         )
-        self._unkeyed = Counter(
+        self._unkeyed = CounterTally(
             "concur_unkeyed_requests",
             "Admission-controlled requests that name no session and continue no known conversation",
+            [],
             registry=registry,
-        )
-        self._recognised = Counter(
+        ).of()
+        self._recognised = CounterTally(
             "concur_recognised_requests",
             "Admission-controlled requests whose session was found, by the recogniser that found it",
             ["by"],
@@ -81,11 +82,11 @@ class RequestMetrics:
         self._answers = AnswerMetrics(registry)
         self.forget = self._answers.forget
         for reason in (*(fault.code for fault in GatewayFault), *BROKEN):
-            self._failures.labels(reason)  # exported as 0 before the first one
+            self._failures.of(reason)  # exported as 0 before the first one
         for reason in RETRIES.values():
-            self._retries.labels(reason)
+            self._retries.of(reason)
         for name in DEFAULT_RECOGNISERS:
-            self._recognised.labels(name)
+            self._recognised.of(name)
 
     def subscribe(self, events: RequestEvents) -> None:
         """Count these events."""
@@ -95,7 +96,7 @@ class RequestMetrics:
         events.ended.append(self._ended)
 
     def _count_recognition(self, record: RequestRecord) -> None:
-        (self._recognised.labels(record.recognised_by) if record.recognised_by else self._unkeyed).inc()
+        (self._recognised.of(record.recognised_by) if record.recognised_by else self._unkeyed).value += 1
 
     def _waited(self, record: RequestRecord) -> None:
         attempt = record.attempts[-1]
@@ -106,16 +107,12 @@ class RequestMetrics:
                 self._answers.admitted(attempt, exemplar)
 
     def _retried(self, record: RequestRecord) -> None:
-        self._retries.labels(RETRIES[record.attempts[-1].failure or ""]).inc()
+        self._retries.of(RETRIES[record.attempts[-1].failure or ""]).value += 1
 
     def _ended(self, record: RequestRecord) -> None:
         status, route = record.status, record.route
         if record.is_received and route is not None and status is not None:
-            key = (route, status)
-            histogram = self._durations.get(key)
-            if histogram is None:
-                histogram = self._durations[key] = self._duration.labels(route, str(status))
-            histogram.observe(record.ended_at - record.began_at, _exemplar(record))
+            self._duration.of(route, str(status)).observe(record.ended_at - record.began_at, _exemplar(record))
         if record.failures:
             self._count_failures(record)
         if status is not None and status < HTTPStatus.BAD_REQUEST:
@@ -127,7 +124,7 @@ class RequestMetrics:
         for reason in record.failures:
             # A client that leaves before its request is complete has asked for nothing.
             if record.is_received or reason != CLIENT_GONE:
-                self._failures.labels(reason).inc()
+                self._failures.of(reason).value += 1
 
 
 def _exemplar(record: RequestRecord) -> dict[str, str] | None:
@@ -141,11 +138,11 @@ class AnswerMetrics:
     LABELS = ("engine", "model")
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def histogram(name: str, text: str) -> Histogram:
-            return Histogram(name, text, self.LABELS, buckets=DURATION_BUCKETS_S, registry=registry)
+        def histogram(name: str, text: str) -> HistogramTally:
+            return HistogramTally(name, text, self.LABELS, buckets=DURATION_BUCKETS_S, registry=registry)
 
-        def counter(name: str, text: str) -> Counter:
-            return Counter(name, text, self.LABELS, registry=registry)
+        def counter(name: str, text: str) -> CounterTally:
+            return CounterTally(name, text, self.LABELS, registry=registry)
 
         self._total = histogram("concur_generation_duration_seconds", "Arrival to the answer's end, the wait included")
         self._engine = histogram(
@@ -159,21 +156,17 @@ class AnswerMetrics:
         self._cached = counter("concur_cached_tokens", "Prompt tokens that the prefix cache held, as engines report")
         self._completion = counter("concur_completion_tokens", "Generated tokens")
         self._series: dict[tuple[str, str], _Series] = {}
-        self._wait = Histogram(
+        self._wait = HistogramTally(
             "concur_engine_queue_wait_seconds",
             "Time from a request's arrival to its admission to the engine",
             ["engine"],
             buckets=WAIT_BUCKETS_S,
             registry=registry,
         )
-        self._waits: dict[str, Histogram] = {}
 
     def admitted(self, attempt: Attempt, exemplar: dict[str, str] | None) -> None:
         """Count the wait of this attempt, which has been admitted."""
-        wait = self._waits.get(attempt.engine)
-        if wait is None:
-            wait = self._waits[attempt.engine] = self._wait.labels(attempt.engine)
-        wait.observe(attempt.wait_s, exemplar)
+        self._wait.of(attempt.engine).observe(attempt.wait_s, exemplar)
 
     def count(self, record: RequestRecord, attempt: Attempt, arrived_at: float) -> None:
         """Count the answer of this attempt, which has ended well."""
@@ -190,15 +183,13 @@ class AnswerMetrics:
             series.engine_first.observe(first_s - attempt.wait_s, exemplar)
         usage = attempt.usage
         if usage is not None:
-            series.prompt.inc(usage.prompt_tokens)
-            if usage.cached_tokens:
-                series.cached.inc(usage.cached_tokens)
-            series.completion.inc(usage.completion_tokens)
+            series.prompt.value += usage.prompt_tokens
+            series.cached.value += usage.cached_tokens or 0
+            series.completion.value += usage.completion_tokens
 
     def forget(self, engine: str) -> None:
         """Remove the engine's series: the engine is gone, and series of past pods would grow without bound."""
-        if self._waits.pop(engine, None) is not None:
-            self._wait.remove(engine)
+        self._wait.remove(engine)
         gone = {labels for labels in self._series if labels[0] == engine}
         for family in (self._total, self._engine, self._first, self._engine_first):
             for labels in gone:
@@ -211,13 +202,13 @@ class AnswerMetrics:
 
     def _add(self, labels: tuple[str, str]) -> "_Series":
         return _Series(
-            total=self._total.labels(*labels),
-            engine=self._engine.labels(*labels),
-            first=self._first.labels(*labels),
-            engine_first=self._engine_first.labels(*labels),
-            prompt=self._prompt.labels(*labels),
-            cached=self._cached.labels(*labels),
-            completion=self._completion.labels(*labels),
+            total=self._total.of(*labels),
+            engine=self._engine.of(*labels),
+            first=self._first.of(*labels),
+            engine_first=self._engine_first.of(*labels),
+            prompt=self._prompt.of(*labels),
+            cached=self._cached.of(*labels),
+            completion=self._completion.of(*labels),
         )
 
 
@@ -225,10 +216,10 @@ class AnswerMetrics:
 class _Series:
     """The series of one engine and model. Looking each one up for every answer costs more than counting it."""
 
-    total: Histogram
-    engine: Histogram
-    first: Histogram
-    engine_first: Histogram
-    prompt: Counter
-    cached: Counter
-    completion: Counter
+    total: Spread
+    engine: Spread
+    first: Spread
+    engine_first: Spread
+    prompt: Count
+    cached: Count
+    completion: Count

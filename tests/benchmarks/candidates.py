@@ -4,6 +4,7 @@ The call takes headers and a body. It returns the status, the headers and the ch
 """
 # ruff: noqa: PLC0415 - a process imports only the client that it measures
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 Headers = list[tuple[bytes, bytes]]
@@ -20,21 +21,21 @@ def forwarded(headers: Headers) -> Headers:
 
 def none(engine: str) -> Send:
     """No engine: the relay answers by itself, which shows the cost of uvicorn alone."""
-    from tests.benchmarks.mock_engine import _EVENTS, _STREAM, ANSWER, DONE, EVENT
-
-    head: Headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(ANSWER))]
+    answer = b'{"object":"chat.completion","choices":[{"message":{"content":"%b"}}]}' % (b"x" * 900)
+    event = b'data: {"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":" %016d"}}]}\n\n' % 0
+    head: Headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
 
     async def one() -> AsyncIterator[bytes]:
-        yield ANSWER
+        yield answer
 
     async def stream(body: bytes) -> AsyncIterator[bytes]:
-        events = _EVENTS.search(body)
+        events = re.search(rb'"max_tokens":(\d+)', body)
         for _ in range(int(events[1]) if events else 100):
-            yield EVENT
-        yield DONE
+            yield event
+        yield b"data: [DONE]\n\n"
 
     async def send(method: str, path: bytes, headers: Headers, body: bytes) -> Answer:
-        if _STREAM.search(body):
+        if b'"stream":true' in body:
             return 200, [(b"content-type", b"text/event-stream")], stream(body)
         return 200, head, one()
 

@@ -15,15 +15,16 @@ p99, in microseconds. The texts are source code. The kinds:
 
 **Memory.** See `tests.benchmarks.many_conversations`.
 
-**CPU.** The gateway process serves 64 connections, each with one conversation of about 4 kB after another. The same
-gateway that takes no notice of prompts (`tests.benchmarks.without_prompts`) runs too; both get the load in turn, in
-slices. CPU time of the process per request, medians of the slices. The gateway has core 0 for itself.
+**CPU.** The gateway process serves 64 agents, each with one conversation of about 4 kB after another, with the load and
+the engine of `tests.benchmarks.relay`. The same gateway that takes no notice of prompts
+(`tests.benchmarks.without_prompts`) runs too; both get the load in turn, in slices. CPU time of the process per
+request, medians of the slices. The gateway has core 0 for itself.
 """
 
 import argparse
-import asyncio
 import json
 import os
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -39,8 +40,9 @@ from concur_proxy.admission.session import Numbers
 from concur_proxy.recognition.segments import chain_of
 from concur_proxy.wire.request.view import RequestReader, RequestView
 from tests.benchmarks import many_conversations
-from tests.benchmarks.load import ConversingConnection, run_load
-from tests.benchmarks.process import cpu_seconds, free_port, running
+from tests.benchmarks.process import free_port, running, started
+from tests.benchmarks.relay.loads import Load, measured
+from tests.benchmarks.relay.native import compiled
 
 KINDS = ("text", "parts", "blocks", "escaped", "images")
 PARTS = ("time", "memory", "cpu")
@@ -157,8 +159,8 @@ def print_times(rounds: int) -> None:
     print()
 
 
-def cpu_row(kind: str, sessions: Sequence[bytes], engine_port: int, *, slices: int, seconds: float) -> str:
-    """Compare the gateways under the load of these sessions."""
+def cpu_row(kind: str, load: Load, program: Path, engine_port: int, *, slices: int, seconds: float) -> str:
+    """Compare the gateways under this load."""
     spent: dict[str, list[float]] = {"tests.benchmarks.without_prompts": [], "concur_proxy": []}
     with ExitStack() as stack:
         gateways = {}
@@ -167,14 +169,11 @@ def cpu_row(kind: str, sessions: Sequence[bytes], engine_port: int, *, slices: i
             command = ("serve", "--engine", f"http://127.0.0.1:{engine_port}", "--port", str(port))
             pid = stack.enter_context(running(module, *command, "--log-level", "error", port=port, core=GATEWAY_CORE))
             gateways[module] = port, pid
-            asyncio.run(run_load(port, list(sessions), seconds=1.0, kind=ConversingConnection))
+            measured(program, load, port=port, pids=[pid], ping="", seconds=1.0)
         for _ in range(slices):
             for module, (port, pid) in gateways.items():
-                before = cpu_seconds(pid)
-                tally = asyncio.run(run_load(port, list(sessions), seconds=seconds, kind=ConversingConnection))
-                if tally.failures:
-                    raise RuntimeError(f"{tally.failures} requests failed")
-                spent[module].append(1e6 * (cpu_seconds(pid) - before) / tally.requests)
+                figures = measured(program, load, port=port, pids=[pid], ping="", seconds=seconds)
+                spent[module].append(figures.request_cpu_us)
     without, with_prompts = (median(values) for values in spent.values())
     return f"| {kind} | {without:.0f} | {with_prompts:.0f} | {100 * (with_prompts / without - 1):.1f} % |"
 
@@ -183,12 +182,13 @@ def print_cpu(slices: int, seconds: float) -> None:
     """Print the table of CPU time over HTTP."""
     os.sched_setaffinity(0, {LOAD_CORE})
     engine_port = free_port()
-    engine = ("--port", str(engine_port), "--core", str(LOAD_CORE))
     print(CPU_HEAD, flush=True)
-    with running("tests.benchmarks.mock_engine", *engine, port=engine_port, core=LOAD_CORE):
-        named = [b"agent-%d" % number for number in range(CONNECTIONS)]
-        for kind, sessions in (("named by a header", named), ("without a name", [b""] * CONNECTIONS)):
-            print(cpu_row(kind, sessions, engine_port, slices=slices, seconds=seconds), flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        program, engine = compiled("load", Path(name)), compiled("engine", Path(name))
+        with started([str(engine), str(engine_port)], port=engine_port):
+            for kind, named in (("named by a header", 1), ("without a name", 0)):
+                load = Load({"connections": CONNECTIONS, "named": named})
+                print(cpu_row(kind, load, program, engine_port, slices=slices, seconds=seconds), flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,10 +1,10 @@
 """What the relay costs, compared with no proxy and with other proxies
 
 `python -m tests.benchmarks.relay` measures the gateway. `--quick` takes less than a minute, for development. `--peers`
-adds HAProxy, nginx, vllm-router and sglang-router; it installs the last two into environments of their own.
-`--before DIR` adds the gateway of another checkout, `--redis` gateways that share a Redis, `--observed` one that logs
-requests and one that traces them. `--clients` compares the HTTP clients that the gateway could use instead
-(`httpx+aiohttp` needs `pip install httpx-aiohttp`).
+adds HAProxy, nginx, vllm-router and sglang-router; it installs the last two into environments of their own. Peers that
+are no packages (production-stack, ThunderAgent) are not measured. `--before DIR` adds the gateway of another checkout,
+`--redis` gateways that share a Redis, `--observed` one that logs requests and one that traces them. `--clients`
+compares the HTTP clients that the gateway could use instead (`httpx+aiohttp` needs `pip install httpx-aiohttp`).
 
 The proxy that is measured has core 0 for itself. Load and engine, both in C, share core 1. All proxies run throughout
 and take turns under each load. Figures are medians of the rounds; CPU time is of the proxy's processes with all their

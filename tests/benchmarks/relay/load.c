@@ -1,8 +1,8 @@
 /* Agents that send chat requests: load PORT NAME=VALUE...
 
    Each agent has a connection and one session after another. A session has 32 requests with the session's name in a
-   header and the headers of the OpenAI SDK; each request is longer than the one before by two messages. `size` is the
-   average body. After `warm` milliseconds the program prints "go"; after `ms` more it prints what it has seen since then
+   header, unless `named=0`, and the headers of the OpenAI SDK; each request is longer than the one before by two
+   messages. `size` is the average body. After `warm` milliseconds the program prints "go"; after `ms` more it prints what it has seen since then
    as JSON. With `hold=1` it prints "go" once all requests are sent, and ends when its standard input ends.
    `ping=PATH` asks for this path each 2 ms on a connection of its own. */
 #define _GNU_SOURCE
@@ -40,7 +40,7 @@ struct agent {
 
 struct samples { uint32_t *us; size_t count, size; };
 
-static long port, connections = 1, ms = 1000, warm = 200, size = 4000, stream, events = 100, pace, hold;
+static long port, connections = 1, ms = 1000, warm = 200, size = 4000, named = 1, stream, events = 100, pace, hold;
 static const char *ping;
 static int poll_fd;
 static bool measuring;
@@ -79,7 +79,8 @@ static void begin_session(struct agent *agent) {
     size_t length = sprintf(body, "{\"model\":\"m\",\"messages\":[{\"role\":\"system\",\"content\":\"");
     memcpy(body + length, filler, shared);
     length += shared;
-    length += sprintf(body + length, "\"},{\"role\":\"user\",\"content\":\"%d %d ", agent->number, agent->session);
+    length += sprintf(body + length, "\"},{\"role\":\"user\",\"content\":\"%d %d %d ", getpid(), agent->number,
+        agent->session);
     memcpy(body + length, filler, own);
     agent->messages = length + own + sprintf(body + length + own, "\"}");
 }
@@ -103,7 +104,7 @@ static void flush(struct agent *agent) {
 }
 
 static void ask(struct agent *agent) {
-    char head[HEAD_ROOM];
+    char head[HEAD_ROOM], session[64] = "";
     size_t length;
     agent->state = HEAD;
     agent->text_length = agent->line_length = 0;
@@ -118,14 +119,15 @@ static void ask(struct agent *agent) {
         size_t body_length = agent->messages + sprintf(body + agent->messages,
             "],\"stream\":%s,\"max_tokens\":%ld,\"seed\":%ld}", stream ? "true" : "false", asked, pace);
         agent->turn++;
+        if (named) sprintf(session, "X-Session-Id: %d-%d-%d\r\n", getpid(), agent->number, agent->session);
         length = sprintf(head,
             "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:%ld\r\nAccept-Encoding: gzip, deflate\r\n"
             "Connection: keep-alive\r\nAccept: application/json\r\nContent-Type: application/json\r\n"
             "User-Agent: OpenAI/Python 2.8.1\r\nX-Stainless-Lang: python\r\nX-Stainless-Package-Version: 2.8.1\r\n"
             "X-Stainless-OS: Linux\r\nX-Stainless-Arch: x64\r\nX-Stainless-Runtime: CPython\r\n"
             "X-Stainless-Runtime-Version: 3.11.9\r\nAuthorization: Bearer none\r\nX-Stainless-Async: false\r\n"
-            "x-stainless-retry-count: 0\r\nx-stainless-read-timeout: 600\r\nX-Session-Id: %d-%d-%d\r\n"
-            "Content-Length: %zu\r\n\r\n", port, getpid(), agent->number, agent->session, body_length);
+            "x-stainless-retry-count: 0\r\nx-stainless-read-timeout: 600\r\n%sContent-Length: %zu\r\n\r\n",
+            port, session, body_length);
         agent->out = memcpy(body - length, head, length);
         length += body_length;
     }
@@ -246,7 +248,7 @@ static void print(const char *name, struct samples *samples) {
 
 static void read_settings(int count, char **arguments) {
     struct { const char *name; long *value; } known[] = {
-        {"connections", &connections}, {"ms", &ms}, {"warm", &warm}, {"size", &size}, {"stream", &stream},
+        {"connections", &connections}, {"ms", &ms}, {"warm", &warm}, {"size", &size}, {"named", &named}, {"stream", &stream},
         {"events", &events}, {"pace", &pace}, {"hold", &hold}};
     port = count > 1 ? atol(arguments[1]) : 0;
     for (int i = 2; i < count; i++) {

@@ -1,0 +1,57 @@
+"""The C programs of the relay's benchmark compile, and see what they should see without a proxy."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.process import free_port, started
+from tests.benchmarks.relay import tables
+from tests.benchmarks.relay.loads import LOADS, Load, measured
+from tests.benchmarks.relay.native import compiled
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="the programs use epoll"),
+    pytest.mark.skipif(shutil.which("cc") is None and shutil.which("gcc") is None, reason="no C compiler"),
+]
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]]:
+    """The load, and the port of the engine."""
+    folder, port = tmp_path_factory.mktemp("programs"), free_port()
+    load, engine = compiled("load", folder), compiled("engine", folder)
+    with started([str(engine), str(port)], port=port):
+        yield load, port
+
+
+def test_requests_streams_and_pings_are_counted(programs: tuple[Path, int]) -> None:
+    load, port = programs
+    paced = Load({"connections": 4, "stream": 1, "pace": 5, "events": 20, "warm": 50}, pings=True)
+    plain = measured(load, LOADS["4 kB"], port=port, pids=[], ping="", seconds=0.1)
+    large = measured(load, LOADS["200 kB alone"], port=port, pids=[], ping="", seconds=0.1)
+    streams = measured(load, paced, port=port, pids=[], ping="/health", seconds=0.2)
+
+    assert plain.requests_s > 100
+    assert 0 < plain.p50_ms <= plain.p99_ms
+    assert large.requests_s > 10
+    assert streams.events_s > 4 * 20
+    assert streams.first_byte_ms > 0
+    assert streams.pause_ms > 0
+
+
+def test_a_failing_server_fails_the_measurement(programs: tuple[Path, int]) -> None:
+    with pytest.raises(RuntimeError, match="failed"):
+        measured(programs[0], LOADS["4 kB alone"], port=free_port(), pids=[], ping="", seconds=0.1)
+
+
+def test_every_table_has_a_row_for_each_proxy(programs: tuple[Path, int]) -> None:
+    figures = measured(programs[0], LOADS["4 kB"], port=programs[1], pids=[], ping="", seconds=0.05)
+    seen = {name: dict.fromkeys(LOADS, figures) for name in (tables.DIRECT, "a proxy")}
+
+    for table in (tables.requests(seen, "4 kB"), tables.streams(seen), tables.pauses(seen)):
+        lines = table.splitlines()
+        assert len(lines) == 4
+        assert len({line.count("|") for line in lines}) == 1
