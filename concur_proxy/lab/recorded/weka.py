@@ -99,13 +99,14 @@ class SessionTrace:
         for number, entry in enumerate(entries(self._path)):
             session = decoded(_SESSION, entry.text, entry.place)
             shared: dict[int, int] = {}
-            for sent in self._conversation(session, entry.place, "", 0.0, session.block_size, shared):
-                found.append(_request(sent, f"{number}-{session.id}", number * MOST_BLOCKS, session.block_size, shared))
+            block, name, base = session.block_size, f"{number}-{session.id}", number * MOST_BLOCKS
+            sent = self._conversation(session, entry.place, "", 0.0, block, shared)
+            found += [_request(each, name, base, block, shared) for each in sent]
         if not found:
             raise TraceProblem(f"{self._path}: has no session")
         yield from sorted(_timed(found), key=lambda request: request.ended_at)
 
-    def _conversation(  # noqa: PLR0913 - what its requests have in common
+    def _conversation(
         self,
         conversation: _Conversation,
         place: str,

@@ -29,8 +29,8 @@ class Turn:
     children: tuple["AgentPlan", ...] = ()
     """Sub-agents that the answer starts. They work at the same time, and the next turn waits for all of them."""
     content: Content | None = None
-    """Prompt and answer as they were recorded. The prompt is then this one, whatever the history is. Either all turns of
-    an agent have it or none.
+    """Prompt and answer as they were recorded. The prompt is then this one, whatever the history is. Either all turns
+    of an agent have it or none.
     """
 
 
