@@ -1,4 +1,4 @@
-"""The JSON values of a trace: the lines of a file, the elements of an array, or the files of a folder. Gzip is read too."""
+"""The JSON values of a trace: the lines of a file, the elements of an array, or the files of a folder, also in gzip."""
 
 import gzip
 import zlib

@@ -1,6 +1,5 @@
 """Opens a trace with the reader of its format, which its content tells."""
 
-import gzip
 import re
 import zlib
 from pathlib import Path
@@ -12,6 +11,8 @@ from concur_proxy.lab.recorded.request import TraceProblem
 from concur_proxy.lab.recorded.weka import SessionTrace
 
 HEAD_BYTES = 1 << 16
+GZIP_WINDOW = 31
+"""zlib's number for data with a header of gzip."""
 _SESSIONS = re.compile(rb'"requests"\s*:\s*\[')
 _REQUESTS = re.compile(rb'"(?:input_length|hash_ids)"\s*:')
 
@@ -29,10 +30,8 @@ def open_trace(path: Path) -> Reader:
 def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            is_compressed = file.read(2) == GZIP_MAGIC
-            file.seek(0)
-            return (gzip.GzipFile(fileobj=file) if is_compressed else file).read(HEAD_BYTES)
-    except EOFError:
-        return b""  # the reader counts what is cut
+            head = file.read(HEAD_BYTES)
+        is_compressed = head.startswith(GZIP_MAGIC)
+        return zlib.decompressobj(wbits=GZIP_WINDOW).decompress(head, HEAD_BYTES) if is_compressed else head
     except (OSError, zlib.error) as error:
         raise TraceProblem(f"{path}: cannot be read: {error}") from None

@@ -51,7 +51,7 @@ def least_squares(rows: Sequence[Row], start: Sequence[float]) -> list[float]:
 
 
 def least_deviations(rows: Sequence[Row], start: Sequence[float]) -> list[float]:
-    """As `least_squares`, but an error counts once, not squared: a few observations that are far off change little."""
+    """As `least_squares`, but errors are not squared: a few right sides that are far too large change little."""
     numbers = least_squares(rows, start)
     for _ in range(PASSES):
         weighted = [Row(row.values, row.right, 1 / max(row.error(numbers), LEAST_ERROR)) for row in rows]

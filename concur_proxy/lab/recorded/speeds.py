@@ -64,8 +64,9 @@ def _from_totals(requests: Iterable[RecordedRequest]) -> CostModel:
 
 
 def _rows(streams: Sequence[RecordedRequest], answers: Container[int], token_s: float) -> Iterator[Row]:
-    """Steps, decoded sequences and computed prompt tokens: a row for each stream whose id is in `answers`. `token_s` is what a prompt token probably takes: a prompt is
-    computed just before its answer's first token.
+    """A row for each stream whose id is in `answers`: its steps, the sequences that were decoded in them, and the
+    prompt tokens that were computed meanwhile. `token_s` is what a prompt token probably takes: a prompt is computed
+    just before its answer's first token.
     """
     decoding, prefill = _Amount(), _Amount()
     for request in streams:

@@ -124,10 +124,8 @@ def speeds_line(speeds: Speeds) -> str:
     if not speeds.answers:
         return "assumed, because the recording has too few durations"
     of_model = f" of {speeds.model}" if speeds.model else ""
-    parts = [
-        f"fitted to the durations of {whole(speeds.answers)} answers{of_model}; error: half within "
-        f"{percent(speeds.median_error)}, 90 % within {percent(speeds.p90_error)}"
-    ]
+    error = f"half within {percent(speeds.median_error)}, 90 % within {percent(speeds.p90_error)}"
+    parts = [f"fitted to the durations of {whole(speeds.answers)} answers{of_model}; error: {error}"]
     if speeds.outside_s >= SHORTEST_WAIT_S:
         parts.append(f"{span(speeds.outside_s)} of each answer depend on no token and are left out")
     if not speeds.shows_prefill:
