@@ -39,11 +39,7 @@ def read_traces(
     paths: Sequence[Path], *, capacity: int | WorkingSets | None, pace: float, show: Callable[[str], None]
 ) -> list[TraceLoad]:
     """The loads of all traces. Raises `TraceProblem`."""
-    loads: list[TraceLoad] = []
-    for path in paths:
-        show(f"reading {path}")
-        loads += Trace(path).loads(capacity=capacity, pace=pace, on_step=show)
-    return loads
+    return [load for path in paths for load in Trace(path).loads(capacity=capacity, pace=pace, on_step=show)]
 
 
 def print_traces(console: Console, loads: Sequence[TraceLoad], *, pace: float) -> None:
