@@ -43,7 +43,7 @@ def comparison_table(rows: Sequence[Row], *, baseline: str) -> Table:
             table.add_row(row.scenario, style="bold")
             last = row.scenario
         table.add_row(
-            f"  {_name(row)}",
+            f"  {policy_name(row)}",
             f"{row.makespan_s:.0f}",
             f"{row.relative:.2f}",
             f"{row.mean('hit_rate'):.2f}",
@@ -56,7 +56,8 @@ def comparison_table(rows: Sequence[Row], *, baseline: str) -> Table:
     return table
 
 
-def _name(row: Row) -> str:
+def policy_name(row: Row) -> str:
+    """The policy's name, and for the best cap its size."""
     if row.policy != BEST_STATIC:
         return row.policy
     return f"{BEST_STATIC}, {row.results[0].policy.removeprefix('static-')}"

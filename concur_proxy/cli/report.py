@@ -12,8 +12,8 @@ from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.parser import CommandParser, complain, whole_number
 from concur_proxy.cli.terminal import Output, steps
 from concur_proxy.lab.recorded.both import NoReplay, replay_both
+from concur_proxy.lab.recorded.formats import open_trace
 from concur_proxy.lab.recorded.part import LoadOverTime, part_of
-from concur_proxy.lab.recorded.reader import GatewayRecording, Reader
 from concur_proxy.lab.recorded.request import TraceProblem
 from concur_proxy.lab.report.comparison import compare
 from concur_proxy.lab.report.measured import Measuring
@@ -27,8 +27,9 @@ PROG = "concur-proxy report"
 
 DESCRIPTION = """\
 Reports what was measured while the gateway observed, and what control would have saved. RECORDING is a file of
-serve --record, also compressed with gzip; its load is replayed in virtual time without and with control. A Prometheus
-server knows what was measured, but nothing can be replayed from it."""
+serve --record, agent sessions in WEKA's format (also a folder of them), or requests in Mooncake's, also compressed with
+gzip; its load is replayed in virtual time without and with control. A Prometheus server knows what was measured, but
+nothing can be replayed from it."""
 
 UNITS_S = {"m": 60, "h": 3600, "d": 86400}
 PROMETHEUS_TIMEOUT_S = 60.0
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _from_recording(path: Path, capacity_tokens: int | None, show: Callable[[str], None]) -> Report:
-    reader: Reader = GatewayRecording(path)
+    reader = open_trace(path)
     measuring, load = Measuring(), LoadOverTime()
     for request in reader.requests():
         measuring.add(request)
@@ -66,7 +67,7 @@ def _from_recording(path: Path, capacity_tokens: int | None, show: Callable[[str
         raise TraceProblem(f"{path}: no request has token counts: record with ask_usage = true, the default")
     part = part_of(reader.requests(), load.busiest())
     try:
-        fleets = replay_both(part, capacity_tokens=capacity_tokens, on_step=show)
+        fleets = replay_both(part, capacity_tokens=capacity_tokens, on_step=show, shows_load=reader.shows_load)
     except NoReplay as problem:
         return report_of(measured, None, str(problem))
     return report_of(measured, compare(fleets, is_part=len(part) < measured.totals.requests))
@@ -94,7 +95,9 @@ def _since(text: str) -> float:
 
 def _parser() -> CommandParser:
     parser = CommandParser(PROG, usage="RECORDING | --prometheus URL [options]", description=DESCRIPTION)
-    parser.add_argument("recording", metavar="RECORDING", nargs="?", type=Path, help="a file of serve --record")
+    parser.add_argument(
+        "recording", metavar="RECORDING", nargs="?", type=Path, help="a file of serve --record, or a trace"
+    )
     parser.add_argument(
         "--prometheus", metavar="URL", help="read what was measured from this Prometheus server instead"
     )

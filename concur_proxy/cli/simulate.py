@@ -21,11 +21,12 @@ from concur_proxy.cli.comparison import (
 )
 from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.flags import read_option
-from concur_proxy.cli.parser import CommandParser, complain, time_span, token_count, whole_number
-from concur_proxy.cli.terminal import Lines, Output
+from concur_proxy.cli.parser import CommandParser, complain, positive_number, time_span, whole_number
+from concur_proxy.cli.terminal import Lines, Output, steps
+from concur_proxy.cli.traces import MEASURE, cache_size, print_traces, print_verdicts, read_traces, trace_table
 from concur_proxy.control.faults import Faults, problems_of
+from concur_proxy.lab.recorded.load import TraceLoad, WorkingSets
 from concur_proxy.lab.recorded.request import TraceProblem
-from concur_proxy.lab.recorded.scenario import scenario_of
 from concur_proxy.lab.simulation.chart import chart
 from concur_proxy.lab.simulation.policy import BEST_STATIC, POLICIES, Policy
 from concur_proxy.lab.simulation.result import Result
@@ -54,28 +55,36 @@ def main(arguments: Sequence[str]) -> int:
         if path is not None and not is_writable(path):
             return complain(PROG, f"--{flag} {path}: cannot be written")
     try:
-        suite = _suite(given)
+        policies = _policies(given)
+        loads = _loads(given)
+        suite = _suite(given, policies, [load.scenario for load in loads])
     except ValueError as error:
         return complain(PROG, *problems_of(error))
     except TraceProblem as error:
         return complain(PROG, str(error))
+    print_traces(console, loads, pace=given.pace)
     results = _run(suite, given.jobs)
     rows = tabulate(suite, results)
-    console.print(comparison_table(rows, baseline=baseline_of(suite)))
-    if len(suite.scenarios) > 1:
+    console.print(trace_table(rows) if loads else comparison_table(rows, baseline=baseline_of(suite)))
+    if len(suite.scenarios) > 1 and not loads:
         console.print(summary_table(rows))
     if given.explain:
         print_decisions(console, results)
-    if given.json:
-        given.json.write_text(json.dumps([as_json(result) for result in results], indent=1) + "\n")
-    if given.svg:
-        given.svg.write_text(chart([row.results[0] for row in rows if row.scenario == suite.scenarios[0].name]))
+    _write(given, results, [row.results[0] for row in rows if row.scenario == suite.scenarios[0].name])
+    if loads:
+        print_verdicts(console, rows)
     return 0
 
 
-def _suite(given: argparse.Namespace) -> Suite:
-    names = given.law or ["off", "aimd", "tokens"]
-    policies = [_policy(name, dict(given.set)) for name in names if name != BEST_STATIC]
+def _write(given: argparse.Namespace, results: Sequence[Result], drawn: Sequence[Result]) -> None:
+    if given.json:
+        given.json.write_text(json.dumps([as_json(result) for result in results], indent=1) + "\n")
+    if given.svg:
+        given.svg.write_text(chart(drawn))
+
+
+def _policies(given: argparse.Namespace) -> list[Policy]:
+    policies = [_policy(name, dict(given.set)) for name in _names(given) if name != BEST_STATIC]
     if given.idle_lease is not None:
         policies = [dataclasses.replace(policy, idle_lease_s=given.idle_lease) for policy in policies]
     if given.no_work_conserving:
@@ -89,17 +98,35 @@ def _suite(given: argparse.Namespace) -> Suite:
         raise Faults(problems)
     for policy in policies:
         plugins.build(plugins.LAWS, policy.law, policy.options)  # ValueError if an option is wrong
+    return policies
+
+
+def _names(given: argparse.Namespace) -> list[str]:
+    return given.law or ["off", "aimd", "tokens"]
+
+
+def _loads(given: argparse.Namespace) -> list[TraceLoad]:
+    if not given.trace:
+        return []
+    with steps("reading") as show:
+        return read_traces(given.trace, capacity=given.capacity_tokens, pace=given.pace, show=show)
+
+
+def _suite(given: argparse.Namespace, policies: Sequence[Policy], traces: Sequence[Scenario]) -> Suite:
     return Suite(
-        scenarios=_scenarios(given),
+        scenarios=traces or _scenarios(given),
         policies=policies,
         seeds=range(1, given.seeds + 1),
-        sweeps=BEST_STATIC in names,
+        sweeps=BEST_STATIC in _names(given),
+        measure=MEASURE if traces else "makespan_s",
     )
 
 
 def _scenarios(given: argparse.Namespace) -> list[Scenario]:
-    if given.trace:
-        return [scenario_of(path, capacity_tokens=given.capacity_tokens) for path in given.trace]
+    if isinstance(given.capacity_tokens, WorkingSets):
+        raise Faults(["--capacity-tokens: only a --trace has a working set: give a number of tokens"])
+    if given.pace != 1:
+        raise Faults(["--pace: only a --trace has a pace"])
     names = list(SCENARIOS) if ALL in given.scenario else given.scenario or ["base"]
     scenarios = []
     for name in names:
@@ -194,13 +221,26 @@ def _parser() -> CommandParser:
         "--jobs", metavar="N", type=whole_number(1), default=os.cpu_count() or 1, help="processes (default %(default)s)"
     )
     parser.add_argument(
-        "--trace", metavar="FILE", type=Path, action="append", help="replay a file of serve --record; repeatable"
+        "--trace",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        help="replay a file of serve --record, sessions in WEKA's format (also a folder) or requests in Mooncake's; "
+        "repeatable",
+    )
+    parser.add_argument(
+        "--pace",
+        metavar="FACTOR",
+        type=positive_number,
+        default=1.0,
+        help="with --trace: multiply think times, tool calls and times between sessions (default %(default)g)",
     )
     parser.add_argument(
         "--capacity-tokens",
         metavar="N",
-        type=token_count(1024),
-        help="size of each engine's KV cache (default: the scenario's)",
+        type=cache_size,
+        help="size of each engine's KV cache, with --trace also as a multiple of the working set, such as 0.5x "
+        "(default: the scenario's, or as recorded)",
     )
     parser.add_argument(
         "--idle-lease",

@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from concur_proxy.lab.recorded.scenario import scenario_of
+from concur_proxy.lab.recorded.load import Trace
 from concur_proxy.lab.simulation.experiment import Experiment
 from concur_proxy.lab.simulation.policy import POLICIES
 from tests.http.running_gateway import running_gateway
@@ -19,7 +19,8 @@ async def test_what_passes_the_gateway_can_be_replayed_by_the_simulator(tmp_path
     assert [line["turn"] for line in lines] == [0, 1, 2, 0]
     assert {(line["prompt_tokens"], line["completion_tokens"]) for line in lines} == {(10, 5)}
     assert "private-name" not in path.read_text()
-    result = Experiment(scenario_of(path), POLICIES["tokens"], 1).run()
+    (load,) = Trace(path).loads()
+    result = Experiment(load.scenario, POLICIES["tokens"], 1).run()
     assert (result.sessions, result.requests) == (2, 4)
 
 

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.lab.recorded.scenario import scenario_of
+from concur_proxy.lab.recorded.load import Trace
 from concur_proxy.telemetry.events import Attempt, RequestEvents, RequestRecord
 from concur_proxy.telemetry.recorder import TraceRecorder
 from concur_proxy.wire.answer.usage import Usage
@@ -55,7 +55,7 @@ def test_it_writes_times_and_counts_and_no_name(tmp_path: Path) -> None:
         "engine": "",
         "model": "other",
     }
-    assert [population.agents for population in scenario_of(path).populations] == [2]
+    assert [population.agents for load in Trace(path).loads() for population in load.scenario.populations] == [2]
 
 
 def test_it_writes_what_a_report_divides_the_load_by(tmp_path: Path) -> None:

@@ -10,15 +10,19 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 from concur_proxy.lab.recorded.lanes import Lanes
 from concur_proxy.lab.recorded.request import RecordedRequest
+from concur_proxy.lab.simulation.content import Content
 from concur_proxy.lab.simulation.plan import AgentPlan, Turn
 
 LONGEST_IDLE_S = 120.0
 """A time without an open request is shortened to this, in which caches and the gate forget nothing."""
 MOST_NESTED = 40
 """Conversations inside each other. Deeper ones begin when they were recorded."""
+UNKNOWN_BLOCKS = 1 << 62
+"""Blocks of content that was not recorded have ids from here on. Recorded ids are smaller."""
 LEAST_SHARING = 3
 """So many sessions must have found equally many tokens at their first request before these count as a shared prompt."""
 
@@ -49,10 +53,12 @@ class _Conversation:
     """When it and all that it started have ended."""
 
 
-def agents_of(requests: Iterable[RecordedRequest]) -> RecordedAgents:
-    """The agents that send these requests."""
+def agents_of(requests: Iterable[RecordedRequest], *, pace: float = 1.0) -> RecordedAgents:
+    """The agents that send these requests. `pace` is a factor on all times in which a session waits for its tools or
+    its user, and on the times between the starts of sessions.
+    """
     ordered = sorted(requests, key=lambda request: request.at)
-    clock = BusyClock(ordered)
+    times = _Times(clock=BusyClock(ordered), pace=pace)
     sessions: dict[str, list[RecordedRequest]] = {}
     for request in ordered:
         sessions.setdefault(request.session, []).append(request)
@@ -65,7 +71,7 @@ def agents_of(requests: Iterable[RecordedRequest]) -> RecordedAgents:
         answered.update((conversation.name, conversation.requests) for conversation in conversations)
         roots = _nest(conversations)
         family = conversations[0].name
-        plans += [_plan(root, family, clock, shared) for root in roots]
+        plans += [_plan(root, family, times, shared) for root in roots]
     return RecordedAgents(plans=sorted(plans, key=lambda plan: plan.start_s), requests=answered)
 
 
@@ -91,6 +97,20 @@ class BusyClock:
     def read(self, at: float) -> float:
         """The moment on this clock, in seconds."""
         return at - self._cut[bisect_right(self._times, at) - 1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Times:
+    """How long it takes from one event to another one in the replay."""
+
+    clock: BusyClock
+    pace: float
+    fresh: Iterator[int] = field(default_factory=lambda: count(UNKNOWN_BLOCKS))
+    """Ids of blocks that no recording has."""
+
+    def between(self, begin: float, end: float) -> float:
+        """The seconds between two recorded moments, 0 or more."""
+        return self.pace * max(0.0, self.clock.read(end) - self.clock.read(begin))
 
 
 class SharedPrompts:
@@ -136,6 +156,8 @@ class SharedPrompts:
 
 def _conversations(session: str, answers: Sequence[RecordedRequest], numbers: Iterator[int]) -> Sequence[_Conversation]:
     """The session's conversations in the order in which they began."""
+    if answers[0].content is not None:
+        return _members(session, answers, numbers)
     lanes = Lanes()
     found: dict[int, _Conversation] = {}
     for request in answers:
@@ -147,6 +169,20 @@ def _conversations(session: str, answers: Sequence[RecordedRequest], numbers: It
         conversation.history.append(lane.promised(request))
         conversation.requests.append(request)
         lane.extend(request)
+    return list(found.values())
+
+
+def _members(session: str, answers: Sequence[RecordedRequest], numbers: Iterator[int]) -> Sequence[_Conversation]:
+    """The conversations of a recording that names them, and whose content shows what they have in common."""
+    found: dict[str, _Conversation] = {}
+    for request in answers:
+        if request.member not in found:
+            number = next(numbers)
+            found[request.member] = _Conversation(name=f"{number}-{session}", number=number)
+        found[request.member].requests.append(request)
+    for conversation in found.values():
+        sizes = (one.prompt_tokens + one.completion_tokens for one in conversation.requests[:-1])
+        conversation.history = [0, *sizes]
     return list(found.values())
 
 
@@ -192,17 +228,18 @@ def _starter(conversation: _Conversation, begun: Sequence[_Conversation]) -> tup
 
 
 def _plan(
-    conversation: _Conversation, family: str, clock: BusyClock, shared: SharedPrompts, started_at: float = 0.0
+    conversation: _Conversation, family: str, times: _Times, shared: SharedPrompts, started_at: float | None = None
 ) -> AgentPlan:
     """The plan of a conversation and of those that it starts. `started_at` is when the answer before it ended."""
     first = conversation.requests[0]
     shared_tokens, shared_id = shared.of(first)
     is_member = conversation.name != family
+    start_s = times.pace * times.clock.read(first.at) if started_at is None else times.between(started_at, first.at)
     return AgentPlan(
         name=conversation.name,
         number=conversation.number,
-        start_s=max(0.0, clock.read(first.at) - started_at),
-        turns=tuple(_turns(conversation, family, clock, shared, shared_tokens)),
+        start_s=max(0.0, start_s),
+        turns=tuple(_turns(conversation, family, times, shared, shared_tokens)),
         shared_tokens=shared_tokens,
         shared_id=shared_id,
         tenant=first.tenant,
@@ -212,19 +249,19 @@ def _plan(
 
 
 def _turns(
-    conversation: _Conversation, family: str, clock: BusyClock, shared: SharedPrompts, shared_tokens: int
+    conversation: _Conversation, family: str, times: _Times, shared: SharedPrompts, shared_tokens: int
 ) -> Iterator[Turn]:
     context = shared_tokens
     requests = conversation.requests
     for number, request in enumerate(requests):
-        ended_at = clock.read(request.ended_at)
         children = conversation.children.get(number, ())
         following = requests[number + 1] if number + 1 < len(requests) else None
         gap_s, kept = 0.0, request.completion_tokens
         if following is not None:
-            resting_from = max((child.rests_at for child in children), default=request.ended_at)
-            gap_s = max(0.0, clock.read(following.at) - clock.read(resting_from))
+            gap_s = times.between(max((child.rests_at for child in children), default=request.ended_at), following.at)
             kept = max(0, min(kept, conversation.history[number + 1] - request.prompt_tokens))
+            if request.content is not None:
+                kept = max(0, min(kept, following.prompt_tokens - request.prompt_tokens))
         new = max(1, request.prompt_tokens - context)
         answer = max(1, request.completion_tokens)
         context += new + min(kept, answer)
@@ -233,5 +270,15 @@ def _turns(
             answer_tokens=answer,
             dropped_tokens=answer - min(kept, answer),
             gap_s=gap_s,
-            children=tuple(_plan(child, family, clock, shared, ended_at) for child in children),
+            children=tuple(_plan(child, family, times, shared, request.ended_at) for child in children),
+            content=_content(request, following, answer, min(kept, answer), times.fresh),
         )
+
+
+def _content(
+    request: RecordedRequest, following: RecordedRequest | None, answer: int, kept: int, fresh: Iterator[int]
+) -> Content | None:
+    if request.content is None:
+        return None
+    after = None if following is None else following.content
+    return request.content.answered(answer, following=after, kept_tokens=kept, fresh=fresh)

@@ -1,13 +1,18 @@
 """The part of a recording that is replayed: all of it, or the busiest time of a long one."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from concur_proxy.lab.engine.engine import EngineShape
 from concur_proxy.lab.recorded.request import RecordedRequest
 
 MOST_REQUESTS = 20_000
 MOST_GENERATED = 5_000_000
 """A replay takes a second for about 2,000 requests or 300,000 generated tokens."""
+SHORTEST_WAIT_S = 0.05
+CONTROLLED_SHARE = 0.01
+"""If more requests than this share waited longer than SHORTEST_WAIT_S, the recording was made under control."""
 MOST_SPANS = 4096
 """Times that are counted apart. A recording with more counts longer ones."""
 
@@ -86,6 +91,18 @@ class FleetLoad:
     """The KV cache of each; None if it was not recorded."""
     requests: Sequence[RecordedRequest]
     """In the order of their arrival."""
+
+    def shape(self, capacity_tokens: int) -> EngineShape:
+        """Each engine with a cache of this size. Its blocks divide those of the recording."""
+        usual = EngineShape().block_tokens
+        sizes = {request.content.block_tokens for request in self.requests if request.content is not None}
+        return EngineShape(capacity_tokens=capacity_tokens, block_tokens=math.gcd(usual, *sizes))
+
+
+def was_controlled(requests: Sequence[RecordedRequest]) -> bool:
+    """Whether requests waited for admission while they were recorded."""
+    waited = sum(request.wait_s > SHORTEST_WAIT_S for request in requests)
+    return waited > CONTROLLED_SHARE * len(requests)
 
 
 def fleets_of(requests: Sequence[RecordedRequest]) -> list[FleetLoad]:

@@ -22,11 +22,11 @@ from typing import Annotated, BinaryIO, Protocol, cast
 
 import msgspec
 
+from concur_proxy.lab.recorded.entries import GZIP_MAGIC
 from concur_proxy.lab.recorded.request import RecordedRequest, TraceProblem
 from concur_proxy.wire.answer.usage import MOST_CHOICES, MOST_TOKENS
 
 MOST_LINE_BYTES = 1 << 16
-GZIP_MAGIC = b"\x1f\x8b"
 RESTART_S = 1.0
 """Lines are written as their answers end. A line that began and ended before the one above it, by more than this, was
 written by another process, whose clock had begun again.
@@ -49,6 +49,13 @@ class Reader(Protocol):
     @property
     def cut_lines(self) -> int:
         """Lines that were cut in the last reading, as a crash or a running gateway leaves them."""
+        ...
+
+    @property
+    def shows_load(self) -> bool:
+        """Whether the durations are of these requests alone on these engines. Otherwise the engines had other load too,
+        or there are no durations.
+        """
         ...
 
     def requests(self) -> Iterator[RecordedRequest]:
@@ -76,6 +83,8 @@ class _Line(msgspec.Struct, kw_only=True, gc=False):
 
 class GatewayRecording:
     """A file of `serve --record`, also compressed with gzip."""
+
+    shows_load = True
 
     def __init__(self, path: Path) -> None:
         self.has_dates = False

@@ -1,6 +1,8 @@
-"""A recorded request: what the replay needs to know about it, without its content."""
+"""A recorded request: what the replay needs to know about it."""
 
 from dataclasses import dataclass
+
+from concur_proxy.lab.simulation.content import Content
 
 
 class TraceProblem(Exception):  # noqa: N818 - what is wrong with the file
@@ -35,6 +37,11 @@ class RecordedRequest:
     tenant: str = ""
     capacity_tokens: int | None = None
     """Size of the engine's KV cache; None if it was not recorded."""
+    content: Content | None = None
+    """What the prompt consists of; None if it was not recorded. With it, `session` and `member` are the conversation.
+    """
+    is_timed: bool = True
+    """Whether `duration_s` was recorded. Otherwise it is a guess."""
 
     @property
     def ended_at(self) -> float:

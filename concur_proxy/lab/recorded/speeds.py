@@ -7,16 +7,16 @@ The recording shows all three, so the three speeds follow by least squares.
 
 from bisect import bisect_right
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import median
 
 from concur_proxy.lab.engine.cost import CostModel
+from concur_proxy.lab.recorded.least_squares import Row, least_squares
 from concur_proxy.lab.recorded.request import RecordedRequest
 
 LEAST_TOKENS = 8
 """Shorter answers say little about a step."""
 LEAST_STREAMS = 15
-ROUNDS = 2000
 PASSES = 3
 TOO_SLOW = 1.25
 """An answer that is slower than the median by more than this factor does not count."""
@@ -40,7 +40,7 @@ def estimate(requests: Sequence[RecordedRequest], chosen: Sequence[RecordedReque
         # an answer that was preempted took longer than its steps
         slowness = [row.right / max(1e-9, row.left(numbers)) for row in rows]
         limit = TOO_SLOW * median(slowness)
-        numbers = _least_squares([row for row, slow in zip(rows, slowness, strict=True) if slow <= limit], numbers)
+        numbers = least_squares([row for row, slow in zip(rows, slowness, strict=True) if slow <= limit], numbers)
     step_s, decode_s, token_s = numbers
     cost = replace(
         usual,
@@ -63,23 +63,10 @@ def _from_totals(requests: Iterable[RecordedRequest]) -> CostModel:
     return replace(usual, step_s=step_s, decode_s=step_s / 50)
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One answer."""
-
-    values: tuple[float, float, float]
-    """Its steps, the sequences that were decoded in them, and the prompt tokens that were computed meanwhile."""
-    right: float
-    """Its time in seconds."""
-
-    def left(self, numbers: Sequence[float]) -> float:
-        """The time that these numbers give it."""
-        return sum(number * value for number, value in zip(numbers, self.values, strict=True))
-
-
-def _rows(streams: Sequence[RecordedRequest], answers: Container[int], token_s: float) -> Iterator[_Row]:
-    """A row for each stream whose id is in `answers`. `token_s` is what a prompt token probably takes: a prompt is
-    computed just before its answer's first token.
+def _rows(streams: Sequence[RecordedRequest], answers: Container[int], token_s: float) -> Iterator[Row]:
+    """A row for each stream whose id is in `answers`: its steps, the sequences that were decoded in them, and the
+    prompt tokens that were computed meanwhile. `token_s` is what a prompt token probably takes: a prompt is computed
+    just before its answer's first token.
     """
     decoding, prefill = _Amount(), _Amount()
     for request in streams:
@@ -94,24 +81,7 @@ def _rows(streams: Sequence[RecordedRequest], answers: Container[int], token_s: 
         span_s = request.ended_at - first_at
         if id(request) in answers and tokens > LEAST_TOKENS and span_s > 0:
             sequences = decoding.between(first_at, request.ended_at) / span_s
-            yield _Row((tokens, tokens * sequences, prefill.between(first_at, request.ended_at)), span_s)
-
-
-def _least_squares(rows: Sequence[_Row], start: Sequence[float]) -> list[float]:
-    """Numbers of 0 or more, one for each column, that give the right sides with the least relative error."""
-    size = len(start)
-    products = [
-        [sum(row.values[one] * row.values[other] / row.right**2 for row in rows) for other in range(size)]
-        for one in range(size)
-    ]
-    rights = [sum(row.values[one] / row.right for row in rows) for one in range(size)]
-    numbers = list(start)
-    for _ in range(ROUNDS):
-        for one in range(size):
-            others = sum(products[one][other] * numbers[other] for other in range(size) if other != one)
-            if products[one][one] > 0:
-                numbers[one] = max(0.0, (rights[one] - others) / products[one][one])
-    return numbers
+            yield Row((tokens, tokens * sequences, prefill.between(first_at, request.ended_at)), span_s)
 
 
 class _Amount:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from concur_proxy.lab.recorded.agents import BusyClock
-from concur_proxy.lab.recorded.both import ReplayedFleet, was_controlled
+from concur_proxy.lab.recorded.both import ReplayedFleet
+from concur_proxy.lab.recorded.known_speeds import Speeds
+from concur_proxy.lab.recorded.part import was_controlled
 from concur_proxy.lab.recorded.replay import ReplayedTurn
 from concur_proxy.lab.simulation.result import percentile
 
@@ -83,6 +85,10 @@ class Comparison:
     """Requests with which the replay's error was measured."""
     is_checked_apart: bool
     """Whether these are other requests than those to which the speeds were fitted."""
+    speeds_alone: Speeds | None
+    """What single answers show of the speeds, if the recording does not show the engines' load: then there are no
+    checks. None: the replay was compared with the recording.
+    """
     step_s: float
     """Constant part of an engine's step; mean over the groups of engines."""
     prefill_tokens_s: float
@@ -102,17 +108,18 @@ class Comparison:
 
     @property
     def error(self) -> float:
-        """The error of the mean turn, as a part of it."""
-        return abs(self.checks[0].error)
+        """The error of the mean turn, as a part of it; 0 if it was not measured."""
+        return abs(self.checks[0].error) if self.checks else 0.0
 
 
 def compare(fleets: Sequence[ReplayedFleet], *, is_part: bool) -> Comparison:
     """Compare the replays with each other, and one of them with the recording."""
     requests = sorted((request for fleet in fleets for request in fleet.load.requests), key=lambda each: each.at)
-    fitted = {id(request) for fleet in fleets if fleet.fit.is_checked for request in fleet.fit.requests}
+    fits = [fleet.fit for fleet in fleets if fleet.fit is not None]
+    fitted = {id(request) for each in fits if each.is_checked for request in each.requests}
     controlled = was_controlled(requests)
     turns = [turn for fleet in fleets for turn in (fleet.controlled if controlled else fleet.without).turns]
-    checked = [turn for turn in turns if id(turn.recorded) not in fitted]
+    checked = [turn for turn in turns if fits and id(turn.recorded) not in fitted]
     ended_at = max(request.ended_at for request in requests)
     return Comparison(
         requests=len(requests),
@@ -126,9 +133,10 @@ def compare(fleets: Sequence[ReplayedFleet], *, is_part: bool) -> Comparison:
         was_controlled=controlled,
         checked=len(checked),
         is_checked_apart=bool(fitted),
-        step_s=fmean(fleet.fit.cost.step_s for fleet in fleets),
-        prefill_tokens_s=fmean(fleet.fit.cost.prefill_tokens_s for fleet in fleets),
-        checks=list(_checks(checked)),
+        speeds_alone=None if fits else fleets[0].speeds,
+        step_s=fmean(fleet.speeds.cost.step_s for fleet in fleets),
+        prefill_tokens_s=fmean(fleet.speeds.cost.prefill_tokens_s for fleet in fleets),
+        checks=list(_checks(checked)) if checked else [],
         without=_numbers(fleets, controlled=False),
         controlled=_numbers(fleets, controlled=True),
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from concur_proxy.control.phrasing import count, percent
+from concur_proxy.lab.recorded.known_speeds import Speeds
 from concur_proxy.lab.report.comparison import ArmNumbers, Comparison
 from concur_proxy.lab.report.measured import SHORTEST_WAIT_S, Measured, Totals
 from concur_proxy.lab.report.phrases import moment, span, whole
@@ -105,14 +106,31 @@ def replay_lines(comparison: Comparison, *, has_dates: bool) -> Iterator[Line]:
         "Engines",
         (
             f"{engines}, {sizes} tokens of cache, {count(comparison.prefill_tokens_s)} prefill tokens/s, "
-            f"{1000 * comparison.step_s:.3g} ms a step (fitted)"
+            f"{1000 * comparison.step_s:.3g} ms a step"
         ),
     )
+    if comparison.speeds_alone is not None:
+        yield "Speeds", speeds_line(comparison.speeds_alone)
+        return
     mode = "with" if comparison.was_controlled else "without"
     those = (
         "other requests than those it was fitted to" if comparison.is_checked_apart else "the requests it was fitted to"
     )
     yield "Checked", f"the replay {mode} control, on {whole(comparison.checked)} requests ({those})"
+
+
+def speeds_line(speeds: Speeds) -> str:
+    """Where the engines' speeds are from, and how far the durations that they give are from the recorded ones."""
+    if not speeds.answers:
+        return "assumed, because the recording has too few durations"
+    of_model = f" of {speeds.model}" if speeds.model else ""
+    error = f"half within {percent(speeds.median_error)}, 90 % within {percent(speeds.p90_error)}"
+    parts = [f"fitted to the durations of {whole(speeds.answers)} answers{of_model}; error: {error}"]
+    if speeds.outside_s >= SHORTEST_WAIT_S:
+        parts.append(f"{span(speeds.outside_s)} of each answer depend on no token and are left out")
+    if not speeds.shows_prefill:
+        parts.append("the prefill speed is assumed, because the durations do not show it")
+    return "; ".join(parts)
 
 
 def checks_table(comparison: Comparison) -> Table:

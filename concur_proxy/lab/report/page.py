@@ -39,7 +39,8 @@ def _body(report: Report) -> Iterator[str]:
         return
     yield "<h2>What control would do</h2>"
     yield _lines(replay_lines(comparison, has_dates=report.measured.has_dates))
-    yield _table(checks_table(comparison))
+    if comparison.checks:
+        yield _table(checks_table(comparison))
     if comparison.is_believable:
         yield _effect(comparison)
         yield _table(effect_table(comparison))

@@ -32,7 +32,8 @@ def _whole(report: Report) -> RenderableType:
     comparison = report.comparison
     if comparison is not None:
         lines = replay_lines(comparison, has_dates=report.measured.has_dates)
-        parts += [Text("What control would do", style="bold"), _lines(lines), Text(), _table(checks_table(comparison))]
+        parts += [Text("What control would do", style="bold"), _lines(lines), Text()]
+        parts += [_table(checks_table(comparison))] if comparison.checks else []
         if comparison.is_believable:
             parts.append(_table(effect_table(comparison)))
     verdict = report.verdict

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from concur_proxy.lab.simulation.plan import AgentPlan
-from concur_proxy.lab.simulation.prompt import Prompt
+from concur_proxy.lab.engine.prefix_cache import BlockKeys
+from concur_proxy.lab.simulation.history import GrowingHistory, RecordedHistory
+from concur_proxy.lab.simulation.plan import AgentPlan, block_keys
 from concur_proxy.lab.simulation.timeline import Timeline
 from concur_proxy.recognition.chain import Chain
 
@@ -16,6 +17,7 @@ class Request:
         "answer_tokens",
         "cached_tokens",
         "chain",
+        "content",
         "first_at",
         "history_tokens",
         "is_last",
@@ -42,6 +44,7 @@ class Request:
         self.plan = plan
         self.is_last = turn == len(plan.turns) - 1
         self.answer_tokens = plan.turns[turn].answer_tokens
+        self.content = plan.turns[turn].content
         self.chain = chain
         self.history_tokens = history_tokens
         """The part of the prompt that has been computed before for this session."""
@@ -56,6 +59,13 @@ class Request:
         self.first_at: float | None = None
         """When the first token of the answer came."""
         self.cached_tokens = 0
+
+    def keys(self, block_tokens: int) -> BlockKeys:
+        """The content of prompt and answer: one key for each whole block of this size."""
+        tokens = self.prompt_tokens + self.answer_tokens
+        if self.content is not None:
+            return self.content.keys(tokens, block_tokens)
+        return block_keys(self.plan, tokens, block_tokens, side=self.side, side_from=self.history_tokens)
 
 
 Send = Callable[[Request], None]
@@ -73,28 +83,23 @@ class Agent:
         self._send = send
         self._on_end = on_end
         self._turn = 0
-        self._history_tokens = 0
-        """Tokens of all prompts and answers so far."""
-        self._prompt_tokens = plan.shared_tokens
-        self._prompt = Prompt(plan)
+        is_recorded = plan.turns[0].content is not None
+        self._history: GrowingHistory | RecordedHistory = RecordedHistory() if is_recorded else GrowingHistory(plan)
         self._open = 0
         """Requests of the present turn without an answer, and sub-agents at work."""
 
     def step(self) -> None:
         """Send this turn's requests."""
         turn = self.plan.turns[self._turn]
-        history = self._history_tokens
-        self._prompt_tokens += turn.new_tokens
-        self._open = 1 + turn.side_requests
-        chains = [self._prompt.extended(turn.new_tokens, side=side) for side in range(self._open)]
-        self._prompt.add(turn.new_tokens)
-        for side, chain in enumerate(chains):
+        sent = self._history.extend(turn)
+        self._open = len(sent.chains)
+        for side, chain in enumerate(sent.chains):
             request = Request(
                 plan=self.plan,
                 turn=self._turn,
                 chain=chain,
-                history_tokens=history,
-                prompt_tokens=self._prompt_tokens,
+                history_tokens=sent.history_tokens,
+                prompt_tokens=sent.prompt_tokens,
                 sent_at=self._timeline.now,
                 on_done=self._answered,
                 side=side,
@@ -106,10 +111,7 @@ class Agent:
         if self._open:
             return
         turn = self.plan.turns[self._turn]
-        kept_tokens = turn.answer_tokens - turn.dropped_tokens
-        self._prompt_tokens += kept_tokens
-        self._history_tokens = self._prompt_tokens
-        self._prompt.add(kept_tokens)
+        self._history.answered(turn)
         self._open = len(turn.children)
         for child in turn.children:
             agent = Agent(child, self._timeline, self._send, self._child_ended)

@@ -83,10 +83,14 @@ class Experiment:
     def _start(self, plan: AgentPlan) -> None:
         self._running += 1
         self._await_next()
-        Agent(plan, self._timeline, self.gateway.send, self._ended).step()
+        Agent(plan, self._timeline, self._send, self._ended).step()
+
+    def _send(self, request: Request) -> None:
+        self._tally.sent(now=self._timeline.now)
+        self.gateway.send(request)
 
     def _answered(self, request: Request) -> None:
-        self._tally.request(request)
+        self._tally.request(request, now=self._timeline.now)
         if self._watch is not None:
             self._watch(request, self._timeline.now)
 

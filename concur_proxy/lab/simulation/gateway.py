@@ -24,7 +24,6 @@ from concur_proxy.lab.engine.request import EngineRequest
 from concur_proxy.lab.simulation.agent import Request
 from concur_proxy.lab.simulation.engine import SimulatedEngine
 from concur_proxy.lab.simulation.identity import arrival_of, ended_key
-from concur_proxy.lab.simulation.plan import block_keys
 from concur_proxy.lab.simulation.policy import Policy
 from concur_proxy.lab.simulation.replicas import SimulatedReplicas
 from concur_proxy.lab.simulation.timeline import Alarm, Timeline
@@ -165,13 +164,7 @@ class SimulatedGateway:
     def _forward(self, ticket: Ticket, request: Request) -> None:
         request.admitted_at = self._timeline.now
         engine = self.engines[ticket.engine]
-        keys = block_keys(
-            request.plan,
-            request.prompt_tokens + request.answer_tokens,
-            engine.model.shape.block_tokens,
-            side=request.side,
-            side_from=request.history_tokens,
-        )
+        keys = request.keys(engine.model.shape.block_tokens)
         sent = EngineRequest(keys=keys, prompt_tokens=request.prompt_tokens, output_tokens=request.answer_tokens)
         engine.send(sent, partial(self._progress, ticket, request))
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from concur_proxy.lab.engine.prefix_cache import BlockKeys
+from concur_proxy.lab.simulation.content import Content
 
 _AGENT_BLOCKS = 1 << 24
 """More blocks than a session can have, so that keys of different sessions are different."""
@@ -27,6 +28,10 @@ class Turn:
     """
     children: tuple["AgentPlan", ...] = ()
     """Sub-agents that the answer starts. They work at the same time, and the next turn waits for all of them."""
+    content: Content | None = None
+    """Prompt and answer as they were recorded. The prompt is then this one, whatever the history is. Either all turns
+    of an agent have it or none.
+    """
 
 
 class Kinship(enum.Enum):

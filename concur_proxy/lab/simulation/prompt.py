@@ -2,6 +2,7 @@
 
 from hashlib import blake2b
 
+from concur_proxy.lab.simulation.content import Content
 from concur_proxy.lab.simulation.plan import AgentPlan
 from concur_proxy.recognition.chain import HASH_BYTES, SIZE_BYTES, Chain
 
@@ -32,6 +33,32 @@ class Prompt:
         # Another agent's segment differs from this agent's, even where both follow the same shared prompt.
         following = _digest(chain.hashes[-HASH_BYTES:], self._number, len(chain), side)
         return Chain(hashes=chain.hashes + following, sizes=chain.sizes + _size(tokens), head=chain.head)
+
+
+class RecordedPrompt:
+    """The segments of a prompt whose content was recorded: equal content gives equal hashes in all sessions."""
+
+    __slots__ = ("chain",)
+
+    def __init__(self) -> None:
+        self.chain = Chain(hashes=b"", sizes=b"")
+
+    def cut(self, segments: int) -> None:
+        """Keep only the first `segments`."""
+        chain = self.chain
+        self.chain = Chain(
+            hashes=chain.hashes[: segments * HASH_BYTES],
+            sizes=chain.sizes[: segments * SIZE_BYTES],
+            head=min(chain.head, segments),
+        )
+
+    def add(self, content: Content, begin: int, end: int, *, is_head: bool) -> None:
+        """Add the segment between two positions in tokens. `is_head`: it is tools and system prompt."""
+        chain, block = self.chain, content.block_tokens
+        own = blake2b(content.ids[begin // block : end // block].tobytes(), digest_size=HASH_BYTES).digest()
+        following = _digest(chain.hashes[-HASH_BYTES:] + own, end - begin)
+        head = chain.head + 1 if is_head else chain.head
+        self.chain = Chain(hashes=chain.hashes + following, sizes=chain.sizes + _size(end - begin), head=head)
 
 
 def _digest(before: bytes, *content: int) -> bytes:

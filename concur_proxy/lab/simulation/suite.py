@@ -22,6 +22,8 @@ class Suite:
     seeds: Sequence[int]
     sweeps: bool = False
     """Whether to look for the best static cap too."""
+    measure: str = "makespan_s"
+    """The number of `Result` by which policies are compared and the best cap is found."""
 
     @property
     def runs(self) -> list[tuple[Scenario, Policy, int]]:
@@ -65,8 +67,8 @@ class Row:
     policy: str
     makespan_s: float
     relative: float
-    """Total time relative to the best static cap, or to no control if that is better. Without the sweep: relative to
-    the scenario's first policy.
+    """The suite's measure relative to the best static cap, or to no control if that is better. Without the sweep:
+    relative to the scenario's first policy.
     """
     results: tuple[Result, ...]
 
@@ -81,6 +83,10 @@ class Row:
 
 def tabulate(suite: Suite, results: Sequence[Result]) -> list[Row]:
     """One row per scenario and policy, in the suite's order. Of the swept caps only the best gets a row."""
+
+    def measured(group: Sequence[Result]) -> float:
+        return fmean(getattr(result, suite.measure) for result in group)
+
     grouped: dict[tuple[str, str], list[Result]] = {}
     for result in results:
         grouped.setdefault((result.scenario, result.policy), []).append(result)
@@ -88,27 +94,22 @@ def tabulate(suite: Suite, results: Sequence[Result]) -> list[Row]:
     for scenario in suite.scenarios:
         groups = {name: grouped[scenario.name, name] for name in (policy.name for policy in suite.policies)}
         if suite.sweeps:
-            groups[BEST_STATIC] = min((grouped[scenario.name, static(cap).name] for cap in CAPS), key=_makespan)
-        yardstick = _makespan(next(iter(groups.values())))
+            groups[BEST_STATIC] = min((grouped[scenario.name, static(cap).name] for cap in CAPS), key=measured)
+        yardstick = measured(next(iter(groups.values())))
         if suite.sweeps:
             rivals = [group for name, group in groups.items() if name in {BEST_STATIC, "off"}]
-            yardstick = min(map(_makespan, rivals))
+            yardstick = min(map(measured, rivals))
         for name, group in groups.items():
-            makespan_s = _makespan(group)
             rows.append(
                 Row(
                     scenario=scenario.name,
                     policy=name,
-                    makespan_s=makespan_s,
-                    relative=makespan_s / yardstick,
+                    makespan_s=fmean(result.makespan_s for result in group),
+                    relative=measured(group) / max(yardstick, 1e-9),
                     results=tuple(group),
                 )
             )
     return rows
-
-
-def _makespan(results: Sequence[Result]) -> float:
-    return fmean(result.makespan_s for result in results)
 
 
 def summary(rows: Sequence[Row]) -> dict[str, tuple[float, float]]:

@@ -4,7 +4,8 @@ from statistics import fmean
 
 import pytest
 
-from concur_proxy.lab.recorded.both import NoReplay, ReplayedFleet, replay_both, was_controlled
+from concur_proxy.lab.recorded.both import NoReplay, ReplayedFleet, replay_both
+from concur_proxy.lab.recorded.part import was_controlled
 from concur_proxy.lab.recorded.replay import Arm
 from tests.lab.recorded.recordings import CROWDED, FAMILIES, ROOMY, SLOW_TOOLS, record, request, requests_of
 
@@ -74,6 +75,7 @@ def test_answers_that_are_not_streamed_are_fitted_by_replays(tmp_path: Path) -> 
 
 def test_the_speeds_are_checked_with_other_requests(tmp_path: Path) -> None:
     found = replayed(record(tmp_path / "trace.jsonl", CROWDED))
+    assert found.fit is not None
     assert found.fit.is_checked
     assert len(found.fit.requests) == -(-len(found.load.requests) // 3)
 

@@ -36,6 +36,7 @@ def comparison(**more: object) -> Comparison:
         was_controlled=False,
         checked=3000,
         is_checked_apart=True,
+        speeds_alone=None,
         step_s=0.02,
         prefill_tokens_s=7000.0,
         checks=[checked(0.05)],

@@ -1,0 +1,119 @@
+"""What `concur-proxy simulate --trace` reads and prints."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from concur_proxy.cli.comparison import policy_name
+from concur_proxy.cli.parser import token_count
+from concur_proxy.control.phrasing import count, percent
+from concur_proxy.lab.recorded.load import LEAST_TOKENS, Trace, TraceLoad, WorkingSets
+from concur_proxy.lab.report.content import speeds_line
+from concur_proxy.lab.report.phrases import span, whole
+from concur_proxy.lab.report.trace_verdict import trace_verdict
+from concur_proxy.lab.simulation.policy import BEST_STATIC
+from concur_proxy.lab.simulation.suite import Row
+
+MEASURE = "open_s"
+"""Total time without common idle time: humans' pauses do not dilute what control changes."""
+
+_tokens = token_count(LEAST_TOKENS)
+
+
+def cache_size(text: str) -> int | WorkingSets:
+    """Argument type: a number of tokens, also as 64k, or a multiple of a trace's working set, such as 0.5x."""
+    if not text.endswith("x"):
+        return _tokens(text)
+    with suppress(ValueError):
+        if 0 < (factor := float(text[:-1])) <= 1000:
+            return WorkingSets(factor)
+    raise argparse.ArgumentTypeError(f"must be a multiple of the working set such as 0.5x, not {text!r}")
+
+
+def read_traces(
+    paths: Sequence[Path], *, capacity: int | WorkingSets | None, pace: float, show: Callable[[str], None]
+) -> list[TraceLoad]:
+    """The loads of all traces. Raises `TraceProblem`."""
+    return [load for path in paths for load in Trace(path).loads(capacity=capacity, pace=pace, on_step=show)]
+
+
+def print_traces(console: Console, loads: Sequence[TraceLoad], *, pace: float) -> None:
+    """Print what is replayed, beginning with how well the engine's speeds are known."""
+    for load in loads:
+        cost, engines = load.scenario.shape.cost, load.scenario.engines
+        multiple = load.capacity_tokens / max(1, load.working_set_tokens)
+        fleet = "" if engines == 1 else f"{engines} engines of "
+        times = "" if pace == 1 else f"; times between turns and between sessions x {pace:g}"
+        speeds = (
+            f"  {count(cost.prefill_tokens_s)} prefill tokens/s, {1000 * cost.step_s:.3g} ms a step and "
+            f"{1000 * cost.decode_s:.2g} ms for each running request"
+        )
+        cache = (
+            f"  cache: {fleet}{count(load.scenario.shape.capacity_tokens)} tokens, {multiple:.2g} times the working "
+            f"set of {count(load.working_set_tokens)}"
+        )
+        console.print(f"{load.scenario.name}: engine's speeds {speeds_line(load.speeds)}", soft_wrap=True)
+        console.print(speeds, soft_wrap=True)
+        console.print(f"  {whole(load.requests)} requests in {whole(load.sessions)} sessions{times}", soft_wrap=True)
+        console.print(cache, soft_wrap=True)
+
+
+def trace_table(rows: Sequence[Row]) -> Table:
+    """The comparison, narrow enough for 80 columns."""
+    table = Table(
+        title="Sessions and turns: time from request to answer, waits included",
+        caption="sessions: without their think times and tool calls; total: time in which a request is open",
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    table.add_column("", overflow="fold")
+    headings = (
+        "session\nmean",
+        "session\np99",
+        "turn\nmean",
+        "turn\np99",
+        "engine\ntime",
+        "recom-\nputed",
+        "total\ntime",
+    )
+    for heading in (*headings, "vs\nfirst"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    first: dict[str, Row] = {}
+    for row in rows:
+        if row.scenario not in first:
+            first[row.scenario] = row
+            table.add_row(row.scenario, style="bold")
+        table.add_row(
+            f"  {policy_name(row)}",
+            *(span(row.mean(name)) for name in ("served_mean_s", "served_p99_s", "turn_mean_s", "turn_p99_s")),
+            span(row.mean("busy_s")),
+            count(row.mean("recomputed_tokens")),
+            span(row.mean(MEASURE)),
+            f"{row.mean(MEASURE) / max(first[row.scenario].mean(MEASURE), 1e-9):.2f}",
+        )
+    return table
+
+
+def print_verdicts(console: Console, rows: Sequence[Row]) -> None:
+    """Print what control would have saved on each trace, if it was compared with no control."""
+    scenarios = list(dict.fromkeys(row.scenario for row in rows))
+    for scenario in scenarios:
+        found = {row.policy: row for row in rows if row.scenario == scenario}
+        laws = [name for name in found if name not in {"off", BEST_STATIC}]
+        if "off" not in found or not laws:
+            continue
+        law = "tokens" if "tokens" in laws else laws[-1]
+        setting = "" if law == "tokens" else f" with --law {law.partition(':')[0]}"
+        sentence = trace_verdict(found["off"], found[law], setting=setting)
+        best = found.get(BEST_STATIC)
+        if best is not None and best.mean(MEASURE) < found[law].mean(MEASURE):
+            part = 1 - best.mean(MEASURE) / found[law].mean(MEASURE)
+            sentence += f" The best fixed cap, which is known only afterwards, is {percent(part)} faster than {law}."
+        name = f"{scenario}: " if len(scenarios) > 1 else ""
+        console.print(f"{name}{sentence}", style="bold", soft_wrap=True)
