@@ -7,9 +7,10 @@
 
 The objects are the lines of a file, the elements of an array, or the files of a folder. `t` is in seconds since the
 session began, and for a sub-agent's requests since the sub-agent began. A sub-agent's own `t` is when it ended.
-`hash_ids` are the whole blocks of the prompt: equal ids are equal content, within one session. Prompts begin with
-`tool_tokens` and then `system_tokens`; sessions with the same two sizes have the same ones. `api_time` is the duration
-of the answer in seconds; some answers have none. Nothing says when the sessions began, so all begin together.
+`hash_ids` are the whole blocks of the prompt: equal ids are equal content, within one session unless it says
+`"hash_id_scope": "global"`. Prompts begin with `tool_tokens` and then `system_tokens`; sessions with the same two sizes
+have the same ones. `api_time` is the duration of the answer in seconds; some answers have none. Nothing says when the
+sessions began, so all begin together.
 """
 
 from array import array
@@ -18,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -49,14 +50,16 @@ class _Answer(msgspec.Struct, kw_only=True, gc=False):
 
 
 class _Conversation(msgspec.Struct, kw_only=True):
-    requests: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1)]
+    requests: list[msgspec.Raw]
     tool_tokens: _Tokens = 0
     system_tokens: _Tokens = 0
 
 
 class _Session(_Conversation, kw_only=True):
+    requests: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1)]
     block_size: Annotated[int, msgspec.Meta(ge=1, le=65536)]
     id: _Text = ""
+    hash_id_scope: Literal["local", "global"] = "local"
 
 
 class _SubAgent(_Conversation, kw_only=True):
@@ -99,9 +102,11 @@ class SessionTrace:
         for number, entry in enumerate(entries(self._path)):
             session = decoded(_SESSION, entry.text, entry.place)
             shared: dict[int, int] = {}
-            block, name, base = session.block_size, f"{number}-{session.id}", number * MOST_BLOCKS
+            block, name = session.block_size, f"{number}-{session.id}"
+            base = 0 if session.hash_id_scope == "global" else (number + 1) * MOST_BLOCKS
             sent = self._conversation(session, entry.place, "", 0.0, block, shared)
-            found += [_request(each, name, base, block, shared) for each in sent]
+            # ids that are the same everywhere need no others for the shared prompt
+            found += [_request(each, name, base, block, shared if base else {}) for each in sent]
         if not found:
             raise TraceProblem(f"{self._path}: has no session")
         yield from sorted(_timed(found), key=lambda request: request.ended_at)

@@ -65,6 +65,14 @@ def test_equal_ids_are_equal_content_within_a_session_only(tmp_path: Path) -> No
     assert not set(ids(first)) & set(ids(other))
 
 
+def test_ids_of_global_scope_are_equal_content_in_all_sessions(tmp_path: Path) -> None:
+    sessions = [session(answer(0, [1, 2]), hash_id_scope="global") for _ in range(2)]
+    local = session(answer(0, [1, 2]))
+    first, other, stranger = map(ids, read(write(tmp_path / "x", *sessions, local)))
+    assert first == other
+    assert not set(first) & set(stranger)
+
+
 def test_sessions_of_one_version_share_its_prompt(tmp_path: Path) -> None:
     tools, system = 3 * BLOCK, 2 * BLOCK
     requests = read(
@@ -97,7 +105,8 @@ def test_sub_agents_are_members_that_ended_at_their_own_time(tmp_path: Path) -> 
         nested = [answer(0, [first]), answer(4, [first, first + 1])]
         return {"t": t, "type": "subagent", "duration_ms": 1000 * seconds, "requests": nested}
 
-    main = [answer(0, [1]), sub_agent(9.5, 7, 50), sub_agent(12, 9, 60), answer(15, [1, 2])]
+    idle = {"t": 4, "type": "subagent", "duration_ms": 10, "requests": []}
+    main = [answer(0, [1]), sub_agent(9.5, 7, 50), sub_agent(12, 9, 60), answer(15, [1, 2]), idle]
     requests = read(write(tmp_path / "x", session(*main)))
     assert sorted((each.member, each.at) for each in requests) == [
         ("", 0.0),
