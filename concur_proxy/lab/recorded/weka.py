@@ -6,7 +6,8 @@
        "system_tokens": 1014, "requests": [{"t": 0.0, ...}, ...]}, ...]}
 
 The objects are the lines of a file, the elements of an array, or the files of a folder. `t` is in seconds since the
-session began, and for a sub-agent's requests since the sub-agent began. A sub-agent's own `t` is when it ended.
+session began, and for a sub-agent's requests since the sub-agent began, or, in AgentX, also since the session began. A
+sub-agent's own `t` is when it ended. Agents that run at one time can also be in one list.
 `hash_ids` are the whole blocks of the prompt: equal ids are equal content, within one session unless it says
 `"hash_id_scope": "global"`. Prompts begin with `tool_tokens` and then `system_tokens`; sessions with the same two sizes
 have the same ones. `api_time` is the duration of the answer in seconds; some answers have none. Nothing says when the
@@ -25,13 +26,12 @@ import msgspec
 
 from concur_proxy.lab.recorded.entries import decoded, entries
 from concur_proxy.lab.recorded.request import RecordedRequest, TraceProblem
+from concur_proxy.lab.recorded.threads import ROUNDING_S, Prompt, threads_of
 from concur_proxy.lab.simulation.content import Content
 from concur_proxy.wire.answer.usage import MOST_CHOICES, MOST_TOKENS
 
 MOST_BLOCKS = 1 << 32
 """Ids within a session are smaller."""
-ROUNDING_S = 2.0
-"""Times are rounded. A sub-agent that seems to begin so little before the answer that starts it begins with it."""
 USUAL_TOKEN_S = 0.02
 """Time for an answer's token if no duration is known."""
 
@@ -67,10 +67,15 @@ class _SubAgent(_Conversation, kw_only=True):
     duration_ms: Annotated[float, msgspec.Meta(ge=0, le=1e11)] = 0.0
 
 
+class _Time(msgspec.Struct, gc=False):
+    t: _Seconds
+
+
 class _Kind(msgspec.Struct, gc=False):
     type: str = ""
 
 
+_TIME = msgspec.json.Decoder(_Time)
 _KIND, _SESSION = msgspec.json.Decoder(_Kind), msgspec.json.Decoder(_Session)
 _ANSWER, _SUB_AGENT = msgspec.json.Decoder(_Answer), msgspec.json.Decoder(_SubAgent)
 
@@ -83,6 +88,11 @@ class _Sent:
     at: float
     answer: _Answer
     head_tokens: int
+
+    @property
+    def ended_at(self) -> float:
+        """When its answer ended, as far as that is known."""
+        return self.at + (self.answer.api_time or 0.0)
 
 
 class SessionTrace:
@@ -131,13 +141,17 @@ class SessionTrace:
                 agent = decoded(_SUB_AGENT, text, where)
                 begin = began_at + agent.t - agent.duration_ms / 1000
                 begin = max(begin, ended_at if begin > ended_at - ROUNDING_S else began_at)
-                others += self._conversation(agent, where, f"{member}/{number}", begin, block, shared)
+                nested_at = begin if _is_relative(agent, where) else began_at
+                others += self._conversation(agent, where, f"{member}/{number}", nested_at, block, shared)
                 continue
             answer = decoded(_ANSWER, text, where)
             own.append(_Sent(member=member, at=began_at + answer.t, answer=answer, head_tokens=head_tokens))
-            ended_at = own[-1].at + (answer.api_time or 0.0)
+            ended_at = own[-1].ended_at
         self._share(conversation, [sent.answer.hash_ids for sent in own], block, shared)
-        return own + others
+        own.sort(key=lambda sent: sent.at)
+        prompts = [Prompt(at=sent.at, ended_at=sent.ended_at, ids=sent.answer.hash_ids) for sent in own]
+        threads = zip(own, threads_of(prompts), strict=True)
+        return [replace(sent, member=f"{member}#{thread}" if thread else member) for sent, thread in threads] + others
 
     def _share(
         self, conversation: _Conversation, prompts: Sequence[Sequence[int]], block: int, shared: dict[int, int]
@@ -154,6 +168,12 @@ class SessionTrace:
             number = self._heads.setdefault(key, len(self._heads) + 1)
             for place in range(begin // block, min(end // block, len(head))):
                 shared.setdefault(head[place], -(number * MOST_BLOCKS + place))
+
+
+def _is_relative(agent: _SubAgent, place: str) -> bool:
+    """Whether the times of its requests are since it began: then the first one is about 0."""
+    first = decoded(_TIME, agent.requests[0], f"{place}, requests[0]").t if agent.requests else 0.0
+    return first <= ROUNDING_S
 
 
 def _request(sent: _Sent, session: str, base: int, block: int, shared: Mapping[int, int]) -> RecordedRequest:

@@ -122,6 +122,27 @@ def test_sub_agents_are_members_that_ended_at_their_own_time(tmp_path: Path) -> 
     assert plan.turns[0].gap_s == pytest.approx(6.0), "from the end of the last sub-agent"
 
 
+def test_a_sub_agent_can_have_the_session_s_times(tmp_path: Path) -> None:
+    sub_agent = {"t": 19, "type": "subagent", "duration_ms": 9000, "requests": [answer(11, [50]), answer(15, [50, 51])]}
+    requests = read(write(tmp_path / "x", session(answer(6, [1]), sub_agent, answer(25, [1, 2]))))
+    assert sorted((each.member, each.at) for each in requests) == [("", 6.0), ("", 25.0), ("/1", 11.0), ("/1", 15.0)]
+
+
+def test_agents_in_one_list_are_told_apart(tmp_path: Path) -> None:
+    main = [answer(0, [1, 2, 3]), answer(12, [1, 2, 3, 4, 5])]
+    workers = [answer(4, [1, 2, 50, 51]), answer(4, [1, 2, 60, 61]), answer(8, [1, 2, 60, 61, 62])]
+    requests = read(write(tmp_path / "x", session(*main[:1], *workers, *main[1:])))
+    assert sorted((each.member, each.at) for each in requests) == [
+        ("", 0.0),
+        ("", 12.0),
+        ("#1", 4.0),
+        ("#2", 4.0),
+        ("#2", 8.0),
+    ]
+    (plan,) = agents_of(requests).plans
+    assert len(plan.turns[0].children) == 2
+
+
 def test_an_answer_without_a_duration_gets_a_guess_that_ends_before_the_next(tmp_path: Path) -> None:
     missing = {"api_time": None}
     rows = [
