@@ -1,8 +1,10 @@
 """What `concur-proxy simulate --trace` reads and prints."""
 
 import argparse
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from rich.box import SIMPLE
@@ -39,7 +41,15 @@ def read_traces(
     paths: Sequence[Path], *, capacity: int | WorkingSets | None, pace: float, show: Callable[[str], None]
 ) -> list[TraceLoad]:
     """The loads of all traces. Raises `TraceProblem`."""
-    return [load for path in paths for load in Trace(path).loads(capacity=capacity, pace=pace, on_step=show)]
+    loads = [load for path in paths for load in Trace(path).loads(capacity=capacity, pace=pace, on_step=show)]
+    names = Counter(load.scenario.name for load in loads)
+    return [load if names[load.scenario.name] == 1 else _with_path(load, number) for number, load in enumerate(loads)]
+
+
+def _with_path(load: TraceLoad, number: int) -> TraceLoad:
+    """The load with a name of its own, because another trace has the same one."""
+    scenario = load.scenario
+    return replace(load, scenario=replace(scenario, name=f"{number + 1}: {scenario.name} of {scenario.summary}"))
 
 
 def print_traces(console: Console, loads: Sequence[TraceLoad], *, pace: float) -> None:

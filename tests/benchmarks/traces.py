@@ -114,12 +114,13 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
             cap, seconds = row.best(name)
             cells += [f"{span(seconds)} ({cap})", *(f"{row.relative(law, name):.3f}" for law in LAWS)]
         yield f"| {' | '.join(cells)} |"
-    for title, summary in (("geometric mean", geometric_mean), ("worst", max)):
-        cells = [f"**{title}**", "", ""]
-        for name in MEASURES:
-            values = ([row.relative(law, name) for row in rows] for law in LAWS)
-            cells += ["", *(f"{summary(each):.3f}" for each in values)]
-        yield f"| {' | '.join(cells)} |"
+    means, worst = ["**geometric mean**", "", ""], ["**worst**", "", ""]
+    for name in MEASURES:
+        values = [[row.relative(law, name) for row in rows] for law in LAWS]
+        means += ["", *(f"{geometric_mean(each):.3f}" for each in values)]
+        worst += ["", *(f"{max(each):.3f}" for each in values)]
+    yield f"| {' | '.join(means)} |"
+    yield f"| {' | '.join(worst)} |"
 
 
 def misses(rows: Sequence[Row]) -> Iterator[str]:

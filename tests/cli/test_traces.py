@@ -5,7 +5,7 @@ import pytest
 
 from concur_proxy.cli.report import main as report
 from concur_proxy.cli.simulate import main as simulate
-from concur_proxy.cli.traces import cache_size
+from concur_proxy.cli.traces import cache_size, read_traces
 from concur_proxy.lab.recorded.load import WorkingSets
 from tests.lab.recorded.sessions import BLOCK, answer, session, write
 
@@ -65,6 +65,16 @@ def test_a_flag_that_does_not_fit_is_one_line(
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith("concur-proxy simulate: error: ")
     assert says in last
+
+
+def test_traces_with_one_name_are_told_apart(tmp_path: Path) -> None:
+    paths = [tmp_path / folder / "x.jsonl" for folder in "ab"]
+    for path in paths:
+        path.parent.mkdir()
+        write(path, session(answer(0, [1])))
+    loads = read_traces([*paths, write(tmp_path / "y", session(answer(0, [1])))], capacity=None, pace=1, show=print)
+    names = [load.scenario.name for load in loads]
+    assert names == [f"1: x of {paths[0]}", f"2: x of {paths[1]}", "y"]
 
 
 def test_sizes_of_the_cache() -> None:

@@ -6,10 +6,12 @@
        "system_tokens": 1014, "requests": [{"t": 0.0, ...}, ...]}, ...]}
 
 The objects are the lines of a file, the elements of an array, or the files of a folder. `t` is in seconds since the
-session began, and for a sub-agent's requests since the sub-agent began. A sub-agent's own `t` is when it ended.
-`hash_ids` are the whole blocks of the prompt: equal ids are equal content, within one session. Prompts begin with
-`tool_tokens` and then `system_tokens`; sessions with the same two sizes have the same ones. `api_time` is the duration
-of the answer in seconds; some answers have none. Nothing says when the sessions began, so all begin together.
+session began, and for a sub-agent's requests since the sub-agent began, or, in AgentX, also since the session began. A
+sub-agent's own `t` is when it ended. Agents that run at one time can also be in one list.
+`hash_ids` are the whole blocks of the prompt: equal ids are equal content, within one session unless it says
+`"hash_id_scope": "global"`. Prompts begin with `tool_tokens` and then `system_tokens`; sessions with the same two sizes
+have the same ones. `api_time` is the duration of the answer in seconds; some answers have none. Nothing says when the
+sessions began, so all begin together.
 """
 
 from array import array
@@ -18,19 +20,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from concur_proxy.lab.recorded.entries import decoded, entries
 from concur_proxy.lab.recorded.request import RecordedRequest, TraceProblem
+from concur_proxy.lab.recorded.threads import ROUNDING_S, Prompt, threads_of
 from concur_proxy.lab.simulation.content import Content
 from concur_proxy.wire.answer.usage import MOST_CHOICES, MOST_TOKENS
 
 MOST_BLOCKS = 1 << 32
 """Ids within a session are smaller."""
-ROUNDING_S = 2.0
-"""Times are rounded. A sub-agent that seems to begin so little before the answer that starts it begins with it."""
 USUAL_TOKEN_S = 0.02
 """Time for an answer's token if no duration is known."""
 
@@ -49,14 +50,16 @@ class _Answer(msgspec.Struct, kw_only=True, gc=False):
 
 
 class _Conversation(msgspec.Struct, kw_only=True):
-    requests: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1)]
+    requests: list[msgspec.Raw]
     tool_tokens: _Tokens = 0
     system_tokens: _Tokens = 0
 
 
 class _Session(_Conversation, kw_only=True):
+    requests: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1)]
     block_size: Annotated[int, msgspec.Meta(ge=1, le=65536)]
     id: _Text = ""
+    hash_id_scope: Literal["local", "global"] = "local"
 
 
 class _SubAgent(_Conversation, kw_only=True):
@@ -64,10 +67,15 @@ class _SubAgent(_Conversation, kw_only=True):
     duration_ms: Annotated[float, msgspec.Meta(ge=0, le=1e11)] = 0.0
 
 
+class _Time(msgspec.Struct, gc=False):
+    t: _Seconds
+
+
 class _Kind(msgspec.Struct, gc=False):
     type: str = ""
 
 
+_TIME = msgspec.json.Decoder(_Time)
 _KIND, _SESSION = msgspec.json.Decoder(_Kind), msgspec.json.Decoder(_Session)
 _ANSWER, _SUB_AGENT = msgspec.json.Decoder(_Answer), msgspec.json.Decoder(_SubAgent)
 
@@ -80,6 +88,11 @@ class _Sent:
     at: float
     answer: _Answer
     head_tokens: int
+
+    @property
+    def ended_at(self) -> float:
+        """When its answer ended, as far as that is known."""
+        return self.at + (self.answer.api_time or 0.0)
 
 
 class SessionTrace:
@@ -99,9 +112,11 @@ class SessionTrace:
         for number, entry in enumerate(entries(self._path)):
             session = decoded(_SESSION, entry.text, entry.place)
             shared: dict[int, int] = {}
-            block, name, base = session.block_size, f"{number}-{session.id}", number * MOST_BLOCKS
+            block, name = session.block_size, f"{number}-{session.id}"
+            base = 0 if session.hash_id_scope == "global" else (number + 1) * MOST_BLOCKS
             sent = self._conversation(session, entry.place, "", 0.0, block, shared)
-            found += [_request(each, name, base, block, shared) for each in sent]
+            # ids that are the same everywhere need no others for the shared prompt
+            found += [_request(each, name, base, block, shared if base else {}) for each in sent]
         if not found:
             raise TraceProblem(f"{self._path}: has no session")
         yield from sorted(_timed(found), key=lambda request: request.ended_at)
@@ -126,13 +141,17 @@ class SessionTrace:
                 agent = decoded(_SUB_AGENT, text, where)
                 begin = began_at + agent.t - agent.duration_ms / 1000
                 begin = max(begin, ended_at if begin > ended_at - ROUNDING_S else began_at)
-                others += self._conversation(agent, where, f"{member}/{number}", begin, block, shared)
+                nested_at = begin if _is_relative(agent, where) else began_at
+                others += self._conversation(agent, where, f"{member}/{number}", nested_at, block, shared)
                 continue
             answer = decoded(_ANSWER, text, where)
             own.append(_Sent(member=member, at=began_at + answer.t, answer=answer, head_tokens=head_tokens))
-            ended_at = own[-1].at + (answer.api_time or 0.0)
+            ended_at = own[-1].ended_at
         self._share(conversation, [sent.answer.hash_ids for sent in own], block, shared)
-        return own + others
+        own.sort(key=lambda sent: sent.at)
+        prompts = [Prompt(at=sent.at, ended_at=sent.ended_at, ids=sent.answer.hash_ids) for sent in own]
+        threads = zip(own, threads_of(prompts), strict=True)
+        return [replace(sent, member=f"{member}#{thread}" if thread else member) for sent, thread in threads] + others
 
     def _share(
         self, conversation: _Conversation, prompts: Sequence[Sequence[int]], block: int, shared: dict[int, int]
@@ -149,6 +168,12 @@ class SessionTrace:
             number = self._heads.setdefault(key, len(self._heads) + 1)
             for place in range(begin // block, min(end // block, len(head))):
                 shared.setdefault(head[place], -(number * MOST_BLOCKS + place))
+
+
+def _is_relative(agent: _SubAgent, place: str) -> bool:
+    """Whether the times of its requests are since it began: then the first one is about 0."""
+    first = decoded(_TIME, agent.requests[0], f"{place}, requests[0]").t if agent.requests else 0.0
+    return first <= ROUNDING_S
 
 
 def _request(sent: _Sent, session: str, base: int, block: int, shared: Mapping[int, int]) -> RecordedRequest:

@@ -4,6 +4,7 @@ import math
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from concur_proxy.lab.engine.prefix_cache import BlockKeys
 
@@ -46,7 +47,7 @@ class Content:
 
     def keys(self, tokens: int, block_tokens: int) -> BlockKeys:
         """The keys of the engine's whole blocks in the first `tokens`. `block_tokens` divides this content's."""
-        parts = range(self.block_tokens // block_tokens)
+        parts = self.block_tokens // block_tokens
         blocks = tokens // block_tokens
-        ids = self.ids[: -(-blocks // len(parts))]
-        return tuple(each * len(parts) + part for each in ids for part in parts)[:blocks]
+        ids = self.ids[: math.ceil(blocks / parts)]
+        return tuple(chain.from_iterable(range(each * parts, (each + 1) * parts) for each in ids))[:blocks]

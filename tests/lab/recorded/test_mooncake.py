@@ -6,7 +6,6 @@ import pytest
 from concur_proxy.lab.recorded.agents import agents_of
 from concur_proxy.lab.recorded.mooncake import BLOCK_TOKENS, RequestTrace
 from concur_proxy.lab.recorded.request import RecordedRequest, TraceProblem
-from concur_proxy.lab.simulation.plan import AgentPlan
 
 
 def line(at_s: float, *ids: int, out: int = 50, rest: int = 100) -> str:
@@ -53,7 +52,6 @@ def test_equal_blocks_are_equal_content_in_all_requests(tmp_path: Path) -> None:
 def test_durations_are_guesses_and_think_times_what_is_left(tmp_path: Path) -> None:
     requests = read(tmp_path / "x", line(0, 1), line(10, 1, 2))
     assert not any(request.is_timed for request in requests)
-    plan: AgentPlan
     (plan,) = agents_of(requests).plans
     assert plan.turns[0].gap_s == pytest.approx(10 - requests[0].duration_s)
 

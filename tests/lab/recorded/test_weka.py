@@ -65,6 +65,14 @@ def test_equal_ids_are_equal_content_within_a_session_only(tmp_path: Path) -> No
     assert not set(ids(first)) & set(ids(other))
 
 
+def test_ids_of_global_scope_are_equal_content_in_all_sessions(tmp_path: Path) -> None:
+    sessions = [session(answer(0, [1, 2]), hash_id_scope="global") for _ in range(2)]
+    local = session(answer(0, [1, 2]))
+    first, other, stranger = map(ids, read(write(tmp_path / "x", *sessions, local)))
+    assert first == other
+    assert not set(first) & set(stranger)
+
+
 def test_sessions_of_one_version_share_its_prompt(tmp_path: Path) -> None:
     tools, system = 3 * BLOCK, 2 * BLOCK
     requests = read(
@@ -97,7 +105,8 @@ def test_sub_agents_are_members_that_ended_at_their_own_time(tmp_path: Path) -> 
         nested = [answer(0, [first]), answer(4, [first, first + 1])]
         return {"t": t, "type": "subagent", "duration_ms": 1000 * seconds, "requests": nested}
 
-    main = [answer(0, [1]), sub_agent(9.5, 7, 50), sub_agent(12, 9, 60), answer(15, [1, 2])]
+    idle = {"t": 4, "type": "subagent", "duration_ms": 10, "requests": []}
+    main = [answer(0, [1]), sub_agent(9.5, 7, 50), sub_agent(12, 9, 60), answer(15, [1, 2]), idle]
     requests = read(write(tmp_path / "x", session(*main)))
     assert sorted((each.member, each.at) for each in requests) == [
         ("", 0.0),
@@ -111,6 +120,27 @@ def test_sub_agents_are_members_that_ended_at_their_own_time(tmp_path: Path) -> 
     assert [len(child.turns) for child in plan.turns[0].children] == [2, 2]
     assert all(child.family == plan.name for child in plan.turns[0].children)
     assert plan.turns[0].gap_s == pytest.approx(6.0), "from the end of the last sub-agent"
+
+
+def test_a_sub_agent_can_have_the_session_s_times(tmp_path: Path) -> None:
+    sub_agent = {"t": 19, "type": "subagent", "duration_ms": 9000, "requests": [answer(11, [50]), answer(15, [50, 51])]}
+    requests = read(write(tmp_path / "x", session(answer(6, [1]), sub_agent, answer(25, [1, 2]))))
+    assert sorted((each.member, each.at) for each in requests) == [("", 6.0), ("", 25.0), ("/1", 11.0), ("/1", 15.0)]
+
+
+def test_agents_in_one_list_are_told_apart(tmp_path: Path) -> None:
+    main = [answer(0, [1, 2, 3]), answer(12, [1, 2, 3, 4, 5])]
+    workers = [answer(4, [1, 2, 50, 51]), answer(4, [1, 2, 60, 61]), answer(8, [1, 2, 60, 61, 62])]
+    requests = read(write(tmp_path / "x", session(*main[:1], *workers, *main[1:])))
+    assert sorted((each.member, each.at) for each in requests) == [
+        ("", 0.0),
+        ("", 12.0),
+        ("#1", 4.0),
+        ("#2", 4.0),
+        ("#2", 8.0),
+    ]
+    (plan,) = agents_of(requests).plans
+    assert len(plan.turns[0].children) == 2
 
 
 def test_an_answer_without_a_duration_gets_a_guess_that_ends_before_the_next(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ _RESULT = replace(
 
 
 def row(**more: float) -> Row:
-    return Row(scenario="x", policy="y", makespan_s=1.0, relative=1.0, results=(replace(_RESULT, **more),))
+    return Row(scenario="x", policy="y", makespan_s=1.0, relative=1.0, results=(replace(_RESULT, **more),))  # type: ignore[arg-type]
 
 
 def test_it_says_what_is_saved_and_what_to_use() -> None:
