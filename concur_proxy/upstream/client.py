@@ -66,15 +66,12 @@ class Upstream:
         if origin is None:
             origin = self._origins[engine_url] = Origin(engine_url)
         size = None if body is None else sum(map(len, body)) if isinstance(body, tuple) else len(body)
-        head, is_head, limit_s = (
-            origin.head(method, target, headers, size),
-            method == "HEAD",
-            self._first_byte_timeout_s,
-        )
+        head = origin.head(method, target, headers, size)
+        is_head, limit_s, sent = method == "HEAD", self._first_byte_timeout_s, size or 0
         kept = origin.take_idle()
         if kept is not None:
             try:
-                await kept.exchange(head, body or b"", is_head=is_head, timeout_s=limit_s)
+                await kept.exchange(head, body or b"", sent, is_head=is_head, timeout_s=limit_s)
             except EngineTimedOut:
                 raise
             except EngineBroke:
@@ -83,7 +80,7 @@ class Upstream:
             else:
                 return UpstreamResponse(kept, self._idle_timeout_s)
         fresh = await self._connect(origin)
-        await fresh.exchange(head, body or b"", is_head=is_head, timeout_s=limit_s)
+        await fresh.exchange(head, body or b"", sent, is_head=is_head, timeout_s=limit_s)
         return UpstreamResponse(fresh, self._idle_timeout_s)
 
     async def close(self) -> None:
@@ -94,16 +91,20 @@ class Upstream:
         await asyncio.sleep(0)  # the transports close their sockets in the next turn of the loop
 
     async def _connect(self, origin: Origin) -> Connection:
-        tls = self._trust.context if origin.is_https else None
-        make = asyncio.get_running_loop().create_connection
+        # a task of its own, because `Run` has none, and a time-out needs one
         try:
-            async with asyncio.timeout(self._connect_timeout_s):
-                return (await make(lambda: Connection(origin), origin.host, origin.port, ssl=tls))[1]
+            return await asyncio.ensure_future(self._open(origin))
         except TimeoutError as error:
             raise EngineUnreachable(f"{origin.url}: no connection within {self._connect_timeout_s} s") from error
         except (OSError, UnicodeError) as error:  # UnicodeError: IDNA refuses the host name
             kind = GatewayExhausted if is_own_exhaustion(error) else EngineUnreachable
             raise kind(f"{origin.url}: {error}") from error
+
+    async def _open(self, origin: Origin) -> Connection:
+        tls = self._trust.context if origin.is_https else None
+        make = asyncio.get_running_loop().create_connection
+        async with asyncio.timeout(self._connect_timeout_s):
+            return (await make(lambda: Connection(origin), origin.host, origin.port, ssl=tls))[1]
 
 
 class UpstreamResponse:
@@ -120,18 +121,35 @@ class UpstreamResponse:
         """Fields after a chunked body. They are complete when `chunks` has ended."""
         self._connection: Connection | None = connection
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it arrives, without decompression. Each item is what has come since the last one.
+    @property
+    def is_complete(self) -> bool:
+        """Whether the whole body has come. A part of it may not have been taken."""
+        return self._connection is None or self._connection.complete
+
+    def take(self) -> bytes:
+        """Return what has come of the body since the last call, without decompression; empty if nothing has come."""
+        return b"" if self._connection is None else self._connection.take()
+
+    async def next_part(self) -> None:
+        """Wait until something can be taken, or until the body is complete.
 
         Raises EngineBroke with `answered` true if the connection ends before the body, EngineTimedOut if nothing came
-        for too long. At the end the answer is closed.
+        for too long.
         """
-        while self._connection is not None:
-            data = await self._connection.receive(timeout_s=self._idle_timeout_s)
-            if not data:
+        if self._connection is not None:
+            await self._connection.next_part(timeout_s=self._idle_timeout_s)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives. Raises as `next_part` does. At the end the answer is closed."""
+        while True:
+            data = self.take()
+            if data:
+                yield data
+            elif self.is_complete:
                 self.close()
                 return
-            yield data
+            else:
+                await self.next_part()
 
     def close(self) -> None:
         """Keep the connection if the answer is complete, else abort it. A second call does nothing."""

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from concur_proxy.eager import Signal
 from concur_proxy.engines.address import is_server_url
 from concur_proxy.upstream.sockets import detect_dead_peer
 from concur_proxy.wire.headers import Headers
@@ -118,7 +119,8 @@ class Connection(asyncio.Protocol):
         self.loop = asyncio.get_running_loop()
         self.parser = httptools.HttpResponseParser(self)
         self.broke: EngineBroke | None = None
-        self.waiter: asyncio.Future[None] | None = None
+        self.has_come = Signal()
+        """Fired when something has come, when the engine takes more, and when nothing can come any longer."""
         self.paused = False
         self.is_full = False
         """Whether the transport has so much to send that nothing more is to be written."""
@@ -141,8 +143,8 @@ class Connection(asyncio.Protocol):
         self.untaken = self.head_bytes = self.trailer_bytes = 0
         self.began = self.answered = self.complete = self.keep_alive = self.closed_before = False
 
-    async def exchange(self, head: bytes, body: Body, *, is_head: bool, timeout_s: float = 0.0) -> None:
-        """Send the request. Returns when status and headers of its answer have come. Raises EngineTimedOut if that
+    async def exchange(self, head: bytes, body: Body, size: int, *, is_head: bool, timeout_s: float = 0.0) -> None:
+        """Send the request, whose body has `size` bytes. Returns when status and headers of its answer have come. Raises EngineTimedOut if that
         takes longer than `timeout_s`; 0 for no limit.
         """
         self.expect_answer(is_head=is_head)
@@ -150,8 +152,9 @@ class Connection(asyncio.Protocol):
             self.loop.call_later(timeout_s, self.time_out, f"no answer within {timeout_s:g} s") if timeout_s else None
         )
         try:
-            if isinstance(body, bytes) and len(body) <= PIECE_BYTES:
-                self._put(head + body)
+            if size <= PIECE_BYTES:
+                self._put(head + body if isinstance(body, bytes) else b"".join((head, *body)))
+                self.closed_before = self.transport.is_closing()
             else:
                 self._put(head)
                 await self._write(body)
@@ -184,22 +187,22 @@ class Connection(asyncio.Protocol):
         if not self.transport.is_closing():
             self.transport.write(data)
 
-    async def receive(self, *, timeout_s: float = 0.0) -> bytes:
-        """Wait for a part of the body and return what has come since the last call; empty at the end. Raises
-        EngineTimedOut if nothing comes for `timeout_s`; 0 for no limit.
-        """
-        if not self.parts and not self.complete:
-            await self._next_part(timeout_s)
-        if not self.parts:
+    def take(self) -> bytes:
+        """Return what has come of the body since the last call; empty if nothing has come, see `complete`."""
+        parts = self.parts
+        if not parts:
             return b""
-        data = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
-        self.parts.clear()
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        self.parts = []
         self.untaken = 0
         if self.paused:
             self._read_on()
         return data
 
-    async def _next_part(self, timeout_s: float) -> None:
+    async def next_part(self, *, timeout_s: float = 0.0) -> None:
+        """Wait for a part of the body, or for its end. Raises EngineTimedOut if nothing comes for `timeout_s`; 0 for no
+        limit.
+        """
         timer = self.loop.call_later(timeout_s, self.time_out, f"silent for {timeout_s:g} s") if timeout_s else None
         try:
             while not self.parts and not self.complete:
@@ -219,8 +222,7 @@ class Connection(asyncio.Protocol):
         """Wait until something comes. Raises EngineBroke if nothing can come any longer."""
         if self.broke is not None:
             raise self.broke
-        self.waiter = self.loop.create_future()
-        await self.waiter
+        await self.has_come
 
     def release(self) -> None:
         """Stop reading. Keep the connection if the answer is complete, else abort it."""
@@ -236,19 +238,13 @@ class Connection(asyncio.Protocol):
         """Note why nothing more can come."""
         if self.broke is None:
             self.broke = EngineBroke(f"{self.origin.url}: {reason}", answered=self.answered)
-        self.wake()
 
     def time_out(self, reason: str) -> None:
         """Give up an engine that was silent for too long."""
         if self.broke is None:
             self.broke = EngineTimedOut(f"{self.origin.url}: {reason}", answered=self.answered)
         self.transport.abort()
-        self.wake()
-
-    def wake(self) -> None:
-        """Wake the task that waits for the answer, so that it checks again what has arrived."""
-        if self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(None)
+        self.has_come.fire()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -260,7 +256,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.is_full = False
-        self.wake()
+        self.has_come.fire()
 
     def data_received(self, data: bytes) -> None:
         if self.complete:
@@ -281,7 +277,7 @@ class Connection(asyncio.Protocol):
         if self.untaken > MAX_BUFFERED_BYTES and not self.paused and not self.complete:
             self.paused = True
             self.transport.pause_reading()
-        self.wake()
+        self.has_come.fire()
 
     def eof_received(self) -> None:
         self.closed_before = not self.answered and (self.is_writing or _unacknowledged(self.transport) > 0)
@@ -294,6 +290,7 @@ class Connection(asyncio.Protocol):
         self.origin.idle.pop(self, None)
         self.closed_before = self.closed_before or (self.is_writing and not self.answered)
         self.fail(f"connection lost: {exc or 'closed by the engine'}")
+        self.has_come.fire()
 
     def on_message_begin(self) -> None:
         if self.complete:
