@@ -118,9 +118,10 @@ class Run:
         except (StopIteration, asyncio.CancelledError):
             self._end()
             return
-        except BaseException:
+        except Exception as failure:  # noqa: BLE001 - what woke the coroutine has nothing to do with its error
             self._end()
-            raise
+            self._loop.call_exception_handler({"message": "a request failed", "exception": failure})
+            return
         finally:
             Run.current = before
         if type(awaited) is Signal:

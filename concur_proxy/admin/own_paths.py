@@ -19,7 +19,7 @@ from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.recognition.recogniser import session_key
 from concur_proxy.recognition.tenants import Tenant, Tenants, scoped
-from concur_proxy.relay.body import BodyTooLarge, ClientGone, read_body
+from concur_proxy.relay.body import BodyTooLarge, ClientGone, parts_over_asgi, read_body
 from concur_proxy.wire.answer.errors import error_answer
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.api_shape import ApiShape
@@ -97,7 +97,8 @@ def build_admin(
 async def _release(request: Request, coordinator: Coordinator, tenant: Tenant) -> Response:
     try:
         declared = request.headers.get("content-length")
-        body = _SESSION_NAMES.read(await read_body(request.receive, declared=declared, limit=MAX_BODY_BYTES))
+        received = await read_body(parts_over_asgi(request.receive), declared=declared, limit=MAX_BODY_BYTES)
+        body = _SESSION_NAMES.read(received)
     except BodyTooLarge:
         return _refuse(GatewayFault.BODY_TOO_LARGE, f"the limit is {MAX_BODY_BYTES} bytes here")
     except ClientGone:

@@ -17,7 +17,7 @@ from concur_proxy.admin.reference import POLICY, reference_page
 from concur_proxy.admin.schema import ErrorBody
 from concur_proxy.coordination.coordinator import Coordinator, LeaderSilent
 from concur_proxy.coordination.protocol.messages import Call
-from concur_proxy.relay.body import BodyTooLarge, ClientGone, read_body
+from concur_proxy.relay.body import BodyTooLarge, ClientGone, parts_over_asgi, read_body
 
 MAX_BODY_BYTES = 64 * 1024
 """Limit of a request body, which only names a session or an engine."""
@@ -73,7 +73,7 @@ def _handler(operation: Operation, coordinator: Coordinator, access: AdminAccess
             return refused
         try:
             declared = request.headers.get("content-length")
-            body = await read_body(request.receive, declared=declared, limit=MAX_BODY_BYTES)
+            body = await read_body(parts_over_asgi(request.receive), declared=declared, limit=MAX_BODY_BYTES)
             call = Call(method=operation.method, path=operation.path, query=request.url.query, body=body)
             reply = await coordinator.call(call)
         except BodyTooLarge:

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     import uvicorn  # noqa: PLC0415 - --help and errors in settings do not wait for these imports
 
     from concur_proxy.server import serve  # noqa: PLC0415 - as above
-    from concur_proxy.server.protocol import untested_uvicorn  # noqa: PLC0415 - as above
+    from concur_proxy.server.uvicorn_version import untested_uvicorn  # noqa: PLC0415 - as above
 
     if warning := untested_uvicorn(uvicorn.__version__):
         print(f"{PROG}: warning: {warning}", file=sys.stderr)

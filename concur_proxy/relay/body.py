@@ -8,6 +8,9 @@ from typing import Any
 from concur_proxy.relay.open_requests import OpenRequest
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+"""ASGI's."""
+NextPart = Callable[[], Awaitable[tuple[bytes, bool]]]
+"""Waits for a part of a body. Returns it, and whether more will follow. Raises `ClientGone`."""
 
 
 class ClientGone(Exception):  # noqa: N818 - a fact, not a fault
@@ -18,8 +21,20 @@ class BodyTooLarge(Exception):  # noqa: N818 - as above
     """The body exceeds the configured limit."""
 
 
+def parts_over_asgi(receive: Receive) -> NextPart:
+    """The parts of a body that an ASGI server receives."""
+
+    async def next_part() -> tuple[bytes, bool]:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        return message.get("body", b""), message.get("more_body", False)
+
+    return next_part
+
+
 async def read_body(
-    receive: Receive, *, declared: bytes | str | None, limit: int, request: OpenRequest | None = None
+    next_part: NextPart, *, declared: bytes | str | None, limit: int, request: OpenRequest | None = None
 ) -> bytes:
     """Return the whole body. `declared` is the value of content-length, None if there is no such header.
 
@@ -32,16 +47,12 @@ async def read_body(
     parts: BytesIO | None = None
     size = 0
     while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise ClientGone
-        part: bytes = message.get("body", b"")
+        part, more = await next_part()
         size += len(part)
         if size > limit:
             raise BodyTooLarge
         if request is not None:
             request.take(len(part))
-        more = message.get("more_body", False)
         if parts is None:
             if not more:
                 return part

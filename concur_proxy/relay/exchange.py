@@ -1,8 +1,6 @@
 """One allowed request through the gateway, from its body to the end of its answer."""
 
 import asyncio
-from collections.abc import Callable
-from functools import partial
 from typing import cast
 
 from msgspec.structs import replace
@@ -17,7 +15,7 @@ from concur_proxy.recognition.conversations import PromptRole
 from concur_proxy.recognition.segments import chain_in_steps, fingerprint_of
 from concur_proxy.recognition.tenants import Tenant, scoped, split_name
 from concur_proxy.relay.body import BodyTooLarge, ClientGone, read_body
-from concur_proxy.relay.client import ClientAnswer, Receive
+from concur_proxy.relay.client import Client, ClientAnswer
 from concur_proxy.relay.hop import REFUSED, Hop, Setback, failure_of
 from concur_proxy.relay.open_requests import BodiesTooLarge, TenantBodiesTooLarge, TooManyOpenRequests
 from concur_proxy.relay.parts import RelayParts
@@ -59,7 +57,7 @@ class Exchange:
         endpoint: Endpoint,
         tenant: Tenant,
         view: RequestView,
-        receive: Receive,
+        client: Client,
         answer: ClientAnswer,
         record: RequestRecord,
     ) -> None:
@@ -68,12 +66,11 @@ class Exchange:
         self._tenant = tenant
         self._view = view
         view.tenant = tenant.name
-        self._receive = receive
+        self._client = client
         self._answer = answer
         self._record = record
-        self._client_gone = False
         self._admitted: Ticket | None = None
-        self._hop = Hop(parts, endpoint, tenant.name, view, answer, record)
+        self._hop = Hop(parts, endpoint, tenant.name, view, client, answer, record)
 
     async def run(self) -> None:
         """Serve the request. Returns when the answer has ended or broken off, or when the client has left."""
@@ -87,62 +84,34 @@ class Exchange:
                 tenant.name, max_requests=max_requests, max_bytes=max_bytes, max_tenant_bytes=max_tenant_bytes
             ) as request:
                 declared = self._view.values.get(b"content-length")
-                self._view.body = await read_body(self._receive, declared=declared, limit=limit, request=request)
+                self._view.body = await read_body(
+                    self._client.next_part, declared=declared, limit=limit, request=request
+                )
                 self._record.is_received = True
-                await self._while_client_listens()
+                await self._pass_on()
         except ClientGone:
             self._record.failures.append(CLIENT_GONE)
         except BodyTooLarge:
-            await self._answer.refuse(GatewayFault.BODY_TOO_LARGE, f"the limit is {limit} bytes")
+            self._answer.refuse(GatewayFault.BODY_TOO_LARGE, f"the limit is {limit} bytes")
         except BodiesTooLarge:
-            await self._answer.refuse(GatewayFault.BODIES_TOO_LARGE, f"the limit is {max_bytes} bytes")
+            self._answer.refuse(GatewayFault.BODIES_TOO_LARGE, f"the limit is {max_bytes} bytes")
         except TenantBodiesTooLarge:
-            await self._answer.refuse(GatewayFault.TENANT_BODIES_TOO_LARGE, f"the limit is {max_tenant_bytes} bytes")
+            self._answer.refuse(GatewayFault.TENANT_BODIES_TOO_LARGE, f"the limit is {max_tenant_bytes} bytes")
         except TooManyOpenRequests:
-            await self._answer.refuse(GatewayFault.TOO_MANY_FROM_TENANT, f"the limit is {max_requests}")
-
-    async def _while_client_listens(self) -> None:
-        """Serve, and stop at once when the client leaves, so that the engine does not compute an answer that nobody
-        reads.
-        """
-        task = cast("asyncio.Task[None]", asyncio.current_task())
-
-        def on_gone() -> None:
-            self._client_gone = True
-            task.cancel()
-
-        stop_noticing = self._notice_gone(on_gone)
-        try:
-            if self._endpoint.kind is EndpointKind.GENERATE:
-                setback = await self._generate()
-            else:
-                setback = await pass_at_once(self._parts, self._tenant, self._view, self._hop, self._answer)
-            if setback is not None:
-                await self._answer.refuse(setback.fault, setback.detail)
+            self._answer.refuse(GatewayFault.TOO_MANY_FROM_TENANT, f"the limit is {max_requests}")
         except asyncio.CancelledError:
-            if not self._client_gone:
+            if not self._client.is_gone:
                 raise
-            task.uncancel()
             self._record.failures.append(CLIENT_GONE)
-        finally:
-            stop_noticing()
 
-    def _notice_gone(self, on_gone: Callable[[], None]) -> Callable[[], None]:
-        """Call `on_gone` when the client leaves. Returns a function that ends this."""
-        if (notice := self._answer.notice_gone) is not None:
-            notice(on_gone)
-            return partial(notice, None)
-
-        def on_message(_: object) -> None:
-            on_gone()
-
-        def stop() -> None:
-            watcher.remove_done_callback(on_message)
-            watcher.cancel()
-
-        watcher = asyncio.ensure_future(self._receive())
-        watcher.add_done_callback(on_message)
-        return stop
+    async def _pass_on(self) -> None:
+        """Serve a request whose body has been received."""
+        if self._endpoint.kind is EndpointKind.GENERATE:
+            setback = await self._generate()
+        else:
+            setback = await pass_at_once(self._parts, self._tenant, self._view, self._hop, self._answer)
+        if setback is not None:
+            self._answer.refuse(setback.fault, setback.detail)
 
     async def _generate(self) -> Setback | None:
         """Let a request wait for admission and pass it on. Returns why no engine answered; None if one did."""
@@ -150,14 +119,14 @@ class Exchange:
         await in_turns(view.read_in_steps())
         body, timeout_s, ends_session = view.json, view.client_timeout_s, view.ends_session
         if view.fault is not None:
-            await self._answer.refuse(view.fault.fault, view.fault.detail)
+            self._answer.refuse(view.fault.fault, view.fault.detail)
             return None
         record.model, record.is_stream = body.model, body.is_stream
         stored = None
         if body.previous_response_id is not None:
             stored = await parts.coordinator.responses.find(body.previous_response_id)
             if stored is not None and is_of_another(stored, tenant):
-                await self._answer.refuse(GatewayFault.UNKNOWN_RESPONSE, body.previous_response_id[:200])
+                self._answer.refuse(GatewayFault.UNKNOWN_RESPONSE, body.previous_response_id[:200])
                 return None
             view.continued_session = _key_of(stored, tenant)
         found = parts.recognisers.recognise(view)
@@ -227,7 +196,7 @@ class Exchange:
                     attempt, ticket.engine, None if ticket.session.one_shot else ticket.session.key
                 )
             else:
-                await self._refuse(ticket)
+                self._refuse(ticket)
         except BaseException as error:
             attempt.failure = attempt.failure or failure_of(error)
             raise
@@ -242,7 +211,7 @@ class Exchange:
         while not await parts.coordinator.wait(ticket, timeout_s=interval_s or None):
             position, wait_s = parts.coordinator.expected_wait(ticket)
             with_chunks = parts.options.keepalive_chunks
-            await self._answer.keep_alive(position=position, expected_wait_s=wait_s, with_chunks=with_chunks)
+            self._answer.keep_alive(position=position, expected_wait_s=wait_s, with_chunks=with_chunks)
 
     def _report_wait(self, ticket: Ticket, attempt: Attempt) -> None:
         """Report how the wait has ended, also to the client."""
@@ -267,12 +236,12 @@ class Exchange:
         """The session's name for log lines and traces."""
         return shown_session(key, hashed=self._parts.options.hash_sessions)
 
-    async def _refuse(self, ticket: Ticket) -> None:
+    def _refuse(self, ticket: Ticket) -> None:
         outcome = cast("Outcome", ticket.outcome)
         position, wait_s = self._parts.coordinator.expected_wait(ticket)
         retry_after_s = wait_s if outcome is not Outcome.DRAINING else None
         detail = f"place {position} in the queue" if outcome is Outcome.HOLD_TIMEOUT else ""
-        await self._answer.refuse(FAULTS[outcome], detail, retry_after_s=retry_after_s)
+        self._answer.refuse(FAULTS[outcome], detail, retry_after_s=retry_after_s)
 
     def _settle(self, ticket: Ticket, attempt: Attempt) -> None:
         """Give the place up and account for what the answer cost."""
@@ -283,7 +252,7 @@ class Exchange:
             completion_tokens=None if usage is None else usage.completion_tokens,
             cached_tokens=None if usage is None else usage.cached_tokens,
             first_token_s=None if first is None or decided_at is None else first - decided_at,
-            client_gone=self._client_gone,
+            client_gone=self._client.is_gone,
             refused=attempt.status in REFUSED,
         )
         self._parts.coordinator.finish(ticket, answered)

@@ -10,7 +10,7 @@ from concur_proxy.coordination.protocol.messages import Overloaded
 from concur_proxy.coordination.responses import StoredResponse
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.recognition.tenants import CREDENTIALS, split_name
-from concur_proxy.relay.client import ClientAnswer
+from concur_proxy.relay.client import Client, ClientAnswer
 from concur_proxy.relay.parts import RelayParts
 from concur_proxy.telemetry.events import BROKE_MIDSTREAM, CLIENT_GONE, Attempt, RequestRecord
 from concur_proxy.upstream.client import UpstreamResponse
@@ -72,6 +72,7 @@ class Hop:
         endpoint: Endpoint,
         tenant: str,
         view: RequestView,
+        client: Client,
         answer: ClientAnswer,
         record: RequestRecord,
     ) -> None:
@@ -80,6 +81,7 @@ class Hop:
         self._endpoint = endpoint
         self._tenant = tenant
         self._view = view
+        self._client = client
         self._answer = answer
         self._may_ask = False
         """Whether the engine may be asked for usage that the client did not ask for."""
@@ -210,8 +212,7 @@ class Hop:
             attempt.failure = BROKE_MIDSTREAM
             self.record.failures.append(BROKE_MIDSTREAM)
         finally:
-            if not attempt.is_whole:
-                response.close()
+            response.close()
 
     async def _hand_on(
         self, attempt: Attempt, monitor: EngineMonitor, response: UpstreamResponse, choose: ChooseTap
@@ -221,25 +222,38 @@ class Hop:
         try:
             if self.record.status is None:
                 keep_length = response.status not in _WITHOUT_BODY and not (self._strips and isinstance(tap, StreamTap))
-                await answer.pass_on(response.status, response_headers(response.headers, keep_length=keep_length))
+                answer.pass_on(response.status, response_headers(response.headers, keep_length=keep_length))
             elif not _is_event_stream(response):  # a comment has begun an event stream: only events can follow
-                await answer.end_with_error(response.status, await _beginning(response, MAX_ERROR_BYTES))
+                answer.end_with_error(response.status, await _beginning(response, MAX_ERROR_BYTES))
                 return
-            async for chunk in response.chunks():
-                if attempt.first_token_at is None and tap.has_token(chunk):
-                    attempt.first_token_at = clock()
-                passed = tap.feed(chunk)
-                if passed:
-                    await answer.send({"type": "http.response.body", "body": passed, "more_body": True})
+            last = await self._pass_parts(attempt, response, tap)
             if attempt.first_token_at is None:
                 attempt.first_token_at = clock()
-            await answer.end(tap.finish(), response.trailers)
+            answer.end(last, response.trailers)
             attempt.is_whole = True
         finally:
             first, is_batch = attempt.first_token_at, self._endpoint.takes_batches
             attempt.usage = monitor.tokens.on_usage(tap.usage, first_token_at=first, is_batch=is_batch)
             if isinstance(tap, StreamTap) and tap.has_ended_choice:
                 self._parts.fingerprints[attempt.engine] = tap.fingerprint
+
+    async def _pass_parts(self, attempt: Attempt, response: UpstreamResponse, tap: Tap) -> bytes:
+        """Send all that comes of the body, each time in one write. Returns its last part, which is not sent."""
+        client = self._client
+        while True:
+            part = response.take()
+            if part and attempt.first_token_at is None and tap.has_token(part):
+                attempt.first_token_at = self._parts.clock()
+            passed = tap.feed(part) if part else part
+            if response.is_complete:
+                return passed + tap.finish()
+            if passed:
+                client.write(passed)
+                if client.is_full:
+                    await client.drained()
+            elif not part:
+                client.flush()
+                await response.next_part()
 
     def _choose_tap(self, engine: str, session: str | None, response: UpstreamResponse) -> Tap:
         parts, shape = self._parts, self._endpoint.shape

@@ -41,14 +41,14 @@ async def pass_at_once(
         if len(servers) > 1:
             models = await merged_models(list(servers.values()), partial(hop.send, plain=True))
             if models is not None:
-                await answer.give_json(models)
+                answer.give_json(models)
                 return None
     response_id = _named_response(view.path)
     stored = None
     if response_id is not None and (tenant.is_declared or len(parts.monitors) > 1):
         stored = await parts.coordinator.responses.find(response_id)
         if stored is not None and is_of_another(stored, tenant):
-            await answer.refuse(GatewayFault.UNKNOWN_RESPONSE, response_id[:200])
+            answer.refuse(GatewayFault.UNKNOWN_RESPONSE, response_id[:200])
             return None
     if len(parts.monitors) == 1:
         return await hop.pass_on(next(iter(parts.monitors)))

@@ -7,7 +7,7 @@ from random import getrandbits
 from uuid import uuid4
 
 from concur_proxy.recognition.tenants import ONLY, Tenant
-from concur_proxy.relay.client import Asgi, ClientAnswer, Message, Receive, Scope, Send
+from concur_proxy.relay.client import Asgi, Client, ClientAnswer, Message, Receive, Scope, Send
 from concur_proxy.relay.exchange import Exchange
 from concur_proxy.relay.parts import RelayOptions, RelayParts
 from concur_proxy.telemetry.events import CURRENT, RequestRecord, shown_session, shown_tenant
@@ -26,7 +26,7 @@ def _new_id() -> bytes:
 
 
 class Relay:
-    """A plain ASGI endpoint. It has one look-up instead of a router, because all allowed paths are treated alike."""
+    """Serves them. It has one look-up instead of a router, because all allowed paths are treated alike."""
 
     def __init__(self, parts: RelayParts) -> None:
         self._parts = parts
@@ -48,13 +48,10 @@ class Relay:
         """Return a session's name for log lines."""
         return shown_session(key, hashed=self._parts.options.hash_sessions)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one HTTP request."""
+    async def serve(self, client: Client) -> None:
+        """Serve one request. Run this as an `eager.Run`, and cancel it when the client leaves."""
         parts = self._parts
-        target: bytes = scope["raw_path"]
-        if scope["query_string"]:
-            target = b"%b?%b" % (target, scope["query_string"])
-        view = parts.reader.view(scope["method"], target, scope["path"], scope["headers"])
+        view = parts.reader.view(client.method, client.target, client.path, client.headers)
         request_id = view.request_id
         if request_id is None and parts.options.tell_clients:
             request_id = _new_id()
@@ -78,45 +75,44 @@ class Relay:
             parts.tenants.meet(tenant)
             if tenant.name and parts.tenants.are_several:
                 record.tenant = shown_tenant(tenant.name, hashed=parts.options.hash_sessions)
-        answer = ClientAnswer(scope, send, record, origin=view.values.get(b"origin"), cors=parts.cors)
+        answer = ClientAnswer(client, record, origin=view.values.get(b"origin"), cors=parts.cors)
         if request_id is not None and parts.options.tell_clients:
             answer.add_header(REQUEST_ID, request_id)
         for hear in parts.events.began:
             hear(record)
-        token = CURRENT.set(record)
+        CURRENT.set(record)  # in the context of the run
         try:
-            await self._serve(found, tenant or ONLY, view, receive, answer, record)
+            await self._serve(found, tenant or ONLY, view, client, answer, record)
         finally:
             record.ended_at = parts.clock()
             for hear in parts.events.ended:
                 hear(record)
-            CURRENT.reset(token)
 
     async def _serve(
         self,
         found: Endpoint | Refusal,
         tenant: Tenant,
         view: RequestView,
-        receive: Receive,
+        client: Client,
         answer: ClientAnswer,
         record: RequestRecord,
     ) -> None:
         """Serve the request. Whatever goes wrong, the client gets an error if that is still possible."""
         try:
             if isinstance(found, Refusal):
-                await answer.refuse(found.fault, found.detail, allow=found.allow)
+                answer.refuse(found.fault, found.detail, allow=found.allow)
             else:
                 record.route = found.route
-                await Exchange(self._parts, found, tenant, view, receive, answer, record).run()
+                await Exchange(self._parts, found, tenant, view, client, answer, record).run()
         except asyncio.CancelledError:
             # The server stops, and this answer did not end within the time for answers in flight.
             if record.status is None:
-                await answer.refuse(GatewayFault.DRAINING)
+                answer.refuse(GatewayFault.DRAINING)
         except Exception:  # the last place in the code where the client can still get an answer
             reference = uuid4().hex[:12]
             logger.exception("%s %r failed, reference %s", view.method, view.path[:200], reference)
             if record.status is None:
-                await answer.refuse(GatewayFault.INTERNAL, f"reference {reference}")
+                answer.refuse(GatewayFault.INTERNAL, f"reference {reference}")
             else:
                 record.failures.append(GatewayFault.INTERNAL.code)
                 answer.cut_off()

@@ -33,6 +33,7 @@ from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.monitoring.named_servers import SETTINGS
 from concur_proxy.monitoring.pool import EnginePool
 from concur_proxy.recognition.tenants import Tenants
+from concur_proxy.relay.asgi_client import AsgiClient
 from concur_proxy.relay.client import Receive, Scope, Send
 from concur_proxy.relay.parts import RelayOptions, RelayParts
 from concur_proxy.relay.relay import Relay, serve_own
@@ -53,7 +54,9 @@ Clock = Callable[[], float]
 
 
 class GatewayApp:
-    """One gateway. The ASGI server calls it for each request and for the lifespan."""
+    """One gateway. The ASGI server calls it for each request and for the lifespan. The gateway's own server gives
+    requests for engines to `relay` directly.
+    """
 
     def __init__(
         self,
@@ -67,7 +70,7 @@ class GatewayApp:
         """
         self.settings = settings
         self._clock = clock
-        self._root = RootPath(settings.root_path) if settings.root_path else None
+        self.root = RootPath(settings.root_path) if settings.root_path else None
         self._draining = False
         self.connections = ClientConnections(ClientLimits.of(settings))
         self.tls = ServerTls.of(settings)
@@ -104,7 +107,7 @@ class GatewayApp:
             [kind.paths for kind in kinds],
             [kind.paths for kind in plugins.own_engine_kinds()],
         )
-        self._relay = Relay(
+        self.relay = Relay(
             RelayParts.of(
                 settings,
                 catalogue=self._catalogue,
@@ -116,7 +119,7 @@ class GatewayApp:
                 tenants=self.tenants,
             )
         )
-        self._telemetry.registry.register(HoldingsCollector(self._relay.holdings, self._relay.buffered_limit))
+        self._telemetry.registry.register(HoldingsCollector(self.relay.holdings, self.relay.buffered_limit))
         self._telemetry.registry.register(PluginFailuresCollector(pool.failures.counts))
         self.access = AdminAccess(
             admin_key=settings.admin_key,
@@ -143,9 +146,9 @@ class GatewayApp:
             past=History(now=clock()),
         )
         manual = ManualChanges(pool, coordinator)
-        changing = AdminCalls(reader, manual, shown=self._relay.shown)
+        changing = AdminCalls(reader, manual, shown=self.relay.shown)
         operations = Operations((*reading_operations(reader), *changing.operations()))
-        add_admin_routes(self._admin, operations, coordinator, self.access, Audit(self._relay.shown))
+        add_admin_routes(self._admin, operations, coordinator, self.access, Audit(self.relay.shown))
         coordinator.listen(
             Listener(
                 on_role=self._on_role,
@@ -155,6 +158,11 @@ class GatewayApp:
             )
         )
         self._reloader = None if load is None else SettingsReloader(settings, load, self._apply)
+
+    @staticmethod
+    def is_own(path: str) -> bool:
+        """Whether the gateway may answer a request for this path itself."""
+        return path in OWN_PATHS or path in SHORTCUTS
 
     @property
     def first_requests(self) -> tuple[bytes, ...]:
@@ -172,14 +180,14 @@ class GatewayApp:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        if self._root is not None:
-            self._root.remove(scope)
+        if self.root is not None:
+            scope["path"], scope["raw_path"] = self.root.removed(scope["path"], scope["raw_path"])
         if scope["path"] in SHORTCUTS and (redirect := shortcut(scope, self.access, self._catalogue)) is not None:
             await serve_own(redirect, scope, receive, send)
         elif scope["path"] in OWN_PATHS or is_admin_socket(scope):
             await serve_own(self.access.misplaced(scope) or self._admin, scope, receive, send)
         else:
-            await self._relay(scope, receive, send)
+            await AsgiClient(scope, receive, send).serve(self.relay)
 
     def _on_role(self, leads: bool, law_states: Mapping[str, Mapping[str, float]]) -> None:  # noqa: FBT001 - a callback
         if leads:
@@ -208,7 +216,7 @@ class GatewayApp:
     def _apply(self, settings: GatewaySettings) -> None:
         self._pool.name_servers(SETTINGS, settings.engine)
         self._pool.reconfigure(settings)
-        self._relay.reconfigure(RelayOptions.of(settings))
+        self.relay.reconfigure(RelayOptions.of(settings))
         self._telemetry.reconfigure(settings)
         logging.getLogger().setLevel(settings.log_level.upper())
 

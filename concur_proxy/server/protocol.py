@@ -1,26 +1,32 @@
-"""uvicorn's HTTP/1.1 server with additions. It extends private classes of uvicorn, see `untested_uvicorn`.
+"""HTTP/1.1 with clients, on llhttp (httptools).
 
-It sends trailers, serves requests that offer an upgrade as ordinary ones, limits the size of a head and the time that a
-client may stall, answers invalid input with a clear error, serves HTTP/1.0 clients and clients that close their side
-early, and notices when a client that pipelines requests disconnects.
+uvicorn's own protocol makes a task for each request and three writes for each answer. Here a request for an engine
+begins in the call that brings its last byte, see `concur_proxy.eager`. Requests for the gateway's own paths go to an
+ASGI application.
+
+A client may send its next request before the answer to the last one: they are served one after another. Requests that
+offer an upgrade are served as ordinary ones. Trailers pass to the client. HTTP/1.0 is served too.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from typing import Any, cast
-from weakref import ref
+from typing import Any, Protocol
+from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from concur_proxy.relay.client import ADMIN_CALLER, CUT_OFF, END_WITH_TRAILERS, NOTICE_GONE
+from concur_proxy.eager import Run, Signal
+from concur_proxy.relay.client import Asgi
+from concur_proxy.relay.relay import Relay
 from concur_proxy.server.connections import ClientConnections
-from concur_proxy.server.cycle import GatewayCycle
 from concur_proxy.server.half_close import HalfClosed
-from concur_proxy.server.old_client import OldClientCycle
+from concur_proxy.server.own_request import OwnRequest, scope_of
+from concur_proxy.server.request import ClientRequest
+from concur_proxy.server.root_path import RootPath
 from concur_proxy.server.stalls import WatchedClient
 from concur_proxy.server.turnstile import Turnstile
 from concur_proxy.upstream.sockets import detect_dead_peer, user_of
@@ -31,53 +37,97 @@ from concur_proxy.wire.headers import Headers
 
 logger = logging.getLogger(__name__)
 
-FIRST_TESTED_UVICORN = (0, 36)
-FIRST_UNTESTED_UVICORN = (0, 55)
-"""The gateway is tested with versions of uvicorn from the first of these up to, but not including, the second."""
 MAX_HEAD_BYTES = 1024 * 1024
 """Limit for a request head that has not ended yet. The relay applies the limit of the settings to complete ones."""
 VERSIONS = ("1.0", "1.1")
 """The versions that are served. llhttp also reads a request without a version, as HTTP/0.9, and one of HTTP/2.0."""
-_LEAVE = "concur_leave"
-"""Attribute of a cycle: what is called when its client leaves."""
 MAX_TARGET_BYTES = 65_535
 """Longest request target in bytes. The URL parsers reject longer ones."""
+MAX_WAITING_BYTES = 64 * 1024
+"""Reading pauses while more of a body than this waits for its request to begin."""
+MAX_WAITING = 16
+"""Reading pauses while more requests than this wait for the answers of earlier ones."""
+
+
+class Cancellable(Protocol):
+    """What serves a request."""
+
+    def cancel(self, msg: Any = None) -> bool: ...  # noqa: ANN401 - a task's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """What all connections of a server share."""
+
+    app: Asgi
+    """For the gateway's own paths."""
+    relay: Relay
+    is_own: Callable[[str], bool]
+    """Whether a path is not an engine's, or not always."""
+    root: RootPath | None
+    connections: ClientConnections
+    turnstile: Turnstile
+    first: tuple[bytes, ...]
+    """The beginnings of requests that do not wait for the turnstile."""
+    keep_alive_s: float
+    open: set[Any]
+    """The connections that are open. The server closes them when it stops."""
+    served: set[Any]
+    """What serves requests. The server waits for them when it stops, and cancels those that take too long."""
 
 
 class GatewayProtocol(WatchedClient):
     """The connection of one client."""
 
-    __slots__ = ("_address", "_ahead", "_half_closed", "_is_admin", "_refusal", "url")
+    __slots__ = (
+        "_address",
+        "_half_closed",
+        "_headers",
+        "_is_admin",
+        "_is_beginning",
+        "_parser",
+        "_refusal",
+        "_scheme",
+        "_serving",
+        "_url",
+        "_waiting",
+        "can_write",
+        "is_full",
+    )
 
-    def __init__(
-        self,
-        *arguments: Any,  # noqa: ANN401 - uvicorn's
-        connections: ClientConnections,
-        turnstile: Turnstile,
-        first: tuple[bytes, ...],
-        is_admin: bool = False,
-        **options: Any,  # noqa: ANN401
-    ) -> None:
-        """`first`: the beginnings of requests that do not wait for the turnstile. `is_admin`: the client has connected
-        to the socket of the admin API.
-        """
-        super().__init__(*arguments, connections=connections, **options)
-        self._turnstile = turnstile
-        self._first = first
+    def __init__(self, serving: Serving, *, is_admin: bool = False) -> None:
+        """`is_admin`: the client has connected to the socket of the admin API."""
+        super().__init__(serving.connections, serving.keep_alive_s)
+        self._serving = serving
         self._is_admin = is_admin
         self._address = ""
-        self._ahead: list[RequestResponseCycle] = []
-        """Earlier requests whose answers had not ended when the latest request arrived."""
-        self.url = b""
+        self._scheme = "http"
+        self._parser = httptools.HttpRequestParser(self)
+        # otherwise a request that follows one with `connection: close` would be an error before that one is answered
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._url = b""
+        self._headers: Headers = []
+        self._waiting: list[ClientRequest] = []
+        """Requests that wait for the answers of earlier ones."""
+        self._is_beginning = False
         self._refusal: GatewayFault | None = None
         """Why the connection's first request, or one of another version of HTTP, is refused. None is served after it.
         """
         self._half_closed: HalfClosed | None = None
+        self.is_full = False
+        self.can_write = Signal()
+
+    # -- the connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
-        super().connection_made(cast("asyncio.Transport", transport))
+        super().connection_made(transport)
+        self._serving.open.add(self)
+        peer = transport.get_extra_info("peername")
+        self.client = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else None
         self._address = self.client[0] if self.client else ""
+        if transport.get_extra_info("sslcontext") is not None:
+            self._scheme = "https"
         self._refusal = self._all.enter(self._address)
         if self._all.is_flooded:
             self.transport.abort()
@@ -85,23 +135,93 @@ class GatewayProtocol(WatchedClient):
         detect_dead_peer(transport)
         self._start_watch()
 
+    def pause_writing(self) -> None:
+        """The client takes less than is written."""
+        self.is_full = True
+
+    def resume_writing(self) -> None:
+        """The client has taken enough."""
+        self.is_full = False
+        self.can_write.fire()
+
+    def send(self, data: bytes) -> None:
+        """Write, unless the connection is closing."""
+        if not self.transport.is_closing():
+            self.transport.write(data)
+
+    def close(self) -> None:
+        """Close the connection once everything is sent."""
+        self.transport.close()
+
+    def close_idle(self) -> None:
+        """Make room for another client's connection."""
+        self._all.on_busy(self)
+        self.transport.close()
+
+    def shutdown(self) -> None:
+        """The server stops. A request that waits for the turnstile is still answered."""
+        self._go_on()
+        last = self._waiting[-1] if self._waiting else self._active
+        if last is None:
+            self.transport.close()
+        else:
+            last.keep_alive = False
+
+    def eof_received(self) -> bool:
+        """The client has finished sending. Returns whether its connection stays open for an answer."""
+        self._go_on()
+        last = self._waiting[-1] if self._waiting else self._active
+        if self._lingers or last is None or self._receiving is not None or last.is_answered:
+            return False
+        if self._scheme == "https" or last.is_old:
+            return False
+        last.keep_alive = False
+        self._half_closed = HalfClosed(
+            self.transport,
+            may_ask=lambda: self._active is last and not last.has_begun,
+            on_gone=self.transport.abort,
+        )
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
+        """The client disconnected."""
+        self._end_watch()
+        if self._half_closed is not None:
+            self._half_closed.close()
+            self._half_closed = None
+        self._serving.open.discard(self)
+        self._all.on_busy(self)
+        self._all.leave(self._address)
+        self._waiting = []
+        self._receiving = None
+        self.is_full = False
+        self._leave_active()
+        self._parser = None
+
+    def _leave_active(self) -> None:
+        """The client of the request that is being served has left."""
+        if self._active is not None:
+            self._active.leave()
+            self.can_write.fire()
+
+    # -- what the client sends
+
     def data_received(self, data: bytes) -> None:
         """Bytes were received from the client."""
-        self._unset_keepalive_if_required()
         self._all.on_busy(self)
         self._note_bytes()
         if self._held is not None:
             self._held.append(data)
-        elif not self._must_wait(data) or self._turnstile.passes(self._go_on):
+        elif not self._must_wait(data) or self._serving.turnstile.passes(self._go_on):
             self._take(data)
         else:
             self._held = [data]
-            self.flow.pause_reading()
+            self._pause()
 
     def _must_wait(self, data: bytes) -> bool:
         """Whether these bytes begin a request that may have to wait for others."""
         begins = self._head_bytes == 0 and not self._lingers
-        return begins and not self._is_admin and not data.startswith(self._first)
+        return begins and not self._is_admin and not data.startswith(self._serving.first)
 
     def _go_on(self) -> None:
         """A request that has waited for the turnstile begins."""
@@ -109,27 +229,33 @@ class GatewayProtocol(WatchedClient):
         if held is None or self.transport.is_closing():
             return
         self._note_bytes()
-        self.flow.resume_reading()
+        self.read_on()
         self._take(b"".join(held))
 
     def _take(self, data: bytes) -> None:
         if self._is_refused_body:
             self._drop(len(data))
-        parts = [memoryview(data)]  # the last one comes first
+        parts: list[bytes | memoryview] = [data]  # the last one comes first
         while parts and not self.transport.is_closing() and not self._lingers:
             self._parse(parts.pop(), parts)
+        if self._active is None:
+            self._begin_waiting()
+        else:
+            self._active.has_come.fire()
+        if len(self._waiting) > MAX_WAITING or (self._waiting and self._waiting[-1].body_bytes > MAX_WAITING_BYTES):
+            self._pause()
 
-    def _parse(self, data: memoryview, parts: list[memoryview]) -> None:
+    def _parse(self, data: bytes | memoryview, parts: list[bytes | memoryview]) -> None:
         """Parse bytes of the client. What is to be parsed after them is added to `parts`."""
         if self._head_bytes is not None:
             self._head_bytes += len(data)
         try:
-            self.parser.feed_data(data)
+            self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             if (head := self._decline_upgrade()) is not None:
-                parts += [data[upgrade.args[0] :], memoryview(head)]
+                parts += [memoryview(data)[upgrade.args[0] :], head]
         except httptools.HttpParserError as error:
-            if len(self.url) > MAX_TARGET_BYTES:
+            if len(self._url) > MAX_TARGET_BYTES:
                 self._refuse(GatewayFault.TARGET_TOO_LONG, f"the limit is {MAX_TARGET_BYTES} bytes")
             else:
                 self._refuse(GatewayFault.BAD_HTTP, str(error))
@@ -137,103 +263,125 @@ class GatewayProtocol(WatchedClient):
             if self._head_bytes is not None and self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse(GatewayFault.HEADERS_TOO_LARGE, f"they exceed {MAX_HEAD_BYTES} bytes")
 
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._url = b""
+        self._headers = []
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the request's target was received."""
+        self._url += url
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header field was received, or a trailer. Trailers are dropped, because no engine reads them."""
         if self._head_bytes is not None:
-            super().on_header(name, value)
+            self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """The head of a request is complete."""
         self._head_bytes = None
-        if self.parser.should_upgrade():
+        parser = self._parser
+        if parser.should_upgrade():
             return
-        detail, version = "", self.parser.get_http_version()
+        detail, version = "", parser.get_http_version()
         if self._refusal is None and version not in VERSIONS:
             self._refusal, detail = GatewayFault.BAD_HTTP, f"its version is HTTP/{version}"
         if self._refusal is not None:
             self._refuse(self._refusal, detail)
             return
-        before: RequestResponseCycle | None = self.cycle
-        super().on_headers_complete()
+        path, raw_path, query = _split(self._url)
+        request = ClientRequest(
+            self,
+            method=parser.get_method().decode("ascii"),
+            path=path,
+            raw_path=raw_path,
+            query=query,
+            headers=self._headers,
+            is_old=version == "1.0",
+        )
+        request.keep_alive = not request.is_old and parser.should_keep_alive()
+        self._has_asked = True
         self._dropped_bytes = 0
-        self.cycle.__class__ = GatewayCycle  # before its task has begun
-        if self.scope["http_version"] == "1.0":
-            self.cycle.__class__ = OldClientCycle
-            self.cycle.waiting_for_100_continue = False
-        served = ref(self.cycle)  # it has these extensions: a cycle would wait for a full garbage collection
-        extensions: dict[str, Any] = {
-            END_WITH_TRAILERS: partial(_end_with_trailers, served),
-            CUT_OFF: partial(_cut_off, served),
-            NOTICE_GONE: partial(_notice_gone, served),
-        }
-        if self._is_admin:
-            extensions[ADMIN_CALLER] = self._address or user_of(self.transport)
-        self.cycle.scope["extensions"] = extensions
-        self._ahead = [] if before is None or before.response_complete else [*self._ahead, before]
+        self._receiving = request
+        self._waiting.append(request)
 
     def on_body(self, body: bytes) -> None:
         """Bytes of a body were received."""
-        if self._refusal is None:
-            super().on_body(body)
+        if self._receiving is not None:
+            self._receiving.received(body)
 
     def on_message_complete(self) -> None:
         """A request is complete."""
         self._head_bytes = 0
-        if self._refusal is None and not self.parser.should_upgrade():
-            super().on_message_complete()
+        if self._receiving is not None and not self._parser.should_upgrade():
+            self._receiving.is_received = True
+            self._receiving = None
 
-    def on_response_complete(self) -> None:
-        """An answer has ended."""
-        super().on_response_complete()
-        self._answered_at = self.loop.time()
-        if cast("GatewayCycle", self.cycle).must_linger and self.cycle.response_complete:
-            self._linger()
-        elif self.timeout_keep_alive_task is not None:
+    # -- what is served
+
+    def _begin_waiting(self) -> None:
+        """Serve the requests that wait, one after another. It is a loop because thousands may be answered at once."""
+        if self._is_beginning:
+            return
+        self._is_beginning = True
+        while self._waiting and self._active is None and not self.transport.is_closing() and not self._lingers:
+            self._begin(self._waiting.pop(0))
+        self._is_beginning = False
+
+    def _begin(self, request: ClientRequest) -> None:
+        self._active = request
+        serving, served = self._serving, self._serving.served
+        if len(self._waiting) <= MAX_WAITING:
+            self.read_on()
+        path = request.path
+        if serving.root is not None:
+            path, raw_path = serving.root.removed(path, request.raw_path)
+        if self._is_admin or serving.is_own(path):
+            caller = (self._address or user_of(self.transport)) if self._is_admin else None
+            scope = scope_of(request, scheme=self._scheme, client=self.client, caller=caller)
+            task = self.loop.create_task(OwnRequest(request).serve(serving.app, scope))
+            served.add(task)
+            task.add_done_callback(served.discard)
+            return
+        if serving.root is not None:
+            request.path, request.raw_path = path, raw_path
+        run = Run(serving.relay.serve(request), partial(self._on_end, request))
+        request.cancel = run.cancel
+        served.add(run)
+        run.start()
+
+    def _on_end(self, request: ClientRequest, run: Run) -> None:
+        """The relay is done with a request."""
+        self._serving.served.discard(run)
+        request.cancel = None
+        request.cut_off()  # an answer that is not complete
+        self._on_served(request)
+
+    def answered(self, request: ClientRequest) -> None:
+        """An answer is complete."""
+        self._note_answer()
+        if not request.keep_alive:
+            if request.is_received:
+                self.transport.close()
+            else:
+                self._linger()
+        if request.cancel is None:
+            self._on_served(request)
+
+    def _on_served(self, request: ClientRequest) -> None:
+        """Nothing more is done for a request."""
+        if request is not self._active:
+            return
+        self._active = None
+        if self.transport.is_closing() or self._lingers:
+            return
+        if self._waiting:
+            self._begin_waiting()
+        else:
             self._all.on_idle(self)
+            self.read_on()
 
-    def shutdown(self) -> None:
-        """The server stops. A request that waits for the turnstile is still answered."""
-        self._go_on()
-        super().shutdown()
-
-    def close_idle(self) -> None:
-        """Make room for another client's connection."""
-        self._all.on_busy(self)
-        self.transport.close()
-
-    def eof_received(self) -> bool:  # type: ignore[override]
-        """The client has finished sending. Returns whether its connection stays open for an answer."""
-        self._go_on()
-        cycle: RequestResponseCycle | None = self.cycle
-        if self._lingers or cycle is None or cycle.more_body or cycle.response_complete:
-            return False
-        if self.scheme == "https" or self.scope["http_version"] == "1.0":
-            return False
-        cycle.keep_alive = False
-        self._half_closed = HalfClosed(
-            self.transport,
-            may_ask=lambda: not cycle.response_started and all(before.response_complete for before in self._ahead),
-            on_gone=self.transport.abort,
-        )
-        return True
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The client disconnected. uvicorn notifies only its last request, but earlier ones can be in progress."""
-        self._end_watch()
-        if self._half_closed is not None:
-            self._half_closed.close()
-            self._half_closed = None
-        self._all.on_busy(self)
-        self._all.leave(self._address)
-        for cycle in self._ahead:
-            cycle.disconnected = cycle.disconnected or not cycle.response_complete
-            cycle.message_event.set()
-        super().connection_lost(exc)
-        for cycle in (*self._ahead, self.cycle):
-            leave = getattr(cycle, _LEAVE, None)
-            if leave is not None and not cycle.response_complete:
-                leave()
-        self._ahead = []
+    # -- what is not served
 
     def _decline_upgrade(self) -> bytes | None:
         """Serve a request that offers an upgrade, as Java's client does with h2c, as an ordinary one.
@@ -241,13 +389,13 @@ class GatewayProtocol(WatchedClient):
         The parser takes the bytes after such a head for the other protocol. So a new parser reads the head again,
         without the offer. Returns this head; None if the request is refused.
         """
-        method, version = self.parser.get_method(), self.parser.get_http_version()
+        method, version = self._parser.get_method(), self._parser.get_http_version()
         if method == b"CONNECT":
             self._refuse(GatewayFault.BAD_HTTP, "the gateway does not support CONNECT")
             return None
-        kept = [field for field in self.headers if field[0] != b"upgrade"]
-        lines = [b"%b %b HTTP/%b" % (method, self.url, version.encode()), *(b"%b: %b" % field for field in kept)]
-        self.parser = httptools.HttpRequestParser(self)
+        kept = [field for field in self._headers if field[0] != b"upgrade"]
+        lines = [b"%b %b HTTP/%b" % (method, self._url, version.encode()), *(b"%b: %b" % field for field in kept)]
+        self._parser = httptools.HttpRequestParser(self)
         self._head_bytes = 0
         return b"\r\n".join([*lines, b"", b""])
 
@@ -256,60 +404,26 @@ class GatewayProtocol(WatchedClient):
         if self.transport.is_closing() or self._lingers:  # this follows what was refused already
             return
         logger.info("client %s: %s: %s", self.client, fault.code, detail)
-        last: RequestResponseCycle | None = self.cycle
-        nothing_sent = last is None or last.response_complete or not last.response_started
-        if nothing_sent and all(cycle.response_complete for cycle in self._ahead):
-            path = self.url.partition(b"?")[0].decode("latin-1")
+        unanswered = [*self._waiting, *([] if self._active is None else [self._active])]
+        if not unanswered or (len(unanswered) == 1 and not unanswered[0].has_begun):
+            path = self._url.partition(b"?")[0].decode("latin-1")
             error = error_answer(fault, shape_of_path(path), detail=detail)
             lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}".encode(), b"connection: close"]
             lines += [b"%b: %b" % field for field in error.headers]
             self.transport.write(b"\r\n".join([*lines, b"", error.body]))
-            if last is not None:
-                last.disconnected = last.disconnected or not last.response_complete
-                last.message_event.set()
+            self._waiting = []
             self._linger()
+            self._leave_active()
         else:
             self.transport.close()
 
 
-def untested_uvicorn(version: str) -> str | None:
-    """One line of advice if the gateway was not tested with this version of uvicorn, else None.
-
-    It is a warning, not a refusal: another version usually works, and a security fix in uvicorn must be installable
-    before this gateway has a new release.
-    """
-    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
-    if FIRST_TESTED_UVICORN <= numbers < FIRST_UNTESTED_UVICORN:
-        return None
-    first, end = (".".join(map(str, bound)) for bound in (FIRST_TESTED_UVICORN, FIRST_UNTESTED_UVICORN))
-    return f"uvicorn {version} was not tested with this gateway: pip install 'uvicorn>={first},<{end}'"
-
-
-async def _end_with_trailers(served: ref[RequestResponseCycle], body: bytes, trailers: Headers) -> None:
-    cycle = served()
-    assert cycle is not None  # noqa: S101 - the server still runs it
-    if body:
-        await cycle.send({"type": "http.response.body", "body": body, "more_body": True})
-    if cycle.chunked_encoding and not cycle.disconnected:
-        cycle.transport.write(b"0\r\n%b\r\n" % b"".join(b"%b: %b\r\n" % field for field in trailers))
-        cycle.chunked_encoding = False  # the end of the body is written already
-    await cycle.send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def _notice_gone(served: ref[RequestResponseCycle], leave: Callable[[], None] | None) -> None:
-    cycle = served()
-    if cycle is None:
-        return
-    setattr(cycle, _LEAVE, leave)
-    if leave is None:
-        return
-    cycle.flow.resume_reading()  # otherwise the end of the connection is not seen
-    if cycle.disconnected:
-        asyncio.get_running_loop().call_soon(leave)
-
-
-def _cut_off(served: ref[RequestResponseCycle]) -> None:
-    cycle = served()
-    assert cycle is not None  # noqa: S101 - as above
-    cycle.transport.close()
-    cycle.disconnected = True  # otherwise uvicorn reports an unfinished answer as an error of the application
+def _split(url: bytes) -> tuple[str, bytes, bytes]:
+    """A request's path, percent-decoded and as received, and its query. Raises httptools' errors."""
+    if url.startswith(b"/") and b"#" not in url and len(url) <= MAX_TARGET_BYTES and url.isascii():
+        raw_path, _, query = url.partition(b"?")
+    else:
+        parsed = httptools.parse_url(url)
+        raw_path, query = parsed.path, parsed.query or b""
+    path = raw_path.decode("ascii")
+    return (unquote(path) if "%" in path else path), raw_path, query

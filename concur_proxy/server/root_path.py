@@ -1,7 +1,5 @@
 """A gateway that an ingress publishes under a path of its own, such as `/llm`."""
 
-from concur_proxy.relay.client import Scope
-
 
 class RootPath:
     """Removes the path from requests. Ingresses that remove it themselves are served too."""
@@ -11,8 +9,8 @@ class RootPath:
         self._path = path
         self._raw = path.encode("ascii")
 
-    def remove(self, scope: Scope) -> None:
-        """Remove the path from the beginning of a request's path."""
-        if scope["path"].startswith(f"{self._path}/") and scope["raw_path"].startswith(self._raw + b"/"):
-            scope["path"] = scope["path"][len(self._path) :]
-            scope["raw_path"] = scope["raw_path"][len(self._raw) :]
+    def removed(self, path: str, raw_path: bytes) -> tuple[str, bytes]:
+        """Return a request's path, percent-decoded and as received, without this path at its beginning."""
+        if path.startswith(f"{self._path}/") and raw_path.startswith(self._raw + b"/"):
+            return path[len(self._path) :], raw_path[len(self._raw) :]
+        return path, raw_path

@@ -7,11 +7,9 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from types import FrameType
-from typing import cast
 
 import uvicorn
 
@@ -22,7 +20,7 @@ from concur_proxy.server.banner import Banner
 from concur_proxy.server.connections import ClientLimits, raise_file_limit
 from concur_proxy.server.give_back import give_back_memory
 from concur_proxy.server.listen import BACKLOG, Listening, listen
-from concur_proxy.server.protocol import GatewayProtocol
+from concur_proxy.server.protocol import GatewayProtocol, Serving
 from concur_proxy.server.reload import Load
 from concur_proxy.server.turnstile import Turnstile
 from concur_proxy.server.worker_metrics import Mailbox
@@ -52,6 +50,18 @@ class GatewayServer(uvicorn.Server):
         self._listening = listening
         self._loop: asyncio.AbstractEventLoop | None = None
         self._acceptors: list[Acceptor] = []
+        self._serving = Serving(
+            app=app,
+            relay=app.relay,
+            is_own=app.is_own,
+            root=app.root,
+            connections=app.connections,
+            turnstile=Turnstile(),
+            first=app.first_requests,
+            keep_alive_s=app.settings.keep_alive_s,
+            open=self.server_state.connections,
+            served=self.server_state.tasks,
+        )
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Handle SIGTERM or SIGINT."""
@@ -96,14 +106,7 @@ class GatewayServer(uvicorn.Server):
             self._app.access.admin_url = self._listening.admin_url
 
     async def _serve_at(self, listening: socket.socket, *, is_admin: bool, tls: ssl.SSLContext | None) -> None:
-        config, loop = self.config, asyncio.get_running_loop()
-
-        def make() -> asyncio.Protocol:
-            make_protocol = cast("Callable[..., asyncio.Protocol]", config.http_protocol_class)
-            return make_protocol(
-                config=config, server_state=self.server_state, app_state=self.lifespan.state, is_admin=is_admin
-            )
-
+        loop, make = asyncio.get_running_loop(), partial(GatewayProtocol, self._serving, is_admin=is_admin)
         handshake_s = self._app.settings.head_timeout_s
         if is_admin:
             create = loop.create_unix_server if listening.family == socket.AF_UNIX else loop.create_server
@@ -205,17 +208,11 @@ def _stop(sig: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal
 
 def server_config(app: GatewayApp, settings: GatewaySettings) -> uvicorn.Config:
     """uvicorn's configuration: it adds nothing to answers, logs no requests and serves no WebSockets."""
-    protocol = partial(
-        GatewayProtocol,
-        connections=app.connections,
-        turnstile=Turnstile(),
-        first=app.first_requests,
-    )
     return uvicorn.Config(
         app,
         host=settings.host[0],
         port=settings.port,
-        http=cast("type[asyncio.Protocol]", protocol),
+        http=GatewayProtocol,
         ws="none",
         lifespan="on",
         access_log=False,
@@ -223,6 +220,5 @@ def server_config(app: GatewayApp, settings: GatewaySettings) -> uvicorn.Config:
         server_header=False,
         date_header=False,
         proxy_headers=False,
-        timeout_keep_alive=settings.keep_alive_s,  # type: ignore[arg-type] # uvicorn only adds it to a time
         timeout_graceful_shutdown=max(1, round(settings.drain_timeout_s)),
     )

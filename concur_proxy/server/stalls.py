@@ -7,12 +7,10 @@ connection were closed at once, the client's machine would get a reset, and coul
 import asyncio
 import logging
 import math
-from typing import Any
-
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from typing import cast
 
 from concur_proxy.server.connections import ClientConnections
-from concur_proxy.server.small import SLOTS, Flow, Pipeline
+from concur_proxy.server.request import ClientRequest
 from concur_proxy.wire.answer.fault import GatewayFault
 
 logger = logging.getLogger(__name__)
@@ -27,32 +25,42 @@ LOOK_S = 10.0
 """Seconds between two looks at a connection, at most."""
 
 
-class WatchedClient(HttpToolsProtocol):
+class WatchedClient(asyncio.Protocol):
     """The connection of one client. It notes when the client did something last, and looks at it now and then."""
 
     __slots__ = (
+        "_active",
         "_all",
         "_answered_at",
         "_dropped_bytes",
+        "_has_asked",
         "_head_bytes",
         "_head_since",
         "_heard_at",
         "_held",
+        "_is_paused",
+        "_keep_alive_s",
         "_lingers",
+        "_look_at",
         "_next_look",
+        "_receiving",
         "_unsent",
         "_unsent_since",
-        *SLOTS,
+        "client",
+        "loop",
+        "transport",
     )
 
-    def __init__(
-        self,
-        *arguments: Any,  # noqa: ANN401 - uvicorn's
-        connections: ClientConnections,
-        **options: Any,  # noqa: ANN401
-    ) -> None:
-        super().__init__(*arguments, **options)
+    transport: asyncio.Transport
+    """Set when the client has connected."""
+
+    def __init__(self, connections: ClientConnections, keep_alive_s: float) -> None:
+        """`keep_alive_s`: how long a connection without a request stays open."""
+        self.loop = asyncio.get_running_loop()
         self._all = connections
+        self._keep_alive_s = keep_alive_s
+        self.client: tuple[str, int] | None = None
+        """The client's address; None for a unix socket."""
         self._head_bytes: int | None = 0
         """Bytes received of an incomplete head; None while a body is received."""
         self._head_since = 0.0
@@ -61,8 +69,16 @@ class WatchedClient(HttpToolsProtocol):
         """When the last bytes came."""
         self._answered_at = 0.0
         """When the last answer ended."""
+        self._has_asked = False
+        """Whether a request has come."""
+        self._receiving: ClientRequest | None = None
+        """The request whose body is being received."""
+        self._active: ClientRequest | None = None
+        """The request that is being served."""
         self._held: list[bytes] | None = None
         """What the client has sent while its request waits for others to begin."""
+        self._is_paused = False
+        """Whether nothing is read from the client."""
         self._lingers = False
         """Whether the connection is closed as soon as the client closes its side."""
         self._dropped_bytes = 0
@@ -72,12 +88,22 @@ class WatchedClient(HttpToolsProtocol):
         self._unsent_since = 0.0
         """Since when their number has not changed."""
         self._next_look: asyncio.TimerHandle | None = None
-        self.pipeline = Pipeline()  # type: ignore[assignment] # used like a deque
+        self._look_at = math.inf
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
-        super().connection_made(transport)
-        self.flow = Flow(transport)
+        self.transport = cast("asyncio.Transport", transport)
+
+    def read_on(self) -> None:
+        """Read what the client sends, if reading was paused."""
+        if self._is_paused:
+            self._is_paused = False
+            self.transport.resume_reading()
+
+    def _pause(self) -> None:
+        if not self._is_paused:
+            self._is_paused = True
+            self.transport.pause_reading()
 
     def _refuse(self, fault: GatewayFault, detail: str) -> None:
         """Answer with an error, and close the connection."""
@@ -91,7 +117,7 @@ class WatchedClient(HttpToolsProtocol):
     def _note_bytes(self) -> None:
         """Bytes were received from the client."""
         self._heard_at = self.loop.time()
-        if self._head_bytes == 0 and self.cycle is not None:
+        if self._head_bytes == 0 and self._has_asked:
             self._head_since = self._heard_at
 
     def _drop(self, size: int) -> None:
@@ -111,16 +137,23 @@ class WatchedClient(HttpToolsProtocol):
             return
         self._lingers = True
         self._answered_at = self.loop.time()
-        self._unset_keepalive_if_required()
-        self.flow.resume_reading()
+        self.read_on()
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self._look_later(self._answered_at)
 
     def _look_later(self, now: float) -> None:
         """Look again at the time when the client could have stalled for too long."""
-        due = min(self._stalls_at(now), now + LOOK_S)
-        self._next_look = self.loop.call_at(due, self._look)
+        if self._next_look is not None:
+            self._next_look.cancel()
+        self._look_at = min(self._stalls_at(now), now + LOOK_S)
+        self._next_look = self.loop.call_at(self._look_at, self._look)
+
+    def _note_answer(self) -> None:
+        """An answer has ended."""
+        now = self._answered_at = self.loop.time()
+        if self._look_at > now + self._keep_alive_s:
+            self._look_later(now)
 
     def _end_watch(self) -> None:
         """The client has disconnected. A timer would keep everything of this connection in memory until it is due."""
@@ -146,16 +179,15 @@ class WatchedClient(HttpToolsProtocol):
                 self._refuse(GatewayFault.CLIENT_STALLED, f"no byte of the body came for {limits.body_timeout_s:g} s")
             elif self._head_bytes:
                 self._refuse(GatewayFault.CLIENT_STALLED, f"the head took longer than {limits.head_timeout_s:g} s")
-            else:
-                self.transport.close()  # nothing was ever sent: a port scan, or a connection opened in advance
+            else:  # an idle connection, or one on which nothing was ever sent, as by a port scan
+                self.transport.close()
         if not self.transport.is_closing() or unsent:
             self._look_later(now)
 
     @property
     def _is_refused_body(self) -> bool:
         """Whether the client still sends a body although its request was answered."""
-        cycle: RequestResponseCycle | None = self.cycle
-        return self._lingers or (self._head_bytes is None and cycle is not None and cycle.response_complete)
+        return self._lingers or (self._receiving is not None and self._receiving.is_answered)
 
     def _stalls_at(self, now: float) -> float:
         """When the client will have stalled for too long if nothing more comes from it."""
@@ -166,8 +198,8 @@ class WatchedClient(HttpToolsProtocol):
             most_s = LINGER_S if self._head_bytes is None else LINGER_SILENCE_S
             return min(self._answered_at + most_s, max(self._answered_at, self._heard_at) + LINGER_SILENCE_S)
         if self._head_bytes is None:
-            since = now if self.flow.read_paused else self._heard_at  # paused: it is the gateway that does not read
+            since = now if self._is_paused else self._heard_at  # paused: it is the gateway that does not read
             return since + limits.body_timeout_s
-        if self._head_bytes or self.cycle is None:
+        if self._head_bytes or not self._has_asked:
             return self._head_since + limits.head_timeout_s
-        return math.inf
+        return self._answered_at + self._keep_alive_s if self._active is None else math.inf

@@ -144,8 +144,8 @@ class Connection(asyncio.Protocol):
         self.began = self.answered = self.complete = self.keep_alive = self.closed_before = False
 
     async def exchange(self, head: bytes, body: Body, size: int, *, is_head: bool, timeout_s: float = 0.0) -> None:
-        """Send the request, whose body has `size` bytes. Returns when status and headers of its answer have come. Raises EngineTimedOut if that
-        takes longer than `timeout_s`; 0 for no limit.
+        """Send the request, whose body has `size` bytes. Returns when status and headers of its answer have come.
+        Raises EngineTimedOut if that takes longer than `timeout_s`; 0 for no limit.
         """
         self.expect_answer(is_head=is_head)
         timer = (

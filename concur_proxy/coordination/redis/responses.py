@@ -50,11 +50,8 @@ class ResponsesInRedis:
         if known is not None or not self._is_reachable() or not _USABLE_ID.fullmatch(response_id):
             return known
         try:
-            async with asyncio.timeout(FIND_S):
-                found = await self._link.response(response_id)
-                if found is None:
-                    await asyncio.sleep(LAG_S)
-                    found = await self._link.response(response_id)
+            # a task of its own, because the caller may be an `eager.Run`
+            found = await asyncio.ensure_future(self._look_up(response_id))
         except (RedisError, OSError):  # `OSError` includes timeouts
             return None
         try:
@@ -64,6 +61,14 @@ class ResponsesInRedis:
         if stored is not None:
             self._own.learn(response_id, stored)
         return stored
+
+    async def _look_up(self, response_id: str) -> bytes | None:
+        async with asyncio.timeout(FIND_S):
+            found = await self._link.response(response_id)
+            if found is None:
+                await asyncio.sleep(LAG_S)
+                found = await self._link.response(response_id)
+            return found
 
     async def flush(self) -> None:
         """Wait until there are responses to save, and save them. Raises redis-py's errors or `OSError`; the responses
