@@ -359,7 +359,7 @@ class GatewayProtocol(WatchedClient):
 
     def answered(self, request: ClientRequest) -> None:
         """An answer is complete."""
-        self._note_answer()
+        self._answered_at = self.loop.time()
         if not request.keep_alive:
             if request.is_received:
                 self.transport.close()
@@ -379,6 +379,7 @@ class GatewayProtocol(WatchedClient):
             self._begin_waiting()
         else:
             self._all.on_idle(self)
+            self._note_idle()
             self.read_on()
 
     # -- what is not served

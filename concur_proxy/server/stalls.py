@@ -149,11 +149,10 @@ class WatchedClient(asyncio.Protocol):
         self._look_at = min(self._stalls_at(now), now + LOOK_S)
         self._next_look = self.loop.call_at(self._look_at, self._look)
 
-    def _note_answer(self) -> None:
-        """An answer has ended."""
-        now = self._answered_at = self.loop.time()
-        if self._look_at > now + self._keep_alive_s:
-            self._look_later(now)
+    def _note_idle(self) -> None:
+        """The connection has no request."""
+        if self._look_at > self._answered_at + self._keep_alive_s:
+            self._look_later(self._answered_at)
 
     def _end_watch(self) -> None:
         """The client has disconnected. A timer would keep everything of this connection in memory until it is due."""
