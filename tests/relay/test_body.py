@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from concur_proxy.relay.body import read_body
+from concur_proxy.relay.body import parts_over_asgi, read_body
 from tests.http.running_gateway import running_gateway
 from tests.http.scripted_engine import Hold, scripted_engine
 from tests.server.test_protocol import connection
@@ -56,4 +56,4 @@ async def test_a_body_in_parts_is_whole() -> None:
     async def receive() -> MutableMapping[str, Any]:
         return messages.pop(0)
 
-    assert await read_body(receive, declared=None, limit=80_000) == b"".join(parts)
+    assert await read_body(parts_over_asgi(receive), declared=None, limit=80_000) == b"".join(parts)
