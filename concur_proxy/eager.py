@@ -88,12 +88,12 @@ class Run:
             return
         if isinstance(awaited, Signal):
             awaited.wake = None
-        elif isinstance(awaited, asyncio.Handle):
-            awaited.cancel()
-        elif awaited is not None:
+        elif asyncio.isfuture(awaited):
             if awaited.cancel():
                 return  # the coroutine gets the error from the future
             awaited.remove_done_callback(self._on_future)
+        elif awaited is not None:
+            awaited.cancel()
         self._is_cancelled = False
         self._go_on(asyncio.CancelledError())
 
@@ -109,22 +109,21 @@ class Run:
         if coroutine is None:
             return
         before, Run.current = Run.current, self
-        self._awaited = None
+        awaited: Any = self  # this stands for the end
         try:
             if error is None:
                 awaited = self._context.run(coroutine.send, None)
             else:
                 awaited = self._context.run(coroutine.throw, error)
         except (StopIteration, asyncio.CancelledError):
-            self._end()
-            return
+            pass
         except Exception as failure:  # noqa: BLE001 - what woke the coroutine has nothing to do with its error
-            self._end()
             self._loop.call_exception_handler({"message": "a request failed", "exception": failure})
-            return
         finally:
             Run.current = before
-        if type(awaited) is Signal:
+        if awaited is self:
+            self._end()
+        elif type(awaited) is Signal:
             awaited.wake = self._go_on
             self._awaited = awaited
         elif awaited is None:
@@ -135,7 +134,7 @@ class Run:
             self._awaited = awaited
 
     def _end(self) -> None:
-        self._coroutine = None
+        self._coroutine = self._awaited = None
         on_end, self._on_end = self._on_end, None
         if on_end is not None:
             on_end(self)

@@ -44,7 +44,7 @@ VERSIONS = ("1.0", "1.1")
 MAX_TARGET_BYTES = 65_535
 """Longest request target in bytes. The URL parsers reject longer ones."""
 MAX_WAITING_BYTES = 64 * 1024
-"""Reading pauses while more of a body than this waits for its request to begin."""
+"""Reading pauses while more of a body than this was received and is not taken."""
 MAX_WAITING = 16
 """Reading pauses while more requests than this wait for the answers of earlier ones."""
 
@@ -242,7 +242,8 @@ class GatewayProtocol(WatchedClient):
             self._begin_waiting()
         else:
             self._active.has_come.fire()
-        if len(self._waiting) > MAX_WAITING or (self._waiting and self._waiting[-1].body_bytes > MAX_WAITING_BYTES):
+        unread = 0 if self._receiving is None else self._receiving.body_bytes
+        if unread > MAX_WAITING_BYTES or len(self._waiting) > MAX_WAITING:
             self._pause()
 
     def _parse(self, data: bytes | memoryview, parts: list[bytes | memoryview]) -> None:
