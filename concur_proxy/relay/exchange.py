@@ -131,7 +131,15 @@ class Exchange:
             view.continued_session = _key_of(stored, tenant)
         found = parts.recognisers.recognise(view)
         recognition = found.recognition
-        key = None if recognition is None else scoped(tenant.name, recognition.key)
+        key: str | None = None
+        parent_key: str | None = None
+        member = parent = ""
+        if recognition is not None:
+            key, member, parent = scoped(tenant.name, recognition.key), recognition.member, recognition.parent
+            if recognition.parent_key is not None:
+                parent_key = scoped(tenant.name, recognition.parent_key)
+            record.recognised_by = recognition.by
+            record.session = self._shown(recognition.key)
         hold_s = parts.options.max_hold_s
         if timeout_s is not None:
             hold_s = min(hold_s, timeout_s * WAIT_SHARE)
@@ -141,6 +149,9 @@ class Exchange:
         hint = parts.recognisers.hint(view)
         arrival = Arrival(
             key=key,
+            member=member,
+            parent=parent,
+            parent_key=parent_key,
             hint=None if hint is None else scoped(tenant.name, hint),
             chain=chain,
             model=body.model,
@@ -155,16 +166,6 @@ class Exchange:
             max_active=tenant.max_active,
             max_waiting=tenant.max_waiting,
         )
-        if recognition is not None:
-            record.recognised_by = recognition.by
-            record.session = self._shown(recognition.key)
-            parent_key = recognition.parent_key
-            arrival = replace(
-                arrival,
-                member=recognition.member,
-                parent=recognition.parent,
-                parent_key=None if parent_key is None else scoped(tenant.name, parent_key),
-            )
         del body, found, recognition, chain  # what nobody reads any more should not take memory while the request waits
         view.forget_prompt()
         try:

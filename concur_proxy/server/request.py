@@ -44,8 +44,8 @@ class ClientRequest:
     """One request, as the relay sees it. It is `relay.client.Client`."""
 
     __slots__ = (
-        "_expects_continue",
         "_has_body",
+        "_has_continued",
         "_head",
         "_is_chunked",
         "_is_closed",
@@ -82,9 +82,8 @@ class ClientRequest:
         self.is_old = is_old
         self.keep_alive = False
         """Whether the connection stays open after the answer."""
-        self._expects_continue = not is_old and any(
-            name == b"expect" and value.lower() == b"100-continue" for name, value in headers
-        )
+        self._has_continued = False
+        """Whether the body has been asked for, if that was necessary."""
         self.is_received = False
         """Whether the whole request has come."""
         self._parts: list[bytes] = []
@@ -129,9 +128,7 @@ class ClientRequest:
     async def next_part(self) -> tuple[bytes, bool]:
         """Wait for a part of the body. Returns it, and whether more will follow. Raises `ClientGone`."""
         if not self.is_received:
-            if self._expects_continue and not self.has_begun:
-                self._expects_continue = False
-                self._way.send(CONTINUE)
+            self._ask_for_body()
             self._way.read_on()
         while not self._parts and not self.is_received:
             if self.is_gone:
@@ -143,17 +140,27 @@ class ClientRequest:
         self.body_bytes = 0
         return part, not self.is_received
 
+    def _ask_for_body(self) -> None:
+        """Send the interim answer for which the client may wait before it sends the body."""
+        if self._has_continued or self.has_begun or self.is_old:
+            return
+        self._has_continued = True
+        if any(name == b"expect" and value.lower() == b"100-continue" for name, value in self.headers):
+            self._way.send(CONTINUE)
+
     # -- the answer
 
     def begin(self, status: int, headers: Headers) -> None:
         """Begin the answer. Its head is sent with what follows. Raises `ValueError` if a header has a line break."""
-        lines = [_STATUS_LINES[status]]
-        lines += [b"%b: %b" % field for field in headers]
+        lines, has_length = [_STATUS_LINES[status]], False
+        for name, value in headers:
+            lines.append(b"%b: %b" % (name, value))
+            has_length = has_length or name == b"content-length"
         self.has_begun = True
         self._has_body = status not in BODILESS and self.method != "HEAD"
         if not self.keep_alive:
             lines.append(b"connection: close")
-        if self._has_body and not self.is_old and not any(name == b"content-length" for name, _ in headers):
+        if self._has_body and not has_length and not self.is_old:
             self._is_chunked = True
             lines.append(b"transfer-encoding: chunked")
         lines.append(b"\r\n")
