@@ -44,7 +44,7 @@ ENGINE_HEADER = b"x-concur-engine"
 ChooseTap = Callable[[UpstreamResponse], Tap]
 
 _WITHOUT_BODY = frozenset({204, 304})
-"""Such an answer has no body, whatever its content-length says (RFC 9112, 6.3); uvicorn would wait for that body."""
+"""Such an answer has no body, whatever its content-length says (RFC 9112, 6.3). An ASGI server would wait for one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

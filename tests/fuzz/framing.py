@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import h11
 import httptools
 
-from concur_proxy.server.protocol import VERSIONS
+from concur_proxy.server.http_client import VERSIONS
 
 MAX_REQUESTS = 8
 
