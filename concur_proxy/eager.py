@@ -121,6 +121,7 @@ class Run:
             self._loop.call_exception_handler({"message": "a request failed", "exception": failure})
         finally:
             Run.current = before
+            del error  # its traceback refers to this frame: otherwise a cycle waits for the garbage collection
         if awaited is self:
             self._end()
         elif type(awaited) is Signal:
