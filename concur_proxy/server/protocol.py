@@ -158,11 +158,11 @@ class GatewayProtocol(HttpClient):
         self._note_bytes()
         if self._held is not None:
             self._held.append(data)
+            self._pause()
         elif not self._must_wait(data) or self._serving.turnstile.passes(self._go_on):
             self._take(data)
         else:
-            self._held = [data]
-            self._pause()
+            self._held = [data]  # reading goes on: most wait for less time than it takes to stop and begin again
 
     def _must_wait(self, data: bytes) -> bool:
         """Whether these bytes begin a request that may have to wait for others."""

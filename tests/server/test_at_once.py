@@ -58,8 +58,8 @@ class Recording(asyncio.Transport):
 class Ends:
     """A gateway between one client and one connection of an engine that is not started."""
 
-    def __init__(self, **settings: object) -> None:
-        app = GatewayApp(GatewaySettings(engine=(ENGINE,), port=0, **settings))  # type: ignore[arg-type]
+    def __init__(self) -> None:
+        app = GatewayApp(GatewaySettings(engine=(ENGINE,), port=0))  # type: ignore[call-arg] # the rest has defaults
         serving = Serving(
             app=app,
             relay=app.relay,
@@ -87,12 +87,8 @@ def request(**members: object) -> bytes:
     return b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
 
 
-def answer(body: bytes = b'{"choices":[]}', more: bytes = b"") -> bytes:
-    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n%bcontent-length: %d\r\n\r\n%b" % (
-        more,
-        len(body),
-        body,
-    )
+def answer(body: bytes = b'{"choices":[]}') -> bytes:
+    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
 
 
 def chunk(data: bytes) -> bytes:
