@@ -69,7 +69,7 @@ def test_workers_stop_when_their_parent_is_killed(redis: RedisServer) -> None:
 
 
 WINDOW = 3
-ONE_WINDOW = ("--workers", "2", "--law", "static", "--set", f"window={WINDOW}", "--recognisers", "header")
+ONE_WINDOW = ("--workers", "2", "--law", "static", "--set", f"window={WINDOW}", "--recognisers", "headers")
 """Requests without a session header are single ones: a place is free when its request ends."""
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
 
