@@ -8,11 +8,11 @@ class Term:
     """The present term, and the gateways that are alive. A term is the period in which one gateway leads."""
 
     name: str
-    """Unique; empty while no gateway leads. Its number and its leader's name are parts of it."""
+    """Unique; empty while no gateway leads. It contains the number and the name of the leader."""
     replicas: frozenset[str]
     """The gateways that are alive, as far as is known."""
     just_heard: frozenset[str] = frozenset()
-    """Those that were heard a moment ago. A leader whose term has expired was silent for longer."""
+    """Those that have sent something a moment ago. A leader whose term has expired was silent for longer."""
 
     @property
     def number(self) -> int:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from concur_proxy.coordination.coordinator import Role
 from concur_proxy.coordination.group.member import Member
 from concur_proxy.coordination.group.term import Term, term_name
-from concur_proxy.coordination.protocol.messages import decode_records, encode_record
+from concur_proxy.coordination.protocol.messages import ToLeader, ToReplica, decode_records, encode_record
 from concur_proxy.coordination.responses import StoredResponse
 from concur_proxy.coordination.workers.connection import (
     AnyMessage,
@@ -200,7 +200,7 @@ class WorkersUpkeep:
     # -- messages
 
     def _on_messages(self, connection: Connection, messages: Sequence[AnyMessage]) -> None:
-        common = []
+        common: list[ToLeader | ToReplica] = []
         for message in messages:
             if isinstance(message, OfWorkers):
                 self._take(connection, message)
