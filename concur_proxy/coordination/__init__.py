@@ -1,1 +1,1 @@
-"""What decides on admission: this gateway alone, or one gateway of several that share a Redis."""
+"""What decides on admission: this gateway alone, or one of several that act as one."""

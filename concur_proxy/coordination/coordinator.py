@@ -1,4 +1,4 @@
-"""The interface to what decides on admission: this process alone, or one gateway of several that share a Redis."""
+"""The interface to what decides on admission: this process alone, or one gateway of several that act as one."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from concur_proxy.coordination.responses import StoredResponses
 
 
 class Role(Enum):
-    """A gateway's role among the gateways that share a store. The value is the metric label."""
+    """A gateway's role among the gateways or workers that act as one. The value is the metric label."""
 
     SINGLE = "single"
     """There are no other gateways."""

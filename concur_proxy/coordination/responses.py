@@ -48,6 +48,10 @@ class ResponsesInMemory:
         """Return what this gateway knows about the response, without waiting."""
         return self._known.get(response_id)
 
+    def known(self) -> dict[str, StoredResponse]:
+        """Everything that this gateway remembers, the oldest first."""
+        return dict(self._known)
+
     async def find(self, response_id: str) -> StoredResponse | None:
         """Return what this gateway knows about the response."""
         return self._known.get(response_id)

@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 TAKEN_PER_ROUND = 128
 """Connections that are taken from the kernel in one round of the event loop: about 1 ms of work."""
+TAKEN_BY_A_WORKER = 8
+"""The same for one of several workers, so that clients which connect at the same time are shared among the workers."""
 SERVED_PER_ROUND = 8
 """Connections of those that get their protocol in one round: about 1 ms of work, and their requests follow."""
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -38,6 +40,7 @@ class Acceptor:
         first: Collection[bytes],
         tls: ssl.SSLContext | None,
         handshake_s: float,
+        taken_per_round: int = TAKEN_PER_ROUND,
     ) -> None:
         """`first` are the beginnings of requests that do not wait. `handshake_s` is for a TLS handshake."""
         self._loop = asyncio.get_running_loop()
@@ -45,6 +48,7 @@ class Acceptor:
         self._make = make
         self._connections = connections
         self._first = tuple(first)
+        self._taken_per_round = taken_per_round
         self._peeked = max(map(len, first))
         self._tls = tls
         self._handshake_s = None if tls is None else handshake_s
@@ -76,7 +80,7 @@ class Acceptor:
     def _accept(self) -> None:
         """Connections have come."""
         had_waiting = bool(self._waiting)
-        for _ in range(TAKEN_PER_ROUND):
+        for _ in range(self._taken_per_round):
             try:
                 connection, _ = self._listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):

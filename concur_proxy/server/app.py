@@ -27,6 +27,8 @@ from concur_proxy.admin.state import StateReader
 from concur_proxy.admission.changes import Drain
 from concur_proxy.coordination.coordinator import Coordinator, CoordinatorParts, Listener
 from concur_proxy.coordination.local import LocalCoordinator
+from concur_proxy.coordination.workers.coordinator import WorkersCoordinator
+from concur_proxy.coordination.workers.door import Door
 from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.monitoring.loop import Loop
 from concur_proxy.monitoring.monitor import EngineMonitor
@@ -87,7 +89,8 @@ class GatewayApp:
             replica=replica,
             law_states=lambda: {monitor.engine: monitor.governor.save() for monitor in self.monitors},
         )
-        self.coordinator = coordinator = _coordinator(settings.store, parts)
+        door = None if mailbox is None else mailbox.door
+        self.coordinator = coordinator = _coordinator(settings.store, parts, door)
         pool.open(coordinator)
         self._upstream = Upstream(
             connect_timeout_s=settings.connect_timeout_s,
@@ -264,9 +267,9 @@ def _only(registry: CollectorRegistry) -> Callable[[], Awaitable[Collector]]:
     return collect
 
 
-def _coordinator(store: str, parts: CoordinatorParts) -> Coordinator:
+def _coordinator(store: str, parts: CoordinatorParts, door: Door | None) -> Coordinator:
     if store == "memory":
-        return LocalCoordinator(parts.make_fleet(0), parts.clock)
+        return LocalCoordinator(parts.make_fleet(0), parts.clock) if door is None else WorkersCoordinator(parts, door)
     from concur_proxy.coordination.redis.coordinator import (  # noqa: PLC0415 - redis-py takes long to import
         RedisCoordinator,
     )

@@ -14,7 +14,7 @@ from types import FrameType
 import uvicorn
 
 from concur_proxy.recognition.segments import forget_messages
-from concur_proxy.server.acceptor import Acceptor
+from concur_proxy.server.acceptor import TAKEN_BY_A_WORKER, TAKEN_PER_ROUND, Acceptor
 from concur_proxy.server.app import GatewayApp
 from concur_proxy.server.banner import Banner
 from concur_proxy.server.connections import ClientLimits, raise_file_limit
@@ -123,6 +123,7 @@ class GatewayServer(uvicorn.Server):
                     first=self._app.first_requests,
                     tls=tls,
                     handshake_s=handshake_s,
+                    taken_per_round=TAKEN_PER_ROUND if self._app.settings.workers == 1 else TAKEN_BY_A_WORKER,
                 )
             )
 

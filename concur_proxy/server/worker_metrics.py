@@ -12,6 +12,8 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
+from concur_proxy.coordination.workers.door import Door
+
 WORKER = "worker"
 """The label that tells the workers apart. Each keeps its own series, because a sum would fall when one is replaced, and
 Prometheus would count everything that the others have counted so far once more.
@@ -41,6 +43,8 @@ class Mailbox:
     """For each worker, the end that it reads from and the end that the others write to."""
     parent: socket.socket
     """Nothing is ever sent here. It ends when the parent process has ended, because only that has the other end."""
+    door: Door
+    """Where the workers agree who leads, if they share their sessions without Redis."""
 
 
 def connect(count: int) -> tuple[list[Mailbox], socket.socket]:
@@ -50,7 +54,8 @@ def connect(count: int) -> tuple[list[Mailbox], socket.socket]:
         for end in pair:
             end.settimeout(0)
     workers_end, parents_end = socket.socketpair()
-    return [Mailbox(number=number, pairs=pairs, parent=workers_end) for number in range(count)], parents_end
+    door = Door()
+    return [Mailbox(number=number, pairs=pairs, parent=workers_end, door=door) for number in range(count)], parents_end
 
 
 class Families(Collector):

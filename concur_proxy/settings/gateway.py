@@ -167,7 +167,8 @@ class GatewaySettings(ListeningSettings, EngineSettings):
         " `simulate --trace`",
     )
     store: Literal["memory", "redis"] = Field(
-        "memory", description="Where sessions are kept: `memory`, or `redis` for several gateways"
+        "memory",
+        description="Where sessions are kept: `memory` of this gateway and its workers; `redis` for several gateways",
     )
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
@@ -250,9 +251,6 @@ class GatewaySettings(ListeningSettings, EngineSettings):
         """Each pair of settings whose values do not fit together."""
         if self.stale_after_s <= self.scrape_interval_s:
             yield Disagreement("stale_after_s", "more than", "scrape_interval_s", "else every reading becomes stale")
-        if self.workers > 1 and self.store == "memory":
-            reason = "each process would have its own window; use store = redis"
-            yield Disagreement("workers", "1 with", "store", reason)
         address = parse_admin_listen(self.admin_listen)
         if self.admin_key is None and address is not None and not address.is_local:
             yield Disagreement("admin_listen", "local with", "admin_key", "other machines could use the admin API")

@@ -47,7 +47,7 @@ class ListeningSettings(BaseSettings):
         "", description="Path under which an ingress publishes the gateway, such as `/llm`; it is removed from requests"
     )
     workers: int = Field(
-        1, ge=1, le=256, description="Gateway processes that share the port; more than 1 need `store = redis`"
+        1, ge=1, le=256, description="Gateway processes that share the port and the windows; one for each CPU core"
     )
     drain_timeout_s: Seconds = Field(
         30.0,

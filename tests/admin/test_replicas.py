@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from concur_proxy.coordination.coordinator import Role
-from concur_proxy.coordination.redis import calls
+from concur_proxy.coordination.group import calls
 from concur_proxy.coordination.redis.link import PROTOCOL
 from tests.coordination.redis_server import RedisServer
 from tests.http.running_gateway import RunningGateway, running_gateway

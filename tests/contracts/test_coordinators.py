@@ -15,22 +15,26 @@ from concur_proxy.admission.limits import EngineLoad
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.coordination.coordinator import CoordinatorParts, Listener
+from concur_proxy.coordination.group.coordinator import GroupCoordinator
 from concur_proxy.coordination.local import LocalCoordinator
 from concur_proxy.coordination.protocol.manual import ManualSettings, ManualWindow
 from concur_proxy.coordination.protocol.messages import Call, Reply
 from concur_proxy.coordination.redis.coordinator import RedisCoordinator
 from concur_proxy.coordination.responses import StoredResponse
+from concur_proxy.coordination.workers.coordinator import WorkersCoordinator
+from concur_proxy.coordination.workers.door import Door
 from tests.coordination.fleets import make_fleet
 from tests.coordination.redis_server import RedisServer
 
 ROOM = EngineLoad(running=1, waiting=0, kv_usage=0.0, capacity_tokens=100_000)
 
 
-MAKERS: dict[str, Callable[[CoordinatorParts], LocalCoordinator | RedisCoordinator]] = {
-    "memory": lambda parts: LocalCoordinator(parts.make_fleet(0), parts.clock),
-    "redis": RedisCoordinator,
+MAKERS: dict[str, Callable[[CoordinatorParts, Door], LocalCoordinator | GroupCoordinator]] = {
+    "memory": lambda parts, _: LocalCoordinator(parts.make_fleet(0), parts.clock),
+    "workers": WorkersCoordinator,
+    "redis": lambda parts, _: RedisCoordinator(parts),
 }
-"""By the value of the setting `store`."""
+"""By what its gateways share."""
 
 
 class Scene:
@@ -38,11 +42,11 @@ class Scene:
 
     def __init__(self, name: str, fleet: Fleet, url: str = "") -> None:
         self.now = 1000.0
-        self.coordinator = MAKERS[name](
-            CoordinatorParts(
-                make_fleet=lambda _: fleet, clock=lambda: self.now, url=url, prefix=token_hex(4), replica="r"
-            )
+        self.door = Door()
+        parts = CoordinatorParts(
+            make_fleet=lambda _: fleet, clock=lambda: self.now, url=url, prefix=token_hex(4), replica="r"
         )
+        self.coordinator = MAKERS[name](parts, self.door)
 
     def arrive(self, key: str | None, *, hold_s: float = 60.0) -> Ticket:
         """A request of this session."""
@@ -85,6 +89,7 @@ async def _open_scene(name: str, redis: RedisServer) -> AsyncIterator[OpenScene]
     yield open_scene
     for scene in scenes:
         await scene.coordinator.stop()
+        scene.door.close()
 
 
 @pytest.fixture

@@ -97,7 +97,6 @@ TYPOS: list[tuple[dict[str, Any], str]] = [
     ({"prometheusRule": {"runbookUrl": "wiki"}}, "runbookUrl"),
     ({"serviceAccount": {"annotation": {}}}, "annotation"),
     ({"extraVolumeMounts": [{"name": "keys", "mountpath": "/etc/keys"}]}, "mountPath"),
-    ({"settings": {"workers": 2}}, "workers"),
 ]
 
 

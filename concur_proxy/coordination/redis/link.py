@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from concur_proxy.admission.changes import Change
 from concur_proxy.admission.handover import SessionRecord
+from concur_proxy.coordination.group.term import Term
 from concur_proxy.coordination.protocol.messages import (
     Batch,
     Message,
@@ -45,28 +46,6 @@ BLOCK_MS = 500
 RECORDS_AT_ONCE = 1_000
 RESPONSE_LIFE_S = 24 * 3600
 """How long a stored response is found through every gateway, seconds. It takes about 300 bytes in Redis."""
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """The present term, and the gateways that are alive. A term is the period in which one gateway leads."""
-
-    name: str
-    """Unique; empty while no gateway leads."""
-    replicas: frozenset[str]
-    """The gateways that are alive, as far as is known."""
-    just_heard: frozenset[str] = frozenset()
-    """Those that were heard in the last `JUST_NOW_S`. A leader whose term has expired was silent for longer."""
-
-    @property
-    def number(self) -> int:
-        """Rises from term to term, as long as Redis keeps its data."""
-        return int(self.name.partition(":")[0] or 0)
-
-    @property
-    def leader(self) -> str:
-        """The leader's name."""
-        return self.name.rpartition(":")[2]
 
 
 @dataclass(slots=True)

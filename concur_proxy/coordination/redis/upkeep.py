@@ -5,25 +5,15 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import get_args
 
 import msgspec
 from redis.exceptions import RedisError
 
 from concur_proxy.coordination.coordinator import Role
-from concur_proxy.coordination.protocol.messages import (
-    Ask,
-    Batch,
-    Join,
-    Overloaded,
-    Standing,
-    Told,
-    ToLeader,
-    ToReplica,
-)
-from concur_proxy.coordination.redis.calls import fit
-from concur_proxy.coordination.redis.link import LEASE_S, Gap, Term
-from concur_proxy.coordination.redis.member import Member
+from concur_proxy.coordination.group.member import Member
+from concur_proxy.coordination.group.term import Term
+from concur_proxy.coordination.protocol.messages import Batch, Standing
+from concur_proxy.coordination.redis.link import LEASE_S, Gap, RedisLink
 from concur_proxy.coordination.redis.responses import ResponsesInRedis
 
 logger = logging.getLogger(__name__)
@@ -40,18 +30,17 @@ FAILURES = (RedisError, OSError)
 
 _encode_standing = msgspec.msgpack.Encoder().encode
 _decode_standing = msgspec.msgpack.Decoder(Standing).decode
-_TO_LEADER = get_args(ToLeader)
-_TO_REPLICA = get_args(ToReplica)
+ALONE = "Redis cannot be reached, going on alone: %s"
 
 
-class Upkeep:
+class RedisUpkeep:
     """Keeps this gateway in contact with the others, and notices when Redis or a gateway does not answer."""
 
-    def __init__(self, member: Member, responses: ResponsesInRedis) -> None:
+    def __init__(self, member: Member, link: RedisLink, responses: ResponsesInRedis) -> None:
         self.is_leaving = False
         """Whether this gateway must not lead, because it is stopping."""
         self._member = member
-        self._link = member.link
+        self._link = link
         self._responses = responses
         self._term = Term("", frozenset())
         self._heard_at = time.monotonic()
@@ -65,7 +54,7 @@ class Upkeep:
         """Find out who leads, if Redis can be reached, and start the tasks."""
         await self._beat()
         if self._member.role is Role.ALONE:
-            self._member.go_alone("no answer yet")
+            self._member.go_alone(ALONE % "no answer yet")
         works = (
             self._keep_beating,
             self._keep_hearing,
@@ -120,12 +109,13 @@ class Upkeep:
     async def _beat(self) -> None:
         member, asked_at = self._member, time.monotonic()
         if member.role is Role.LEADING and asked_at - self._heard_at > LEASE_S:
-            member.go_alone("the term ended while this process did not run")  # this process was suspended for a while
+            # This process was suspended for a while.
+            member.go_alone(ALONE % "the term ended while this process did not run")
         try:
             term = await self._link.beat(may_lead=not self.is_leaving)
         except FAILURES as error:
             if member.role is not Role.ALONE and time.monotonic() - self._heard_at > ALONE_AFTER_S:
-                member.go_alone(str(error) or type(error).__name__)
+                member.go_alone(ALONE % (str(error) or type(error).__name__))
             return
         self._heard_at = asked_at
         before, self._term = self._term, term
@@ -184,20 +174,7 @@ class Upkeep:
             self._link.check(batch)
         except Gap as gap:
             member.rejoin(gap.sender)
-        if member.role is not Role.LEADING:
-            member.hear([message for message in batch.messages if isinstance(message, _TO_REPLICA)])
-            return
-        for message in batch.messages:
-            if isinstance(message, Overloaded):
-                member.listener.on_overload(message.engine)
-            elif isinstance(message, Ask):
-                self._link.send(
-                    Told(number=message.number, reply=fit(member.listener.on_call(message.call))), batch.sender
-                )
-            elif isinstance(message, _TO_LEADER):
-                if isinstance(message, Join):  # the replica must know an added engine before it sends a request there
-                    self._link.send(member.stand(), batch.sender)
-                member.hand_on(member.leader.receive(batch.sender, message, now=member.now))
+        member.take(batch.sender, batch.messages)
 
     async def _keep_saving_responses(self) -> None:
         while not self._is_stopped:
@@ -207,6 +184,10 @@ class Upkeep:
                 await asyncio.sleep(BEAT_S)
 
     # -- state for the next leader
+
+    def leave(self) -> None:
+        """Do not lead any more: the next beat hands over."""
+        self.is_leaving = True
 
     def hurry(self) -> None:
         """Save the state for the next leader at once."""

@@ -13,9 +13,10 @@ import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError
 
+from concur_proxy.coordination.group.term import Term
 from concur_proxy.coordination.protocol.messages import Ask, Call
 from concur_proxy.coordination.redis.client import connect
-from concur_proxy.coordination.redis.link import RedisLink, Term
+from concur_proxy.coordination.redis.link import RedisLink
 from tests.benchmarks.process import free_port
 from tests.coordination.redis_server import RedisServer
 

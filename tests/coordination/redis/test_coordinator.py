@@ -328,7 +328,7 @@ async def test_a_follower_s_last_message_may_be_lost_without_a_place_being_lost(
 ) -> None:
     one, two = await gather(2, window=1.0)
     ticket = await two.admitted("s")
-    link = two.coordinator.member.link
+    link = two.coordinator.link
     with monkeypatch.context() as patch:
         lost = asyncio.Event()
         make = link._client.pipeline

@@ -10,7 +10,7 @@ TOLD_S = 2.0
 """A leader answers in milliseconds. One that has not answered by then has lost its term."""
 MOST_AT_ONCE = 64
 MOST_BYTES = 4 << 20
-"""Largest answer. The state of 200 sessions has a hundredth of that. The Redis stream keeps messages for 10 s."""
+"""Largest answer. The state of 200 sessions has a hundredth of that. A stream in Redis keeps messages for 10 s."""
 
 
 class Calls:

@@ -3,9 +3,9 @@ import asyncio
 import pytest
 
 from concur_proxy.coordination.coordinator import LeaderSilent
+from concur_proxy.coordination.group import calls
+from concur_proxy.coordination.group.calls import MOST_AT_ONCE, MOST_BYTES, Calls, fit
 from concur_proxy.coordination.protocol.messages import Ask, Call, Reply, Told
-from concur_proxy.coordination.redis import calls
-from concur_proxy.coordination.redis.calls import MOST_AT_ONCE, MOST_BYTES, Calls, fit
 
 CALL = Call(method="GET", path="/concur/v1/state")
 DONE = Reply(status=200, body=b"{}")

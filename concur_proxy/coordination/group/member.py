@@ -1,9 +1,8 @@
-"""One of several gateways that share a Redis: sends its requests to the gateway that decides, and follows a change of
-the leader.
-"""
+"""One gateway of a group: sends its requests to the gateway that decides, and follows a change of the leader."""
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import Protocol, get_args
 
 from concur_proxy.admission.changes import Change, Reachable, Resize, Serve
 from concur_proxy.admission.fleet import Fleet
@@ -12,12 +11,23 @@ from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 from concur_proxy.coordination.coordinator import CoordinatorParts, Listener, Role, Status
+from concur_proxy.coordination.group.calls import Calls, fit
+from concur_proxy.coordination.group.term import Term
 from concur_proxy.coordination.protocol.leader import Leader, Post
 from concur_proxy.coordination.protocol.manual import ManualSettings
-from concur_proxy.coordination.protocol.messages import EngineStanding, Rejoin, Standing, Told, ToLeader, ToReplica
+from concur_proxy.coordination.protocol.messages import (
+    Ask,
+    EngineStanding,
+    Join,
+    Message,
+    Overloaded,
+    Rejoin,
+    Standing,
+    Told,
+    ToLeader,
+    ToReplica,
+)
 from concur_proxy.coordination.protocol.replica import Replica
-from concur_proxy.coordination.redis.calls import Calls
-from concur_proxy.coordination.redis.link import RedisLink, Term
 
 logger = logging.getLogger(__name__)
 
@@ -25,14 +35,34 @@ GRACE_S = 1.0
 """How long a new leader waits for the claims of all live gateways, seconds."""
 SENIORITY_PER_TERM = 1 << 32
 
+_TO_LEADER = get_args(ToLeader)
+_TO_REPLICA = get_args(ToReplica)
+
+
+class Link(Protocol):
+    """How messages travel. None of its methods blocks or raises."""
+
+    @property
+    def me(self) -> str:
+        """This gateway's name."""
+        ...
+
+    def enter(self, term: str, *, leads: bool) -> None:
+        """Send and receive the messages of this term only, and drop unsent messages of the last one."""
+        ...
+
+    def send(self, message: Message | Change, to: str | None = None) -> None:
+        """Send a message to the leader, or a message from the leader to the replica `to`."""
+        ...
+
 
 class Member:
     """Sends this gateway's requests to where they are decided: to the leader through the link, or to its own `Leader`.
     Its own `Leader` decides for all gateways while this gateway leads. It decides for this gateway alone, with its
-    share of the windows, while Redis cannot be reached.
+    share of the windows, while the others cannot be reached.
     """
 
-    def __init__(self, parts: CoordinatorParts, link: RedisLink) -> None:
+    def __init__(self, parts: CoordinatorParts, link: Link) -> None:
         self.parts = parts
         self.link = link
         self.replica = Replica()
@@ -80,6 +110,21 @@ class Member:
         )
 
     # -- messages
+
+    def take(self, sender: str, messages: Sequence[ToLeader | ToReplica]) -> None:
+        """Handle what another gateway has sent: to the leader, while this gateway leads, or to a follower."""
+        if self.role is not Role.LEADING:
+            self.hear([message for message in messages if isinstance(message, _TO_REPLICA)])
+            return
+        for message in messages:
+            if isinstance(message, Overloaded):
+                self.listener.on_overload(message.engine)
+            elif isinstance(message, Ask):
+                self.link.send(Told(number=message.number, reply=fit(self.listener.on_call(message.call))), sender)
+            elif isinstance(message, _TO_LEADER):
+                if isinstance(message, Join):  # the replica must know an added engine before it sends a request there
+                    self.link.send(self.stand(), sender)
+                self.hand_on(self.leader.receive(sender, message, now=self.now))
 
     def say(self, message: ToLeader) -> None:
         """Send a message to the gateway that decides."""
@@ -167,8 +212,8 @@ class Member:
         self._begin(Role.FOLLOWING, term.name)
 
     def go_alone(self, reason: str) -> None:
-        """Decide for this gateway's own requests from now on."""
-        logger.warning("Redis cannot be reached, going on alone: %s", reason)
+        """Decide for this gateway's own requests from now on. `reason` is logged."""
+        logger.warning("%s", reason)
         self.leader = Leader(self.parts.make_fleet(0))
         self._begin(Role.ALONE, "")
 

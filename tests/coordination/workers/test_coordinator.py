@@ -1,0 +1,225 @@
+"""Several workers over real sockets, in one process. The one that leads ends, or stops without a word."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.changes import Drain, Steer
+from concur_proxy.admission.manual import Steering
+from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.ticket import Ticket
+from concur_proxy.coordination.coordinator import CoordinatorParts, LeaderSilent, Listener, Role
+from concur_proxy.coordination.protocol.manual import ManualSettings, ManualWindow
+from concur_proxy.coordination.protocol.messages import Call, Overloaded, Reply
+from concur_proxy.coordination.responses import StoredResponse
+from concur_proxy.coordination.workers import connection
+from concur_proxy.coordination.workers.coordinator import WorkersCoordinator
+from tests.coordination.fleets import make_fleet
+from tests.coordination.workers.doors import DoorInOneProcess
+
+WAIT_S = 10.0
+WHO = Call(method="GET", path="who")
+SET = ManualSettings().with_window("a", ManualWindow(sessions=3.0, budget=None))
+
+
+class Worker:
+    """One worker, and what was reported to it."""
+
+    def __init__(self, name: str, door: DoorInOneProcess, *, window: float) -> None:
+        self.name = name
+        self.door = door
+        self.manual: list[ManualSettings] = []
+        self.overloaded: list[str] = []
+        parts = CoordinatorParts(
+            make_fleet=lambda after: make_fleet(window=window, lease_s=60.0, after=after),
+            clock=time.monotonic,
+            replica=name,
+        )
+        self.coordinator = WorkersCoordinator(parts, door)
+        self.coordinator.listen(
+            Listener(on_manual=self.manual.append, on_call=self._do, on_overload=self.overloaded.append)
+        )
+
+    @property
+    def role(self) -> Role:
+        return self.coordinator.status.role
+
+    def arrive(self, key: str | None, *, hold_s: float = 60.0) -> Ticket:
+        return self.coordinator.arrive(Arrival(key=key, body_bytes=400, hold_s=hold_s))
+
+    async def admitted(self, key: str | None) -> Ticket:
+        ticket = self.arrive(key)
+        await until(lambda: not ticket.is_held)
+        assert ticket.outcome is Outcome.ADMITTED
+        return ticket
+
+    def finish(self, ticket: Ticket, *, client_gone: bool = False) -> None:
+        self.coordinator.finish(ticket, Answered(prompt_tokens=100, completion_tokens=10, client_gone=client_gone))
+
+    def in_flight(self) -> int:
+        return self.coordinator.fleet.gates["a"].snapshot().in_flight
+
+    def _do(self, call: Call) -> Reply:
+        if call.method == "GET":
+            return Reply(status=200, body=self.name.encode())
+        known = self.coordinator.apply(Steer(key=call.body.decode(), steering=Steering(call.path)))
+        return Reply(status=200 if known else 404, body=b"{}")
+
+    async def die(self) -> None:
+        """End as a killed process does: nothing is handed over."""
+        await self.coordinator.upkeep.vanish()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+Gather = Callable[..., Awaitable[list[Worker]]]
+
+
+@pytest.fixture(name="gather")
+async def _gather(tmp_path: Path) -> AsyncIterator[Gather]:
+    workers: list[Worker] = []
+
+    async def gather(count: int, *, window: float = 1.0) -> list[Worker]:
+        """So many workers in addition to those that exist. The first of all leads."""
+        for number in range(len(workers), len(workers) + count):
+            door = DoorInOneProcess(tmp_path / "lock", workers[0].door if workers else None)
+            workers.append(Worker(f"w{number}", door, window=window))
+            await workers[-1].coordinator.start()
+        await until(lambda: any(len(each.coordinator.member.leader.replicas) >= count for each in workers))
+        return workers[-count:]
+
+    yield gather
+    await asyncio.gather(*(worker.coordinator.stop() for worker in workers))
+    for worker in workers:
+        worker.door.close()
+
+
+async def test_one_leads_and_the_window_is_one_for_all(gather: Gather) -> None:
+    one, two, three = await gather(3, window=2.0)
+    assert [each.role for each in (one, two, three)] == [Role.LEADING, Role.FOLLOWING, Role.FOLLOWING]
+    first, second = await two.admitted("s"), await three.admitted("t")
+    held = one.arrive("u")
+    await asyncio.sleep(0.05)
+    assert held.is_held
+    assert one.in_flight() == 2
+    two.finish(first, client_gone=True)
+    await until(lambda: held.outcome is Outcome.ADMITTED)
+    three.finish(second)
+
+
+async def test_when_the_leader_dies_another_leads_at_once_and_no_place_is_lost_or_given_twice(gather: Gather) -> None:
+    one, two, three = await gather(3, window=3.0)
+    await one.admitted("s")
+    mine, yours = await two.admitted("t"), await three.admitted("u")
+    held = three.arrive("v")
+    await until(lambda: three.coordinator.expected_wait(held)[1] > 0 or one.in_flight() == 3)
+    await asyncio.sleep(0.3)  # the followers get the state
+    began = time.monotonic()
+    await one.die()
+    await until(lambda: Role.LEADING in (two.role, three.role))
+    leader = two if two.role is Role.LEADING else three
+    await until(lambda: leader.in_flight() == 2)
+    assert time.monotonic() - began < 1.0
+    await asyncio.sleep(0.05)
+    assert held.is_held, "the dead worker's session keeps its place until its lease ends"
+    two.finish(mine, client_gone=True)
+    await until(lambda: held.outcome is Outcome.ADMITTED)
+    three.finish(yours)
+    three.finish(held)
+    await until(lambda: leader.in_flight() == 0)
+
+
+async def test_a_follower_that_dies_gives_its_places_up(gather: Gather) -> None:
+    one, two = await gather(2)
+    await two.admitted(None)
+    held = one.arrive(None)
+    await asyncio.sleep(0.02)
+    assert held.is_held
+    await two.die()
+    await until(lambda: held.outcome is Outcome.ADMITTED)
+    assert one.in_flight() == 1
+
+
+async def test_a_leader_that_drains_hands_over_and_its_answers_end_well(gather: Gather) -> None:
+    one, two = await gather(2)
+    ticket = await one.admitted("s")
+    waiting, other = one.arrive("t"), two.arrive("t")
+    await asyncio.sleep(0.02)
+    one.coordinator.apply(Drain())
+    assert waiting.outcome is Outcome.DRAINING
+    await until(lambda: two.role is Role.LEADING and two.in_flight() == 1)
+    assert one.role is Role.FOLLOWING
+    assert other.is_held
+    one.finish(ticket, client_gone=True)
+    await until(lambda: other.outcome is Outcome.ADMITTED)
+
+
+async def test_a_new_worker_follows_and_can_lead_with_all_that_was_known(gather: Gather) -> None:
+    one, two = await gather(2, window=1.0)
+    two.finish(await two.admitted("s"))
+    one.coordinator.set_manual(SET)
+    assert (await two.coordinator.call(Call(method="POST", path="pause", body=b"s"))).status == 200
+    await until(lambda: two.manual[-1:] == [SET])
+    (three,) = await gather(1)
+    await until(lambda: three.manual[-1:] == [SET] and "s" in three.coordinator.upkeep._kept)
+    await two.die()
+    await one.die()
+    await until(lambda: three.role is Role.LEADING)
+    assert three.coordinator.manual == SET
+    session = three.coordinator.fleet.gates["a"].sessions.get("s")
+    assert session is not None
+    assert session.stopped
+
+
+async def test_any_worker_answers_an_operator(gather: Gather) -> None:
+    one, two = await gather(2)
+    assert [(await each.coordinator.call(WHO)).body for each in (one, two)] == [b"w0", b"w0"]
+    two.coordinator.apply(Overloaded(engine="a"))
+    await until(lambda: one.overloaded == ["a"])
+    await one.die()
+    one.coordinator.apply(Drain())
+    await until(lambda: two.role is Role.LEADING)
+    assert (await two.coordinator.call(WHO)).body == b"w1"
+
+
+async def test_while_nobody_leads_nothing_is_changed(gather: Gather) -> None:
+    (one,) = await gather(1)
+    one.coordinator.apply(Drain())
+    await until(lambda: one.role is Role.FOLLOWING)
+    with pytest.raises(LeaderSilent, match="No gateway leads"):
+        await one.coordinator.call(Call(method="POST", path="pause", body=b"s"))
+
+
+async def test_a_stored_response_is_found_through_every_worker_and_after_the_leader_is_gone(gather: Gather) -> None:
+    one, two, three = await gather(3)
+    stored = StoredResponse(engine="a", session="s")
+    two.coordinator.responses.learn("resp_1", stored)
+    for each in (one, two, three):
+        assert await each.coordinator.responses.find("resp_1") == stored
+    assert await three.coordinator.responses.find("resp_2") is None
+    await one.die()
+    (four,) = await gather(1)
+    await until(lambda: four.role is Role.FOLLOWING)
+    assert await four.coordinator.responses.find("resp_1") == stored
+
+
+async def test_a_worker_that_does_not_read_is_cut_off_and_joins_again(
+    gather: Gather, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = await gather(2)
+    await two.admitted("s")
+    link = one.coordinator.member.link
+    monkeypatch.setattr(connection, "MOST_UNREAD_BYTES", 100)
+    link.send(connection.Kept(records={str(n): b"x" * 100_000 for n in range(10)}), "w1")
+    await until(lambda: one.in_flight() == 0)
+    monkeypatch.undo()
+    await until(lambda: one.in_flight() == 1)
+    assert two.role is Role.FOLLOWING
