@@ -1,6 +1,7 @@
 import gzip
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -144,7 +145,7 @@ def test_agents_in_one_list_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_an_answer_without_a_duration_gets_a_guess_that_ends_before_the_next(tmp_path: Path) -> None:
-    missing = {"api_time": None}
+    missing: dict[str, Any] = {"api_time": None}
     rows = [
         answer(0, [1], 100),
         answer(5, [1, 2], 50, **missing),
