@@ -2,7 +2,8 @@
 
     python -m tests.benchmarks.record tests.benchmarks.admission [--as NAME] [-- BENCHMARK'S ARGUMENTS]
 
-A file of results is only ever written by this command, and only when the benchmark ends without an error.
+A file of results is only ever written by this command, and only when the benchmark ends by itself. If a rule of the
+benchmark did not hold, the file says so, and the exit status is the benchmark's.
 """
 
 import argparse
@@ -39,15 +40,24 @@ class _Both(io.StringIO):
 
 
 def record(module: str, arguments: Sequence[str], *, name: str) -> Path:
-    """Runs `main(arguments)` of the module and writes its output to the file of this name."""
+    """Runs `main(arguments)` of the module and writes its output to the file of this name. Raises `SystemExit` as
+    `main` does, after the file is written.
+    """
     benchmark = import_module(module)
     before, began = _commit(), datetime.now(UTC)
-    printed = _Both(sys.stdout)
+    printed, missed = _Both(sys.stdout), None
     with redirect_stdout(printed):
-        benchmark.main(arguments)
+        try:
+            benchmark.main(arguments)
+        except SystemExit as exit_:
+            if exit_.code != 1 or not printed.getvalue().strip():
+                raise
+            missed = exit_
     path = MEASURED / f"{name}.md"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page(benchmark, arguments, printed.getvalue(), commit=before, began=began), encoding="utf-8")
+    if missed is not None:
+        raise missed
     return path
 
 

@@ -1,7 +1,10 @@
 """A file of results says how it was measured, and holds what the benchmark has printed."""
 
 import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -31,6 +34,23 @@ def test_a_benchmark_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkey
         record.record("tests.benchmarks.simulator", ["--no-such-flag"], name="small")
 
     assert (tmp_path / "small.md").read_text() == "before"
+
+
+def test_a_rule_that_did_not_hold_is_recorded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "MEASURED", tmp_path)
+
+    def main(_: Sequence[str]) -> None:
+        print("| this rule | held | no |")
+        sys.exit(1)
+
+    benchmark = ModuleType("strict")
+    benchmark.main = main  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "strict", benchmark)
+
+    with pytest.raises(SystemExit):
+        record.record("strict", [], name="strict")
+
+    assert "| this rule | held | no |" in (tmp_path / "strict.md").read_text()
 
 
 @pytest.mark.parametrize("path", [path for path in RESULTS if path.stem != "README"], ids=lambda path: path.stem)
