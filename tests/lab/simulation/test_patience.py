@@ -22,9 +22,9 @@ def refusals(policy: Policy, *, agents: int, seed: int, monkeypatch: pytest.Monk
     seen: list[int] = []
     count = Tally.request
 
-    def record(tally: Tally, request: Request) -> None:
+    def record(tally: Tally, request: Request, *, now: float) -> None:
         seen.append(request.refusals)
-        count(tally, request)
+        count(tally, request, now=now)
 
     monkeypatch.setattr(Tally, "request", record)
     result = Experiment(small(agents=agents, prefill_tokens_s=1_000.0), policy, seed, keeps_courses=False).run()
