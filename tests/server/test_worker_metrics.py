@@ -109,5 +109,6 @@ async def test_a_worker_that_does_not_answer_is_left_out_and_its_successor_has_i
     await asyncio.sleep(0)
     assert await done() == {"0": 1, "1": 2}
     task.cancel()
-    for end in (alive, mailboxes[0].parent, mailboxes[0].door, *(end for pair in mailboxes[0].pairs for end in pair)):
+    mailboxes[0].door.close()
+    for end in (alive, mailboxes[0].parent, *(end for pair in mailboxes[0].pairs for end in pair)):
         end.close()
