@@ -85,7 +85,7 @@ def test_a_pace_shortens_what_lies_between_answers_and_requests(tmp_path: Path) 
     (load,) = Trace(path).loads(pace=0.1)
     (population,) = load.scenario.populations
     first, second = population.plans(None, kind=0, numbers=iter(()), most_tokens=0)  # type: ignore[arg-type]
-    assert (first.turns[0].gap_s, second.start_s) == (pytest.approx(1.0), pytest.approx(0.4))
+    assert [first.turns[0].gap_s, second.start_s] == pytest.approx([1.0, 0.4])
 
 
 def test_few_requests_show_no_speeds(tmp_path: Path) -> None:
