@@ -4,7 +4,7 @@ The sessions of each trace (`recordings/README.md`, or files given by path) run 
 of the cache, under no control, fixed caps, the default law and the paper's law. A pace is a factor on all think times
 and tool calls: 1 is a human at work, 0.03 a fleet whose tools answer at once. A cache is a multiple of the working set,
 which is what all sessions need at one time so that nothing is computed twice. The best cap is known only afterwards. It
-is searched for in steps, first among every second one and then beside the best of these. Engine speeds are fitted to
+is searched for in steps, first among every second one and then next to the best of these. Engine speeds are fitted to
 the recorded durations. 16 loads take about a quarter of an hour on one core.
 """
 
@@ -94,7 +94,7 @@ def _row(job: Job, load: TraceLoad) -> Row:
 
 
 def swept(caps: Sequence[int], run: Callable[[int], Result]) -> dict[int, Result]:
-    """The results of every second cap, and of those beside the best of these by each measure."""
+    """The results of every second cap, and of those next to the best of these by each measure."""
     found = {cap: run(cap) for cap in caps[1::2]}
     for name in MEASURES:
         best = min(found, key=lambda cap: float(getattr(found[cap], name)))

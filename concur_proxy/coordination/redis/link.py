@@ -34,7 +34,7 @@ never read each other's messages. Raise it with any change that an older gateway
 LEASE_S = 2.0
 """A leader that is silent for this long is not the leader any more."""
 JUST_NOW_S = 1.0
-"""A gateway that was heard within this time, in seconds, runs."""
+"""A gateway whose last beat is not older than this, in seconds, is running."""
 LIFE_S = 3.0
 """A replica that is silent for this long counts as gone, and its requests with it."""
 STREAM_SPAN_MS = 10_000

@@ -5,7 +5,7 @@ cluster keeps them on one node.
 BEAT = """
 -- keys: term, number of the last term, live replicas with the time of their last beat
 -- arguments: replica, milliseconds of a lease, milliseconds of a replica's life, nonce, whether it wants to lead,
--- milliseconds within which a replica was heard just now
+-- milliseconds within which the beat of a running replica comes
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZADD', KEYS[3], now, ARGV[1])
@@ -20,7 +20,7 @@ end
 local just_heard = redis.call('ZRANGEBYSCORE', KEYS[3], now - ARGV[6], '+inf')
 return {term or '', redis.call('ZRANGE', KEYS[3], 0, -1), just_heard}
 """
-"""Report that a gateway is alive, and return who leads, which gateways are alive, and which of them were heard just
+"""Report that a gateway is alive, and return who leads, which gateways are alive, and which of them beat just
 now. If nobody leads and the caller wants to, it leads from now on.
 """
 

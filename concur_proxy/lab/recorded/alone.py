@@ -1,4 +1,4 @@
-"""Estimates an engine's speeds from answers of which each was computed beside unknown others, as a hosted service does.
+"""Estimates an engine's speeds from answers that were computed together with unknown others, as by a hosted service.
 
 The time of an answer is a constant, which is network and queues, and the time for each of its tokens and for each token
 of the prompt that was new in its conversation. The constant is no work of the engine and is left out of the replay.

@@ -35,7 +35,7 @@ class TraceLoad:
     requests: int
     sessions: int
     working_set_tokens: int
-    """Of all engines together."""
+    """For all engines together."""
 
     @property
     def capacity_tokens(self) -> int:

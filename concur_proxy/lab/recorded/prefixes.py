@@ -25,8 +25,9 @@ class Sessions:
         """Blocks after which different sessions went on differently from their start, as after a system prompt."""
 
     def find(self, ids: "array[int]", tokens: int, at: float) -> tuple[int, int]:
-        """The number of the session that sends this prompt, and how many blocks of it the session had before. `ids` are
-        its whole blocks. Requests come in the order of their arrival.
+        """The number of the session that sends this prompt, and how many of its blocks the session had before.
+
+        `ids` are the prompt's whole blocks. Requests come in the order of their arrival.
         """
         for length in range(len(ids), 0, -1):
             last = ids[length - 1]

@@ -20,8 +20,8 @@ def working_set_tokens(requests: Iterable[RecordedRequest]) -> int:
     held = [_Held() for _ in conversations]
     users: Counter[int] = Counter()
     most = now = 0
-    for _, number, asked in sorted(events, key=lambda event: event[:2]):
-        now += held[number].replace(asked, users)
+    for _, number, now_held in sorted(events, key=lambda event: event[:2]):
+        now += held[number].replace(now_held, users)
         most = max(most, now)
     return most
 

@@ -9,8 +9,8 @@ from concur_proxy.lab.simulation.suite import Row
 
 
 def trace_verdict(without: Row, controlled: Row, *, setting: str) -> str:
-    """What a policy would have changed in comparison with no control. `setting` is what switches its law on, beside the
-    mode; empty for the default law.
+    """What a policy would have changed in comparison with no control. `setting` follows the mode and switches its law
+    on; empty for the default law.
     """
     sessions = [row.mean("served_mean_s") for row in (without, controlled)]
     engines = [row.mean("busy_s") for row in (without, controlled)]

@@ -91,7 +91,7 @@ class TestUntilAllHaveJoined:
         later = old.arrive("p", "later", now=2.0)
         record = old.leader.fleet.record("first", now=3.0)
         assert record is not None
-        old.replicas["p"].finish(running, Answered(), now=3.0)  # nobody hears of it
+        old.replicas["p"].finish(running, Answered(), now=3.0)  # no leader knows
         fleet = make_fleet(window=1.0)
         fleet.restore(record, now=3.0)
         new = Conversation(Leader(fleet, expected={"p"}, open_at=10.0))

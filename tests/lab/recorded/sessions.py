@@ -8,16 +8,17 @@ import msgspec
 BLOCK = 64
 
 
-def answer(t: float, ids: Sequence[int], out: int = 100, *, rest: int = 10, **more: object) -> dict[str, object]:
-    """A request whose prompt is these blocks and `rest` tokens. Its answer takes 2 s."""
+def answer(
+    t: float, ids: Sequence[int], out: int = 100, *, rest: int = 10, api_time: float | None = 2.0
+) -> dict[str, object]:
+    """A request whose prompt is these blocks and `rest` tokens."""
     return {
         "t": t,
         "type": "n",
         "in": BLOCK * len(ids) + rest,
         "out": out,
         "hash_ids": list(ids),
-        "api_time": 2.0,
-        **more,
+        "api_time": api_time,
     }
 
 

@@ -1,7 +1,6 @@
 import gzip
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -145,11 +144,10 @@ def test_agents_in_one_list_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_an_answer_without_a_duration_gets_a_guess_that_ends_before_the_next(tmp_path: Path) -> None:
-    missing: dict[str, Any] = {"api_time": None}
     rows = [
         answer(0, [1], 100),
-        answer(5, [1, 2], 50, **missing),
-        answer(20, [1, 2, 3], 5000, **missing),
+        answer(5, [1, 2], 50, api_time=None),
+        answer(20, [1, 2, 3], 5000, api_time=None),
         answer(30, [1]),
     ]
     found = sorted(read(write(tmp_path / "x", session(*rows))), key=lambda each: each.at)
