@@ -15,7 +15,7 @@ from concur_proxy.relay.relay import Relay
 from concur_proxy.wire.headers import Headers
 
 MAX_UNSENT_BYTES = 64 * 1024
-"""The relay writes no more while more than this waits to be sent."""
+"""The relay stops writing while more than this waits to be sent."""
 
 
 class AsgiClient:
