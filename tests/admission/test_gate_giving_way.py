@@ -84,6 +84,7 @@ class Fleet:
             separate_tokens=shown.separate_tokens,
             active_sessions=shown.active,
             queued_sessions=shown.waiting,
+            gives_way=shown.gives_way is not None,
         )
         decision = self.law.on_signal(signal)
         gate.resize(decision.window, now=self.scene.now, budget=decision.budget)
@@ -98,6 +99,16 @@ def test_nobody_waits_if_tools_take_longer_than_computing_the_whole_cache() -> N
     assert shown.budget_tokens is not None
     assert shown.footprint_tokens > 5 * shown.budget_tokens
     assert fleet.scene.gate.counters["admit", "lease"] > FAMILIES / 2
+
+
+def test_what_is_recomputed_while_nobody_waits_does_not_lower_the_window() -> None:
+    fleet = Fleet(start_s=BREAK_EVEN_S, tool_s=5 * BREAK_EVEN_S)
+    fleet.run(30)
+    before = fleet.scene.gate.snapshot()
+    fleet.run(30)
+    after = fleet.scene.gate.snapshot()
+    assert (before.gives_way, after.gives_way) == ("lease", "lease")
+    assert after.budget_tokens == before.budget_tokens
 
 
 def test_with_short_tools_only_sub_agents_of_families_with_a_place_pass_the_window() -> None:

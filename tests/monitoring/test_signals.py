@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+import pytest
+
 from concur_proxy.admission.arrival import Answered
 from concur_proxy.engines.sample import IntervalRates
 from concur_proxy.monitoring.signals import SignalMaker, engine_load
@@ -47,3 +49,9 @@ def test_gauges_that_miss_requests_in_flight_are_late() -> None:
     assert (timely.in_flight, timely.gauges_are_late) == (4, False)
     unknown = maker.advance(replace(RATES, waiting=None), scene.gate.snapshot())
     assert not unknown.gauges_are_late
+
+
+@pytest.mark.parametrize(("reason", "gives_way"), [("lease", True), ("no_returns", True), (None, False)])
+def test_the_law_hears_whether_the_gate_admits_everybody(reason: str | None, *, gives_way: bool) -> None:
+    shown = replace(Scene(window=2.0).gate.snapshot(), gives_way=reason)
+    assert SignalMaker().advance(RATES, shown).gives_way is gives_way

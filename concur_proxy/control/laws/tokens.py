@@ -41,6 +41,10 @@ end of a round,
 The limits shrink by 1 - p, the share of time that is left for decoding. A decoding step takes about as long for many
 answers as for few, so a larger batch is worth some recomputation, but only as far as the engine spends time decoding.
 
+While the gate admits every session whatever W is (`gives_way`), f is unchanged and no round runs: what is recomputed
+then is no effect of W. Otherwise f would fall to `minimum`, and control would begin again with a window that leaves the
+engine idle.
+
 Between rounds, one thing raises f at once: the engine is idle while sessions wait. Then f grows by `step` per
 interval, up to IDLE_MAXIMUM, because recomputation costs nothing on an idle engine. An engine is idle if its gauges say
 so and the gateway has no request in flight there; gauges alone can be late.
@@ -138,10 +142,11 @@ class Tokens:
 
     def on_signal(self, signal: CongestionSignal) -> Decision:
         self._round.count(signal)
-        if not signal.capacity_tokens:
-            return self._probe(signal)
-        self._capacity = float(signal.capacity_tokens)
-        return self._judge(signal)
+        self._capacity = float(signal.capacity_tokens or self._sought)
+        if signal.gives_way:
+            self._round.restart()
+            return self._hold("nobody waits for the window at present")
+        return self._judge(signal) if signal.capacity_tokens else self._probe(signal)
 
     def on_overload(self, *, now: float) -> Decision:
         """Lower the window because the engine refused a request, once per `overload_pause_s`."""

@@ -36,6 +36,7 @@ class _Engine:
         running: int = 1,
         waiting: int = 0,
         in_flight: int | None = None,
+        gives_way: bool = False,
     ) -> CongestionSignal:
         self.now += seconds
         return CongestionSignal(
@@ -54,6 +55,7 @@ class _Engine:
             queued_sessions=queued,
             footprint_tokens=footprint,
             separate_tokens=separate,
+            gives_way=gives_way,
         )
 
 
@@ -140,6 +142,26 @@ def test_a_window_that_nobody_waits_for_does_not_grow(engine: _Engine) -> None:
     law = _law(engine, factor=0.9)
     assert law.on_signal(engine.signal(told=CAPACITY, queued=0)).kind is DecisionKind.HOLD
     assert law.on_signal(engine.signal(running=0, queued=0)).kind is DecisionKind.HOLD
+
+
+def test_a_window_that_nobody_has_to_wait_for_is_unchanged_and_a_round_begins_after_it(engine: _Engine) -> None:
+    law = _law(engine, factor=0.9)
+    for _ in range(3):
+        decision = law.on_signal(
+            engine.signal(prefilled=CAPACITY, told=CAPACITY, lost=CAPACITY, gives_way=True, queued=0)
+        )
+        assert (decision.kind, decision.reason) == (DecisionKind.HOLD, "nobody waits for the window at present")
+        assert decision.budget is not None
+        assert decision.budget.tokens == pytest.approx(9_000)
+    assert "not enough traffic yet" in law.on_signal(engine.signal(told=CAPACITY - 2_000)).reason
+    assert law.on_signal(engine.signal(told=2_000)).kind is DecisionKind.INCREASE
+
+
+def test_the_size_of_a_cache_is_not_searched_for_while_nobody_has_to_wait(engine: _Engine) -> None:
+    law = build({"probe_tokens": 1_000.0, "factor": 1.0, "maximum": 1.0})
+    lost = engine.signal(capacity=None, told=CAPACITY, lost=CAPACITY, prefilled=CAPACITY, gives_way=True, queued=0)
+    assert _budget(law, lost) == 1_000
+    assert _budget(law, engine.signal(capacity=None, told=100)) == pytest.approx(1_100)
 
 
 def test_between_the_thresholds_it_holds(engine: _Engine) -> None:
