@@ -15,6 +15,6 @@ class WorkersCoordinator(GroupCoordinator):
     upkeep: WorkersUpkeep
 
     def __init__(self, parts: CoordinatorParts, door: Door) -> None:
-        link, responses = WorkerLink(parts.replica), ResponsesOfWorkers()
-        member = Member(parts, link)
-        super().__init__(member, responses, WorkersUpkeep(member, link, responses, door))
+        self.link, responses = WorkerLink(parts.replica), ResponsesOfWorkers()
+        member = Member(parts, self.link)
+        super().__init__(member, responses, WorkersUpkeep(member, self.link, responses, door))
