@@ -11,7 +11,7 @@ from concur_proxy import plugins
 from concur_proxy.control.phrasing import percent
 from concur_proxy.lab.simulation.policy import BEST_STATIC, POLICIES
 from concur_proxy.lab.simulation.result import Result
-from concur_proxy.lab.simulation.scenarios import SCENARIOS
+from concur_proxy.lab.simulation.scenarios import KINDS
 from concur_proxy.lab.simulation.suite import Row, Suite, summary
 
 
@@ -101,8 +101,9 @@ def installed_laws() -> list[str]:
 
 def print_choices(console: Console) -> None:
     table = Table("scenario", "what it is")
-    for scenario in SCENARIOS.values():
-        table.add_row(scenario.name, scenario.summary)
+    for scenarios in KINDS.values():
+        for scenario in scenarios:
+            table.add_row(scenario.name, scenario.summary, end_section=scenario is scenarios[-1])
     console.print(table)
     table = Table("law", "what it is")
     for policy in POLICIES.values():

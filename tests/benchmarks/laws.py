@@ -1,6 +1,7 @@
-"""All laws over the whole suite of the simulator: `python -m tests.benchmarks.laws` prints Markdown tables.
+"""All laws over the scenarios of the simulator: `python -m tests.benchmarks.laws` prints Markdown tables.
 
-With 5 seeds these are about 2,000 runs, which take a quarter of an hour on two cores.
+`--kind` chooses kinds of `concur-proxy simulate --list`. One seed of all are about 1,000 runs, which take a quarter of
+an hour on two cores. `tests.benchmarks.suite` compares fewer laws in less time.
 """
 
 import argparse
@@ -11,7 +12,7 @@ from statistics import fmean
 
 from concur_proxy.lab.simulation.policy import BEST_STATIC, POLICIES
 from concur_proxy.lab.simulation.result import Result
-from concur_proxy.lab.simulation.scenarios import SCENARIOS, SUITE
+from concur_proxy.lab.simulation.scenarios import KINDS, SCENARIOS
 from concur_proxy.lab.simulation.suite import Row, Suite, summary, tabulate
 
 LAWS = ("off", "aimd", "aimd-leased", "vegas", "program-aware", "idle-ttl", "tokens", "tokens-untold", "infinite-cache")
@@ -21,10 +22,13 @@ LATENCY_OF = ("off", BEST_STATIC, "aimd", "tokens")
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.laws", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--kind", action="append", choices=list(KINDS), help="repeatable (default: all)")
     parser.add_argument("--scenario", action="append", choices=list(SCENARIOS))
     given = parser.parse_args(arguments)
     suite = Suite(
-        scenarios=[SCENARIOS[name] for name in given.scenario or SUITE],
+        scenarios=[SCENARIOS[name] for name in given.scenario]
+        if given.scenario
+        else [scenario for kind in given.kind or KINDS for scenario in KINDS[kind]],
         policies=[POLICIES[name] for name in LAWS],
         seeds=range(1, given.seeds + 1),
         sweeps=True,

@@ -12,9 +12,10 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
+from concur_proxy.lab.simulation.arrivals import Waves
 from concur_proxy.lab.simulation.experiment import Experiment
 from concur_proxy.lab.simulation.policy import POLICIES
-from concur_proxy.lab.simulation.scenario import HeavyTailed, Population, Scenario, Uniform, Waves
+from concur_proxy.lab.simulation.scenario import HeavyTailed, Population, Scenario, Uniform
 from concur_proxy.lab.simulation.scenarios import SCENARIOS
 
 MOVE_AFTER_S = (math.inf, 8.0, 0.0)

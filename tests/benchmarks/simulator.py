@@ -9,9 +9,10 @@ import resource
 import time
 from collections.abc import Sequence
 
+from concur_proxy.lab.simulation.arrivals import AtOnce, Poisson
 from concur_proxy.lab.simulation.experiment import Experiment
 from concur_proxy.lab.simulation.policy import POLICIES
-from concur_proxy.lab.simulation.scenario import AtOnce, Poisson, Population, Scenario, Uniform
+from concur_proxy.lab.simulation.scenario import Population, Scenario, Uniform
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

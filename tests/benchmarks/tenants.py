@@ -16,10 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from concur_proxy.lab.engine.engine import EngineShape
+from concur_proxy.lab.simulation.arrivals import AtOnce
 from concur_proxy.lab.simulation.experiment import Experiment
 from concur_proxy.lab.simulation.policy import POLICIES, Policy, static
 from concur_proxy.lab.simulation.portions import Portions
-from concur_proxy.lab.simulation.scenario import AtOnce, Population, Scenario, SubAgents, Uniform
+from concur_proxy.lab.simulation.scenario import Population, Scenario, SubAgents, Uniform
 
 MOST_OFF = 0.05
 LATER_S = 60.0

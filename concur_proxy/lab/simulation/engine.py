@@ -15,9 +15,24 @@ OnProgress = Callable[[EngineRequest], None]
 class SimulatedEngine:
     """Runs the steps of the engine model while there is work."""
 
-    def __init__(self, name: str, shape: EngineShape, timeline: Timeline, *, late_gauges: bool = False) -> None:
-        """`late_gauges`: refresh the gauges as late as SGLang does."""
+    def __init__(
+        self,
+        name: str,
+        shape: EngineShape,
+        timeline: Timeline,
+        *,
+        late_gauges: bool = False,
+        reported_tokens: int | None = None,
+    ) -> None:
+        """`late_gauges`: refresh the gauges as late as SGLang does. `reported_tokens`: the size of the cache in the
+        metrics, derived from blocks, if it is wrong.
+        """
         self.name = name
+        self._reported_tokens = reported_tokens
+        self.max_model_len = None if reported_tokens is None else shape.capacity_tokens // 2
+        """The longest context, as the engine tells it: no scenario has a longer one. The gateway needs it only where
+        the reported size of the cache is wrong.
+        """
         self.model = EngineModel(shape)
         self._late_gauges = LateGauges(self.model) if late_gauges else None
         self.busy_s = 0.0
@@ -46,7 +61,8 @@ class SimulatedEngine:
             kv_usage=gauges.kv_usage,
             running=gauges.running,
             waiting=gauges.waiting,
-            capacity_tokens=model.shape.capacity_tokens,
+            capacity_tokens=self._reported_tokens or model.shape.capacity_tokens,
+            capacity_is_derived=self._reported_tokens is not None,
             prefix_queries=float(counters.prefix_queries),
             prefix_hits=float(counters.prefix_hits),
             preemptions=float(counters.preemptions),

@@ -40,7 +40,13 @@ class Experiment:
         self._seed = seed
         self._timeline = Timeline()
         self.engines = [
-            SimulatedEngine(f"engine-{number}", shape, self._timeline, late_gauges=scenario.late_gauges)
+            SimulatedEngine(
+                f"engine-{number}",
+                shape,
+                self._timeline,
+                late_gauges=scenario.late_gauges,
+                reported_tokens=scenario.reported_tokens,
+            )
             for number in range(scenario.engines)
         ]
         self._tally = Tally()

@@ -27,8 +27,10 @@ from concur_proxy.lab.simulation.identity import arrival_of, ended_key
 from concur_proxy.lab.simulation.policy import Policy
 from concur_proxy.lab.simulation.replicas import SimulatedReplicas
 from concur_proxy.lab.simulation.timeline import Alarm, Timeline
+from concur_proxy.monitoring.engine_tokens import EngineTokens
 from concur_proxy.monitoring.signals import SignalMaker, engine_load
 from concur_proxy.wire.answer.errors import MAX_RETRY_AFTER_S
+from concur_proxy.wire.answer.usage import Usage
 
 SCRAPE_INTERVAL_S = 1.0
 
@@ -62,6 +64,8 @@ class ControlLoop:
         self.engine = engine
         self.governor = governor
         self.course: list[CoursePoint] = []
+        self.tokens = EngineTokens(engine.name)
+        self.tokens.max_model_len = engine.max_model_len
         self._keeps_course = keeps_course
         self._rates = SignalRates()
         self._signals = SignalMaker()
@@ -69,7 +73,7 @@ class ControlLoop:
     def read(self, gate: GateSnapshot) -> tuple[IntervalRates, CongestionSignal]:
         """Scrape the engine."""
         sample = self.engine.sample()
-        rates = self._rates.advance(sample)
+        rates = self.tokens.on_sample(self._rates.advance(sample), sample, gate)
         if self._keeps_course:
             counters = self.engine.model.counters
             self.course.append(
@@ -134,6 +138,7 @@ class SimulatedGateway:
             )
             for engine in engines
         ]
+        self._tokens = {loop.engine.name: loop.tokens for loop in self.loops}
         self._requests: dict[Ticket, Request] = {}
         self._expiry: Alarm | None = None
         self._expires_at = float("inf")
@@ -176,6 +181,8 @@ class SimulatedGateway:
             return
         request.cached_tokens = sent.cached_tokens or 0
         del self._requests[ticket]
+        usage = Usage(prompt_tokens=request.prompt_tokens, completion_tokens=request.answer_tokens)
+        self._tokens[ticket.engine].on_usage(usage, first_token_at=request.first_at, is_batch=False)
         answered = Answered(
             prompt_tokens=request.prompt_tokens,
             completion_tokens=request.answer_tokens,

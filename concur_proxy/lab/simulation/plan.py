@@ -78,6 +78,9 @@ class AgentPlan:
     @property
     def context_tokens(self) -> int:
         """Tokens of the history after the last answer."""
+        last = self.turns[-1]
+        if last.content is not None:
+            return last.content.prompt_tokens + last.answer_tokens
         dropped = sum(turn.dropped_tokens for turn in self.turns[:-1])
         return self.shared_tokens + sum(turn.new_tokens + turn.answer_tokens for turn in self.turns) - dropped
 
@@ -94,11 +97,21 @@ def block_keys(plan: AgentPlan, tokens: int, block_tokens: int, *, side: int = 0
     """
     blocks = tokens // block_tokens
     shared = min(plan.shared_tokens // block_tokens, blocks)
-    common = -1 - plan.shared_id * _AGENT_BLOCKS
-    own = (plan.number << 32) + _AGENT_BLOCKS
-    keys = (*range(common, common - shared, -1), *range(own + shared, own + blocks))
+    own = first_own_block(plan)
+    keys = (*shared_blocks(plan, shared), *range(own + shared, own + blocks))
     if side:
         kept = min(max(side_from // block_tokens, shared), blocks)
         other = own + side * _AGENT_BLOCKS
         keys = (*keys[:kept], *range(other + kept, other + blocks))
     return keys
+
+
+def shared_blocks(plan: AgentPlan, blocks: int) -> range:
+    """The keys of the first blocks of the shared prompt, which are the same for all agents that share it."""
+    first = -1 - plan.shared_id * _AGENT_BLOCKS
+    return range(first, first - blocks, -1)
+
+
+def first_own_block(plan: AgentPlan) -> int:
+    """The first key that only this agent's content has. All larger keys up to another agent's first are its own too."""
+    return (plan.number << 32) + _AGENT_BLOCKS

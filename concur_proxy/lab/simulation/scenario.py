@@ -10,7 +10,9 @@ from random import Random
 from typing import Protocol
 
 from concur_proxy.lab.engine.engine import EngineShape
+from concur_proxy.lab.simulation.arrivals import AtOnce, Poisson, Waves
 from concur_proxy.lab.simulation.plan import AgentPlan, Arrivals, Kinship, Turn
+from concur_proxy.lab.simulation.rewriting import Rewrites
 
 
 class Spread(Protocol):
@@ -47,46 +49,7 @@ class HeavyTailed:
         return min(random.lognormvariate(math.log(self.median), self.sigma), self.most)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AtOnce:
-    """All agents start together, as in a batch job."""
-
-    at_s: float = 0.0
-
-    def times(self, random: Random) -> Iterator[float]:  # noqa: ARG002 - the interface's argument
-        """The start times, in order."""
-        while True:
-            yield self.at_s
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Poisson:
-    """Agents start independently of each other."""
-
-    per_s: float
-
-    def times(self, random: Random) -> Iterator[float]:
-        """The start times, in order."""
-        now = 0.0
-        while True:
-            now += random.expovariate(self.per_s)
-            yield now
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waves:
-    """`size` agents start together every `every_s` seconds."""
-
-    size: int
-    every_s: float
-
-    def times(self, random: Random) -> Iterator[float]:  # noqa: ARG002 - the interface's argument
-        """The start times, in order."""
-        for number in count():
-            yield (number // self.size) * self.every_s
-
-
-_GROUP_ID = 1 << 16
+GROUP_ID = 1 << 16
 """Distance between the `shared_id`s of groups. A scenario has fewer populations than this."""
 _LEVEL_ID = 1 << 28
 """Distance between the `shared_id`s of agents, their sub-agents, and the sub-agents of these."""
@@ -135,12 +98,12 @@ class SubAgents:
                 name=f"agent-{number}",
                 number=number,
                 shared_tokens=self.shared_tokens,
-                shared_id=parent.shared_id % _GROUP_ID + (parent.shared_id // _LEVEL_ID + 1) * _LEVEL_ID,
+                shared_id=parent.shared_id % GROUP_ID + (parent.shared_id // _LEVEL_ID + 1) * _LEVEL_ID,
                 family=parent.family or parent.name,
                 parent=parent.name,
                 kinship=self.kinship,
             )
-            plans.append(_with_turns(plan, self, random, numbers=numbers, most_tokens=most_tokens))
+            plans.append(with_turns(plan, self, random, numbers=numbers, most_tokens=most_tokens))
         return tuple(plans)
 
 
@@ -162,7 +125,7 @@ class Population:
     groups: int = 1
     """The agents are divided into this many groups, in the order of their start. Each has its own shared prompt."""
     sub_agents: SubAgents | None = None
-    arrivals: AtOnce | Poisson | Waves = AtOnce()
+    arrivals: AtOnce | Poisson | Waves = AtOnce()  # noqa: RUF009 - frozen
     tenant: str = ""
     """The tenant of these agents, which the gateway knows. Empty: the same one as all others without a name."""
     weight: float = 1.0
@@ -170,6 +133,10 @@ class Population:
     priority: int = 0
     """The agents' priority class."""
     says_end: bool = False
+    has_name: bool = True
+    """Whether their requests name their sessions."""
+    rewrites: Rewrites | None = None
+    """How they change the history that they send again; None: they send all of it."""
 
     def plans(self, random: Random, *, kind: int, numbers: Iterator[int], most_tokens: int) -> Arrivals:
         """The agents' plans, one after the other. An agent ends before its context exceeds `most_tokens`."""
@@ -182,19 +149,22 @@ class Population:
                 start_s=0.0,
                 turns=(),
                 shared_tokens=self.shared_tokens,
-                shared_id=kind + index * self.groups // self.agents * _GROUP_ID,
+                shared_id=kind + index * self.groups // self.agents * GROUP_ID,
                 tenant=self.tenant,
                 weight=self.weight,
                 priority=self.priority,
                 says_end=self.says_end,
+                has_name=self.has_name,
             )
-            plan = _with_turns(
+            plan = with_turns(
                 plan, self, random, numbers=numbers, most_tokens=most_tokens, side_requests=self.side_requests
             )
+            if self.rewrites is not None:
+                plan = self.rewrites.apply(plan)
             yield dataclasses.replace(plan, start_s=next(times))
 
 
-def _with_turns(
+def with_turns(
     plan: AgentPlan,
     kind: Population | SubAgents,
     random: Random,
@@ -232,6 +202,10 @@ class Scenario:
     populations: Sequence[Agents]
     shape: EngineShape = field(default_factory=EngineShape)
     engines: int = 1
+    reported_tokens: int | None = None
+    """The size of each engine's KV cache as its metrics give it, if that is wrong: hybrid models report a number of
+    blocks that hold more tokens than their size says. None: the metrics are right.
+    """
     late_gauges: bool = False
     """Whether the engines refresh their gauges as late as SGLang does."""
     replicas: int = 1

@@ -2,7 +2,10 @@
 
 from concur_proxy.lab.engine.cost import CostModel
 from concur_proxy.lab.engine.engine import EngineShape
-from concur_proxy.lab.simulation.scenario import HeavyTailed, Poisson, Population, Scenario, Uniform, Waves
+from concur_proxy.lab.simulation.arrivals import Poisson, Waves
+from concur_proxy.lab.simulation.scenario import HeavyTailed, Population, Scenario, Uniform
+from concur_proxy.lab.simulation.scenarios_agents import ENGINES, HISTORIES, PACES, ROLL_OUTS, TENANTS, UNRECOGNISED
+from concur_proxy.lab.simulation.scenarios_paper import PAPER
 from concur_proxy.lab.simulation.scenarios_shared import FAMILIES, FLEET, SHARED
 
 AGENTS = 128
@@ -145,7 +148,18 @@ _ALL += (
     ),
 )
 
-SUITE = tuple(scenario.name for scenario in _ALL)
-"""The scenarios by which the laws are compared: their agents share little, and have no families."""
+KINDS: dict[str, tuple[Scenario, ...]] = {
+    "separate": (*_ALL, FLEET),
+    "shared": SHARED,
+    "families": FAMILIES,
+    "roll-outs": ROLL_OUTS,
+    "histories": HISTORIES,
+    "no-key": UNRECOGNISED,
+    "engines": ENGINES,
+    "paces": PACES,
+    "tenants": TENANTS,
+    "paper": PAPER,
+}
+"""The scenarios by kind. Agents of the first kind share little, have no families, and send their whole histories."""
 
-SCENARIOS = {scenario.name: scenario for scenario in (*_ALL, *SHARED, FLEET, *FAMILIES)}
+SCENARIOS = {scenario.name: scenario for scenarios in KINDS.values() for scenario in scenarios}

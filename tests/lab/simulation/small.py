@@ -2,7 +2,8 @@
 
 from concur_proxy.lab.engine.cost import CostModel
 from concur_proxy.lab.engine.engine import EngineShape
-from concur_proxy.lab.simulation.scenario import AtOnce, Poisson, Population, Scenario, Uniform, Waves
+from concur_proxy.lab.simulation.arrivals import AtOnce, Poisson, Waves
+from concur_proxy.lab.simulation.scenario import Population, Scenario, Uniform
 
 
 def small(

@@ -3,9 +3,10 @@ import dataclasses
 import pytest
 
 from concur_proxy import plugins
+from concur_proxy.lab.simulation.arrivals import Poisson, Waves
 from concur_proxy.lab.simulation.experiment import Experiment
 from concur_proxy.lab.simulation.policy import POLICIES, Policy, static
-from concur_proxy.lab.simulation.scenario import Poisson, Scenario, Waves
+from concur_proxy.lab.simulation.scenario import Scenario
 from tests.lab.simulation.small import small
 
 LAWS = plugins.available(plugins.LAWS)

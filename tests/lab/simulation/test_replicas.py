@@ -6,10 +6,11 @@ import pytest
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.lab.simulation.arrivals import Poisson
 from concur_proxy.lab.simulation.experiment import Experiment
 from concur_proxy.lab.simulation.policy import POLICIES, Policy, static
 from concur_proxy.lab.simulation.replicas import SimulatedReplicas
-from concur_proxy.lab.simulation.scenario import Poisson, Scenario
+from concur_proxy.lab.simulation.scenario import Scenario
 from concur_proxy.lab.simulation.timeline import Timeline
 from tests.coordination.fleets import make_fleet
 from tests.lab.simulation.small import small

@@ -4,16 +4,8 @@ from statistics import median
 
 import pytest
 
-from concur_proxy.lab.simulation.scenario import (
-    AtOnce,
-    HeavyTailed,
-    Poisson,
-    Population,
-    Scenario,
-    SubAgents,
-    Uniform,
-    Waves,
-)
+from concur_proxy.lab.simulation.arrivals import AtOnce, Poisson, Waves
+from concur_proxy.lab.simulation.scenario import HeavyTailed, Population, Scenario, SubAgents, Uniform
 from concur_proxy.lab.simulation.scenarios import SCENARIOS
 from tests.lab.simulation.small import small
 

@@ -4,11 +4,12 @@ import pytest
 
 from concur_proxy.admission.orders.resuming_first import ResumingFirst
 from concur_proxy.lab.engine.engine import EngineShape
+from concur_proxy.lab.simulation.arrivals import AtOnce
 from concur_proxy.lab.simulation.experiment import Experiment
 from concur_proxy.lab.simulation.policy import POLICIES, Policy, static
 from concur_proxy.lab.simulation.portions import Portions
 from concur_proxy.lab.simulation.result import Result
-from concur_proxy.lab.simulation.scenario import AtOnce, Population, Scenario, Uniform
+from concur_proxy.lab.simulation.scenario import Population, Scenario, Uniform
 from concur_proxy.lab.simulation.scenarios import SCENARIOS
 from tests.benchmarks.tenants import LONG, SHORT, Case, Outcome
 
