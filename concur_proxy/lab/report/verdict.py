@@ -4,7 +4,7 @@ import enum
 from dataclasses import dataclass
 
 from concur_proxy.control.phrasing import count, percent
-from concur_proxy.lab.recorded.both import CONTROLLED_SHARE
+from concur_proxy.lab.recorded.part import CONTROLLED_SHARE
 from concur_proxy.lab.report.comparison import Comparison
 from concur_proxy.lab.report.measured import SHORTEST_WAIT_S, Measured
 from concur_proxy.lab.report.phrases import span
