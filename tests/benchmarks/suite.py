@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     try:
         chosen = (
-            [_named(name) for name in given.only]
+            [named(name) for name in given.only]
             if given.only
             else loads_of(given.kind or list(KINDS), count=given.random, seed=given.seed)
         )
@@ -53,7 +53,8 @@ def loads_of(kinds: Sequence[str], *, count: int, seed: int) -> Chosen:
     return chosen
 
 
-def _named(name: str) -> tuple[str, Scenario]:
+def named(name: str) -> tuple[str, Scenario]:
+    """A scenario by its name, or a random load by KIND:SEED, and its kind."""
     kind, _, seed = name.partition(":")
     if kind in RANDOM_KINDS and seed.isdecimal():
         return kind, draw(kind, int(seed))

@@ -1,7 +1,7 @@
 """Each scenario does what its line in `concur-proxy simulate --list` says, and its agents come to their ends."""
 
 import dataclasses
-from itertools import islice
+from itertools import islice, pairwise
 from random import Random
 
 import pytest
@@ -65,7 +65,7 @@ def test_roll_outs_of_a_task_share_their_first_prompt_start_together_and_take_as
         assert len({len(plan.turns) for plan in group}) == 1
         assert {plan.turns[0].new_tokens for plan in group} == {1}, "nothing but the shared prompt"
     assert [group[0].start_s for group in groups.values()] == [0, 0, 90, 90, 180, 180, 270, 270]
-    one, other = list(groups.values())[0][:2]
+    one, other = next(iter(groups.values()))[:2]
     keys = [block_keys(plan, 6000, 16) for plan in (one, other)]
     assert keys[0] == keys[1]
 
@@ -83,7 +83,7 @@ def test_histories_become_shorter_above_the_limit(name: str, limit: int) -> None
         prompts = [turn.content.prompt_tokens for turn in plan.turns if turn.content is not None]
         assert len(prompts) == len(plan.turns)
         assert max(prompts) < limit + 6_000
-        shortened += any(later < before for before, later in zip(prompts, prompts[1:], strict=False))
+        shortened += any(later < before for before, later in pairwise(prompts))
     assert shortened > 32, "in most sessions"
 
 
