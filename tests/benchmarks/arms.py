@@ -63,11 +63,11 @@ def measure(load: Load) -> Row:
 
 
 def best_cap(caps: Sequence[int], seconds: Callable[[int], float]) -> tuple[int, float]:
-    """The cap with the lowest total time. Every third cap is tried, then the neighbours of the best one as long as they
-    are better.
+    """The cap with the lowest total time. Every fourth cap is tried, then the neighbours of the best one as long as
+    they are better.
     """
     known = cache(seconds)
-    at = min(range(1, len(caps), 3), key=lambda place: known(caps[place]))
+    at = min(range(2, len(caps), 4), key=lambda place: known(caps[place]))
     while True:
         near = range(max(0, at - 1), min(len(caps), at + 2))
         best = min(near, key=lambda place: known(caps[place]))
