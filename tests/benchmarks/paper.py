@@ -155,7 +155,7 @@ def sentences(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _shown_by(setting: Setting, rows: Sequence[Row]) -> str:
-    own = [row for row in rows if row.setting is setting and not row.is_given]
+    own = [row for row in rows if row.setting.name == setting.name and not row.is_given]
     best = max(own, key=lambda row: row.gain("aimd"))
     load = best.scenario.summary.split(", ")[1]
     gain = f"{best.gain('aimd'):.2f}x with the paper's law and {best.gain('tokens'):.2f}x with the default"

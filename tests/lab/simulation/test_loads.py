@@ -1,5 +1,6 @@
 """The random loads and the table of `tests.benchmarks.suite`."""
 
+import dataclasses
 from random import Random
 
 import pytest
@@ -10,7 +11,7 @@ from concur_proxy.lab.simulation.scenarios import KINDS
 from tests.benchmarks import suite
 from tests.benchmarks.arms import Load, Row, best_cap, measure, table
 from tests.benchmarks.held_out import chosen
-from tests.benchmarks.paper import SETTINGS
+from tests.benchmarks.paper import SETTINGS, sentences
 from tests.benchmarks.paper import Row as PaperRow
 from tests.benchmarks.random_loads import RANDOM_KINDS, draw
 from tests.lab.simulation.small import small
@@ -91,3 +92,20 @@ def test_what_is_explained_of_a_reported_gain() -> None:
     assert row(setting.controlled_s).explained == pytest.approx(1.0)
     assert row(setting.off_s * 1.1).explained == 0.0
     assert row(setting.off_s / setting.reported**0.5).explained == pytest.approx(0.5)
+
+
+def test_the_sentence_names_the_load_that_shows_the_gain() -> None:
+    setting = dataclasses.replace(SETTINGS[0])
+
+    def row(gain: float, *, context: int = 5_700, is_given: bool) -> PaperRow:
+        seconds = {"off": 400.0, "aimd": 400.0 / gain, "tokens": 300.0, "infinite-cache": 90.0}
+        load = setting.load(context=context, steps=10)
+        return PaperRow(
+            setting=dataclasses.replace(setting), scenario=load, seconds=seconds, hit_rate=0.1, cap=8, is_given=is_given
+        )
+
+    (told,) = sentences([row(1.5, is_given=True), row(2.0, context=12_000, is_given=False)])
+    assert "of 4.09x the model explains 1.50x" in told
+    assert "None of the longer loads shows it. The nearest has 10 steps to 12.0k tokens: 2.00x" in told
+    (told,) = sentences([row(1.5, is_given=True), row(4.2, context=12_000, is_given=False)])
+    assert "A load with 10 steps to 12.0k tokens shows it" in told

@@ -10,7 +10,7 @@ SHARED = 160
 
 
 def _sizes(rewrites: Rewrites, turns: int = 5, *, new: int = 320, answer: int = 160) -> list[tuple[int, int]]:
-    """For each request, the tokens of its prompt, and how many of them were computed before."""
+    """The tokens of each request's prompt, and how many of them were computed before."""
     plan = AgentPlan(
         name="agent-0",
         number=0,
