@@ -204,6 +204,7 @@ class ClientRequest:
             self._way.send(last)
         self.is_answered = self._is_closed = True
         self._parts = []
+        self.body_bytes = 0  # the rest of the body is dropped, and reading goes on
         self._way.answered(self)
 
     def cut_off(self) -> None:

@@ -52,7 +52,7 @@ def test_it_lists_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_it_writes_numbers_and_a_chart_and_explains(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     numbers, drawing = tmp_path / "x.json", tmp_path / "x.svg"
-    flags = ["--capacity-tokens", "60000", "--law", "tokens", "--seeds", "2", "--explain"]
+    flags = ["--capacity-tokens", "60000", "--law", "tokens", "--seeds", "2", "--explain", "--idle-lease", "5"]
     assert main([*QUICK, *flags, "--json", str(numbers), "--svg", str(drawing)]) == 0
     results = json.loads(numbers.read_text())
     assert [result["seed"] for result in results] == [1, 2]
