@@ -61,7 +61,7 @@ async def test_it_reads_what_the_gateway_counted(capsys: pytest.CaptureFixture[s
         await until(lambda: tokens_seen(server) >= 1000 * TURNS)
         found = await asyncio.to_thread(measured, server)
         totals = found.totals
-        # Prometheus extrapolates the increase between two scrapes to up to twice of it
+        # Prometheus may double the increase between two scrapes, because it extrapolates
         assert TURNS <= totals.requests <= 2.1 * TURNS
         assert totals.cached_tokens == pytest.approx(0.4 * totals.prompt_tokens, rel=0.01)
         assert totals.recomputed_share == pytest.approx(0.6, abs=0.15)
