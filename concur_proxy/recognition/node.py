@@ -85,6 +85,11 @@ class Node(Link):
         """The bytes of text and the number of media items that no engine has counted."""
         return self.text_bytes - self.counted_text, len(self.media) - self.counted_media
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether an engine has counted a part of it. Counted text can have no tokens: an engine may say anything."""
+        return bool(self.counted_tokens or self.counted_text or self.counted_media)
+
     def share(self, segments: int) -> float:
         """The share of its tokens that its first segments have, by their sizes."""
         before = total(self.sizes[: segments * SIZE_BYTES])
@@ -117,7 +122,7 @@ class Node(Link):
         self.media = tuple(index - segments for index in self.media if index >= segments)
         first.below, first.users, first.computed = self.below, self.users, self.computed
         self.tokens -= first.tokens
-        if self.counted_tokens:
+        if self.is_counted:
             first.note_count()
             self.counted_tokens = max(0.0, self.counted_tokens - first.tokens)
             self.counted_text = max(0, self.counted_text - first.text_bytes)
@@ -151,7 +156,7 @@ class Node(Link):
             self.parent is not None
             and child is not None
             and not self.members
-            and bool(child.counted_tokens) == bool(self.counted_tokens)
+            and child.is_counted == self.is_counted
             and child.computed == self.computed
         )
 

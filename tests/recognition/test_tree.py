@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from concur_proxy.recognition.chain import Chain
@@ -111,6 +111,15 @@ STEPS = st.lists(st.tuples(st.integers(0, 3), PROMPTS, st.booleans(), st.none() 
 
 
 @given(STEPS)
+@example(  # one token for several segments, so that some have none
+    [
+        (0, ("a",), False, None),
+        (0, ("a",), False, 1),
+        (0, ("a", "a"), False, None),
+        (1, ("a", "b", "a"), False, 1),
+        (0, ("a", "b"), False, 1),
+    ]
+)
 def test_the_union_is_that_of_the_prompts_whatever_happens(
     steps: list[tuple[int, tuple[str, ...], bool, int | None]],
 ) -> None:
