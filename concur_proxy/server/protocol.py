@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 
 from concur_proxy.eager import Run
 from concur_proxy.relay.client import Asgi
@@ -34,12 +34,6 @@ MAX_WAITING_BYTES = 64 * 1024
 """Reading pauses while more of a body than this was received and is not taken."""
 MAX_WAITING = 16
 """Reading pauses while more requests than this wait for the answers of earlier ones."""
-
-
-class Cancellable(Protocol):
-    """What serves a request."""
-
-    def cancel(self, msg: Any = None) -> bool: ...  # noqa: ANN401 - a task's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

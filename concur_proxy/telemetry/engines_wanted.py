@@ -1,28 +1,24 @@
 """The metric for an autoscaler of the engines: how many engines the sessions of each model call for."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from concur_proxy.control.engines_wanted import EngineDemand, engines_wanted
 from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.monitoring.monitor import EngineMonitor
+from concur_proxy.telemetry.at_scrape import AtScrape
 
 ANY_MODEL = ""
 """Label of engines whose models are not known. For Prometheus it is no label."""
 
 
-class EnginesWantedCollector(Collector):
+class EnginesWantedCollector(AtScrape):
     """Reads the gates at the moment of a scrape."""
 
     def __init__(self, coordinator: Coordinator, monitors: Collection[EngineMonitor]) -> None:
         self._coordinator = coordinator
         self._monitors = monitors
-
-    def describe(self) -> Iterable[Metric]:
-        """Return nothing, so that the registry does not check names."""
-        return []
 
     def collect(self) -> Iterator[Metric]:
         """Read the present state. An engine counts for each model that it lists."""

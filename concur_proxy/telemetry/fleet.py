@@ -1,9 +1,8 @@
 """Metrics of engines, windows and sessions, read from their owners at the moment of a scrape."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.outcome import Outcome
@@ -11,6 +10,7 @@ from concur_proxy.control.law import DecisionKind
 from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.monitoring.circuit import CircuitState
 from concur_proxy.monitoring.monitor import EngineMonitor
+from concur_proxy.telemetry.at_scrape import AtScrape
 
 Reading = Callable[[SessionGate, EngineMonitor], float | None]
 
@@ -68,16 +68,12 @@ counter that did not exist before.
 """
 
 
-class FleetCollector(Collector):
+class FleetCollector(AtScrape):
     """Reads gates and monitors. It keeps no copy, so a metric always shows the values that the gate uses."""
 
     def __init__(self, coordinator: Coordinator, monitors: Collection[EngineMonitor]) -> None:
         self._coordinator = coordinator
         self._monitors = monitors
-
-    def describe(self) -> Iterable[Metric]:
-        """Return nothing, so that the registry does not check names."""
-        return []
 
     def collect(self) -> Iterator[Metric]:
         """Read the present state."""

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from concur_proxy.admission.tenant_totals import MOST_SHOWN, OTHERS
+from concur_proxy.telemetry.at_scrape import AtScrape
 
 
-class HoldingsCollector(Collector):
+class HoldingsCollector(AtScrape):
     """Reads the open requests at the moment of a scrape."""
 
     def __init__(self, tenants: Callable[[], Iterable[tuple[str, int, int]]], limit: Callable[[], int]) -> None:
@@ -18,10 +18,6 @@ class HoldingsCollector(Collector):
         self._named = {""}
         """The tenants with a label of their own: the one without a name, and the first that a scrape
         has seen, because labels stay for ever."""
-
-    def describe(self) -> Iterable[Metric]:
-        """Return nothing, so that the registry does not check names."""
-        return []
 
     def collect(self) -> Iterator[Metric]:
         """Read the present state."""

@@ -1,21 +1,18 @@
 """The metric for plug-ins that fail."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, Metric
-from prometheus_client.registry import Collector
+
+from concur_proxy.telemetry.at_scrape import AtScrape
 
 
-class PluginFailuresCollector(Collector):
+class PluginFailuresCollector(AtScrape):
     """Reads the counts at the moment of a scrape."""
 
     def __init__(self, counts: Mapping[tuple[str, str], int]) -> None:
         """`counts`: failures by the plug-in's kind and name."""
         self._counts = counts
-
-    def describe(self) -> Iterable[Metric]:
-        """Return nothing, so that the registry does not check names."""
-        return []
 
     def collect(self) -> Iterator[Metric]:
         """Read the present counts."""

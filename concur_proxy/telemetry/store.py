@@ -1,22 +1,18 @@
 """Metrics of the gateways that share a store: who decides, and how many there are."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from concur_proxy.coordination.coordinator import Coordinator, Role
+from concur_proxy.telemetry.at_scrape import AtScrape
 
 
-class StoreCollector(Collector):
+class StoreCollector(AtScrape):
     """Reads the coordinator at the moment of a scrape."""
 
     def __init__(self, coordinator: Coordinator) -> None:
         self._coordinator = coordinator
-
-    def describe(self) -> Iterable[Metric]:
-        """Return nothing, so that the registry does not check names."""
-        return []
 
     def collect(self) -> Iterator[Metric]:
         """Read the present state."""

@@ -258,6 +258,13 @@ class Member:
             self.link.send(standing, replica)
         return standing
 
+    def take_changes(self) -> dict[str, SessionRecord | None]:
+        """The sessions that changed since the last call, to save for the next leader; None for one that is over."""
+        # Single requests without a key are not saved.
+        changed = [key for key in self.changes if not key.startswith("\0")]
+        self.changes.clear()
+        return {key: self.fleet.record(key, now=self.now) for key in changed}
+
     def stand(self) -> Standing:
         """The state of the fleet, for the other gateways and for the next leader."""
         engines = {}

@@ -205,13 +205,9 @@ class RedisUpkeep:
 
     async def _keep(self) -> None:
         member = self._member
-        # Single requests without a key are not saved.
-        changed = [key for key in member.changes if not key.startswith("\0")]
-        member.changes.clear()
-        standing = member.publish()
-        records = {key: member.fleet.record(key, now=member.now) for key in changed}
+        standing, records = member.publish(), member.take_changes()
         try:
             await self._link.keep(self._term.name, _encode_standing(standing), records)
         except FAILURES:
-            member.changes.update(changed)
+            member.changes.update(records)
             raise

@@ -266,14 +266,9 @@ class WorkersUpkeep:
 
     def _keep(self) -> None:
         member = self._member
-        # Single requests without a key are not kept.
-        changed = [key for key in member.changes if not key.startswith("\0")]
-        member.changes.clear()
         member.publish()
-        records: dict[str, bytes | None] = {}
-        for key in changed:
-            record = member.fleet.record(key, now=member.now)
-            records[key] = None if record is None else encode_record(record)
+        changed = member.take_changes()
+        records = {key: None if record is None else encode_record(record) for key, record in changed.items()}
         self._note(records)
         if records:
             self._link.broadcast(Kept(records=records))

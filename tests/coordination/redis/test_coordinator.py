@@ -4,39 +4,42 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from secrets import token_hex
 
 import msgspec
 import pytest
 from redis.exceptions import TimeoutError as RedisTimeout
 
-from concur_proxy.admission.arrival import Answered, Arrival
-from concur_proxy.admission.changes import Drain, EndSession, Resize, RetireEngine, Steer
+from concur_proxy.admission.changes import Drain, EndSession, Resize, RetireEngine
 from concur_proxy.admission.lease import LearnedLease
-from concur_proxy.admission.manual import Steering
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 from concur_proxy.coordination.coordinator import CoordinatorParts, LeaderSilent, Listener, Role
 from concur_proxy.coordination.protocol.manual import ManualLaw, ManualSettings, ManualWindow
-from concur_proxy.coordination.protocol.messages import Call, Reply
+from concur_proxy.coordination.protocol.messages import Call
 from concur_proxy.coordination.redis.coordinator import RedisCoordinator
 from concur_proxy.coordination.redis.link import PROTOCOL
+from tests.coordination import peer
 from tests.coordination.fleets import make_fleet
+from tests.coordination.peer import Peer
 from tests.coordination.redis_server import RedisServer
 
 WAIT_S = 15.0
+until = partial(peer.until, within_s=WAIT_S)
 WHO = Call(method="GET", path="who")
 PAUSE = Call(method="POST", path="pause", body=b"s")
 
 
-class Member:
+class Member(Peer):
     """One replica, and the decisions that reached it."""
+
+    wait_s = WAIT_S
 
     def __init__(
         self, url: str, prefix: str, name: str, *, window: float, engines: tuple[str, ...], lease_s: float | None
     ) -> None:
-        self.name = name
         self.prefix = prefix
         self.told: list[Ticket] = []
         self.laws: list[dict[str, dict[str, float]]] = []
@@ -49,12 +52,13 @@ class Member:
             replica=name,
             law_states=lambda: {"a": {"factor": 0.5}},
         )
-        self.coordinator = RedisCoordinator(parts)
+        self.coordinator: RedisCoordinator
+        super().__init__(name, RedisCoordinator(parts))
         self.coordinator.listen(
             Listener(
                 on_role=lambda _, states: self.laws.append({k: dict(v) for k, v in states.items()}),
                 on_manual=self.manual.append,
-                on_call=self._do,
+                on_call=self.do,
             )
         )
         wake = self.coordinator.member.tell
@@ -65,34 +69,9 @@ class Member:
 
         self.coordinator.member.tell = tell
 
-    def arrive(self, key: str | None, *, hold_s: float = 60.0) -> Ticket:
-        return self.coordinator.arrive(Arrival(key=key, body_bytes=400, hold_s=hold_s))
-
-    async def admitted(self, key: str | None) -> Ticket:
-        ticket = self.arrive(key)
-        await until(lambda: not ticket.is_held)
-        assert ticket.outcome is Outcome.ADMITTED
-        return ticket
-
-    def finish(self, ticket: Ticket, *, client_gone: bool = False) -> None:
-        self.coordinator.finish(ticket, Answered(prompt_tokens=100, completion_tokens=10, client_gone=client_gone))
-
-    def _do(self, call: Call) -> Reply:
-        """Do what the call's path names to the session that its body names."""
-        if call.method == "GET":
-            return Reply(status=200, body=self.name.encode())
-        known = self.coordinator.apply(Steer(key=call.body.decode(), steering=Steering(call.path)))
-        return Reply(status=200 if known else 404, body=b"{}")
-
     async def vanish(self) -> None:
         """Stop as in a crash: nothing is handed over."""
         await self.coordinator.upkeep.vanish()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 Gather = Callable[..., Awaitable[list[Member]]]
@@ -125,18 +104,14 @@ async def _gather(redis: RedisServer) -> AsyncIterator[Gather]:
     await asyncio.gather(*(member.coordinator.stop() for member in members))
 
 
-def role(member: Member) -> Role:
-    return member.coordinator.status.role
-
-
 def leader_of(members: list[Member]) -> Member:
-    (leader,) = [member for member in members if role(member) is Role.LEADING]
+    (leader,) = [member for member in members if member.role is Role.LEADING]
     return leader
 
 
 async def test_one_leads_and_the_window_is_one_for_all(gather: Gather) -> None:
     one, two, three = await gather(3, window=2.0)
-    assert [role(member) for member in (one, two, three)] == [
+    assert [member.role for member in (one, two, three)] == [
         Role.LEADING,
         Role.FOLLOWING,
         Role.FOLLOWING,
@@ -179,7 +154,7 @@ async def test_what_a_person_does_on_a_follower_reaches_the_leader_and_outlives_
     assert session.stopped
     await asyncio.sleep(1.0)  # the state is saved for the next leader
     await one.vanish()
-    await until(lambda: role(two) is Role.LEADING or role(three) is Role.LEADING)
+    await until(lambda: two.role is Role.LEADING or three.role is Role.LEADING)
     held = two.arrive("s")
     await asyncio.sleep(1.5)
     assert held.is_held
@@ -190,7 +165,7 @@ async def test_what_a_person_does_on_a_follower_reaches_the_leader_and_outlives_
 async def test_while_nobody_leads_a_replica_tells_and_changes_nothing(gather: Gather) -> None:
     (one,) = await gather(1)
     one.coordinator.apply(Drain())
-    await until(lambda: role(one) is Role.FOLLOWING and not one.coordinator.status.leader)
+    await until(lambda: one.role is Role.FOLLOWING and not one.coordinator.status.leader)
     assert (await one.coordinator.call(WHO)).body == b"r0"
     with pytest.raises(LeaderSilent, match="No gateway leads"):
         await one.coordinator.call(PAUSE)
@@ -226,7 +201,7 @@ async def test_whoever_leads_answers_for_all_and_what_people_set_is_every_replic
     await one.vanish()
     with pytest.raises(LeaderSilent, match=r"r0|out of reach"):
         await two.coordinator.call(WHO)
-    await until(lambda: role(two) is Role.LEADING or role(three) is Role.LEADING)
+    await until(lambda: two.role is Role.LEADING or three.role is Role.LEADING)
     leader = leader_of([two, three])
     await until(lambda: {two.coordinator.status.leader, three.coordinator.status.leader} == {"", leader.name})
     for member in (two, three):
@@ -240,11 +215,11 @@ async def test_what_people_set_is_forgotten_with_the_last_replica(gather: Gather
     one, two = await gather(2)
     one.coordinator.set_manual(SET)
     await one.coordinator.stop()
-    await until(lambda: role(two) is Role.LEADING)
+    await until(lambda: two.role is Role.LEADING)
     assert two.coordinator.manual == SET
     await two.coordinator.stop()
     (three,) = [member for member in await gather(1, also=[one, two]) if member not in (one, two)]
-    assert role(three) is Role.LEADING
+    assert three.role is Role.LEADING
     assert three.coordinator.manual == ManualSettings()
 
 
@@ -280,7 +255,7 @@ async def test_when_the_leader_goes_another_leads_with_all_that_was_known(gather
     one.coordinator.apply(Resize(engine="a", window=2.0, budget=Budget(tokens=5_000.0)))
     await asyncio.sleep(0.4)  # the state is saved
     await one.coordinator.stop()
-    await until(lambda: any(role(member) is Role.LEADING for member in (two, three)))
+    await until(lambda: any(member.role is Role.LEADING for member in (two, three)))
     leader = leader_of([two, three])
     await until(lambda: leader.coordinator.member.leader.replicas >= {"r1", "r2"})
     snapshot = leader.coordinator.fleet.gates["a"].snapshot()
@@ -301,7 +276,7 @@ async def test_the_next_leader_begins_with_the_leases_that_were_learnt(gather: G
     learnt = one.coordinator.fleet.gates["a"].snapshot().lease_s
     assert learnt < LearnedLease.FIRST_S
     await one.coordinator.stop()
-    await until(lambda: role(two) is Role.LEADING)
+    await until(lambda: two.role is Role.LEADING)
     assert two.coordinator.fleet.gates["a"].snapshot().lease_s == learnt
 
 
@@ -356,7 +331,7 @@ async def test_a_draining_leader_hands_over_and_its_answers_in_flight_end_well(g
     one.coordinator.apply(Drain())
     assert held.outcome is Outcome.DRAINING
     assert (one.arrive("u")).outcome is Outcome.DRAINING
-    await until(lambda: role(two) is Role.LEADING)
+    await until(lambda: two.role is Role.LEADING)
     await until(lambda: two.coordinator.fleet.gates["a"].snapshot().in_flight == 1)
     again = two.arrive("t")
     one.finish(busy, client_gone=True)
@@ -368,7 +343,7 @@ async def test_a_follower_that_stops_leaves_the_leader_its_term(gather: Gather) 
     await two.coordinator.stop()
     roles = len(one.laws)
     await asyncio.sleep(1.0)  # two beats
-    assert (role(one), len(one.laws)) == (Role.LEADING, roles)
+    assert (one.role, len(one.laws)) == (Role.LEADING, roles)
 
 
 async def test_the_last_words_of_a_replica_that_stops_are_heard(gather: Gather) -> None:
@@ -386,14 +361,14 @@ async def test_without_redis_each_goes_on_in_its_share_and_afterwards_all_are_on
         busy = await two.admitted("s")
         await asyncio.sleep(0.4)  # the windows are known to all
         own.kill()
-        await until(lambda: role(one) is role(two) is Role.ALONE)
+        await until(lambda: one.role is two.role is Role.ALONE)
         assert two.coordinator.fleet.gates["a"].snapshot().window == 2.0
         assert two.coordinator.fleet.gates["a"].snapshot().in_flight == 1
         await two.admitted("t")
         held = two.arrive("u")
         assert held.is_held
         own.start()  # and knows nothing any more
-        await until(lambda: {role(one), role(two)} == {Role.LEADING, Role.FOLLOWING})
+        await until(lambda: {one.role, two.role} == {Role.LEADING, Role.FOLLOWING})
         leader = leader_of([one, two])
         await until(lambda: held.outcome is Outcome.ADMITTED)
         await until(lambda: leader.coordinator.fleet.gates["a"].snapshot().in_flight == 3)
@@ -407,12 +382,12 @@ async def test_a_frozen_redis_is_as_good_as_none_and_places_are_counted_once_aft
         tickets = [await two.admitted("s"), await one.admitted("t")]
         await asyncio.sleep(0.4)
         own.freeze()
-        await until(lambda: role(one) is role(two) is Role.ALONE)
+        await until(lambda: one.role is two.role is Role.ALONE)
         two.finish(tickets[0])
         for member in (one, two):
             member.coordinator.set_manual(SET)
         own.thaw()
-        await until(lambda: {role(one), role(two)} == {Role.LEADING, Role.FOLLOWING})
+        await until(lambda: {one.role, two.role} == {Role.LEADING, Role.FOLLOWING})
         leader = leader_of([one, two])
         await until(lambda: leader.coordinator.member.leader.replicas == {"r0", "r1"})
         assert leader.coordinator.fleet.gates["a"].snapshot().in_flight == 1
@@ -424,10 +399,10 @@ async def test_a_redis_without_memory_left_is_as_good_as_none(gather: Gather) ->
         one, two = await gather(2, url=own.url, window=2.0)
         ticket = await two.admitted("s")
         own.client.config_set("maxmemory", "1")
-        await until(lambda: role(one) is role(two) is Role.ALONE)
+        await until(lambda: one.role is two.role is Role.ALONE)
         await one.admitted("t")
         own.client.config_set("maxmemory", "0")
-        await until(lambda: {role(one), role(two)} == {Role.LEADING, Role.FOLLOWING})
+        await until(lambda: {one.role, two.role} == {Role.LEADING, Role.FOLLOWING})
         leader = leader_of([one, two])
         await until(lambda: leader.coordinator.fleet.gates["a"].snapshot().in_flight == 2)
         two.finish(ticket)

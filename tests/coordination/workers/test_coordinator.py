@@ -7,30 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from concur_proxy.admission.arrival import Answered, Arrival
-from concur_proxy.admission.changes import Drain, Steer
-from concur_proxy.admission.manual import Steering
+from concur_proxy.admission.changes import Drain
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.ticket import Ticket
 from concur_proxy.coordination.coordinator import CoordinatorParts, LeaderSilent, Listener, Role
 from concur_proxy.coordination.protocol.manual import ManualSettings, ManualWindow
-from concur_proxy.coordination.protocol.messages import Call, Overloaded, Reply
+from concur_proxy.coordination.protocol.messages import Call, Overloaded
 from concur_proxy.coordination.responses import StoredResponse
 from concur_proxy.coordination.workers import connection
 from concur_proxy.coordination.workers.coordinator import WorkersCoordinator
 from tests.coordination.fleets import make_fleet
+from tests.coordination.peer import Peer, until
 from tests.coordination.workers.doors import DoorInOneProcess
 
-WAIT_S = 10.0
 WHO = Call(method="GET", path="who")
 SET = ManualSettings().with_window("a", ManualWindow(sessions=3.0, budget=None))
 
 
-class Worker:
+class Worker(Peer):
     """One worker, and what was reported to it."""
 
     def __init__(self, name: str, door: DoorInOneProcess, *, window: float) -> None:
-        self.name = name
         self.door = door
         self.manual: list[ManualSettings] = []
         self.overloaded: list[str] = []
@@ -39,45 +35,18 @@ class Worker:
             clock=time.monotonic,
             replica=name,
         )
-        self.coordinator = WorkersCoordinator(parts, door)
+        self.coordinator: WorkersCoordinator
+        super().__init__(name, WorkersCoordinator(parts, door))
         self.coordinator.listen(
-            Listener(on_manual=self.manual.append, on_call=self._do, on_overload=self.overloaded.append)
+            Listener(on_manual=self.manual.append, on_call=self.do, on_overload=self.overloaded.append)
         )
-
-    @property
-    def role(self) -> Role:
-        return self.coordinator.status.role
-
-    def arrive(self, key: str | None, *, hold_s: float = 60.0) -> Ticket:
-        return self.coordinator.arrive(Arrival(key=key, body_bytes=400, hold_s=hold_s))
-
-    async def admitted(self, key: str | None) -> Ticket:
-        ticket = self.arrive(key)
-        await until(lambda: not ticket.is_held)
-        assert ticket.outcome is Outcome.ADMITTED
-        return ticket
-
-    def finish(self, ticket: Ticket, *, client_gone: bool = False) -> None:
-        self.coordinator.finish(ticket, Answered(prompt_tokens=100, completion_tokens=10, client_gone=client_gone))
 
     def in_flight(self) -> int:
         return self.coordinator.fleet.gates["a"].snapshot().in_flight
 
-    def _do(self, call: Call) -> Reply:
-        if call.method == "GET":
-            return Reply(status=200, body=self.name.encode())
-        known = self.coordinator.apply(Steer(key=call.body.decode(), steering=Steering(call.path)))
-        return Reply(status=200 if known else 404, body=b"{}")
-
     async def die(self) -> None:
         """End as a killed process does: nothing is handed over."""
         await self.coordinator.upkeep.vanish()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while not condition():
-            await asyncio.sleep(0.002)
 
 
 Gather = Callable[..., Awaitable[list[Worker]]]
