@@ -1,8 +1,8 @@
 """Two tenants share an engine through one gateway, and through two that share a Redis.
 
 `python -m tests.benchmarks.tenants_over_http` prints a Markdown table. Everything is a process of its own: a Redis, the
-gateways, and an emulated engine whose window is 4 sessions. A tenant with 300 sessions fills the engine; seconds later
-another tenant comes with 8. Each turn goes to any gateway, and a session begins again when it has ended.
+gateways, and an emulated engine whose window is 2 sessions. A tenant with 1,000 sessions fills the engine; seconds
+later another tenant comes with 3. Each turn goes to any gateway, and a session begins again when it has ended.
 
 *Share* is the small tenant's part of the weighted tokens of the answers that came while both had work. It must be
 within 5 points of its weight. *Wait* is the small tenant's longest wait for a turn with the other tenant there, and
@@ -32,8 +32,8 @@ from tests.replicas.server import Server
 
 REPLICAS = (1, 2)
 WEIGHTS = (1.0, 3.0)
-LARGE, SMALL = 300, 8
-WINDOW = 4
+LARGE, SMALL = 1000, 3
+WINDOW = 2
 SETTLE_S, MEASURED_S = 3.0, 24.0
 TURNS = (3, 6)
 ENGINE_FLAGS = ("--step-s", "0.02", "--decode-s", "0", "--prefill-tokens-s", "20000", "--capacity-tokens", "200000")
