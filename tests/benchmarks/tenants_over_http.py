@@ -190,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(HEAD)
     fair = []
     for replicas in REPLICAS:
-        alone = asyncio.run(run(replicas, 1.0, large=0, measured_s=given.seconds / 2, seed=given.seed))
+        alone = asyncio.run(run(replicas, 1.0, large=0, measured_s=given.seconds, seed=given.seed))
         for weight in WEIGHTS:
             shared = asyncio.run(run(replicas, weight, large=LARGE, measured_s=given.seconds, seed=given.seed))
             due = weight / (weight + 1.0)
