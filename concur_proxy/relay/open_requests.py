@@ -5,6 +5,13 @@ from typing import Self
 
 import msgspec
 
+LARGE_BYTES = 1 << 20
+"""A body of more bytes is large."""
+LEFT_FOR_SMALL = 4
+"""One part of so many of the limit for all bodies is left for those that are not large. Otherwise a few uploads could
+make the gateway refuse every other request.
+"""
+
 
 class BodiesTooLarge(Exception):  # noqa: N818 - a fact, not a fault
     """All bodies that the gateway holds would exceed the configured limit together."""
@@ -68,9 +75,12 @@ class OpenRequest:
 
     def take(self, size: int) -> None:
         """Count `size` more bytes of the body. Raises `BodiesTooLarge` or `TenantBodiesTooLarge` if there is no room
-        for them; they do not count then.
+        for them; they do not count then. A large body may take all that is left only if there is no other body.
         """
-        if self._all.body_bytes + size > self._max_bytes:
+        most, is_large = self._max_bytes, self._taken + size > LARGE_BYTES
+        if is_large and self._all.body_bytes > self._taken:
+            most -= most // LEFT_FOR_SMALL
+        if self._all.body_bytes + size > most:
             raise BodiesTooLarge
         if self._max_tenant_bytes is not None and self._holding.body_bytes + size > self._max_tenant_bytes:
             raise TenantBodiesTooLarge

@@ -2,7 +2,9 @@
 
 The kernel hands out connections in the order in which they came. Taking one costs little; making a protocol for it and
 serving its first request costs a hundred times as much. So many are taken in one round of the event loop, and only some
-of them are served in it. Health checks and scrapes come first: they are recognised by their first bytes.
+of them are served in it. Health checks and scrapes come first: they are recognised by their first bytes. TLS hides
+these, so every second connection that is served then is the newest one: a health check waits for half of those that
+come after it, and not for the thousand before it.
 """
 
 import asyncio
@@ -24,8 +26,10 @@ TAKEN_BY_A_WORKER = 8
 SERVED_PER_ROUND = 8
 """Connections of those that get their protocol in one round: about 1 ms of work, and their requests follow."""
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-PAUSE_S = 0.1
-"""Seconds without accepting after the system had no file left for a connection."""
+PAUSE_S = 0.02
+"""Seconds without accepting after the system had no file left for a connection, nor a spare one."""
+REPORT_S = 5.0
+"""Seconds between two log lines about that, at least."""
 
 
 class Acceptor:
@@ -57,6 +61,7 @@ class Acceptor:
         self._arriving = 0
         """Connections that are not waiting any more, and that `connections` does not count yet."""
         self._is_closed = False
+        self._report_at = 0.0
         listening.settimeout(0)
         self._start()
 
@@ -88,7 +93,9 @@ class Acceptor:
             except OSError as error:
                 if error.errno not in EXHAUSTED:
                     raise
-                logger.warning("no connection can be accepted for %g s: %s", PAUSE_S, error)
+                self._report(error)
+                if self._connections.spare.lend():
+                    continue
                 self._loop.remove_reader(self._listening)
                 self._loop.call_later(PAUSE_S, self._start)
                 break
@@ -103,6 +110,11 @@ class Acceptor:
         if self._waiting and not had_waiting:
             self._serve_some()
 
+    def _report(self, error: OSError) -> None:
+        if self._loop.time() >= self._report_at:
+            self._report_at = self._loop.time() + REPORT_S
+            logger.warning("connections are refused: %s; operators can raise the file limit", error)
+
     def _is_first(self, connection: socket.socket) -> bool:
         """Whether the connection is served at once: nothing has come yet, or a request that does not wait."""
         try:
@@ -111,8 +123,9 @@ class Acceptor:
             return True
 
     def _serve_some(self) -> None:
-        for _ in range(min(SERVED_PER_ROUND, len(self._waiting))):
-            self._serve(self._waiting.popleft())
+        for number in range(min(SERVED_PER_ROUND, len(self._waiting))):
+            is_newest = self._tls is not None and number % 2 == 1
+            self._serve(self._waiting.pop() if is_newest else self._waiting.popleft())
         if self._waiting:
             self._loop.call_soon(self._serve_some)
 

@@ -4,11 +4,15 @@ import resource
 from dataclasses import dataclass
 from typing import Protocol
 
+from concur_proxy.server.spare_files import SpareFiles
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.wire.answer.fault import GatewayFault
 
-RESERVED_FILES = 64
-"""Files that the gateway needs besides connections: listening sockets, scrapes, Redis, records, libraries."""
+SPARE_FILES = 16
+"""Files that are kept for connections that come when there is no other file left."""
+RESERVED_FILES = 48 + SPARE_FILES
+"""Files that the gateway needs besides connections: listening sockets, scrapes, Redis, records, libraries, spare ones.
+"""
 MOST_FILES = 1_048_576
 """The file limit is not raised beyond this, where the system allows any number."""
 SURPLUS = 0.1
@@ -52,6 +56,7 @@ class ClientConnections:
 
     def __init__(self, limits: ClientLimits) -> None:
         self.limits = limits
+        self.spare = SpareFiles()
         self._count = self._most = 0
         self._by_client: dict[str, int] = {}
         self._idle: dict[Closable, None] = {}
@@ -60,14 +65,14 @@ class ClientConnections:
     def enter(self, client: str) -> GatewayFault | None:
         """A client has connected; `client` is its address. Returns why it is refused, None if it is welcome.
 
-        If there are too many connections, an idle one is closed for it. Call `leave` in any case.
+        If there are too many connections, or files are short, an idle one is closed for it. Call `leave` in any case.
         """
         self._count += 1
         self._most = max(self._most, self._count)
         own = self._by_client[client] = self._by_client.get(client, 0) + 1
         if self.limits.max_per_client and own > self.limits.max_per_client:
             return GatewayFault.TOO_MANY_FROM_CLIENT
-        if self._count <= self.limits.max_connections:
+        if self._count <= self.limits.max_connections and self.spare.refill():
             return None
         for oldest in self._idle:
             oldest.close_idle()

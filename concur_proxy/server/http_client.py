@@ -15,6 +15,8 @@ from concur_proxy.server.stalls import WatchedClient
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.headers import Headers
 
+CROWDED = frozenset({GatewayFault.TOO_MANY_CONNECTIONS, GatewayFault.TOO_MANY_FROM_CLIENT})
+"""Health checks and scrapes are not refused for these. Their connection ends with the answer."""
 MAX_HEAD_BYTES = 1024 * 1024
 """Limit for a request head that has not ended yet. The relay applies the limit of the settings to complete ones."""
 VERSIONS = ("1.0", "1.1")
@@ -45,6 +47,10 @@ class HttpClient(WatchedClient):
 
     def answered(self, request: ClientRequest) -> None:
         """An answer is complete."""
+        raise NotImplementedError
+
+    def _is_probe(self, begin: bytes) -> bool:
+        """Whether a request that begins so is a health check or a scrape."""
         raise NotImplementedError
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -118,7 +124,8 @@ class HttpClient(WatchedClient):
         detail, version = "", parser.get_http_version()
         if self._refusal is None and version not in VERSIONS:
             self._refusal, detail = GatewayFault.BAD_HTTP, f"its version is HTTP/{version}"
-        if self._refusal is not None:
+        is_probe = self._refusal in CROWDED and self._is_probe(parser.get_method() + b" " + self._url + b" ")
+        if self._refusal is not None and not is_probe:
             self._refuse(self._refusal, detail)
             return
         path, raw_path, query = _split(self._url)
@@ -131,7 +138,7 @@ class HttpClient(WatchedClient):
             headers=self._headers,
             is_old=version == "1.0",
         )
-        request.keep_alive = not request.is_old and parser.should_keep_alive()
+        request.keep_alive = not request.is_old and not is_probe and parser.should_keep_alive()
         self._has_asked = True
         self._dropped_bytes = 0
         self._receiving = request

@@ -48,6 +48,9 @@ class Serving:
     root: RootPath | None
     connections: ClientConnections
     turnstile: Turnstile
+    exits: Turnstile
+    """For the requests of clients that have left, so that a thousand that leave at once do not delay everything else.
+    """
     first: tuple[bytes, ...]
     """The beginnings of requests that do not wait for the turnstile."""
     keep_alive_s: float
@@ -136,7 +139,8 @@ class GatewayProtocol(HttpClient):
         self._serving.open.discard(self)
         self._all.on_busy(self)
         self._all.leave(self._address)
-        self._leave_active()
+        if self._active is not None and self._serving.exits.passes(self._leave_active):
+            self._leave_active()
 
     def _leave_active(self) -> None:
         """The client of the request that is being served has left."""
@@ -157,6 +161,10 @@ class GatewayProtocol(HttpClient):
             self._take(data)
         else:
             self._held = [data]  # reading goes on: most wait for less time than it takes to stop and begin again
+
+    def _is_probe(self, begin: bytes) -> bool:
+        """Whether a request that begins so is a health check or a scrape."""
+        return begin.startswith(self._serving.first)
 
     def _must_wait(self, data: bytes) -> bool:
         """Whether these bytes begin a request that may have to wait for others."""

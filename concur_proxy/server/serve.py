@@ -17,7 +17,7 @@ from concur_proxy.recognition.segments import forget_messages
 from concur_proxy.server.acceptor import TAKEN_BY_A_WORKER, TAKEN_PER_ROUND, Acceptor
 from concur_proxy.server.app import GatewayApp
 from concur_proxy.server.banner import Banner
-from concur_proxy.server.connections import ClientLimits, raise_file_limit
+from concur_proxy.server.connections import SPARE_FILES, ClientLimits, raise_file_limit
 from concur_proxy.server.give_back import give_back_memory
 from concur_proxy.server.listen import BACKLOG, Listening, listen
 from concur_proxy.server.protocol import GatewayProtocol, Serving
@@ -57,6 +57,7 @@ class GatewayServer(uvicorn.Server):
             root=app.root,
             connections=app.connections,
             turnstile=Turnstile(),
+            exits=Turnstile(),
             first=app.first_requests,
             keep_alive_s=app.settings.keep_alive_s,
             open=self.server_state.connections,
@@ -82,6 +83,7 @@ class GatewayServer(uvicorn.Server):
             await acceptor.wait_closed()
         for _ in range(READ_ROUNDS):
             await asyncio.sleep(0)
+        self._app.connections.spare.keep(0)
         await super().shutdown(sockets)
         if self.force_exit:
             tasks = self.server_state.tasks
@@ -94,6 +96,7 @@ class GatewayServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - has its own
         """Start the application, and serve at all sockets."""
         self._loop = asyncio.get_running_loop()
+        self._app.connections.spare.keep(SPARE_FILES)
         await super().startup([])
         if not self.started:
             return

@@ -1,4 +1,4 @@
-"""Lets requests begin a few at a time, so that a thousand that come at once do not delay everything else."""
+"""Lets requests begin, or end, a few at a time, so that a thousand at once do not delay everything else."""
 
 import asyncio
 from collections import deque

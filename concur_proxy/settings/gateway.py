@@ -152,7 +152,7 @@ class GatewaySettings(ListeningSettings, EngineSettings):
     max_buffered_bytes: BufferedBytes = Field(
         "auto",
         description="Bytes of all request bodies together that one process holds while they arrive, wait and are "
-        "answered, then HTTP 503; `auto`: 256 MiB, or with `client_keys_file` a quarter of the memory if that is more",
+        "answered, then HTTP 503; `auto`: a quarter of the memory, but at most 256 MiB without `client_keys_file`",
     )
     max_buffered_bytes_per_tenant: Size = Field(
         0,

@@ -10,6 +10,7 @@ import pytest
 
 from concur_proxy.recognition.client_keys import client_key_entry
 from concur_proxy.relay.open_requests import (
+    LARGE_BYTES,
     BodiesTooLarge,
     OpenRequest,
     OpenRequests,
@@ -38,6 +39,26 @@ def test_what_does_not_fit_is_not_counted() -> None:
         assert every.body_bytes == 10
     assert every.body_bytes == 0
     assert every.tenants == {}
+
+
+def test_large_bodies_leave_a_quarter_for_others() -> None:
+    every, limit = OpenRequests(), 40 * LARGE_BYTES
+
+    def begun() -> OpenRequest:
+        return every.begin("a", max_requests=None, max_bytes=limit, max_tenant_bytes=None)
+
+    with begun() as one, begun() as two, begun() as three:
+        one.take(limit // 2)
+        two.take(limit // 4)
+        with pytest.raises(BodiesTooLarge):
+            two.take(1)
+        three.take(LARGE_BYTES)
+        with pytest.raises(BodiesTooLarge):
+            three.take(1)
+    with begun() as alone:
+        alone.take(limit)
+        with pytest.raises(BodiesTooLarge):
+            alone.take(1)
 
 
 def test_a_tenant_at_its_limit_leaves_room_for_others() -> None:

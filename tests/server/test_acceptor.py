@@ -2,12 +2,16 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from itertools import pairwise
+from pathlib import Path
 
 from concur_proxy.server.acceptor import SERVED_PER_ROUND, Acceptor
 from concur_proxy.server.connections import ClientConnections, ClientLimits
+from concur_proxy.upstream.tls import server_context
+from tests.http.certificates import Authority
 
 MANY = 200
 POST = b"POST /v1/chat/completions HTTP/1.1\r\n"
@@ -61,14 +65,14 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(server: Server) -> AsyncIterator[Acceptor]:
+async def serving(server: Server, tls: ssl.SSLContext | None = None) -> AsyncIterator[Acceptor]:
     acceptor = Acceptor(
         server.listening,
         server.make,
         connections=server.connections,
         first=(b"GET /healthz ",),
-        tls=None,
-        handshake_s=1.0,
+        tls=tls,
+        handshake_s=30.0,
     )
     try:
         yield acceptor
@@ -104,6 +108,28 @@ async def test_a_connection_that_has_sent_nothing_does_not_wait() -> None:
             assert server.served.index(ports(clients)[-1]) < MANY / 2
 
 
+async def test_over_tls_a_newcomer_does_not_wait_for_all_that_came_before_it(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    server, trusting = Server(most=1000), ssl.create_default_context(cafile=authority.file)
+    address = server.listening.getsockname()
+    async with AsyncExitStack() as stack:
+
+        async def connect(plain: socket.socket) -> None:
+            _, writer = await asyncio.open_connection(sock=plain, ssl=trusting, server_hostname="127.0.0.1")
+            stack.push_async_callback(_cut, writer)
+
+        plain = [socket.create_connection(address) for _ in range(MANY)]
+        newcomer = ports(plain)[-1]
+        async with asyncio.TaskGroup() as group:
+            for each in plain[:-1]:
+                group.create_task(connect(each))
+            await asyncio.sleep(0)  # all have said hello
+            await stack.enter_async_context(serving(server, server_context(*authority.issue("one"), None)))
+            await server.until(1)
+            group.create_task(connect(plain[-1]))
+        assert server.served.index(newcomer) < MANY / 2
+
+
 async def test_those_that_were_taken_are_served_when_it_closes() -> None:
     server = Server(most=1000)
     with server.clients(*[POST] * 50):
@@ -123,6 +149,12 @@ async def test_too_many_are_closed_without_a_protocol() -> None:
             for _ in range(MANY):
                 await asyncio.sleep(0)
             assert len(server.served) <= 24 + 2 * SERVED_PER_ROUND  # the protocol refuses these few
+
+
+async def _cut(writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 def _is_ended(client: socket.socket) -> bool:

@@ -67,6 +67,7 @@ class Ends:
             root=app.root,
             connections=app.connections,
             turnstile=Turnstile(),
+            exits=Turnstile(),
             first=app.first_requests,
             keep_alive_s=60,
             open=set(),

@@ -4,9 +4,12 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
+from concur_proxy.recognition.client_keys import client_key_entry
 from concur_proxy.server import stalls
 from tests.http.running_gateway import RunningGateway, running_gateway
 from tests.http.scripted_engine import scripted_engine
@@ -71,6 +74,18 @@ async def test_a_request_that_is_refused_by_its_head(head: bytes, status: int) -
     async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
         answer = await asyncio.to_thread(upload, gateway, 20 * MB, head=head + b"x-close: close\r\n")
         assert is_whole(answer, status)
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["announced", "chunked"])
+@pytest.mark.parametrize("head", [b"", b"connection: close\r\n"], ids=["kept", "closed"])
+async def test_an_upload_without_a_valid_key(tmp_path: Path, head: bytes, *, chunked: bool) -> None:
+    keys = tmp_path / "keys.toml"
+    keys.write_text(client_key_entry(sha256(b"right").hexdigest(), tenant="acme"))
+    head += b"authorization: Bearer wrong\r\n"
+    async with scripted_engine() as engine, running_gateway(engine.url, client_keys_file=keys) as gateway:
+        answer = await asyncio.to_thread(upload, gateway, 20 * MB, head=head, chunked=chunked)
+        assert is_whole(answer, 401)
+        assert engine.received == []
 
 
 async def test_a_stalled_body_that_goes_on_after_all(monkeypatch: pytest.MonkeyPatch) -> None:

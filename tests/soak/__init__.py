@@ -15,6 +15,9 @@ The name of the engine changes in a mount namespace, and the clocks of gateways 
 Where this is not possible, the record names the faults that were left out. Uploads go to the hostile engine: a real
 one needs minutes to read such a prompt.
 
+The gateways hold at most 256 MiB of request bodies, which is the default for gateways without client keys. With client
+keys, the default is a quarter of the memory, and a gateway can take that much.
+
 Slopes are least squares over looks in the pauses, without the first quarter of each process's time.
 
 Shares of tenants are of the tokens as fair sharing weights them: 1 for a computed one, 0.1 for a cached one, 2 for a

@@ -33,16 +33,14 @@ def is_connection(failure: Failure) -> bool:
 
 
 def is_lack_of_files(failure: Failure) -> bool:
-    """The gateway without files says so, and the client may try again; or its event loop has closed the connection.
+    """The gateway without files says so, and the client may try again.
 
-    At the limit, libuv accepts a connection with a file that it has in reserve and closes it at once, before the
-    gateway notices. A gateway stays below the limit that it found at its start. It cannot foresee that somebody lowers
-    the limit below what is open already.
+    A gateway stays below the limit that it found at its start. It cannot foresee that somebody lowers the limit below
+    what is open already.
     """
     if failure.replica.name != gateway_faults.SHORT_OF_FILES:
         return False
-    is_refusal = failure.kind == "status" and failure.status == 503 and failure.retry_after_s is not None
-    return is_refusal or failure.kind == "broken"
+    return failure.kind == "status" and failure.status == 503 and failure.retry_after_s is not None
 
 
 # The first ones need the most memory, so that they are part of the warm-up.

@@ -26,7 +26,7 @@ IDLE_TIMEOUT_S = 12
 GATEWAY_FLAGS = (
     *("--session-ttl-s", str(TTL_S), "--idle-lease", "2", "--move-after-s", "2", "--log-level", "info"),
     *("--engine-first-byte-timeout-s", str(IDLE_TIMEOUT_S), "--engine-idle-timeout-s", str(IDLE_TIMEOUT_S)),
-    "--log-requests",
+    *("--log-requests", "--max-buffered-bytes", "256Mi"),
 )
 AGENTS_PER_PLACE = 40
 """Agents for each place at an engine. They are ten families at three or four engines, so that every tenant waits."""

@@ -85,6 +85,11 @@ class RedisLink:
 
     # -- terms
 
+    @property
+    def term(self) -> str:
+        """The term whose messages are sent and received; empty without one."""
+        return self._term
+
     async def beat(self, *, may_lead: bool) -> Term:
         """Report that this gateway is alive, and ask who leads."""
         answer = await self._run(

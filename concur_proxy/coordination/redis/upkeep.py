@@ -23,6 +23,8 @@ KEEP_S = 0.25
 """Seconds between two times at which the state is saved for the next leader."""
 ALONE_AFTER_S = 1.5
 """If Redis does not answer for this long, the gateway goes on alone. This is less than a leader's lease."""
+HANDLED_AT_ONCE = 16
+"""Messages that are handled in one round of the event loop."""
 FAREWELL_S = 1.0
 """How long a gateway that stops tries to send its last messages, seconds."""
 FAILURES = (RedisError, OSError)
@@ -165,16 +167,26 @@ class RedisUpkeep:
             except FAILURES:
                 await asyncio.sleep(BEAT_S)
                 continue
+            term = self._link.term
             for batch in batches:
-                self._take(batch)
+                if self._link.term == term:
+                    await self._take(batch, term)
 
-    def _take(self, batch: Batch) -> None:
-        member = self._member
+    async def _take(self, batch: Batch, term: str) -> None:
+        """Handle the messages in slices, as long as this term lasts. There are thousands when a flood of clients leaves
+        another gateway.
+        """
+        member, messages = self._member, batch.messages
         try:
             self._link.check(batch)
         except Gap as gap:
             member.rejoin(gap.sender)
-        member.take(batch.sender, batch.messages)
+        for begin in range(0, len(messages), HANDLED_AT_ONCE):
+            if begin:
+                await asyncio.sleep(0)
+            if self._link.term != term:
+                return
+            member.take(batch.sender, messages[begin : begin + HANDLED_AT_ONCE])
 
     async def _keep_saving_responses(self) -> None:
         while not self._is_stopped:

@@ -61,7 +61,9 @@ class WorkersUpkeep:
         self._kept: dict[str, bytes] = {}
         """The sessions for the next leader, by key."""
         self._present: frozenset[str] = frozenset()
-        """The workers that follow, as the leader last reported them."""
+        """The workers that follow, as the leader last reported them. A leader that stops leading, and still answers
+        requests, is one of them.
+        """
         self._term = Term("", frozenset())
         self._knocking: Connection | None = None
         """A connection on which the leader has not answered yet."""
@@ -86,7 +88,7 @@ class WorkersUpkeep:
     async def stop(self) -> None:
         """Hand the sessions over to the other workers, so that another one can lead at once."""
         self.is_leaving = True
-        parted = self._hand_over() if self._member.role is Role.LEADING else self._part()
+        parted = self._hand_over(stays=False) if self._member.role is Role.LEADING else self._part()
         with suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL_S):
                 await asyncio.gather(*(connection.ended() for connection in parted))
@@ -150,10 +152,11 @@ class WorkersUpkeep:
     def _lead(self, number: int) -> None:
         self._stop_knocking()
         member, me = self._member, self._link.me
-        gone = self._term.leader
+        gone = "" if self._term.leader in self._present else self._term.leader
         name = term_name(number, secrets.token_hex(4), me)
         self._term = Term(name, (self._present | {me}) - {gone})
-        member.lead(self._term, member.standing, decode_records(len(self._kept), b"".join(self._kept.values())))
+        records = decode_records(len(self._kept), b"".join(self._kept.values()))
+        member.lead(self._term, member.standing, records, gone=gone)
         self._is_settled.set()
         self._keeping = asyncio.create_task(self._keep_keeping())
         asyncio.get_running_loop().add_reader(self._door.fileno(), self._on_knock)
@@ -168,12 +171,15 @@ class WorkersUpkeep:
 
     def _retire(self) -> None:
         if self._member.role is Role.LEADING:
-            self._hand_over()
+            self._hand_over(stays=True)
             self._member.follow(Term("", frozenset()))
             self._seek()
 
-    def _hand_over(self) -> list[Connection]:
+    def _hand_over(self, *, stays: bool) -> list[Connection]:
+        """Stop leading. `stays`: this worker follows the next leader, which waits for its claims."""
         self._keep()
+        if stays:
+            self._link.broadcast(Present(replicas=(*self._link.followers, self._link.me)))
         asyncio.get_running_loop().remove_reader(self._door.fileno())
         if self._keeping is not None:
             self._keeping.cancel()

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from secrets import token_hex
 
 import msgspec
@@ -21,6 +22,7 @@ from concur_proxy.coordination.protocol.manual import ManualLaw, ManualSettings,
 from concur_proxy.coordination.protocol.messages import Call
 from concur_proxy.coordination.redis.coordinator import RedisCoordinator
 from concur_proxy.coordination.redis.link import PROTOCOL
+from concur_proxy.coordination.redis.upkeep import HANDLED_AT_ONCE
 from tests.coordination import peer
 from tests.coordination.fleets import make_fleet
 from tests.coordination.peer import Peer
@@ -141,6 +143,22 @@ async def test_a_follower_hears_its_place_in_the_line(gather: Gather) -> None:
     two.arrive("t")
     last = two.arrive("u")
     await until(lambda: two.coordinator.expected_wait(last)[0] == 2)
+
+
+async def test_a_flood_from_another_replica_does_not_stop_the_leader(gather: Gather) -> None:
+    many = 20 * HANDLED_AT_ONCE
+    one, two = await gather(2, window=float(many))
+    for number in range(many):
+        two.arrive(str(number))
+
+    def known() -> int:
+        return len(one.coordinator.member.leader.tickets_of("r1"))
+
+    seen = [known()]
+    while seen[-1] < many:
+        await asyncio.sleep(0)
+        seen.append(known())
+    assert max(after - before for before, after in pairwise(seen)) <= HANDLED_AT_ONCE
 
 
 async def test_what_a_person_does_on_a_follower_reaches_the_leader_and_outlives_it(gather: Gather) -> None:

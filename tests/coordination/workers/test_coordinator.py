@@ -131,6 +131,21 @@ async def test_a_leader_that_drains_hands_over_and_its_answers_end_well(gather: 
     await until(lambda: other.outcome is Outcome.ADMITTED)
 
 
+async def test_the_next_leader_waits_for_the_requests_of_one_that_drains(gather: Gather) -> None:
+    one, two, three = await gather(3)
+    ticket = await one.admitted(None)  # a session without a key is not handed over
+    others = [each.arrive(None) for each in (two, three)]
+    await asyncio.sleep(0.02)
+    one.coordinator.apply(Drain())
+    await until(lambda: Role.LEADING in (two.role, three.role))
+    leader = two if two.role is Role.LEADING else three
+    await until(lambda: len(leader.coordinator.member.leader.replicas) == 3)
+    assert leader.in_flight() == 1
+    assert all(other.is_held for other in others)
+    one.finish(ticket, client_gone=True)
+    await until(lambda: any(other.outcome is Outcome.ADMITTED for other in others))
+
+
 async def test_a_new_worker_follows_and_can_lead_with_all_that_was_known(gather: Gather) -> None:
     one, two = await gather(2, window=1.0)
     two.finish(await two.admitted("s"))
