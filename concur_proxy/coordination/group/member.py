@@ -33,6 +33,10 @@ logger = logging.getLogger(__name__)
 
 GRACE_S = 1.0
 """How long a new leader waits for the claims of all live gateways, seconds."""
+HANDLED_AT_ONCE = 16
+"""Messages that are handled in one round of the event loop. Another gateway sends thousands when a flood of clients
+leaves it.
+"""
 SENIORITY_PER_TERM = 1 << 32
 
 _TO_LEADER = get_args(ToLeader)

@@ -10,7 +10,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from concur_proxy.coordination.coordinator import Role
-from concur_proxy.coordination.group.member import Member
+from concur_proxy.coordination.group.member import HANDLED_AT_ONCE, Member
 from concur_proxy.coordination.group.term import Term
 from concur_proxy.coordination.protocol.messages import Batch, Standing
 from concur_proxy.coordination.redis.link import LEASE_S, Gap, RedisLink
@@ -23,8 +23,6 @@ KEEP_S = 0.25
 """Seconds between two times at which the state is saved for the next leader."""
 ALONE_AFTER_S = 1.5
 """If Redis does not answer for this long, the gateway goes on alone. This is less than a leader's lease."""
-HANDLED_AT_ONCE = 16
-"""Messages that are handled in one round of the event loop."""
 FAREWELL_S = 1.0
 """How long a gateway that stops tries to send its last messages, seconds."""
 FAILURES = (RedisError, OSError)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from concur_proxy.admission.changes import Drain
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.coordination.coordinator import CoordinatorParts, LeaderSilent, Listener, Role
+from concur_proxy.coordination.group.member import HANDLED_AT_ONCE
 from concur_proxy.coordination.protocol.manual import ManualSettings, ManualWindow
 from concur_proxy.coordination.protocol.messages import Call, Overloaded
 from concur_proxy.coordination.responses import StoredResponse
@@ -193,6 +195,18 @@ async def test_a_stored_response_is_found_through_every_worker_and_after_the_lea
     (four,) = await gather(1)
     await until(lambda: four.role is Role.FOLLOWING)
     assert await four.coordinator.responses.find("resp_1") == stored
+
+
+async def test_a_flood_from_another_worker_does_not_stop_the_leader(gather: Gather) -> None:
+    many = 20 * HANDLED_AT_ONCE
+    one, two = await gather(2, window=float(many))
+    for number in range(many):
+        two.arrive(str(number))
+    seen = [one.in_flight()]
+    while seen[-1] < many:
+        await asyncio.sleep(0)
+        seen.append(one.in_flight())
+    assert max(after - before for before, after in pairwise(seen)) <= HANDLED_AT_ONCE
 
 
 async def test_a_worker_that_does_not_read_is_cut_off_and_joins_again(
