@@ -62,6 +62,8 @@ def closing(watch: Watch, tally: Tally, health: Health) -> list[str]:
         SLOPES_HEAD,
         *_slope_rows(watch),
         "",
+        *_rss_lines(watch),
+        "",
         *_share_rows(watch),
         "",
         *_rules(watch),
@@ -79,6 +81,14 @@ def _slope_rows(watch: Watch) -> list[str]:
             f" | {last.files} | {by.files:+.0f} | {last.tasks} | {by.tasks:+.0f} |"
         )
     return rows
+
+
+def _rss_lines(watch: Watch) -> list[str]:
+    """The memory of each process in the pauses: whether it grows, or jumps with a fault and stays."""
+    return [
+        f"RSS of {name}, pid {pid}, in the pauses, MB: {', '.join(f'{sample.rss_mb:.0f}' for sample in samples)}."
+        for (name, pid), samples in watch.samples.items()
+    ]
 
 
 def _share_rows(watch: Watch) -> list[str]:
