@@ -19,7 +19,7 @@ The gateways hold at most 256 MiB of request bodies, which is the default for ga
 keys, the default is a quarter of the memory, and a gateway can take that much.
 
 Slopes are least squares over looks in the pauses, without the first quarter of each process's time. The gateways
-remember 2,048 messages here. Usually it is 32,768, which is 6 MB at most: with this load, that table fills for ten
+remember 4,096 messages here. Usually it is 32,768, which is 6 MB at most: with this load, that table fills for ten
 minutes, and again after each flood, which looks like growth. No other table of a gateway grows with the number of
 requests.
 

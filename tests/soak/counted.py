@@ -14,8 +14,8 @@ from pathlib import Path
 from concur_proxy.recognition import messages
 
 EVERY_S = 1.0
-FEW_MESSAGES = 2_048
-"""They come in half a minute."""
+FEW_MESSAGES = 4_096
+"""They come in about a minute."""
 
 
 def count_tasks(file: Path) -> None:
