@@ -156,6 +156,10 @@ async def test_too_many_connections_get_an_error_and_an_idle_one_makes_room() ->
             assert refusal.startswith(b"HTTP/1.1 503 ")
             assert b'"code":"too_many_connections"' in refusal
             assert b"retry-after: 5\r\n" in refusal
+        async with connection(gateway) as (third, to_third):
+            to_third.write(GET.replace(b"/v1/models", b"/healthz"))
+            healthy = await asyncio.wait_for(third.read(), 10)  # until the connection is closed
+            assert healthy.startswith(b"HTTP/1.1 200 ")
         for reader in (first, second):
             assert (await reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200")
         # both are idle now, and the older one is closed for a new client
