@@ -4,6 +4,8 @@ import resource
 from dataclasses import dataclass
 from typing import Protocol
 
+from concur_proxy.server.fields import SharedFields
+from concur_proxy.server.looks import Looks
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.wire.answer.fault import GatewayFault
 
@@ -52,6 +54,8 @@ class ClientConnections:
 
     def __init__(self, limits: ClientLimits) -> None:
         self.limits = limits
+        self.looks = Looks()
+        self.fields = SharedFields()
         self._count = self._most = 0
         self._by_client: dict[str, int] = {}
         self._idle: dict[Closable, None] = {}
