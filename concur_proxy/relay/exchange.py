@@ -51,6 +51,18 @@ class Exchange:
     once.
     """
 
+    __slots__ = (
+        "_admitted",
+        "_answer",
+        "_client",
+        "_endpoint",
+        "_hop",
+        "_parts",
+        "_record",
+        "_tenant",
+        "_view",
+    )
+
     def __init__(
         self,
         parts: RelayParts,
@@ -88,7 +100,12 @@ class Exchange:
                     self._client.next_part, declared=declared, limit=limit, request=request
                 )
                 self._record.is_received = True
-                await self._pass_on()
+                if self._endpoint.kind is EndpointKind.GENERATE:
+                    setback = await self._generate()
+                else:
+                    setback = await pass_at_once(self._parts, tenant, self._view, self._hop, self._answer)
+                if setback is not None:
+                    self._answer.refuse(setback.fault, setback.detail)
         except ClientGone:
             self._record.failures.append(CLIENT_GONE)
         except BodyTooLarge:
@@ -104,20 +121,35 @@ class Exchange:
                 raise
             self._record.failures.append(CLIENT_GONE)
 
-    async def _pass_on(self) -> None:
-        """Serve a request whose body has been received."""
-        if self._endpoint.kind is EndpointKind.GENERATE:
-            setback = await self._generate()
-        else:
-            setback = await pass_at_once(self._parts, self._tenant, self._view, self._hop, self._answer)
-        if setback is not None:
-            self._answer.refuse(setback.fault, setback.detail)
-
     async def _generate(self) -> Setback | None:
         """Let a request wait for admission and pass it on. Returns why no engine answered; None if one did."""
+        parts, view = self._parts, self._view
+        read = await self._read()
+        if read is None:
+            return None
+        arrival, until = read
+        del read
+        view.forget_prompt()
+        try:
+            engine, setback = await self._attempt(arrival)
+            if setback is not None and self._hop.other_engine(engine, setback) is not None:
+                left_s = max(0.0, until - parts.clock())
+                _, setback = await self._attempt(replace(arrival, hold_s=left_s, avoid=engine))
+            return setback
+        finally:
+            ticket = self._admitted
+            if ticket is not None and view.ends_session and not arrival.member:
+                key = ticket.session.key if ticket.recognised_by else arrival.key
+                if key is not None:
+                    parts.coordinator.apply(EndSession(key=key))
+
+    async def _read(self) -> tuple[Arrival, float] | None:
+        """Read the request and find its session. Returns what the gate must know, and until when the request may wait;
+        None if it was refused.
+        """
         parts, tenant, view, record = self._parts, self._tenant, self._view, self._record
         await in_turns(view.read_in_steps())
-        body, timeout_s, ends_session = view.json, view.client_timeout_s, view.ends_session
+        body, timeout_s = view.json, view.client_timeout_s
         if view.fault is not None:
             self._answer.refuse(view.fault.fault, view.fault.detail)
             return None
@@ -147,7 +179,7 @@ class Exchange:
         chain = await in_turns(chain_in_steps(view))
         is_blind = key is None and (chain is None or found.prompt_role is PromptRole.NEVER)
         hint = parts.recognisers.hint(view)
-        arrival = Arrival(
+        return Arrival(
             key=key,
             member=member,
             parent=parent,
@@ -165,21 +197,7 @@ class Exchange:
             priority=tenant.priority,
             max_active=tenant.max_active,
             max_waiting=tenant.max_waiting,
-        )
-        del body, found, recognition, chain  # what nobody reads any more should not take memory while the request waits
-        view.forget_prompt()
-        try:
-            engine, setback = await self._attempt(arrival)
-            if setback is not None and self._hop.other_engine(engine, setback) is not None:
-                left_s = max(0.0, until - parts.clock())
-                _, setback = await self._attempt(replace(arrival, hold_s=left_s, avoid=engine))
-            return setback
-        finally:
-            ticket = self._admitted
-            if ticket is not None and ticket.recognised_by:
-                key = ticket.session.key
-            if ends_session and ticket is not None and key is not None and not arrival.member:
-                parts.coordinator.apply(EndSession(key=key))
+        ), until
 
     async def _attempt(self, arrival: Arrival) -> tuple[str, Setback | None]:
         """Wait for admission and pass the request on. Returns the engine, and why it did not answer."""
@@ -189,7 +207,10 @@ class Exchange:
         setback = None
         try:
             if ticket.outcome is None:
-                await self._wait(ticket)
+                self._view.forget_values()
+                interval_s = self._parts.options.keepalive_comments_s if self._record.is_stream else 0.0
+                while not await self._parts.coordinator.wait(ticket, timeout_s=interval_s or None):
+                    self._keep_alive(ticket)
             self._report_wait(ticket, attempt)
             if ticket.outcome is Outcome.ADMITTED:
                 self._admitted = ticket
@@ -205,14 +226,11 @@ class Exchange:
             self._settle(ticket, attempt)
         return ticket.engine, setback
 
-    async def _wait(self, ticket: Ticket) -> None:
-        """Wait until the ticket is decided. Send comments meanwhile if the client streams and they are configured."""
-        parts = self._parts
-        interval_s = parts.options.keepalive_comments_s if self._record.is_stream else 0.0
-        while not await parts.coordinator.wait(ticket, timeout_s=interval_s or None):
-            position, wait_s = parts.coordinator.expected_wait(ticket)
-            with_chunks = parts.options.keepalive_chunks
-            self._answer.keep_alive(position=position, expected_wait_s=wait_s, with_chunks=with_chunks)
+    def _keep_alive(self, ticket: Ticket) -> None:
+        """Send a comment to the client of a stream that waits."""
+        position, wait_s = self._parts.coordinator.expected_wait(ticket)
+        with_chunks = self._parts.options.keepalive_chunks
+        self._answer.keep_alive(position=position, expected_wait_s=wait_s, with_chunks=with_chunks)
 
     def _report_wait(self, ticket: Ticket, attempt: Attempt) -> None:
         """Report how the wait has ended, also to the client."""

@@ -66,6 +66,18 @@ class Hop:
     second one.
     """
 
+    __slots__ = (
+        "_answer",
+        "_client",
+        "_endpoint",
+        "_may_ask",
+        "_parts",
+        "_strips",
+        "_tenant",
+        "_view",
+        "record",
+    )
+
     def __init__(
         self,
         parts: RelayParts,

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from concur_proxy.server.spare_files import SpareFiles
+from concur_proxy.server.fields import SharedFields
+from concur_proxy.server.looks import Looks
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.wire.answer.fault import GatewayFault
 
@@ -57,6 +59,8 @@ class ClientConnections:
     def __init__(self, limits: ClientLimits) -> None:
         self.limits = limits
         self.spare = SpareFiles()
+        self.looks = Looks()
+        self.fields = SharedFields()
         self._count = self._most = 0
         self._by_client: dict[str, int] = {}
         self._idle: dict[Closable, None] = {}

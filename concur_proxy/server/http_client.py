@@ -3,6 +3,7 @@
 Requests that offer an upgrade are ordinary ones. HTTP/1.0 is accepted too.
 """
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,6 +22,9 @@ MAX_HEAD_BYTES = 1024 * 1024
 """Limit for a request head that has not ended yet. The relay applies the limit of the settings to complete ones."""
 VERSIONS = ("1.0", "1.1")
 """The versions that are served. llhttp also reads a request without a version, as HTTP/0.9, and one of HTTP/2.0."""
+_METHODS = {method.encode(): method for method in ("DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT")}
+COMMON_TARGET_BYTES = 64
+"""Targets up to this length are remembered: engines have few paths, and most targets are one of them."""
 MAX_TARGET_BYTES = 65_535
 """Longest request target in bytes. The URL parsers reject longer ones."""
 
@@ -28,13 +32,14 @@ MAX_TARGET_BYTES = 65_535
 class HttpClient(WatchedClient):
     """The connection of one client. It is the `Way` of its requests."""
 
-    __slots__ = ("_headers", "_parser", "_refusal", "_url", "_waiting", "can_write", "is_full")
+    __slots__ = ("_headers", "_is_between", "_parser", "_refusal", "_url", "_waiting", "can_write", "is_full")
 
     def __init__(self, connections: ClientConnections, keep_alive_s: float) -> None:
         super().__init__(connections, keep_alive_s)
-        self._parser: Any = httptools.HttpRequestParser(self)
-        # otherwise a request that follows one with `connection: close` would be an error before that one is answered
-        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._parser: Any = None
+        """None between two requests, because a parser takes 1 kB while a request waits."""
+        self._is_between = True
+        """Whether the next byte begins a request."""
         self._url = b""
         self._headers: Headers = []
         self._waiting: list[ClientRequest] = []
@@ -85,6 +90,10 @@ class HttpClient(WatchedClient):
 
     def _parse(self, data: bytes | memoryview, parts: list[bytes | memoryview]) -> None:
         """Parse bytes of the client. What is to be parsed after them is added to `parts`."""
+        if self._parser is None:
+            self._parser = httptools.HttpRequestParser(self)
+            # otherwise a request that follows one with `connection: close` would be an error before its answer
+            self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
         if self._head_bytes is not None:
             self._head_bytes += len(data)
         try:
@@ -100,9 +109,12 @@ class HttpClient(WatchedClient):
         else:
             if self._head_bytes is not None and self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse(GatewayFault.HEADERS_TOO_LARGE, f"they exceed {MAX_HEAD_BYTES} bytes")
+            elif self._is_between:
+                self._parser = None
 
     def on_message_begin(self) -> None:
         """A request begins."""
+        self._is_between = False
         self._url = b""
         self._headers = []
 
@@ -113,7 +125,7 @@ class HttpClient(WatchedClient):
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header field was received, or a trailer. Trailers are dropped, because no engine reads them."""
         if self._head_bytes is not None:
-            self._headers.append((name.lower(), value))
+            self._all.fields.add(self._headers, name, value)
 
     def on_headers_complete(self) -> None:
         """The head of a request is complete."""
@@ -128,14 +140,16 @@ class HttpClient(WatchedClient):
         if self._refusal is not None and not is_probe:
             self._refuse(self._refusal, detail)
             return
-        path, raw_path, query = _split(self._url)
+        method, url, headers = parser.get_method(), self._url, self._headers
+        self._headers = []
+        path, raw_path, query = _split_common(url) if len(url) <= COMMON_TARGET_BYTES else _split(url)
         request = ClientRequest(
             self,
-            method=parser.get_method().decode("ascii"),
+            method=_METHODS.get(method) or method.decode("ascii"),
             path=path,
             raw_path=raw_path,
             query=query,
-            headers=self._headers,
+            headers=headers,
             is_old=version == "1.0",
         )
         request.keep_alive = not request.is_old and not is_probe and parser.should_keep_alive()
@@ -152,6 +166,7 @@ class HttpClient(WatchedClient):
     def on_message_complete(self) -> None:
         """A request is complete."""
         self._head_bytes = 0
+        self._is_between = True
         if self._receiving is not None and not self._parser.should_upgrade():
             self._receiving.is_received = True
             self._receiving = None
@@ -182,3 +197,6 @@ def _split(url: bytes) -> tuple[str, bytes, bytes]:
         raw_path, query = parsed.path, parsed.query or b""
     path = raw_path.decode("ascii")
     return (unquote(path) if "%" in path else path), raw_path, query
+
+
+_split_common = lru_cache(maxsize=256)(_split)

@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -222,17 +221,19 @@ class GatewayProtocol(HttpClient):
             return
         if serving.root is not None:
             request.path, request.raw_path = path, raw_path
-        run = Run(serving.relay.serve(request), partial(self._on_end, request))
+        run = Run(serving.relay.serve(request), self._on_end)
         request.cancel = run.cancel
         served.add(run)
         run.start()
 
-    def _on_end(self, request: ClientRequest, run: Run) -> None:
-        """The relay is done with a request."""
+    def _on_end(self, run: Run) -> None:
+        """The relay is done with the active request."""
         self._serving.served.discard(run)
-        request.cancel = None
-        request.cut_off()  # an answer that is not complete
-        self._on_served(request)
+        request = self._active
+        if request is not None:
+            request.cancel = None
+            request.cut_off()  # an answer that is not complete
+            self._on_served(request)
 
     def answered(self, request: ClientRequest) -> None:
         """An answer is complete."""

@@ -42,7 +42,6 @@ class WatchedClient(asyncio.Protocol):
         "_keep_alive_s",
         "_lingers",
         "_look_at",
-        "_next_look",
         "_receiving",
         "_unsent",
         "_unsent_since",
@@ -87,8 +86,8 @@ class WatchedClient(asyncio.Protocol):
         """Bytes of answers that waited to be sent at the last look."""
         self._unsent_since = 0.0
         """Since when their number has not changed."""
-        self._next_look: asyncio.TimerHandle | None = None
-        self._look_at = math.inf
+        self._look_at: float | None = None
+        """When the connection is looked at next; None: not any more."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
@@ -144,23 +143,24 @@ class WatchedClient(asyncio.Protocol):
 
     def _look_later(self, now: float) -> None:
         """Look again at the time when the client could have stalled for too long."""
-        if self._next_look is not None:
-            self._next_look.cancel()
+        self._end_watch()
         self._look_at = min(self._stalls_at(now), now + LOOK_S)
-        self._next_look = self.loop.call_at(self._look_at, self._look)
+        self._all.looks.add(self, self._look_at)
 
     def _note_idle(self) -> None:
         """The connection has no request."""
-        if self._look_at > self._answered_at + self._keep_alive_s:
+        if self._look_at is None or self._look_at > self._answered_at + self._keep_alive_s:
             self._look_later(self._answered_at)
 
     def _end_watch(self) -> None:
-        """The client has disconnected. A timer would keep everything of this connection in memory until it is due."""
-        if self._next_look is not None:
-            self._next_look.cancel()
-            self._next_look = None
+        """The client has disconnected. What is still to be looked at would stay in memory until then."""
+        if self._look_at is not None:
+            self._all.looks.remove(self, self._look_at)
+            self._look_at = None
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """See whether the client has stalled."""
+        self._look_at = None
         unsent = self.transport.get_write_buffer_size()
         if self.transport.is_closing() and not unsent:
             return

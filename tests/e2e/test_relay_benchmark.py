@@ -1,5 +1,6 @@
 """The C programs of the relay's benchmark compile, and see what they should see without a proxy."""
 
+import dataclasses
 import shutil
 import sys
 from collections.abc import Iterator
@@ -8,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.process import free_port, started
-from tests.benchmarks.relay import tables
+from tests.benchmarks.relay import bars, tables
+from tests.benchmarks.relay.held import Held
 from tests.benchmarks.relay.loads import LOADS, Load, measured
 from tests.benchmarks.relay.native import compiled
 
@@ -55,3 +57,20 @@ def test_every_table_has_a_row_for_each_proxy(programs: tuple[Path, int]) -> Non
         lines = table.splitlines()
         assert len(lines) == 4
         assert len({line.count("|") for line in lines}) == 1
+
+
+def test_each_bar_is_judged_or_says_why_not(programs: tuple[Path, int]) -> None:
+    figures = measured(programs[0], LOADS["4 kB"], port=programs[1], pids=[], ping="", seconds=0.05)
+    alone = {name: dict.fromkeys(LOADS, figures) for name in (tables.DIRECT, bars.OWN)}
+    costly = dict.fromkeys(LOADS, dataclasses.replace(figures, request_cpu_us=50.0, pause_ms=21.0))
+    cheap = dict.fromkeys(LOADS, dataclasses.replace(figures, request_cpu_us=40.0))
+    peers = alone | {bars.OWN: costly} | dict.fromkeys((bars.SCHEDULING, bars.ROUTER, "nginx", "HAProxy"), cheap)
+    held = Held(requests=1000, failed=0, before=100.0, during=113.0, after=115.0)
+
+    without, with_peers = bars.verdicts(alone, None), bars.verdicts(peers, held)
+    assert without.count("Not judged") == 6
+    assert "Not judged" not in with_peers
+    assert "50.0 us, 1.25 times vllm-router, program scheduling's 40.0. Missed: the bar is 1 times." in with_peers
+    assert "Longest pause, 4 kB: 21 ms. Missed: the bar is 20 ms." in with_peers
+    assert "A request that waits: 13.0 kB. Missed: the bar is 12 kB." in with_peers
+    assert "1.15 times that before. Reached: the bar is 1.2 times." in with_peers

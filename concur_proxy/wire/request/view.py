@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from itertools import chain
 
 from msgspec.structs import replace
@@ -36,7 +36,7 @@ class RequestReader:
         self.bodies = JsonBodyReader(body_fields)
 
     def view(self, method: str, target: bytes, path: str, headers: Headers) -> "RequestView":
-        """Return the view of a request whose body has not been received yet."""
+        """Return the view of a request whose body has not been received yet. It may add to `headers`."""
         return RequestView(self, method, target, path, headers)
 
 
@@ -46,6 +46,7 @@ class RequestView:
     __slots__ = (
         "_json",
         "_reader",
+        "_values",
         "body",
         "continued_session",
         "fault",
@@ -54,7 +55,6 @@ class RequestView:
         "path",
         "target",
         "tenant",
-        "values",
     )
 
     def __init__(self, reader: RequestReader, method: str, target: bytes, path: str, headers: Headers) -> None:
@@ -66,8 +66,7 @@ class RequestView:
         self.path = path
         """The path, percent-decoded."""
         self.headers = headers
-        self.values = dict(reversed(headers))
-        """The first value of each header by its lower-case name. It may be empty, see `header`."""
+        self._values: dict[bytes, bytes] | None = None
         self.body = b""
         """Set when the whole body has been received, before anything below is used."""
         self.continued_session: str | None = None
@@ -78,6 +77,14 @@ class RequestView:
         """The name of the client's tenant; None: not known, so the client's own credential tells it from others."""
         self.fault: BodyFault | None = None
         """Why no engine could read the body; known when `json` has been used. None for a body that is not JSON."""
+
+    @property
+    def values(self) -> Mapping[bytes, bytes]:
+        """The first value of each header by its lower-case name. It may be empty, see `header`."""
+        values = self._values
+        if values is None:
+            values = self._values = dict(reversed(self.headers))
+        return values
 
     @property
     def head_bytes(self) -> int:
@@ -100,7 +107,7 @@ class RequestView:
     def give_id(self, request_id: bytes) -> None:
         """Add an `x-request-id` to a request without one. An unusable one of the client's stays as it is."""
         if REQUEST_ID not in self.values:
-            self.headers = [*self.headers, (REQUEST_ID, request_id)]
+            self.headers.append((REQUEST_ID, request_id))
 
     @property
     def ends_session(self) -> bool:
@@ -153,6 +160,10 @@ class RequestView:
                 return
             self.fault = read
         self._json = EMPTY_BODY
+
+    def forget_values(self) -> None:
+        """Drop what `values` returns, which takes memory while the request waits. The next use makes it again."""
+        self._values = None
 
     def forget_prompt(self) -> None:
         """Drop the parts of `json.prompt`, which take memory. Call it when nothing reads them any more."""

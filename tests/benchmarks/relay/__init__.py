@@ -1,10 +1,11 @@
 """What the relay costs, compared with no proxy and with other proxies
 
 `python -m tests.benchmarks.relay` measures the gateway. `--quick` takes less than a minute, for development. `--peers`
-adds HAProxy, nginx, vllm-router and sglang-router; it installs the last two into environments of their own. Peers that
-are no packages (production-stack, ThunderAgent) are not measured. `--before DIR` adds the gateway of another checkout,
-`--redis` gateways that share a Redis, `--observed` one that logs requests and one that traces them. `--clients`
-compares the HTTP clients that the gateway could use instead (`httpx+aiohttp` needs `pip install httpx-aiohttp`).
+adds HAProxy, nginx, vllm-router and sglang-router; it installs the last two into environments of their own, and takes
+a quarter of an hour. Peers that are no packages (production-stack, ThunderAgent) are not measured. `--before DIR` adds
+the gateway of another checkout, `--redis` gateways that share a Redis, `--observed` one that logs requests and one
+that traces them. `--clients` compares the HTTP clients that the gateway could use instead (`httpx+aiohttp` needs `pip
+install httpx-aiohttp`). At the end it says in words what the gateway is to reach, and whether it did.
 
 The proxy that is measured has core 0 for itself. Load and engine, both in C, share core 1. All proxies run throughout
 and take turns under each load. Figures are medians of the rounds; CPU time is of the proxy's processes with all their
@@ -38,14 +39,14 @@ from pathlib import Path
 from tests.benchmarks.candidates import CANDIDATES
 from tests.benchmarks.process import free_port, pin, started
 from tests.benchmarks.relay import tables
-from tests.benchmarks.relay.held import HELD_HEAD, held
+from tests.benchmarks.relay.bars import OWN, verdicts
+from tests.benchmarks.relay.held import HELD_HEAD, Held, held
 from tests.benchmarks.relay.loads import LOADS, Figures, measured
 from tests.benchmarks.relay.native import compiled
 from tests.benchmarks.relay.peers import peers
 from tests.benchmarks.relay.proxies import OBSERVED, SHARED, Start, direct, gateway, minimal
 
 PROXY_CORE, LOAD_CORE = 0, 1
-OWN = "concur-proxy"
 HOLDING = ("--law", "static", "--set", "window=1", "--no-work-conserving")
 
 
@@ -65,13 +66,16 @@ def measure(starts: Mapping[str, Start], load: Path, engine_port: int, *, rounds
     return {name: tables.medians(under) for name, under in seen.items()}
 
 
-def print_held(folders: Mapping[str, Path | None], load: Path, engine_port: int, requests: int) -> None:
-    """Print what requests that wait cost the gateways of these checkouts."""
+def measure_held(folders: Mapping[str, Path | None], load: Path, engine_port: int, requests: int) -> dict[str, Held]:
+    """Measure and print what requests that wait cost the gateways of these checkouts."""
     print(HELD_HEAD)
+    seen: dict[str, Held] = {}
     for name, folder in folders.items():
         with gateway(engine_port, *HOLDING, folder=folder) as way:
             pin(way.pids(), PROXY_CORE)
-            print(held(load, port=way.port, pids=way.pids(), requests=requests).line(name), flush=True)
+            seen[name] = held(load, port=way.port, pids=way.pids(), requests=requests)
+            print(seen[name].line(name), flush=True)
+    return seen
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -79,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.relay", description=(__doc__ or "")[:75])
     parser.add_argument("--quick", action="store_true", help="one short round and fewer waiting requests")
     parser.add_argument("--rounds", type=int, default=5, help="measurements under each load (default 5)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="length of each measurement (default 2)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of each measurement (default 1)")
     parser.add_argument("--peers", action="store_true", help="also measure other proxies")
     parser.add_argument("--environments", type=Path, metavar="DIR", help="keep the peers' environments here for later")
     parser.add_argument("--before", type=Path, metavar="DIR", help="also measure the gateway of this checkout")
@@ -116,4 +120,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         print("\n\n".join(made), end="\n\n", flush=True)
         if folders:
-            print_held(folders, load, engine_port, requests)
+            waited = measure_held(folders, load, engine_port, requests)
+            print(f"\nWhat is to be reached:\n\n{verdicts(seen, waited.get(OWN))}")

@@ -22,12 +22,16 @@ class Held:
     during: float
     after: float
 
+    @property
+    def each_kb(self) -> float:
+        """Memory for each request, in kB."""
+        return 1000 * (self.during - self.before) / self.requests
+
     def line(self, name: str) -> str:
         """A row of the Markdown table."""
-        each = 1000 * (self.during - self.before) / self.requests
         failed = f" ({self.failed:,} failed)" if self.failed else ""
         return (
-            f"| {name} | {each:.1f}{failed} | {self.before:.0f} | {self.during:.0f} | {self.after:.0f} "
+            f"| {name} | {self.each_kb:.1f}{failed} | {self.before:.0f} | {self.during:.0f} | {self.after:.0f} "
             f"| {self.after / self.before:.2f} |"
         )
 

@@ -1,0 +1,80 @@
+"""When each client's connection is looked at next. One timer serves all connections: a timer for each would take 0.7 kB
+for every request that waits.
+"""
+
+import asyncio
+from heapq import heappop, heappush
+from math import ceil
+from typing import Protocol
+
+GRAIN_S = 0.02
+"""A look comes late by this time at most, so that looks which are due at almost the same time are made together."""
+CLOCK_S = 0.001
+"""The resolution of the event loop's timers, which may be early by so much."""
+MOST = 256
+"""Looks in one round of the event loop: about a millisecond."""
+
+
+class Looked(Protocol):
+    """A connection that is looked at."""
+
+    def look(self) -> None:
+        """It is time to look."""
+        ...
+
+
+class Looks:
+    """Calls `look` of each connection when it is due. It belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self._due: dict[int, set[Looked]] = {}
+        """By time in units of `GRAIN_S`."""
+        self._times: list[int] = []
+        """The keys of `_due`, as a heap."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self._due.values()))
+
+    def add(self, connection: Looked, at: float) -> None:
+        """Look at the connection once at this time of the event loop's clock."""
+        time = _unit(at)
+        due = self._due.get(time)
+        if due is None:
+            due = self._due[time] = set()
+            heappush(self._times, time)
+            if self._timer is None or time < self._timer_at:
+                self._set_timer(time)
+        due.add(connection)
+
+    def remove(self, connection: Looked, at: float) -> None:
+        """Do not look at this time, for which the connection was added. Does nothing if the look was made."""
+        due = self._due.get(_unit(at))
+        if due is not None:
+            due.discard(connection)
+
+    def _set_timer(self, time: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = time
+        self._timer = asyncio.get_running_loop().call_at(time * GRAIN_S, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        now, left = (asyncio.get_running_loop().time() + CLOCK_S) / GRAIN_S, MOST
+        try:
+            while self._times and self._times[0] <= now and left:
+                due = self._due[self._times[0]]
+                while due and left:
+                    left -= 1
+                    due.pop().look()
+                if not due:
+                    del self._due[heappop(self._times)]
+        finally:
+            if self._times:
+                self._set_timer(self._times[0])
+
+
+def _unit(at: float) -> int:
+    return ceil(at / GRAIN_S)
