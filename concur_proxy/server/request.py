@@ -163,7 +163,7 @@ class ClientRequest:
         self.has_begun = True
         self._has_body = status not in BODILESS and self.method != "HEAD"
         if not self.is_received and not (self._has_continued or self._parts) and self._expects_continue():
-            self.keep_alive = False  # whether the client sends its body now or a next request could not be told apart
+            self.keep_alive = False  # its body and a next request would look alike
         if not self.keep_alive:
             lines.append(b"connection: close")
         if self._has_body and not has_length and not self.is_old:
