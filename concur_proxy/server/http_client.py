@@ -25,6 +25,10 @@ VERSIONS = ("1.0", "1.1")
 _METHODS = {method.encode(): method for method in ("DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT")}
 COMMON_TARGET_BYTES = 64
 """Targets up to this length are remembered: engines have few paths, and most targets are one of them."""
+MAX_WAITING = 16
+"""Reading pauses while more requests than this wait for the answers of earlier ones."""
+MOST_WAITING = 128
+"""The connection ends after this many waiting requests: one read can bring ten thousand."""
 MAX_TARGET_BYTES = 65_535
 """Longest request target in bytes. The URL parsers reject longer ones."""
 
@@ -32,18 +36,34 @@ MAX_TARGET_BYTES = 65_535
 class HttpClient(WatchedClient):
     """The connection of one client. It is the `Way` of its requests."""
 
-    __slots__ = ("_headers", "_is_between", "_parser", "_refusal", "_url", "_waiting", "can_write", "is_full")
+    __slots__ = (
+        "_ends",
+        "_has_begun",
+        "_headers",
+        "_parser",
+        "_refusal",
+        "_refused_later",
+        "_url",
+        "_wordless_bytes",
+        "can_write",
+        "is_full",
+    )
 
     def __init__(self, connections: ClientConnections, keep_alive_s: float) -> None:
         super().__init__(connections, keep_alive_s)
         self._parser: Any = None
         """None between two requests, because a parser takes 1 kB while a request waits."""
-        self._is_between = True
-        """Whether the next byte begins a request."""
         self._url = b""
         self._headers: Headers = []
-        self._waiting: list[ClientRequest] = []
-        """Requests that wait for the answers of earlier ones."""
+        self._has_begun = False
+        """Whether a request has begun and not ended."""
+        self._wordless_bytes = 0
+        """Bytes since the last byte of a body that belong to no body, such as trailers."""
+        self._ends = False
+        """Whether the connection ends with the last request that was received. What follows is ignored (RFC 9112, 9.6).
+        """
+        self._refused_later: tuple[GatewayFault, str] | None = None
+        """Why what followed the last request is refused, once that request is answered."""
         self._refusal: GatewayFault | None = None
         """Why the connection's first request, or one of another version of HTTP, is refused. None is served after it.
         """
@@ -90,31 +110,39 @@ class HttpClient(WatchedClient):
 
     def _parse(self, data: bytes | memoryview, parts: list[bytes | memoryview]) -> None:
         """Parse bytes of the client. What is to be parsed after them is added to `parts`."""
+        if self._ends:
+            self._drop(len(data))
+            return
         if self._parser is None:
             self._parser = httptools.HttpRequestParser(self)
-            # otherwise a request that follows one with `connection: close` would be an error before its answer
-            self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
         if self._head_bytes is not None:
             self._head_bytes += len(data)
+        else:
+            self._wordless_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             if (head := self._decline_upgrade()) is not None:
                 parts += [memoryview(data)[upgrade.args[0] :], head]
         except httptools.HttpParserError as error:
-            if len(self._url) > MAX_TARGET_BYTES:
-                self._refuse(GatewayFault.TARGET_TOO_LONG, f"the limit is {MAX_TARGET_BYTES} bytes")
-            else:
-                self._refuse(GatewayFault.BAD_HTTP, str(error))
+            self._refuse_input(error)
         else:
-            if self._head_bytes is not None and self._head_bytes > MAX_HEAD_BYTES:
+            if not self._has_begun:  # a line break between two requests is ignored (RFC 9112, 2.2)
+                self._head_bytes, self._parser = 0, None
+            elif max(self._head_bytes or 0, self._wordless_bytes) > MAX_HEAD_BYTES:
                 self._refuse(GatewayFault.HEADERS_TOO_LARGE, f"they exceed {MAX_HEAD_BYTES} bytes")
-            elif self._is_between:
-                self._parser = None
+
+    def _refuse_input(self, error: httptools.HttpParserError) -> None:
+        if self._ends:
+            self._drop(1)
+        elif len(self._url) > MAX_TARGET_BYTES:
+            self._refuse(GatewayFault.TARGET_TOO_LONG, f"the limit is {MAX_TARGET_BYTES} bytes")
+        else:
+            self._refuse(GatewayFault.BAD_HTTP, str(error))
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._is_between = False
+        self._has_begun = True
         self._url = b""
         self._headers = []
 
@@ -130,7 +158,14 @@ class HttpClient(WatchedClient):
     def on_headers_complete(self) -> None:
         """The head of a request is complete."""
         self._head_bytes = None
+        self._wordless_bytes = 0
         parser = self._parser
+        if len(self._waiting) >= MOST_WAITING:
+            self._waiting[-1].keep_alive = False
+            self._ends = True
+        if self._ends:
+            self._drop(1)
+            return
         if parser.should_upgrade():
             return
         detail, version = "", parser.get_http_version()
@@ -160,23 +195,34 @@ class HttpClient(WatchedClient):
 
     def on_body(self, body: bytes) -> None:
         """Bytes of a body were received."""
+        self._wordless_bytes = 0
         if self._receiving is not None:
             self._receiving.received(body)
 
     def on_message_complete(self) -> None:
         """A request is complete."""
         self._head_bytes = 0
-        self._is_between = True
+        self._has_begun = False
         if self._receiving is not None and not self._parser.should_upgrade():
             self._receiving.is_received = True
+            self._ends = not self._receiving.keep_alive
             self._receiving = None
+
+    def _forget_incomplete(self) -> None:
+        """Serve what was received until now, but not a request of which only a part has come, nor what follows."""
+        if self._receiving is not None and self._receiving in self._waiting:
+            self._waiting.remove(self._receiving)
+            self._receiving = None
+        self._ends = True
 
     def _decline_upgrade(self) -> bytes | None:
         """Serve a request that offers an upgrade, as Java's client does with h2c, as an ordinary one.
 
         The parser takes the bytes after such a head for the other protocol. So a new parser reads the head again,
-        without the offer. Returns this head; None if the request is refused.
+        without the offer. Returns this head; None if the request is refused or ignored.
         """
+        if self._ends:
+            return None
         method, version = self._parser.get_method(), self._parser.get_http_version()
         if method == b"CONNECT":
             self._refuse(GatewayFault.BAD_HTTP, "the gateway does not support CONNECT")
@@ -188,13 +234,14 @@ class HttpClient(WatchedClient):
         return b"\r\n".join([*lines, b"", b""])
 
 
-def _split(url: bytes) -> tuple[str, bytes, bytes]:
+def _split(url: bytes) -> tuple[str, bytes, bytes | None]:
     """A request's path, percent-decoded and as received, and its query. Raises httptools' errors."""
     if url.startswith(b"/") and b"#" not in url and len(url) <= MAX_TARGET_BYTES and url.isascii():
-        raw_path, _, query = url.partition(b"?")
+        raw_path, mark, found = url.partition(b"?")
+        query = found if mark else None
     else:
         parsed = httptools.parse_url(url)
-        raw_path, query = parsed.path, parsed.query or b""
+        raw_path, query = parsed.path or b"/", parsed.query
     path = raw_path.decode("ascii")
     return (unquote(path) if "%" in path else path), raw_path, query
 

@@ -27,7 +27,7 @@ def scope_of(request: ClientRequest, *, scheme: str, client: tuple[str, int] | N
         "method": request.method,
         "path": request.path,
         "raw_path": request.raw_path,
-        "query_string": request.query,
+        "query_string": request.query or b"",
         "root_path": "",
         "headers": request.headers,
         "extensions": {} if caller is None else {ADMIN_CALLER: caller},

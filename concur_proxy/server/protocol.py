@@ -17,7 +17,7 @@ from concur_proxy.relay.client import Asgi
 from concur_proxy.relay.relay import Relay
 from concur_proxy.server.connections import ClientConnections
 from concur_proxy.server.half_close import HalfClosed
-from concur_proxy.server.http_client import HttpClient
+from concur_proxy.server.http_client import MAX_WAITING, HttpClient
 from concur_proxy.server.own_request import OwnRequest, scope_of
 from concur_proxy.server.request import ClientRequest
 from concur_proxy.server.root_path import RootPath
@@ -31,8 +31,6 @@ logger = logging.getLogger(__name__)
 
 MAX_WAITING_BYTES = 64 * 1024
 """Reading pauses while more of a body than this was received and is not taken."""
-MAX_WAITING = 16
-"""Reading pauses while more requests than this wait for the answers of earlier ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +114,9 @@ class GatewayProtocol(HttpClient):
     def eof_received(self) -> bool:
         """The client has finished sending. Returns whether its connection stays open for an answer."""
         self._go_on()
+        self._forget_incomplete()
         last = self._waiting[-1] if self._waiting else self._active
-        if self._lingers or last is None or self._receiving is not None or last.is_answered:
+        if self._lingers or last is None or not last.is_received or last.is_answered:
             return False
         if self._scheme == "https" or last.is_old:
             return False
@@ -183,7 +182,7 @@ class GatewayProtocol(HttpClient):
         if self._is_refused_body:
             self._drop(len(data))
         parts: list[bytes | memoryview] = [data]  # the last one comes first
-        while parts and not self.transport.is_closing() and not self._lingers:
+        while parts and not self.is_over:
             self._parse(parts.pop(), parts)
         if self._active is None:
             self._begin_waiting()
@@ -200,12 +199,20 @@ class GatewayProtocol(HttpClient):
         if self._is_beginning:
             return
         self._is_beginning = True
-        while self._waiting and self._active is None and not self.transport.is_closing() and not self._lingers:
+        while self._waiting and self._active is None and not (self.is_full or self.is_over):
             self._begin(self._waiting.pop(0))
         self._is_beginning = False
 
+    def resume_writing(self) -> None:
+        """The client has taken enough of the answers, so that the next request may begin."""
+        super().resume_writing()
+        if self._active is None:
+            self._begin_waiting()
+
     def _begin(self, request: ClientRequest) -> None:
         self._active = request
+        if self._receiving is request:
+            self._heard_at = self.loop.time()  # from now on its body is waited for
         serving, served = self._serving, self._serving.served
         if len(self._waiting) <= MAX_WAITING:
             self.read_on()
@@ -239,7 +246,7 @@ class GatewayProtocol(HttpClient):
         """An answer is complete."""
         self._answered_at = self.loop.time()
         if not request.keep_alive:
-            if request.is_received:
+            if request.is_received and not self._dropped_bytes:
                 self.transport.close()
             else:
                 self._linger()
@@ -251,10 +258,12 @@ class GatewayProtocol(HttpClient):
         if request is not self._active:
             return
         self._active = None
-        if self.transport.is_closing() or self._lingers:
+        if self.is_over:
             return
         if self._waiting:
             self._begin_waiting()
+        elif self._refused_later is not None:
+            self._refuse(*self._refused_later)
         else:
             self._all.on_idle(self)
             self._note_idle()
@@ -263,19 +272,26 @@ class GatewayProtocol(HttpClient):
     # -- what is not served
 
     def _refuse(self, fault: GatewayFault, detail: str) -> None:
-        """Answer input that is not a valid request, and close the connection: nothing after it can be parsed."""
-        if self.transport.is_closing() or self._lingers:  # this follows what was refused already
+        """Answer input that is not a valid request, and close the connection: nothing after it can be parsed. Complete
+        requests that came before it are answered first.
+        """
+        if self.is_over:  # this follows what was refused already
+            return
+        faulty = self._receiving
+        self._forget_incomplete()
+        if self._waiting or self._active not in {None, faulty}:
+            self._refused_later = fault, detail
             return
         logger.info("client %s: %s: %s", self.client, fault.code, detail)
-        unanswered = [*self._waiting, *([] if self._active is None else [self._active])]
-        if not unanswered or (len(unanswered) == 1 and not unanswered[0].has_begun):
+        if faulty is None or not faulty.has_begun:
             path = self._url.partition(b"?")[0].decode("latin-1")
             error = error_answer(fault, shape_of_path(path), detail=detail)
             lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}".encode(), b"connection: close"]
             lines += [b"%b: %b" % field for field in error.headers]
             self.transport.write(b"\r\n".join([*lines, b"", error.body]))
-            self._waiting = []
             self._linger()
             self._leave_active()
+        elif faulty.is_answered:  # the rest of what was refused
+            self._linger()
         else:
             self.transport.close()

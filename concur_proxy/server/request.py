@@ -68,10 +68,11 @@ class ClientRequest:
     )
 
     def __init__(
-        self, way: Way, *, method: str, path: str, raw_path: bytes, query: bytes, headers: Headers, is_old: bool
+        self, way: Way, *, method: str, path: str, raw_path: bytes, query: bytes | None, headers: Headers, is_old: bool
     ) -> None:
-        """`is_old`: the client speaks HTTP/1.0. It knows neither chunks nor interim answers (RFC 9112, 6.1; RFC 9110,
-        15.2), so that an answer without a length ends with the connection.
+        """`query` is None if the target has no question mark. `is_old`: the client speaks HTTP/1.0. It knows neither
+        chunks nor interim answers (RFC 9112, 6.1; RFC 9110, 15.2), so that an answer without a length ends with the
+        connection.
         """
         self._way = way
         self.method = method
@@ -110,7 +111,7 @@ class ClientRequest:
     @property
     def target(self) -> bytes:
         """Path and query as received."""
-        return b"%b?%b" % (self.raw_path, self.query) if self.query else self.raw_path
+        return self.raw_path if self.query is None else b"%b?%b" % (self.raw_path, self.query)
 
     @property
     def is_full(self) -> bool:
@@ -145,8 +146,11 @@ class ClientRequest:
         if self._has_continued or self.has_begun or self.is_old:
             return
         self._has_continued = True
-        if any(name == b"expect" and value.lower() == b"100-continue" for name, value in self.headers):
+        if self._expects_continue():
             self._way.send(CONTINUE)
+
+    def _expects_continue(self) -> bool:
+        return any(name == b"expect" and value.lower() == b"100-continue" for name, value in self.headers)
 
     # -- the answer
 
@@ -158,6 +162,8 @@ class ClientRequest:
             has_length = has_length or name == b"content-length"
         self.has_begun = True
         self._has_body = status not in BODILESS and self.method != "HEAD"
+        if not self.is_received and not (self._has_continued or self._parts) and self._expects_continue():
+            self.keep_alive = False  # its body and a next request would look alike
         if not self.keep_alive:
             lines.append(b"connection: close")
         if self._has_body and not has_length and not self.is_old:

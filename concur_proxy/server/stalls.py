@@ -45,6 +45,7 @@ class WatchedClient(asyncio.Protocol):
         "_receiving",
         "_unsent",
         "_unsent_since",
+        "_waiting",
         "client",
         "loop",
         "transport",
@@ -74,6 +75,8 @@ class WatchedClient(asyncio.Protocol):
         """The request whose body is being received."""
         self._active: ClientRequest | None = None
         """The request that is being served."""
+        self._waiting: list[ClientRequest] = []
+        """Requests that wait for the answers of earlier ones."""
         self._held: list[bytes] | None = None
         """What the client has sent while its request waits for others to begin."""
         self._is_paused = False
@@ -103,6 +106,11 @@ class WatchedClient(asyncio.Protocol):
         if not self._is_paused:
             self._is_paused = True
             self.transport.pause_reading()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no request of this connection is served any more."""
+        return self._lingers or self.transport.is_closing()
 
     def _refuse(self, fault: GatewayFault, detail: str) -> None:
         """Answer with an error, and close the connection."""
@@ -196,9 +204,11 @@ class WatchedClient(asyncio.Protocol):
         if self._is_refused_body:
             most_s = LINGER_S if self._head_bytes is None else LINGER_SILENCE_S
             return min(self._answered_at + most_s, max(self._answered_at, self._heard_at) + LINGER_SILENCE_S)
+        if self._active is not self._receiving or self._waiting:
+            return math.inf  # the client waits for an answer, and what it sends after that request may take long
         if self._head_bytes is None:
             since = now if self._is_paused else self._heard_at  # paused: it is the gateway that does not read
             return since + limits.body_timeout_s
         if self._head_bytes or not self._has_asked:
-            return self._head_since + limits.head_timeout_s
-        return self._answered_at + self._keep_alive_s if self._active is None else math.inf
+            return max(self._head_since, self._answered_at) + limits.head_timeout_s
+        return self._answered_at + self._keep_alive_s

@@ -91,20 +91,31 @@ class Upstream:
         await asyncio.sleep(0)  # the transports close their sockets in the next turn of the loop
 
     async def _connect(self, origin: Origin) -> Connection:
+        made: list[Connection] = []
         # a task of its own, because `Run` has none, and a time-out needs one
         try:
-            return await asyncio.ensure_future(self._open(origin))
+            return await asyncio.ensure_future(self._open(origin, made))
+        except asyncio.CancelledError:  # the connection may be there already, and nobody else knows it
+            for connection in made:
+                connection.abandon()
+            raise
         except TimeoutError as error:
             raise EngineUnreachable(f"{origin.url}: no connection within {self._connect_timeout_s} s") from error
         except (OSError, UnicodeError) as error:  # UnicodeError: IDNA refuses the host name
             kind = GatewayExhausted if is_own_exhaustion(error) else EngineUnreachable
             raise kind(f"{origin.url}: {error}") from error
 
-    async def _open(self, origin: Origin) -> Connection:
+    async def _open(self, origin: Origin, made: list[Connection]) -> Connection:
+        """Open a connection. It is added to `made` when it begins."""
+
+        def begin() -> Connection:
+            made.append(Connection(origin))
+            return made[-1]
+
         tls = self._trust.context if origin.is_https else None
         make = asyncio.get_running_loop().create_connection
         async with asyncio.timeout(self._connect_timeout_s):
-            return (await make(lambda: Connection(origin), origin.host, origin.port, ssl=tls))[1]
+            return (await make(begin, origin.host, origin.port, ssl=tls))[1]
 
 
 class UpstreamResponse:

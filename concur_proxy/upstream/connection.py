@@ -234,6 +234,12 @@ class Connection(asyncio.Protocol):
         else:
             self.transport.abort()
 
+    def abandon(self) -> None:
+        """Close a connection that may be established or not, and that nobody uses."""
+        if self in self.origin.connections:
+            self.origin.connections.discard(self)
+            self.transport.abort()
+
     def fail(self, reason: str) -> None:
         """Note why nothing more can come."""
         if self.broke is None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from concur_proxy.server.app import GatewayApp
+from concur_proxy.server.http_client import MOST_WAITING
 from concur_proxy.server.protocol import GatewayProtocol, Serving
 from concur_proxy.server.turnstile import Turnstile
 from concur_proxy.settings.gateway import GatewaySettings
@@ -170,7 +171,7 @@ async def test_an_own_path_that_reads_no_body_stops_the_client() -> None:
     assert not ends.client.is_paused
 
 
-@pytest.mark.parametrize("requests", [2, 5000])
+@pytest.mark.parametrize("requests", [2, MOST_WAITING])
 async def test_requests_that_are_refused_at_once_are_answered_in_order(requests: int) -> None:
     ends = Ends()
     ends.from_client.data_received(

@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from concur_proxy.server.http_client import MOST_WAITING
 from tests.http.running_gateway import RunningGateway, running_gateway
 from tests.http.scripted_engine import Exchange, answer_at_once, scripted_engine
 
@@ -78,8 +79,44 @@ async def test_many_pipelined_requests_that_offer_an_upgrade_are_answered() -> N
     offer = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n"
     async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
         async with connection(gateway) as (reader, writer):
-            writer.write(offer * 2000)
-            for _ in range(2000):
-                assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
-                await reader.readexactly(len(b'{"status":"ok"}'))
+            for _ in range(20):
+                writer.write(offer * MOST_WAITING)
+                for _ in range(MOST_WAITING):
+                    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+                    await reader.readexactly(len(b'{"status":"ok"}'))
         assert (await gateway.chat("a")).status_code == 200
+
+
+async def test_a_refused_request_whose_body_was_not_asked_for_is_the_last_one() -> None:
+    asks = b"POST /v1/unknown HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 27\r\n\r\n"
+    async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
+        async with connection(gateway) as (reader, writer):
+            writer.write(asks)
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 404")
+            assert b"connection: close" in head
+            writer.write(GET)  # the client need not send the body
+            assert b"HTTP/1.1" not in await asyncio.wait_for(reader.read(), 10)
+        assert not engine.received
+
+
+@pytest.mark.parametrize(
+    ("sent", "got"),
+    [
+        (b"/v1/models?", "/v1/models?"),
+        (b"/v1/models??a=%20&b", "/v1/models??a=%20&b"),
+        (b"http://other:1/v1/models?a", "/v1/models?a"),
+    ],
+)
+async def test_a_target_reaches_the_engine_as_it_was_sent(sent: bytes, got: str) -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
+        async with connection(gateway) as (reader, writer):
+            writer.write(GET.replace(b"/v1/models", sent))
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        assert [request.target for request in engine.received] == [got]
+
+
+async def test_a_target_without_a_path_is_the_root() -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url) as gateway, connection(gateway) as client:
+        client[1].write(GET.replace(b"/v1/models", b"http://other"))
+        assert (await client[0].readline()).startswith(b"HTTP/1.1 404")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from concur_proxy.eager import Run
 from concur_proxy.upstream import connection as engine_connection
 from concur_proxy.upstream.client import Upstream
 from concur_proxy.upstream.connection import EngineBroke, EngineUnreachable
@@ -47,6 +48,25 @@ async def test_cancelled_request_is_seen_by_the_engine(upstream: Upstream, serve
         await engine.asked.wait()
         waiting.cancel()
     await engine.gone.wait()
+
+
+@both_loops
+async def test_a_request_cancelled_while_it_connects_leaves_no_connection(upstream: Upstream, serve: Serve) -> None:
+    _, url = await serve(then_wait(b""))
+
+    async def ask() -> None:
+        await upstream.send(url, "GET", b"/", [])
+
+    for turns in range(12):
+        run = Run(ask())
+        run.start()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        run.cancel()
+        while not run.has_ended:
+            await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
+    assert not upstream._origins[url].connections
 
 
 @both_loops
