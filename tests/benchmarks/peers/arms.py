@@ -41,7 +41,7 @@ class Arm:
         return self.start(engine_port)
 
 
-def nameless(_: Script, /, *, is_last: bool) -> Naming:  # noqa: ARG001 - the interface
+def nameless(_: Script, /, *, is_last: bool) -> Naming:
     """A request of a client that says nothing about its session."""
     return Naming()
 
@@ -59,7 +59,7 @@ def by_agentic_context(script: Script, /, *, is_last: bool) -> Naming:
     return Naming(fields={"vllm_xargs": {"agentic_context": context}})
 
 
-def by_program_id(script: Script, /, *, is_last: bool) -> Naming:  # noqa: ARG001 - the interface
+def by_program_id(script: Script, /, *, is_last: bool) -> Naming:
     """ThunderAgent's field. It knows no families."""
     return Naming(fields={"program_id": script.name})
 
