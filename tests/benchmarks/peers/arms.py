@@ -85,8 +85,8 @@ def arm(name: str, *, cap: int, calibration: Calibration, environments: Path, th
 
 def _router(environment: Path, calibration: Calibration) -> Start:
     config = {"program_scheduling_enable_key": "auto", "global_queue": True, **calibration.config()}
-    flags = ("--policy", "consistent_hash", "--enable-program-scheduling")
-    flags = (*flags, "--program-scheduling-config-json", json.dumps(config))
+    scheduling = ("--enable-program-scheduling", "--program-scheduling-config-json", json.dumps(config))
+    flags = ("--policy", "consistent_hash", *scheduling)
     return partial(router, environment=environment, module="vllm_router.launch_router", flags=flags)
 
 

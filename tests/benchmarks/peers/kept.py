@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,5 +66,7 @@ class Kept:
 
 
 def _read(line: str) -> Run:
-    fields = json.loads(line)
-    return Run(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+    fields: dict[str, Any] = json.loads(line)
+    for name in ("first_token_s", "session_s"):
+        fields[name] = tuple(fields[name])
+    return Run(**fields)
