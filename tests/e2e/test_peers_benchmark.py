@@ -8,7 +8,7 @@ import pytest
 
 from concur_proxy.lab.demo.workload import Kind, Workload, write_scripts
 from tests.benchmarks.peers.arms import OWN, ROUTER, THUNDER, by_agentic_context, by_headers
-from tests.benchmarks.peers.calibration import Calibration
+from tests.benchmarks.peers.calibration import Calibration, measured
 from tests.benchmarks.peers.fleet import Fleet
 from tests.benchmarks.peers.kept import Kept, Run
 from tests.benchmarks.peers.loads import ENGINE, LOADS, Load
@@ -80,6 +80,15 @@ def test_the_coefficients_of_the_emulated_engine_predict_its_steps() -> None:
     assert predicted_s == pytest.approx(whole_steps_s)
     decoding_s = cost.duration_s(prefill_tokens=0, decoding=8)
     assert calibration.step_s + 8 * calibration.step_s_per_request == pytest.approx(decoding_s)
+
+
+def test_measured_coefficients_predict_an_engine(engine: str) -> None:
+    calibration = measured(engine, "emulated", 1000)
+
+    exact = Calibration.of_emulated(ENGINE)
+    assert calibration.step_s + calibration.step_s_per_request == pytest.approx(exact.step_s, rel=0.3)
+    prompt_s = calibration.prefill_s + 4 * calibration.prefill_s_per_1k + 16 * calibration.prefill_s_per_1k_squared
+    assert prompt_s == pytest.approx(exact.prefill_s + 4 * exact.prefill_s_per_1k, rel=0.5)
 
 
 @pytest.mark.parametrize("load", LOADS, ids=lambda load: load.name)

@@ -11,8 +11,9 @@ that the engine found in its cache. *First token*: from sending a request to its
 *Session*: from an agent's start to its last answer. *Errors*: failed requests; each is sent again after a second.
 *CPU*: of the gateway's processes. *Lag*: how much too long the engine's steps took, because the machine was busy.
 
-**Warm-up.** Before each fleet, 26 agents of five turns run through the same gateway. They fit into the cache.
-vllm-router needs 100 samples before it protects a session during a tool call. All arms get the same warm-up.
+**Warm-up.** Before each fleet, agents that fit into the cache run through the same gateway: 26 of five turns, and 5 of
+22 turns on real vLLM. vllm-router needs 100 samples before it protects a session during a tool call. All arms get the
+same warm-up.
 
 **Ours.** The default settings. The fixed cap is the best one in the simulator. The paper's law (CONCUR, AIMD) runs in
 our gate with our leases.
@@ -27,6 +28,11 @@ asks the engine for nothing but `/health` and `/metrics`, so no other path of th
 named in `program_id` and released at `/programs/release`. *Decay* adds `--use-acting-token-decay`, which is off by
 default and was faster in tests by others. It is not on PyPI: pip installs it from GitHub, or from `--thunderagent
 SOURCE`. `--profile` is left out, because it only writes files.
+
+**Real vLLM**, where it is installed, serves a model of random weights on one core; the load is that of
+`tests.real_engine.fleet`. The fixed cap is the best of 3, 4, 6 and 8. vllm-router's coefficients are measured first, as
+its documentation says, except for the share of decoding speed that prompts leave, which it says how to set but not how
+to measure. vLLM refuses its field in the body, so sessions are named in `x-session-id` and their end is not told.
 
 **Loads without names or ends.** In *no release* no agent says that it has ended. In *no header* no request has any of
 the names above, as with most clients.
@@ -43,71 +49,105 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import quantiles
 
-import httpx
-from prometheus_client.parser import text_string_to_metric_families
-
-from concur_proxy.lab.demo.options import engine_flags
 from concur_proxy.lab.demo.workload import Script
-from concur_proxy.lab.server.clockwork import CLOCK_PATH
-from tests.benchmarks.peers.arms import CAP, DIRECT, NAMES, THUNDER_SOURCE, Arm, arm, nameless
-from tests.benchmarks.peers.calibration import Calibration
+from tests.benchmarks.peers.arms import CAP, DIRECT, NAMES, THUNDER_SOURCE, arm, nameless
+from tests.benchmarks.peers.engines import REAL, Open, emulated, has_vllm, real_name, real_summary, real_vllm
 from tests.benchmarks.peers.fleet import Fleet, Seen
 from tests.benchmarks.peers.kept import Kept, Run
-from tests.benchmarks.peers.loads import ENGINE, LOADS, Load, simulated_best_cap
+from tests.benchmarks.peers.loads import LOADS, Load, simulated_best_cap
 from tests.benchmarks.peers.tables import table, winners
-from tests.benchmarks.process import cpu_seconds, free_port, running
+from tests.benchmarks.process import cpu_seconds
 
-MODEL = ENGINE.model
+SUMMARIES = {load.name: load.summary for load in LOADS} | {real_name(kind): real_summary(kind) for kind in REAL}
+"""All loads in words."""
+REAL_CAPS = (3, 4, 6, 8)
+"""Fixed caps that are tried on real vLLM. On the emulated engine the simulator knows the best one."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the arms that are missing, and print all tables."""
     given = _parser().parse_args(arguments)
     kept = Kept(given.kept)
-    missing: set[str] = set()
-    loads = [load for load in LOADS if not given.load or load.name in given.load]
-    for load in loads:
-        for name in NAMES if not given.print else ():
-            if (not given.arm or name in given.arm) and kept.get(load.name, name, given.seed) is None:
-                run = measure(load, name, given)
-                missing |= {name} if run is None else set()
-                if run is not None:
-                    kept.add(run)
+    asked = [name for name in SUMMARIES if not given.load or name in given.load]
+    missing = set() if given.print else _measure_all(asked, given, kept)
     if missing:
         print(f"Not installable here: {', '.join(sorted(missing))}.\n")
-    for load in loads:
-        print(f"{load.summary[0].upper()}{load.summary[1:]}:\n")
-        print("\n".join(table(load.name, kept.of(load.name, given.seed))), end="\n\n")
-    ahead = [line for load in loads for line in winners(load.name, kept.of(load.name, given.seed))]
+    shown = [name for name in asked if kept.of(name, given.seed)]
+    for name in shown:
+        print(f"{SUMMARIES[name][0].upper()}{SUMMARIES[name][1:]}:\n")
+        print("\n".join(table(name, kept.of(name, given.seed))), end="\n\n")
+    ahead = [line for name in shown for line in winners(name, kept.of(name, given.seed))]
     print("\n".join(ahead) or "No peer was ahead of our default.")
-    commits = sorted({run.commit for load in loads for run in kept.of(load.name, given.seed)})
+    commits = sorted({run.commit for name in shown for run in kept.of(name, given.seed)})
     print(f"\nCommits at which the arms were measured: {', '.join(commits)}.")
 
 
-def measure(load: Load, name: str, given: argparse.Namespace) -> Run | None:
+def _measure_all(asked: Sequence[str], given: argparse.Namespace, kept: Kept) -> set[str]:
+    """Run what is missing. Returns the names of peers that cannot be installed."""
+    absent: set[str] = set()
+    wanted = {
+        load: [arm for arm in NAMES if (not given.arm or arm in given.arm) and kept.get(load, arm, given.seed) is None]
+        for load in asked
+    }
+    for load in LOADS:
+        for name in wanted.get(load.name, ()):
+            caps = (simulated_best_cap(load, given.seed),)
+            absent |= _keep(load, name, given, kept, open_engine=emulated, caps=caps)
+    for kind in REAL if has_vllm() else ():
+        names = wanted.get(real_name(kind), ())
+        if names:
+            with real_vllm(kind, given.seed) as (load, open_engine):
+                for name in names:
+                    absent |= _keep(load, name, given, kept, open_engine=open_engine, caps=REAL_CAPS)
+    return absent
+
+
+def _keep(
+    load: Load, name: str, given: argparse.Namespace, kept: Kept, *, open_engine: Open, caps: Sequence[int]
+) -> set[str]:
+    """Run an arm and keep its best run: there are several only of fixed caps. Returns its name if it cannot be
+    installed.
+    """
+    runs = [measure(load, name, given, open_engine=open_engine, cap=cap) for cap in (caps if name == CAP else (0,))]
+    made = [run for run in runs if run is not None]
+    if not made:
+        return {name}
+    kept.add(min(made, key=lambda run: run.makespan_s))
+    return set()
+
+
+def measure(load: Load, name: str, given: argparse.Namespace, *, open_engine: Open, cap: int) -> Run | None:
     """One arm of one load. None if it cannot be installed."""
-    cap = simulated_best_cap(load, given.seed) if name == CAP else 0
-    way_to = arm(
-        name,
-        cap=cap,
-        calibration=Calibration.of_emulated(ENGINE),
-        environments=given.environments,
-        thunder=given.thunderagent,
-    )
-    if way_to is None:
-        return None
-    if not load.has_names:
-        way_to = replace(way_to, name=nameless)
     with ExitStack() as stack:
-        port = free_port()
-        engine = ("engine", "--port", str(port), *engine_flags(ENGINE))
-        stack.enter_context(running("concur_proxy", *engine, port=port, core=None))
-        way = stack.enter_context(way_to.open(port))
-        url = f"http://127.0.0.1:{way.port}"
-        _fleet(url, way_to, load.warm_up(), says_end=load.has_names, most_s=given.most_s)
-        before, cpu_before = _read(port), sum(map(cpu_seconds, way.pids()))
-        seen = _fleet(url, way_to, load.scripts(given.seed), says_end=load.says_end, most_s=given.most_s)
-        after, cpu_after = _read(port), sum(map(cpu_seconds, way.pids()))
+        engine = stack.enter_context(open_engine())
+        way_to = arm(
+            name,
+            cap=cap,
+            calibration=engine.calibration,
+            environments=given.environments,
+            thunder=given.thunderagent,
+            is_real=engine.is_real,
+        )
+        if way_to is None:
+            return None
+        if not load.has_names:
+            way_to = replace(way_to, name=nameless, release_path="")
+        way = stack.enter_context(way_to.open(engine.port))
+
+        def run(scripts: Sequence[Script], *, says_end: bool) -> Seen:
+            fleet = Fleet(
+                f"http://127.0.0.1:{way.port}",
+                engine.model,
+                way_to.name,
+                says_end=says_end,
+                release_path=way_to.release_path,
+            )
+            return asyncio.run(fleet.run(scripts, most_s=given.most_s))
+
+        run(load.warm_up(), says_end=load.has_names)
+        before, cpu_before = engine.read(), sum(map(cpu_seconds, way.pids()))
+        seen = run(load.scripts(given.seed), says_end=load.says_end)
+        after, cpu_after = engine.read(), sum(map(cpu_seconds, way.pids()))
     change = {key: after[key] - before[key] for key in after}
     return Run(
         load=load.name,
@@ -122,26 +162,10 @@ def measure(load: Load, name: str, given: argparse.Namespace) -> Run | None:
         errors=seen.errors,
         first_error=seen.first_error,
         cpu_s=None if name == DIRECT else cpu_after - cpu_before,
-        lag=max(0.0, change["late_s"] / change["due_s"]),
+        lag=None if engine.is_real else max(0.0, change["late_s"] / change["due_s"]),
         note=f"{cap} sessions" if cap else "",
         commit=_commit(),
     )
-
-
-def _fleet(url: str, way_to: Arm, scripts: Sequence[Script], *, says_end: bool, most_s: float) -> Seen:
-    fleet = Fleet(url, MODEL, way_to.name, says_end=says_end, release_path=way_to.release_path)
-    return asyncio.run(fleet.run(scripts, most_s=most_s))
-
-
-def _read(engine_port: int) -> dict[str, float]:
-    """The engine's counters of cache hits, and its clock."""
-    url = f"http://127.0.0.1:{engine_port}"
-    values = dict(httpx.get(url + CLOCK_PATH, trust_env=False).json())
-    for family in text_string_to_metric_families(httpx.get(f"{url}/metrics", trust_env=False).text):
-        for sample in family.samples:
-            if sample.name.startswith("vllm:prefix_cache_"):
-                values[sample.name] = values.get(sample.name, 0.0) + sample.value
-    return values
 
 
 def _percentiles(values: Sequence[float]) -> tuple[float, float]:
@@ -159,7 +183,7 @@ def _commit() -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.peers", description=(__doc__ or "")[:94])
-    parser.add_argument("--load", action="append", choices=[load.name for load in LOADS], help="repeatable")
+    parser.add_argument("--load", action="append", choices=list(SUMMARIES), help="repeatable")
     parser.add_argument("--arm", action="append", choices=NAMES, help="repeatable")
     parser.add_argument("--seed", type=int, default=1, help="default %(default)s")
     parser.add_argument(

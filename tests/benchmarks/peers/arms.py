@@ -64,8 +64,13 @@ def by_program_id(script: Script, /, *, is_last: bool) -> Naming:
     return Naming(fields={"program_id": script.name})
 
 
-def arm(name: str, *, cap: int, calibration: Calibration, environments: Path, thunder: str) -> Arm | None:
-    """The arm of this name. None if it cannot be installed here. `thunder` is where pip gets ThunderAgent."""
+def arm(
+    name: str, *, cap: int, calibration: Calibration, environments: Path, thunder: str, is_real: bool
+) -> Arm | None:
+    """The arm of this name. None if it cannot be installed here. `thunder` is where pip gets ThunderAgent.
+
+    `is_real`: the engine is vLLM, which refuses vllm-router's field; then the router is told sessions in a header.
+    """
     if name == DIRECT:
         return Arm(start=direct, name=by_headers)
     if name in (CAP, OWN, PAPER):
@@ -74,7 +79,11 @@ def arm(name: str, *, cap: int, calibration: Calibration, environments: Path, th
         return Arm(start=lambda port: gateway(port, *flags), name=by_headers)
     if name == ROUTER:
         environment = installed(ROUTER, environments)
-        return None if environment is None else Arm(start=_router(environment, calibration), name=by_agentic_context)
+        return (
+            None
+            if environment is None
+            else Arm(start=_router(environment, calibration), name=by_headers if is_real else by_agentic_context)
+        )
     environment = installed(THUNDER, environments, source=thunder)
     if environment is None:
         return None

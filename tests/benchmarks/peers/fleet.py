@@ -114,7 +114,7 @@ class Fleet:
             response.raise_for_status()
             async for chunk in response.aiter_bytes():
                 received += chunk
-                if first_s is None and any(map(_text, _events(received))):
+                if first_s is None and any(map(_is_token, _events(received))):
                     first_s = time.monotonic() - began
         events = _events(received)
         if first_s is None or not events or events[-1] != "[DONE]":
@@ -127,6 +127,11 @@ def _events(received: bytes) -> list[str]:
     """The data of the events that have come completely."""
     whole = received[: received.rfind(b"\n\n") + 1].decode()
     return [line.removeprefix("data: ") for line in whole.splitlines() if line.startswith("data: ")]
+
+
+def _is_token(event: str) -> bool:
+    """Both engines send the first event of an answer with its first token."""
+    return event != "[DONE]" and bool(json.loads(event).get("choices"))
 
 
 def _text(event: str) -> str:

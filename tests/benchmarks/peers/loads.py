@@ -30,16 +30,27 @@ class Load:
     has_names: bool = True
     says_end: bool = True
     """Whether an agent says that it has ended."""
+    warm_up_agents: int = 26
+    warm_up_turns: int = 5
+    warm_up_growth: float = 1.0
+    """Growth of an agent's history in the warm-up, as a share of what it is in the fleet."""
 
     def scripts(self, seed: int) -> list[Script]:
         """The agents."""
         return write_scripts(replace(self.workload, seed=seed))
 
     def warm_up(self) -> list[Script]:
-        """Agents that fit into the cache and make 104 turns between tool calls, more than vllm-router's statistics want
+        """Agents that fit into the cache and make more than 100 tool calls, as many as vllm-router's statistics want
         before they are used.
         """
-        workload = replace(self.workload, agents=26, turns=5, seed=99, kinds=(Kind.NAMED,))
+        workload = replace(
+            self.workload,
+            agents=self.warm_up_agents,
+            turns=self.warm_up_turns,
+            growth_tokens=round(self.warm_up_growth * self.workload.growth_tokens),
+            seed=99,
+            kinds=(Kind.NAMED,),
+        )
         return [replace(script, name=f"warm-{script.name}") for script in write_scripts(workload)]
 
 
