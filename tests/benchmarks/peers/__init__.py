@@ -32,7 +32,7 @@ SOURCE`. `--profile` is left out, because it only writes files.
 **Real vLLM**, where it is installed, serves a model of random weights on one core; the load is that of
 `tests.real_engine.fleet`. The fixed cap is the best of 3, 4, 6 and 8. vllm-router's coefficients are measured first, as
 its documentation says, except for the share of decoding speed that prompts leave, which it says how to set but not how
-to measure. vLLM refuses its field in the body, so sessions are named in `x-session-id` and their end is not told.
+to measure. vLLM refuses its field in the body, so sessions are named in `x-session-id` and their end is not reported.
 
 **Loads without names or ends.** In *no release* no agent says that it has ended. In *no header* no request has any of
 the names above, as with most clients.

@@ -69,7 +69,7 @@ def arm(
 ) -> Arm | None:
     """The arm of this name. None if it cannot be installed here. `thunder` is where pip gets ThunderAgent.
 
-    `is_real`: the engine is vLLM, which refuses vllm-router's field; then the router is told sessions in a header.
+    `is_real`: the engine is vLLM, which refuses vllm-router's field; then a header names the sessions.
     """
     if name == DIRECT:
         return Arm(start=direct, name=by_headers)

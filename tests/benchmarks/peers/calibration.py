@@ -1,4 +1,4 @@
-"""What vllm-router wants to be told about an engine: its cache and seven coefficients."""
+"""What vllm-router wants to know of an engine: its cache and seven coefficients."""
 
 import json
 import time
