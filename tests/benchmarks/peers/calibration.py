@@ -13,8 +13,8 @@ from concur_proxy.lab.recorded.least_squares import Row, least_squares
 from concur_proxy.lab.server.options import EmulatorOptions
 
 PROMPT_WORDS = (100, 200, 400, 800, 1_200)
-BATCHES = (1, 2, 4, 8)
-ANSWER_TOKENS = 24
+BATCHES = (1, 4, 8)
+ANSWER_TOKENS = 12
 ALPHA = 0.15
 """vllm-router's default: its calibration does not measure this one."""
 
