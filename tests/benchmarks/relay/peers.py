@@ -77,14 +77,17 @@ def router(engine_port: int, environment: Path, module: str, flags: tuple[str, .
         yield Way(port=port, pid=pid, ping="/health")
 
 
-def installed(package: str, folder: Path) -> Path | None:
-    """The environment with this package in the folder, made now if it is not there. None if it cannot be installed."""
+def installed(package: str, folder: Path, *, source: str | None = None) -> Path | None:
+    """The environment with this package in the folder, made now if it is not there. None if it cannot be installed.
+
+    `source` is what pip installs if the package is not on PyPI: a folder, or `git+https://...`.
+    """
     environment = folder / package
     if not (environment / "installed").exists():
         python = str(environment / "bin" / "python")
         for command in (
             [sys.executable, "-m", "venv", str(environment)],
-            [python, "-m", "pip", "-q", "install", package],
+            [python, "-m", "pip", "-q", "install", source or package],
         ):
             if subprocess.run(command, check=False, stdout=2).returncode:
                 return None

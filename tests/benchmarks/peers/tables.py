@@ -1,0 +1,55 @@
+"""The tables, and what they say."""
+
+from collections.abc import Iterator, Sequence
+
+from tests.benchmarks.peers.arms import NAMES, OWN, PEERS
+from tests.benchmarks.peers.kept import Run
+
+HEAD = (
+    "| {load} | total time, s | to ours | cache hits | first token p50, s | p99, s | session p50, s | p99, s | errors "
+    "| CPU, s | lag |"
+)
+AHEAD = 0.99
+"""A peer that takes less than this share of our time is ahead. Less than 1 % is noise of one run."""
+
+
+def table(load: str, runs: Sequence[Run]) -> Iterator[str]:
+    """A row for each arm that has been run, in the usual order."""
+    known = {run.arm: run for run in runs}
+    own = known.get(OWN)
+    yield HEAD.format(load=load)
+    yield f"| --- {'| ---: ' * 10}|"
+    for name in NAMES:
+        if name in known:
+            yield _row(known[name], own)
+
+
+def _row(run: Run, own: Run | None) -> str:
+    cells = (
+        f"{run.arm}{f' ({run.note})' if run.note else ''}",
+        f"{run.makespan_s:.0f}"
+        if run.is_complete
+        else f"more than {run.makespan_s:.0f}: {run.finished} of {run.agents}",
+        "" if own is None else f"{run.makespan_s / own.makespan_s:.2f}",
+        f"{run.hits:.2f}",
+        *(f"{value:.1f}" for value in (*run.first_token_s, *run.session_s)),
+        str(run.errors),
+        "" if run.cpu_s is None else f"{run.cpu_s:.1f}",
+        "" if run.lag is None else f"{100 * run.lag:.1f} %",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def winners(load: str, runs: Sequence[Run]) -> Iterator[str]:
+    """A line for each peer that finished before our default."""
+    known = {run.arm: run for run in runs}
+    own = known.get(OWN)
+    for name in PEERS if own is not None else ():
+        peer = known.get(name)
+        if peer is None or own is None or not peer.is_complete or peer.makespan_s >= AHEAD * own.makespan_s:
+            continue
+        yield (
+            f"- {load}: **{name} was ahead**, {peer.makespan_s:.0f} s against {own.makespan_s:.0f} s. Cache hits "
+            f"{peer.hits:.2f} against {own.hits:.2f}; first token p50 {peer.first_token_s[0]:.1f} s against "
+            f"{own.first_token_s[0]:.1f} s."
+        )
