@@ -18,6 +18,7 @@ import httpx
 
 from tests.benchmarks.process import free_port
 from tests.real_engine.install import VLLM_VENV, venv_python
+from tests.real_engine.series import Series
 
 CONTEXT_TOKENS = 4096
 """Longest request. An engine wants its cache to have room for one."""
@@ -41,13 +42,19 @@ class ServerFailed(Exception):  # noqa: N818 - says what happened
 class EngineServer(ABC):
     """A server that can be killed and started again on the same port. As a context manager it starts and stops."""
 
+    kind: ClassVar[str]
+    """What the gateway calls engines of this kind."""
     release: ClassVar[str]
     """The engine's name and version."""
     start_timeout_s: ClassVar[float]
 
-    def __init__(self, size: str, *, venv: Path, dtype: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, size: str, *, capacity_tokens: int, venv: Path, dtype: str, environment: Mapping[str, str]
+    ) -> None:
         self.model = size
         self.dtype = dtype
+        self.capacity_tokens = capacity_tokens
+        """Size of the KV cache of one rank from the next start on."""
         self.ranks = 1
         """Data-parallel engines behind the port."""
         self.port = free_port()
@@ -56,6 +63,7 @@ class EngineServer(ABC):
         self._venv = venv
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
+        self._series: Series | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -66,14 +74,27 @@ class EngineServer(ABC):
     ) -> None:
         self.stop()
 
-    @property
-    @abstractmethod
-    def capacity_tokens(self) -> int:
-        """Size of the KV cache of one rank."""
-
     @abstractmethod
     def reset_prefix_cache(self) -> None:
         """Empty the prefix cache, as after a fresh start. No request may be in flight."""
+
+    @abstractmethod
+    def in_flight(self) -> float:
+        """Number of requests that it computes or that wait in it, now."""
+
+    @abstractmethod
+    def finished(self) -> float:
+        """Number of requests that it has answered to their end."""
+
+    @abstractmethod
+    def generated_tokens(self) -> float:
+        """Number of tokens that it has generated."""
+
+    def read(self, series: str) -> float:
+        """The sum of the series of this name in its metrics, read now."""
+        if self._series is None:
+            raise ServerFailed("it does not run")
+        return self._series.read(series)
 
     @abstractmethod
     def _arguments(self, folder: Path) -> Sequence[str]:
@@ -87,6 +108,7 @@ class EngineServer(ABC):
             *(str(venv_python(self._venv)), *self._arguments(model_folder(self.model))),
         )
         self.log.parent.mkdir(exist_ok=True)
+        self._series = Series(self.url)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -119,6 +141,9 @@ class EngineServer(ABC):
     def kill(self) -> None:
         """End the whole process group, as a crash would."""
         process, self._process = self._process, None
+        series, self._series = self._series, None
+        if series is not None:
+            series.close()
         if process is None:
             return
         with suppress(ProcessLookupError):  # all processes have ended

@@ -7,6 +7,8 @@ from tests.real_engine.gateway import gateway
 from tests.real_engine.vllm_server import VllmServer
 from tests.real_engine.ways import BothWays, Way
 
+pytestmark = pytest.mark.only("vllm", "SGLang chooses what a model does by its architecture")
+
 TEXTS = ["one text", "and another, longer text"]
 
 
