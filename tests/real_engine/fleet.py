@@ -22,7 +22,8 @@ import httpx
 from concur_proxy.lab.demo.workload import BYTES_PER_TOKEN, Workload, write_scripts
 from tests.real_engine import install
 from tests.real_engine.arms import ARMS, DEFAULT, DIRECT, HEAD, Run, run_fleet
-from tests.real_engine.server import FLEET_MODELS, EngineServer, fitting_model
+from tests.real_engine.models import fitting_model
+from tests.real_engine.server import EngineServer
 from tests.real_engine.sglang_server import SglangServer
 from tests.real_engine.vllm_server import VllmServer
 
@@ -107,13 +108,20 @@ def workload_of(server: EngineServer, given: argparse.Namespace) -> Workload:
     )
 
 
+def prompt_tokens(engine: str) -> int:
+    """About how many tokens this engine's fleet computes without control: each prompt, except what all agents share."""
+    agents, turns = FLEETS[engine]
+    _, first, growth = LOADS["growing"]
+    return agents * sum(first + turn * (growth + ANSWER_TOKENS) for turn in range(turns))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Start the server, run the arms, print the table."""
     given = _parser().parse_args(arguments)
     agents, turns = FLEETS[given.engine]
     given.agents, given.turns = given.agents or agents, given.turns or turns
     install.main([given.engine])
-    given.model = given.model or fitting_model()
+    given.model = given.model or fitting_model(given.engine, prompt_tokens(given.engine))
     server = _server(given)
     title = _title(server, given)
     print(title, HEAD, sep="\n", flush=True)
@@ -157,8 +165,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ranks", type=int, default=1, help="vLLM's data-parallel ranks (default %(default)s)")
     parser.add_argument(
         "--model",
-        choices=FLEET_MODELS,
-        help="72, 32, 15 or 6 million parameters (default: the largest that this machine computes fast enough)",
+        metavar="NAME",
+        help="fleet, fleet-middle, fleet-small or fleet-tiny, of 72, 32, 15 or 6 million parameters; fleet-12 is fleet "
+        "with 12 layers (default: the one with which an arm takes one to two minutes on this machine)",
     )
     parser.add_argument("--pairs", type=int, default=5, help="pairs of runs with 2 or 3 agents (default %(default)s)")
     parser.add_argument(

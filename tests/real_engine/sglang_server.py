@@ -9,13 +9,13 @@ from typing import ClassVar
 import httpx
 
 from tests.real_engine.install import SGLANG, SGLANG_VENV
-from tests.real_engine.server import CONTEXT_TOKENS, EngineServer, fastest_dtype
+from tests.real_engine.models import fastest_dtype
+from tests.real_engine.server import CONTEXT_TOKENS, EngineServer
 
 FLAGS: Sequence[str] = (
     *("--device", "cpu", "--attention-backend", "torch_native"),
     *("--context-length", str(CONTEXT_TOKENS)),
     *("--chunked-prefill-size", "1024"),
-    "--enable-metrics",
     # otherwise an idle server takes a whole core
     "--sleep-on-idle",
 )
@@ -31,15 +31,25 @@ class SglangServer(EngineServer):
     release: ClassVar[str] = SGLANG
     start_timeout_s: ClassVar[float] = 300.0
 
-    def __init__(self, size: str, *flags: str, capacity_tokens: int = 6144, tells_cached: bool = True) -> None:
+    def __init__(
+        self,
+        size: str,
+        *flags: str,
+        capacity_tokens: int = 6144,
+        tells_cached: bool = True,
+        has_metrics: bool = True,
+        port: int | None = None,
+    ) -> None:
         super().__init__(
             size,
+            port=port,
             capacity_tokens=capacity_tokens,
             venv=SGLANG_VENV,
             dtype=fastest_dtype(),
             environment=ENVIRONMENT,
         )
-        self._flags = (*FLAGS, *((TELLS_CACHED,) if tells_cached else ()), *flags)
+        wanted = {TELLS_CACHED: tells_cached, "--enable-metrics": has_metrics}
+        self._flags = (*FLAGS, *(flag for flag, is_wanted in wanted.items() if is_wanted), *flags)
 
     def stop(self) -> None:
         """End it by force: it takes an orderly end for a crash, and collects diagnostics for ten seconds."""

@@ -10,7 +10,8 @@ from typing import ClassVar
 import httpx
 
 from tests.real_engine.install import VLLM, VLLM_VENV
-from tests.real_engine.server import CONTEXT_TOKENS, EngineServer, fastest_dtype
+from tests.real_engine.models import fastest_dtype
+from tests.real_engine.server import CONTEXT_TOKENS, EngineServer
 
 BLOCK_TOKENS = 32
 FLAGS: Sequence[str] = (
@@ -45,12 +46,14 @@ class VllmServer(EngineServer):
         capacity_tokens: int = 8192,
         tells_cached: bool = True,
         ranks: int = 1,
+        port: int | None = None,
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """`ranks` is the number of data-parallel engines behind the port. Each has its own cache and its own core."""
         cores = {"VLLM_CPU_OMP_THREADS_BIND": "|".join(map(str, range(ranks)))}
         super().__init__(
             size,
+            port=port,
             capacity_tokens=capacity_tokens,
             venv=VLLM_VENV,
             dtype=fastest_dtype(),
