@@ -3,7 +3,7 @@
 `--engine` names the kind of engine. Tests with the marker `only` run on one kind.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 
@@ -49,7 +49,7 @@ def kind(pytestconfig: pytest.Config) -> str:
 
 
 @pytest.fixture(scope="session")
-def tiny(kind: str) -> "partial[EngineServer]":
+def tiny(kind: str) -> Callable[..., EngineServer]:
     """Makes a server of this kind that belongs to one test, with the arguments of its class after the model."""
     return partial(SERVERS[kind], "tiny")
 

@@ -3,8 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.real_engine.server import EngineServer
@@ -28,7 +27,7 @@ def test_a_server_with_all_switched_on_is_well(engine: EngineServer) -> None:
 
 
 def test_a_server_that_tells_no_cached_tokens_and_wants_a_key_is_told_how_to(
-    kind: str, tiny: "partial[EngineServer]"
+    kind: str, tiny: Callable[..., EngineServer]
 ) -> None:
     with tiny("--api-key", KEY, tells_cached=False) as server:
         _, without = examined(server.url)

@@ -1,7 +1,6 @@
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from functools import partial
 
 import httpx
 import openai
@@ -17,7 +16,7 @@ SHORT = {**LONG, "max_tokens": 4}
 
 
 @pytest.fixture
-def mortal(tiny: "partial[EngineServer]") -> Iterator[EngineServer]:
+def mortal(tiny: Callable[..., EngineServer]) -> Iterator[EngineServer]:
     """A server for this test alone."""
     with tiny(capacity_tokens=SMALL_TOKENS) as server:
         yield server

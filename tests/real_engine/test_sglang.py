@@ -1,8 +1,8 @@
 """What SGLang does in a way of its own, and what this documentation says of it."""
 
 import json
+from collections.abc import Callable
 from contextlib import closing
-from functools import partial
 
 import httpx
 import pytest
@@ -77,7 +77,7 @@ def test_it_closes_an_idle_connection_after_five_seconds(engine: EngineServer) -
         assert network.recv(1) == b""
 
 
-def test_a_server_without_metrics_and_prefix_cache_is_told_how_to(tiny: "partial[EngineServer]") -> None:
+def test_a_server_without_metrics_and_prefix_cache_is_told_how_to(tiny: Callable[..., EngineServer]) -> None:
     with tiny("--disable-radix-cache", has_metrics=False) as server:
         _, found = examined(server.url)
         assert httpx.get(f"{server.url}/metrics", trust_env=False).status_code == 404
