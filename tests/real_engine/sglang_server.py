@@ -16,6 +16,7 @@ FLAGS: Sequence[str] = (
     *("--device", "cpu", "--attention-backend", "torch_native"),
     *("--context-length", str(CONTEXT_TOKENS)),
     *("--chunked-prefill-size", "1024"),
+    "--enable-response-store",
     # otherwise an idle server takes a whole core
     "--sleep-on-idle",
 )
@@ -61,7 +62,8 @@ class SglangServer(EngineServer):
         return float(sum(load["num_running_reqs"] + load["num_waiting_reqs"] for load in loads["loads"]))
 
     def finished(self) -> float:
-        return self.read("sglang:num_requests_total")
+        # the first counter also has those whose client has left
+        return self.read("sglang:num_requests_total") - self.read("sglang:num_aborted_requests_total")
 
     def generated_tokens(self) -> float:
         return self.read("sglang:generation_tokens_total")

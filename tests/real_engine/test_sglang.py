@@ -70,7 +70,7 @@ def test_counters_are_absent_until_their_first_event(direct: Way) -> None:
 
 def test_it_closes_an_idle_connection_after_five_seconds(engine: EngineServer) -> None:
     with httpx.Client(base_url=engine.url, trust_env=False) as client:
-        with client.stream("GET", "/version") as answer:
+        with client.stream("GET", "/v1/models") as answer:
             answer.read()
             network = answer.extensions["network_stream"].get_extra_info("socket")
         network.settimeout(8)
