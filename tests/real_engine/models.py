@@ -1,4 +1,4 @@
-"""Which model an engine serves here, and where its folder is.
+"""The models of the real engines, their sizes by the speed of this machine, and their folders.
 
 A model for timing is chosen so that a fleet without control takes about `ARM_S` on this machine: its width from a few,
 and its number of layers by the measured speed of a core, because the cost of a prompt grows with the layers.

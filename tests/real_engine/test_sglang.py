@@ -1,4 +1,4 @@
-"""What SGLang does in a way of its own, and what this documentation says of it."""
+"""What SGLang does in a way of its own. The README of this folder lists these claims."""
 
 import json
 from collections.abc import Callable
