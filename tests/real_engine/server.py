@@ -83,7 +83,7 @@ class EngineServer(ABC):
 
     @abstractmethod
     def finished(self) -> float:
-        """Number of requests that it has answered to their end."""
+        """Number of requests that it has answered to their end, with more than one token."""
 
     @abstractmethod
     def generated_tokens(self) -> float:

@@ -62,8 +62,8 @@ class SglangServer(EngineServer):
         return float(sum(load["num_running_reqs"] + load["num_waiting_reqs"] for load in loads["loads"]))
 
     def finished(self) -> float:
-        # the first counter also has those whose client has left
-        return self.read("sglang:num_requests_total") - self.read("sglang:num_aborted_requests_total")
+        # num_requests_total also counts those whose client has left; this one leaves out answers of one token
+        return self.read("sglang:request_time_per_output_token_seconds_count")
 
     def generated_tokens(self) -> float:
         return self.read("sglang:generation_tokens_total")

@@ -57,7 +57,8 @@ def test_no_path_of_the_engine_passes_but_those_that_clients_need(
         for method in paths[path]:
             answer = proxied.http.request(method, path)
             expected = (404, "unknown_path") if path in UNKNOWN[engine.kind] else (403, "admin_refused")
-            assert (path, answer.status_code, answer.json()["error"]["code"]) == (path, *expected)
+            code = expected[1] if method == "head" else answer.json()["error"]["code"]  # HEAD has no body
+            assert (path, answer.status_code, code) == (path, *expected)
 
 
 def test_an_engine_is_not_stopped_through_the_gateway(engine: EngineServer, proxied: Way) -> None:
