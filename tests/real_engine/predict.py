@@ -20,7 +20,7 @@ from concur_proxy.lab.simulation.experiment import Experiment
 from concur_proxy.lab.simulation.policy import POLICIES, Policy, static
 from concur_proxy.lab.simulation.scenario import Population, Scenario, Uniform
 from tests.real_engine.arms import DEFAULT, DIRECT
-from tests.real_engine.fleet import KV_BLOCKS
+from tests.real_engine.fleet import CAPACITY_TOKENS
 from tests.real_engine.vllm_server import BLOCK_TOKENS
 
 SEEDS = (1, 2, 3)
@@ -43,7 +43,7 @@ def scenario(cost: CostModel) -> Scenario:
         gap_s=Uniform(0.5, 1.5),
     )
     shape = EngineShape(
-        capacity_tokens=KV_BLOCKS * BLOCK_TOKENS, block_tokens=BLOCK_TOKENS, token_budget=1024, cost=cost
+        capacity_tokens=CAPACITY_TOKENS["vllm"], block_tokens=BLOCK_TOKENS, token_budget=1024, cost=cost
     )
     return Scenario(name="vllm-cpu", summary="", populations=[population], shape=shape)
 

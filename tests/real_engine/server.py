@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -17,21 +16,14 @@ from typing import ClassVar, Self
 import httpx
 
 from tests.benchmarks.process import free_port
-from tests.real_engine.install import VLLM_VENV, venv_python
+from tests.real_engine.install import venv_python
+from tests.real_engine.models import PYTHON_ENVIRONMENT, model_folder
+from tests.real_engine.series import Series
 
 CONTEXT_TOKENS = 4096
 """Longest request. An engine wants its cache to have room for one."""
-FLEET_MODELS = ("fleet", "fleet-middle", "fleet-small", "fleet-tiny")
-"""The models for timing, largest first."""
-WANTED_TOKENS_S = 800.0
-"""At this rate a fleet takes one to two minutes."""
 STOP_TIMEOUT_S = 20.0
 LIFETIME_S = 7200
-ENVIRONMENT: Mapping[str, str] = {
-    "HF_HUB_OFFLINE": "1",
-    # with a cache of its compiled files, Python starts in a third of the time
-    "PYTHONDONTWRITEBYTECODE": "",
-}
 
 
 class ServerFailed(Exception):  # noqa: N818 - says what happened
@@ -41,21 +33,36 @@ class ServerFailed(Exception):  # noqa: N818 - says what happened
 class EngineServer(ABC):
     """A server that can be killed and started again on the same port. As a context manager it starts and stops."""
 
+    kind: ClassVar[str]
+    """What the gateway calls engines of this kind."""
     release: ClassVar[str]
     """The engine's name and version."""
     start_timeout_s: ClassVar[float]
 
-    def __init__(self, size: str, *, venv: Path, dtype: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        size: str,
+        *,
+        port: int | None,
+        capacity_tokens: int,
+        venv: Path,
+        dtype: str,
+        environment: Mapping[str, str],
+    ) -> None:
+        """Without a port it takes a free one."""
         self.model = size
         self.dtype = dtype
+        self.capacity_tokens = capacity_tokens
+        """Size of the KV cache of one rank from the next start on."""
         self.ranks = 1
         """Data-parallel engines behind the port."""
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = venv / "logs" / f"{self.port}.log"
         self._venv = venv
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
+        self._series: Series | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -66,14 +73,27 @@ class EngineServer(ABC):
     ) -> None:
         self.stop()
 
-    @property
-    @abstractmethod
-    def capacity_tokens(self) -> int:
-        """Size of the KV cache of one rank."""
-
     @abstractmethod
     def reset_prefix_cache(self) -> None:
         """Empty the prefix cache, as after a fresh start. No request may be in flight."""
+
+    @abstractmethod
+    def in_flight(self) -> float:
+        """Number of requests that it computes or that wait in it, now."""
+
+    @abstractmethod
+    def finished(self) -> float:
+        """Number of requests that it has answered to their end, with more than one token."""
+
+    @abstractmethod
+    def generated_tokens(self) -> float:
+        """Number of tokens that it has generated."""
+
+    def read(self, series: str) -> float:
+        """The sum of the series of this name in its metrics, read now."""
+        if self._series is None:
+            raise ServerFailed("it does not run")
+        return self._series.read(series)
 
     @abstractmethod
     def _arguments(self, folder: Path) -> Sequence[str]:
@@ -87,6 +107,7 @@ class EngineServer(ABC):
             *(str(venv_python(self._venv)), *self._arguments(model_folder(self.model))),
         )
         self.log.parent.mkdir(exist_ok=True)
+        self._series = Series(self.url)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -95,7 +116,7 @@ class EngineServer(ABC):
                 stderr=subprocess.STDOUT,
                 # another folder, so that no file of this repository hides an installed module
                 cwd=self.log.parent,
-                env={**os.environ, **ENVIRONMENT, **self._environment},
+                env={**os.environ, **PYTHON_ENVIRONMENT, **self._environment},
                 # A process group can be ended as a whole. A new session would not do: where the kernel schedules by
                 # session (autogroup), vLLM spins on sched_yield and starves all others on its cores for seconds (seen
                 # with Linux 6.18).
@@ -116,9 +137,16 @@ class EngineServer(ABC):
                 self._process.wait(STOP_TIMEOUT_S)
             self.kill()
 
+    def is_alive(self) -> bool:
+        """Whether its first process runs."""
+        return self._process is not None and self._process.poll() is None
+
     def kill(self) -> None:
         """End the whole process group, as a crash would."""
         process, self._process = self._process, None
+        series, self._series = self._series, None
+        if series is not None:
+            series.close()
         if process is None:
             return
         with suppress(ProcessLookupError):  # all processes have ended
@@ -139,33 +167,3 @@ class EngineServer(ABC):
 
     def _log_end(self) -> str:
         return "\n".join([*self.log.read_text(errors="replace").splitlines()[-30:], f"(the whole log: {self.log})"])
-
-
-def fastest_dtype() -> str:
-    """bfloat16 if the processor supports it. Elsewhere it is emulated, and six times as slow as float32."""
-    flags = Path("/proc/cpuinfo").read_text()
-    return "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
-
-
-def fitting_model() -> str:
-    """The largest model of which this machine computes enough prompt tokens per second."""
-    for size in FLEET_MODELS:
-        rate = float(_model_script("--size", size, "--dtype", fastest_dtype()))
-        print(f"one core computes {rate:,.0f} prompt tokens/s of the model {size}", file=sys.stderr)
-        if rate >= WANTED_TOKENS_S:
-            break
-    return size
-
-
-def model_folder(size: str) -> Path:
-    """The folder of the model of this size, for both engines. It is made if it is missing."""
-    folder = VLLM_VENV / "models" / size
-    if not (folder / "model.safetensors").exists():
-        _model_script("--size", size, str(folder))
-    return folder
-
-
-def _model_script(*arguments: str) -> str:
-    command = [str(venv_python(VLLM_VENV)), str(Path(__file__).with_name("model.py")), *arguments]
-    environment = {**os.environ, **ENVIRONMENT}
-    return subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE, text=True).stdout

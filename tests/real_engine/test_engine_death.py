@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import httpx
@@ -7,25 +7,26 @@ import openai
 import pytest
 
 from tests.real_engine.gateway import gateway
-from tests.real_engine.vllm_server import VllmServer
+from tests.real_engine.server import EngineServer
 from tests.real_engine.ways import Way, until
 
 LONG = {"model": "tiny", "messages": [{"role": "user", "content": "go on"}], "max_tokens": 3900, "ignore_eos": True}
+SMALL_TOKENS, LARGE_TOKENS = 5120, 7168
 SHORT = {**LONG, "max_tokens": 4}
 
 
 @pytest.fixture
-def mortal() -> Iterator[VllmServer]:
+def mortal(tiny: Callable[..., EngineServer]) -> Iterator[EngineServer]:
     """A server for this test alone."""
-    with VllmServer("tiny", kv_blocks=160) as server:
+    with tiny(capacity_tokens=SMALL_TOKENS) as server:
         yield server
 
 
-async def test_an_engine_that_is_killed_breaks_its_answers_and_serves_again_once_restarted(mortal: VllmServer) -> None:
+async def test_a_killed_engine_breaks_its_answers_and_serves_again_once_restarted(mortal: EngineServer) -> None:
     flags = ("--stale-after-s", "1", "--law", "static", "--set", "window=1", "--no-work-conserving")
     with gateway(mortal.url, *flags) as url, closing(Way(url)) as way:
         assert way.http.post("/v1/chat/completions", json=SHORT).status_code == 200
-        await until(lambda: way.series.read("concur_engine_capacity_tokens") == 160 * 32, "the capacity is known")
+        await until(lambda: way.series.read("concur_engine_capacity_tokens") == SMALL_TOKENS, "the capacity is known")
         await break_a_stream(way, mortal)
 
         answer = way.http.post("/v1/chat/completions", json=SHORT)
@@ -35,15 +36,16 @@ async def test_an_engine_that_is_killed_breaks_its_answers_and_serves_again_once
         await until(lambda: way.http.get("/readyz").status_code == 503, "the gateway is not ready")
         assert way.series.read("concur_in_flight_requests") == way.series.read("concur_held_requests") == 0
 
-        mortal.kv_blocks = 224
+        mortal.capacity_tokens = LARGE_TOKENS
         mortal.start()
         await until(lambda: way.http.get("/readyz").status_code == 200, "the gateway is ready again")
-        await until(lambda: way.series.read("concur_engine_capacity_tokens") == 224 * 32, "the new capacity is known")
+        capacity = "concur_engine_capacity_tokens"
+        await until(lambda: way.series.read(capacity) == LARGE_TOKENS, "the new capacity is known")
         assert way.http.post("/v1/chat/completions", json=SHORT).json()["usage"]["completion_tokens"] == 4
         assert way.series.read("concur_engine_restarts_total") == 1
 
 
-async def break_a_stream(way: Way, server: VllmServer) -> None:
+async def break_a_stream(way: Way, server: EngineServer) -> None:
     """Kill the server while one client reads a stream and another one waits. Both must get an error."""
     async with httpx.AsyncClient(base_url=way.url, timeout=60, trust_env=False) as client:
         begun = asyncio.Event()

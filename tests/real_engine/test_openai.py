@@ -74,8 +74,9 @@ def test_a_chat_stream_with_usage_in_every_event_shows_it_as_the_engine_does(bot
     for way in (both.direct, both.proxied):
         # the engine's scheduler decides how many tokens an event has, and so what it reports
         chunks = chat_stream(way, stream_options=options)
-        assert all(chunk.usage is not None for chunk in chunks)
-        totals.append(chunks[-1].usage)
+        # SGLang's first and last events have none
+        assert sum(chunk.usage is not None for chunk in chunks) > 3
+        totals.append(next(chunk.usage for chunk in reversed(chunks) if chunk.usage is not None))
     assert totals[0] == totals[1]
 
 
@@ -115,7 +116,8 @@ def test_a_response_stream_is_the_engines(both: BothWays) -> None:
         )
 
     events = both.same(ask)
-    assert [events[0].type, events[-1].type] == ["response.created", "response.completed"]
+    assert events[0].type == "response.created"
+    assert events[-1].type in {"response.completed", "response.incomplete"}  # SGLang's, because it reached its limit
 
 
 def test_a_stored_response_is_retrieved_through_the_gateway(both: BothWays) -> None:
@@ -154,6 +156,7 @@ def test_models_are_the_engines(both: BothWays) -> None:
     assert [model.id for model in both.proxied.openai.models.list()] == ["tiny"]
 
 
+@pytest.mark.only("vllm", "SGLang answers for any model")
 def test_the_sdk_gets_the_engines_error_for_an_unknown_model(both: BothWays) -> None:
     with pytest.raises(NotFoundError) as proxied:
         both.same(

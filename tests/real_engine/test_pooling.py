@@ -7,6 +7,8 @@ from tests.real_engine.gateway import gateway
 from tests.real_engine.vllm_server import VllmServer
 from tests.real_engine.ways import BothWays, Way
 
+pytestmark = pytest.mark.only("vllm", "these are flags and paths of vLLM; SGLang was not tried")
+
 TEXTS = ["one text", "and another, longer text"]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.real_engine.gateway import gateway
-from tests.real_engine.vllm_server import VllmServer
+from tests.real_engine.server import EngineServer
 from tests.real_engine.ways import Way, until
 
 MESSAGES = [{"role": "user", "content": "tell me what the test says"}]
@@ -20,7 +20,7 @@ REQUESTS: dict[str, tuple[str, dict[str, object]]] = {
 
 
 @pytest.fixture(scope="module")
-def counting(engine: VllmServer) -> Iterator[Way]:
+def counting(engine: EngineServer) -> Iterator[Way]:
     """A gateway whose sessions keep their places, so that their footprints add up."""
     with gateway(engine.url, "--law", "static", "--set", "window=100") as url, closing(Way(url)) as way:
         # the gateway asks for usage only after a first stream has ended
@@ -58,21 +58,32 @@ def test_a_stream_whose_client_did_not_ask_shows_no_usage_and_one_that_did_shows
     path, body = REQUESTS[api]
     body = {"model": "tiny", "temperature": 0, **body, "stream": True}
     for way in (direct, counting):
-        assert '"usage"' not in way.http.post(path, json=body).text
+        assert '"usage":{' not in way.http.post(path, json=body).text
         asking = way.http.post(path, json={**body, "stream_options": {"include_usage": True}}).text
         events = [json.loads(line[6:]) for line in asking.splitlines() if line.startswith("data: {")]
         assert [event["usage"]["completion_tokens"] for event in events if event.get("usage")] == [ANSWER_TOKENS]
 
 
-def test_the_gateway_knows_the_engines_capacity_and_kind(counting: Way) -> None:
-    assert counting.series.read("concur_engine_capacity_tokens") == 256 * 32
-    (engine,) = counting.http.get("/readyz").json()["engines"]
-    assert (engine["kind"], engine["signals"]) == ("vllm", "fresh")
+def test_an_answer_reports_what_the_engine_had_cached(direct: Way, counting: Way) -> None:
+    long = {"role": "user", "content": "the gateway counts what was cached " * 20}
+    body = {"model": "tiny", "messages": [long], "max_tokens": 2}
+    reported = [
+        way.http.post("/v1/chat/completions", json=body).json()["usage"]["prompt_tokens_details"]
+        for way in (direct, direct, counting)
+    ]
+    assert reported[1]["cached_tokens"] > 0
+    assert reported[2] == reported[1]
+
+
+def test_the_gateway_knows_the_engines_capacity_and_kind(engine: EngineServer, counting: Way) -> None:
+    assert counting.series.read("concur_engine_capacity_tokens") == engine.capacity_tokens
+    (seen,) = counting.http.get("/readyz").json()["engines"]
+    assert (seen["kind"], seen["signals"]) == (engine.kind, "fresh")
 
 
 def context_tokens(usage: dict[str, Any]) -> int:
     """Prompt and answer tokens, as each API reports them."""
     if "total_tokens" in usage:
         return int(usage["total_tokens"])
-    cached = usage["cache_creation_input_tokens"] + usage["cache_read_input_tokens"]
+    cached = usage.get("cache_creation_input_tokens", 0) + usage.get("cache_read_input_tokens", 0)
     return int(usage["input_tokens"] + cached + usage["output_tokens"])

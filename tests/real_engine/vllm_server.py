@@ -10,7 +10,8 @@ from typing import ClassVar
 import httpx
 
 from tests.real_engine.install import VLLM, VLLM_VENV
-from tests.real_engine.server import CONTEXT_TOKENS, EngineServer, fastest_dtype
+from tests.real_engine.models import fastest_dtype
+from tests.real_engine.server import CONTEXT_TOKENS, EngineServer
 
 BLOCK_TOKENS = 32
 FLAGS: Sequence[str] = (
@@ -34,6 +35,7 @@ ENVIRONMENT: Mapping[str, str] = {
 class VllmServer(EngineServer):
     """vLLM on one core per rank."""
 
+    kind: ClassVar[str] = "vllm"
     release: ClassVar[str] = VLLM
     start_timeout_s: ClassVar[float] = 180.0
 
@@ -41,18 +43,22 @@ class VllmServer(EngineServer):
         self,
         size: str,
         *flags: str,
-        kv_blocks: int = 256,
+        capacity_tokens: int = 8192,
         tells_cached: bool = True,
         ranks: int = 1,
+        port: int | None = None,
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """`ranks` is the number of data-parallel engines behind the port. Each has `kv_blocks` and its own core."""
+        """`ranks` is the number of data-parallel engines behind the port. Each has its own cache and its own core."""
         cores = {"VLLM_CPU_OMP_THREADS_BIND": "|".join(map(str, range(ranks)))}
         super().__init__(
-            size, venv=VLLM_VENV, dtype=fastest_dtype(), environment={**ENVIRONMENT, **cores, **environment}
+            size,
+            port=port,
+            capacity_tokens=capacity_tokens,
+            venv=VLLM_VENV,
+            dtype=fastest_dtype(),
+            environment={**ENVIRONMENT, **cores, **environment},
         )
-        self.kv_blocks = kv_blocks
-        """Size of the cache from the next start on, in blocks."""
         self._flags = (
             *FLAGS,
             *((TELLS_CACHED,) if tells_cached else ()),
@@ -60,9 +66,14 @@ class VllmServer(EngineServer):
             *flags,
         )
 
-    @property
-    def capacity_tokens(self) -> int:
-        return self.kv_blocks * BLOCK_TOKENS
+    def in_flight(self) -> float:
+        return self.read("vllm:num_requests_running") + self.read("vllm:num_requests_waiting")
+
+    def finished(self) -> float:
+        return self.read("vllm:request_success_total")
+
+    def generated_tokens(self) -> float:
+        return self.read("vllm:generation_tokens_total")
 
     def reset_prefix_cache(self) -> None:
         answer = httpx.post(f"{self.url}/reset_prefix_cache", timeout=30, trust_env=False)
@@ -73,5 +84,5 @@ class VllmServer(EngineServer):
         return (
             *("-m", "vllm.entrypoints.openai.api_server", "--model", str(folder), "--served-model-name", self.model),
             *("--host", "127.0.0.1", "--port", str(self.port), "--dtype", self.dtype),
-            *("--num-gpu-blocks-override", str(self.kv_blocks), *self._flags),
+            *("--num-gpu-blocks-override", str(self.capacity_tokens // BLOCK_TOKENS), *self._flags),
         )

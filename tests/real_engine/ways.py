@@ -14,7 +14,7 @@ import httpx2
 import openai
 from pydantic import BaseModel
 
-from tests.real_engine.gateway import Series
+from tests.real_engine.series import Series
 
 Answer = TypeVar("Answer")
 STATUS_ERRORS = (openai.APIStatusError, anthropic.APIStatusError)

@@ -9,7 +9,7 @@ from tests.real_engine.vllm_server import VllmServer
 
 LONG_MINUTES = 5.0
 """Shorter soaks do without: its start takes about a minute."""
-KV_BLOCKS = 1024
+CAPACITY_TOKENS = 32768
 
 
 @asynccontextmanager
@@ -18,7 +18,7 @@ async def real_engine(*, minutes: float, model: str) -> AsyncIterator[VllmServer
     if not takes_part(minutes):
         yield None
         return
-    server = VllmServer("tiny", "--served-model-name", model, kv_blocks=KV_BLOCKS)
+    server = VllmServer("tiny", "--served-model-name", model, capacity_tokens=CAPACITY_TOKENS)
     try:
         await asyncio.to_thread(server.start)
         yield server

@@ -1,5 +1,5 @@
 """SGLang's paths, read from SGLang 0.5.23 (`sglang/srt/entrypoints/http_server.py`, v1_loads.py, elastic_ep.py), with
-administrative paths of older versions.
+paths of older versions such as `/version` and `/get_load`.
 """
 
 from concur_proxy.engines.kind import EnginePaths
