@@ -2,16 +2,18 @@
 
 from collections import deque
 from dataclasses import dataclass
-from statistics import median_low
+from heapq import nlargest
 
 from concur_proxy.engines.sample import IntervalRates
 
 LEAST_TOKENS = 256
 """Fewer tokens than this fill too few blocks for a ratio."""
-READINGS_KEPT = 256
-"""So many readings wait for the ends of the requests that ran then."""
-BOUNDS_KEPT = 5
-"""The median of this many bounds counts: one can be wrong, if a request ended just before the reading."""
+READINGS_KEPT = 32
+"""Readings to which prompts are added. Few answers take longer than so many intervals."""
+RANK = 3
+"""The third-highest bound of these readings counts, or the lowest of fewer. One or two can be wrong, if a request ended
+just before the reading, or its prompt had been evicted.
+"""
 
 
 @dataclass(slots=True)
@@ -29,32 +31,40 @@ class RunningPrompts:
     """Adds up the prompts of the requests that ran when the engine's metrics were read.
 
     The length of a prompt is known when its answer ends. A request ran at a reading if its first token had come by
-    then. When as many have ended as ran, their prompts divided by the share of the cache that was filled are a lower
-    bound: a part of each answer was in the cache too, and requests of others.
+    then. The prompts of all such requests, divided by the share of the cache that was filled, are a lower bound of the
+    cache's size: prompts that were still being computed, the answers, and requests of others were in the cache too.
 
     What several of these prompts share is in the cache once. The sum is therefore multiplied by the share of the active
     sessions' contexts that remains when shared parts count once. That is less than the running requests fill, because
     fewer requests run than sessions are active.
 
-    Bounds differ with what runs. So the highest median of a few bounds in a row counts, and it never falls.
+    A bound is low when little is known of what runs. So the highest one counts, and it never falls.
     """
 
     def __init__(self) -> None:
         self._highest = 0.0
         self._readings: deque[_Reading] = deque(maxlen=READINGS_KEPT)
-        self._bounds: deque[float] = deque(maxlen=BOUNDS_KEPT)
 
     @property
     def least_tokens(self) -> float:
         """The cache has at least so many tokens; 0 if nothing is known."""
-        return max(self._highest, median_low(self._bounds)) if self._bounds else 0.0
+        return max(self._highest, min(self._best(), default=0.0))
 
     def read(self, rates: IntervalRates, *, union: float) -> None:
         """The metrics were read. `union` is what the active sessions need of the cache, divided by what they would need
         if they shared nothing, 0 to 1.
         """
+        best = self._best()
+        if len(best) == RANK:
+            self._highest = max(self._highest, best[-1])
         if rates.kv_usage and rates.running:
             self._readings.append(_Reading(rates.now, rates.kv_usage, rates.running, union))
+
+    def _best(self) -> list[float]:
+        """The highest bounds of the last readings, RANK at most."""
+        return nlargest(
+            RANK, (each.union * each.tokens / each.share for each in self._readings if each.tokens >= LEAST_TOKENS)
+        )
 
     def ended(self, tokens: int, *, first_token_at: float) -> None:
         """A request with a prompt of `tokens` has ended. Its first token came at `first_token_at`."""
@@ -65,10 +75,3 @@ class RunningPrompts:
                 continue
             reading.tokens += tokens
             reading.running -= 1
-            if not reading.running and reading.tokens >= LEAST_TOKENS:
-                self._add(reading.union * reading.tokens / reading.share)
-
-    def _add(self, bound: float) -> None:
-        self._bounds.append(bound)
-        if len(self._bounds) == BOUNDS_KEPT:
-            self._highest = max(self._highest, median_low(self._bounds))

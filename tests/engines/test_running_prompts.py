@@ -1,11 +1,11 @@
-from concur_proxy.engines.running_prompts import BOUNDS_KEPT, RunningPrompts
+from concur_proxy.engines.running_prompts import RANK, READINGS_KEPT, RunningPrompts
 from concur_proxy.engines.sample import IntervalRates
 
 REAL = 150_000
 
 
 class Engine:
-    """Reads the metrics once a second while requests of equal length run, and ends them all."""
+    """Reads the metrics once a second while requests run, and ends them all."""
 
     def __init__(self) -> None:
         self.prompts = RunningPrompts()
@@ -28,8 +28,15 @@ def test_all_running_prompts_and_the_usage_show_the_size() -> None:
     assert Engine().run(4_000, 9_000, 20_000) == REAL
 
 
-def test_a_prompt_that_was_still_computed_leaves_its_reading_open() -> None:
-    assert Engine().run(4_000, 9_000, 20_000, late=1) == 0
+def test_a_prompt_that_was_still_computed_does_not_count() -> None:
+    assert Engine().run(4_000, 9_000, 20_000, late=1) == round(REAL * 29 / 33)
+
+
+def test_more_prompts_than_ran_do_not_count() -> None:
+    engine = Engine()
+    engine.run(4_000)
+    engine.prompts.ended(4_000, first_token_at=0.5)
+    assert round(engine.prompts.least_tokens) == REAL
 
 
 def test_what_is_shared_counts_once() -> None:
@@ -40,16 +47,16 @@ def test_what_is_shared_counts_once() -> None:
 
 def test_a_size_that_was_seen_is_kept_when_few_run() -> None:
     engine = Engine()
-    for _ in range(BOUNDS_KEPT):
+    for _ in range(RANK):
         assert engine.run(*[9_000] * 15) == REAL
-    for _ in range(4 * BOUNDS_KEPT):
+    for _ in range(2 * READINGS_KEPT):
         assert engine.run(500, cached=15_000) == REAL, "others fill the cache"
 
 
-def test_one_wrong_bound_does_not_count() -> None:
+def test_a_wrong_bound_now_and_then_does_not_count() -> None:
     engine = Engine()
-    for number in range(4 * BOUNDS_KEPT):
-        bound = engine.run(9_000, cached=300 if number % BOUNDS_KEPT == 1 else None)
+    for number in range(4 * READINGS_KEPT):
+        bound = engine.run(9_000, cached=300 if number % (READINGS_KEPT // 2) == 1 else None)
     assert bound == REAL
 
 
