@@ -153,7 +153,8 @@ class TokenAccounts:
             common, last = member.common_tokens, member.prompt_tokens
             self.cache_use.count(prompt=prompt_tokens, cached=cached_tokens, common=common, last_prompt=last)
         if cached_tokens is not None and answered.first_token_s is not None:
-            self.prefill.observe(prompt_tokens - cached_tokens, answered.first_token_s)
+            computed = prompt_tokens - cached_tokens
+            self.prefill.observe(computed, answered.first_token_s, was_alone=ticket.was_alone)
         is_typical = not member.is_beyond and _is_typical(ticket.arrival, prompt_tokens)
         if is_typical:
             self._learn(member, ticket.arrival, prompt_tokens)

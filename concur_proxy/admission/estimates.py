@@ -93,7 +93,8 @@ class PrefillSpeed:
 
     A sample is one answer's computed prompt tokens divided by its time to first token. The sample is too low if the
     request waited for others inside the engine. It is too high if a cache between gateway and engine gave the answer,
-    so the highest sample is not trusted.
+    so the highest sample is not trusted. The maximum decays only with samples of requests that did not wait: on a busy
+    engine most of them wait, and they do not show that it became slower.
 
     Single answers show the rate early. They also show it while caches are kept: the engine is then never busy with
     prompts, and its counters do not show the rate.
@@ -102,7 +103,7 @@ class PrefillSpeed:
     LEAST_TOKENS = 256
     """Samples of fewer tokens are ignored: the constant time of an engine step outweighs them."""
     KEPT = 0.999
-    """Part of the maximum that is kept from one answer to the next. It halves in 700 answers."""
+    """Part of the maximum that is kept from one answer to the next. It halves in 700 answers that did not wait."""
 
     def __init__(self) -> None:
         self._fastest = 0.0
@@ -113,12 +114,14 @@ class PrefillSpeed:
         """Tokens per second; None until two answers were seen."""
         return self._second or None
 
-    def observe(self, tokens: int, seconds: float) -> None:
-        """An engine computed `tokens` prompt tokens within `seconds` from the release to the first token."""
+    def observe(self, tokens: int, seconds: float, *, was_alone: bool) -> None:
+        """An engine computed `tokens` prompt tokens within `seconds` from the release to the first token. `was_alone`:
+        no other request was at the engine at the release, so this one waited for none.
+        """
         if tokens < self.LEAST_TOKENS or seconds <= 0:
             return
-        speed = tokens / seconds
-        fastest, second = self._fastest * self.KEPT, self._second * self.KEPT
+        speed, kept = tokens / seconds, self.KEPT if was_alone else 1.0
+        fastest, second = self._fastest * kept, self._second * kept
         if speed > fastest:
             self._fastest, self._second = speed, fastest
         else:

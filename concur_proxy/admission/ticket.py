@@ -35,6 +35,7 @@ class Ticket:
         "reading",
         "recognised_by",
         "session",
+        "was_alone",
     )
 
     def __init__(
@@ -56,6 +57,8 @@ class Ticket:
         self.engine = ""
         """The engine whose gate decided the ticket; empty while it waits."""
         self.finished = False
+        self.was_alone = False
+        """Whether the gate had no other request at the engine when this one was admitted."""
         self.reading = 0
         """How often the engine's gauges had been read when this request was admitted."""
         self.cache: int | None = None

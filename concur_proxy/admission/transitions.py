@@ -135,6 +135,7 @@ class Transitions(ABC):
         ticket.decided_at = now
         ticket.engine = self._state.engine
         if outcome is Outcome.ADMITTED:
+            ticket.was_alone = not self._state.in_flight
             ticket.session.in_flight += 1
             self._state.in_flight += 1
             ticket.reading = self._state.readings

@@ -6,7 +6,8 @@ believed this would run one session at a time. So a product is compared with wha
 
 - smaller than the longest prompt that the engine accepts. vLLM does not start if its cache cannot hold one;
 - smaller than the context of an answer;
-- smaller than tokens in the cache divided by the share of the cache that they fill.
+- smaller than tokens in the cache divided by the share of the cache that they fill: while nothing has ended since the
+  engine was idle, and in the prompts of running requests (see `RunningPrompts`).
 
 The largest of these replaces the product if it is much larger. A size in tokens, as other engines report it, is
 believed, and an operator's number replaces both.
@@ -17,14 +18,13 @@ from dataclasses import dataclass
 from enum import Enum
 from statistics import median_low
 
+from concur_proxy.engines.running_prompts import LEAST_TOKENS, RunningPrompts
 from concur_proxy.engines.sample import IntervalRates
 
 DOUBT = 1.5
 """Evidence replaces a derived size if it is more than this many times larger. Smaller differences have other causes,
 such as blocks that are not full.
 """
-LEAST_TOKENS = 256
-"""Fewer tokens than this fill too few blocks for a ratio."""
 FILLS_KEPT = 5
 """The median of this many ratios counts: one can be too high, if a prompt was still being computed."""
 
@@ -70,6 +70,7 @@ class CapacityCheck:
         self._fills: deque[float] = deque(maxlen=FILLS_KEPT)
         self._filled: float | None = None
         self._answered = 0
+        self._running = RunningPrompts()
 
     def answered(self, tokens: int) -> None:
         """An answer ended whose prompt and completion had this many tokens.
@@ -81,14 +82,18 @@ class CapacityCheck:
         elif tokens > self._second:
             self._second = tokens
 
-    def filled(self, tokens: float, share: float) -> None:
-        """A request's `tokens` were in the cache while all requests filled this `share` of the cache."""
-        if tokens >= LEAST_TOKENS and 0 < share <= 1:
-            self._fills.append(tokens / share)
+    def ended(self, tokens: int, *, first_token_at: float) -> None:
+        """A request with a prompt of `tokens` has ended. Its first token came at `first_token_at`, on the clock of the
+        readings.
+        """
+        self._running.ended(tokens, first_token_at=first_token_at)
 
-    def observe(self, rates: IntervalRates, *, is_derived: bool, in_flight: int, answered: int) -> None:
+    def observe(
+        self, rates: IntervalRates, *, is_derived: bool, in_flight: int, answered: int, union: float = 1.0
+    ) -> None:
         """Look at one interval. `in_flight` requests of the gateway are at the engine now, and `answered` is a count
-        that changes whenever one of them ends.
+        that changes whenever one of them ends. `union` is what the active sessions need of the cache, divided by what
+        they would need if they shared nothing.
 
         While nothing has ended since the engine was idle, all that it has computed is in the cache.
         """
@@ -96,6 +101,7 @@ class CapacityCheck:
             self._restart()
         if not is_derived:
             return
+        self._running.read(rates, union=union)
         share, tokens = rates.kv_usage, self._filled
         ended, self._answered = answered != self._answered, answered
         if rates.running == 0 and rates.waiting == 0 and not in_flight:
@@ -132,4 +138,4 @@ class CapacityCheck:
     def _least(self, accepted: int) -> int:
         fills = self._fills if self._open is None else [*self._fills, self._open]
         fill = median_low(fills) if fills else 0.0
-        return max(accepted, self._second, round(fill))
+        return max(accepted, self._second, round(fill), round(self._running.least_tokens))

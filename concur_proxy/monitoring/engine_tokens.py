@@ -44,6 +44,7 @@ class EngineTokens:
             is_derived=sample.capacity_is_derived,
             in_flight=gate.in_flight,
             answered=gate.answered_tokens + self._ended,
+            union=gate.footprint_tokens / gate.separate_tokens if gate.separate_tokens else 1.0,
         )
         before, self._newest, self._is_derived = self.capacity, rates, sample.capacity_is_derived
         self.capacity = self._check.judge(
@@ -76,9 +77,8 @@ class EngineTokens:
             counted = replace(counted, cached_tokens=None)
         if counted is not None and not is_batch:
             self._check.answered(counted.prompt_tokens)
-            newest = self._newest
-            if newest is not None and newest.kv_usage and first_token_at is not None and first_token_at <= newest.now:
-                self._check.filled(counted.prompt_tokens, newest.kv_usage)
+            if first_token_at is not None:
+                self._check.ended(counted.prompt_tokens, first_token_at=first_token_at)
         return counted
 
     @property

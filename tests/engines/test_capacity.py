@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from concur_proxy.engines.capacity import DOUBT, FILLS_KEPT, Capacity, CapacityCheck, CapacitySource
+from concur_proxy.engines.capacity import DOUBT, Capacity, CapacityCheck, CapacitySource
 from concur_proxy.engines.sample import IntervalRates
 
 REAL, TOLD = 463_459, 5_120
@@ -81,16 +81,12 @@ def test_a_context_that_the_engine_served_fitted_into_its_cache_if_a_second_answ
     assert judged(check).tokens == 29_000
 
 
-def test_a_computed_prompt_and_the_usage_show_the_size_while_the_engine_is_never_idle() -> None:
+def test_the_prompts_of_running_requests_show_the_size_while_the_engine_is_never_idle() -> None:
     check = CapacityCheck()
-    check.filled(4_000, 12_000 / REAL)
-    assert judged(check).tokens == round(REAL / 3)
-    for _ in range(FILLS_KEPT):
-        check.filled(4_000, 4_000 / REAL)
-    assert judged(check).tokens == REAL
-    check.filled(4_000, 0.0)
-    check.filled(10, 1e-9)
-    assert judged(check).tokens == REAL
+    observe(check, (replace(busy(0, 100_000, running=3), now=1.0, waiting=5), 8, 0))
+    for ended, tokens in ((0.4, 40_000), (0.5, 10_000), (1.0, 50_000)):
+        check.ended(tokens, first_token_at=0.5)
+        assert judged(check).tokens == round(REAL * ended)
 
 
 def test_a_cache_holds_the_longest_prompt_that_the_engine_accepts_on_each_rank() -> None:

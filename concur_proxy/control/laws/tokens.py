@@ -8,7 +8,7 @@ window while sessions wait and little is recomputed, and lowers it when much is 
 The window
 
     C    size of the engine's KV cache, in tokens
-    f    what this law controls: the share of the cache to use, 0.3 to 1, and up to 4 for an idle engine
+    f    what this law controls: the share of the cache to use, 0.3 to 1.2, and up to 4 for an idle engine
     W    the window, W = f C, in tokens
 
 Each active session is charged the tokens of its context (see `Budget`). Sessions for which W has no room wait.
@@ -37,6 +37,11 @@ end of a round,
     q > loss_high (1 - p)                      lower:      f <- f max(1 - q / 2, CUT), but not below `minimum`
     q < loss_low (1 - p) and sessions wait     raise:      f <- f + step, but not above `maximum`
     otherwise                                  unchanged
+
+A window is *cheap* if computing all of it takes a small part of the round: c = W / (R t), where t is without idle time,
+is below CHEAP. That is so where answers are long. If all context were lost, little time would be lost, and a full batch
+is worth more. Such a round is long, so f is raised at once as far as it may: to `maximum` at c = CHEAP, and up to
+CHEAP_MAXIMUM at c = 0.
 
 The limits shrink by 1 - p, the share of time that is left for decoding. A decoding step takes about as long for many
 answers as for few, so a larger batch is worth some recomputation, but only as far as the engine spends time decoding.
@@ -67,12 +72,17 @@ from dataclasses import dataclass
 from concur_proxy.control.law import Budget, Decision, DecisionKind
 from concur_proxy.control.options import OptionValue, read_options, require
 from concur_proxy.control.phrasing import percent
+from concur_proxy.control.round import Round
 from concur_proxy.control.signal import CongestionSignal
 
 CUT = 0.75
 """The largest decrease multiplies f by this: one bad round may not be typical of the load."""
 IDLE_MAXIMUM = 4.0
 """Largest f while the engine is idle. Sessions that do not fit cost nothing then."""
+CHEAP = 0.2
+"""A window is cheap if the engine could compute all of it in a smaller share of the round than this."""
+CHEAP_MAXIMUM = 1.2
+"""Largest f of a window that costs nothing to compute. The engine has a queue then, and its batch is always full."""
 PROBE_GROWTH = 1.1
 """Growth of an unknown capacity per interval; it doubles in 8 intervals."""
 PROBE_LOSS = 0.08
@@ -90,11 +100,11 @@ class TokensOptions:
     minimum: float = 0.3
     """f never falls below this."""
     maximum: float = 0.93
-    """f does not rise above this, except while the engine is idle. Requests in flight grow before anything can be done,
-    and performance drops suddenly when the cache is full.
+    """f does not rise above this, except while the engine is idle or the window is cheap. Requests in flight grow
+    before anything can be done, and performance drops suddenly when the cache is full.
     """
     step: float = 0.03
-    """Added to f when the window is raised."""
+    """Added to f when the window is raised. 0: it is never raised."""
     loss_low: float = 0.04
     """Below this share of time spent on recomputation the window is raised, if sessions wait."""
     loss_high: float = 0.1
@@ -137,7 +147,7 @@ class Tokens:
         self._sought = options.probe_tokens
         self._has_lost = False
         self._capacity: float | None = None
-        self._round = _Round()
+        self._round = Round()
         self._last_overload: float | None = None
 
     def on_signal(self, signal: CongestionSignal) -> Decision:
@@ -178,6 +188,7 @@ class Tokens:
         spent = None if loss is None else f"{percent(loss)} of engine time was recomputation"
         if max(this.prefilled, this.covered) < self._window:
             return self._hold("not enough traffic yet to judge" + ("" if spent is None else f"; {spent}"))
+        cost = this.time_to_compute(self._window, signal.prefill_tokens_s)
         this.restart()
         if loss is None:
             return self._hold("it is unknown how much of the context had to be recomputed")
@@ -185,7 +196,9 @@ class Tokens:
         if loss > high:
             return self._move(self._factor * max(1 - loss / 2, CUT), f"{spent}, above the limit of {percent(high)}")
         if loss < low and signal.queued_sessions:
-            return self._move(self._factor + o.step, f"{spent}, below the limit of {percent(low)}, and sessions waited")
+            reason = f"{spent}, below the limit of {percent(low)}, and sessions waited"
+            cheap = self._highest_if_cheap(cost)
+            return self._move(cheap or self._factor + o.step, reason, maximum=cheap)
         return self._hold(f"{spent}, " + ("but no session waited" if loss < low else f"at most {percent(high)}"))
 
     def _probe(self, signal: CongestionSignal) -> Decision:
@@ -208,6 +221,13 @@ class Tokens:
     def _window(self) -> float:
         return self._factor * (self._sought if self._capacity is None else self._capacity)
 
+    def _highest_if_cheap(self, cost: float) -> float | None:
+        """How far a cheap window is raised, or None if it is not cheap. `cost` is c."""
+        o = self._options
+        if cost >= CHEAP or not o.step:
+            return None
+        return max(self._factor, CHEAP_MAXIMUM - (CHEAP_MAXIMUM - o.maximum) * cost / CHEAP)
+
     def _move(self, factor: float, reason: str, *, maximum: float | None = None) -> Decision:
         before, highest = self._factor, max(self._options.maximum, self._factor) if maximum is None else maximum
         self._factor = min(max(factor, self._options.minimum), highest)
@@ -224,65 +244,6 @@ class Tokens:
             return Decision(kind=DecisionKind.HOLD, window=self.window, reason=f"{reason}; no signal has come yet")
         budget = Budget(tokens=self._window, reserve_turns=self._options.reserve_turns)
         return Decision(kind=kind, window=self.window, budget=budget, reason=reason)
-
-
-class _Round:
-    """What was prefilled, promised and lost since the last round ended."""
-
-    def __init__(self) -> None:
-        self.is_idle_now = False
-        self._last: float | None = None
-        self.restart()
-
-    def restart(self) -> None:
-        self.prefilled = 0.0
-        self.promised = 0
-        self.covered = 0.0
-        """What is promised, with what several sessions share counted once when all of them have come back."""
-        self._told = self._lost = 0
-        self._hits: float | None = None
-        self._seconds = self._idle_s = 0.0
-
-    def count(self, signal: CongestionSignal) -> None:
-        passed = 0.0 if self._last is None else signal.now - self._last
-        self._last = signal.now
-        self._seconds += passed
-        # Gauges can be late, so the gateway's own count decides: what it has in flight is being computed.
-        self.is_idle_now = signal.running == 0 and signal.waiting == 0 and signal.in_flight == 0
-        self._idle_s += passed if self.is_idle_now else 0.0
-        self.prefilled += signal.prefilled_tokens or 0.0
-        self._told += signal.told_tokens
-        self._lost += signal.lost_tokens
-        self.promised += signal.promised_tokens
-        is_shared = 0 < signal.footprint_tokens < signal.separate_tokens
-        union = signal.footprint_tokens / signal.separate_tokens if is_shared else 1.0
-        self.covered += union * signal.promised_tokens
-        if signal.hit_tokens is not None:
-            self._hits = (self._hits or 0.0) + signal.hit_tokens
-
-    @property
-    def share_lost(self) -> float | None:
-        """Share of the promised context that was recomputed; None if unknown."""
-        if self._told > 0:
-            return self._lost / self._told
-        if self.promised > 0 and self._hits is not None:
-            return max(0.0, 1 - self._hits / self.promised)
-        return None
-
-    def time_lost(self, prefill_tokens_s: float | None) -> float | None:
-        """q: share of time spent on recomputation, minus the share in which the engine was idle; None if unknown."""
-        share = self.share_lost
-        if share is None or not prefill_tokens_s or self._seconds <= 0:
-            return None
-        # At most what was computed can be lost. Parallel requests of a session are each promised the same context.
-        lost_s = min(share * self.promised, self.prefilled) / prefill_tokens_s
-        return max(0.0, min(1.0, lost_s / self._seconds) - self._idle_s / self._seconds)
-
-    def time_prefilling(self, prefill_tokens_s: float | None) -> float:
-        """p: share of the time spent on prompts; 0 if the prefill rate is unknown."""
-        if not prefill_tokens_s or self._seconds <= 0:
-            return 0.0
-        return min(1.0, self.prefilled / prefill_tokens_s / self._seconds)
 
 
 def build(options: Mapping[str, OptionValue]) -> Tokens:

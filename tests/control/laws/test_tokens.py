@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from concur_proxy.control.law import DecisionKind
-from concur_proxy.control.laws.tokens import IDLE_MAXIMUM, Tokens, TokensOptions, build
+from concur_proxy.control.laws.tokens import CHEAP, CHEAP_MAXIMUM, IDLE_MAXIMUM, Tokens, TokensOptions, build
 from concur_proxy.control.signal import CongestionSignal
 
 CAPACITY = 10_000
@@ -127,6 +127,37 @@ def test_no_cut_is_deeper_than_a_quarter(engine: _Engine) -> None:
     decision = law.on_signal(engine.signal(prefilled=CAPACITY, told=CAPACITY, lost=CAPACITY))
     assert decision.budget is not None
     assert decision.budget.tokens == pytest.approx(7_500)
+
+
+@pytest.mark.parametrize("factor", [0.6, 0.93])
+def test_a_window_that_is_computed_in_no_time_may_be_larger_than_the_cache(engine: _Engine, factor: float) -> None:
+    """Computing it takes a tenth of CHEAP."""
+    law = _law(engine, factor=factor, maximum=0.93)
+    signal = engine.signal(seconds=factor * CAPACITY / RATE / (0.1 * CHEAP), told=CAPACITY)
+    assert _budget(law, signal) == pytest.approx(CAPACITY * (CHEAP_MAXIMUM - 0.1 * (CHEAP_MAXIMUM - 0.93)))
+
+
+@pytest.mark.parametrize("seconds", [9.3, 46.5])
+def test_a_window_that_is_computed_in_a_fifth_of_the_time_is_not_cheap(engine: _Engine, seconds: float) -> None:
+    law = _law(engine, factor=0.93, maximum=0.93)
+    assert _budget(law, engine.signal(seconds=seconds, told=CAPACITY)) == pytest.approx(9_300)
+
+
+def test_idle_time_does_not_make_a_window_cheap(engine: _Engine) -> None:
+    law = _law(engine, factor=0.93, maximum=0.93)
+    law.on_signal(engine.signal(seconds=400.0, running=0, queued=0))
+    assert _budget(law, engine.signal(seconds=20.0, told=CAPACITY)) == pytest.approx(9_300)
+
+
+def test_a_cheap_window_is_lowered_too_if_much_is_lost(engine: _Engine) -> None:
+    law = _law(engine)
+    lost = engine.signal(seconds=60.0, told=2 * CAPACITY, lost=CAPACITY, prefilled=CAPACITY)
+    assert law.on_signal(lost).kind is DecisionKind.DECREASE
+
+
+def test_a_window_without_a_step_is_not_raised_where_it_is_cheap(engine: _Engine) -> None:
+    law = _law(engine, factor=0.9, step=0.0)
+    assert _budget(law, engine.signal(seconds=1000.0, told=CAPACITY)) == pytest.approx(9_000)
 
 
 def test_it_grows_step_by_step_while_sessions_wait_and_nothing_is_lost(engine: _Engine) -> None:
