@@ -226,4 +226,5 @@ class GateView:
             prefill_tokens_s=accounts.prefill_tokens_s,
             lease_s=state.lease.duration_s(Gap.LATER),
             gives_way=self._scheduler.gives_way if state.is_enforcing else None,
+            is_overfull=self._scheduler.is_overfull and state.is_enforcing,
         )

@@ -167,9 +167,12 @@ class LearnedLease:
 
     @property
     def keeps_caches(self) -> bool:
-        """Whether any lease is worthwhile for the gaps that occur at present."""
+        """Whether any lease is worthwhile for the gaps that occur at present. A kind of which too little is known does
+        not count if another one is known: a few sub-agents would make all sessions wait again.
+        """
         present = [kind for kind in self._kinds.values() if kind.last > max(0, self._last - self.LATELY)]
-        return not present or any(kind.duration_s > 0 for kind in present)
+        known = [kind for kind in present if kind.is_known]
+        return not present or any(kind.duration_s > 0 for kind in known or present)
 
     def return_odds(self, kind: Gap) -> float:
         """The probability that a session comes back after an answer; 1 until enough is known."""

@@ -112,7 +112,10 @@ class Scheduler(Transitions):
         """Pause sessions until the rest is within the limits: first those whose lease has ended, then as
         `Places.first_to_pause` says.
         """
-        while self._limits.are_exceeded(in_flight=self._state.in_flight) and self.gives_way is None:
+        if self.gives_way is not None:
+            self.is_overfull = True
+            return
+        while self._limits.are_exceeded(in_flight=self._state.in_flight):
             if self._reclaim_lapsed(now):
                 continue
             session = self._places.first_to_pause()
@@ -120,6 +123,7 @@ class Scheduler(Transitions):
                 self._places.start_pausing(session)
             else:
                 self.pause(session, "window")
+        self.is_overfull &= self._places.pausing > 0
 
     def to_forget(self, now: float) -> Session | None:
         """The session that is forgotten first when memory is short, or None. It is the dormant session that has been

@@ -49,3 +49,7 @@ class GateSnapshot:
     """Why nobody has to wait for the window in tokens at present, whatever it is: `lease` if no cache is worth keeping
     between two turns, `no_returns` if hardly any session comes back. None: sessions wait for the window.
     """
+    is_overfull: bool
+    """Whether sessions that were admitted while the gate gave way have still to pause, so that more is in the engine's
+    cache than the window allows.
+    """

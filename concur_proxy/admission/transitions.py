@@ -36,6 +36,8 @@ class Transitions(ABC):
         self.admissions = AdmissionRate()
         self.absent = Absent()
         self._returning = ReturningWork()
+        self.is_overfull = False
+        """Whether sessions that were admitted while the gate gave way have still to pause."""
 
     @abstractmethod
     def _must_wait(self, session: Session, now: float) -> bool:

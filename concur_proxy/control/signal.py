@@ -54,4 +54,6 @@ class CongestionSignal:
     queued_sessions: int = 0
     """Sessions that wait for a place in the window, except those that are too large for it and only wait apart."""
     gives_way: bool = False
-    """Whether the gate admits every session now, whatever the window in tokens is. A loss is then not its effect."""
+    """Whether the gate admits every session now, whatever the window in tokens is, or sessions that it admitted so have
+    still to pause. A loss is then not the window's effect.
+    """

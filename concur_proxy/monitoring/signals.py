@@ -36,7 +36,7 @@ class SignalMaker:
             separate_tokens=gate.separate_tokens,
             active_sessions=gate.active,
             queued_sessions=gate.waiting - gate.apart,
-            gives_way=gate.gives_way is not None,
+            gives_way=gate.gives_way is not None or gate.is_overfull,
         )
 
 

@@ -84,7 +84,7 @@ class Fleet:
             separate_tokens=shown.separate_tokens,
             active_sessions=shown.active,
             queued_sessions=shown.waiting,
-            gives_way=shown.gives_way is not None,
+            gives_way=shown.gives_way is not None or shown.is_overfull,
         )
         decision = self.law.on_signal(signal)
         gate.resize(decision.window, now=self.scene.now, budget=decision.budget)
@@ -125,6 +125,21 @@ def test_families_wait_again_once_tools_are_short() -> None:
     fleet.run(60)
     fleet.start_s = fleet.tool_s = 0.1 * BREAK_EVEN_S
     fleet.run(60)
+    assert _fits(fleet)
+
+
+def test_the_window_is_not_judged_until_those_have_paused_that_were_admitted_whatever_it_was() -> None:
+    fleet = Fleet(start_s=BREAK_EVEN_S, tool_s=5 * BREAK_EVEN_S)
+    fleet.run(60)
+    before = fleet.scene.gate.snapshot()
+    fleet.start_s = fleet.tool_s = 0.1 * BREAK_EVEN_S
+    seconds = 0
+    while (shown := fleet.scene.gate.snapshot()).gives_way or shown.is_overfull:
+        assert shown.budget_tokens == before.budget_tokens
+        seconds += shown.gives_way is None
+        fleet.run(1)
+    assert before.is_overfull
+    assert seconds > 1
     assert _fits(fleet)
 
 

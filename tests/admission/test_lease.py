@@ -155,6 +155,16 @@ def test_sessions_that_say_that_they_end_cost_nothing() -> None:
     assert learning.lease.return_odds(Gap.LATER) == pytest.approx(0.2, abs=0.1)
 
 
+def test_a_kind_of_gap_that_is_not_known_yet_keeps_caches_only_while_none_is_known() -> None:
+    learning = Learning(2.0)
+    learning.lease.begin_gap(Gap.SUB_AGENTS, now=learning.now)
+    assert learning.lease.keeps_caches
+    learning.gaps(*[10.0] * 40)
+    assert not learning.lease.keeps_caches
+    learning.lease.begin_gap(Gap.SUB_AGENTS, now=learning.now)
+    assert not learning.lease.keeps_caches
+
+
 def test_a_lease_does_not_come_and_go() -> None:
     learning = Learning(27.0).gaps(*[1.0] * 40)
     lease = learning.lease

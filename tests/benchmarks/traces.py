@@ -5,12 +5,17 @@ of the cache, under no control, fixed caps, the default law and the paper's law.
 and tool calls: 1 is a human at work, 0.03 a fleet whose tools answer at once. A cache is a multiple of the working set,
 which is what all sessions need at one time so that nothing is computed twice. The best cap is known only afterwards. It
 is searched for in steps, first among every second one and then next to the best of these. Engine speeds are fitted to
-the recorded durations. 16 loads take about a quarter of an hour on one core.
+the recorded durations. 16 loads take about 12 minutes on one core. They can be measured in pieces:
+
+    python -m tests.benchmarks.traces --keep FILE --seconds 60
+
+Call it until it prints the table. Runs in FILE that the same version of the package has made are not run again.
 """
 
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -24,7 +29,7 @@ from concur_proxy.lab.report.content import speeds_line
 from concur_proxy.lab.report.phrases import span
 from concur_proxy.lab.simulation.experiment import Experiment
 from concur_proxy.lab.simulation.policy import POLICIES, Policy, static
-from concur_proxy.lab.simulation.result import Result
+from tests.benchmarks.kept_runs import Figures, KeptRuns, OutOfTimeError
 
 RECORDING = Path(__file__).with_name("recordings") / "claude-code.jsonl.gz"
 PACES = (1.0, 0.3, 0.1, 0.03)
@@ -44,6 +49,10 @@ class Job:
     path: Path
     pace: float
     cache: float
+    keep: Path | None = None
+    """The file of the runs that are known."""
+    ends_at: float | None = None
+    """The clock time after which no run begins, seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +63,8 @@ class Row:
     job: Job
     facts: str
     """The load and how well its engine's speeds are known."""
-    caps: dict[int, Result]
-    laws: dict[str, Result]
+    caps: dict[int, Figures]
+    laws: dict[str, Figures]
 
     def best(self, measure: str) -> tuple[str, float]:
         """The best fixed cap by this measure, or no control if no cap is better."""
@@ -73,27 +82,32 @@ def _trace(path: Path) -> Trace:
     return Trace(path)
 
 
-def measure(job: Job) -> list[Row]:
-    """All runs of a load, for each group of engines of its trace."""
+def measure(job: Job) -> list[Row] | None:
+    """All runs of a load, for each group of engines of its trace; None if time ended before that."""
     loads = _trace(job.path).loads(capacity=WorkingSets(job.cache), pace=job.pace)
-    return [_row(job, load) for load in loads]
+    kept = KeptRuns(job.keep, ends_at=job.ends_at)
+    try:
+        return [_row(job, load, kept) for load in loads]
+    except OutOfTimeError:
+        return None
 
 
-def _row(job: Job, load: TraceLoad) -> Row:
-    def run(policy: Policy) -> Result:
-        return Experiment(load.scenario, policy, 1, keeps_courses=False).run()
+def _row(job: Job, load: TraceLoad, kept: KeptRuns) -> Row:
+    def run(arm: str, policy: Policy) -> Figures:
+        name = f"{job.path.resolve()} {load.scenario.name} {job.pace:g} {job.cache:g} {arm}"
+        return kept.figures(name, lambda: Experiment(load.scenario, policy, 1, keeps_courses=False).run())
 
     return Row(
         name=load.scenario.name,
         job=job,
         facts=f"{load.scenario.name}: {load.requests:,} requests in {load.sessions} sessions, working set "
         f"{load.working_set_tokens:,} tokens; engine's speeds {speeds_line(load.speeds)}",
-        caps=swept(CAPS, lambda cap: run(static(cap))),
-        laws={law: run(POLICIES[law]) for law in LAWS},
+        caps=swept(CAPS, lambda cap: run(f"cap {cap}", static(cap))),
+        laws={law: run(law, POLICIES[law]) for law in LAWS},
     )
 
 
-def swept(caps: Sequence[int], run: Callable[[int], Result]) -> dict[int, Result]:
+def swept(caps: Sequence[int], run: Callable[[int], Figures]) -> dict[int, Figures]:
     """The results of every second cap, and of those next to the best of these by each measure."""
     found = {cap: run(cap) for cap in caps[1::2]}
     for name in MEASURES:
@@ -141,17 +155,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pace", type=float, action="append", help=f"default {', '.join(map(str, PACES))}")
     parser.add_argument("--cache", type=float, action="append", help=f"default {', '.join(map(str, CACHES))}")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default %(default)s)")
+    parser.add_argument("--keep", type=Path, help="keep the runs in this file, and do not run again what it has")
+    parser.add_argument("--seconds", type=float, help="begin no run after so many seconds, and print no table then")
     given = parser.parse_args(arguments)
+    if given.seconds is not None and given.keep is None:
+        parser.error("--seconds needs --keep")
+    ends_at = None if given.seconds is None else time.time() + given.seconds
     jobs = [
-        Job(path=path, pace=pace, cache=size)
+        Job(path=path, pace=pace, cache=size, keep=given.keep, ends_at=ends_at)
         for path, pace, size in product(given.trace or [RECORDING], given.pace or PACES, given.cache or CACHES)
     ]
     rows: list[Row] = []
+    left = 0
     with ProcessPoolExecutor(given.jobs) as pool:
         for number, found in enumerate(pool.map(measure, jobs), start=1):
-            rows += found
+            rows += found or ()
+            left += found is None
             print(f"\r{number} of {len(jobs)} loads", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
+    if left:
+        print(f"{left} of {len(jobs)} loads are left: call it again")
+        return
     print("\n".join(f"- {facts}" for facts in dict.fromkeys(row.facts for row in rows)))
     print("\nTimes of no control, the default law and the paper's law are relative to the best cap:\n")
     print("\n".join(table(rows)))

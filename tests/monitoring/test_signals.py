@@ -51,7 +51,12 @@ def test_gauges_that_miss_requests_in_flight_are_late() -> None:
     assert not unknown.gauges_are_late
 
 
-@pytest.mark.parametrize(("reason", "gives_way"), [("lease", True), ("no_returns", True), (None, False)])
-def test_the_law_hears_whether_the_gate_admits_everybody(reason: str | None, *, gives_way: bool) -> None:
-    shown = replace(Scene(window=2.0).gate.snapshot(), gives_way=reason)
+@pytest.mark.parametrize(
+    ("reason", "is_overfull", "gives_way"),
+    [("lease", False, True), ("no_returns", True, True), (None, True, True), (None, False, False)],
+)
+def test_the_law_hears_whether_the_gate_admits_everybody_or_has_done_so_just_before(
+    reason: str | None, *, is_overfull: bool, gives_way: bool
+) -> None:
+    shown = replace(Scene(window=2.0).gate.snapshot(), gives_way=reason, is_overfull=is_overfull)
     assert SignalMaker().advance(RATES, shown).gives_way is gives_way

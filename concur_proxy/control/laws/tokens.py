@@ -46,9 +46,9 @@ CHEAP_MAXIMUM at c = 0.
 The limits shrink by 1 - p, the share of time that is left for decoding. A decoding step takes about as long for many
 answers as for few, so a larger batch is worth some recomputation, but only as far as the engine spends time decoding.
 
-While the gate admits every session whatever W is (`gives_way`), f is unchanged and no round runs: what is recomputed
-then is no effect of W. Otherwise f would fall to `minimum`, and control would begin again with a window that leaves the
-engine idle.
+While the gate admits every session whatever W is (`gives_way`), and until those that it admitted so have paused, f is
+unchanged and no round runs: what is recomputed then is no effect of W. Otherwise f would fall to `minimum`, and control
+would begin again with a window that leaves the engine idle.
 
 Between rounds, one thing raises f at once: the engine is idle while sessions wait. Then f grows by `step` per
 interval, up to IDLE_MAXIMUM, because recomputation costs nothing on an idle engine. An engine is idle if its gauges say

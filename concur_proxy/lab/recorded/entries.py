@@ -48,6 +48,8 @@ def decoded(decoder: msgspec.json.Decoder[_Value], text: bytes | msgspec.Raw, pl
         return decoder.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TraceProblem(f"{place}: {error}") from None
+    except RecursionError:
+        raise TraceProblem(f"{place}: is nested too deeply") from None
 
 
 def _files(path: Path) -> list[Path]:
@@ -82,4 +84,6 @@ def _is_one_object(content: bytes) -> bool:
         msgspec.json.decode(first, type=msgspec.Raw)
     except msgspec.DecodeError:
         return first.strip().startswith(b"{") and not rest.lstrip().startswith(b"{")
+    except RecursionError:
+        pass  # reading the lines reports it
     return False

@@ -17,6 +17,9 @@ from concur_proxy.lab.simulation.trace import TracePopulation
 
 LEAST_TOKENS = 1024
 """The smallest cache."""
+MOST_TOKENS = 20_000_000
+"""The longest prompt with its answer, twice the longest context of any model. Longer ones would be simulated for hours.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,11 @@ class Trace:
         requests = sorted(reader.requests(), key=lambda request: request.at)
         if not requests:
             raise TraceProblem(f"{path}: no request has token counts: record with ask_usage = true, the default")
+        largest = max(request.prompt_tokens + request.completion_tokens for request in requests)
+        if largest > MOST_TOKENS:
+            raise TraceProblem(
+                f"{path}: a request has {largest:,} tokens; more than {MOST_TOKENS:,} cannot be simulated"
+            )
         self._path = path
         self._shows_load = reader.shows_load
         self._fleets = fleets_of(requests)

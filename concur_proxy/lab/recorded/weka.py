@@ -32,6 +32,8 @@ from concur_proxy.wire.answer.usage import MOST_CHOICES, MOST_TOKENS
 
 MOST_BLOCKS = 1 << 32
 """Ids within a session are smaller."""
+MOST_LEVELS = 40
+"""Sub-agents within each other."""
 USUAL_TOKEN_S = 0.02
 """Time for an answer's token if no duration is known."""
 
@@ -138,6 +140,8 @@ class SessionTrace:
         for number, text in enumerate(conversation.requests):
             where = f"{place}, requests[{number}]"
             if decoded(_KIND, text, where).type == "subagent":
+                if member.count("/") == MOST_LEVELS:
+                    raise TraceProblem(f"{place.partition(', ')[0]}: has more than {MOST_LEVELS} levels of sub-agents")
                 agent = decoded(_SUB_AGENT, text, where)
                 begin = began_at + agent.t - agent.duration_ms / 1000
                 begin = max(begin, ended_at if begin > ended_at - ROUNDING_S else began_at)

@@ -47,6 +47,7 @@ def test_a_trace_becomes_agents(tmp_path: Path) -> None:
         (_line("a", 0.0, 1, 1) + "\nnonsense\n", "line 2 is not a request as serve --record writes it"),
         ('{"session": "a", "at": "soon"}', "line 1"),
         ("[1]", "line 1"),
+        (_line("a", 0.0, 5_000, 2_000_000_000), "a request has 2,000,005,000 tokens"),
     ],
 )
 def test_what_is_no_trace_is_told_in_a_line(tmp_path: Path, text: str, says: str) -> None:

@@ -175,6 +175,12 @@ def test_a_shared_prompt_is_computed_once(tmp_path: Path) -> None:
     assert [cached for _, _, cached in replayed(plans)] == [0, 2 * BLOCK, 2 * BLOCK]
 
 
+def nested(levels: int) -> str:
+    """A session with sub-agents within each other."""
+    head, request = '{"type": "subagent", "t": 1, "requests": [', '{"t": 0, "in": 9, "out": 1, "hash_ids": []}'
+    return f'{{"block_size": 64, "requests": [{head * levels}{request}{"]}" * levels}]}}'
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -185,6 +191,8 @@ def test_a_shared_prompt_is_computed_once(tmp_path: Path) -> None:
         ('{"block_size": 64, "requests": [{"type": "subagent", "t": 1}]}', r"requests\[0\]: .*`requests`"),
         ('{"block_size": 64, "requests": [', "line 1: "),
         ('[{"block_size": 64}]', "element 0: .*`requests`"),
+        (nested(41), "line 1: has more than 40 levels of sub-agents"),
+        (nested(5_000), "line 1: is nested too deeply"),
     ],
 )
 def test_what_is_wrong_is_one_line_with_its_place(tmp_path: Path, text: str, says: str) -> None:
