@@ -7,6 +7,7 @@ from itertools import islice
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.order import QueueOrder
 from concur_proxy.admission.session import Session, SessionTable
+from concur_proxy.admission.waits import Waits
 
 MOST_REFUSED = 3
 """A tenant whose last requests, this many, were all refused by the engine gets one place at a time. Its credential is
@@ -25,6 +26,8 @@ class Bounded:
         """While `is_enforcing` is false, no session is blocked."""
         self.order = order
         """The order of the sessions that are not blocked, to read."""
+        self.waits = Waits()
+        """The same sessions by how long they have waited, to read."""
         self._sessions = sessions
         self._is_enforcing = is_enforcing
         self._waiting: Counter[str] = Counter()
@@ -91,7 +94,7 @@ class Bounded:
             count = max(0, self._free(tenant)) if self._is_enforcing() else len(blocked)
             for session in list(islice(blocked, count)):
                 del blocked[session]
-                self.order.join(session)
+                self._enter(session)
             if not blocked:
                 del self._blocked[tenant]
 
@@ -110,9 +113,17 @@ class Bounded:
         while (session := self.order.head()) is not None:
             if self.may_have_place(session):
                 break
-            self.order.leave(session)
-            self._blocked.setdefault(session.tenant, {})[session] = None
+            self._block(session)
         return session
+
+    def longest_waiting(self) -> tuple[float, Session] | None:
+        """The session that has waited longest, and since when, whatever its place; or None."""
+        self._return()
+        while (longest := self.waits.first()) is not None:
+            if self.may_have_place(longest[1]):
+                break
+            self._block(longest[1])
+        return longest
 
     def first_new(self) -> Session | None:
         """The first session that was never admitted, or None."""
@@ -122,7 +133,7 @@ class Bounded:
         """Add the session. Joining twice changes nothing."""
         if session not in self:
             self._waiting[session.tenant] += 1
-            self.order.join(session)
+            self._enter(session)
 
     def leave(self, session: Session) -> None:
         """Remove the session. Nothing happens if it has not joined."""
@@ -134,11 +145,23 @@ class Bounded:
             del self._waiting[tenant]
         blocked = self._blocked.get(tenant, {})
         if session not in blocked:
-            self.order.leave(session)
+            self._exit(session)
             return
         del blocked[session]
         if not blocked:
             del self._blocked[tenant]
+
+    def _block(self, session: Session) -> None:
+        self._exit(session)
+        self._blocked.setdefault(session.tenant, {})[session] = None
+
+    def _enter(self, session: Session) -> None:
+        self.order.join(session)
+        self.waits.join(session)
+
+    def _exit(self, session: Session) -> None:
+        self.order.leave(session)
+        self.waits.leave(session)
 
     def position(self, session: Session) -> int:
         """The session's place, from 1. For one that has not joined: the place that it would get. Blocked sessions

@@ -80,6 +80,8 @@ class SessionGate(GateView):
         member.is_done = answered.first_token_s is not None and was_accepted and not answered.client_gone
         state.order.learn(session, answered)
         self.accounts.settle(ticket, answered, now=now)
+        if was_accepted and answered.first_token_s is not None:
+            state.goal.answered(waited_s=ticket.held_s, first_token_s=answered.first_token_s)
         scheduler.serve(ticket, answered)
         if not (was_accepted or member.busy or member.turns):
             family.release(member)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from concur_proxy.admission.accounts import TokenAccounts
 from concur_proxy.admission.apart import Apart
 from concur_proxy.admission.bounded import Bounded
+from concur_proxy.admission.goal import Crowd, FirstTokenGoal, Goal
 from concur_proxy.admission.lease import Lease
 from concur_proxy.admission.limits import Limits
 from concur_proxy.admission.order import QueueOrder, SharingOrder
@@ -35,6 +36,10 @@ class GateOptions:
     """Admit sessions beyond the window while the engine's readings show that it has room."""
     enforcing: bool = True
     """False: admit every session, and count in `would_hold` those that would have waited."""
+    goal: Goal = Goal.THROUGHPUT
+    """What matters most."""
+    first_token_target_s: float | None = None
+    """The first token should come within so many seconds, wait in the line included; None: there is no target."""
 
 
 class GateState:
@@ -74,6 +79,7 @@ class GateState:
             work_conserving=options.work_conserving,
         )
         self.lease = lease
+        self.goal = FirstTokenGoal(options.goal, options.first_token_target_s)
         self.numbers = numbers
         self.is_enforcing = options.enforcing
         self.is_draining = False
@@ -81,6 +87,18 @@ class GateState:
         """How often the engine's gauges have been read."""
         self.lasting = 0
         """Requests in flight that were already in flight at the last reading."""
+
+    @property
+    def crowd(self) -> Crowd:
+        """The sessions that have a place or wait for one."""
+        return Crowd(
+            active=len(self.places),
+            active_tokens=self.places.footprint_tokens,
+            waiting=len(self.order.waits),
+            waiting_tokens=self.order.waits.tokens,
+            cache_tokens=self.accounts.cache_tokens,
+            prefill_tokens_s=self.accounts.prefill_tokens_s,
+        )
 
     def join(self, tree: ConversationTree) -> None:
         """Use the tree of a fleet. Call this before the first request."""

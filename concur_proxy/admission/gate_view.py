@@ -195,6 +195,7 @@ class GateView:
             self.next_lapse() if scheduler.uses_lapses else None,
             scheduler.next_lapse_for_tenant(),
             state.apart.next_due(),
+            None if (due := scheduler.next_to_let_through()) is None else due[0],
         )
         return min((time for time in times if time is not None), default=None)
 

@@ -54,6 +54,7 @@ class Scheduler(Transitions):
             self._apart.overtake()
             decided += self.admit(session, reason or "window", now)
         decided += self._admit_apart(now)
+        decided += self._let_through(now)
         if self._reclaim_for_tenant(now):
             return decided + self.fill(now)
         if self._order or self.absent.count(now):
@@ -78,6 +79,26 @@ class Scheduler(Transitions):
                 self._apart.run_alone(session)
                 self._places.start_pausing(session)
         return decided
+
+    def _let_through(self, now: float) -> list[Ticket]:
+        """Give sessions that have waited for as long as the goal allows a place for one answer."""
+        decided: list[Ticket] = []
+        while (due := self.next_to_let_through()) is not None and due[0] <= now:
+            session = due[1]
+            self._state.goal.let(session.footprint, self._state.crowd, now=now)
+            decided += self.admit(session, "goal", now)
+            self._places.start_pausing(session)
+        return decided
+
+    def next_to_let_through(self) -> tuple[float, Session] | None:
+        """When the next session will have waited for as long as the goal allows, and which; None: no session will."""
+        goal = self._state.goal
+        if not goal.limits_waits or not self._state.is_enforcing:
+            return None
+        first = self._order.longest_waiting()
+        if first is None:
+            return None
+        return max(first[0] + goal.limit_s(self._state.crowd), goal.affordable_at), first[1]
 
     def _reason_to_admit_waiting(self, session: Session, now: float) -> str | None:
         """Why a session that waits may be admitted now, or None."""
@@ -173,13 +194,16 @@ class Scheduler(Transitions):
     def gives_way(self) -> str | None:
         """Why control is pointless at present, or None. The law protects caches, but no cache survives until the next
         turn (`lease`), or hardly any session has a next turn (`no_returns`). The engine then orders requests as well as
-        the gateway could.
+        the gateway could. Or the goal wants no session to wait at this load (`goal`).
         """
         if self._limits.budget is None:
             return None
         if not self._state.lease.keeps_caches:
             return "lease"
-        return "no_returns" if self._returning.is_negligible else None
+        if self._returning.is_negligible:
+            return "no_returns"
+        goal = self._state.goal
+        return "goal" if goal.limits_waits and goal.gives_way(self._state.crowd) else None
 
     def _reclaim_lapsed(self, now: float) -> bool:
         """Take back what was kept under the lease that ended first: the place of an idle session, or the cache of an

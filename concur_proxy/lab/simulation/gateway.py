@@ -218,7 +218,12 @@ class SimulatedGateway:
     def _make_gate(self, engine: str, numbers: Numbers) -> SessionGate:
         law, lease_s = self._laws[engine], self.policy.idle_lease_s
         return SessionGate(
-            options=GateOptions(enforcing=law.enforces, work_conserving=self.policy.work_conserving),
+            options=GateOptions(
+                enforcing=law.enforces,
+                work_conserving=self.policy.work_conserving,
+                goal=self.policy.goal,
+                first_token_target_s=self.policy.first_token_target_s,
+            ),
             lease=LearnedLease() if lease_s is None else FixedLease(lease_s),
             window=law.window,
             engine=engine,

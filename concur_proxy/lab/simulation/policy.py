@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from concur_proxy.admission.goal import Goal
 from concur_proxy.control.options import OptionValue
 
 
@@ -35,6 +36,9 @@ class Policy:
     """
     infinite_cache: bool = False
     """The lower bound: an engine that never evicts."""
+    goal: Goal = Goal.THROUGHPUT
+    """What matters most."""
+    first_token_target_s: float | None = None
     max_hold_s: float = 540.0
     move_after_s: float = 8.0
 
