@@ -4,9 +4,9 @@ import resource
 from dataclasses import dataclass
 from typing import Protocol
 
-from concur_proxy.server.spare_files import SpareFiles
 from concur_proxy.server.fields import SharedFields
 from concur_proxy.server.looks import Looks
+from concur_proxy.server.spare_files import SpareFiles
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.wire.answer.fault import GatewayFault
 

@@ -1,7 +1,6 @@
 """Runs the gateway as a process."""
 
 import asyncio
-import gc
 import logging
 import signal
 import socket
@@ -17,7 +16,12 @@ from concur_proxy.recognition.segments import forget_messages
 from concur_proxy.server.acceptor import TAKEN_BY_A_WORKER, TAKEN_PER_ROUND, Acceptor
 from concur_proxy.server.app import GatewayApp
 from concur_proxy.server.banner import Banner
+<<<<<<< HEAD
 from concur_proxy.server.connections import SPARE_FILES, ClientLimits, raise_file_limit
+=======
+from concur_proxy.server.connections import ClientLimits, raise_file_limit
+from concur_proxy.server.garbage import collect_rarely, collect_when_idle
+>>>>>>> perf17
 from concur_proxy.server.give_back import give_back_memory
 from concur_proxy.server.listen import BACKLOG, Listening, listen
 from concur_proxy.server.protocol import GatewayProtocol, Serving
@@ -33,8 +37,6 @@ READ_ROUNDS = 5
 """Rounds of the event loop in which the requests of the last connections are read before the server stops."""
 LAST_S = 2.0
 """How long the application may take to stop after a second Ctrl-C."""
-COLLECTIONS = (10_000, 10, 50)
-"""Objects after which a young generation is collected, and how many such collections make an older one due."""
 
 
 class GatewayServer(uvicorn.Server):
@@ -155,6 +157,7 @@ class _Process(GatewayServer):
                 monitors=self._app.monitors,
             )
             self._banner = asyncio.create_task(banner.show())
+            self._collecting = asyncio.create_task(collect_when_idle(self.server_state.tasks))
             self._giving_back = asyncio.create_task(give_back_memory(self._app.connections.has_ebbed, forget_messages))
 
     def _on_orphaned(self, loop: asyncio.AbstractEventLoop, parent: socket.socket) -> None:
@@ -166,6 +169,7 @@ class _Process(GatewayServer):
         """End the tasks of this process, then the server."""
         self._banner.cancel()
         self._giving_back.cancel()
+        self._collecting.cancel()
         await super().shutdown(sockets)
 
 
@@ -186,7 +190,7 @@ def run(
     config = server_config(app, settings)
     listening = listen(settings) if listening is None else listening
     server = _Process(config, app, listening, mailbox)
-    _collect_rarely()
+    collect_rarely()
     try:
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
             runner.run(server.serve())
@@ -194,15 +198,6 @@ def run(
         listening.close()
     if not server.started:
         sys.exit(1)
-
-
-def _collect_rarely() -> None:
-    """Make garbage collections rare and short: each stops everything, for 100 ms with a thousand requests in progress.
-    Almost all that the gateway drops has no cycles, and is freed without them.
-    """
-    gc.collect()
-    gc.freeze()  # what exists now stays, so that no collection looks through it again
-    gc.set_threshold(*COLLECTIONS)
 
 
 def _stop(sig: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's arguments

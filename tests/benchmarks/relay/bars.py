@@ -10,7 +10,7 @@ OWN = "concur-proxy"
 SCHEDULING = "vllm-router, program scheduling"
 ROUTER = "vllm-router"
 DELIVERED = 0.99
-"""Part of the due events that counts as all of them: the last ones are on their way when the measurement ends."""
+"""Part of the due events that counts as all of them: the last ones are in flight when the measurement ends."""
 
 
 def verdicts(seen: Seen, held: Held | None) -> str:

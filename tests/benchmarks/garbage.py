@@ -1,0 +1,159 @@
+"""When Python looks for garbage: how long it stops the gateway, and what it leaves in memory
+
+`python -m tests.benchmarks.garbage [--seconds S] [--others N]`. Each row is a gateway with these thresholds
+(`gc.set_threshold`). What exists at its start is frozen. *Then*: whether what outlives two searches is frozen too, or
+searched again. The first row is Python's own choice, and the bold one is the gateway's. 64 agents send requests of 4
+kB, then of 200 kB. Then thousands of others come, whose answers do not begin, and 64 agents send requests of 200 kB.
+
+*Longest* is the CPU time of the longest search, so that a busy machine changes it little. *Of CPU* is the part of the
+gateway's CPU time in all searches. *MB*: resident memory after the loads.
+"""
+
+import argparse
+import gc
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from concur_proxy.cli.main import main as gateway
+from concur_proxy.server import garbage
+from tests.benchmarks.process import cpu_seconds, free_port, pin, running, started
+from tests.benchmarks.relay.held import resident_mb
+from tests.benchmarks.relay.loads import LOADS, measured
+from tests.benchmarks.relay.native import compiled
+
+CHOICES = (
+    ((700, 10, 10), False),
+    ((10_000, 10, 50), False),
+    ((50_000, 10, 50), False),
+    ((2_000, 1, 1_000_000), True),
+    ((5_000, 1, 1_000_000), True),
+    ((10_000, 1, 1_000_000), True),
+    ((50_000, 1, 1_000_000), True),
+    ((0, 1, 1), False),
+)
+"""Thresholds, and whether what outlives two searches is frozen. 0: no searches."""
+
+
+@dataclass(slots=True)
+class Collections:
+    """What the collections of a process took. Times are CPU time in seconds."""
+
+    longest: float = 0.0
+    total: float = 0.0
+    began: float = 0.0
+
+    def on_collection(self, phase: str, _: dict[str, int]) -> None:
+        """Python's callback."""
+        if phase == "start":
+            self.began = time.thread_time()
+            return
+        took = time.thread_time() - self.began
+        self.longest, self.total = max(self.longest, took), self.total + took
+
+    def give(self, file: Path) -> None:
+        """Write what was seen, and begin again."""
+        whole = file.with_suffix(".new")
+        whole.write_text(json.dumps(asdict(self)))
+        whole.rename(file)
+        self.longest = self.total = 0.0
+
+
+def serve_watched(thresholds: str, freezes: str, file: str, arguments: Sequence[str]) -> None:
+    """Run the gateway with these thresholds. At SIGUSR1, write what its collections took."""
+    first, second, third = map(int, thresholds.split(","))
+    garbage.COLLECTIONS = first, second, third
+    if freezes == "no":
+        garbage.freeze_old = lambda *_: None
+    seen = Collections()
+    gc.callbacks.append(seen.on_collection)
+    signal.signal(signal.SIGUSR1, lambda *_: seen.give(Path(file)))
+    gateway(arguments)
+
+
+def taken(pid: int, file: Path) -> dict[str, float]:
+    """What the collections of the gateway have taken since the last call."""
+    file.unlink(missing_ok=True)
+    os.kill(pid, signal.SIGUSR1)
+    while not file.exists():
+        time.sleep(0.01)
+    seen: dict[str, float] = json.loads(file.read_text())
+    return seen
+
+
+def row(
+    thresholds: tuple[int, int, int],
+    load: Path,
+    engine: int,
+    folder: Path,
+    *,
+    freezes: bool,
+    seconds: float,
+    others: int,
+) -> str:
+    """Measure a gateway with these thresholds."""
+    port, file, text = free_port(), folder / "collections.json", ",".join(map(str, thresholds))
+    watched = ("--serve", text, "yes" if freezes else "no", str(file))
+    flags = ("serve", "--engine", f"http://127.0.0.1:{engine}", "--port", str(port), "--log-level", "error")
+    name = ", ".join(f"{number:,}" for number in thresholds) if thresholds[0] else "none"
+    cells = [f"**{name}**" if freezes and thresholds == garbage.COLLECTIONS else name]
+    cells.append("frozen" if freezes else "searched again")
+    with running("tests.benchmarks.garbage", *watched, *flags, port=port, core=0) as pid:
+        measured(load, LOADS["4 kB"], port=port, pids=[pid], ping="", seconds=seconds / 2)  # the start is over then
+        for kind, more in (("4 kB", 0), ("200 kB", 0), ("200 kB", others)):
+            taken(pid, file)
+            before = cpu_seconds(pid)
+            with _in_flight(load, port, more) if more else nullcontext():
+                measured(load, LOADS[kind], port=port, pids=[pid], ping="", seconds=seconds)
+            spent, seen = cpu_seconds(pid) - before, taken(pid, file)
+            cells += [f"{1000 * seen['longest']:.1f}", f"{seen['total'] / spent:.1%}"]
+        cells.append(f"{resident_mb([pid]):.0f}")
+    return f"| {' | '.join(cells)} |"
+
+
+@contextmanager
+def _in_flight(load: Path, port: int, requests: int) -> Iterator[None]:
+    """Requests whose answers do not begin, until the block ends."""
+    command = [str(load), str(port), f"connections={requests}", "pace=9999", "hold=1", "warm=500"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as clients:
+        assert clients.stdout is not None
+        clients.stdout.readline()
+        yield
+        clients.communicate("end\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print a Markdown table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.garbage", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of each measurement (default 3)")
+    parser.add_argument("--others", type=int, default=3000, help="requests that come and stay (default 3000)")
+    given = parser.parse_args(arguments)
+    os.sched_setaffinity(0, {1})
+    loads = ("4 kB", "200 kB", f"200 kB, {given.others:,} others come")
+    heads = [f"{load}: {what}" for load in loads for what in ("longest, ms", "of CPU")]
+    print(f"| thresholds | then | {' | '.join(heads)} | MB |\n| --- | --- |{' ---: |' * (len(heads) + 1)}")
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        load, engine = compiled("load", folder), compiled("engine", folder)
+        port = free_port()
+        pin([stack.enter_context(started([str(engine), str(port)], port=port))], 1)
+        for thresholds, freezes in CHOICES:
+            line = row(thresholds, load, port, folder, freezes=freezes, seconds=given.seconds, others=given.others)
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--serve"]:
+        serve_watched(sys.argv[2], sys.argv[3], sys.argv[4], sys.argv[5:])
+    else:
+        main()
