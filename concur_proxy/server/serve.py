@@ -16,12 +16,8 @@ from concur_proxy.recognition.segments import forget_messages
 from concur_proxy.server.acceptor import TAKEN_BY_A_WORKER, TAKEN_PER_ROUND, Acceptor
 from concur_proxy.server.app import GatewayApp
 from concur_proxy.server.banner import Banner
-<<<<<<< HEAD
 from concur_proxy.server.connections import SPARE_FILES, ClientLimits, raise_file_limit
-=======
-from concur_proxy.server.connections import ClientLimits, raise_file_limit
 from concur_proxy.server.garbage import collect_rarely, collect_when_idle
->>>>>>> perf17
 from concur_proxy.server.give_back import give_back_memory
 from concur_proxy.server.listen import BACKLOG, Listening, listen
 from concur_proxy.server.protocol import GatewayProtocol, Serving
