@@ -49,13 +49,14 @@ class HalfClosed:
     def _look(self) -> None:
         if self._transport.is_closing():
             return
-        if _is_reset(self._transport):
+        if is_reset(self._transport):
             self._on_gone()
         else:
             self._look_later()
 
 
-def _is_reset(transport: asyncio.Transport) -> bool:
+def is_reset(transport: asyncio.Transport) -> bool:
+    """Whether the client has reset the connection. The event loop does not say so while nothing is read from it."""
     poll = select.poll()
     poll.register(transport.get_extra_info("socket").fileno(), 0)  # errors and hang-ups are always reported
     return bool(poll.poll(0))

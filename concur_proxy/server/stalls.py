@@ -10,6 +10,7 @@ import math
 from typing import cast
 
 from concur_proxy.server.connections import ClientConnections
+from concur_proxy.server.half_close import is_reset
 from concur_proxy.server.request import ClientRequest
 from concur_proxy.wire.answer.fault import GatewayFault
 
@@ -177,6 +178,9 @@ class WatchedClient(asyncio.Protocol):
             self._unsent, self._unsent_since = unsent, now
         elif now - self._unsent_since >= limits.send_timeout_s:
             logger.info("client %s took no byte of its answer for %g s", self.client, limits.send_timeout_s)
+            self.transport.abort()
+            return
+        if self._is_paused and is_reset(self.transport):
             self.transport.abort()
             return
         if self._stalls_at(now) <= now:

@@ -1,8 +1,10 @@
 """Clients that send the next request before they have the answer to the one before."""
 
 import asyncio
+import contextlib
 import re
 import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -153,3 +155,16 @@ async def test_what_belongs_to_no_body_has_a_limit(beginning: bytes) -> None:
     async with slow_answers() as (_, gateway, _), connection(gateway) as (reader, writer):
         writer.write(HEAD + b"2\r\n{}\r\n" + beginning + more * 30)
         assert (await asyncio.wait_for(reader.readline(), 10)).startswith(b"HTTP/1.1 431")
+
+
+async def test_a_client_that_resets_while_nothing_is_read_from_it_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stalls, "LOOK_S", 0.02)
+    async with slow_answers() as (engine, gateway, _):
+        with socket.create_connection(("127.0.0.1", int(gateway.url.rpartition(":")[2]))) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            ahead = HEAD + b"FFFFF\r\n" + bytes(0xFFFFF)
+            client.settimeout(0.2)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.to_thread(client.sendall, POST + ahead * 20)
+            assert gateway.snapshot().in_flight == len(engine.received) == 1
+        await gateway.settled()
