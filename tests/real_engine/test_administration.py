@@ -41,8 +41,8 @@ REFUSED = {
     "vllm": {"/reset_prefix_cache", "/sleep", "/collective_rpc", "/update_weights", "/abort_requests"},
     "sglang": {"/flush_cache", "/abort_request", "/start_profile", "/server_info", "/update_weights_from_disk"},
 }
-UNKNOWN = {"vllm": set[str](), "sglang": {"/"}}
-"""Paths that are refused because nobody needs them."""
+UNKNOWN = {"vllm": set[str](), "sglang": {"/", "/api/chat", "/api/generate", "/api/show", "/api/tags"}}
+"""Paths that the gateway does not know: a page, and the API of Ollama, which has no session."""
 STOPS = {"vllm": "sleep", "sglang": "pause_generation"}
 """A path that stops the whole engine."""
 

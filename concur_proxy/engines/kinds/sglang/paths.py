@@ -24,6 +24,7 @@ PATHS = EnginePaths(
         "POST,PUT /v1/rerank",
         "POST /v1/score",
         "POST /v1/decisions",
+        "POST /v1/systemone",
         "POST,PUT /classify",
         "POST /v1/classify",
         "POST /v1/audio/transcriptions",
