@@ -25,6 +25,7 @@ from pathlib import Path
 from statistics import geometric_mean
 
 from concur_proxy.lab.recorded.load import Trace, TraceLoad, WorkingSets
+from concur_proxy.lab.recorded.request import TraceProblem
 from concur_proxy.lab.report.content import speeds_line
 from concur_proxy.lab.report.phrases import span
 from concur_proxy.lab.simulation.experiment import Experiment
@@ -77,19 +78,33 @@ class Row:
         return float(getattr(self.laws[law], measure)) / max(self.best(measure)[1], 1e-9)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What came of a load."""
+
+    rows: Sequence[Row] = ()
+    """A row for each group of engines of its trace."""
+    problem: str = ""
+    """Why it cannot be simulated."""
+    is_left: bool = False
+    """Whether time ended before it was measured."""
+
+
 @cache
 def _trace(path: Path) -> Trace:
     return Trace(path)
 
 
-def measure(job: Job) -> list[Row] | None:
-    """All runs of a load, for each group of engines of its trace; None if time ended before that."""
-    loads = _trace(job.path).loads(capacity=WorkingSets(job.cache), pace=job.pace)
+def measure(job: Job) -> Measured:
+    """All runs of a load."""
     kept = KeptRuns(job.keep, ends_at=job.ends_at)
     try:
-        return [_row(job, load, kept) for load in loads]
+        loads = _trace(job.path).loads(capacity=WorkingSets(job.cache), pace=job.pace)
+        return Measured(rows=[_row(job, load, kept) for load in loads])
+    except TraceProblem as problem:
+        return Measured(problem=f"pace {job.pace:g}, cache {job.cache:g}x: {problem}")
     except OutOfTimeError:
-        return None
+        return Measured(is_left=True)
 
 
 def _row(job: Job, load: TraceLoad, kept: KeptRuns) -> Row:
@@ -165,17 +180,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Job(path=path, pace=pace, cache=size, keep=given.keep, ends_at=ends_at)
         for path, pace, size in product(given.trace or [RECORDING], given.pace or PACES, given.cache or CACHES)
     ]
-    rows: list[Row] = []
-    left = 0
+    found: list[Measured] = []
     with ProcessPoolExecutor(given.jobs) as pool:
-        for number, found in enumerate(pool.map(measure, jobs), start=1):
-            rows += found or ()
-            left += found is None
+        for number, measured in enumerate(pool.map(measure, jobs), start=1):
+            found.append(measured)
             print(f"\r{number} of {len(jobs)} loads", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    if left:
+    if left := sum(each.is_left for each in found):
         print(f"{left} of {len(jobs)} loads are left: call it again")
         return
+    rows = [row for each in found for row in each.rows]
+    if problems := [f"- {each.problem}" for each in found if each.problem]:
+        print("Not measured:\n\n" + "\n".join(problems) + "\n")
+    if not rows:
+        raise SystemExit(1)
     print("\n".join(f"- {facts}" for facts in dict.fromkeys(row.facts for row in rows)))
     print("\nTimes of no control, the default law and the paper's law are relative to the best cap:\n")
     print("\n".join(table(rows)))
