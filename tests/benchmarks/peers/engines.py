@@ -14,9 +14,9 @@ from tests.benchmarks.peers.calibration import Calibration
 from tests.benchmarks.peers.calibration import measured as calibrated
 from tests.benchmarks.peers.loads import ENGINE, Load
 from tests.benchmarks.process import free_port, running
-from tests.real_engine.fleet import KV_BLOCKS, LOADS, workload_of
+from tests.real_engine.fleet import CAPACITY_TOKENS, LOADS, prompt_tokens, workload_of
 from tests.real_engine.install import VLLM_VENV, is_installed
-from tests.real_engine.server import fitting_model
+from tests.real_engine.models import fitting_model
 from tests.real_engine.vllm_server import VllmServer
 
 REAL_AGENTS, REAL_TURNS, REAL_TOOLS_S = 16, 10, (0.5, 1.5)
@@ -59,7 +59,8 @@ def real_vllm(kind: str, seed: int) -> Iterator[tuple[Load, Open]]:
     """One vLLM server for all arms, whose cache is emptied for each, and the load in its tokens. `kind` is one of
     `tests.real_engine.fleet`.
     """
-    with VllmServer(fitting_model(), kv_blocks=KV_BLOCKS) as server:
+    model = fitting_model("vllm", prompt_tokens("vllm"))
+    with VllmServer(model, capacity_tokens=CAPACITY_TOKENS["vllm"]) as server:
         asked = argparse.Namespace(load=kind, agents=REAL_AGENTS, turns=REAL_TURNS, tool_s=REAL_TOOLS_S, seed=seed)
         load = Load(
             name=real_name(kind),
