@@ -2,7 +2,7 @@
 
 A window keeps caches, but the sessions outside it wait long for their next answer. A *goal* limits this wait. A request
 that has waited for the limit is *let through*: its session gets a place for one answer and then waits again. The engine
-computes the context of this session anew, and so far as `SHARE` allows, that is the price.
+computes the context of this session again, and so far as `SHARE` allows, that is the price.
 """
 
 from collections import deque
@@ -79,9 +79,9 @@ class GoalStanding:
 
     goal: Goal
     target_s: float | None
-    """The first token should come within so many seconds, wait in the line included; None: there is no target."""
+    """The first token should come within so many seconds, wait in the queue included; None: there is no target."""
     first_token_p99_s: float | None
-    """The 99th percentile of the latest answers, wait in the line included; None until enough is known."""
+    """The 99th percentile of the latest answers, wait in the queue included; None until enough is known."""
     is_met: bool | None
     """Whether the target is met at present; None: there is no target, or not enough is known."""
     let_through: int
@@ -109,7 +109,7 @@ class FirstTokenGoal:
 
     def gives_way(self, crowd: Crowd) -> bool:
         """Whether nobody has to wait. With `BALANCED`, waiting begins only when all sessions together need `CROWDED`
-        times the cache: with fewer sessions, every wait in the line would be longer than the waits that it saves. It
+        times the cache: with fewer sessions, every wait in the queue would be longer than the waits that it saves. It
         ends when all of them fit.
         """
         if self.goal is Goal.THROUGHPUT or crowd.cache_tokens is None:

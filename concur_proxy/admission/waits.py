@@ -1,4 +1,4 @@
-"""Which session of the queue has waited longest, whatever its place in the queue."""
+"""Finds the session of a queue that has waited longest, whatever its place in the queue."""
 
 from sortedcontainers import SortedDict
 
