@@ -38,6 +38,12 @@ WAIT_SHARE = 0.9
 """Part of a client's own timeout after which its wait ends, so that the client still gets an error that it can handle.
 """
 
+KNOWN_EVERY_S = 0.1
+KNOWN_TRIES = 60
+"""How often, and how many times, an exchange looks whether the gateway knows an engine that another one has chosen: for
+a little longer than the time between two look-ups of a host name.
+"""
+
 FAULTS = {
     Outcome.QUEUE_FULL: GatewayFault.QUEUE_FULL,
     Outcome.HOLD_TIMEOUT: GatewayFault.HOLD_TIMEOUT,
@@ -132,9 +138,9 @@ class Exchange:
         view.forget_prompt()
         try:
             engine, setback = await self._attempt(arrival)
-            if setback is not None and self._hop.other_engine(engine, setback) is not None:
+            if setback is not None and (self._hop.other_engine(engine, setback) is not None or setback.is_unknown):
                 left_s = max(0.0, until - parts.clock())
-                _, setback = await self._attempt(replace(arrival, hold_s=left_s, avoid=engine))
+                _, setback = await self._attempt(replace(arrival, hold_s=left_s, avoid=engine), is_last=True)
             return setback
         finally:
             ticket = self._admitted
@@ -199,7 +205,7 @@ class Exchange:
             max_waiting=tenant.max_waiting,
         ), until
 
-    async def _attempt(self, arrival: Arrival) -> tuple[str, Setback | None]:
+    async def _attempt(self, arrival: Arrival, *, is_last: bool = False) -> tuple[str, Setback | None]:
         """Wait for admission and pass the request on. Returns the engine, and why it did not answer."""
         ticket = self._parts.coordinator.arrive(arrival)
         attempt = Attempt(arrived_at=ticket.arrived_at, session_key=ticket.session.key)
@@ -214,6 +220,8 @@ class Exchange:
             self._report_wait(ticket, attempt)
             if ticket.outcome is Outcome.ADMITTED:
                 self._admitted = ticket
+                if is_last:
+                    await self._until_known(ticket.engine)
                 setback = await self._hop.generate(
                     attempt, ticket.engine, None if ticket.session.one_shot else ticket.session.key
                 )
@@ -231,6 +239,15 @@ class Exchange:
         position, wait_s = self._parts.coordinator.expected_wait(ticket)
         with_chunks = self._parts.options.keepalive_chunks
         self._answer.keep_alive(position=position, expected_wait_s=wait_s, with_chunks=with_chunks)
+
+    async def _until_known(self, engine: str) -> None:
+        """Wait until this gateway knows an engine that the leader of several gateways has chosen. Each of them asks for
+        the engines behind a host name at its own times.
+        """
+        tries = 0
+        while engine not in self._parts.monitors and tries < KNOWN_TRIES:
+            tries += 1
+            await asyncio.sleep(KNOWN_EVERY_S)
 
     def _report_wait(self, ticket: Ticket, attempt: Attempt) -> None:
         """Report how the wait has ended, also to the client."""

@@ -55,6 +55,8 @@ class Setback:
     detail: str
     may_have_begun: bool
     """Whether the engine received the request and may have begun to work on it."""
+    is_unknown: bool = False
+    """Whether this gateway does not know the engine, which another gateway has chosen."""
 
 
 class Unknown(Exception):  # noqa: N818 - says what happened
@@ -177,7 +179,8 @@ class Hop:
         monitor = parts.monitors.get(engine)
         if monitor is None:  # the leader of several gateways knows an engine that this gateway does not know yet
             detail = f"{engine} is no engine of this gateway"
-            setback = Setback(fault=GatewayFault.ENGINE_UNREACHABLE, detail=detail, may_have_begun=False)
+            fault = GatewayFault.ENGINE_UNREACHABLE
+            setback = Setback(fault=fault, detail=detail, may_have_begun=False, is_unknown=True)
         else:
             attempt.sent_at = parts.clock()
             attempt.url, attempt.kind, attempt.listed = monitor.address.url, monitor.kind, monitor.models

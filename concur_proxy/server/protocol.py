@@ -63,6 +63,7 @@ class GatewayProtocol(HttpClient):
     __slots__ = (
         "_address",
         "_half_closed",
+        "_has_sent_all",
         "_is_admin",
         "_is_beginning",
         "_scheme",
@@ -78,6 +79,8 @@ class GatewayProtocol(HttpClient):
         self._scheme = "http"
         self._is_beginning = False
         self._half_closed: HalfClosed | None = None
+        self._has_sent_all = False
+        """Whether the client finished sending while its request waited for others to begin."""
 
     # -- the connection
 
@@ -113,7 +116,9 @@ class GatewayProtocol(HttpClient):
 
     def eof_received(self) -> bool:
         """The client has finished sending. Returns whether its connection stays open for an answer."""
-        self._go_on()
+        if self._held is not None and self._scheme != "https":
+            self._has_sent_all = True
+            return True
         self._forget_incomplete()
         last = self._waiting[-1] if self._waiting else self._active
         if self._lingers or last is None or not last.is_received or last.is_answered:
@@ -177,6 +182,8 @@ class GatewayProtocol(HttpClient):
         self._note_bytes()
         self.read_on()
         self._take(b"".join(held))
+        if self._has_sent_all and not self.eof_received():
+            self.transport.close()
 
     def _take(self, data: bytes) -> None:
         if self._is_refused_body:

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from concur_proxy.relay import exchange
 from tests.http.running_gateway import RunningGateway, running_gateway
 from tests.http.scripted_engine import Exchange, ScriptedEngine, answer, scripted_engine
 
@@ -50,6 +51,25 @@ async def test_an_engine_that_returns_is_used_again() -> None:
         await gateway.until(lambda: one.url not in gateway.app.coordinator.fleet.down)
         await gateway.chat("b")
         assert sessions(one) == ["b"]
+
+
+@pytest.mark.parametrize("learns", [True, False])
+async def test_an_engine_that_only_the_leader_knows_yet(monkeypatch: pytest.MonkeyPatch, *, learns: bool) -> None:
+    monkeypatch.setattr(exchange, "KNOWN_EVERY_S", 0.02)
+    monkeypatch.setattr(exchange, "KNOWN_TRIES", 1000 if learns else 3)
+    async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
+        assert (await gateway.chat("a")).status_code == 200
+        monitors = gateway.app._pool.monitors
+        monitor = monitors.pop(engine.url)
+        asked = asyncio.create_task(gateway.chat("a"))
+        await gateway.until(lambda: gateway.app.coordinator.fleet.gates[engine.url].snapshot().in_flight == 1)
+        if learns:
+            await asyncio.sleep(0.05)
+            monitors[engine.url] = monitor
+        answer = await asked
+        monitors[engine.url] = monitor
+        assert (answer.status_code, len(engine.received)) == ((200, 2) if learns else (502, 1))
+        await gateway.settled()
 
 
 def _response(number: int, **more: object) -> dict[str, object]:

@@ -74,6 +74,21 @@ async def test_many_clients_that_leave_at_once_are_let_go_a_few_at_a_time(window
         await gateway.settled()
 
 
+async def test_many_clients_that_have_finished_sending_begin_a_few_at_a_time() -> None:
+    async with scripted_engine(script=hang) as engine, running_gateway(engine.url) as gateway:
+        async with AsyncExitStack() as stack:
+            opened = [await stack.enter_async_context(connection(gateway)) for _ in range(10 * PER_ROUND)]
+            for _, writer in opened:
+                writer.write(POST)
+                writer.write_eof()
+            seen = [0]
+            while seen[-1] < len(opened):
+                await asyncio.sleep(0)
+                seen.append(sum(requests for _, requests, _ in gateway.app.relay.holdings()))
+            assert max(after - before for before, after in pairwise(seen)) <= 2 * PER_ROUND
+        await gateway.settled()
+
+
 async def test_a_server_that_stops_answers_all_that_have_come() -> None:
     async with scripted_engine() as engine, AsyncExitStack() as stack:
         async with running_gateway(engine.url) as gateway:
