@@ -153,13 +153,15 @@ class Member:
 
     def hear(self, messages: Sequence[ToReplica]) -> None:
         """Handle messages from the gateway that decides."""
-        decided = self.replica.receive(messages, now=self.now)
+        decided = self.replica.receive(messages, now=self.now) if messages else []
+        must_join = False
         for message in messages:
             if isinstance(message, Standing):
                 self._learn(message)
             elif isinstance(message, Told):
                 self.calls.told(message)
-        if any(isinstance(message, Rejoin) for message in messages):
+            must_join = must_join or isinstance(message, Rejoin)
+        if must_join:
             self._join()
         self.tell(decided)
 

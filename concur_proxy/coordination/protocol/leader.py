@@ -84,8 +84,10 @@ class Leader:
 
     def next_deadline(self) -> float | None:
         """The next time at which something happens without another event, or None."""
-        times = [self.fleet.next_deadline(), self._open_at if self._early else None]
-        return min((time for time in times if time is not None), default=None)
+        deadline = self.fleet.next_deadline()
+        if not self._early:
+            return deadline
+        return self._open_at if deadline is None else min(deadline, self._open_at)
 
     def lose(self, replica: str, *, now: float) -> Post:
         """Forget a replica that is gone, and its requests. Their sessions keep their places until their leases end."""
@@ -120,12 +122,15 @@ class Leader:
         if self._expected and now < self._open_at:
             self._early.append((replica, claim, now))
             return []
-        return self.open(now=now) + self._hold(replica, claim, now)
+        post = self.open(now=now) if self._early or self._expected else []
+        return post + self._hold(replica, claim, now)
 
     def _hold(self, replica: str, claim: Claim, now: float, *, waited_s: float = 0.0) -> Post:
         if claim.number in self._tickets[replica]:
             return []  # a message came twice: it was sent again because Redis was slow to confirm it
-        arrival = claim.arrival.after(claim.waited_s + waited_s)
+        arrival, waited_s = claim.arrival, claim.waited_s + waited_s
+        if waited_s:
+            arrival = arrival.after(waited_s)
         ticket, decided = self.fleet.arrive(arrival, now=now, seniority=claim.seniority)
         self._own(ticket, replica, claim.number)
         post = self.post(decided, now=now)
@@ -150,7 +155,8 @@ class Leader:
         if ticket is None:
             return []
         self._forget(ticket)
-        return self.post(self.fleet.finish(ticket, message.answered, now=now), now=now)
+        decided = self.fleet.finish(ticket, message.answered, now=now)
+        return self.post(decided, now=now) if decided else []
 
     def _join(self, replica: str, message: Join, now: float) -> Post:
         self._expected.discard(replica)

@@ -13,11 +13,18 @@ from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Holds, Ticket
 from concur_proxy.coordination.protocol.messages import Arrive, Claim, Decided, Finish, Held, Join, ToReplica
 from concur_proxy.recognition.conversations import PromptRole
+from concur_proxy.recognition.member import Member
 
 REMEMBERED_SESSIONS = 20_000
 """A replica remembers the seniority of this many sessions, for a leader that does not know them."""
 REMEMBERED_REFUSALS = 1_000
 """A replica remembers the expected wait of this many refused tickets."""
+
+_ABOUT_TICKETS = (Held, Decided)
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+_STATES = {state.value: state for state in SessionState}
+_MAIN = Member("", "")
+"""Stands for the conversation of every ticket: only the leader knows it."""
 
 
 @dataclass(slots=True)
@@ -73,7 +80,7 @@ class Replica:
             weight=arrival.weight,
             priority=arrival.priority,
         )
-        ticket = Ticket(session=session, number=self._last, arrival=arrival, now=now)
+        ticket = Ticket(session=session, number=self._last, arrival=arrival, now=now, member=_MAIN)
         self._holds.add(ticket)
         entry = self._in_hand[ticket.number] = _InHand(ticket)
         return ticket, Arrive(claim=_claim(entry, now))
@@ -118,7 +125,7 @@ class Replica:
         """Handle messages from the leader. Returns the tickets that they decided."""
         decided = []
         for message in messages:
-            if not isinstance(message, Held | Decided) or message.join != self._joins:
+            if not isinstance(message, _ABOUT_TICKETS) or message.join != self._joins:
                 continue
             entry = self._in_hand.get(message.number)
             if entry is None or not entry.ticket.is_held:
@@ -133,8 +140,8 @@ class Replica:
                 self._remember(key, message.seniority)
             if isinstance(message, Decided):
                 self._holds.remove(ticket)
-                ticket.outcome, ticket.engine, ticket.decided_at = Outcome(message.outcome), message.engine, now
-                ticket.found = SessionState(message.found)
+                ticket.outcome, ticket.engine, ticket.decided_at = _OUTCOMES[message.outcome], message.engine, now
+                ticket.found = _STATES[message.found]
                 if ticket.outcome is not Outcome.ADMITTED:
                     self._let_go(ticket)
                 decided.append(ticket)
