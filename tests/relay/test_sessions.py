@@ -201,8 +201,10 @@ async def test_sessions_that_resume_come_before_new_ones() -> None:
         busy = asyncio.create_task(gateway.chat("busy"))
         await gateway.until(lambda: engine.in_flight == 1)
         engine.script = answer_at_once
-        gateway.app.coordinator.apply(Resize(engine=engine.url, window=2.0))
-        await gateway.chat("old")
+        first = asyncio.create_task(gateway.chat("old"))
+        while not first.done():  # the law sets its own window at every reading
+            gateway.app.coordinator.apply(Resize(engine=engine.url, window=2.0))
+            await asyncio.sleep(0.01)
         gateway.app.coordinator.apply(Resize(engine=engine.url, window=1.0))
         assert gateway.snapshot().paused == 1
         new = asyncio.create_task(gateway.chat("new"))

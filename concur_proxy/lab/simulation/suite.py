@@ -2,8 +2,10 @@
 
 import multiprocessing
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 
@@ -40,12 +42,30 @@ class Suite:
         others = multiprocessing.active_children()
         with ProcessPoolExecutor(processes, initializer=_end_silently) as pool:
             try:
-                yield from pool.map(_run, self.runs, chunksize=1)
+                with _interrupts_wait():
+                    found = pool.map(_run, self.runs, chunksize=1)
+                yield from found
             except BaseException:
                 for process in multiprocessing.active_children():
                     if process not in others:
                         process.terminate()
                 raise
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Raise `KeyboardInterrupt` for Ctrl-C at the end. Python loses one that comes while it starts a process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def _end_silently() -> None:

@@ -1,3 +1,6 @@
+import os
+import signal
+
 import pytest
 
 from concur_proxy.lab.simulation.policy import BEST_STATIC, CAPS, POLICIES
@@ -24,3 +27,12 @@ def test_the_best_cap_is_the_yardstick_or_none_where_that_is_better() -> None:
     assert min(rows[BEST_STATIC].relative, rows["off"].relative) == pytest.approx(1.0)
     mean, worst = summary(list(rows.values()))["tokens"]
     assert mean == pytest.approx(worst) == pytest.approx(rows["tokens"].relative)
+
+
+def test_ctrl_c_that_comes_while_a_process_starts_is_not_lost() -> None:
+    pressing = [True]
+    os.register_at_fork(before=lambda: signal.raise_signal(signal.SIGINT) if pressing and pressing.pop() else None)
+    suite = Suite(scenarios=[small(agents=6)], policies=[POLICIES["off"]], seeds=[1, 2])
+    with pytest.raises(KeyboardInterrupt):
+        list(suite.results(processes=2))
+    assert not pressing
