@@ -140,7 +140,8 @@ class ScriptedEngine:
     tls: ssl.SSLContext | None = None
     url: str = ""
     _server: asyncio.Server | None = None
-    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    _serving: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict)
+    """The connections. Nothing else keeps the task of one that its client has left."""
 
     async def start(self, port: int = 0) -> None:
         """Listen on `port`."""
@@ -152,22 +153,25 @@ class ScriptedEngine:
         server, self._server = self._server, None
         if server is not None:
             server.close()
-            for writer in list(self._writers):
+            for task, writer in list(self._serving.items()):
                 writer.transport.abort()
+                task.cancel()
             await server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._server is None:  # a connection that was accepted just before the stop
             writer.transport.abort()
             return
-        self._writers.add(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving[task] = writer
         try:
             while (request := await _read_request(reader)) is not None:
                 await self._answer(Exchange(request, reader, writer))
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # cancelled: by `stop`, or because the test is over
         finally:
-            self._writers.discard(writer)
+            del self._serving[task]
             writer.transport.abort()
 
     async def _answer(self, exchange: Exchange) -> None:
