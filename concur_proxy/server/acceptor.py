@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 
 from concur_proxy.server.connections import ClientConnections
+from concur_proxy.upstream.sockets import detect_dead_peer
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +102,7 @@ class Acceptor:
                 break
             connection.settimeout(0)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does not, because of `proto`
+            detect_dead_peer(connection)
             if self._connections.is_flooded_with(len(self._waiting) + self._arriving):
                 connection.close()
             elif self._is_first(connection):

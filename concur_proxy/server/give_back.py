@@ -5,7 +5,7 @@ import ctypes
 import sys
 from collections.abc import Callable
 
-LOOK_S = 5.0
+LOOK_S = 2.0
 MANY = 500
 """So many clients have to leave before it is worth it."""
 AGAIN_S = 70.0

@@ -22,7 +22,7 @@ from concur_proxy.server.own_request import OwnRequest, scope_of
 from concur_proxy.server.request import ClientRequest
 from concur_proxy.server.root_path import RootPath
 from concur_proxy.server.turnstile import Turnstile
-from concur_proxy.upstream.sockets import detect_dead_peer, user_of
+from concur_proxy.upstream.sockets import detect_dead_peer_of, user_of
 from concur_proxy.wire.answer.errors import error_answer
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.api_shape import shape_of_path
@@ -97,7 +97,8 @@ class GatewayProtocol(HttpClient):
         if self._all.is_flooded:
             self.transport.abort()
             return
-        detect_dead_peer(transport)
+        if self._is_admin:  # the acceptor has done so for the main port
+            detect_dead_peer_of(transport)
         self._start_watch()
 
     def close_idle(self) -> None:

@@ -12,7 +12,7 @@ import httptools
 
 from concur_proxy.eager import Signal
 from concur_proxy.engines.address import is_server_url
-from concur_proxy.upstream.sockets import detect_dead_peer
+from concur_proxy.upstream.sockets import detect_dead_peer_of
 from concur_proxy.wire.headers import Headers
 
 KEEP_IDLE_S = 4.0
@@ -255,7 +255,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self.origin.connections.add(self)
-        detect_dead_peer(transport)
+        detect_dead_peer_of(transport)
 
     def pause_writing(self) -> None:
         self.is_full = True

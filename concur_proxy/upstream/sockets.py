@@ -8,17 +8,30 @@ _OPTIONS = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6), ("T
 """No timeout ends a long answer. If a host disappears without closing its connections, the kernel notices it in 90 s
 (tcp(7)).
 """
+_TCP_OPTIONS = tuple((getattr(socket, name), value) for name, value in _OPTIONS if hasattr(socket, name))
 
 
-def detect_dead_peer(transport: asyncio.BaseTransport) -> None:
+def detect_dead_peer(connection: socket.socket) -> None:
     """Let the kernel end the connection if the other host disappears. Does nothing for a unix socket."""
-    connection = transport.get_extra_info("socket")
-    if connection is None or connection.family == socket.AF_UNIX:
+    if connection.family == socket.AF_UNIX:
         return
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _OPTIONS:
-        if hasattr(socket, name):
-            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    for option, value in _TCP_OPTIONS:
+        connection.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def detect_dead_peer_of(transport: asyncio.BaseTransport) -> None:
+    """The same for a transport. Each call of its own socket object would make a socket object, at three times the cost
+    of the call.
+    """
+    its = transport.get_extra_info("socket")
+    if its is None:
+        return
+    connection = socket.socket(its.family, its.type, its.proto, fileno=its.fileno())
+    try:
+        detect_dead_peer(connection)
+    finally:
+        connection.detach()
 
 
 def user_of(transport: asyncio.BaseTransport) -> str:

@@ -40,6 +40,7 @@ class Server:
                 server.transports.append(transport)
                 accepted = transport.get_extra_info("socket")
                 assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
         return Noting()
 
