@@ -251,7 +251,9 @@ class GatewayProtocol(HttpClient):
         self._active = None
         if self.is_over:
             return
-        if self._waiting:
+        if not request.keep_alive:  # the server has begun to stop since the answer
+            self.transport.close()
+        elif self._waiting:
             self._begin_waiting()
         elif self._refused_later is not None:
             self._refuse(*self._refused_later)
