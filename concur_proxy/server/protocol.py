@@ -121,7 +121,7 @@ class GatewayProtocol(HttpClient):
         last.keep_alive = False
         self._half_closed = HalfClosed(
             self.transport,
-            may_ask=lambda: self._active is last and not last.has_begun,
+            may_ask=lambda: self._active is not None and not self._active.has_begun,
             on_gone=self.transport.abort,
         )
         return True
