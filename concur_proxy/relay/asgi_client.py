@@ -65,6 +65,9 @@ class AsgiClient:
                 await self._send(message)
             except OSError:  # as servers may report a client that has left
                 self._leave()
+            except asyncio.CancelledError:  # a part is missing now: the answer must not look complete
+                self._leave()
+                raise
             self._is_sent.fire()
 
     def _leave(self) -> None:

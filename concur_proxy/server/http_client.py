@@ -13,6 +13,7 @@ from concur_proxy.eager import Signal
 from concur_proxy.server.connections import ClientConnections
 from concur_proxy.server.request import ClientRequest
 from concur_proxy.server.stalls import WatchedClient
+from concur_proxy.upstream.sockets import reset
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.headers import Headers
 
@@ -105,6 +106,10 @@ class HttpClient(WatchedClient):
     def close(self) -> None:
         """Close the connection once everything is sent."""
         self.transport.close()
+
+    def reset(self) -> None:
+        """Close the connection with a reset."""
+        reset(self.transport)
 
     # -- what the client sends
 

@@ -129,7 +129,7 @@ class GatewayProtocol(HttpClient):
         last.keep_alive = False
         self._half_closed = HalfClosed(
             self.transport,
-            may_ask=lambda: self._active is last and not last.has_begun,
+            may_ask=lambda: self._active is not None and not self._active.has_begun,
             on_gone=self.transport.abort,
         )
         return True
@@ -268,7 +268,9 @@ class GatewayProtocol(HttpClient):
         self._active = None
         if self.is_over:
             return
-        if self._waiting:
+        if not request.keep_alive:  # the server has begun to stop since the answer
+            self.transport.close()
+        elif self._waiting:
             self._begin_waiting()
         elif self._refused_later is not None:
             self._refuse(*self._refused_later)

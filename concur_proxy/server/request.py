@@ -39,11 +39,16 @@ class Way(Protocol):
         """Close the connection once everything is sent."""
         ...
 
+    def reset(self) -> None:
+        """Close the connection so that the client sees that the answer is incomplete."""
+        ...
+
 
 class ClientRequest:
     """One request, as the relay sees it. It is `relay.client.Client`."""
 
     __slots__ = (
+        "_ends_by_close",
         "_has_body",
         "_has_continued",
         "_head",
@@ -105,6 +110,8 @@ class ClientRequest:
         self._head: bytes | None = None
         """The answer's head while it is not sent."""
         self._is_chunked = False
+        self._ends_by_close = False
+        """Whether only the end of the connection tells the client that the answer is complete."""
         self._has_body = True
         """Whether the answer can have a body."""
 
@@ -166,8 +173,9 @@ class ClientRequest:
             self.keep_alive = False  # its body and a next request would look alike
         if not self.keep_alive:
             lines.append(b"connection: close")
-        if self._has_body and not has_length and not self.is_old:
-            self._is_chunked = True
+        if self._has_body and not has_length:
+            self._ends_by_close, self._is_chunked = self.is_old, not self.is_old
+        if self._is_chunked:
             lines.append(b"transfer-encoding: chunked")
         lines.append(b"\r\n")
         head = b"\r\n".join(lines)
@@ -218,7 +226,10 @@ class ClientRequest:
         if not self._is_closed:
             self.flush()
             self._is_closed = True
-            self._way.close()
+            if self._ends_by_close:
+                self._way.reset()
+            else:
+                self._way.close()
 
     async def drained(self) -> None:
         """Wait until the client has taken enough."""

@@ -12,6 +12,7 @@ from typing import cast
 from concur_proxy.server.connections import ClientConnections
 from concur_proxy.server.half_close import is_reset
 from concur_proxy.server.request import ClientRequest
+from concur_proxy.upstream.sockets import unacknowledged
 from concur_proxy.wire.answer.fault import GatewayFault
 
 logger = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ class WatchedClient(asyncio.Protocol):
         self._dropped_bytes = 0
         """Bytes received of a body after its request was answered."""
         self._unsent = 0
-        """Bytes of answers that waited to be sent at the last look."""
+        """Bytes of answers that the client had not taken at the last look, if some still waited to be sent."""
         self._unsent_since = 0.0
         """Since when their number has not changed."""
         self._look_at: float | None = None
@@ -174,9 +175,7 @@ class WatchedClient(asyncio.Protocol):
         if self.transport.is_closing() and not unsent:
             return
         now, limits = self.loop.time(), self._all.limits
-        if not unsent or unsent != self._unsent:
-            self._unsent, self._unsent_since = unsent, now
-        elif now - self._unsent_since >= limits.send_timeout_s:
+        if self._takes_nothing(unsent, now):
             logger.info("client %s took no byte of its answer for %g s", self.client, limits.send_timeout_s)
             self.transport.abort()
             return
@@ -194,6 +193,14 @@ class WatchedClient(asyncio.Protocol):
                 self.transport.close()
         if not self.transport.is_closing() or unsent:
             self._look_later(now)
+
+    def _takes_nothing(self, unsent: int, now: float) -> bool:
+        """Whether the client has taken no byte of what waits to be sent for too long."""
+        if unsent:
+            unsent = unacknowledged(self.transport)  # the kernel may take more only after a slow client has taken much
+        if not unsent or unsent != self._unsent:
+            self._unsent, self._unsent_since = unsent, now
+        return now - self._unsent_since >= self._all.limits.send_timeout_s
 
     @property
     def _is_refused_body(self) -> bool:

@@ -1,9 +1,6 @@
 """Connections to one engine over HTTP/1.1."""
 
 import asyncio
-import fcntl
-import struct
-import termios
 from collections.abc import Iterable
 from typing import cast
 from urllib.parse import urlsplit
@@ -12,7 +9,7 @@ import httptools
 
 from concur_proxy.eager import Signal
 from concur_proxy.engines.address import is_server_url
-from concur_proxy.upstream.sockets import detect_dead_peer_of
+from concur_proxy.upstream.sockets import detect_dead_peer_of, unacknowledged
 from concur_proxy.wire.headers import Headers
 
 KEEP_IDLE_S = 4.0
@@ -286,7 +283,7 @@ class Connection(asyncio.Protocol):
         self.has_come.fire()
 
     def eof_received(self) -> None:
-        self.closed_before = not self.answered and (self.is_writing or _unacknowledged(self.transport) > 0)
+        self.closed_before = not self.answered and (self.is_writing or unacknowledged(self.transport) > 0)
         # RFC 9112 section 6.3: without these headers, the body ends with the connection.
         framing = {b"content-length", b"transfer-encoding"}
         self.complete = self.complete or (self.answered and framing.isdisjoint(n.lower() for n, _ in self.headers))
@@ -343,10 +340,3 @@ def _pieces(body: Body) -> Iterable[memoryview]:
     for part in (body,) if isinstance(body, bytes) else body:
         view = memoryview(part)
         yield from (view[at : at + PIECE_BYTES] for at in range(0, len(view), PIECE_BYTES))
-
-
-def _unacknowledged(transport: asyncio.Transport) -> int:
-    """Return how many bytes that were sent the other side's kernel has not acknowledged (tcp(7): SIOCOUTQ)."""
-    unsent = transport.get_write_buffer_size()
-    answer = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
-    return unsent + int(struct.unpack("i", answer)[0])

@@ -1,8 +1,10 @@
 """Options of TCP sockets, to clients as to engines."""
 
 import asyncio
+import fcntl
 import socket
 import struct
+import termios
 
 _OPTIONS = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6), ("TCP_USER_TIMEOUT", 90_000))
 """No timeout ends a long answer. If a host disappears without closing its connections, the kernel notices it in 90 s
@@ -32,6 +34,21 @@ def detect_dead_peer_of(transport: asyncio.BaseTransport) -> None:
         detect_dead_peer(connection)
     finally:
         connection.detach()
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Close the connection with a reset, so that the other side cannot take what it has received for complete."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None and connection.family != socket.AF_UNIX:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
+def unacknowledged(transport: asyncio.Transport) -> int:
+    """How many bytes that were written the other side's kernel has not acknowledged (tcp(7): SIOCOUTQ)."""
+    unsent = transport.get_write_buffer_size()
+    answer = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+    return unsent + int(struct.unpack("i", answer)[0])
 
 
 def user_of(transport: asyncio.BaseTransport) -> str:

@@ -104,6 +104,21 @@ async def test_a_client_that_leaves(how: str) -> None:
         await gateway.settled()
 
 
+async def test_an_answer_of_which_a_part_was_not_sent_does_not_end() -> None:
+    async with scripted_engine() as engine, running_gateway(engine.url) as gateway:
+        server = Server(b"{}")
+        serving = asyncio.create_task(server.client.serve(gateway.app.relay))
+        await gateway.until(lambda: server.client._run is not None and server.client._run.has_ended)
+        serving.cancel()  # the server stops while it takes the first part
+        done, _ = await asyncio.wait({serving}, timeout=5)
+        server.goes_on.set()
+        server.client._has_news.set()
+        await serving
+        assert done
+        assert not server.sent
+        await gateway.settled()
+
+
 async def test_a_server_that_stops_gets_a_refusal() -> None:
     async with scripted_engine(script=silent) as engine, running_gateway(engine.url) as gateway:
         server = Server(b"{}")

@@ -136,6 +136,26 @@ async def test_a_client_that_reads_nothing_loses_its_connection(monkeypatch: pyt
         client.close()
 
 
+async def test_a_client_that_reads_slowly_keeps_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes much longer than the time-out until the kernel takes more of the answer."""
+    monkeypatch.setattr(stalls, "LOOK_S", 0.1)
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 200 OK\r\ncontent-length: 20000000\r\n\r\n" + bytes(20_000_000))
+
+    async with scripted_engine(script=script) as engine, running_gateway(engine.url, **SHORT) as gateway:
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+            client.connect(("127.0.0.1", int(gateway.url.rpartition(":")[2])))
+            client.sendall(POST)
+            client.settimeout(0)
+            for _ in range(60):
+                assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 4096), 5)
+                await asyncio.sleep(0.02)
+            assert gateway.snapshot().in_flight == 1
+        await gateway.settled()
+
+
 async def test_too_many_connections_get_an_error_and_an_idle_one_makes_room() -> None:
     async def script(exchange: Exchange) -> None:
         await asyncio.sleep(0.5)

@@ -56,12 +56,13 @@ async def test_a_stream_goes_on_after_the_client_has_finished_sending() -> None:
         assert answer.endswith(b"data: two\n\n\r\n0\r\n\r\n")
 
 
+@pytest.mark.parametrize("more", [b"", POST, POST[:-3]], ids=["one", "two requests", "one and a half"])
 @pytest.mark.parametrize("leaves", ["close", "reset", "half, then close"])
-async def test_a_client_that_leaves_is_noticed_at_once(leaves: str) -> None:
+async def test_a_client_that_leaves_is_noticed_at_once(leaves: str, more: bytes) -> None:
     async with scripted_engine(script=slow(30)) as engine, running_gateway(engine.url) as gateway:
         port = int(gateway.url.rpartition(":")[2])
         client = socket.create_connection(("127.0.0.1", port))
-        client.sendall(POST)
+        client.sendall(POST + more)
         await gateway.until(lambda: bool(engine.received))
         if leaves == "reset":
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

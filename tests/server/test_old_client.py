@@ -4,13 +4,19 @@ import asyncio
 
 import pytest
 
-from tests.http.running_gateway import running_gateway
+from tests.http.running_gateway import RunningGateway, running_gateway
 from tests.http.scripted_engine import Exchange, scripted_engine
 from tests.server.test_protocol import CHUNKED, connection
 
 
 def old(method: bytes, path: bytes, body: bytes = b"", more: bytes = b"") -> bytes:
     return b"%b %b HTTP/1.0\r\n%bcontent-length: %d\r\n\r\n%b" % (method, path, more, len(body), body)
+
+
+async def whole_answer(gateway: RunningGateway, request: bytes) -> bytes:
+    async with connection(gateway) as (reader, writer):
+        writer.write(request)
+        return await asyncio.wait_for(reader.read(), 20)
 
 
 @pytest.mark.parametrize("more", [b"", b"connection: keep-alive\r\n", b"expect: 100-continue\r\n"])
@@ -54,10 +60,8 @@ async def test_an_answer_that_breaks_off_and_one_without_a_body() -> None:
         exchange.die()
 
     async with scripted_engine(script=script) as engine, running_gateway(engine.url) as gateway:
-        async with connection(gateway) as (reader, writer):
-            writer.write(old(b"GET", b"/v1/models"))
-            head, _, got = (await asyncio.wait_for(reader.read(), 20)).partition(b"\r\n\r\n")
-            assert got == b"a"
+        with pytest.raises(ConnectionResetError):  # a mere end would look like the end of the answer
+            await whole_answer(gateway, old(b"GET", b"/v1/models"))
 
         async def nothing(exchange: Exchange) -> None:
             await exchange.send(b"HTTP/1.1 204 No Content\r\n\r\n")
