@@ -100,6 +100,14 @@ def test_with_a_window_in_tokens_it_says_how_many_turns_there_must_be_room_for()
     assert (demand.active_tokens, demand.waiting_tokens, demand.usable_tokens) == (900.0, 150.0, 700.0)
 
 
+def test_nothing_is_assumed_to_be_shared_while_those_with_places_have_no_tokens() -> None:
+    scene = Scene()
+    scene.arrive("a")
+    scene.arrive("b", tokens=100)
+    demand = scene.gate.demand(is_up=True)
+    assert (demand.active_tokens, demand.waiting_tokens) == (0.0, 200.0)
+
+
 def test_those_that_wait_are_expected_to_share_what_those_with_places_share() -> None:
     scene = Scene(window=2.0)
     for words in ("sab", "sac", "xyz", "xyw"):
