@@ -159,7 +159,7 @@ class GateView:
         """
         chosen = dict.fromkeys(islice(self._state.places, limit))
         chosen.update(dict.fromkeys(islice(self.line, limit)))
-        chosen.update(dict.fromkeys(islice(self.sessions, 4 * limit)))
+        chosen.update(dict.fromkeys(islice(self.sessions, limit)))
         return list(islice(chosen, limit))
 
     def expected_wait(self, ticket: Ticket, *, now: float) -> tuple[int, float]:

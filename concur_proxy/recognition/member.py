@@ -39,7 +39,6 @@ class Member(Link):
     )
 
     def __init__(self, session: str, name: str, parent: str = "", *, is_declared: bool = True) -> None:
-        super().__init__()
         self.session = session
         """The name of its session."""
         self.name = name

@@ -41,7 +41,6 @@ class Node(Link):
 
     def __init__(self, parent: "Node | None", chain: Chain, start: int, tokens: float) -> None:
         """The segments of `chain` from `start` on."""
-        super().__init__()
         self.parent = parent
         self.hashes = chain.hashes[start * HASH_BYTES :]
         self.sizes = chain.sizes[start * SIZE_BYTES :]

@@ -9,9 +9,10 @@ class Link:
 
     __slots__ = ("after", "before")
 
-    def __init__(self) -> None:
-        self.before: Self | None = None
-        self.after: Self | None = None
+    before: Self | None
+    """The one before it, while it is in a row; None: it is the first."""
+    after: Self | None
+    """The one after it, while it is in a row; None: it is the last."""
 
 
 L = TypeVar("L", bound=Link)

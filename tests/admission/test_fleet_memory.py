@@ -8,7 +8,7 @@ from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease
-from concur_proxy.admission.session import Numbers
+from concur_proxy.admission.session import Numbers, SessionState
 from concur_proxy.admission.ticket import Ticket
 from tests.recognition.chains import chain
 
@@ -90,6 +90,18 @@ def test_of_several_engines_the_longest_idle_session_is_forgotten() -> None:
         crowd.turn("t", str(number))
         assert crowd.known.isdisjoint(names[: number + 1])
         assert crowd.known >= set(names[number + 1 :])
+
+
+def test_of_several_engines_those_without_a_place_are_forgotten_first_however_short_they_have_been_idle() -> None:
+    crowd = Crowd("e", "f")
+    kept = [crowd.turn("s", f"kept {number}") for number in range(MOST - 1)]
+    gone = crowd.ask("s", "gone")
+    crowd.now += 2 * LEASE_S
+    crowd.finish(gone, client_gone=True)
+    assert gone.session.state is SessionState.PAUSED
+    crowd.ask("s", "new")
+    assert crowd.known >= set(kept)
+    assert gone.session.key not in crowd.known
 
 
 def test_sub_agents_count_and_so_do_prompts_that_cannot_be_read() -> None:

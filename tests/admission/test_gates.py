@@ -232,3 +232,15 @@ def test_nothing_is_due_any_more_for_requests_that_a_drain_has_refused() -> None
     assert scene.fleet.next_deadline() == 50.0
     assert scene.fleet.apply(Drain(), now=0.0) == held
     assert scene.fleet.next_deadline() == 100.0  # refused sessions are forgotten
+
+
+def test_the_others_go_on_when_the_last_answer_of_an_engine_that_retires_has_ended() -> None:
+    scene = FleetScene("a", "b", "c", windows={"b": 3.0, "c": 3.0})
+    last = scene.arrive("x")
+    assert last.engine == "a"
+    scene.fleet.apply(RetireEngine(engine="a"), now=0.0)
+    assert list(scene.fleet.gates) == ["a", "b", "c"]
+    scene.finish(last)
+    assert list(scene.fleet.gates) == ["b", "c"]
+    assert {scene.arrive(key).engine for key in "xyz"} == {"b", "c"}
+    assert scene.pass_time(200.0) == []

@@ -39,9 +39,11 @@ SUBJECTS = {
     "orders": Subject(files=("concur_proxy/admission/orders/*.py",), tests=("tests/admission",)),
     "tree": Subject(
         files=tuple(f"concur_proxy/recognition/{name}.py" for name in ("tree", "node", "member", "search", "unions")),
-        tests=("tests/recognition",),
+        tests=("tests/recognition", "tests/admission/test_handover.py"),
     ),
-    "laws": Subject(files=("concur_proxy/control/laws/*.py",), tests=("tests/control",)),
+    "laws": Subject(
+        files=("concur_proxy/control/laws/*.py", "concur_proxy/control/round.py"), tests=("tests/control",)
+    ),
 }
 
 

@@ -1,9 +1,9 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from concur_proxy.recognition.chain import Chain
+from concur_proxy.recognition.chain import HASH_BYTES, SIZE_BYTES, Chain
 from concur_proxy.recognition.member import Member
-from concur_proxy.recognition.tree import MEMBER_BYTES, MOST_OF_A_NODE, ConversationTree
+from concur_proxy.recognition.tree import MEMBER_BYTES, MOST_OF_A_NODE, NODE_BYTES, ConversationTree
 from tests.recognition.chains import chain
 
 GROUPS = ("e", "f")
@@ -88,6 +88,15 @@ def test_only_computed_segments_of_others_are_expected_in_the_cache() -> None:
     assert tree.unions.held_in(second, "e", engine="e", cache=1) == 0.0
 
 
+def test_what_a_conversation_alone_has_in_the_cache_is_not_held_by_others() -> None:
+    tree = ConversationTree()
+    first, second = _put(tree, "a", *"sab"), _put(tree, "b", *"sac")
+    for member in (first, second):
+        tree.unions.charge(member, ("e",))
+        tree.count(member, 300, engine="e", cache=0)
+    assert round(tree.unions.held_in(second, "e", engine="e", cache=0)) == 200
+
+
 def test_a_dropped_conversation_leaves_nothing() -> None:
     tree = ConversationTree()
     first, second = _put(tree, "a", *"sab"), _put(tree, "b", *"sac")
@@ -99,6 +108,34 @@ def test_a_dropped_conversation_leaves_nothing() -> None:
     assert tree.match(chain(*"sab")).length == 0
     tree.put(first, chain(*"sab"), _estimate)
     assert tree.conversations == 1
+
+
+def test_a_dropped_conversation_is_not_found_although_another_has_the_same_prompt() -> None:
+    tree = ConversationTree()
+    first, second = _put(tree, "a", *"sab"), _put(tree, "b", *"sab")
+    tree.drop(first)
+    match = tree.match(chain(*"sabc"))
+    assert list(tree.ending_within(match)) == tree.sharing(tree.match(chain(*"sab")), limit=9) == [second]
+
+
+def test_a_prompt_is_found_as_soon_as_it_is_there() -> None:
+    tree, prompt, member = ConversationTree(), chain(*"sab"), Member("a", "")
+    assert tree.match(prompt).length == 0
+    tree.put(member, prompt, _estimate)
+    assert tree.match(prompt).length == 3
+    tree.drop(member)
+    assert tree.match(prompt).length == 0
+
+
+def test_a_branch_inside_what_an_engine_has_counted_in_part_leaves_the_rest_to_be_counted() -> None:
+    tree = ConversationTree()
+    member = _put(tree, "a", *"sa")
+    tree.count(member, 20, engine="e", cache=0)
+    tree.put(member, chain(*"sabc"), _estimate)  # two segments of 10 tokens as counted, and two of 25 as estimated
+    branch = _put(tree, "b", *"sabx")
+    # the first three of four equal segments have three quarters of all tokens, and count as counted
+    assert (tree.uncounted(member), tree.tokens_to(member.leaf)) == ((52.5, 100, 0), 70.0)
+    assert tree.uncounted(branch) == (52.5, 100, 0)
 
 
 def _prompt(words: tuple[str, ...]) -> Chain:
@@ -167,6 +204,15 @@ def test_runs_that_a_branch_had_divided_are_one_again_when_it_is_gone() -> None:
         tree.drop(branch)
     assert (tree.held_bytes, tree.tokens_to(first.leaf)) == (before, tokens)
     assert tree.chain_of(first) == chain(*"sabcdefgh", media=(3, 8))
+
+
+def test_the_memory_of_a_conversation_is_its_own_and_that_of_its_nodes_and_segments() -> None:
+    tree = ConversationTree()
+    own, segment = MEMBER_BYTES + NODE_BYTES, HASH_BYTES + SIZE_BYTES
+    _put(tree, "a", *"sab")
+    assert tree.held_bytes == own + 3 * segment
+    _put(tree, "b", *"sac")
+    assert tree.held_bytes == 2 * own + NODE_BYTES + 4 * segment
 
 
 def test_conversations_that_share_their_beginning_share_its_memory() -> None:
