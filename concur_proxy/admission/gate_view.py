@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from itertools import islice
 
+from concur_proxy.admission.gap import Gap
 from concur_proxy.admission.gate_state import GateOptions, GateState
 from concur_proxy.admission.handover import Handover
-from concur_proxy.admission.lease import Gap, Lease
+from concur_proxy.admission.lease import Lease
 from concur_proxy.admission.manual import ManualControl
 from concur_proxy.admission.order import QueueOrder
 from concur_proxy.admission.orders.fair import Fair

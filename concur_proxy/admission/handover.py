@@ -153,7 +153,7 @@ class Handover:
         self._state.apart.leave(session)
         self._state.sessions.remove(session)
         for member in session.members.values():
-            member.cache = member.gap = None
+            member.cache = member.gap = member.turn_gap = None
         session.gap = None
         for ticket in session.held:
             self._state.holds.remove(ticket)

@@ -1,28 +1,10 @@
 """How long a session keeps its place between two turns while others wait for a place."""
 
-from enum import Enum
 from itertools import count
 from typing import Protocol
 
+from concur_proxy.admission.gap import Gap
 from concur_proxy.admission.gap_curve import GapCurve, LifeTable, cheapest
-
-
-class Gap(Enum):
-    """The kinds of gaps. Each has a lease of its own."""
-
-    FIRST = "first"
-    """After a session's first answer. Many sessions have no second turn."""
-    LATER = "later"
-    """After a later answer."""
-    SUB_AGENTS = "sub_agents"
-    """While an agent waits for its sub-agents: its context is not used, and the session keeps its place for them."""
-
-    __hash__ = object.__hash__  # Enum's is a function in Python, and each member exists once
-
-    @classmethod
-    def after(cls, turns: int) -> "Gap":
-        """The gap that follows a session's or an agent's so many answers."""
-        return cls.FIRST if turns <= 1 else cls.LATER
 
 
 class Lease(Protocol):
@@ -135,6 +117,9 @@ class LearnedLease:
     """
     LATELY = 128
     """A kind of gap occurs at present if one of this many latest gaps was of this kind."""
+    WORTH_A_WAIT = 0.2
+    """Smallest share of the returns at present whose kinds of gap must have a lease. All sessions wait for their sake.
+    """
     ENDED = 0.08
     """Smallest share of gaps without a return that is assumed. Clients rarely report the end of a session, an end shows
     only after a long silence, and agents have about a dozen turns.
@@ -160,6 +145,8 @@ class LearnedLease:
         self._reviewed_at = float("-inf")
         self._now = 0.0
         self._break_even_s = self.FIRST_BREAK_EVEN_S
+        self._keeps_caches: bool | None = None
+        """None: not asked for since the last change."""
 
     def duration_s(self, kind: Gap) -> float:
         """The present length of the lease, seconds."""
@@ -167,12 +154,19 @@ class LearnedLease:
 
     @property
     def keeps_caches(self) -> bool:
-        """Whether any lease is worthwhile for the gaps that occur at present. A kind of which too little is known does
-        not count if another one is known: a few sub-agents would make all sessions wait again.
+        """Whether a lease is worthwhile for enough of the gaps that occur at present. A kind of which too little is
+        known does not count if another one is known.
         """
+        if self._keeps_caches is None:
+            self._keeps_caches = self._are_worth_a_wait()
+        return self._keeps_caches
+
+    def _are_worth_a_wait(self) -> bool:
         present = [kind for kind in self._kinds.values() if kind.last > max(0, self._last - self.LATELY)]
-        known = [kind for kind in present if kind.is_known]
-        return not present or any(kind.duration_s > 0 for kind in known or present)
+        known = [kind for kind in present if kind.is_known] or present
+        kept = [kind for kind in known if kind.duration_s > 0]
+        enough = self.WORTH_A_WAIT * sum(kind.returns_lately for kind in known)
+        return not present or (bool(kept) and sum(kind.returns_lately for kind in kept) >= enough)
 
     def return_odds(self, kind: Gap) -> float:
         """The probability that a session comes back after an answer; 1 until enough is known."""
@@ -182,6 +176,7 @@ class LearnedLease:
         """Start to count a gap."""
         self._last = number = next(self._numbers)
         self._kinds[kind].last = number
+        self._keeps_caches = None
         self._kinds[kind].curve.begin(number, now=now)
         return number
 
@@ -190,8 +185,9 @@ class LearnedLease:
         for kind in self._kinds.values():
             if number in kind.curve:
                 kind.curve.end(number, now=now, came_back=came_back)
-                kind.returns += came_back
                 self._unjudged += 1
+                if came_back:
+                    self._count_return(kind)
         if self._unjudged >= self.ENOUGH:
             self._judge(now)
 
@@ -207,13 +203,22 @@ class LearnedLease:
 
     def begin_with(self, seconds: float) -> None:
         """Use a lease of `seconds` for each kind of gap until enough is known about it."""
+        self._keeps_caches = None
         for kind in self._kinds.values():
             if not kind.is_known:
                 kind.duration_s = seconds
 
+    def _count_return(self, kind: "_Kind") -> None:
+        for each in self._kinds.values():
+            each.returns_lately *= 1 - 1 / self.LATELY
+        kind.returns += 1
+        kind.returns_lately += 1
+        self._keeps_caches = None
+
     def _judge(self, now: float, enough_silence: float = ENOUGH_SILENCE) -> None:
         self._now = self._reviewed_at = now
         self._unjudged = 0
+        self._keeps_caches = None
         for kind in self._kinds.values():
             kind.judge(now, self._break_even_s, enough_silence)
 
@@ -225,6 +230,8 @@ class _Kind:
         self.curve = GapCurve()
         self.duration_s = duration_s
         self.returns = 0
+        self.returns_lately = 0.0
+        """The same, where a return loses weight with each later one of any kind."""
         self.is_known = False
         self.last = 0
         """The number of the latest gap of this kind."""

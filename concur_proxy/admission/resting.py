@@ -6,7 +6,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
-from concur_proxy.admission.lease import Gap, Lease
+from concur_proxy.admission.gap import Gap
+from concur_proxy.admission.lease import Lease
 from concur_proxy.admission.session import Session
 from concur_proxy.recognition.member import Member
 

@@ -6,8 +6,8 @@ from concur_proxy.admission import family
 from concur_proxy.admission.absent import Absent
 from concur_proxy.admission.admission_rate import AdmissionRate
 from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.gap import Gap
 from concur_proxy.admission.gate_state import GateState
-from concur_proxy.admission.lease import Gap
 from concur_proxy.admission.orders.fair import weighted
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.returning import ReturningWork
@@ -71,8 +71,12 @@ class Transitions(ABC):
         request of the session is in flight, the session waits for a place like one whose lease has ended.
         """
         needs_room = bool(member.turns) and not member.is_live
+        between = [other for other in session.members.values() if other.turn_gap is not None and other.is_live]
         for forgotten in family.begin(session, member):
             self._forget(forgotten, now)
+        for other in between:
+            if not other.is_live:
+                self._end_turn_gap(other, now, came_back=False)
         self._state.tree.add(member)
         kept_tokens = self._state.accounts.expect(member, arrival)
         member.busy += 1
@@ -237,7 +241,8 @@ class Transitions(ABC):
         """The agent's last request has ended while others of its session are in flight: it is idle. It may be a
         sub-agent that has finished its work, which clients do not report.
         """
-        self._resting.rest_member(session, member, Gap.after(member.turns), now=now)
+        member.turn_gap = self._state.lease.begin_gap(Gap.AGENT, now=now)
+        self._resting.rest_member(session, member, Gap.AGENT, now=now)
 
     def end_gap(self, session: Session, now: float, *, came_back: bool) -> None:
         """The session is not idle between two turns any more, if it was: it is back, or it ends."""
@@ -262,11 +267,17 @@ class Transitions(ABC):
         self._state.tree.drop(member)
 
     def _end_wait(self, member: Member, now: float, *, came_back: bool) -> None:
-        """The agent does not wait for its sub-agents any more, if it did."""
+        """The agent does not wait for its sub-agents any more, or is not between two turns any more, if it was."""
         self._resting.wake_member(member)
+        self._end_turn_gap(member, now, came_back=came_back)
         if member.gap is not None:
             self._state.lease.end_gap(member.gap, now=now, came_back=came_back)
             member.gap = None
+
+    def _end_turn_gap(self, member: Member, now: float, *, came_back: bool) -> None:
+        if member.turn_gap is not None:
+            self._state.lease.end_gap(member.turn_gap, now=now, came_back=came_back)
+            member.turn_gap = None
 
     def measure(self, session: Session) -> None:
         """Count the footprints of the session's members as they are now."""

@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from concur_proxy.recognition.node import Node
 
 
+NO_GAP: int | None = None
+
+
 class Member(Link):
     """One conversation: an agent of a session, with its newest prompt and the cache that it needs."""
 
@@ -35,6 +38,7 @@ class Member(Link):
         "prompt_tokens",
         "round_tokens",
         "session",
+        "turn_gap",
         "turns",
     )
 
@@ -87,5 +91,7 @@ class Member(Link):
         """The generation of the engine's cache that holds this context."""
         self.turns = 0
         """Answers so far."""
-        self.gap: int | None = None
-        """The lease's number for its present wait for its sub-agents."""
+        self.gap = self.turn_gap = NO_GAP
+        """The lease's numbers for its present wait for its sub-agents, and for its present time between two turns while
+        others of its session work.
+        """

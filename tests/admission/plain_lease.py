@@ -3,8 +3,9 @@
 import math
 from itertools import pairwise
 
+from concur_proxy.admission.gap import Gap
 from concur_proxy.admission.gap_curve import EDGES, GapCurve
-from concur_proxy.admission.lease import Gap, LearnedLease
+from concur_proxy.admission.lease import LearnedLease
 
 WIDTHS = [end - begin for begin, end in pairwise(EDGES)]
 HAZARDS = [math.log((0.5 + end) / (0.5 + begin)) for begin, end in pairwise(EDGES)]

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from concur_proxy.admission.lease import FixedLease, Gap, LearnedLease
+from concur_proxy.admission.gap import Gap
+from concur_proxy.admission.lease import FixedLease, LearnedLease
 from concur_proxy.admission.session import SessionState
 from concur_proxy.control.law import Budget
 from tests.admission.gates import Scene
@@ -133,6 +134,24 @@ def test_the_lease_of_waiting_agents_is_learned_apart_from_tool_calls() -> None:
         scene.finish(scene.arrive(key, tokens=100), prompt=100, completion=0)
     assert lease.duration_s(Gap.SUB_AGENTS) == 0.0
     assert lease.duration_s(Gap.LATER) > 1.0
+
+
+def test_the_gaps_of_sub_agents_whose_family_works_are_learned_and_end_when_their_parent_goes_on() -> None:
+    lease = LearnedLease()
+    scene = Scene(window=100.0, lease=lease, ttl_s=10_000.0)
+    for number in range(LearnedLease.ENOUGH):
+        key = f"f{number}"
+        scene.finish(scene.arrive(key, tokens=100), prompt=100, completion=0)
+        other = scene.arrive(key, member="other", tokens=10)
+        for _ in range(3):
+            scene.finish(scene.arrive(key, member="child", tokens=10), prompt=10, completion=0)
+            scene.now += 0.5
+        scene.finish(scene.arrive(key, member="child", tokens=10), prompt=10, completion=0)
+        scene.finish(other, prompt=10, completion=0)
+        scene.arrive(key, tokens=100)
+    assert 0.5 < lease.duration_s(Gap.AGENT) < 1.0
+    assert lease.return_odds(Gap.AGENT) == pytest.approx(0.75, abs=0.1)
+    assert all(member.turn_gap is None for session in scene.gate.sessions for member in session.members.values())
 
 
 @pytest.mark.parametrize("lease_s", [0.0, 1.0, 100.0])

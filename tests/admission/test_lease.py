@@ -1,6 +1,7 @@
 import pytest
 
-from concur_proxy.admission.lease import FixedLease, Gap, LearnedLease
+from concur_proxy.admission.gap import Gap
+from concur_proxy.admission.lease import FixedLease, LearnedLease
 
 
 class Learning:
@@ -163,6 +164,19 @@ def test_a_kind_of_gap_that_is_not_known_yet_keeps_caches_only_while_none_is_kno
     assert not learning.lease.keeps_caches
     learning.lease.begin_gap(Gap.SUB_AGENTS, now=learning.now)
     assert not learning.lease.keeps_caches
+
+
+def test_all_sessions_wait_only_if_a_fifth_of_the_returns_are_of_kinds_with_a_lease() -> None:
+    learning = Learning(4.0)
+    for _ in range(20):
+        learning.gaps(1.0, kind=Gap.AGENT).gaps(*[60.0] * 7)
+    assert learning.later_s == 0.0
+    assert learning.lease.duration_s(Gap.AGENT) == just_over(1.0)
+    assert not learning.lease.keeps_caches
+    for _ in range(20):
+        learning.gaps(1.0, kind=Gap.AGENT).gaps(60.0, 60.0)
+    assert learning.later_s == 0.0
+    assert learning.lease.keeps_caches
 
 
 def test_a_lease_does_not_come_and_go() -> None:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concur_proxy.admission.lease import Gap, LearnedLease
+from concur_proxy.admission.gap import Gap
+from concur_proxy.admission.lease import LearnedLease
 from tests.admission.plain_lease import PlainLease
 
 STEPS = st.lists(

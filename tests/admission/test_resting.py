@@ -1,4 +1,5 @@
-from concur_proxy.admission.lease import FixedLease, Gap, LearnedLease
+from concur_proxy.admission.gap import Gap
+from concur_proxy.admission.lease import FixedLease, LearnedLease
 from concur_proxy.admission.resting import Rest, Resting
 from concur_proxy.admission.session import Session
 from concur_proxy.recognition.member import Member
