@@ -22,7 +22,6 @@ SIGNALS: Mapping[str, str] = {
     "capacity_tokens": "the cache's capacity",
     "prefix_queries": "prefix-cache look-ups",
     "prefix_hits": "prefix-cache hits",
-    "reloaded_tokens": "reloaded prompt tokens",
     "computed_tokens": "computed prompt tokens",
     "computing_s": "prefill time",
     "preemptions": "preemptions",
