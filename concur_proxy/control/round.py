@@ -17,6 +17,7 @@ class Round:
         self.covered = 0.0
         """What is promised, with what several sessions share counted once when all of them have come back."""
         self._told = self._lost = 0
+        self.reloaded = 0.0
         self._hits: float | None = None
         self._seconds = self._idle_s = 0.0
 
@@ -34,6 +35,7 @@ class Round:
         is_shared = 0 < signal.footprint_tokens < signal.separate_tokens
         union = signal.footprint_tokens / signal.separate_tokens if is_shared else 1.0
         self.covered += union * signal.promised_tokens
+        self.reloaded += signal.reloaded_tokens or 0.0
         if signal.hit_tokens is not None:
             self._hits = (self._hits or 0.0) + signal.hit_tokens
 

@@ -35,6 +35,10 @@ class CongestionSignal:
     """Prompt tokens that the engine can compute per second, estimated from what it has shown so far."""
     hit_tokens: float | None = None
     """Prompt tokens found in the cache in this interval."""
+    reloaded_tokens: float | None = None
+    """The part of `hit_tokens` that was loaded from a cache behind the engine's own, such as the host's memory."""
+    reload_tokens_s: float | None = None
+    """Tokens that the engine can load per second from there, at least."""
     promised_tokens: int = 0
     """Context that should have been in the cache, in the answers that ended in this interval: of sessions that came
     back and had kept their place in the window since their last turn.

@@ -90,6 +90,8 @@ def combine(readings: Sequence[PageReading]) -> tuple[IntervalRates, EngineSampl
         waiting=_whole(readings, lambda rates: rates.waiting),
         capacity_tokens=capacity,
         hit_tokens=hits,
+        reloaded_tokens=_sum(computing, lambda rates: rates.reloaded_tokens),
+        reload_tokens_s=_sum(computing, lambda rates: rates.reload_tokens_s),
         prefilled_tokens=prefilled,
         prefill_tokens_s=_sum(computing, lambda rates: rates.prefill_tokens_s),
         restarted=any(each.rates.restarted for each in computing),

@@ -1,21 +1,13 @@
 """What an engine reports: one reading of its metrics, and the rates between two readings."""
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from concur_proxy.engines.peak_rates import PrefillRate, ReloadRate
+
 MIN_QUERIED_TOKENS = 32
 """A hit rate is computed from at least this many looked-up tokens, two blocks: only whole blocks can hit."""
-
-PREFILL_SPAN_S = 4.0
-"""Time over which a prefill rate is measured. An engine counts a prompt at once, but a slow engine computes it for
-seconds. A longer span would rarely be filled: where caches hit, there is little to compute.
-"""
-LEAST_TOKENS = 256
-"""A prefill rate is computed from at least this many tokens. Below, the constant time of a step dominates."""
-PEAK_KEPT = 0.999
-"""Part of the highest prefill rate that is kept from one interval to the next. It halves in 700 intervals."""
 
 MOST_REQUESTS = 1_000_000
 MOST_TOKENS = 10**12
@@ -72,6 +64,8 @@ class EngineSample:
     """Counter: prompt tokens found in the prefix cache or in a cache behind it, such as the host's memory. A counter
     that is still 0 is not believed: some engines never count hits.
     """
+    reloaded_tokens: float | None = None
+    """Counter: the part of `prefix_hits` that came from a cache behind the engine's own, such as the host's memory."""
     computed_tokens: float | None = None
     """Counter: prompt tokens that requests computed, without those found in the cache."""
     computing_s: float | None = None
@@ -104,55 +98,18 @@ class IntervalRates:
     capacity_tokens: int | None = None
     hit_tokens: float | None = None
     """Prompt tokens found in the cache in this interval. None until the engine has counted a hit."""
+    reloaded_tokens: float | None = None
+    """Prompt tokens loaded in this interval from a cache behind the engine's own."""
+    reload_tokens_s: float | None = None
+    """Tokens that the engine can load per second from there, at least: the highest rate seen."""
     prefilled_tokens: float | None = None
     """Prompt tokens that were looked up in this interval and not found. The engine computes them."""
     prefill_tokens_s: float | None = None
-    """The engine's prefill rate, from its counters: see `PrefillRate`."""
+    """The engine's prefill rate, from its counters: see `concur_proxy.engines.peak_rates`."""
     restarted: bool = False
     """The engine has restarted since the last sample: its cache is empty and its counters began at 0."""
     dropped: int = 0
     """Values of the newest sample that cannot be true. They count as unknown."""
-
-
-class PrefillRate:
-    """How many prompt tokens an engine can compute per second, from its counters: a slowly decaying maximum.
-
-    This is the rate of the whole engine, but it can be measured only while the engine is busy with prompts for a whole
-    span, or exports the prefill time of requests. `concur_proxy.admission.estimates.PrefillSpeed` measures the rate of
-    single requests from their time to first token. It is known sooner, and also for engines without these counters.
-    The gate uses the higher of the two.
-    """
-
-    def __init__(self) -> None:
-        self._recent: deque[tuple[float, float]] = deque()
-        self._tokens = self._seconds = 0.0
-        self._peak = 0.0
-
-    @property
-    def peak(self) -> float | None:
-        """Tokens per second; None until the first measurement."""
-        return self._peak or None
-
-    def observe_requests(self, tokens: float, seconds: float) -> None:
-        """Requests computed `tokens` prompt tokens, and their prefill times add up to `seconds`.
-
-        This is a lower bound, because requests of one batch share the engine.
-        """
-        if tokens >= LEAST_TOKENS and seconds > 0:
-            self._peak = max(self._peak, tokens / seconds)
-
-    def observe(self, tokens: float, seconds: float) -> None:
-        """The engine computed `tokens` prompt tokens in an interval of `seconds`."""
-        self._recent.append((tokens, seconds))
-        self._tokens += tokens
-        self._seconds += seconds
-        while self._seconds - self._recent[0][1] >= PREFILL_SPAN_S:
-            gone = self._recent.popleft()
-            self._tokens -= gone[0]
-            self._seconds -= gone[1]
-        self._peak *= PEAK_KEPT
-        if self._seconds >= PREFILL_SPAN_S:
-            self._peak = max(self._peak, self._tokens / self._seconds)
 
 
 class SignalRates:
@@ -165,6 +122,7 @@ class SignalRates:
         self._last: EngineSample | None = None
         self._capacity: int | None = None
         self._prefill = PrefillRate()
+        self._reload = ReloadRate()
 
     def advance(self, sample: EngineSample) -> IntervalRates:
         """The rates from the last sample to this one. Each is None at the first sample and after a restart."""
@@ -184,6 +142,9 @@ class SignalRates:
         interval_s = None if last is None else sample.at - last.at
         if prefilled is not None and interval_s:
             self._prefill.observe(prefilled, interval_s)
+        reloaded = _difference(before, sample, "reloaded_tokens")
+        if reloaded is not None and interval_s:
+            self._reload.observe(reloaded, interval_s)
         computed = _difference(before, sample, "computed_tokens")
         computing_s = _difference(before, sample, "computing_s")
         if computed is not None and computing_s is not None:
@@ -204,6 +165,8 @@ class SignalRates:
             waiting=sample.waiting,
             capacity_tokens=self._capacity,
             hit_tokens=hits,
+            reloaded_tokens=reloaded,
+            reload_tokens_s=self._reload.peak,
             prefilled_tokens=prefilled,
             prefill_tokens_s=self._prefill.peak,
             restarted=restarted,
@@ -225,7 +188,7 @@ class SignalRates:
         return _without(sample, jumped), len(jumped)
 
 
-_COUNTED = (*SignalRates.COUNTERS, "computed_tokens", "computing_s")
+_COUNTED = (*SignalRates.COUNTERS, "reloaded_tokens", "computed_tokens", "computing_s")
 _RANGES: Mapping[str, tuple[float, float]] = {
     "kv_usage": (0.0, 1.5),
     "running": (0, MOST_REQUESTS),

@@ -28,6 +28,8 @@ class SignalMaker:
             prefilled_tokens=rates.prefilled_tokens,
             prefill_tokens_s=gate.prefill_tokens_s,
             hit_tokens=rates.hit_tokens,
+            reloaded_tokens=rates.reloaded_tokens,
+            reload_tokens_s=rates.reload_tokens_s,
             promised_tokens=gate.promised_tokens - (last.promised_tokens if last else 0),
             told_tokens=gate.told_tokens - (last.told_tokens if last else 0),
             lost_tokens=gate.lost_tokens - (last.lost_tokens if last else 0),

@@ -6,13 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concur_proxy.engines.sample import (
-    LEAST_TOKENS,
     MIN_QUERIED_TOKENS,
-    PEAK_KEPT,
-    PREFILL_SPAN_S,
     EngineSample,
     IntervalRates,
-    PrefillRate,
     SignalRates,
     without_errors,
 )
@@ -66,21 +62,6 @@ def test_rates_are_the_differences_of_two_samples() -> None:
         waiting=0,
         capacity_tokens=8192,
     )
-
-
-def test_the_prefill_rate_is_the_highest_of_a_span_and_fades() -> None:
-    rate = PrefillRate()
-    # a prompt of 6,000 tokens is counted at once and computed for 6 s
-    for second in range(60):
-        rate.observe(6_000.0 if second % 6 == 0 else 0.0, 1.0)
-        # so a span with a prompt shows at most what the prompt is in that time
-        assert rate.peak is None or rate.peak <= 6_000 / PREFILL_SPAN_S
-    busy = rate.peak
-    assert busy is not None
-    assert busy >= 1_000
-    for _ in range(100):
-        rate.observe(0.0, 1.0)
-    assert rate.peak == pytest.approx(busy * PEAK_KEPT**100, rel=0.05)
 
 
 def test_the_hit_rate_is_the_intervals_and_not_the_lifetimes() -> None:
@@ -197,11 +178,11 @@ def test_what_single_requests_took_for_their_prompts_tells_the_prefill_rate_at_o
     assert rates.prefill_tokens_s == pytest.approx(4_000.0)
 
 
-@pytest.mark.parametrize(("tokens", "seconds"), [(LEAST_TOKENS - 1.0, 0.001), (1_000.0, 0.0)])
-def test_too_few_tokens_or_no_time_tell_no_rate(tokens: float, seconds: float) -> None:
-    rate = PrefillRate()
-    rate.observe_requests(tokens, seconds)
-    assert rate.peak is None
+def test_what_another_cache_gave_tells_how_fast_the_engine_reloads() -> None:
+    first = replace(FIRST, reloaded_tokens=1_000.0)
+    rates = after(first, replace(first, at=102.0, reloaded_tokens=9_000.0))
+    assert (rates.reloaded_tokens, rates.reload_tokens_s) == (8_000.0, 4_000.0)
+    assert after(FIRST, replace(FIRST, at=102.0)).reload_tokens_s is None
 
 
 def test_a_counter_of_hits_that_never_counted_is_not_believed() -> None:

@@ -46,6 +46,11 @@ CHEAP_MAXIMUM at c = 0.
 The limits shrink by 1 - p, the share of time that is left for decoding. A decoding step takes about as long for many
 answers as for few, so a larger batch is worth some recomputation, but only as far as the engine spends time decoding.
 
+Some engines keep evicted context in another cache, such as the host's memory, and reload it from there. That is no
+loss. If they reload more than RELOAD_FAST times as fast as they compute prompts, waiting costs more than reloading.
+Then f is multiplied by RELOAD_GROWTH when it is raised, up to IDLE_MAXIMUM. When the other cache is full too, context
+is lost, and f falls as usual. How fast they reload is the highest rate that their counters have shown.
+
 While the gate admits every session whatever W is (`gives_way`), and until those that it admitted so have paused, f is
 unchanged and no round runs: what is recomputed then is no effect of W. Otherwise f would fall to `minimum`, and control
 would begin again with a window that leaves the engine idle.
@@ -83,6 +88,12 @@ CHEAP = 0.2
 """A window is cheap if the engine could compute all of it in a smaller share of the round than this."""
 CHEAP_MAXIMUM = 1.2
 """Largest f of a window that costs nothing to compute. The engine has a queue then, and its batch is always full."""
+RELOAD_FAST = 1.5
+"""Contexts that do not fit are worth reloading from another cache if the engine does that so many times as fast as it
+computes prompts.
+"""
+RELOAD_GROWTH = 1.3
+"""f is multiplied by this when it is raised because reloading is fast: the other cache may be several times larger."""
 PROBE_GROWTH = 1.1
 """Growth of an unknown capacity per interval; it doubles in 8 intervals."""
 PROBE_LOSS = 0.08
@@ -189,6 +200,7 @@ class Tokens:
         if max(this.prefilled, this.covered) < self._window:
             return self._hold("not enough traffic yet to judge" + ("" if spent is None else f"; {spent}"))
         cost = this.time_to_compute(self._window, signal.prefill_tokens_s)
+        reloaded = this.reloaded
         this.restart()
         if loss is None:
             return self._hold("it is unknown how much of the context had to be recomputed")
@@ -197,8 +209,8 @@ class Tokens:
             return self._move(self._factor * max(1 - loss / 2, CUT), f"{spent}, above the limit of {percent(high)}")
         if loss < low and signal.queued_sessions:
             reason = f"{spent}, below the limit of {percent(low)}, and sessions waited"
-            cheap = self._highest_if_cheap(cost)
-            return self._move(cheap or self._factor + o.step, reason, maximum=cheap)
+            raised, maximum = self._raised(signal, cost=cost, reloaded=reloaded)
+            return self._move(raised, reason, maximum=maximum)
         return self._hold(f"{spent}, " + ("but no session waited" if loss < low else f"at most {percent(high)}"))
 
     def _probe(self, signal: CongestionSignal) -> Decision:
@@ -221,12 +233,18 @@ class Tokens:
     def _window(self) -> float:
         return self._factor * (self._sought if self._capacity is None else self._capacity)
 
-    def _highest_if_cheap(self, cost: float) -> float | None:
-        """How far a cheap window is raised, or None if it is not cheap. `cost` is c."""
-        o = self._options
-        if cost >= CHEAP or not o.step:
-            return None
-        return max(self._factor, CHEAP_MAXIMUM - (CHEAP_MAXIMUM - o.maximum) * cost / CHEAP)
+    def _raised(self, signal: CongestionSignal, *, cost: float, reloaded: float) -> tuple[float, float]:
+        """To what f is raised, and its maximum. `cost` is c, and `reloaded` the tokens that were reloaded."""
+        o, f = self._options, self._factor
+        highest = max(o.maximum, f)
+        if not o.step:
+            return f, highest
+        if reloaded and (signal.reload_tokens_s or 0.0) > RELOAD_FAST * (signal.prefill_tokens_s or math.inf):
+            return f * RELOAD_GROWTH, IDLE_MAXIMUM
+        if cost < CHEAP:
+            highest = max(f, CHEAP_MAXIMUM - (CHEAP_MAXIMUM - o.maximum) * cost / CHEAP)
+            return highest, highest
+        return f + o.step, highest
 
     def _move(self, factor: float, reason: str, *, maximum: float | None = None) -> Decision:
         before, highest = self._factor, max(self._options.maximum, self._factor) if maximum is None else maximum

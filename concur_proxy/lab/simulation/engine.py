@@ -64,7 +64,8 @@ class SimulatedEngine:
             capacity_tokens=self._reported_tokens or model.shape.capacity_tokens,
             capacity_is_derived=self._reported_tokens is not None,
             prefix_queries=float(counters.prefix_queries),
-            prefix_hits=float(counters.prefix_hits),
+            prefix_hits=float(counters.prefix_hits + counters.loaded),
+            reloaded_tokens=float(counters.loaded) if model.shape.host_tokens else None,
             preemptions=float(counters.preemptions),
         )
 

@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 
 from concur_proxy.control.law import DecisionKind
-from concur_proxy.control.laws.tokens import CHEAP, CHEAP_MAXIMUM, IDLE_MAXIMUM, Tokens, TokensOptions, build
+from concur_proxy.control.laws.tokens import (
+    CHEAP,
+    CHEAP_MAXIMUM,
+    IDLE_MAXIMUM,
+    RELOAD_FAST,
+    RELOAD_GROWTH,
+    Tokens,
+    TokensOptions,
+    build,
+)
 from concur_proxy.control.signal import CongestionSignal
 
 CAPACITY = 10_000
@@ -37,6 +46,8 @@ class _Engine:
         waiting: int = 0,
         in_flight: int | None = None,
         gives_way: bool = False,
+        reloaded: float | None = None,
+        reload_rate: float | None = None,
     ) -> CongestionSignal:
         self.now += seconds
         return CongestionSignal(
@@ -56,6 +67,8 @@ class _Engine:
             footprint_tokens=footprint,
             separate_tokens=separate,
             gives_way=gives_way,
+            reloaded_tokens=reloaded,
+            reload_tokens_s=reload_rate,
         )
 
 
@@ -153,6 +166,27 @@ def test_a_cheap_window_is_lowered_too_if_much_is_lost(engine: _Engine) -> None:
     law = _law(engine)
     lost = engine.signal(seconds=60.0, told=2 * CAPACITY, lost=CAPACITY, prefilled=CAPACITY)
     assert law.on_signal(lost).kind is DecisionKind.DECREASE
+
+
+def test_where_reloading_is_fast_the_window_grows_beyond_the_engines_cache(engine: _Engine) -> None:
+    law = _law(engine, factor=0.9)
+    fast: dict[str, Any] = {"reloaded": 500.0, "reload_rate": 1.01 * RELOAD_FAST * RATE}
+    assert _budget(law, engine.signal(told=CAPACITY, **fast)) == pytest.approx(9_000 * RELOAD_GROWTH)
+    for _ in range(20):
+        largest = _budget(law, engine.signal(told=5 * CAPACITY, **fast))
+    assert largest == IDLE_MAXIMUM * CAPACITY
+    lost = engine.signal(seconds=60.0, told=5 * CAPACITY, lost=4 * CAPACITY, prefilled=4 * CAPACITY, **fast)
+    assert law.on_signal(lost).kind is DecisionKind.DECREASE
+
+
+@pytest.mark.parametrize(
+    "reloads", [{}, {"reloaded": 500.0, "reload_rate": RELOAD_FAST * RATE}, {"reloaded": 0.0, "reload_rate": 1e6}]
+)
+def test_where_little_is_reloaded_or_slowly_the_window_grows_by_a_step(
+    engine: _Engine, reloads: dict[str, Any]
+) -> None:
+    law = _law(engine, factor=0.9, step=0.05)
+    assert _budget(law, engine.signal(told=CAPACITY, **reloads)) == pytest.approx(9_500)
 
 
 def test_a_window_without_a_step_is_not_raised_where_it_is_cheap(engine: _Engine) -> None:

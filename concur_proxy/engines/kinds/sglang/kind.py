@@ -33,7 +33,8 @@ STARTED = ("process_start_time_seconds",)
 _WANTED = frozenset(
     (*KV_USAGE, *RUNNING, *WAITING, *CAPACITY, *PREFILL, *REALTIME, *CACHED, *PROMPT, *RETRACTIONS, *EVICTED)
 )
-_HIT_MODES = ("device_hit", "host_hit", "storage_hit")
+_RELOADS = ("host_hit", "storage_hit")
+_HIT_MODES = ("device_hit", *_RELOADS)
 _PARTS = ("is_streaming", "cache_source")
 """Labels that divide the prompt and cached tokens of one rank: their series add up."""
 
@@ -74,6 +75,7 @@ class Sglang(EngineKind):
             capacity_tokens=ranks.whole(_both(CAPACITY)) or None,
             prefix_queries=queries,
             prefix_hits=hits,
+            reloaded_tokens=_reloaded(ranks),
             preemptions=ranks.total(_both(RETRACTIONS)) or 0.0,
             evicted_tokens=ranks.total(_both(EVICTED)) or 0.0,
             started_at=ranks.highest(STARTED),
@@ -99,6 +101,12 @@ def _usage(ranks: RankReader) -> float | None:
     running, waiting = ranks.each(_both(RUNNING)), ranks.each(_both(WAITING))
     usages = ranks.each(_both(KV_USAGE)).items()
     return max((0.0 if running.get(rank) == waiting.get(rank) == 0 else usage for rank, usage in usages), default=None)
+
+
+def _reloaded(ranks: RankReader) -> float | None:
+    """Prompt tokens loaded from the host's memory or from storage; None if the engine does not count them."""
+    counts = [ranks.total(_both(PREFILL), mode=mode) for mode in _RELOADS]
+    return None if all(count is None for count in counts) else sum(count or 0.0 for count in counts)
 
 
 def _reuse(exposition: Exposition, ranks: RankReader) -> tuple[float | None, float | None]:

@@ -85,6 +85,7 @@ class Vllm(EngineKind):
             capacity_is_derived=is_derived,
             prefix_queries=queries,
             prefix_hits=hits,
+            reloaded_tokens=None if hits is None else ranks.total(_all(EXTERNAL_HITS)),
             computed_tokens=ranks.total(_all(COMPUTED)),
             computing_s=ranks.total(_all(COMPUTING)),
             preemptions=ranks.total(_all(PREEMPTIONS)),

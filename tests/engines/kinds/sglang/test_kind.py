@@ -23,6 +23,7 @@ def test_the_capture_is_read_as_a_person_reads_it() -> None:
         capacity_tokens=6144,
         prefix_queries=283739.0 + 348057.0,
         prefix_hits=348057.0,
+        reloaded_tokens=0.0,
         preemptions=0.0,
         evicted_tokens=256513.0,
         started_at=None,
@@ -95,7 +96,7 @@ def test_hits_of_every_tier_count_as_found() -> None:
     name = "sglang:prefill_effective_tokens_total"
     modes = {"input": 100, "device_hit": 50, "host_hit": 20, "storage_hit": 5}
     read = sample(*(f'{name}{{mode="{mode}"}} {tokens}' for mode, tokens in modes.items()))
-    assert (read.prefix_hits, read.prefix_queries) == (75.0, 175.0)
+    assert (read.prefix_hits, read.prefix_queries, read.reloaded_tokens) == (75.0, 175.0, 25.0)
 
 
 def test_before_any_hit_the_hits_are_zero() -> None:

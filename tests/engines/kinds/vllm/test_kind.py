@@ -24,6 +24,7 @@ def test_the_capture_is_read_as_a_person_reads_it() -> None:
         capacity_tokens=8192,
         prefix_queries=196.0,
         prefix_hits=0.0,
+        reloaded_tokens=0.0,
         computed_tokens=196.0,
         computing_s=0.18923241199718177,
         preemptions=0.0,
@@ -59,7 +60,7 @@ def test_hits_in_a_cache_behind_the_gpus_are_hits() -> None:
         'vllm:external_prefix_cache_queries_total{engine="0"} 900',
         'vllm:external_prefix_cache_hits_total{engine="0"} 640',
     )
-    assert (read.prefix_queries, read.prefix_hits) == (1000.0, 740.0)
+    assert (read.prefix_queries, read.prefix_hits, read.reloaded_tokens) == (1000.0, 740.0, 640.0)
 
 
 @pytest.mark.parametrize(
