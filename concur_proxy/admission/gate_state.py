@@ -94,9 +94,11 @@ class GateState:
         return Crowd(
             active=len(self.places),
             active_tokens=self.places.footprint_tokens,
+            pausing_tokens=self.places.pausing_tokens if self.places.pausing else 0.0,
             waiting=len(self.order.waits),
             waiting_tokens=self.order.waits.tokens,
             cache_tokens=self.accounts.cache_tokens,
+            growth_tokens=self.accounts.estimator.growth_tokens(0.0),
             prefill_tokens_s=self.accounts.prefill_tokens_s,
         )
 
