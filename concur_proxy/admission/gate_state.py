@@ -39,7 +39,7 @@ class GateOptions:
     goal: Goal = Goal.THROUGHPUT
     """What matters most."""
     first_token_target_s: float | None = None
-    """The first token should come within so many seconds, wait in the line included; None: there is no target."""
+    """The first token should come within so many seconds, waiting included; None: there is no target."""
 
 
 class GateState:

@@ -2,7 +2,7 @@
 
 A window keeps caches, but the sessions outside it wait long for their next answer. A *goal* limits this wait. A request
 that has waited for the limit is *let through*: its session gets a place for one answer and then waits again. The engine
-computes the context of this session anew, and so far as `SHARE` allows, that is the price.
+computes the context of this session again. That is the price, and `SHARE` limits it.
 """
 
 from collections import deque
@@ -47,8 +47,8 @@ HALF_LIFE_TURNS = 6.0
 """Agents have about a dozen turns."""
 ANSWERS = 512
 """The share of late answers is that of so many latest answers."""
-ENOUGH = 32
-"""Answers before the goal says whether its target is met."""
+ENOUGH, MANY = 10, 128
+"""Answers before the goal says whether its target is met, and before it gives the target up."""
 KEPT = 0.75
 """The part of a cache that still finds what it needs when the cache is too small."""
 MEMORY = 50
@@ -88,7 +88,7 @@ class Crowd:
     @property
     def uncontrolled_wait_s(self) -> float:
         """Seconds that a request would wait without control, about. Without it, all sessions have as much context as
-        those with a place have now. What does not fit in the cache is computed anew in each round of turns, and a
+        those with a place have now. What does not fit in the cache is computed again in each round of turns, and a
         request waits for a round.
         """
         mean = self.active_tokens / self.active if self.active else 0.0
@@ -103,9 +103,9 @@ class GoalStanding:
 
     goal: Goal
     target_s: float | None
-    """The first token should come within so many seconds, wait in the line included; None: there is no target."""
+    """The first token should come within so many seconds, waiting included; None: there is no target."""
     first_token_p99_s: float | None
-    """The 99th percentile of the latest answers, wait in the line included; None until enough is known."""
+    """The 99th percentile of the latest answers, waiting included; None until enough is known."""
     is_met: bool | None
     """Whether the target is met at present; None: there is no target, or not enough is known."""
     let_through: int
@@ -134,7 +134,7 @@ class FirstTokenGoal:
     def gives_way(self, crowd: Crowd) -> bool:
         """Whether nobody has to wait. Without a target, waiting begins only when all sessions together need `CROWDED`
         times the cache, or will need `GROWN` times the cache in the middle of their lives. With fewer sessions, the
-        waits in the line would be longer than those in an engine without control. Waiting ends when all of them fit.
+        waits in the queue would be longer than those in an engine without control. Waiting ends when all of them fit.
         """
         if self.goal is Goal.THROUGHPUT or self.target_s is not None or crowd.cache_tokens is None:
             return False
@@ -186,7 +186,7 @@ class FirstTokenGoal:
             change = -HASTE if seconds > self.target_s else HASTE * LATE
             self._reach = min(1.0, max(LEAST, self._reach + change))
             most = LATE if self._is_hopeless else HOPELESS
-            self._is_hopeless = len(self._sorted) >= ENOUGH and late > most * len(self._sorted)
+            self._is_hopeless = len(self._sorted) >= MANY and late > most * len(self._sorted)
 
     def standing(self, *, longest_wait_s: float = 0.0) -> GoalStanding:
         """How far the goal is reached. `longest_wait_s`: for how long a request waits now."""

@@ -1,4 +1,4 @@
-"""Which session of the queue has waited longest, whatever its place in the queue."""
+"""The session that has waited longest, whatever its place in the queue."""
 
 from sortedcontainers import SortedDict
 

@@ -40,7 +40,7 @@ GAUGES: Sequence[tuple[str, str, Reading]] = (
     ("concur_footprint_tokens", "KV cache that the active sessions need", _gate("footprint_tokens")),
     ("concur_lease_seconds", "How long an idle session keeps its place while others wait", _gate("lease_s")),
     (
-        "concur_first_token_p99_seconds",
+        "concur_first_token_tail_seconds",
         "Time to the first token, wait included, that 99 % of the latest 512 answers did not exceed",
         _goal("first_token_p99_s"),
     ),

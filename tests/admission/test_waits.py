@@ -1,4 +1,4 @@
-"""Which session of a queue has waited longest."""
+"""The session of a queue that has waited longest."""
 
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.session import Session
