@@ -88,6 +88,11 @@ class GateState:
         self.lasting = 0
         """Requests in flight that were already in flight at the last reading."""
 
+    def review_goal(self) -> None:
+        """Let the goal see how many sessions there are now. Call this when it changes."""
+        if self.goal.limits_waits:
+            self.goal.review(self.crowd)
+
     @property
     def crowd(self) -> Crowd:
         """The sessions that have a place or wait for one."""

@@ -18,7 +18,7 @@ class Goal(Enum):
     THROUGHPUT = "throughput"
     """The shortest total time. No request is let through."""
     BALANCED = "balanced"
-    """The shortest total time with which no request waits longer than it would without control."""
+    """A short total time, with waits that are about as long as without control."""
     FIRST_TOKEN = "first-token"  # noqa: S105 - a token of text
     """The first token comes within the target if that is possible, else as early as it is possible."""
 
@@ -117,7 +117,7 @@ class FirstTokenGoal:
 
     def __init__(self, goal: Goal = Goal.THROUGHPUT, target_s: float | None = None) -> None:
         """`target_s`: the first token should come within so many seconds. Without it, `BALANCED` aims at the wait
-        without control, and `FIRST_TOKEN` lets requests through as early as its share of the engine allows.
+        without control, and `FIRST_TOKEN` at a part of it.
         """
         self.goal = goal
         self.target_s = target_s
@@ -126,22 +126,23 @@ class FirstTokenGoal:
         self._sorted: SortedList[float] = SortedList()
         self._computing_s = 0.0
         """How long the engine needs for the first token of a request that has waited: a decaying maximum."""
-        self._is_crowded = False
+        self.gives_way = False
+        """Whether nobody has to wait, as of the last `review`."""
         self._is_hopeless = False
         self._reach = 1.0
         """What is left of both times after answers that were late, as a part."""
 
-    def gives_way(self, crowd: Crowd) -> bool:
-        """Whether nobody has to wait. Without a target, waiting begins only when all sessions together need `CROWDED`
-        times the cache, or will need `GROWN` times the cache in the middle of their lives. With fewer sessions, the
-        waits in the queue would be longer than those in an engine without control. Waiting ends when all of them fit.
+    def review(self, crowd: Crowd) -> None:
+        """Decide whether sessions have to wait at all. Without a target, waiting begins only when all sessions together
+        need `CROWDED` times the cache, or will need `GROWN` times the cache in the middle of their lives. With fewer
+        sessions, the waits in the queue would be longer than those in an engine without control. Waiting ends when all
+        of them fit.
         """
         if self.goal is Goal.THROUGHPUT or self.target_s is not None or crowd.cache_tokens is None:
-            return False
+            return
         load = (crowd.active_tokens + crowd.waiting_tokens) / crowd.cache_tokens
         will_grow = crowd.grown_tokens > GROWN * crowd.cache_tokens
-        self._is_crowded = load > (1.0 if self._is_crowded or will_grow else CROWDED)
-        return not self._is_crowded
+        self.gives_way = load <= (1.0 if not self.gives_way or will_grow else CROWDED)
 
     @property
     def limits_waits(self) -> bool:
@@ -173,7 +174,7 @@ class FirstTokenGoal:
         return max(0.0, self._reach * URGENT * self.target_s - self._computing_s)
 
     def answered(self, *, waited_s: float, first_token_s: float) -> None:
-        """An answer has ended: how long its request waited in the line, and then for its first token."""
+        """An answer has ended: how long its request waited for admission, and then for its first token."""
         if waited_s:
             self._computing_s = max(first_token_s, self._computing_s + (first_token_s - self._computing_s) / MEMORY)
         if len(self._latest) == ANSWERS:

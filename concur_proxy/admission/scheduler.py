@@ -202,8 +202,7 @@ class Scheduler(Transitions):
             return "lease"
         if self._returning.is_negligible:
             return "no_returns"
-        goal = self._state.goal
-        return "goal" if goal.limits_waits and goal.gives_way(self._state.crowd) else None
+        return "goal" if self._state.goal.gives_way else None
 
     def _reclaim_lapsed(self, now: float) -> bool:
         """Take back what was kept under the lease that ended first: the place of an idle session, or the cache of an
