@@ -128,6 +128,7 @@ class FirstTokenGoal:
         """How long the engine needs for the first token of a request that has waited: a decaying maximum."""
         self.gives_way = False
         """Whether nobody has to wait, as of the last `review`."""
+        self._is_crowded = False
         self._is_hopeless = False
         self._reach = 1.0
         """What is left of both times after answers that were late, as a part."""
@@ -142,7 +143,8 @@ class FirstTokenGoal:
             return
         load = (crowd.active_tokens + crowd.waiting_tokens) / crowd.cache_tokens
         will_grow = crowd.grown_tokens > GROWN * crowd.cache_tokens
-        self.gives_way = load <= (1.0 if not self.gives_way or will_grow else CROWDED)
+        self._is_crowded = load > (1.0 if self._is_crowded or will_grow else CROWDED)
+        self.gives_way = not self._is_crowded
 
     @property
     def limits_waits(self) -> bool:

@@ -191,7 +191,7 @@ def test_what_is_unknown_is_left_out_and_not_zero(scene: Scene) -> None:
     assert scene.value("concur_engine_prefix_hit_ratio") is None
 
 
-def test_the_goal_shows_its_target_and_whether_it_is_met() -> None:
+async def test_the_goal_shows_its_target_and_whether_it_is_met() -> None:
     scene = Scene(goal=Goal.FIRST_TOKEN, target_s=20.0)
     assert scene.value("concur_first_token_target_seconds") == 20
     assert scene.value("concur_first_token_target_met") is None, "there are no answers yet"
