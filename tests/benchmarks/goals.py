@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--scenario", action="append", choices=list(SCENARIOS), help="an overload; repeatable (default: all here)"
     )
-    parser.add_argument("--only", choices=("price", "curves"), help="the first table, or the others")
+    parser.add_argument("--only", choices=("price", "knee", "curve"), help="one of the tables")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each load (default %(default)s)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default %(default)s)")
     given = parser.parse_args(arguments)
@@ -72,8 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         bench = Bench(pool, range(1, given.seeds + 1))
         if given.only in {None, "price"}:
             print("\n".join(bench.prices(given.scenario or OVERLOADS, broken)))
-        if given.only in {None, "curves"}:
+        if given.only in {None, "knee"}:
             print("\n".join(bench.below_the_knee(broken)))
+        if given.only in {None, "curve"}:
             print("\n".join(bench.curve()))
     for promise in broken:
         print(f"\nNot kept: {promise}")
