@@ -3,6 +3,7 @@
 import math
 from typing import Literal
 
+from concur_proxy.admission.goal import GoalStanding
 from concur_proxy.admission.snapshot import GateSnapshot
 from concur_proxy.control.phrasing import count, duration
 from concur_proxy.monitoring.circuit import CircuitState
@@ -12,6 +13,7 @@ Level = Literal["good", "warning", "bad"]
 
 GIVES_WAY = {
     "lease": "tool calls take so long that the engine computes a context again for less than keeping it would cost",
+    "goal": "at this load, the goal wants no session to wait",
     "no_returns": "hardly any session comes back, so there is no context to keep",
 }
 """Why nobody waits for the window in tokens, see `GateSnapshot.gives_way`."""
@@ -37,6 +39,17 @@ def window_in_words(gate: GateSnapshot, capacity_tokens: float | None, *, is_man
     if math.isfinite(gate.window):
         limits.append(f"{round(gate.window, 1):g} session{'' if gate.window == 1 else 's'}")
     return (" and ".join(limits) or "no limit") + (", set manually" if is_manual else "")
+
+
+def goal_in_words(standing: GoalStanding) -> str:
+    """The goal, its target and whether it is met, such as "balanced; 99 % of first tokens within 12 s"."""
+    words = [standing.goal.value]
+    if standing.first_token_p99_s is not None:
+        words.append(f"99 % of first tokens within {duration(standing.first_token_p99_s)}")
+    if standing.target_s is not None:
+        verdict = {None: "not known yet", True: "met", False: "not met"}[standing.is_met]
+        words.append(f"target {duration(standing.target_s)}: {verdict}")
+    return "; ".join(words)
 
 
 def at_work(gate: GateSnapshot, *, is_enforcing: bool) -> str:

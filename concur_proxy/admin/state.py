@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from concur_proxy.admin.engine_words import health, window_in_words
+from concur_proxy.admin.engine_words import goal_in_words, health, window_in_words
 from concur_proxy.admin.history import STEP_S, History
 from concur_proxy.admin.history_schema import EffectStatus, HistorySeries, HistoryStatus
 from concur_proxy.admin.readings import reading
@@ -14,6 +14,7 @@ from concur_proxy.admin.status_schema import (
     DecisionStatus,
     EngineStatus,
     GatewayStatus,
+    GoalStatus,
     LawStatus,
     RequestCounts,
     SessionCounts,
@@ -21,6 +22,7 @@ from concur_proxy.admin.status_schema import (
     WindowStatus,
 )
 from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.goal import GoalStanding
 from concur_proxy.admission.tenant_totals import combined
 from concur_proxy.control.law import Decision
 from concur_proxy.control.phrasing import describe
@@ -138,6 +140,7 @@ class StateReader:
                 by_hand=is_manual,
             ),
             window_text=window_in_words(now, capacity, is_manual=is_manual),
+            goal=_goal(gate.goal_standing(now=self.clock())),
             sessions=SessionCounts(active=now.active, paused=now.paused, queued=now.queued, waiting=now.waiting),
             requests=RequestCounts(held=now.held, in_flight=now.in_flight),
             footprint_tokens=round(now.footprint_tokens),
@@ -147,6 +150,17 @@ class StateReader:
             hit_rate=None if rates is None else rates.hit_rate,
             lease_s=round(now.lease_s, 3),
         )
+
+
+def _goal(standing: GoalStanding) -> GoalStatus:
+    return GoalStatus(
+        name=standing.goal.value,
+        first_token_target_s=standing.target_s,
+        first_token_p99_s=None if standing.first_token_p99_s is None else round(standing.first_token_p99_s, 2),
+        met=standing.is_met,
+        let_through=standing.let_through,
+        text=goal_in_words(standing),
+    )
 
 
 def _tenants(gates: Sequence[SessionGate]) -> list[TenantStatus]:

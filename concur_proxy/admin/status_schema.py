@@ -49,6 +49,19 @@ class RequestCounts(CallResult):
     in_flight: int = Field(description="Requests at the engine")
 
 
+class GoalStatus(CallResult):
+    """What matters most at one engine, and whether it is reached."""
+
+    name: str = Field(description="throughput, balanced or first-token")
+    first_token_target_s: float | None = Field(
+        description="Seconds within which the first token of 99 % of answers should come, wait included"
+    )
+    first_token_p99_s: float | None = Field(description="The same of the latest 512 answers; null: too few answers")
+    met: bool | None = Field(description="Whether the target is met; null: no target, or too few answers")
+    let_through: int = Field(description="Requests that were let through early so far")
+    text: str = Field(description="The goal in words")
+
+
 class EngineStatus(CallResult):
     """One engine."""
 
@@ -66,6 +79,7 @@ class EngineStatus(CallResult):
     law: LawStatus
     window: WindowStatus
     window_text: str = Field(description="The window in words")
+    goal: GoalStatus
     sessions: SessionCounts
     requests: RequestCounts
     footprint_tokens: int = Field(description="Cache tokens that the active sessions need")

@@ -49,6 +49,7 @@ class SessionGate(GateView):
             return ticket, [*decided, scheduler.decide(ticket, refusal, now)]
         scheduler.wake(session, now)
         kept_tokens = scheduler.begin(session, member, arrival, now)
+        state.review_goal()
         has_place = session.state is SessionState.ACTIVE
         if has_place and (not session.pausing or (session.in_flight and family.is_awaited(session, member))):
             self.accounts.promise(ticket, kept_tokens)
@@ -86,6 +87,7 @@ class SessionGate(GateView):
         if not (was_accepted or member.busy or member.turns):
             family.release(member)
         scheduler.measure(session)
+        state.review_goal()
         if session.in_flight == 0:
             loss = "refused" if answered.refused else "client_gone" if answered.client_gone else None
             is_unserved = session.turns <= 1 and answered.client_gone and answered.first_token_s is None
@@ -170,6 +172,7 @@ class SessionGate(GateView):
             self.accounts.engine_prefill_tokens_s = load.prefill_tokens_s
             if load.capacity_tokens and self.accounts.prefill_tokens_s:
                 state.lease.observe_break_even(load.capacity_tokens / self.accounts.prefill_tokens_s)
+        state.review_goal()
         state.lease.review(now=now, is_engine_idle=not state.in_flight)
         return self._scheduler.fill(now)
 

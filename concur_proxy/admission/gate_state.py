@@ -39,7 +39,7 @@ class GateOptions:
     goal: Goal = Goal.THROUGHPUT
     """What matters most."""
     first_token_target_s: float | None = None
-    """The first token should come within so many seconds, wait in the queue included; None: there is no target."""
+    """The first token should come within so many seconds, waiting included; None: there is no target."""
 
 
 class GateState:
@@ -88,15 +88,22 @@ class GateState:
         self.lasting = 0
         """Requests in flight that were already in flight at the last reading."""
 
+    def review_goal(self) -> None:
+        """Let the goal see how many sessions there are now. Call this when it changes."""
+        if self.goal.limits_waits:
+            self.goal.review(self.crowd)
+
     @property
     def crowd(self) -> Crowd:
         """The sessions that have a place or wait for one."""
         return Crowd(
             active=len(self.places),
             active_tokens=self.places.footprint_tokens,
+            pausing_tokens=self.places.pausing_tokens if self.places.pausing else 0.0,
             waiting=len(self.order.waits),
             waiting_tokens=self.order.waits.tokens,
             cache_tokens=self.accounts.cache_tokens,
+            growth_tokens=self.accounts.estimator.growth_tokens(0.0),
             prefill_tokens_s=self.accounts.prefill_tokens_s,
         )
 

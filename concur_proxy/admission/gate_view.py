@@ -5,6 +5,7 @@ from itertools import islice
 
 from concur_proxy.admission.gap import Gap
 from concur_proxy.admission.gate_state import GateOptions, GateState
+from concur_proxy.admission.goal import GoalStanding
 from concur_proxy.admission.handover import Handover
 from concur_proxy.admission.lease import Lease
 from concur_proxy.admission.manual import ManualControl
@@ -54,7 +55,7 @@ class GateView:
         """The sessions that wait for a place and are too large for the queue, to read."""
         self.accounts = state.accounts
         self.counters = state.counters
-        """Events so far by (event, reason): `admit` and `resume` (window, room, alone, lease, no_returns, claim),
+        """Events so far by (event, reason): `admit` and `resume` (window, room, alone, lease, no_returns, goal, claim),
         `pause` (window, share, lease, client_gone, refused, by_hand, moved), `refuse` (an Outcome's value), `end`
         (said, answered, refused, idle, memory, or an Outcome's value), `would_hold` (window), `move` to another gate
         (lost, shared, waited, home).
@@ -199,6 +200,11 @@ class GateView:
             None if (due := scheduler.next_to_let_through()) is None else due[0],
         )
         return min((time for time in times if time is not None), default=None)
+
+    def goal_standing(self, *, now: float) -> GoalStanding:
+        """How far the goal is reached: for the latest answers, and for the request that waits longest now."""
+        longest = self._state.order.waits.first()
+        return self._state.goal.standing(longest_wait_s=0.0 if longest is None else now - longest[0])
 
     def next_lapse(self) -> float | None:
         """When the next idle session's lease ends, or None."""

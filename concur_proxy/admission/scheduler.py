@@ -3,6 +3,8 @@
 `Scheduler` decides. What it takes to carry a decision out is in `Transitions`.
 """
 
+import math
+
 from concur_proxy.admission import family
 from concur_proxy.admission.apart import OUTSIZED
 from concur_proxy.admission.session import Session, SessionState
@@ -85,7 +87,7 @@ class Scheduler(Transitions):
         decided: list[Ticket] = []
         while (due := self.next_to_let_through()) is not None and due[0] <= now:
             session = due[1]
-            self._state.goal.let(session.footprint, self._state.crowd, now=now)
+            self._state.goal.let_through += 1
             decided += self.admit(session, "goal", now)
             self._places.start_pausing(session)
         return decided
@@ -98,7 +100,9 @@ class Scheduler(Transitions):
         first = self._order.longest_waiting()
         if first is None:
             return None
-        return max(first[0] + goal.limit_s(self._state.crowd), goal.affordable_at), first[1]
+        crowd = self._state.crowd
+        limit_s = goal.limit_s(crowd) if goal.may_let_through(first[1].footprint, crowd) else goal.urgent_s()
+        return None if math.isinf(limit_s) else (first[0] + limit_s, first[1])
 
     def _reason_to_admit_waiting(self, session: Session, now: float) -> str | None:
         """Why a session that waits may be admitted now, or None."""
@@ -202,8 +206,7 @@ class Scheduler(Transitions):
             return "lease"
         if self._returning.is_negligible:
             return "no_returns"
-        goal = self._state.goal
-        return "goal" if goal.limits_waits and goal.gives_way(self._state.crowd) else None
+        return "goal" if self._state.goal.gives_way else None
 
     def _reclaim_lapsed(self, now: float) -> bool:
         """Take back what was kept under the lease that ended first: the place of an idle session, or the cache of an

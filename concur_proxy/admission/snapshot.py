@@ -47,7 +47,8 @@ class GateSnapshot:
     """How long an idle session keeps its place while others wait."""
     gives_way: str | None
     """Why nobody has to wait for the window in tokens at present, whatever it is: `lease` if no cache is worth keeping
-    between two turns, `no_returns` if hardly any session comes back. None: sessions wait for the window.
+    between two turns, `no_returns` if hardly any session comes back, `goal` if the goal wants nobody to wait
+    at this load. None: sessions wait for the window.
     """
     is_overfull: bool
     """Whether sessions that were admitted while the gate gave way have still to pause, so that more is in the engine's

@@ -1,4 +1,4 @@
-"""Finds the session of a queue that has waited longest, whatever its place in the queue."""
+"""The session that has waited longest, whatever its place in the queue."""
 
 from sortedcontainers import SortedDict
 

@@ -57,7 +57,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "max_connections_per_client",
         "max_connections_per_tenant",
     ),
-    "control": ("law", "law_options", "mode", "work_conserving"),
+    "control": ("law", "law_options", "goal", "first_token_target_s", "mode", "work_conserving"),
     "sessions": (
         "recognisers",
         "session_headers",
@@ -119,6 +119,7 @@ _METAVARS = {
     "host": "ADDRESS",
     "law": "NAME",
     "law_options": "KEY=VALUE",
+    "goal": "GOAL",
     "mode": "MODE",
     "recognisers": "NAME",
     "session_headers": "HEADER",

@@ -21,6 +21,7 @@ from concur_proxy.cli.comparison import (
 )
 from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.flags import read_option
+from concur_proxy.cli.goals import add_flags, with_goals
 from concur_proxy.cli.parser import CommandParser, complain, positive_number, time_span, whole_number
 from concur_proxy.cli.terminal import Lines, Output, steps
 from concur_proxy.cli.traces import MEASURE, cache_size, print_traces, print_verdicts, read_traces, trace_table
@@ -98,7 +99,7 @@ def _policies(given: argparse.Namespace) -> list[Policy]:
         raise Faults(problems)
     for policy in policies:
         plugins.build(plugins.LAWS, policy.law, policy.options)  # ValueError if an option is wrong
-    return policies
+    return with_goals(policies, given)
 
 
 def _names(given: argparse.Namespace) -> list[str]:
@@ -253,6 +254,7 @@ def _parser() -> CommandParser:
         action="store_true",
         help="admit no session beyond the window, with every law; a law of --list may do so already",
     )
+    add_flags(parser)
     parser.add_argument("--explain", action="store_true", help="print every decision that raised or lowered a window")
     parser.add_argument(
         "--json", metavar="FILE", type=Path, help="write the numbers and decisions of every run to this file"

@@ -67,7 +67,7 @@ def _engines(state: State) -> Table:
         table.add_row(
             escape(engine["engine"]),
             Text(engine["health"], style=_STYLES[engine["health_level"]]),
-            f"{engine['window_text']}; law {law}",
+            f"{engine['window_text']}; law {law}; goal {engine['goal']['text']}",
             f"{sessions['active']} admitted, {sessions['waiting']} waiting, {idle} idle",
             f"{_share(engine['kv_usage'])} in use, {_share(engine['hit_rate'])} hits",
         )

@@ -5,6 +5,7 @@ from functools import partial
 from concur_proxy import plugins
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
+from concur_proxy.admission.goal import Goal
 from concur_proxy.admission.guarded import GuardedOrder
 from concur_proxy.admission.lease import FixedLease, LearnedLease, Lease
 from concur_proxy.admission.order import QueueOrder
@@ -30,6 +31,8 @@ class GateMaker:
             session_ttl_s=settings.session_ttl_s,
             work_conserving=settings.work_conserving,
             enforcing=self._laws.enforces(engine),
+            goal=Goal(settings.goal),
+            first_token_target_s=settings.first_token_target_s or None,
         )
         return SessionGate(
             options=options,

@@ -16,6 +16,7 @@ from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.engines.sample import SIGNALS, EngineSample, IntervalRates
 from concur_proxy.monitoring.circuit import Circuit, CircuitState
 from concur_proxy.monitoring.engine_tokens import EngineTokens
+from concur_proxy.monitoring.goal_watch import GoalWatch
 from concur_proxy.monitoring.signals import SignalMaker, engine_load
 from concur_proxy.wire.request.models import longest_context, model_ids
 
@@ -88,6 +89,7 @@ class EngineMonitor:
         self._has_fallen_open = False
         self._lacks_cached = False
         self._signals = SignalMaker()
+        self._goal = GoalWatch(engine)
         self._kinds = kinds or KnownKinds(())
         self._coordinator = coordinator
         self._clock = clock
@@ -96,6 +98,11 @@ class EngineMonitor:
     def is_up(self) -> bool:
         """False while the engine's circuit is open."""
         return self.engine not in self._coordinator.fleet.down
+
+    @property
+    def now(self) -> float:
+        """The monotonic time, seconds."""
+        return self._clock()
 
     @property
     def is_read(self) -> bool:
@@ -159,6 +166,8 @@ class EngineMonitor:
         self._coordinator.apply(Observe(engine=self.engine, load=engine_load(rates, self.tokens.max_model_len)))
         decision = self.governor.on_signal(signal)
         self._apply(decision)
+        now = self._clock()
+        self._goal.note(self._coordinator.fleet.gates[self.engine].goal_standing(now=now), now=now)
         if decision.kind is not DecisionKind.FALLBACK and self.failure is None:
             self._has_fallen_open = False
 

@@ -93,6 +93,18 @@ class GatewaySettings(ListeningSettings, EngineSettings):
         description="Admit sessions beyond the window while an engine has free cache and no waiting requests",
     )
 
+    goal: Literal["throughput", "balanced", "first-token"] = Field(
+        "throughput",
+        description="What matters most: `throughput`, the shortest total time; `first-token`, an early first token;"
+        " `balanced`, the shortest total time with which waits are about as long as without control",
+    )
+    first_token_target_s: Seconds = Field(
+        0.0,
+        ge=0,
+        description="Seconds within which the first token of 99 % of answers should come, wait included, with the goal"
+        " `balanced` or `first-token`; 0 for no target",
+    )
+
     recognisers: tuple[str, ...] = Field(
         DEFAULT_RECOGNISERS, description="Ways to find a request's session, asked in this order"
     )
@@ -261,9 +273,19 @@ class GatewaySettings(ListeningSettings, EngineSettings):
                 yield Disagreement(name, "unset with", "tls_cert", "there is no TLS without a certificate")
         if self.tls_client_key is not None and self.tls_client_cert is None:
             yield Disagreement("tls_client_key", "unset with", "tls_client_cert", "a key needs its certificate")
+        yield from self._goal_disagreements()
         if self.fail_open_after_s < self.stale_after_s:
             reason = "the window stays unchanged before it is replaced"
             yield Disagreement("fail_open_after_s", "at least", "stale_after_s", reason)
+
+    def _goal_disagreements(self) -> Iterator["Disagreement"]:
+        if not self.first_token_target_s:
+            return
+        if self.goal == "throughput":
+            reason = "the goal throughput has no target: choose balanced or first-token"
+            yield Disagreement("first_token_target_s", "unset with", "goal", reason)
+        if self.first_token_target_s > self.max_hold_s:
+            yield Disagreement("first_token_target_s", "at most", "max_hold_s", "a request gets HTTP 429 before that")
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -19,6 +19,10 @@ def _gate(name: str) -> Reading:
     return lambda gate, _: getattr(gate.snapshot(), name)
 
 
+def _goal(name: str) -> Reading:
+    return lambda gate, monitor: getattr(gate.goal_standing(now=monitor.now), name)
+
+
 def _engine(name: str) -> Reading:
     return lambda _, monitor: getattr(monitor, name)
 
@@ -35,6 +39,13 @@ GAUGES: Sequence[tuple[str, str, Reading]] = (
     ("concur_in_flight_requests", "Admission-controlled requests at the engine", _gate("in_flight")),
     ("concur_footprint_tokens", "KV cache that the active sessions need", _gate("footprint_tokens")),
     ("concur_lease_seconds", "How long an idle session keeps its place while others wait", _gate("lease_s")),
+    (
+        "concur_first_token_tail_seconds",
+        "Time to the first token, wait included, that 99 % of the latest 512 answers did not exceed",
+        _goal("first_token_p99_s"),
+    ),
+    ("concur_first_token_target_seconds", "The target of the goal, if it has one", _goal("target_s")),
+    ("concur_first_token_target_met", "1 while the target is met, 0 while it is not", _goal("is_met")),
     ("concur_engine_up", "1 while the engine can be reached", _engine("is_up")),
     ("concur_engine_signals_stale", "1 while the signals are too old to be used", _engine("is_stale")),
     ("concur_engine_signal_age_seconds", "Age of the newest usable signals", _engine("signal_age_s")),
@@ -46,7 +57,7 @@ GAUGES: Sequence[tuple[str, str, Reading]] = (
 )
 """Name, help and reading of each gauge with the one label `engine`. A gauge whose reading is None is not exported."""
 
-_ADMITTED_BY = ("window", "room", "alone", "lease", "no_returns")
+_ADMITTED_BY = ("window", "room", "alone", "lease", "no_returns", "goal")
 _REFUSED_BY = tuple(outcome.value for outcome in Outcome if outcome is not Outcome.ADMITTED)
 
 EVENTS: Sequence[tuple[str, str, str, Sequence[str]]] = (

@@ -4,13 +4,14 @@ import math
 
 import pytest
 
-from concur_proxy.admission.arrival import Arrival
+from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
-from concur_proxy.admission.goal import Goal
+from concur_proxy.admission.goal import AIM, CROWDED, ENOUGH, URGENT, Goal
 from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.limits import EngineLoad
 from concur_proxy.admission.session import SessionState
+from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 from concur_proxy.recognition.conversations import Whereabouts
 from tests.admission.gates import HOLD_S, Scene, body_of
@@ -20,41 +21,94 @@ SIZE = 400.0
 """Tokens of each session: two fit."""
 
 
-def crowded(goal: Goal, target_s: float | None = None, *, sessions: int = 6, tenant_places: int | None = None) -> Scene:
+class Crowded(Scene):
+    """The scene and the ticket of its first session."""
+
+    first: Ticket
+
+
+def crowded(
+    goal: Goal, target_s: float | None = None, *, sessions: int = 6, tenant_places: int | None = None
+) -> Crowded:
     """A gate whose cache holds two of these sessions. The first ones have a request in flight, the others wait."""
-    scene = Scene()
+    scene = Crowded()
     options = GateOptions(work_conserving=False, goal=goal, first_token_target_s=target_s)
     scene.gate = SessionGate(options=options, lease=FixedLease(3600.0), window=1.0, engine="e")
     scene.gate.observe(EngineLoad(running=1, waiting=1, kv_usage=0.5, capacity_tokens=CACHE), now=0.0)
     scene.gate.resize(math.inf, now=0.0, budget=Budget(tokens=900.0, reserve_turns=0.0))
     scene.gate.accounts.engine_prefill_tokens_s = 1_000.0
+    tickets = []
     for number in range(sessions):
         arrival = Arrival(
             key=f"s{number}", body_bytes=body_of(SIZE), hold_s=HOLD_S, tenant="t", max_active=tenant_places
         )
-        scene.gate.arrive(Whereabouts(session=f"s{number}"), arrival, now=0.0)
+        tickets.append(scene.gate.arrive(Whereabouts(session=f"s{number}"), arrival, now=0.0)[0])
+    scene.first = tickets[0]
     return scene
-
-
-def active(scene: Scene) -> int:
-    return scene.gate.active
 
 
 def test_throughput_lets_nobody_through() -> None:
     scene = crowded(Goal.THROUGHPUT)
-    assert active(scene) == 2
+    assert (scene.gate.active, scene.gate.waiting) == (2, 4)
     assert scene.pass_time(900.0) == []
 
 
-def test_a_request_that_has_waited_for_the_target_is_let_through_for_one_answer() -> None:
-    scene = crowded(Goal.FIRST_TOKEN, 20.0)
-    waiting = scene.gate.waiting
-    assert waiting > 0
-    assert scene.gate.next_deadline() == pytest.approx(20.0)
-    decided = scene.pass_time(20.0)
-    ticket = decided[0]
-    assert scene.gate.counters["admit", "goal"] >= 1
-    scene.finish(ticket, prompt=400, completion=10)
+def test_a_request_that_has_waited_long_is_let_through_for_one_answer() -> None:
+    scene = crowded(Goal.BALANCED, 20.0)
+    due = AIM * 20.0
+    assert scene.gate.next_deadline() == pytest.approx(due)
+    assert scene.pass_time(due - 0.1) == []
+    (ticket,) = scene.pass_time(0.2)
+    assert ticket.session.key == "s2", "the one that waited longest"
+    assert scene.gate.counters["admit", "goal"] == 1
+    assert scene.gate.active == 3
+    assert scene.pass_time(50.0) == [], "one at a time in so small a cache"
+    (following,) = scene.finish(ticket, prompt=400, completion=10)
+    assert following.session.key == "s3"
     assert ticket.session.state is SessionState.PAUSED, "it was let through for one answer only"
-    again = scene.arrive(ticket.session.key, tokens=SIZE)
-    assert again.is_held
+    assert scene.arrive("s2", tokens=SIZE).is_held
+
+
+def test_everybody_is_let_through_in_turn_so_that_nobody_starves() -> None:
+    scene = crowded(Goal.BALANCED, 20.0, sessions=12)
+    served = []
+    decided = scene.pass_time(20.0)
+    while decided:
+        (ticket,) = decided
+        served.append(ticket.session.key)
+        scene.now += 1.0
+        decided = scene.finish(ticket, prompt=400, completion=10)
+    assert served == [f"s{number}" for number in range(2, 12)]
+
+
+def test_urgent_requests_are_let_through_together() -> None:
+    scene = crowded(Goal.FIRST_TOKEN, 20.0)
+    (first,) = scene.pass_time(AIM * 20.0)
+    assert first.session.key == "s2"
+    others = scene.pass_time((URGENT - AIM) * 20.0 + 0.01)
+    assert [ticket.session.key for ticket in others] == ["s3", "s4", "s5"]
+
+
+def test_a_tenant_gets_no_more_places_than_it_may_have() -> None:
+    scene = crowded(Goal.FIRST_TOKEN, 20.0, tenant_places=2)
+    assert (scene.gate.active, scene.gate.waiting) == (2, 4)
+    assert scene.pass_time(900.0) == []
+    assert scene.gate.active == 2
+
+
+def test_without_a_target_nobody_waits_until_the_sessions_need_much_more_than_the_cache() -> None:
+    assert CROWDED * CACHE > 4 * SIZE
+    scene = crowded(Goal.BALANCED, sessions=4)
+    assert (scene.gate.active, scene.gate.waiting) == (4, 0)
+    assert scene.gate.snapshot().gives_way == "goal"
+    assert crowded(Goal.BALANCED, sessions=12).gate.waiting > 0
+
+
+def test_the_standing_counts_the_request_that_waits_now() -> None:
+    scene = crowded(Goal.FIRST_TOKEN, 20.0)
+    for number in range(ENOUGH):
+        ticket = scene.arrive("s0") if number else scene.first
+        answered = Answered(prompt_tokens=400, completion_tokens=1, first_token_s=0.5)
+        scene.gate.finish(ticket, answered, now=0.0)
+    assert scene.gate.goal_standing(now=1.0).is_met
+    assert not scene.gate.goal_standing(now=21.0).is_met

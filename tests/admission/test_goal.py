@@ -1,17 +1,39 @@
 """The goal of a gate by itself: how long a request may wait, what may be spent, and whether the target is met."""
 
+import dataclasses
 import math
 
 import pytest
 
-from concur_proxy.admission.goal import ANSWERS, BURST_S, CROWDED, ENOUGH, PART, SHARE, Crowd, FirstTokenGoal, Goal
+from concur_proxy.admission.goal import (
+    AIM,
+    ANSWERS,
+    CROWDED,
+    ENOUGH,
+    GROWN,
+    HALF_LIFE_TURNS,
+    HASTE,
+    HOPELESS,
+    KEPT,
+    LATE,
+    LEAST,
+    MANY,
+    PART,
+    SHARE,
+    URGENT,
+    Crowd,
+    FirstTokenGoal,
+    Goal,
+)
 
 FULL = Crowd(
     active=10,
     active_tokens=100_000.0,
+    pausing_tokens=0.0,
     waiting=40,
     waiting_tokens=80_000.0,
     cache_tokens=100_000,
+    growth_tokens=0.0,
     prefill_tokens_s=10_000.0,
 )
 
@@ -20,43 +42,87 @@ def test_throughput_limits_no_wait_and_never_gives_way() -> None:
     goal = FirstTokenGoal()
     assert not goal.limits_waits
     assert goal.limit_s(FULL) == math.inf
-    assert not goal.gives_way(FULL)
+    assert not gives_way(goal, FULL)
 
 
-def test_without_control_a_request_waits_for_the_contexts_of_all_sessions() -> None:
-    assert FULL.uncontrolled_wait_s == pytest.approx((100_000 + 40 * 10_000) / 10_000)
-    assert FirstTokenGoal(Goal.BALANCED).limit_s(FULL) == pytest.approx(PART * 50.0)
+@pytest.mark.parametrize("which", [Goal.BALANCED, Goal.FIRST_TOKEN])
+def test_without_control_a_request_waits_for_the_contexts_that_do_not_fit(which: Goal) -> None:
+    wait_s = (100_000 + 40 * 10_000 - KEPT * 100_000) / 10_000
+    assert FULL.uncontrolled_wait_s == pytest.approx(wait_s)
+    assert FirstTokenGoal(which).limit_s(FULL) == pytest.approx(PART[which] * wait_s)
+    assert load(KEPT).uncontrolled_wait_s == 0.0
 
 
 def test_a_target_leaves_time_for_the_engine() -> None:
     goal = FirstTokenGoal(Goal.FIRST_TOKEN, 30.0)
-    assert goal.limit_s(FULL) == 30.0
+    assert goal.limit_s(FULL) == AIM * 30.0
     goal.answered(waited_s=0.0, first_token_s=9.0)
-    assert goal.limit_s(FULL) == 30.0, "it had not waited, so that its context was in the cache"
+    assert goal.limit_s(FULL) == AIM * 30.0, "it had not waited, so that its context was in the cache"
     goal.answered(waited_s=20.0, first_token_s=4.0)
-    assert goal.limit_s(FULL) == 26.0
-    goal.answered(waited_s=20.0, first_token_s=40.0)
-    assert goal.limit_s(FULL) == 0.0
+    assert goal.limit_s(FULL) == AIM * 30.0 - 4.0
+    goal.answered(waited_s=20.0, first_token_s=9.0)
+    assert goal.limit_s(FULL) == AIM * 30.0 - 9.0, "the slowest one counts"
+
+
+def test_answers_that_are_late_make_it_hurry_until_answers_in_time_make_up_for_them() -> None:
+    goal = FirstTokenGoal(Goal.FIRST_TOKEN, 10.0)
+    goal.answered(waited_s=0.0, first_token_s=11.0)
+    assert goal.limit_s(FULL) == pytest.approx((1 - HASTE) * AIM * 10.0)
+    for _ in range(round(1 / LATE)):
+        goal.answered(waited_s=0.0, first_token_s=1.0)
+    assert goal.limit_s(FULL) == pytest.approx(AIM * 10.0)
+    for _ in range(100):
+        goal.answered(waited_s=0.0, first_token_s=11.0)
+    assert goal.limit_s(FULL) == pytest.approx(LEAST * AIM * 10.0)
 
 
 @pytest.mark.parametrize("which", [Goal.BALANCED, Goal.FIRST_TOKEN])
-def test_no_more_than_its_share_of_the_engine_is_spent(which: Goal) -> None:
-    goal, now, spent = FirstTokenGoal(which), 0.0, 0.0
-    while now < 100.0:
-        now = max(now, goal.affordable_at)
-        goal.let(5_000.0, FULL, now=now)
-        spent += 5_000.0 / 10_000.0
-    assert spent == pytest.approx(100.0 * SHARE[which] + BURST_S, abs=1.0)
-    assert goal.let_through == spent / 0.5
+def test_requests_that_are_let_through_take_no_more_than_their_share_of_the_cache(which: Goal) -> None:
+    goal, most = FirstTokenGoal(which), SHARE[which] * 100_000
+    assert goal.may_let_through(90_000, FULL), "one always may, so that no request waits for ever"
+    assert goal.may_let_through(most / 2, dataclasses.replace(FULL, pausing_tokens=most / 2))
+    assert not goal.may_let_through(most / 2 + 1, dataclasses.replace(FULL, pausing_tokens=most / 2))
+    assert not goal.may_let_through(1, dataclasses.replace(FULL, pausing_tokens=1, cache_tokens=None))
+
+
+def test_a_request_is_urgent_unless_the_target_cannot_be_met_even_so() -> None:
+    goal = FirstTokenGoal(Goal.FIRST_TOKEN, 10.0)
+    assert goal.urgent_s() == URGENT * 10.0
+    late = round(HOPELESS * MANY) + 1
+    for number in range(MANY):
+        assert goal.urgent_s() < math.inf
+        goal.answered(waited_s=0.0, first_token_s=20.0 if number < late else 1.0)
+    assert goal.urgent_s() == math.inf
+    for _ in range(3 * ANSWERS):
+        goal.answered(waited_s=0.0, first_token_s=1.0)
+    assert goal.urgent_s() == pytest.approx(URGENT * 10.0)
+    assert FirstTokenGoal(Goal.FIRST_TOKEN).urgent_s() == math.inf
+    assert FirstTokenGoal(Goal.BALANCED, 10.0).urgent_s() == math.inf
 
 
 def test_waiting_begins_when_the_sessions_need_much_more_than_the_cache_and_ends_when_they_fit() -> None:
     goal = FirstTokenGoal(Goal.BALANCED)
-    assert goal.gives_way(load(CROWDED))
-    assert not goal.gives_way(load(CROWDED + 0.1))
-    assert not goal.gives_way(load(1.1))
-    assert goal.gives_way(load(0.9))
-    assert goal.gives_way(load(1.1))
+    assert gives_way(goal, load(CROWDED))
+    assert not gives_way(FirstTokenGoal(Goal.BALANCED, 20.0), load(CROWDED)), "a target decides instead"
+    assert not gives_way(goal, load(CROWDED + 0.1))
+    assert not gives_way(goal, load(1.1))
+    assert gives_way(goal, load(0.9))
+    assert gives_way(goal, load(1.1))
+
+
+def test_waiting_begins_early_if_the_sessions_will_grow_far_beyond_the_cache() -> None:
+    goal, sessions = FirstTokenGoal(Goal.BALANCED), 10
+    enough = GROWN * 1_000 / (sessions * HALF_LIFE_TURNS)
+    early = dataclasses.replace(load(1.1), active=sessions, growth_tokens=0.9 * enough)
+    assert gives_way(goal, early)
+    assert not gives_way(goal, dataclasses.replace(early, growth_tokens=1.1 * enough))
+    assert gives_way(goal, dataclasses.replace(load(0.9), active=sessions, growth_tokens=1.1 * enough)), "they fit now"
+
+
+def gives_way(goal: FirstTokenGoal, crowd: Crowd) -> bool:
+    """Whether nobody has to wait in this crowd."""
+    goal.review(crowd)
+    return goal.gives_way
 
 
 def load(caches: float) -> Crowd:
@@ -64,9 +130,11 @@ def load(caches: float) -> Crowd:
     return Crowd(
         active=1,
         active_tokens=1_000 * caches,
+        pausing_tokens=0.0,
         waiting=0,
         waiting_tokens=0.0,
         cache_tokens=1_000,
+        growth_tokens=0.0,
         prefill_tokens_s=None,
     )
 

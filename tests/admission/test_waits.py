@@ -1,4 +1,4 @@
-"""The session of a queue that has waited longest is found."""
+"""The session of a queue that has waited longest."""
 
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.session import Session

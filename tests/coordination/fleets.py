@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
+from concur_proxy.admission.goal import Goal
 from concur_proxy.admission.lease import FixedLease, LearnedLease
 from concur_proxy.admission.session import Numbers
 
@@ -16,11 +17,18 @@ def make_fleet(
     lease_s: float | None = 5.0,
     max_waiting: int = 100,
     after: int = 0,
+    goal: Goal = Goal.THROUGHPUT,
+    first_token_target_s: float | None = None,
 ) -> Fleet:
     """A fleet whose gates each have this window, and nothing beyond it; without `lease_s` they learn their leases."""
 
     def make_gate(engine: str, numbers: Numbers) -> SessionGate:
-        options = GateOptions(max_waiting_sessions=max_waiting, session_ttl_s=100.0)
+        options = GateOptions(
+            max_waiting_sessions=max_waiting,
+            session_ttl_s=100.0,
+            goal=goal,
+            first_token_target_s=first_token_target_s,
+        )
         lease = LearnedLease() if lease_s is None else FixedLease(lease_s)
         return SessionGate(options=options, lease=lease, window=window, engine=engine, numbers=numbers)
 

@@ -310,6 +310,14 @@ class TestValues:
         assert "fail_open_after_s must be at least stale_after_s" in complaints(fail_open_after_s=4)
         assert settings(fail_open_after_s=5).fail_open_after_s == 5
 
+    def test_a_target_belongs_to_a_goal_and_ends_before_the_longest_wait(self) -> None:
+        assert settings().goal == "throughput"
+        assert "the goal throughput has no target" in complaints(first_token_target_s=20)
+        assert "at most max_hold_s" in complaints(goal="balanced", first_token_target_s=600)
+        assert complaints(goal="balanced", first_token_target_s=-1)
+        assert settings(goal="first-token", first_token_target_s="20s").first_token_target_s == 20
+        assert complaints(goal="fast")
+
     def test_allowed_paths_become_rules(self) -> None:
         plain, generating = settings(allow_paths="GET,POST /files/*;generate:POST /mine").endpoint_rules
         assert (plain.methods, plain.route, plain.kind) == (("GET", "POST"), "/files/*", EndpointKind.PASS)

@@ -9,6 +9,7 @@ from prometheus_client.samples import Sample
 
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.changes import Drain, EndSession, Reachable, Resize
+from concur_proxy.admission.goal import ENOUGH, Goal
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.governor import GovernorOptions, WindowGovernor
@@ -28,9 +29,10 @@ UNITS = ("_seconds", "_tokens", "_ratio", "_sessions", "_requests", "_keys", "_b
 class Scene:
     """Two engines with places for two sessions each, their monitors, and their metrics."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, goal: Goal = Goal.THROUGHPUT, target_s: float | None = None) -> None:
         self.now = 100.0
-        self.coordinator = LocalCoordinator(make_fleet(engines=ENGINES, window=2.0), lambda: self.now)
+        fleet = make_fleet(engines=ENGINES, window=2.0, goal=goal, first_token_target_s=target_s)
+        self.coordinator = LocalCoordinator(fleet, lambda: self.now)
         self.monitors = [
             EngineMonitor(
                 engine=engine,
@@ -175,6 +177,9 @@ def test_what_is_unknown_is_left_out_and_not_zero(scene: Scene) -> None:
     unknown = [name for name, _, _ in GAUGES if scene.value(name) is None]
     assert unknown == [
         "concur_window_tokens",
+        "concur_first_token_tail_seconds",
+        "concur_first_token_target_seconds",
+        "concur_first_token_target_met",
         "concur_engine_kv_usage_ratio",
         "concur_engine_prefix_hit_ratio",
         "concur_engine_running_requests",
@@ -184,6 +189,17 @@ def test_what_is_unknown_is_left_out_and_not_zero(scene: Scene) -> None:
     scene.monitors[0].on_sample(IntervalRates(now=100.0, kv_usage=0.5), EngineSample(at=100.0, kind="vllm"))
     assert scene.value("concur_engine_kv_usage_ratio") == 0.5
     assert scene.value("concur_engine_prefix_hit_ratio") is None
+
+
+async def test_the_goal_shows_its_target_and_whether_it_is_met() -> None:
+    scene = Scene(goal=Goal.FIRST_TOKEN, target_s=20.0)
+    assert scene.value("concur_first_token_target_seconds") == 20
+    assert scene.value("concur_first_token_target_met") is None, "there are no answers yet"
+    for _ in range(ENOUGH):
+        ticket = scene.arrive("a")
+        scene.coordinator.finish(ticket, Answered(prompt_tokens=10, completion_tokens=1, first_token_s=1.5))
+    assert scene.value("concur_first_token_target_met", engine=ticket.engine) == 1
+    assert scene.value("concur_first_token_tail_seconds", engine=ticket.engine) == 1.5
 
 
 def test_dropped_token_counts_are_counted_for_their_engine(scene: Scene) -> None:
@@ -227,6 +243,7 @@ def test_names_and_units_follow_the_conventions(scene: Scene) -> None:
         else:
             assert family.type == "gauge"
             flags = {"concur_engine_circuit", "concur_engine_up", "concur_engine_signals_stale"}
+            flags.add("concur_first_token_target_met")
             assert family.name.endswith(UNITS) or family.name in flags
 
 

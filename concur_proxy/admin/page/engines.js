@@ -18,6 +18,7 @@ const list = new KeyedList($("engines"), ({ engine }) => {
     health: make("p", { className: "health" }),
     window: make("span"),
     law: make("p", { className: "soft" }),
+    goal: make("p", { className: "soft" }),
     meter: make("div", { className: "meter" }, make("div")),
     use: make("p", { className: "soft" }),
     sessions: make("span"),
@@ -28,7 +29,7 @@ const list = new KeyedList($("engines"), ({ engine }) => {
   const button = menuButton(() => engineMenu(parts.current, laws));
   button.setAttribute("aria-label", `Actions for engine ${engine}`);
   const head = make("td", { className: "head" }, parts.name, " ", parts.kind, parts.health);
-  parts.node = make("tr", {}, head, makeCell("Window", "", parts.window, parts.meter, parts.use, parts.law),
+  parts.node = make("tr", {}, head, makeCell("Window", "", parts.window, parts.meter, parts.use, parts.law, parts.goal),
     makeCell("Sessions", "", parts.sessions, parts.requests), makeCell("Cache", "", parts.cache, parts.hits),
     make("td", { className: "actions" }, button));
   return parts;
@@ -44,6 +45,8 @@ function update(parts, engine) {
   setText(parts.window, capital(engine.window_text));
   const options = Object.entries(engine.law.options).map((pair) => pair.join("=")).join(", ");
   setText(parts.law, `Law ${engine.law.name}${options && ` (${options})`}${engine.law.enforced ? "" : ", observe only"}`);
+  setText(parts.goal, `Goal ${engine.goal.text}`);
+  parts.goal.className = engine.goal.met === false ? "health warning" : "soft";
   const [used, most, unit] = limit.tokens === null ? [sessions.active, limit.sessions, "sessions"]
     : [engine.footprint_tokens, limit.tokens, "tokens"];
   setHidden(parts.meter, most === null);

@@ -1,0 +1,42 @@
+"""The flags of `simulate` that compare goals and window sizes."""
+
+import pytest
+
+from concur_proxy.cli.simulate import main
+
+
+def test_goals_are_compared_with_the_law_that_has_a_window_in_tokens(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["few-agents", "--law", "off", "--law", "tokens", "--jobs", "1"]
+    goals = ["--goal", "throughput", "--goal", "balanced", "--first-token-target", "30s"]
+    assert main([*arguments, *goals]) == 0
+    shown = capsys.readouterr().out
+    assert "tokens, balanced" in shown
+    assert "30 s" in shown
+    assert shown.count("off") == 1
+
+
+def test_every_cap_is_one_row(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["few-agents", "--law", "off", "--windows", "--jobs", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert "static-4 " in shown
+    assert "static-96" in shown
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["--first-token-target", "30"], "choose a --goal that has a target"),
+        (["--goal", "throughput", "--first-token-target", "30"], "choose a --goal that has a target"),
+        (["--windows", "--law", "best-static"], "leave one of them out"),
+        (["--goal", "fast"], "invalid choice"),
+    ],
+)
+def test_flags_that_do_not_fit_are_refused(
+    flags: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        status = main(["few-agents", *flags])
+    except SystemExit as end:
+        status = int(end.code or 0)
+    assert status == 2
+    assert complaint in " ".join(capsys.readouterr().err.split())
