@@ -59,7 +59,7 @@ async def _equal_names_do_not_meet(
     assert (await chat(two, blue | same)).headers[STATE] == "active"
     assert [turns for _, _, turns in await listed(one)] in ([1, 2], [2, 1])
     await chat(two, red | same | {"x-session-end": "true"})
-    while [turns for _, _, turns in await listed(one)] != [2]:  # the gateway that leads hears of the end a little later
+    while [turns for _, _, turns in await listed(one)] != [2]:  # the end reaches the gateway that leads a little later
         await asyncio.sleep(0.01)
     for path in RELEASES:
         assert not await released(two, path, "agent-7", red)

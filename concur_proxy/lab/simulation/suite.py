@@ -2,7 +2,6 @@
 
 import multiprocessing
 import signal
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -55,11 +54,12 @@ class Suite:
 @contextmanager
 def _interrupts_wait() -> Iterator[None]:
     """Raise `KeyboardInterrupt` for Ctrl-C at the end. Python loses one that comes while it starts a process."""
-    if threading.current_thread() is not threading.main_thread():
+    pressed: list[int] = []
+    try:
+        before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    except ValueError:  # not in the main thread, which alone is interrupted
         yield
         return
-    pressed: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
     try:
         yield
     finally:
