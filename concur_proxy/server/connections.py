@@ -91,6 +91,11 @@ class ClientConnections:
         return True
 
     @property
+    def is_busy(self) -> bool:
+        """Whether a client has sent something, or has just connected, and its answer has not ended."""
+        return self._count > len(self._idle)
+
+    @property
     def is_flooded(self) -> bool:
         """Whether there are so many connections that the gateway cannot even refuse another one."""
         return self.is_flooded_with(0)

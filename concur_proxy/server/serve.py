@@ -17,7 +17,7 @@ from concur_proxy.server.acceptor import TAKEN_BY_A_WORKER, TAKEN_PER_ROUND, Acc
 from concur_proxy.server.app import GatewayApp
 from concur_proxy.server.banner import Banner
 from concur_proxy.server.connections import SPARE_FILES, ClientLimits, raise_file_limit
-from concur_proxy.server.garbage import collect_rarely, collect_when_idle
+from concur_proxy.server.garbage import collect_all_at_times, collect_rarely
 from concur_proxy.server.give_back import give_back_memory
 from concur_proxy.server.listen import BACKLOG, Listening, listen
 from concur_proxy.server.protocol import GatewayProtocol, Serving
@@ -153,7 +153,7 @@ class _Process(GatewayServer):
                 monitors=self._app.monitors,
             )
             self._banner = asyncio.create_task(banner.show())
-            self._collecting = asyncio.create_task(collect_when_idle(self.server_state.tasks))
+            self._collecting = asyncio.create_task(collect_all_at_times(lambda: self._app.connections.is_busy))
             self._giving_back = asyncio.create_task(give_back_memory(self._app.connections.has_ebbed, forget_messages))
 
     def _on_orphaned(self, loop: asyncio.AbstractEventLoop, parent: socket.socket) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -114,7 +114,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
         self.loop = asyncio.get_running_loop()
-        self.parser = httptools.HttpResponseParser(self)
+        self.parser: Any = httptools.HttpResponseParser(self)
         self.broke: EngineBroke | None = None
         self.has_come = Signal()
         """Fired when something has come, when the engine takes more, and when nothing can come any longer."""
@@ -292,6 +292,7 @@ class Connection(asyncio.Protocol):
         self.origin.connections.discard(self)
         self.origin.idle.pop(self, None)
         self.closed_before = self.closed_before or (self.is_writing and not self.answered)
+        self.parser = None  # it refers to this connection, and what is in a cycle would stay in memory for long
         self.fail(f"connection lost: {exc or 'closed by the engine'}")
         self.has_come.fire()
 

@@ -246,3 +246,16 @@ def test_a_low_file_limit_is_raised_or_bounds_the_connections(limit: str, flag: 
                     client.close()
         finally:
             process.kill()
+
+
+def test_a_client_is_busy_from_its_connection_to_the_end_of_its_last_answer() -> None:
+    connections, client = ClientConnections(limits()), Idle()
+    assert not connections.is_busy
+    connections.enter("a")
+    assert connections.is_busy
+    connections.on_idle(client)
+    assert not connections.is_busy
+    connections.on_busy(client)
+    assert connections.is_busy
+    connections.leave("a")
+    assert not connections.is_busy

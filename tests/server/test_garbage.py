@@ -47,18 +47,19 @@ def test_what_is_new_is_searched_by_itself() -> None:
     assert sum(each() is not None for each in gone) < len(gone) / 2
 
 
-async def test_everything_is_searched_only_while_nothing_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(garbage, "ALL_EVERY_S", 0.02)
-    monkeypatch.setattr(garbage, "IDLE_LOOK_S", 0.01)
+@pytest.mark.parametrize("is_busy", [False, True])
+async def test_everything_is_searched_more_often_while_nobody_waits(
+    monkeypatch: pytest.MonkeyPatch, *, is_busy: bool
+) -> None:
+    monkeypatch.setattr(garbage, "IDLE_EVERY_S", 3600.0 if is_busy else 0.02)
+    monkeypatch.setattr(garbage, "BUSY_EVERY_S", 0.02 if is_busy else 3600.0)
+    monkeypatch.setattr(garbage, "LOOK_S", 0.01)
     garbage.collect_rarely()
     cycle = Cycle()
-    gone, served = weakref.ref(cycle), {1}
+    gone = weakref.ref(cycle)
     gc.freeze()
     del cycle
-    task = asyncio.create_task(garbage.collect_when_idle(served))
-    await asyncio.sleep(0.1)
-    assert gone() is not None
-    served.clear()
+    task = asyncio.create_task(garbage.collect_all_at_times(lambda: is_busy))
     while gone() is not None:
         await asyncio.sleep(0.01)
     task.cancel()

@@ -1,6 +1,7 @@
 """The bytes between gateway and engine."""
 
 import asyncio
+import gc
 import socket
 import struct
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from concur_proxy.upstream.client import Upstream
-from concur_proxy.upstream.connection import EngineBroke
+from concur_proxy.upstream.connection import Connection, EngineBroke
 from concur_proxy.wire.headers import Headers
 from tests.upstream.raw_engine import (
     CHUNKED,
@@ -292,3 +293,28 @@ async def test_a_request_is_repeated_if_its_kept_connection_is_lost_while_it_is_
             await loop.sock_recv(second, 1000)
             await loop.sock_sendall(second, OK)
             assert await body_of(await again) == b"ok"
+
+
+def _connections() -> int:
+    return sum(isinstance(each, Connection) for each in gc.get_objects())
+
+
+@both_loops
+async def test_a_connection_that_is_closed_is_freed_without_a_search_for_cycles(
+    upstream: Upstream, serve: Serve
+) -> None:
+    gc.collect()
+    before = _connections()
+    gc.disable()
+    try:
+        for answer in (then_close(OK), then_wait(OK[:-1])):
+            _, url = await serve(answer)
+            response = await upstream.send(url, "GET", b"/", [])
+            assert _connections() == before + 1
+            response.close()  # in the middle of the second answer
+            del response
+            async with asyncio.timeout(5):
+                while _connections() > before:
+                    await asyncio.sleep(0.01)
+    finally:
+        gc.enable()
