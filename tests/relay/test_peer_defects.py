@@ -336,7 +336,7 @@ async def test_22_a_place_is_handed_on_when_it_is_free_not_at_a_tick() -> None:
                         fail_open_after_s=61) as gateway,
     ):  # fmt: skip
         asking = [asyncio.create_task(gateway.chat(f"s{number}")) for number in range(5)]
-        await gateway.until(lambda: gateway.snapshot().waiting == 4)
+        await gateway.until(lambda: gateway.snapshot().waiting == 4 and engine.scrapes > 0)
         scrapes = engine.scrapes
         hold.open.set()
         await asyncio.gather(*asking)
