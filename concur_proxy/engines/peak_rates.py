@@ -14,8 +14,39 @@ PEAK_KEPT = 0.999
 """Part of the highest prefill rate that is kept from one interval to the next. It halves in 700 intervals."""
 
 
-class PrefillRate:
-    """How many prompt tokens an engine can compute per second, from its counters: a slowly decaying maximum.
+class PeakRate:
+    """The highest rate at which an engine has done something, from its counters: a slowly decaying maximum."""
+
+    def __init__(self, span_s: float) -> None:
+        """`span_s`: the time over which a rate is measured, seconds."""
+        self._span_s = span_s
+        self._recent: deque[tuple[float, float]] = deque()
+        self._tokens = self._seconds = 0.0
+        self._peak = 0.0
+
+    @property
+    def peak(self) -> float | None:
+        """Tokens per second; None until the first measurement."""
+        return self._peak or None
+
+    def observe(self, tokens: float, seconds: float) -> None:
+        """The engine was done with `tokens` in an interval of `seconds`. The rate is that of the last intervals that
+        together are at least as long as the span.
+        """
+        self._recent.append((tokens, seconds))
+        self._tokens += tokens
+        self._seconds += seconds
+        while self._seconds - self._recent[0][1] >= self._span_s:
+            gone = self._recent.popleft()
+            self._tokens -= gone[0]
+            self._seconds -= gone[1]
+        self._peak *= PEAK_KEPT
+        if self._seconds >= self._span_s:
+            self._peak = max(self._peak, self._tokens / self._seconds)
+
+
+class PrefillRate(PeakRate):
+    """How many prompt tokens an engine can compute per second.
 
     This is the rate of the whole engine, but it can be measured only while the engine is busy with prompts for a whole
     span, or exports the prefill time of requests. `concur_proxy.admission.estimates.PrefillSpeed` measures the rate of
@@ -24,13 +55,7 @@ class PrefillRate:
     """
 
     def __init__(self) -> None:
-        self._span = _Span(PREFILL_SPAN_S)
-        self._peak = 0.0
-
-    @property
-    def peak(self) -> float | None:
-        """Tokens per second; None until the first measurement."""
-        return self._peak or None
+        super().__init__(PREFILL_SPAN_S)
 
     def observe_requests(self, tokens: float, seconds: float) -> None:
         """Requests computed `tokens` prompt tokens, and their prefill times add up to `seconds`.
@@ -40,45 +65,11 @@ class PrefillRate:
         if tokens >= LEAST_TOKENS and seconds > 0:
             self._peak = max(self._peak, tokens / seconds)
 
-    def observe(self, tokens: float, seconds: float) -> None:
-        """The engine computed `tokens` prompt tokens in an interval of `seconds`."""
-        self._peak = max(self._peak * PEAK_KEPT, self._span.rate(tokens, seconds))
 
-
-class ReloadRate:
-    """How many tokens an engine can load per second from a cache behind its own, such as the host's memory: a slowly
-    decaying maximum. It is a lower bound, because an engine rarely does nothing but load.
+class ReloadRate(PeakRate):
+    """How many tokens an engine can load per second from a cache behind its own, such as the host's memory. It is a
+    lower bound, because an engine rarely does nothing but load.
     """
 
     def __init__(self) -> None:
-        self._span = _Span(RELOAD_SPAN_S)
-        self._peak = 0.0
-
-    @property
-    def peak(self) -> float | None:
-        """Tokens per second; None until tokens were loaded."""
-        return self._peak or None
-
-    def observe(self, tokens: float, seconds: float) -> None:
-        """The engine loaded `tokens` in an interval of `seconds`."""
-        self._peak = max(self._peak * PEAK_KEPT, self._span.rate(tokens, seconds))
-
-
-class _Span:
-    """The rate of the last intervals that together are at least as long as the span."""
-
-    def __init__(self, span_s: float) -> None:
-        self._span_s = span_s
-        self._recent: deque[tuple[float, float]] = deque()
-        self._tokens = self._seconds = 0.0
-
-    def rate(self, tokens: float, seconds: float) -> float:
-        """Add an interval. Returns tokens per second; 0 until the span is filled."""
-        self._recent.append((tokens, seconds))
-        self._tokens += tokens
-        self._seconds += seconds
-        while self._seconds - self._recent[0][1] >= self._span_s:
-            gone = self._recent.popleft()
-            self._tokens -= gone[0]
-            self._seconds -= gone[1]
-        return self._tokens / self._seconds if self._seconds >= self._span_s else 0.0
+        super().__init__(RELOAD_SPAN_S)

@@ -8,9 +8,6 @@ if TYPE_CHECKING:
     from concur_proxy.recognition.node import Node
 
 
-NO_GAP: int | None = None
-
-
 class Member(Link):
     """One conversation: an agent of a session, with its newest prompt and the cache that it needs."""
 
@@ -91,7 +88,7 @@ class Member(Link):
         """The generation of the engine's cache that holds this context."""
         self.turns = 0
         """Answers so far."""
-        self.gap = self.turn_gap = NO_GAP
-        """The lease's numbers for its present wait for its sub-agents, and for its present time between two turns while
-        others of its session work.
-        """
+        self.gap: int | None = None
+        """The lease's number for its present wait for its sub-agents."""
+        self.turn_gap: int | None = None
+        """The lease's number for its present time between two turns while others of its session work."""

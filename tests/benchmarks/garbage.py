@@ -14,7 +14,6 @@ import gc
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,7 +25,7 @@ from pathlib import Path
 from concur_proxy.cli.main import main as gateway
 from concur_proxy.server import garbage
 from tests.benchmarks.process import cpu_seconds, free_port, pin, running, started
-from tests.benchmarks.relay.held import resident_mb
+from tests.benchmarks.relay.held import resident_mb, waiting
 from tests.benchmarks.relay.loads import LOADS, measured
 from tests.benchmarks.relay.native import compiled
 
@@ -122,10 +121,7 @@ def row(
 @contextmanager
 def _in_flight(load: Path, port: int, requests: int) -> Iterator[None]:
     """Requests whose answers do not begin, until the block ends."""
-    command = [str(load), str(port), f"connections={requests}", "pace=9999", "hold=1", "warm=500"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as clients:
-        assert clients.stdout is not None
-        clients.stdout.readline()
+    with waiting(load, port=port, requests=requests, warm_ms=500) as clients:
         yield
         clients.communicate("end\n")
 

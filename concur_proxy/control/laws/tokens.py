@@ -214,7 +214,6 @@ class Tokens:
         return self._hold(f"{spent}, " + ("but no session waited" if loss < low else f"at most {percent(high)}"))
 
     def _probe(self, signal: CongestionSignal) -> Decision:
-        self._capacity = self._sought
         share = self._round.share_lost
         if self._has_lost:
             return self._judge(signal)

@@ -3,7 +3,8 @@
 import json
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,14 +59,23 @@ def _settled(read: Callable[[], float], limit_s: float = 20.0) -> float:
     return last
 
 
+@contextmanager
+def waiting(program: Path, *, port: int, requests: int, warm_ms: int) -> Iterator["subprocess.Popen[str]"]:
+    """Clients whose requests have all been sent, at the start of the block, and get no answer. They leave when they
+    read "end", and then say how many failed.
+    """
+    command = [str(program), str(port), f"connections={requests}", "pace=9999", "hold=1", f"warm={warm_ms}"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as clients:
+        assert clients.stdout is not None
+        clients.stdout.readline()
+        yield clients
+
+
 def held(program: Path, *, port: int, pids: Sequence[int], requests: int) -> Held:
     """Send requests that the engine never answers, wait until all are there, then let all clients leave."""
     subprocess.run([program, str(port), "ms=1000"], check=True, stdout=subprocess.DEVNULL)
     before = _settled(lambda: resident_mb(pids))
-    arguments = (str(port), f"connections={requests}", "pace=9999", "hold=1", "warm=1000")
-    with subprocess.Popen([program, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as clients:
-        assert clients.stdout is not None
-        clients.stdout.readline()
+    with waiting(program, port=port, requests=requests, warm_ms=1000) as clients:
         during = _settled(lambda: resident_mb(pids))
         failed = json.loads(clients.communicate("end\n")[0])["failures"]
     time.sleep(AFTER_S)
