@@ -76,7 +76,7 @@ class JsonBody(msgspec.Struct, frozen=True, kw_only=True):
 
 EMPTY_BODY = JsonBody()
 UNREAD_BODY = JsonBody(is_utf8=False)
-"""A body that the gateway cannot read in bounded time. It is passed on, and the engine judges it."""
+"""A body of which the gateway can read nothing in bounded time. It is passed on, and the engine judges it."""
 
 
 class BodyFault(msgspec.Struct, frozen=True, kw_only=True):

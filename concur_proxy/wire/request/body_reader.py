@@ -11,6 +11,7 @@ from concur_proxy.steps import finish
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.request.body import MAX_COMMAS, NOT_SENT, UNREAD_BODY, BodyFault, JsonBody, Prompt
 from concur_proxy.wire.request.condense import LARGE_BYTES, condense
+from concur_proxy.wire.request.ends import simple_ends
 from concur_proxy.wire.request.flags import flag, is_wanted
 
 MAX_NAME_CHARS = 4096
@@ -89,14 +90,14 @@ class JsonBodyReader:
         """Read as `read` does, in steps of a few milliseconds. Decoding is one step: 1 to 2 ms for each megabyte.
 
         So a large body is condensed before: the prompt's parts are then slices of the condensed body. A body that is
-        large without its data counts as unread.
+        large without its data counts as unread, apart from the simple fields at its ends.
         """
         text: bytes | None = body
         if len(body) > LARGE_BYTES:
             text = yield from condense(body)
             yield
         if text is None:
-            return UNREAD_BODY
+            return self._read_ends(body)
         may_divide = yield from _has_few_commas(text)
         try:
             wire = self._decode(text, may_divide=may_divide)
@@ -172,7 +173,8 @@ class JsonBodyReader:
     def _read_repaired(self, body: bytes) -> Steps:
         """Read a body that is too large for `_read_exactly`, with stand-ins for what only Python's json accepts.
 
-        A body that cannot be read then either may still be JSON in another encoding. So it counts as unread.
+        A body that cannot be read then either may still be JSON in another encoding. So it counts as unread, apart from
+        its ends.
         """
         for word, stand_in in _STAND_INS:
             if word in body:
@@ -186,8 +188,16 @@ class JsonBodyReader:
         except msgspec.ValidationError:
             return BodyFault(fault=GatewayFault.BODY_NOT_OBJECT, detail=f"it is {_kind_of(body)}")
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return UNREAD_BODY
+            return self._read_ends(body)
         return _body(values, fields, None, is_utf8=True)
+
+    def _read_ends(self, body: bytes) -> JsonBody:
+        """Read only the simple fields at both ends, such as the model, which decides where the request can go."""
+        try:
+            values, fields = self._values(self._undivided.decode(simple_ends(body)))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return UNREAD_BODY
+        return _body(values, fields, None, is_utf8=False)
 
 
 _STAND_INS = (
