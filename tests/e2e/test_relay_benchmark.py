@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.process import free_port, started
-from tests.benchmarks.relay import bars, tables
+from tests.benchmarks.relay import FEW, bars, tables
 from tests.benchmarks.relay.held import Held
 from tests.benchmarks.relay.loads import LOADS, Load, measured
 from tests.benchmarks.relay.native import compiled
+from tests.benchmarks.relay.python_peers import STACK, THUNDER
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the programs use epoll"),
@@ -52,10 +53,12 @@ def test_a_failing_server_fails_the_measurement(programs: tuple[Path, int]) -> N
 def test_every_table_has_a_row_for_each_proxy(programs: tuple[Path, int]) -> None:
     figures = measured(programs[0], LOADS["4 kB"], port=programs[1], pids=[], ping="", seconds=0.05)
     seen = {name: dict.fromkeys(LOADS, figures) for name in (tables.DIRECT, "a proxy")}
+    seen["a slow proxy"] = dict.fromkeys(FEW, figures)
 
-    for table in (tables.requests(seen, "4 kB"), tables.streams(seen), tables.pauses(seen)):
+    tabled = tables.requests(seen, "4 kB"), tables.requests(seen, "200 kB"), tables.streams(seen), tables.pauses(seen)
+    for table, rows in zip(tabled, (3, 2, 2, 2), strict=True):
         lines = table.splitlines()
-        assert len(lines) == 4
+        assert len(lines) == 2 + rows
         assert len({line.count("|") for line in lines}) == 1
 
 
@@ -65,12 +68,18 @@ def test_each_bar_is_judged_or_says_why_not(programs: tuple[Path, int]) -> None:
     costly = dict.fromkeys(LOADS, dataclasses.replace(figures, request_cpu_us=50.0, pause_ms=21.0))
     cheap = dict.fromkeys(LOADS, dataclasses.replace(figures, request_cpu_us=40.0))
     peers = alone | {bars.OWN: costly} | dict.fromkeys((bars.SCHEDULING, bars.ROUTER, "nginx", "HAProxy"), cheap)
+    slow = {name: {"4 kB": dataclasses.replace(figures, request_cpu_us=1000.0)} for name in (STACK, THUNDER)}
     held = Held(requests=1000, failed=0, before=100.0, during=113.0, after=115.0)
 
-    without, with_peers = bars.verdicts(alone, None), bars.verdicts(peers, held)
+    without, with_peers = bars.verdicts(alone, None), bars.verdicts(peers | slow, held)
     assert without.count("Not judged") == 6
     assert "Not judged" not in with_peers
     assert "50.0 us, 1.25 times vllm-router, program scheduling's 40.0. Missed: the bar is 1 times." in with_peers
+    assert (
+        "production-stack: 1,000 us for a request of 4 kB, 20.0 times ours. Reached: the bar is at least 10"
+        in with_peers
+    )
+    assert "ThunderAgent: 1,000 us for a request of 4 kB, 20.0 times ours. Missed: the bar is at least 40" in with_peers
     assert "Longest pause, 4 kB: 21 ms. Missed: the bar is 20 ms." in with_peers
     assert "A request that waits: 13.0 kB. Missed: the bar is 12 kB." in with_peers
     assert "1.15 times that before. Reached: the bar is 1.2 times." in with_peers

@@ -11,7 +11,8 @@ from concur_proxy.lab.demo.workload import Script
 from tests.benchmarks.peers.calibration import Calibration
 from tests.benchmarks.peers.fleet import Name, Naming
 from tests.benchmarks.process import free_port, started
-from tests.benchmarks.relay.peers import installed, router
+from tests.benchmarks.relay.environments import installed
+from tests.benchmarks.relay.peers import router
 from tests.benchmarks.relay.proxies import Start, Way, direct, gateway
 
 DIRECT = "no gateway"

@@ -1,11 +1,13 @@
 """What the relay costs, compared with no proxy and with other proxies
 
-`python -m tests.benchmarks.relay` measures the gateway. `--quick` takes less than a minute, for development. `--peers`
-adds HAProxy, nginx, vllm-router and sglang-router; it installs the last two into environments of their own, and takes
-a quarter of an hour. Peers that are no packages (production-stack, ThunderAgent) are not measured. `--before DIR` adds
-the gateway of another checkout, `--redis` gateways that share a Redis, `--observed` one that logs requests and one
-that traces them. `--clients` compares the HTTP clients that the gateway could use instead (`httpx+aiohttp` needs `pip
-install httpx-aiohttp`). At the end it says in words what the gateway is to reach, and whether it did.
+`python -m tests.benchmarks.relay` measures the gateway. `--quick` takes less than a minute, for development.
+`--peers` adds HAProxy, nginx, vllm-router, sglang-router, production-stack and ThunderAgent, and takes a quarter of
+an hour. All but the first two get environments of their own; the last two are no packages, so that pip installs them
+from GitHub, or from `--source NAME=PLACE`. They are measured with requests of 4 kB only, because the rest takes them
+too long. `--before DIR` adds the gateway of another checkout, `--redis` gateways that share a Redis, `--observed` one
+that logs requests and one that traces them. `--clients` compares the HTTP clients that the gateway could use instead
+(`httpx+aiohttp` needs `pip install httpx-aiohttp`). At the end it says in words what the gateway is to reach, and
+whether it did.
 
 The proxy that is measured has core 0 for itself. Load and engine, both in C, share core 1. All proxies run throughout
 and take turns under each load. Figures are medians of the rounds; CPU time is of the proxy's processes with all their
@@ -45,19 +47,26 @@ from tests.benchmarks.relay.loads import LOADS, Figures, measured
 from tests.benchmarks.relay.native import compiled
 from tests.benchmarks.relay.peers import peers
 from tests.benchmarks.relay.proxies import OBSERVED, SHARED, Start, direct, gateway, minimal
+from tests.benchmarks.relay.python_peers import SOURCES, python_peers
 
 PROXY_CORE, LOAD_CORE = 0, 1
+FEW = ("4 kB", "4 kB alone")
+"""The loads of the slow proxies, see above."""
 HOLDING = ("--law", "static", "--set", "window=1", "--no-work-conserving")
 
 
 def measure(starts: Mapping[str, Start], load: Path, engine_port: int, *, rounds: int, seconds: float) -> tables.Seen:
     """Start all proxies and measure them in turn under each load."""
-    seen: dict[str, dict[str, list[Figures]]] = {name: {kind: [] for kind in LOADS} for name in starts}
+    seen: dict[str, dict[str, list[Figures]]] = {
+        name: {kind: [] for kind in (FEW if name in SOURCES else LOADS)} for name in starts
+    }
     with ExitStack() as stack:
         ways = {name: stack.enter_context(start(engine_port)) for name, start in starts.items()}
         for number in range(rounds * len(LOADS)):
             kind = list(LOADS)[number % len(LOADS)]
             for name, way in ways.items():
+                if kind not in seen[name]:
+                    continue
                 pids = way.pids()
                 pin(pids, PROXY_CORE)
                 figures = measured(load, LOADS[kind], port=way.port, pids=pids, ping=way.ping, seconds=seconds)
@@ -78,6 +87,13 @@ def measure_held(folders: Mapping[str, Path | None], load: Path, engine_port: in
     return seen
 
 
+def _source(text: str) -> tuple[str, str]:
+    name, _, place = text.partition("=")
+    if name not in SOURCES or not place:
+        raise argparse.ArgumentTypeError(f"expected NAME=PLACE, where NAME is one of {', '.join(SOURCES)}")
+    return name, place
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print Markdown tables."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.relay", description=(__doc__ or "")[:75])
@@ -86,6 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="length of each measurement (default 1)")
     parser.add_argument("--peers", action="store_true", help="also measure other proxies")
     parser.add_argument("--environments", type=Path, metavar="DIR", help="keep the peers' environments here for later")
+    parser.add_argument(
+        "--source", type=_source, action="append", default=[], metavar="NAME=PLACE", help="install this peer from here"
+    )
     parser.add_argument("--before", type=Path, metavar="DIR", help="also measure the gateway of this checkout")
     parser.add_argument("--redis", action="store_true", help="also measure gateways that share a Redis")
     parser.add_argument("--observed", action="store_true", help="also measure request log lines and traces")
@@ -109,7 +128,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         starts |= (OBSERVED if given.observed else {}) | (SHARED if given.redis else {})
         if given.peers:
             others, missing = peers(given.environments or folder, folder)
-            starts |= others
+            slow, uninstalled = python_peers(given.environments or folder, dict(given.source))
+            starts |= others | slow
+            missing += uninstalled
             print(f"Not installable here: {', '.join(missing)}.\n" if missing else "", end="")
         seen = measure(starts, load, engine_port, rounds=rounds, seconds=seconds)
         made = (

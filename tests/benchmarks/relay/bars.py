@@ -4,11 +4,14 @@ from collections.abc import Iterator
 
 from tests.benchmarks.relay.held import Held
 from tests.benchmarks.relay.loads import LOADS, STEPS_S, Figures
+from tests.benchmarks.relay.python_peers import STACK, THUNDER
 from tests.benchmarks.relay.tables import DIRECT, Seen
 
 OWN = "concur-proxy"
 SCHEDULING = "vllm-router, program scheduling"
 ROUTER = "vllm-router"
+TIMES = {STACK: 10.0, THUNDER: 40.0}
+"""How many times the gateway's CPU time these are to take, at least."""
 DELIVERED = 0.99
 """Part of the due events that counts as all of them: the last ones are in flight when the measurement ends."""
 
@@ -29,6 +32,12 @@ def _cpu(seen: Seen) -> Iterator[str]:
         if "HAProxy" in seen:
             own, other = (getattr(seen[name][load], f"{unit}_cpu_us") for name in (OWN, "HAProxy"))
             yield f"{what}: {own / max(other, 0.01):.1f} times HAProxy's {other:,.0f} us. No bar."
+    for name, least in TIMES.items():
+        if name in seen:
+            own, other = (seen[each]["4 kB"].request_cpu_us for each in (OWN, name))
+            verdict = "Reached" if other >= least * own else "Missed"
+            what = f"{other:,.0f} us for a request of 4 kB, {other / own:.1f} times ours"
+            yield f"{name}: {what}. {verdict}: the bar is at least {least:g} times."
 
 
 def _delay(seen: Seen) -> Iterator[str]:

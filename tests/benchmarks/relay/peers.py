@@ -2,14 +2,13 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from tests.benchmarks.process import free_port, started
+from tests.benchmarks.relay.environments import installed
 from tests.benchmarks.relay.proxies import Start, Way
 
 NGINX = """\
@@ -75,24 +74,6 @@ def router(engine_port: int, environment: Path, module: str, flags: tuple[str, .
     common = ("--host", "127.0.0.1", "--port", str(port), "--prometheus-port", str(free_port()))
     with started([*command, *common, "--log-level", "error", *flags], port=port) as pid:
         yield Way(port=port, pid=pid, ping="/health")
-
-
-def installed(package: str, folder: Path, *, source: str | None = None) -> Path | None:
-    """The environment with this package in the folder, made now if it is not there. None if it cannot be installed.
-
-    `source` is what pip installs if the package is not on PyPI: a folder, or `git+https://...`.
-    """
-    environment = folder / package
-    if not (environment / "installed").exists():
-        python = str(environment / "bin" / "python")
-        for command in (
-            [sys.executable, "-m", "venv", str(environment)],
-            [python, "-m", "pip", "-q", "install", source or package],
-        ):
-            if subprocess.run(command, check=False, stdout=2).returncode:
-                return None
-        (environment / "installed").touch()
-    return environment
 
 
 def peers(environments: Path, folder: Path) -> tuple[dict[str, Start], list[str]]:

@@ -38,7 +38,7 @@ def requests(seen: Seen, size: str) -> str:
         )
 
     head = (f"{size}, c=64: CPU us a request", "requests/s", "p99 added, ms", "c=1: p50 added, ms")
-    return _table(head, seen, row)
+    return _table(head, _with(seen, size), row)
 
 
 def streams(seen: Seen) -> str:
@@ -58,7 +58,7 @@ def streams(seen: Seen) -> str:
 
     head = ["64 streams: CPU us an event", "on time", "first byte, ms"]
     head += ["256 streams: CPU us an event", "on time", "first byte, ms", "of a core"]
-    return _table((*head, "flood: CPU us an event", "events/s"), seen, row)
+    return _table((*head, "flood: CPU us an event", "events/s"), _with(seen, "flood"), row)
 
 
 def pauses(seen: Seen) -> str:
@@ -68,7 +68,13 @@ def pauses(seen: Seen) -> str:
     def row(_: str, under: Mapping[str, Figures]) -> tuple[str, ...]:
         return tuple(f"{under[f'{load} with pings'].pause_ms:.0f}" for load in loads)
 
-    return _table([f"{load}: longest pause, ms" for load in ("4 kB, c=64", "200 kB, c=64", "256 streams")], seen, row)
+    head = [f"{load}: longest pause, ms" for load in ("4 kB, c=64", "200 kB, c=64", "256 streams")]
+    return _table(head, _with(seen, f"{loads[0]} with pings"), row)
+
+
+def _with(seen: Seen, load: str) -> Seen:
+    """The proxies that were measured under this load."""
+    return {name: under for name, under in seen.items() if load in under}
 
 
 def _table(head: Sequence[str], seen: Seen, row: Callable[[str, Mapping[str, Figures]], tuple[str, ...]]) -> str:
