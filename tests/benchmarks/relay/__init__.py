@@ -4,10 +4,10 @@
 `--peers` adds HAProxy, nginx, vllm-router, sglang-router, production-stack and ThunderAgent, and takes a quarter of
 an hour. All but the first two get environments of their own; the last two are no packages, so that pip installs them
 from GitHub, or from `--source NAME=PLACE`. They are measured with requests of 4 kB only, because the rest takes them
-too long. `--before DIR` adds the gateway of another checkout, `--redis` gateways that share a Redis, `--observed` one
-that logs requests and one that traces them. `--clients` compares the HTTP clients that the gateway could use instead
-(`httpx+aiohttp` needs `pip install httpx-aiohttp`). At the end it says in words what the gateway is to reach, and
-whether it did.
+too long. ThunderAgent writes a log line for each request, which no option of it leaves out. `--before DIR` adds the
+gateway of another checkout, `--redis` gateways that share a Redis, `--observed` one that logs requests and one that
+traces them. `--clients` compares the HTTP clients that the gateway could use instead (`httpx+aiohttp` needs `pip
+install httpx-aiohttp`). At the end it says in words what the gateway is to reach, and whether it did.
 
 The proxy that is measured has core 0 for itself. Load and engine, both in C, share core 1. All proxies run throughout
 and take turns under each load. Figures are medians of the rounds; CPU time is of the proxy's processes with all their
