@@ -9,10 +9,11 @@ from concur_proxy.admission.bounded import Bounded
 from concur_proxy.admission.goal import Crowd, FirstTokenGoal, Goal
 from concur_proxy.admission.lease import Lease
 from concur_proxy.admission.limits import Limits
+from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.order import QueueOrder, SharingOrder
 from concur_proxy.admission.places import Places
 from concur_proxy.admission.resting import Resting
-from concur_proxy.admission.session import Numbers, SessionTable
+from concur_proxy.admission.session_table import SessionTable
 from concur_proxy.admission.tenant_totals import TenantTotals
 from concur_proxy.admission.ticket import Holds
 from concur_proxy.recognition.tree import ConversationTree

@@ -24,8 +24,8 @@ from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import LearnedLease
+from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.orders.fair import Fair
-from concur_proxy.admission.session import Numbers
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 from concur_proxy.coordination.local import LocalCoordinator
