@@ -27,7 +27,8 @@ from concur_proxy.admission.placement import Placement
 from concur_proxy.admission.placements.least_pressure import LeastPressure
 from concur_proxy.admission.session import Session
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.recognition.conversations import BY_CONTENT, Conversations, Whereabouts
+from concur_proxy.recognition.conversations import BY_CONTENT, Conversations
+from concur_proxy.recognition.whereabouts import Whereabouts
 
 
 class Fleet:

@@ -21,8 +21,8 @@ from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
-from concur_proxy.recognition.conversations import Whereabouts
 from concur_proxy.recognition.tree import ConversationTree
+from concur_proxy.recognition.whereabouts import Whereabouts
 
 
 class SessionGate(GateView):

@@ -13,8 +13,8 @@ from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.returning import ReturningWork
 from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.recognition.conversations import Whereabouts
 from concur_proxy.recognition.member import Member
+from concur_proxy.recognition.whereabouts import Whereabouts
 
 ENDS_STINT = ("lease", "client_gone", "refused")
 """Reasons for a pause after which the session did not need its place any longer."""

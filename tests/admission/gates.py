@@ -9,7 +9,7 @@ from concur_proxy.admission.limits import EngineLoad
 from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.session import Session
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.recognition.conversations import Whereabouts
+from concur_proxy.recognition.whereabouts import Whereabouts
 
 HOLD_S = 1_000.0
 

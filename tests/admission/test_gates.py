@@ -21,7 +21,7 @@ from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import SessionState
-from concur_proxy.recognition.conversations import Whereabouts
+from concur_proxy.recognition.whereabouts import Whereabouts
 from tests.admission.fleets import FleetScene
 
 

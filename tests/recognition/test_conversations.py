@@ -11,8 +11,9 @@ from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.recognition.chain import Chain
-from concur_proxy.recognition.conversations import BY_CONTENT, MOST_PARALLEL, Conversations, PromptRole
+from concur_proxy.recognition.conversations import BY_CONTENT, MOST_PARALLEL, Conversations
 from concur_proxy.recognition.tree import ConversationTree
+from concur_proxy.recognition.whereabouts import PromptRole
 from tests.recognition.chains import chain
 
 FULL = "sta"
