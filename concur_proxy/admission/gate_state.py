@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from concur_proxy.admission.accounts import TokenAccounts
 from concur_proxy.admission.apart import Apart
 from concur_proxy.admission.bounded import Bounded
+from concur_proxy.admission.gaps import Gaps
 from concur_proxy.admission.goal import Crowd, FirstTokenGoal, Goal
 from concur_proxy.admission.lease import Lease
 from concur_proxy.admission.limits import Limits
@@ -80,6 +81,7 @@ class GateState:
             work_conserving=options.work_conserving,
         )
         self.lease = lease
+        self.gaps = Gaps(lease, self.resting)
         self.goal = FirstTokenGoal(options.goal, options.first_token_target_s)
         self.numbers = numbers
         self.is_enforcing = options.enforcing

@@ -24,8 +24,8 @@ from concur_proxy.wire.request.view import RequestView
 MAX_ITEMS = 20_000
 """A prompt of more messages has no chain: no conversation is that long."""
 FREE_ITEMS = 1500
-"""A prompt of more messages has a chain only if they have `ITEM_BYTES` each on average: millions of tiny ones would take
-far longer to read than their size suggests.
+"""A prompt of more messages has a chain only if they have `ITEM_BYTES` each on average. Millions of tiny ones would
+take far longer to read than their size suggests.
 """
 
 Steps = Generator[None, None, Chain | None]
