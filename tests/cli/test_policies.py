@@ -7,7 +7,7 @@ from concur_proxy.control.faults import Faults, problems_of
 
 
 def _given(*laws: str, **flags: object) -> Namespace:
-    others = {"set": [], "idle_lease": None, "no_work_conserving": False, "goal": None}
+    others: dict[str, object] = {"set": [], "idle_lease": None, "no_work_conserving": False, "goal": None}
     return Namespace(law=list(laws), **{**others, "first_token_target": None, "windows": False, **flags})
 
 
