@@ -40,7 +40,8 @@ class Gaps:
     def end_of(self, member: Member, now: float, *, came_back: bool) -> None:
         """The agent does not wait for its sub-agents any more, or is not between two turns any more, if it was."""
         self._resting.wake_member(member)
-        self.end_turn(member, now, came_back=came_back)
+        if member.turn_gap is not None:
+            self.end_turn(member, now, came_back=came_back)
         if member.gap is not None:
             self._lease.end_gap(member.gap, now=now, came_back=came_back)
             member.gap = None

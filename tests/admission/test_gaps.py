@@ -1,4 +1,4 @@
-"""Which kind of gap the lease learns from, and when a gap ends."""
+"""The kinds of gaps that the lease learns from, and when a gap ends."""
 
 import pytest
 

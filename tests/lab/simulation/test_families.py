@@ -44,20 +44,20 @@ def test_a_family_counts_as_one_session_and_all_its_requests_are_answered() -> N
         assert (result.sessions, result.requests) == (4, 4 * (4 + 2 * 2)), policy
 
 
-def _untold(kinship: Kinship, policy: Policy) -> Result:
+def _run(kinship: Kinship, policy: Policy) -> Result:
     """Eight agents and their sub-agents under a cap of three sessions."""
     sub_agents = SubAgents(count=2, turns=Uniform(2, 2), kinship=kinship)
     population = Population(agents=8, turns=Uniform(7, 7), sub_agents=sub_agents)
-    return Experiment(Scenario(name="untold", summary="", populations=[population]), policy, 1).run()
+    return Experiment(Scenario(name="x", summary="", populations=[population]), policy, 1).run()
 
 
 def test_sub_agents_that_name_no_parent_are_not_stuck_behind_the_places_of_their_parents() -> None:
-    told, untold = (_untold(kinship, static(3)) for kinship in (Kinship.PARENT_KEY, Kinship.UNTOLD))
-    assert (untold.sessions, untold.requests, untold.refusals) == (8, 8 * (7 + 2 * 2 * 2), 0)
-    assert untold.makespan_s < 1.3 * told.makespan_s
+    named, undeclared = (_run(kinship, static(3)) for kinship in (Kinship.PARENT_KEY, Kinship.UNDECLARED))
+    assert (undeclared.sessions, undeclared.requests, undeclared.refusals) == (8, 8 * (7 + 2 * 2 * 2), 0)
+    assert undeclared.makespan_s < 1.3 * named.makespan_s
 
 
 def test_only_a_lease_for_life_makes_them_stuck() -> None:
-    stuck = _untold(Kinship.UNTOLD, replace(static(3), idle_lease_s=FOR_LIFE_S))
+    stuck = _run(Kinship.UNDECLARED, replace(static(3), idle_lease_s=FOR_LIFE_S))
     assert stuck.refusals > 0
     assert stuck.longest_hold_s > static(3).max_hold_s

@@ -55,7 +55,7 @@ def test_sub_agents_with_keys_of_their_own_name_their_parents() -> None:
 
 
 def test_sub_agents_that_name_no_parent_are_sessions_of_their_own() -> None:
-    assert _names(_arrival(replace(GRANDCHILD, kinship=Kinship.UNTOLD))) == ("grandchild", "", "", None)
+    assert _names(_arrival(replace(GRANDCHILD, kinship=Kinship.UNDECLARED))) == ("grandchild", "", "", None)
 
 
 @pytest.mark.parametrize(

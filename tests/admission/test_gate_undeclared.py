@@ -1,5 +1,5 @@
-"""Families of which the gateway is told nothing: each sub-agent is a session of its own. Its parent keeps a place while
-it waits for the sub-agent, and the sub-agent may have to wait for a place. The lease ends that.
+"""Families that no client declares: each sub-agent is a session of its own. Its parent keeps a place while it waits for
+the sub-agent, and the sub-agent may have to wait for a place. The lease ends that.
 """
 
 import pytest
