@@ -8,7 +8,7 @@ add a fact, add one field with a default here, and the code that uses it. The ob
 import msgspec
 
 from concur_proxy.recognition.chain import Chain
-from concur_proxy.recognition.conversations import PromptRole
+from concur_proxy.recognition.whereabouts import PromptRole
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):

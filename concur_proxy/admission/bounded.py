@@ -6,7 +6,8 @@ from itertools import islice
 
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.order import QueueOrder
-from concur_proxy.admission.session import Session, SessionTable
+from concur_proxy.admission.session import Session
+from concur_proxy.admission.session_table import SessionTable
 from concur_proxy.admission.waits import Waits
 
 MOST_REFUSED = 3

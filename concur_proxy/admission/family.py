@@ -7,8 +7,8 @@ request until the agent that started it goes on, which it does when its sub-agen
 from collections.abc import Iterator
 
 from concur_proxy.admission.session import Session
-from concur_proxy.recognition.conversations import Whereabouts
 from concur_proxy.recognition.member import Member
+from concur_proxy.recognition.whereabouts import Whereabouts
 
 MOST_MEMBERS = 64
 """Remembered members of a session. The oldest ones whose cache is not needed are forgotten."""

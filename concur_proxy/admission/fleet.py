@@ -22,11 +22,13 @@ from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gates import MOST_CONVERSATIONS, GateFactory, Gates, variant
 from concur_proxy.admission.handover import SessionRecord
 from concur_proxy.admission.moving import Moving
+from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.placement import Placement
 from concur_proxy.admission.placements.least_pressure import LeastPressure
-from concur_proxy.admission.session import Numbers, Session
+from concur_proxy.admission.session import Session
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.recognition.conversations import BY_CONTENT, Conversations, Whereabouts
+from concur_proxy.recognition.conversations import BY_CONTENT, Conversations
+from concur_proxy.recognition.whereabouts import Whereabouts
 
 
 class Fleet:

@@ -21,8 +21,8 @@ from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
-from concur_proxy.recognition.conversations import Whereabouts
 from concur_proxy.recognition.tree import ConversationTree
+from concur_proxy.recognition.whereabouts import Whereabouts
 
 
 class SessionGate(GateView):
@@ -93,7 +93,7 @@ class SessionGate(GateView):
             is_unserved = session.turns <= 1 and answered.client_gone and answered.first_token_s is None
             scheduler.step_boundary(session, now, loss=loss, is_unserved=is_unserved)
         elif member.is_live and not member.busy:
-            scheduler.rest_member(session, member, now)
+            state.gaps.rest_member(session, member, now)
         if state.is_enforcing:
             scheduler.pause_excess(now)
         return scheduler.fill(now)

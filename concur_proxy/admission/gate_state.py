@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from concur_proxy.admission.accounts import TokenAccounts
 from concur_proxy.admission.apart import Apart
 from concur_proxy.admission.bounded import Bounded
+from concur_proxy.admission.gaps import Gaps
 from concur_proxy.admission.goal import Crowd, FirstTokenGoal, Goal
 from concur_proxy.admission.lease import Lease
 from concur_proxy.admission.limits import Limits
+from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.order import QueueOrder, SharingOrder
 from concur_proxy.admission.places import Places
 from concur_proxy.admission.resting import Resting
-from concur_proxy.admission.session import Numbers, SessionTable
+from concur_proxy.admission.session_table import SessionTable
 from concur_proxy.admission.tenant_totals import TenantTotals
 from concur_proxy.admission.ticket import Holds
 from concur_proxy.recognition.tree import ConversationTree
@@ -79,6 +81,7 @@ class GateState:
             work_conserving=options.work_conserving,
         )
         self.lease = lease
+        self.gaps = Gaps(lease, self.resting)
         self.goal = FirstTokenGoal(options.goal, options.first_token_target_s)
         self.numbers = numbers
         self.is_enforcing = options.enforcing

@@ -9,10 +9,11 @@ from concur_proxy.admission.goal import GoalStanding
 from concur_proxy.admission.handover import Handover
 from concur_proxy.admission.lease import Lease
 from concur_proxy.admission.manual import ManualControl
+from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.order import QueueOrder
 from concur_proxy.admission.orders.fair import Fair
 from concur_proxy.admission.scheduler import Scheduler
-from concur_proxy.admission.session import Numbers, Session, SessionState
+from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.snapshot import GateSnapshot
 from concur_proxy.admission.tenant_totals import TenantStanding
 from concur_proxy.admission.ticket import Ticket

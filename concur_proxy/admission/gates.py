@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from concur_proxy.admission.gate import SessionGate
+from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.roster import Roster
-from concur_proxy.admission.session import Numbers, Session, SessionState
+from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.standings import Standings
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.recognition.tree import ConversationTree

@@ -12,9 +12,9 @@ from concur_proxy.admission.scheduler import Scheduler
 from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.recognition.chain import Chain
-from concur_proxy.recognition.conversations import Whereabouts
 from concur_proxy.recognition.member import Member
 from concur_proxy.recognition.tree import ConversationTree
+from concur_proxy.recognition.whereabouts import Whereabouts
 
 
 class MemberRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

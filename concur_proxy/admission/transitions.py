@@ -13,8 +13,8 @@ from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.returning import ReturningWork
 from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.recognition.conversations import Whereabouts
 from concur_proxy.recognition.member import Member
+from concur_proxy.recognition.whereabouts import Whereabouts
 
 ENDS_STINT = ("lease", "client_gone", "refused")
 """Reasons for a pause after which the session did not need its place any longer."""
@@ -30,6 +30,7 @@ class Transitions(ABC):
         self._apart = state.apart
         self._places = state.places
         self._resting = state.resting
+        self._gaps = state.gaps
         self._limits = state.limits
         self._holds = state.holds
         self._counters = state.counters
@@ -76,16 +77,14 @@ class Transitions(ABC):
             self._forget(forgotten, now)
         for other in between:
             if not other.is_live:
-                self._end_turn_gap(other, now, came_back=False)
+                self._gaps.end_turn(other, now, came_back=False)
         self._state.tree.add(member)
         kept_tokens = self._state.accounts.expect(member, arrival)
         member.busy += 1
-        self._end_wait(member, now, came_back=True)
+        self._gaps.end_of(member, now, came_back=True)
         for ancestor in family.ancestors(session, member) if member.name else ():
             if not ancestor.busy and ancestor.gap is None:
-                ancestor.gap = self._state.lease.begin_gap(Gap.SUB_AGENTS, now=now)
-                if session.state is SessionState.ACTIVE and ancestor.is_live:
-                    self._resting.rest_member(session, ancestor, Gap.SUB_AGENTS, now=now)
+                self._gaps.wait_for_sub_agents(session, ancestor, now)
         if session.state is not SessionState.ACTIVE:
             family.release_idle(session)
         self.measure(session)
@@ -97,7 +96,7 @@ class Transitions(ABC):
         """Note that a request of the session has arrived."""
         if self._sessions.get(session.key) is None:
             self._sessions.add(session)
-        self.end_gap(session, now, came_back=True)
+        self._gaps.end(session, now, came_back=True)
         self._sessions.wake(session)
         self.absent.come_back(session.seniority)
         self._resting.wake(session)
@@ -219,7 +218,7 @@ class Transitions(ABC):
         if session.is_dormant:
             self._sessions.sleep(session, has_given_up=is_unserved and not session.stopped)
             if loss is None:
-                session.gap = self._state.lease.begin_gap(Gap.after(session.turns), now=now)
+                self._gaps.begin(session, now)
 
     def serve(self, ticket: Ticket, answered: Answered) -> None:
         """Count what a request was served. Without the engine's counts, the prompt counts as estimated."""
@@ -237,22 +236,9 @@ class Transitions(ABC):
         if self._state.sharing is not None:
             self._state.sharing.serve(ticket.session, computed=prompt - cached, cached=cached, generated=generated)
 
-    def rest_member(self, session: Session, member: Member, now: float) -> None:
-        """The agent's last request has ended while others of its session are in flight: it is idle. It may be a
-        sub-agent that has finished its work, which clients do not report.
-        """
-        member.turn_gap = self._state.lease.begin_gap(Gap.AGENT, now=now)
-        self._resting.rest_member(session, member, Gap.AGENT, now=now)
-
-    def end_gap(self, session: Session, now: float, *, came_back: bool) -> None:
-        """The session is not idle between two turns any more, if it was: it is back, or it ends."""
-        if session.gap is not None:
-            self._state.lease.end_gap(session.gap, now=now, came_back=came_back)
-            session.gap = None
-
     def end(self, session: Session, reason: str, now: float) -> None:
         """Forget the session, and take its place away if it has one."""
-        self.end_gap(session, now, came_back=False)
+        self._gaps.end(session, now, came_back=False)
         self._counters["end", reason] += 1
         if session.state is SessionState.ACTIVE:
             self._places.give_up(session)
@@ -263,21 +249,8 @@ class Transitions(ABC):
         session.enter(SessionState.ENDED)
 
     def _forget(self, member: Member, now: float) -> None:
-        self._end_wait(member, now, came_back=False)
+        self._gaps.end_of(member, now, came_back=False)
         self._state.tree.drop(member)
-
-    def _end_wait(self, member: Member, now: float, *, came_back: bool) -> None:
-        """The agent does not wait for its sub-agents any more, or is not between two turns any more, if it was."""
-        self._resting.wake_member(member)
-        self._end_turn_gap(member, now, came_back=came_back)
-        if member.gap is not None:
-            self._state.lease.end_gap(member.gap, now=now, came_back=came_back)
-            member.gap = None
-
-    def _end_turn_gap(self, member: Member, now: float, *, came_back: bool) -> None:
-        if member.turn_gap is not None:
-            self._state.lease.end_gap(member.turn_gap, now=now, came_back=came_back)
-            member.turn_gap = None
 
     def measure(self, session: Session) -> None:
         """Count the footprints of the session's members as they are now."""

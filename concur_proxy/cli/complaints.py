@@ -7,7 +7,7 @@ from pydantic_core import ErrorDetails
 
 from concur_proxy.cli.origins import Origins
 from concur_proxy.control.faults import Faults
-from concur_proxy.settings.gateway import Disagreement
+from concur_proxy.settings.disagreements import Disagreement
 from concur_proxy.settings.secret_files import SECRETS
 from concur_proxy.settings.sources import ENV_PREFIX
 

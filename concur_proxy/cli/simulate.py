@@ -9,27 +9,26 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from concur_proxy import plugins
 from concur_proxy.cli.comparison import (
     as_json,
     baseline_of,
     comparison_table,
-    installed_laws,
     print_choices,
     print_decisions,
     summary_table,
 )
 from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.flags import read_option
-from concur_proxy.cli.goals import add_flags, with_goals
+from concur_proxy.cli.goals import add_flags
 from concur_proxy.cli.parser import CommandParser, complain, positive_number, time_span, whole_number
+from concur_proxy.cli.policies import chosen_laws, chosen_policies
 from concur_proxy.cli.terminal import Lines, Output, steps
 from concur_proxy.cli.traces import MEASURE, cache_size, print_traces, print_verdicts, read_traces, trace_table
 from concur_proxy.control.faults import Faults, problems_of
 from concur_proxy.lab.recorded.load import TraceLoad, WorkingSets
 from concur_proxy.lab.recorded.request import TraceProblem
 from concur_proxy.lab.simulation.chart import chart
-from concur_proxy.lab.simulation.policy import BEST_STATIC, POLICIES, Policy
+from concur_proxy.lab.simulation.policy import BEST_STATIC, Policy
 from concur_proxy.lab.simulation.result import Result
 from concur_proxy.lab.simulation.scenario import Scenario
 from concur_proxy.lab.simulation.scenarios import SCENARIOS
@@ -56,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
         if path is not None and not is_writable(path):
             return complain(PROG, f"--{flag} {path}: cannot be written")
     try:
-        policies = _policies(given)
+        policies = chosen_policies(given)
         loads = _loads(given)
         suite = _suite(given, policies, [load.scenario for load in loads])
     except ValueError as error:
@@ -84,28 +83,6 @@ def _write(given: argparse.Namespace, results: Sequence[Result], drawn: Sequence
         given.svg.write_text(chart(drawn))
 
 
-def _policies(given: argparse.Namespace) -> list[Policy]:
-    policies = [_policy(name, dict(given.set)) for name in _names(given) if name != BEST_STATIC]
-    if given.idle_lease is not None:
-        policies = [dataclasses.replace(policy, idle_lease_s=given.idle_lease) for policy in policies]
-    if given.no_work_conserving:
-        policies = [dataclasses.replace(policy, work_conserving=False) for policy in policies]
-    problems = [
-        f"--set {key}={value}: {_near_options(key, [policy.law for policy in policies])}"
-        for key, value in given.set
-        if not any(_knows(policy.law, key, value) for policy in policies)
-    ]
-    if problems:
-        raise Faults(problems)
-    for policy in policies:
-        plugins.build(plugins.LAWS, policy.law, policy.options)  # ValueError if an option is wrong
-    return with_goals(policies, given)
-
-
-def _names(given: argparse.Namespace) -> list[str]:
-    return given.law or ["off", "aimd", "tokens"]
-
-
 def _loads(given: argparse.Namespace) -> list[TraceLoad]:
     if not given.trace:
         return []
@@ -118,7 +95,7 @@ def _suite(given: argparse.Namespace, policies: Sequence[Policy], traces: Sequen
         scenarios=traces or _scenarios(given),
         policies=policies,
         seeds=range(1, given.seeds + 1),
-        sweeps=BEST_STATIC in _names(given),
+        sweeps=BEST_STATIC in chosen_laws(given),
         measure=MEASURE if traces else "makespan_s",
     )
 
@@ -139,42 +116,6 @@ def _scenarios(given: argparse.Namespace) -> list[Scenario]:
             scenario = dataclasses.replace(scenario, shape=shape)
         scenarios.append(scenario)
     return scenarios
-
-
-def _policy(name: str, options: dict[str, str]) -> Policy:
-    parts = name.split(":")
-    own_options = dict(read_option(text) for text in parts if "=" in text)
-    base = ":".join(text for text in parts if "=" not in text)
-    if base in POLICIES:
-        policy = POLICIES[base]
-    elif base in plugins.available(plugins.LAWS) or ":" in base:
-        policy = Policy(name=base, law=base)
-    else:
-        choices = [*POLICIES, *installed_laws(), BEST_STATIC]
-        raise ValueError(f"there is no law {base!r}: {plugins.choice(plugins.LAWS, base, choices)}")
-    # --set applies only to the laws that know the option
-    shared = {key: value for key, value in options.items() if _knows(policy.law, key, value)}
-    return dataclasses.replace(policy, name=name, options={**policy.options, **shared, **own_options})
-
-
-def _knows(law: str, key: str, value: str) -> bool:
-    try:
-        plugins.build(plugins.LAWS, law, {key: value})
-    except ValueError as error:
-        return "no option" not in str(error)
-    return True
-
-
-def _near_options(key: str, laws: Sequence[str]) -> str:
-    """Why no law takes this option, with the options that may be meant."""
-    hints: dict[str, list[str]] = {}
-    for law in dict.fromkeys(laws):
-        try:
-            plugins.build(plugins.LAWS, law, {key: "1"})
-        except ValueError as error:
-            hints.setdefault(str(error).rpartition(": ")[2], []).append(law)
-    near = {hint: names for hint, names in hints.items() if hint.startswith("did you mean")} or hints
-    return "no law has this option: " + "; ".join(f"{hint} ({', '.join(names)})" for hint, names in near.items())
 
 
 def _run(suite: Suite, processes: int) -> list[Result]:

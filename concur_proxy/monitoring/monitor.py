@@ -4,9 +4,8 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Protocol
 
-from concur_proxy.admission.changes import LoseCache, Observe, Reachable, Resize, Serve
+from concur_proxy.admission.changes import LoseCache, Observe, Resize, Serve
 from concur_proxy.control.governor import WindowGovernor
 from concur_proxy.control.law import Budget, ControlLaw, Decision, DecisionKind
 from concur_proxy.control.phrasing import describe
@@ -14,7 +13,7 @@ from concur_proxy.coordination.coordinator import Coordinator
 from concur_proxy.engines.address import EngineAddress
 from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.engines.sample import SIGNALS, EngineSample, IntervalRates
-from concur_proxy.monitoring.circuit import Circuit, CircuitState
+from concur_proxy.monitoring.contact import EngineContact
 from concur_proxy.monitoring.engine_tokens import EngineTokens
 from concur_proxy.monitoring.goal_watch import GoalWatch
 from concur_proxy.monitoring.signals import SignalMaker, engine_load
@@ -24,17 +23,8 @@ logger = logging.getLogger(__name__)
 
 RECENT_DECISIONS = 64
 
-FAILED = frozenset({500, 502, 504})
-"""Statuses that say that an engine, or a proxy in front of it, cannot serve. 429 and 503 only say "not now"."""
 
-
-class CircuitEvent(Protocol):
-    """A method of `Circuit` that reports an event."""
-
-    def __call__(self, *, now: float) -> None: ...
-
-
-class EngineMonitor:
+class EngineMonitor(EngineContact):
     """Keeps what is known about one engine, and moves its window."""
 
     def __init__(
@@ -53,7 +43,7 @@ class EngineMonitor:
         `capacity_tokens` is the size of its cache if an operator has set it. `has_own_metrics` is False if its metrics
         are at other servers, which say nothing about whether requests can reach it.
         """
-        self.engine = engine
+        super().__init__(engine=engine, coordinator=coordinator, clock=clock)
         self.address = address or EngineAddress(name=engine, url=engine)
         self.governor = governor
         self.decisions: Counter[DecisionKind] = Counter()
@@ -75,29 +65,17 @@ class EngineMonitor:
         """The latest decisions with their times, newest last: those that moved the window, or differ in kind from the
         one before.
         """
-        self.has_answered = False
-        """Whether the engine has ever answered anything."""
         self.failure: str | None = "not reached yet"
         """Why there are no signals; None while there are."""
         self.models: frozenset[str] | None = None
         """The models that it lists, LoRA adapters included; None while they are unknown."""
         self.tokens = EngineTokens(engine, capacity_tokens=capacity_tokens)
-        self.on_up: Callable[[], None] = lambda: None
-        """Called when the engine answers for the first time, or again after it was down."""
-        self.circuit = Circuit()
         self._has_own_metrics = has_own_metrics
         self._has_fallen_open = False
         self._lacks_cached = False
         self._signals = SignalMaker()
         self._goal = GoalWatch(engine)
         self._kinds = kinds or KnownKinds(())
-        self._coordinator = coordinator
-        self._clock = clock
-
-    @property
-    def is_up(self) -> bool:
-        """False while the engine's circuit is open."""
-        return self.engine not in self._coordinator.fleet.down
 
     @property
     def now(self) -> float:
@@ -218,56 +196,6 @@ class EngineMonitor:
     def follow(self, law: ControlLaw) -> None:
         """Let another law move the window."""
         self._apply(self.governor.follow(law))
-
-    def on_answer(self, status: int) -> None:
-        """The engine answered a client's request with this status."""
-        if status in FAILED:
-            self.has_answered = True
-            self._move(self.circuit.failed, f"it answers requests with {status}")
-        else:
-            self._on_contact(self.circuit.answered, "it answers requests")
-
-    def on_broken(self, reason: str) -> None:
-        """The engine broke off a client's request before it answered."""
-        self._move(self.circuit.failed, reason)
-
-    def on_unreachable(self, reason: str) -> None:
-        """A connection to the engine failed."""
-        self._move(self.circuit.refused, f"unreachable: {reason}")
-
-    def on_health(self, status: int, _: bytes) -> None:
-        """The engine answered `GET /health`. Every status below 500 means healthy: a server may lack this path."""
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            self._move(self.circuit.unhealthy, f"its health check answers {status}")
-        else:
-            self._on_contact(self.circuit.healthy, "its health check is answered")
-
-    def on_health_silence(self, reason: str) -> None:
-        """The engine did not answer `GET /health` in time."""
-        self._move(self.circuit.missed, reason)
-
-    def _on_contact(self, event: CircuitEvent, reason: str) -> None:
-        was_up = self.has_answered and self.is_up
-        self.has_answered = True
-        self._move(event, reason)
-        if not was_up and self.is_up:
-            self.on_up()
-
-    def _move(self, event: CircuitEvent, reason: str) -> None:
-        """Report an event to the circuit. If its state changes, tell the coordinator and log `reason`."""
-        before = self.circuit.state
-        event(now=self._clock())
-        state = self.circuit.state
-        if state is before:
-            return
-        if state is CircuitState.OPEN:
-            logger.warning("engine %s: circuit open, requests go to other engines: %s", self.engine, reason)
-            self._coordinator.apply(Reachable(engine=self.engine, is_up=False))
-        elif state is CircuitState.HALF_OPEN:
-            logger.info("engine %s: circuit half open, requests go there again: %s", self.engine, reason)
-            self._coordinator.apply(Reachable(engine=self.engine, is_up=True))
-        else:
-            logger.info("engine %s: circuit closed: %s", self.engine, reason)
 
     def _note(self, failure: str | None) -> None:
         if failure is None and self.failure is not None:

@@ -5,8 +5,6 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
-import httpx
-
 from concur_proxy import plugins
 from concur_proxy.admission.changes import AddEngine, Enforce, RetireEngine
 from concur_proxy.admission.fleet import Fleet
@@ -22,15 +20,13 @@ from concur_proxy.monitoring.gate_maker import GateMaker
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.monitoring.name_watch import NameWatch
 from concur_proxy.monitoring.named_servers import OPERATOR, SETTINGS, NamedServers
+from concur_proxy.monitoring.own_clients import OwnClients
 from concur_proxy.monitoring.plugin_failures import PluginFailures
 from concur_proxy.monitoring.watch import ServerWatch
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.upstream.tls import Trust
 
 logger = logging.getLogger(__name__)
-
-USER_AGENT = "concur-proxy"
-"""Distinguishes the gateway's own requests from its clients' requests in the engines' logs."""
 
 REAP_S = 0.2
 """Time between two checks whether a removed engine still has requests in flight."""
@@ -65,7 +61,7 @@ class EnginePool:
         self._coordinator: Coordinator | None = None
         self._group: asyncio.TaskGroup | None = None
         self._watches: dict[str, asyncio.Task[None]] = {}
-        self._clients: dict[tuple[bool, bool], httpx.AsyncClient] = {}
+        self._clients = OwnClients(self.trust, engine_key=settings.engine_api_key)
 
     @property
     def servers(self) -> list[str]:
@@ -176,8 +172,7 @@ class EnginePool:
                     self._reap()
         finally:
             self._group = None
-            for client in self._clients.values():
-                await client.aclose()
+            await self._clients.aclose()
 
     def _add(self, server: str, coordinator: Coordinator) -> None:
         engines = addresses(server)
@@ -243,22 +238,12 @@ class EnginePool:
         pages = settings.metrics_pages(monitors[0].address.url)
         watch = ServerWatch(
             monitors,
-            self._client(server),
+            self._clients.for_engine(server),
             kinds=self._kinds,
             scrape_interval_s=settings.scrape_interval_s,
             scrape_timeout_s=settings.scrape_timeout_s,
             health_interval_s=settings.health_interval_s,
-            pages=[(page, self._client(page.url, with_key=False)) for page in pages],
+            pages=[(page, self._clients.for_page(page.url)) for page in pages],
             clock=self._clock,
         )
         self._watches[server] = self._group.create_task(watch.run())
-
-    def _client(self, url: str, *, with_key: bool = True) -> httpx.AsyncClient:
-        """The client for requests of the gateway itself. Pages at other servers do not get the engines' key."""
-        kind = (url.startswith("https:"), with_key)
-        if kind not in self._clients:
-            headers = {"user-agent": USER_AGENT}
-            if with_key and self._settings.engine_api_key is not None:
-                headers["authorization"] = f"Bearer {self._settings.engine_api_key}"
-            self._clients[kind] = httpx.AsyncClient(trust_env=False, verify=self.trust.for_url(url), headers=headers)
-        return self._clients[kind]

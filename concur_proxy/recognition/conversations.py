@@ -15,8 +15,7 @@ under it becomes a session. A name that is a mere `hint` is shared from the star
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from enum import Enum
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -26,6 +25,7 @@ from concur_proxy.recognition.node import Match
 from concur_proxy.recognition.search import Found, Search
 from concur_proxy.recognition.tenants import scoped
 from concur_proxy.recognition.tree import ConversationTree
+from concur_proxy.recognition.whereabouts import Known, PromptRole, Request, Whereabouts
 
 MOST_PARALLEL = 8
 """Conversations without own ids that one session may have in flight at once. Agents start that many sub-agents."""
@@ -37,68 +37,6 @@ recogniser.
 """
 
 T = TypeVar("T")
-
-
-class PromptRole(Enum):
-    """When the prompt decides on the session of a request. This is the place of `conversation` in the setting
-    `recognisers`, for this request.
-    """
-
-    NEVER = "never"
-    """The prompt recognises nobody. A request without a name is the only one of its session."""
-    LAST = "last"
-    """If the client has named no session."""
-    FIRST = "first"
-    """If it continues a known conversation. If not, the client's name decides."""
-
-
-class Known(Protocol):
-    """What must be known of a session."""
-
-    @property
-    def members(self) -> Mapping[str, Member]: ...
-
-
-class Request(Protocol):
-    """What must be known of a request, see `Arrival`."""
-
-    @property
-    def key(self) -> str | None: ...
-    @property
-    def member(self) -> str: ...
-    @property
-    def parent(self) -> str: ...
-    @property
-    def parent_key(self) -> str | None: ...
-    @property
-    def hint(self) -> str | None: ...
-    @property
-    def chain(self) -> Chain | None: ...
-    @property
-    def prompt_role(self) -> PromptRole: ...
-    @property
-    def fingerprint(self) -> bytes | None: ...
-    @property
-    def tenant(self) -> str: ...
-
-
-class Whereabouts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The session and the member that a request belongs to."""
-
-    session: str
-    """The session's name. It may be new."""
-    member: str = ""
-    """The member's name. It may be new."""
-    parent: str = ""
-    """The member that started this one."""
-    displaced: str = ""
-    """The new name of the member that was taken for the main agent until now; empty if no member was."""
-    is_declared: bool = True
-    """Whether the client named the member, or the session has only this one."""
-    is_one_shot: bool = False
-    """Whether the request is the only one of its session, because nothing can be recognised in it."""
-    by_content: bool = False
-    """Whether the prompt continues a known conversation, and this has decided on the session."""
 
 
 class Conversations:

@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from concur_proxy.recognition.clients import DEFAULT_SESSION_FIELDS, DEFAULT_SESSION_HEADERS, HINT_FIELD
-from concur_proxy.recognition.conversations import PromptRole
+from concur_proxy.recognition.whereabouts import PromptRole
 from concur_proxy.wire.request.view import RequestView
 
 PACKAGE = "concur_proxy.recognition.recognisers"

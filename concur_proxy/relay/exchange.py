@@ -11,9 +11,9 @@ from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.coordination.responses import StoredResponse
 from concur_proxy.monitoring.turns import in_turns
-from concur_proxy.recognition.conversations import PromptRole
 from concur_proxy.recognition.segments import chain_in_steps, fingerprint_of
 from concur_proxy.recognition.tenants import Tenant, scoped, split_name
+from concur_proxy.recognition.whereabouts import PromptRole
 from concur_proxy.relay.body import BodyTooLarge, ClientGone, read_body
 from concur_proxy.relay.client import Client, ClientAnswer
 from concur_proxy.relay.hop import REFUSED, Hop, Setback, failure_of

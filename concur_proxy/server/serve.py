@@ -12,7 +12,7 @@ from types import FrameType
 
 import uvicorn
 
-from concur_proxy.recognition.segments import forget_messages
+from concur_proxy.recognition.chain_builder import forget_messages
 from concur_proxy.server.acceptor import TAKEN_BY_A_WORKER, TAKEN_PER_ROUND, Acceptor
 from concur_proxy.server.app import GatewayApp
 from concur_proxy.server.banner import Banner

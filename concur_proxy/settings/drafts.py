@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from concur_proxy.settings.disagreements import Disagreement, disagreements
 from concur_proxy.settings.file import ConfigFileError
-from concur_proxy.settings.gateway import Disagreement, GatewaySettings
+from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.settings.secret_files import SecretFileError
 
 Fault = ConfigFileError | SecretFileError | ValidationError
@@ -24,7 +25,7 @@ class Draft:
 
     def disagreements(self) -> list[Disagreement]:
         """Each pair of correct settings that do not fit together."""
-        pairs = self.settings.disagreements()
+        pairs = disagreements(self.settings)
         return [pair for pair in pairs if not {pair.first, pair.second} & self.left_out]
 
 

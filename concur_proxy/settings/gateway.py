@@ -5,8 +5,6 @@ file named by `config`, which overrides the default. A secret can also be in a f
 `concur_proxy.cli.load` turns pydantic's errors into one line each that names the source of the wrong value.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self, get_origin
 
@@ -19,13 +17,12 @@ from concur_proxy.recognition.clients import DEFAULT_SESSION_FIELDS, DEFAULT_SES
 from concur_proxy.recognition.recogniser import DEFAULT_RECOGNISERS, RecogniserOptions
 from concur_proxy.settings.admin_listen import (
     AUTO,
-    MAIN,
-    NONE,
     AdminAddress,
     default_address,
     parse_admin_listen,
 )
 from concur_proxy.settings.client_keys import read_client_keys
+from concur_proxy.settings.disagreements import disagreements
 from concur_proxy.settings.engines import EngineSettings
 from concur_proxy.settings.kinds import (
     AdminKey,
@@ -259,48 +256,10 @@ class GatewaySettings(ListeningSettings, EngineSettings):
             return split_list(name, value)
         return value
 
-    def disagreements(self) -> Iterator["Disagreement"]:
-        """Each pair of settings whose values do not fit together."""
-        if self.stale_after_s <= self.scrape_interval_s:
-            yield Disagreement("stale_after_s", "more than", "scrape_interval_s", "else every reading becomes stale")
-        address = parse_admin_listen(self.admin_listen)
-        if self.admin_key is None and address is not None and not address.is_local:
-            yield Disagreement("admin_listen", "local with", "admin_key", "other machines could use the admin API")
-        if self.private_metrics and self.admin_listen in {MAIN, NONE}:
-            yield Disagreement("private_metrics", "false with", "admin_listen", "nothing would serve them")
-        for name in ("tls_key", "tls_client_ca"):
-            if getattr(self, name) is not None and self.tls_cert is None:
-                yield Disagreement(name, "unset with", "tls_cert", "there is no TLS without a certificate")
-        if self.tls_client_key is not None and self.tls_client_cert is None:
-            yield Disagreement("tls_client_key", "unset with", "tls_client_cert", "a key needs its certificate")
-        yield from self._goal_disagreements()
-        if self.fail_open_after_s < self.stale_after_s:
-            reason = "the window stays unchanged before it is replaced"
-            yield Disagreement("fail_open_after_s", "at least", "stale_after_s", reason)
-
-    def _goal_disagreements(self) -> Iterator["Disagreement"]:
-        if not self.first_token_target_s:
-            return
-        if self.goal == "throughput":
-            reason = "the goal throughput has no target: choose balanced or first-token"
-            yield Disagreement("first_token_target_s", "unset with", "goal", reason)
-        if self.first_token_target_s > self.max_hold_s:
-            yield Disagreement("first_token_target_s", "at most", "max_hold_s", "a request gets HTTP 429 before that")
-
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        found = list(self.disagreements())
+        found = list(disagreements(self))
         if found and self.left_out is None:
             text = "; ".join(f"{each.first} must be {each.relation} {each.second}: {each.reason}" for each in found)
             raise PydanticCustomError("settings_disagree", "{text}", {"text": text})
         return self
-
-
-@dataclass(frozen=True, slots=True)
-class Disagreement:
-    """Two settings that do not fit together: `first` must be `relation` `second`."""
-
-    first: str
-    relation: str
-    second: str
-    reason: str

@@ -8,8 +8,8 @@ from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.manual import Steering
 from concur_proxy.admission.session import Session
-from concur_proxy.recognition.conversations import Whereabouts
 from concur_proxy.recognition.tenants import scoped
+from concur_proxy.recognition.whereabouts import Whereabouts
 from tests.admission.gates import HOLD_S, Scene
 
 

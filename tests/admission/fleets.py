@@ -7,7 +7,7 @@ from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease
-from concur_proxy.admission.session import Numbers
+from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.ticket import Ticket
 from tests.admission.gates import HOLD_S, body_of
 

@@ -6,9 +6,10 @@ from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease, Lease
 from concur_proxy.admission.limits import EngineLoad
-from concur_proxy.admission.session import Numbers, Session
+from concur_proxy.admission.numbering import Numbers
+from concur_proxy.admission.session import Session
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.recognition.conversations import Whereabouts
+from concur_proxy.recognition.whereabouts import Whereabouts
 
 HOLD_S = 1_000.0
 

@@ -7,7 +7,7 @@ from concur_proxy.admission.bounded import MOST_REFUSED
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.recognition.conversations import Whereabouts
+from concur_proxy.recognition.whereabouts import Whereabouts
 from tests.admission.gates import Scene
 
 REFUSED = Answered(first_token_s=0.1, refused=True)

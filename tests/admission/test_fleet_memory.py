@@ -8,7 +8,8 @@ from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease
-from concur_proxy.admission.session import Numbers, SessionState
+from concur_proxy.admission.numbering import Numbers
+from concur_proxy.admission.session import SessionState
 from concur_proxy.admission.ticket import Ticket
 from tests.recognition.chains import chain
 

@@ -3,7 +3,7 @@ import pytest
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import SessionState
-from concur_proxy.recognition.conversations import Whereabouts
+from concur_proxy.recognition.whereabouts import Whereabouts
 from tests.admission.gates import Scene
 
 

@@ -1,7 +1,7 @@
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.control.engines_wanted import EngineDemand
 from concur_proxy.control.law import Budget
-from concur_proxy.recognition.conversations import Whereabouts
+from concur_proxy.recognition.whereabouts import Whereabouts
 from tests.admission.gates import Scene, body_of, load
 from tests.recognition.chains import chain
 

@@ -18,9 +18,10 @@ from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.gates import Gates
 from concur_proxy.admission.lease import FixedLease
+from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.session import Numbers, SessionState
-from concur_proxy.recognition.conversations import Whereabouts
+from concur_proxy.admission.session import SessionState
+from concur_proxy.recognition.whereabouts import Whereabouts
 from tests.admission.fleets import FleetScene
 
 

@@ -4,10 +4,11 @@ import pytest
 
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.handover import SessionRecord
+from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.session import Numbers, Session, SessionState
-from concur_proxy.recognition.conversations import Whereabouts
+from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.recognition.tree import ConversationTree
+from concur_proxy.recognition.whereabouts import Whereabouts
 from tests.admission.gates import Scene
 
 LEASE = 5.0

@@ -3,9 +3,10 @@
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.handover import SessionRecord
 from concur_proxy.admission.manual import Steering
-from concur_proxy.admission.session import Numbers, SessionState
-from concur_proxy.recognition.conversations import Whereabouts
+from concur_proxy.admission.numbering import Numbers
+from concur_proxy.admission.session import SessionState
 from concur_proxy.recognition.tree import ConversationTree
+from concur_proxy.recognition.whereabouts import Whereabouts
 from tests.admission.gates import Scene
 from tests.properties.ledger import recount
 

@@ -2,10 +2,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concur_proxy.admission.arrival import Arrival
+from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.roster import Roster
-from concur_proxy.admission.session import Numbers
 from concur_proxy.admission.standings import SLACK, Earliest, Standings
-from concur_proxy.recognition.conversations import Whereabouts
+from concur_proxy.recognition.whereabouts import Whereabouts
 from tests.admission.gates import Scene
 
 

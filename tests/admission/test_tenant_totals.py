@@ -6,7 +6,7 @@ from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.tenant_totals import MOST_SHOWN, OTHERS, TenantStanding, TenantTotals, combined
-from concur_proxy.recognition.conversations import Whereabouts
+from concur_proxy.recognition.whereabouts import Whereabouts
 
 
 def test_tenants_beyond_the_first_are_counted_together() -> None:

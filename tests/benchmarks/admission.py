@@ -24,13 +24,13 @@ from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import LearnedLease
+from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.orders.fair import Fair
-from concur_proxy.admission.session import Numbers
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 from concur_proxy.coordination.local import LocalCoordinator
-from concur_proxy.recognition.conversations import Whereabouts
 from concur_proxy.recognition.segments import chain_of
+from concur_proxy.recognition.whereabouts import Whereabouts
 from concur_proxy.wire.request.view import RequestReader
 
 SIZES = (100, 1_000, 10_000, 100_000)

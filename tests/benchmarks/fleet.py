@@ -19,7 +19,7 @@ from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import LearnedLease
-from concur_proxy.admission.session import Numbers
+from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.ticket import Ticket
 
 ENGINES = (1, 4, 16, 64)

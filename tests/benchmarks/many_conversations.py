@@ -16,7 +16,7 @@ from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import LearnedLease
-from concur_proxy.admission.session import Numbers
+from concur_proxy.admission.numbering import Numbers
 from concur_proxy.recognition.chain import HASH_BYTES, SIZE_BYTES, Chain
 
 SHARED = 2

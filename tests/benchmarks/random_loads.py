@@ -94,7 +94,7 @@ def _context(population: Population) -> float:
 
 def _families(scenario: Scenario, random: Random) -> Scenario:
     population = _population(scenario)
-    count, kinship = random.choice([2, 3, 5]), random.choice(list(Kinship))
+    count, kinship = random.choice([2, 3, 5]), random.choice([Kinship.MEMBER, Kinship.PARENT_KEY])
     sub_agents = SubAgents(
         count=count,
         every=random.choice([2, 3]),

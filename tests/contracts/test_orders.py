@@ -14,8 +14,9 @@ from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.guarded import GuardedOrder
 from concur_proxy.admission.lease import FixedLease
+from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.order import QueueOrder
-from concur_proxy.admission.session import Numbers, Session, SessionState
+from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.coordination.local import LocalCoordinator
 from concur_proxy.engines.kind import KnownKinds

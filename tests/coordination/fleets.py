@@ -7,7 +7,7 @@ from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.goal import Goal
 from concur_proxy.admission.lease import FixedLease, LearnedLease
-from concur_proxy.admission.session import Numbers
+from concur_proxy.admission.numbering import Numbers
 
 
 def make_fleet(

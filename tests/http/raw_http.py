@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from concur_proxy.monitoring.pool import USER_AGENT
+from concur_proxy.monitoring.own_clients import USER_AGENT
 
 Fields = list[tuple[bytes, bytes]]
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from concur_proxy.monitoring.pool import USER_AGENT
+from concur_proxy.monitoring.own_clients import USER_AGENT
 
 METRICS = """\
 # TYPE vllm:kv_cache_usage_perc gauge

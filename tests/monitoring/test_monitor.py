@@ -1,108 +1,19 @@
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import pytest
 
-from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.arrival import Answered
 from concur_proxy.admission.changes import Serve
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.ticket import Ticket
-from concur_proxy.control.governor import GovernorOptions, WindowGovernor
-from concur_proxy.control.law import ControlLaw, Decision, DecisionKind
+from concur_proxy.control.law import Decision, DecisionKind
 from concur_proxy.control.laws import aimd
-from concur_proxy.control.options import OptionValue
 from concur_proxy.control.signal import CongestionSignal
-from concur_proxy.coordination.local import LocalCoordinator
 from concur_proxy.engines.address import EngineAddress
 from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.engines.kinds.vllm.kind import Vllm
-from concur_proxy.engines.sample import EngineSample, IntervalRates, SignalRates
-from concur_proxy.monitoring.circuit import CircuitState
+from concur_proxy.engines.sample import EngineSample, IntervalRates
 from concur_proxy.monitoring.monitor import EngineMonitor
-from tests.coordination.fleets import make_fleet
-
-REFUSED = "http://a/metrics: connection refused"
-
-
-class Scene:
-    """A monitor of engine `a` with the paper's law over a real gate, and a clock that the test moves."""
-
-    def __init__(
-        self, law: ControlLaw | None = None, *, engines: tuple[str, ...] = ("a",), **options: OptionValue
-    ) -> None:
-        self.now = 100.0
-        settings: Mapping[str, OptionValue] = {"initial": 8.0, **options}
-        self.law = law or aimd.build(settings)
-        self.coordinator = LocalCoordinator(make_fleet(engines=engines, window=self.law.window), lambda: self.now)
-        governor = WindowGovernor(
-            law=self.law,
-            options=GovernorOptions(stale_after_s=5.0, fail_open_after_s=15.0, fallback_window=64.0),
-            now=self.now,
-        )
-        self.monitor = EngineMonitor(
-            engine="a", coordinator=self.coordinator, governor=governor, clock=lambda: self.now
-        )
-        self._rates = SignalRates()
-        self._sample = EngineSample(
-            at=self.now,
-            kind="vllm",
-            kv_usage=0.3,
-            running=1,
-            waiting=1,
-            capacity_tokens=8192,
-            prefix_queries=1000.0,
-            prefix_hits=500.0,
-            preemptions=0.0,
-            started_at=1.0,
-        )
-
-    @property
-    def window(self) -> float:
-        """The gate's window."""
-        return self.coordinator.fleet.gates["a"].snapshot().window
-
-    def sample(
-        self,
-        *,
-        after_s: float = 1.0,
-        kv_usage: float | None = 0.3,
-        waiting: int | None = 1,
-        queried: float = 0.0,
-        hit: float = 0.0,
-        preempted: float = 0.0,
-        started_at: float = 1.0,
-    ) -> None:
-        """A reading, this much later than the last one."""
-        self.now += after_s
-        last = self._sample
-        assert last.prefix_queries is not None
-        assert last.prefix_hits is not None
-        assert last.preemptions is not None
-        self._sample = replace(
-            last,
-            at=self.now,
-            kv_usage=kv_usage,
-            waiting=waiting,
-            prefix_queries=last.prefix_queries + queried,
-            prefix_hits=last.prefix_hits + hit,
-            preemptions=last.preemptions + preempted,
-            started_at=started_at,
-        )
-        self.monitor.on_sample(self._rates.advance(self._sample), self._sample)
-
-    def thrash(self) -> None:
-        """A reading of congestion by the paper's rule."""
-        self.sample(kv_usage=0.9, queried=1000.0, hit=50.0)
-
-    def fail(self, *, after_s: float = 1.0, reason: str = REFUSED, reachable: bool | None = None) -> None:
-        """A scrape without an answer."""
-        self.now += after_s
-        self.monitor.on_failure(reason, reachable=reachable)
-
-    def arrive(self, key: str) -> Ticket:
-        """A request."""
-        return self.coordinator.arrive(Arrival(key=key, body_bytes=400, hold_s=500))
+from tests.monitoring.monitors import REFUSED, Scene
 
 
 async def test_the_law_sees_the_signals_and_the_gate_and_its_window_is_the_gates() -> None:
@@ -319,71 +230,6 @@ async def test_a_cut_takes_no_place_from_an_answer_in_flight() -> None:
     assert all(ticket.is_in_flight for ticket in tickets)
 
 
-def test_down_and_up_are_marked_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    scene = Scene(engines=("a", "b"))
-    assert scene.monitor.is_up
-    assert not scene.monitor.has_answered
-    for _ in range(3):
-        scene.monitor.on_unreachable("connection refused")
-    assert not scene.monitor.is_up
-    assert scene.coordinator.fleet.down == {"a"}
-    for _ in range(3):
-        scene.monitor.on_answer(200)
-    assert scene.monitor.is_up
-    assert scene.monitor.has_answered
-    assert [record.getMessage() for record in caplog.records] == [
-        "engine a: circuit open, requests go to other engines: unreachable: connection refused",
-        "engine a: circuit half open, requests go there again: it answers requests",
-        "engine a: circuit closed: it answers requests",
-    ]
-
-
-def test_a_scrape_that_is_refused_marks_the_engine_down_and_any_answer_marks_it_up() -> None:
-    scene = Scene()
-    scene.fail(reachable=None)
-    assert scene.monitor.is_up, "one that is late may only be busy"
-    scene.fail(reachable=False)
-    assert not scene.monitor.is_up
-    scene.fail(reachable=None)
-    assert not scene.monitor.is_up
-    scene.fail(reachable=True, reason="answers 404")
-    assert scene.monitor.is_up
-    scene.fail(reachable=False)
-    scene.sample()
-    assert not scene.monitor.is_up, "it comes and goes"
-    scene.sample()
-    assert scene.monitor.is_up
-
-
-def test_failures_of_any_kind_open_the_circuit_and_what_works_closes_it() -> None:
-    scene = Scene(engines=("a", "b"))
-    ways: list[Callable[[], None]] = [
-        lambda: scene.monitor.on_answer(500),
-        lambda: scene.monitor.on_broken("reset"),
-        lambda: scene.monitor.on_health_silence("no answer"),
-        lambda: scene.monitor.on_health(503, b""),
-        scene.fail,
-    ]
-    states: list[CircuitState] = []
-    for break_it in ways:
-        for _ in range(5):
-            break_it()
-        states.append(scene.monitor.circuit.state)
-        assert scene.coordinator.fleet.down == {"a"}
-        scene.now += 60.0
-        scene.monitor.on_health(200, b"")
-        states.append(scene.monitor.circuit.state)
-        scene.monitor.on_answer(429)
-        states.append(scene.monitor.circuit.state)
-        assert scene.coordinator.fleet.down == frozenset()
-    assert states == [CircuitState.OPEN, CircuitState.HALF_OPEN, CircuitState.CLOSED] * len(ways)
-    for _ in range(20):
-        scene.monitor.on_answer(503)
-        scene.monitor.on_health(404, b"")
-    assert scene.monitor.is_up, "neither a busy engine nor one without a health check is broken"
-
-
 async def test_what_an_engines_restart_has_emptied_counts_as_no_loss() -> None:
     scene = Scene()
     scene.sample()
@@ -393,12 +239,6 @@ async def test_what_an_engines_restart_has_emptied_counts_as_no_loss() -> None:
         scene.sample(started_at=2.0)
     snapshot = scene.coordinator.fleet.gates["a"].snapshot()
     assert (scene.monitor.restarts, snapshot.promised_tokens, snapshot.lost_tokens) == (1, 0, 0)
-
-
-async def test_new_sessions_avoid_an_engine_whose_scrape_was_refused() -> None:
-    scene = Scene(engines=("a", "b"))
-    scene.fail(reachable=False)
-    assert {scene.arrive(key).engine for key in "stuv"} == {"b"}
 
 
 def test_a_law_that_raises_leaves_the_fixed_window_and_says_why(caplog: pytest.LogCaptureFixture) -> None:
@@ -451,17 +291,6 @@ def test_a_corrected_size_is_what_the_law_and_the_metrics_get() -> None:
     scene.monitor.on_sample(rates, EngineSample(at=101.0, kind="vllm", capacity_is_derived=True))
     assert scene.monitor.rates is not None
     assert scene.monitor.rates.capacity_tokens == 32_768
-
-
-def test_whoever_wants_to_know_hears_when_it_comes_up() -> None:
-    scene = Scene(engines=("a", "b"))
-    told: list[str] = []
-    scene.monitor.on_up = lambda: told.append("up")
-    for _ in range(2):
-        scene.monitor.on_answer(200)
-    scene.monitor.on_unreachable(REFUSED)
-    scene.monitor.on_answer(404)
-    assert told == ["up", "up"]
 
 
 class Pinned(Vllm):

@@ -38,7 +38,10 @@ SUBJECTS = {
     "gate": Subject(files=("concur_proxy/admission/gate*.py",), tests=("tests/admission",)),
     "orders": Subject(files=("concur_proxy/admission/orders/*.py",), tests=("tests/admission",)),
     "tree": Subject(
-        files=tuple(f"concur_proxy/recognition/{name}.py" for name in ("tree", "node", "member", "search", "unions")),
+        files=tuple(
+            f"concur_proxy/recognition/{name}.py"
+            for name in ("tree", "tree_view", "node", "member", "search", "unions")
+        ),
         tests=("tests/recognition", "tests/admission/test_handover.py"),
     ),
     "laws": Subject(

@@ -13,7 +13,7 @@ from concur_proxy.admission.limits import EngineLoad
 from concur_proxy.admission.session import Session
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
-from concur_proxy.recognition.conversations import Whereabouts
+from concur_proxy.recognition.whereabouts import Whereabouts
 from tests.properties.ledger import Ledger
 
 KEYS = st.sampled_from(["a", "b", "c", "d", "e", "f"])

@@ -10,7 +10,7 @@ from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.recognition.conversations import Whereabouts
+from concur_proxy.recognition.whereabouts import Whereabouts
 
 WEIGHTS = {"a": 1.0, "b": 1.0, "c": 4.0}
 TURN_S = 1.0

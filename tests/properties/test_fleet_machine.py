@@ -12,8 +12,9 @@ from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.limits import EngineLoad
 from concur_proxy.admission.manual import Steering
+from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.session import Numbers, Session, SessionState
+from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
 from tests.properties.ledger import Ledger, places
 

@@ -15,7 +15,7 @@ from concur_proxy.admission.manual import Steering
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import SessionState
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.recognition.conversations import Whereabouts
+from concur_proxy.recognition.whereabouts import Whereabouts
 from tests.properties.ledger import Ledger, places, precedence, waiting
 
 LONG, SHORT, TTL, LEASE = 10_000.0, 3.0, 50.0, 4.0

@@ -14,8 +14,8 @@ from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.handover import SessionRecord
 from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.manual import Steering
+from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.session import Numbers
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.coordination.protocol.leader import Leader, Post
 from concur_proxy.coordination.protocol.messages import Rejoin, ToLeader, ToReplica

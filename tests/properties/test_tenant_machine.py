@@ -17,7 +17,8 @@ from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.manual import Steering
-from concur_proxy.admission.session import Numbers, Session
+from concur_proxy.admission.numbering import Numbers
+from concur_proxy.admission.session import Session
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.recognition.tenants import scoped, split_name
 from tests.properties.ledger import Ledger

@@ -10,7 +10,7 @@ from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease
-from concur_proxy.admission.session import Numbers
+from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.recognition.recogniser import DEFAULT_RECOGNISERS, RecogniserChain, RecogniserOptions
 from concur_proxy.recognition.segments import chain_of

@@ -8,11 +8,12 @@ from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease
-from concur_proxy.admission.session import Numbers
+from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.recognition.chain import Chain
-from concur_proxy.recognition.conversations import BY_CONTENT, MOST_PARALLEL, Conversations, PromptRole
+from concur_proxy.recognition.conversations import BY_CONTENT, MOST_PARALLEL, Conversations
 from concur_proxy.recognition.tree import ConversationTree
+from concur_proxy.recognition.whereabouts import PromptRole
 from tests.recognition.chains import chain
 
 FULL = "sta"

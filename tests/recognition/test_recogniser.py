@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concur_proxy import plugins
-from concur_proxy.recognition.conversations import BY_CONTENT, PromptRole
+from concur_proxy.recognition.conversations import BY_CONTENT
 from concur_proxy.recognition.recogniser import (
     DEFAULT_RECOGNISERS,
     MAX_KEY_CHARS,
@@ -18,6 +18,7 @@ from concur_proxy.recognition.recogniser import (
     session_key,
 )
 from concur_proxy.recognition.recognisers import headers
+from concur_proxy.recognition.whereabouts import PromptRole
 from concur_proxy.wire.request.view import RequestReader, RequestView
 
 

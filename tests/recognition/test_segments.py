@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concur_proxy.recognition.chain import HASH_BYTES, SIZE_BYTES, Chain
+from concur_proxy.recognition.chain_builder import MAX_SEGMENTS
 from concur_proxy.recognition.messages import PIECE_BYTES
-from concur_proxy.recognition.segments import FREE_ITEMS, MAX_SEGMENTS, chain_in_steps, chain_of
+from concur_proxy.recognition.segments import FREE_ITEMS, chain_in_steps, chain_of
 from concur_proxy.wire.request.view import RequestReader, RequestView
 
 READER = RequestReader()

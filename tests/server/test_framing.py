@@ -16,7 +16,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from concur_proxy.monitoring.pool import USER_AGENT
+from concur_proxy.monitoring.own_clients import USER_AGENT
 from tests.fuzz.framing import Request, check_agreement, read_as_gateway, read_as_h11
 from tests.http.running_gateway import RunningGateway, running_gateway
 

@@ -12,8 +12,8 @@ from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Holds, Ticket
 from concur_proxy.coordination.protocol.messages import Arrive, Claim, Decided, Finish, Held, Join, ToReplica
-from concur_proxy.recognition.conversations import PromptRole
 from concur_proxy.recognition.member import Member
+from concur_proxy.recognition.whereabouts import PromptRole
 
 REMEMBERED_SESSIONS = 20_000
 """A replica remembers the seniority of this many sessions, for a leader that does not know them."""

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from concur_proxy.lab.recorded.agents import BusyClock
 from concur_proxy.lab.recorded.both import ReplayedFleet
+from concur_proxy.lab.recorded.busy_clock import BusyClock
 from concur_proxy.lab.recorded.known_speeds import Speeds
 from concur_proxy.lab.recorded.part import was_controlled
 from concur_proxy.lab.recorded.replay import ReplayedTurn

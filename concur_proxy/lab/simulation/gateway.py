@@ -11,8 +11,8 @@ from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.lease import FixedLease, LearnedLease
+from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.session import Numbers
 from concur_proxy.admission.snapshot import GateSnapshot
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.governor import GovernorOptions, WindowGovernor

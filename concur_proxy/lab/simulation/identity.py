@@ -47,4 +47,6 @@ def _names(plan: AgentPlan, policy: Policy) -> tuple[str | None, str, str, str |
         return plan.name, "", "", None
     if plan.kinship is Kinship.PARENT_KEY:
         return plan.name, "", "", plan.parent
+    if plan.kinship is Kinship.UNDECLARED:
+        return plan.name, "", "", None
     return plan.family, plan.name, "" if plan.parent == plan.family else plan.parent, None

@@ -41,6 +41,8 @@ class Kinship(enum.Enum):
     """The family has one key, and each sub-agent an id in it, as in Claude Code and Codex."""
     PARENT_KEY = "parent_key"
     """Each sub-agent has a key of its own and names its parent's key, as in opencode."""
+    UNDECLARED = "undeclared"
+    """Each sub-agent has a key of its own, and no request says whose it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

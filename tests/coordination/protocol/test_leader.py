@@ -5,7 +5,8 @@ from concur_proxy.admission.session import SessionState
 from concur_proxy.coordination.protocol.leader import Leader
 from concur_proxy.coordination.protocol.messages import Arrive, Claim, Finish, Join
 from concur_proxy.coordination.protocol.replica import Replica
-from concur_proxy.recognition.conversations import BY_CONTENT, PromptRole
+from concur_proxy.recognition.conversations import BY_CONTENT
+from concur_proxy.recognition.whereabouts import PromptRole
 from tests.coordination.fleets import make_fleet
 from tests.recognition.chains import chain
 

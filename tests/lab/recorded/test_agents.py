@@ -2,7 +2,8 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from concur_proxy.lab.recorded.agents import LONGEST_IDLE_S, MOST_NESTED, BusyClock, agents_of
+from concur_proxy.lab.recorded.agents import agents_of
+from concur_proxy.lab.recorded.conversations import MOST_NESTED
 from concur_proxy.lab.simulation.experiment import Experiment
 from concur_proxy.lab.simulation.plan import AgentPlan
 from concur_proxy.lab.simulation.policy import POLICIES
@@ -85,31 +86,3 @@ def test_histories_that_shrink_forever_do_not_nest_forever() -> None:
     agents = agents_of(requests)
     assert 1 < len(agents.plans) < 10
     assert len(times(agents.plans)) == len(requests)
-
-
-def test_long_idle_times_are_short_and_short_ones_stay() -> None:
-    clock = BusyClock([request("a", 1000.0, 1), request("a", 1061.0, 1), request("b", 90_000.0, 1)])
-    assert clock.read(1000.0) == 0.0
-    assert clock.read(1061.0) == 61.0
-    assert clock.read(90_000.0) == 62.0 + LONGEST_IDLE_S
-
-
-def test_a_shared_prompt_is_found_from_what_first_requests_found_in_the_cache() -> None:
-    firsts = [0, 2000, 2000, 2000, 640, 0]
-    requests = [
-        request(f"s{number}", 10.0 * number, 3000 if number < 5 else 1500, cached_tokens=cached)
-        for number, cached in enumerate(firsts)
-    ]
-    plans = agents_of(requests).plans
-    # the first one has nothing to find; 640 tokens are a coincidence; the last prompt is shorter than the shared one
-    assert [plan.shared_tokens for plan in plans] == [2000, 2000, 2000, 2000, 2000, 0]
-    assert plans[0].turns[0].new_tokens == 1000
-
-
-def test_what_sessions_have_in_common_by_chance_is_evicted_like_the_rest() -> None:
-    requests = []
-    for number in range(8):
-        requests.append(request(f"s{number}", 10.0 * number, 3000, cached_tokens=2000))
-        requests += [request(f"s{number}", 100.0 * turn, 3000 + turn, cached_tokens=128) for turn in (1, 2, 3)]
-    plans = [plan for plan in agents_of(requests).plans if not plan.parent]
-    assert {plan.shared_tokens for plan in plans} == {128}

@@ -54,6 +54,10 @@ def test_sub_agents_with_keys_of_their_own_name_their_parents() -> None:
     assert _names(_arrival(grandchild)) == ("grandchild", "", "", "child")
 
 
+def test_sub_agents_that_name_no_parent_are_sessions_of_their_own() -> None:
+    assert _names(_arrival(replace(GRANDCHILD, kinship=Kinship.UNDECLARED))) == ("grandchild", "", "", None)
+
+
 @pytest.mark.parametrize(
     ("policy", "key", "has_chain"),
     [
