@@ -22,7 +22,7 @@ def test_figures_are_those_of_their_source() -> None:
     results = README[README.index("## Results") : README.index("## How it compares")]
     rows = [line.split(" | ") for line in results.splitlines() if line.startswith("| ")][2:]
 
-    assert len(rows) == 5
+    assert len(rows) == 6
     for _, without, with_, source in rows:
         path = re.search(r"\((deploy/docs/measured/[\w-]+\.md)\)", source)
         assert path is not None, source
