@@ -39,6 +39,15 @@ def test_a_tenant_that_was_not_served_yet_has_used_no_tokens() -> None:
     assert (tenant.active, tenant.waiting, tenant.served_tokens) == (1, 1, 0)
 
 
+def test_a_tenant_whose_sessions_all_wait_has_none_active() -> None:
+    scene = Scene()
+    for tenant in ("large", "small"):
+        arrival = Arrival(key="a", tenant=tenant, hold_s=9.0)
+        scene.gate.arrive(Whereabouts(session=f"a of {tenant}"), arrival, now=0.0)
+    standings = scene.gate.tenants
+    assert {name: (each.active, each.waiting) for name, each in standings.items()} == {"large": (1, 0), "small": (0, 1)}
+
+
 def test_all_sessions_are_listed_once_those_with_places_first_and_the_idle_ones_last() -> None:
     scene = Scene()
     scene.idle("idle")
@@ -98,6 +107,12 @@ def test_with_a_window_in_tokens_it_says_how_many_turns_there_must_be_room_for()
     scene.gate.resize(2.0, now=0.0, budget=Budget(tokens=700.0, reserve_turns=0.5))
     demand = scene.gate.demand(is_up=True)
     assert (demand.active_tokens, demand.waiting_tokens, demand.usable_tokens) == (900.0, 150.0, 700.0)
+
+
+def test_a_single_request_that_waits_needs_no_room_for_a_further_turn() -> None:
+    scene = _busy()
+    scene.arrive("once", tokens=50, one_shot=True)
+    assert scene.gate.demand(is_up=True).waiting_tokens == 100.0 + 100.0 + 50.0
 
 
 def test_nothing_is_assumed_to_be_shared_while_those_with_places_have_no_tokens() -> None:

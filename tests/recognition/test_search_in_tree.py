@@ -109,3 +109,21 @@ def test_only_the_first_prompt_of_a_session_can_be_a_side_request() -> None:
     assert not known.search.is_side_request(member, prompt)
     longer = known.add("t", "uv", "uvw")
     assert not known.search.is_side_request(longer, prompt)
+
+
+def test_a_prompt_that_was_answered_does_not_continue_an_earlier_one_of_its_session() -> None:
+    known = Known()
+    known.add("both", "sa")
+    later = known.add("both", "sab")
+    assert known.find("sab") == Found(later)
+    assert known.search.in_session(known.members["both"], chain(*"sab"), known.tree.match(chain(*"sab"))) == Found(
+        later
+    )
+
+
+def test_an_agent_without_a_system_prompt_that_shares_nothing_is_another_agent() -> None:
+    known, summary = Known(), chain("x", head=0)
+    first = Member("session", "")
+    known.tree.put(first, chain(*"ab", head=0), _estimate)
+    first.is_live = first.is_done = True
+    assert known.search.in_session([first], summary, known.tree.match(summary)) is None

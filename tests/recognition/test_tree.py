@@ -54,6 +54,23 @@ def test_only_computed_segments_of_others_are_expected_in_the_cache() -> None:
     assert tree.unions.held_in(second, "e", engine="e", cache=1) == 0.0
 
 
+def test_a_whole_prompt_can_be_in_the_cache_for_another() -> None:
+    tree = ConversationTree()
+    first, second = put(tree, "a", *"sab"), put(tree, "b", *"sab")
+    tree.unions.charge(first, ("e",))
+    tree.count(first, 300, engine="e", cache=0)
+    assert tree.unions.held_in(second, "e", engine="e", cache=0) == 300.0
+
+
+def test_text_and_media_are_estimated_again_until_an_engine_has_counted_them() -> None:
+    tree = ConversationTree()
+    text, media = put(tree, "a", *"sab"), put(tree, "b", *"xyz", media=(1,))
+    assert tree.renew(text, lambda text, media: text / 2 + 10.0 * media) == 150.0
+    assert tree.renew(media, lambda text, media: text / 2 + 10.0 * media) == 160.0
+    tree.count(text, 300, engine="e", cache=0)
+    assert tree.renew(text, lambda text, media: text / 3 + media) == 300.0
+
+
 def test_what_a_conversation_alone_has_in_the_cache_is_not_held_by_others() -> None:
     tree = ConversationTree()
     first, second = put(tree, "a", *"sab"), put(tree, "b", *"sac")
