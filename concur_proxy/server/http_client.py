@@ -11,6 +11,7 @@ import httptools
 
 from concur_proxy.eager import Signal
 from concur_proxy.server.connections import ClientConnections
+from concur_proxy.server.host import fault_of_host
 from concur_proxy.server.request import ClientRequest
 from concur_proxy.server.stalls import WatchedClient
 from concur_proxy.upstream.sockets import reset
@@ -63,11 +64,10 @@ class HttpClient(WatchedClient):
         self._ends = False
         """Whether the connection ends with the last request that was received. What follows is ignored (RFC 9112, 9.6).
         """
-        self._refused_later: tuple[GatewayFault, str] | None = None
-        """Why what followed the last request is refused, once that request is answered."""
+        self._refused_later: tuple[GatewayFault, str, bytes] | None = None
+        """Why what followed the last request is refused once that request is answered, and its target."""
         self._refusal: GatewayFault | None = None
-        """Why the connection's first request, or one of another version of HTTP, is refused. None is served after it.
-        """
+        """Why the connection's first request, or one that is no valid HTTP/1.1, is refused. None is served after it."""
         self.is_full = False
         self.can_write = Signal()
 
@@ -174,8 +174,13 @@ class HttpClient(WatchedClient):
         if parser.should_upgrade():
             return
         detail, version = "", parser.get_http_version()
-        if self._refusal is None and version not in VERSIONS:
-            self._refusal, detail = GatewayFault.BAD_HTTP, f"its version is HTTP/{version}"
+        if self._refusal is None:
+            if version not in VERSIONS:
+                detail = f"its version is HTTP/{version}"
+            else:
+                detail = fault_of_host(self._headers, is_old=version == "1.0")
+            if detail:
+                self._refusal = GatewayFault.BAD_HTTP
         is_probe = self._refusal in CROWDED and self._is_probe(parser.get_method() + b" " + self._url + b" ")
         if self._refusal is not None and not is_probe:
             self._refuse(self._refusal, detail)

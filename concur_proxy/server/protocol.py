@@ -273,7 +273,8 @@ class GatewayProtocol(HttpClient):
         elif self._waiting:
             self._begin_waiting()
         elif self._refused_later is not None:
-            self._refuse(*self._refused_later)
+            fault, detail, self._url = self._refused_later
+            self._refuse(fault, detail)
         else:
             self._all.on_idle(self)
             self._note_idle()
@@ -290,7 +291,7 @@ class GatewayProtocol(HttpClient):
         faulty = self._receiving
         self._forget_incomplete()
         if self._waiting or self._active not in {None, faulty}:
-            self._refused_later = fault, detail
+            self._refused_later = fault, detail, self._url
             return
         logger.info("client %s: %s: %s", self.client, fault.code, detail)
         if faulty is None or not faulty.has_begun:
