@@ -13,7 +13,7 @@ import httptools
 from concur_proxy.eager import Signal
 from concur_proxy.server.ahead import CountedClient
 from concur_proxy.server.connections import ClientConnections
-from concur_proxy.server.host import fault_of_host
+from concur_proxy.server.head import fault_of_head
 from concur_proxy.server.request import ClientRequest
 from concur_proxy.upstream.sockets import reset
 from concur_proxy.wire.answer.fault import GatewayFault
@@ -200,7 +200,7 @@ class HttpClient(CountedClient):
             if version not in VERSIONS:
                 detail = f"its version is HTTP/{version}"
             else:
-                detail = fault_of_host(self._headers, is_old=version == "1.0")
+                detail = fault_of_head(self._headers, is_old=version == "1.0")
             if detail:
                 self._refusal = GatewayFault.BAD_HTTP
         is_probe = self._refusal in CROWDED and self._is_probe(parser.get_method() + b" " + self._url + b" ")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import h11
 import httptools
 
+from concur_proxy.server.head import fault_of_head
 from concur_proxy.server.http_client import VERSIONS
 
 MAX_REQUESTS = 8
@@ -41,7 +42,9 @@ class _Reader:
 
     def on_headers_complete(self) -> None:
         self.in_body = True
-        self.is_refused = self.is_refused or self.parser.get_http_version() not in VERSIONS
+        version = self.parser.get_http_version()
+        if version not in VERSIONS or fault_of_head(self.now.fields, is_old=version == "1.0"):
+            self.is_refused = True
 
     def on_body(self, body: bytes) -> None:
         self.now.body += body

@@ -97,23 +97,44 @@ BODIES = st.sampled_from(
 )
 # NN stands for the right number.
 LENGTHS = st.sampled_from(
-    [b"NN", b"+NN", b"-NN", b"0NN", b"NN, NN", b"NN,NN", b"NN ", b"\tNN", b"NN;", b"0xNN", b"NN\x0b", b" ", b"NN_0"]
+    [b"NN"] * 3 + [b"+NN", b"-NN", b"0NN", b"NN, NN", b"NN,NN", b"NN ", b"\tNN", b"NN;", b"0xNN", b"NN\x0b", b" ",
+     b"NN_0", b"NN.0", b"NNe0", b"N N", b'"NN"', b"0" * 18 + b"NN", b"18446744073709551616", b"1844674407370955162NN",
+     b"\xd9\xa1", b"\xef\xbc\x91", b"\xb2", b"NN\x00", b"\x00NN", b"NN,", b",NN"]
 )  # fmt: skip
 CODINGS = st.sampled_from(
     [b"chunked", b"Chunked", b"chunked ", b"\x0bchunked", b"xchunked", b"chunked, identity", b"identity, chunked",
-     b"gzip, chunked", b"chunked, chunked", b"identity", b"", b"chunked;a=b", b'"chunked"', b"chunk\xc2\xaded"]
+     b"gzip, chunked", b"chunked, chunked", b"identity", b"", b"chunked;a=b", b'"chunked"', b"chunk\xc2\xaded",
+     b"CHUNKED", b"chunked,", b",chunked", b"chunked\x00", b"chunked\t", b"gzip;q=1, chunked",
+     b"c\xc2\xadhunked", b"trailers"]
 )  # fmt: skip
 FRAMING = st.sampled_from([(b"Content-Length", LENGTHS), (b"Transfer-Encoding", CODINGS)])
-BETWEEN = st.sampled_from([b": "] * 8 + [b":", b" : ", b"\t: ", b":\r\n ", b"\x0b: ", b"\x00: "])
+BETWEEN = st.sampled_from(
+    [b": "] * 8 + [b":", b" : ", b"\t: ", b" :", b":\r\n ", b":\n ", b"\r\n : ", b"\x0b: ", b"\x00: "]
+)
 BEFORE = st.sampled_from([b""] * 8 + [b" ", b"x-", b"\t", b"\x00"])
 ENDS = st.sampled_from([b"\r\n"] * 16 + [b"\n", b"\r", b"\r\r\n", b"\r\n "])
 SIZES = st.sampled_from(
-    [b"NN"] * 8 + [b"00NN", b"NN;a=b", b'NN;a="\r"', b"NN ", b"0xNN", b"+NN", b"-NN", b"NN\n", b"1NN"]
+    [b"NN"] * 12
+    + [b"00NN", b"NN;a=b", b'NN;a="\r"', b"NN ", b"0xNN", b"+NN", b"-NN", b"NN\n", b"1NN"]
+    + [b" NN", b"\tNN", b"NN\t", b"NN ;a", b"NN;", b"NN; a = b", b'NN;a="b;c"', b"NN;a=\xff", b"NN;\x00", b"NN;a\nb"]
+    + [b"0" * 15 + b"NN", b"0" * 30 + b"NN", b"10000000000000000", b"1000000000000000NN", b"FFFFFFFFFFFFFFFFF", b"NN_"]
+    + [b"\xd9\xa1", b"\xef\xbc\x91", b"NN\x00", b"\x00NN", b"", b"NN,NN"]
 )
 CHUNKS = st.sampled_from([b"{", b"}", b"\r\n", b"a" * 27, INNER])
 LAST = st.sampled_from(
-    [b"0\r\n\r\n", b"0\r\nx: y\r\n\r\n", b"0\r\nContent-Length: 5\r\n\r\n", b"00\r\n\r\n", b"0\n\n", b""]
+    [b"0\r\n\r\n"] * 4
+    + [b"0\r\nx: y\r\n\r\n", b"0\r\nContent-Length: 5\r\n\r\n", b"00\r\n\r\n", b"0\n\n", b""]
+    + [b"0\r\nTransfer-Encoding: chunked\r\n\r\n", b"0\r\nHost: other\r\n\r\n", b"0;a\r\n\r\n", b"0\r\nx: y\n\r\n"]
+    + [
+        b"0\r\n x: y\r\n\r\n",
+        b"0\r\nx : y\r\n\r\n",
+        b"0\r\nx\r\n\r\n",
+        b"0\r\n\n",
+        b"0\r\n\r",
+        b"0\r\nx: y\r\n z\r\n\r\n",
+    ]
 )
+HOSTS = st.sampled_from([b"Host: gateway\r\n"] * 8 + [b"", b"Host: a\r\nHost: a\r\n", b"Host: a b\r\n", b"Host:\r\n"])
 
 
 @st.composite
@@ -130,8 +151,8 @@ def fields(draw: st.DrawFn, length: int) -> bytes:
 def odd_requests(draw: st.DrawFn) -> bytes:
     """A request whose framing may be anything."""
     body = draw(BODIES)
-    line = b"%b %b%b\r\nHost: gateway\r\nX-Case: CASE\r\n" % (draw(METHODS), draw(TARGETS), draw(VERSIONS))
-    return b"".join([line, draw(fields(len(body))), b"\r\n", body])
+    line = b"%b %b%b\r\n" % (draw(METHODS), draw(TARGETS), draw(VERSIONS))
+    return b"".join([line, draw(HOSTS), b"X-Case: CASE\r\n", draw(fields(len(body))), b"\r\n", body])
 
 
 @st.composite
