@@ -1,7 +1,7 @@
 """An engine's answer that ends early at any byte, with a FIN or a reset, and what its client may see.
 
 Before the head is whole: the gateway's error. After that, a body with a length or in chunks is whole only if all of it
-came; what came of it reaches the client, and the client sees that the rest is missing. A body that ends with its
+came; what came reaches the client, and the client sees that the rest is missing. A body that ends with its
 connection is whole after a FIN, and broken after a reset. TCP may drop what a reset follows. Linux delivers it first,
 and so do the event loops: the outcome does not depend on time.
 """

@@ -1,4 +1,4 @@
-"""What clients send ahead has a limit, and takes no more memory than it says."""
+"""What clients send ahead has a limit, and takes only the memory that counts."""
 
 import asyncio
 import contextlib
@@ -8,6 +8,7 @@ import pytest
 
 from concur_proxy.server import ahead
 from concur_proxy.wire.answer.fault import GatewayFault
+from tests.fuzz.budget import steps
 from tests.http.running_gateway import running_gateway
 from tests.http.scripted_engine import Exchange, scripted_engine
 from tests.server.test_at_once import Ends, request
@@ -50,6 +51,14 @@ async def test_what_is_sent_ahead_counts_with_all_that_it_takes(pieces: list[byt
     assert took < 2 * ends.serving.connections.ahead_bytes + 60_000
     ends.from_client.connection_lost(None)
     assert ends.serving.connections.ahead_bytes == 0
+
+
+@pytest.mark.parametrize("chunk", [b"1\r\na\r\n", b"1;x\r\na\r\n", b"2\r\nab\r\n"])
+async def test_a_tiny_chunk_costs_no_line_of_python(chunk: bytes) -> None:
+    ends = Ends()
+    ends.from_client.data_received(HEAD + b"transfer-encoding: chunked\r\n\r\n")
+    assert steps(ends.from_client.data_received, chunk * 1000) < 200
+    ends.from_client.connection_lost(None)
 
 
 async def test_what_is_served_is_not_ahead() -> None:
