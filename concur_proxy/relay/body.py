@@ -42,8 +42,10 @@ async def read_body(
     `declared` exceeds it; what `OpenRequest.take` raises if there is no room; and `ClientGone` if the client leaves
     before the end.
     """
-    if declared is not None and int(declared) > limit:
-        raise BodyTooLarge
+    if declared is not None:
+        digits = declared.decode("ascii") if isinstance(declared, bytes) else declared
+        if int(digits.lstrip("0") or "0") > limit:  # Python refuses numbers of more than 4300 digits, also of zeros
+            raise BodyTooLarge
     parts: BytesIO | None = None
     size = 0
     while True:

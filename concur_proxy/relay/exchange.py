@@ -101,6 +101,7 @@ class Exchange:
             with self._parts.open_requests.begin(
                 tenant.name, max_requests=max_requests, max_bytes=max_bytes, max_tenant_bytes=max_tenant_bytes
             ) as request:
+                request.take_head(self._view.head_bytes)
                 declared = self._view.values.get(b"content-length")
                 self._view.body = await read_body(
                     self._client.next_part, declared=declared, limit=limit, request=request

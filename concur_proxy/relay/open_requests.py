@@ -7,6 +7,8 @@ import msgspec
 
 LARGE_BYTES = 1 << 20
 """A body of more bytes is large."""
+LARGE_HEAD_BYTES = 8192
+"""A header that is larger counts with the body. Usual ones have 1 or 2 kB."""
 LEFT_FOR_SMALL = 4
 """One part of so many of the limit for all bodies is left for those that are not large. Otherwise a few uploads could
 make the gateway refuse every other request.
@@ -72,6 +74,11 @@ class OpenRequest:
         self._max_bytes = max_bytes
         self._max_tenant_bytes = max_tenant_bytes
         self._taken = 0
+
+    def take_head(self, size: int) -> None:
+        """Count a header of `size` bytes if it is large. Raises as `take`."""
+        if size > LARGE_HEAD_BYTES:
+            self.take(size)
 
     def take(self, size: int) -> None:
         """Count `size` more bytes of the body. Raises `BodiesTooLarge` or `TenantBodiesTooLarge` if there is no room

@@ -44,6 +44,10 @@ class Relay:
         """Return how many bytes of bodies may be held."""
         return self._parts.options.max_buffered_bytes
 
+    def head_limit(self) -> int:
+        """Return how many bytes names and values of a request's header may have."""
+        return self._parts.options.max_header_bytes
+
     def shown(self, key: str) -> str:
         """Return a session's name for log lines."""
         return shown_session(key, hashed=self._parts.options.hash_sessions)

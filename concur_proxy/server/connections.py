@@ -61,6 +61,8 @@ class ClientConnections:
         self.spare = SpareFiles()
         self.looks = Looks()
         self.fields = SharedFields()
+        self.ahead_bytes = 0
+        """Memory for what all clients have sent ahead, see `concur_proxy.server.ahead`."""
         self._count = self._most = 0
         self._by_client: dict[str, int] = {}
         self._idle: dict[Closable, None] = {}

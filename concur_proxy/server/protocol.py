@@ -161,14 +161,20 @@ class GatewayProtocol(HttpClient):
         if self._held is not None:
             self._held.append(data)
             self._pause()
+            self._note_ahead(len(data))
         elif not self._must_wait(data) or self._serving.turnstile.passes(self._go_on):
             self._take(data)
         else:
             self._held = [data]  # reading goes on: most wait for less time than it takes to stop and begin again
+            self._note_ahead(len(data))
 
     def _is_probe(self, begin: bytes) -> bool:
         """Whether a request that begins so is a health check or a scrape."""
         return begin.startswith(self._serving.first)
+
+    def _head_limit(self) -> int:
+        """How many bytes the names and values of a request's header may have."""
+        return self._serving.relay.head_limit()
 
     def _must_wait(self, data: bytes) -> bool:
         """Whether these bytes begin a request that may have to wait for others."""
@@ -182,13 +188,16 @@ class GatewayProtocol(HttpClient):
             return
         self._note_bytes()
         self.read_on()
-        self._take(b"".join(held))
+        data = b"".join(held)
+        self._sent_ahead = max(0, self._sent_ahead - len(data))
+        self._take(data)
         if self._has_sent_all and not self.eof_received():
             self.transport.close()
 
     def _take(self, data: bytes) -> None:
         if self._is_refused_body:
             self._drop(len(data))
+        is_ignored = self._ends
         parts: list[bytes | memoryview] = [data]  # the last one comes first
         while parts and not self.is_over:
             self._parse(parts.pop(), parts)
@@ -196,7 +205,11 @@ class GatewayProtocol(HttpClient):
             self._begin_waiting()
         else:
             self._active.has_come.fire()
+        if not is_ignored:
+            self._note_ahead(len(data))
         unread = 0 if self._receiving is None else self._receiving.body_bytes
+        if self._waiting:
+            unread = max(unread, self._sent_ahead)
         if unread > MAX_WAITING_BYTES or len(self._waiting) > MAX_WAITING:
             self._pause()
 
@@ -222,7 +235,9 @@ class GatewayProtocol(HttpClient):
         if self._receiving is request:
             self._heard_at = self.loop.time()  # from now on its body is waited for
         serving, served = self._serving, self._serving.served
-        if len(self._waiting) <= MAX_WAITING:
+        if not self._waiting:
+            if self._ahead_bytes:
+                self._forget_ahead()
             self.read_on()
         path = request.path
         if serving.root is not None:
@@ -273,7 +288,8 @@ class GatewayProtocol(HttpClient):
         elif self._waiting:
             self._begin_waiting()
         elif self._refused_later is not None:
-            self._refuse(*self._refused_later)
+            fault, detail, self._url = self._refused_later
+            self._refuse(fault, detail)
         else:
             self._all.on_idle(self)
             self._note_idle()
@@ -290,7 +306,7 @@ class GatewayProtocol(HttpClient):
         faulty = self._receiving
         self._forget_incomplete()
         if self._waiting or self._active not in {None, faulty}:
-            self._refused_later = fault, detail
+            self._refused_later = fault, detail, self._url
             return
         logger.info("client %s: %s: %s", self.client, fault.code, detail)
         if faulty is None or not faulty.has_begun:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import h11
 import httptools
 
+from concur_proxy.server.head import fault_of_head
 from concur_proxy.server.http_client import VERSIONS
 
 MAX_REQUESTS = 8
@@ -41,7 +42,9 @@ class _Reader:
 
     def on_headers_complete(self) -> None:
         self.in_body = True
-        self.is_refused = self.is_refused or self.parser.get_http_version() not in VERSIONS
+        version = self.parser.get_http_version()
+        if version not in VERSIONS or fault_of_head(self.now.fields, is_old=version == "1.0"):
+            self.is_refused = True
 
     def on_body(self, body: bytes) -> None:
         self.now.body += body
@@ -68,8 +71,10 @@ def _with_methods(requests: list[Request], data: bytes) -> list[Request]:
     return requests
 
 
-def read_as_h11(data: bytes) -> tuple[list[Request], bool]:
-    """The same by h11."""
+def read_as_h11(data: bytes) -> tuple[list[Request], str | None]:
+    """The complete requests by h11, and why it does not accept what follows, if it does not: empty if it only closes
+    the connection.
+    """
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=2**20)
     connection.receive_data(data)
     requests: list[Request] = []
@@ -77,8 +82,8 @@ def read_as_h11(data: bytes) -> tuple[list[Request], bool]:
     while len(requests) < MAX_REQUESTS:
         try:
             event = connection.next_event()
-        except h11.RemoteProtocolError:
-            return requests, False
+        except h11.RemoteProtocolError as error:
+            return requests, str(error)
         if isinstance(event, h11.Request):
             now = Request(event.method, event.target, fields=list(event.headers))
         elif isinstance(event, h11.Data):
@@ -86,23 +91,23 @@ def read_as_h11(data: bytes) -> tuple[list[Request], bool]:
         elif isinstance(event, h11.EndOfMessage):
             requests.append(now)
             if connection.their_state is not h11.DONE:
-                return requests, False
+                return requests, ""
             connection.send(h11.Response(status_code=204, headers=[]))
             connection.send(h11.EndOfMessage())
             if connection.our_state is not h11.DONE:
-                return requests, False
+                return requests, ""
             connection.start_next_cycle()
         else:
-            return requests, True
-    return requests, True
+            return requests, None
+    return requests, None
 
 
 def check_agreement(data: bytes) -> None:
     """Both readings agree on every request that both have read, and on how many there are if both accept the input."""
     ours, we_accept = read_as_gateway(data)
-    theirs, they_accept = read_as_h11(data)
+    theirs, problem = read_as_h11(data)
     for one, other in zip(ours, theirs, strict=False):
         assert (one.target, one.body) == (other.target, other.body)
         assert not one.method or one.method == other.method
-    if we_accept and they_accept:
+    if we_accept and problem is None:
         assert len(ours) == len(theirs) or len(theirs) == MAX_REQUESTS

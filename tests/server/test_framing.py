@@ -1,11 +1,13 @@
 """Any framing, valid or not: what the engine gets is what the gateway's parser reads, and what h11 reads.
 
-h11 is an independent implementation of RFC 9112. Where both accept a request, they must agree on it, and the engine
-gets at most one request for each request that was sent. This is what makes request smuggling impossible.
+h11 is an independent implementation of RFC 9112. Where both accept a request, they must agree on it, the engine gets at
+most one request for each request that was sent, and none that h11 refuses for its framing. This is what makes request
+smuggling impossible.
 """
 
 import asyncio
 import itertools
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,6 +25,10 @@ from tests.http.running_gateway import RunningGateway, running_gateway
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 OWN = USER_AGENT.encode()
+REFUSED_TOO = re.compile("content-length|transfer-encoding|host|chunk|header line", re.IGNORECASE)
+"""What h11 refuses for such a reason does not reach the engine either. The gateway is only more lenient about the
+request line: more than one space in it, or a line feed before it. h11 reads at most 20 digits of a size.
+"""
 NUMBERS = itertools.count(1)
 
 
@@ -97,23 +103,44 @@ BODIES = st.sampled_from(
 )
 # NN stands for the right number.
 LENGTHS = st.sampled_from(
-    [b"NN", b"+NN", b"-NN", b"0NN", b"NN, NN", b"NN,NN", b"NN ", b"\tNN", b"NN;", b"0xNN", b"NN\x0b", b" ", b"NN_0"]
+    [b"NN"] * 3 + [b"+NN", b"-NN", b"0NN", b"NN, NN", b"NN,NN", b"NN ", b"\tNN", b"NN;", b"0xNN", b"NN\x0b", b" ",
+     b"NN_0", b"NN.0", b"NNe0", b"N N", b'"NN"', b"0" * 16 + b"NN", b"18446744073709551616", b"1844674407370955162NN",
+     b"\xd9\xa1", b"\xef\xbc\x91", b"\xb2", b"NN\x00", b"\x00NN", b"NN,", b",NN"]
 )  # fmt: skip
 CODINGS = st.sampled_from(
     [b"chunked", b"Chunked", b"chunked ", b"\x0bchunked", b"xchunked", b"chunked, identity", b"identity, chunked",
-     b"gzip, chunked", b"chunked, chunked", b"identity", b"", b"chunked;a=b", b'"chunked"', b"chunk\xc2\xaded"]
+     b"gzip, chunked", b"chunked, chunked", b"identity", b"", b"chunked;a=b", b'"chunked"', b"chunk\xc2\xaded",
+     b"CHUNKED", b"chunked,", b",chunked", b"chunked\x00", b"chunked\t", b"gzip;q=1, chunked",
+     b"c\xc2\xadhunked", b"trailers"]
 )  # fmt: skip
 FRAMING = st.sampled_from([(b"Content-Length", LENGTHS), (b"Transfer-Encoding", CODINGS)])
-BETWEEN = st.sampled_from([b": "] * 8 + [b":", b" : ", b"\t: ", b":\r\n ", b"\x0b: ", b"\x00: "])
+BETWEEN = st.sampled_from(
+    [b": "] * 8 + [b":", b" : ", b"\t: ", b" :", b":\r\n ", b":\n ", b"\r\n : ", b"\x0b: ", b"\x00: "]
+)
 BEFORE = st.sampled_from([b""] * 8 + [b" ", b"x-", b"\t", b"\x00"])
 ENDS = st.sampled_from([b"\r\n"] * 16 + [b"\n", b"\r", b"\r\r\n", b"\r\n "])
 SIZES = st.sampled_from(
-    [b"NN"] * 8 + [b"00NN", b"NN;a=b", b'NN;a="\r"', b"NN ", b"0xNN", b"+NN", b"-NN", b"NN\n", b"1NN"]
+    [b"NN"] * 12
+    + [b"00NN", b"NN;a=b", b'NN;a="\r"', b"NN ", b"0xNN", b"+NN", b"-NN", b"NN\n", b"1NN"]
+    + [b" NN", b"\tNN", b"NN\t", b"NN ;a", b"NN;", b"NN; a = b", b'NN;a="b;c"', b"NN;a=\xff", b"NN;\x00", b"NN;a\nb"]
+    + [b"0" * 15 + b"NN", b"10000000000000000", b"1000000000000000NN", b"FFFFFFFFFFFFFFFFF", b"NN_"]
+    + [b"\xd9\xa1", b"\xef\xbc\x91", b"NN\x00", b"\x00NN", b"", b"NN,NN"]
 )
 CHUNKS = st.sampled_from([b"{", b"}", b"\r\n", b"a" * 27, INNER])
 LAST = st.sampled_from(
-    [b"0\r\n\r\n", b"0\r\nx: y\r\n\r\n", b"0\r\nContent-Length: 5\r\n\r\n", b"00\r\n\r\n", b"0\n\n", b""]
+    [b"0\r\n\r\n"] * 4
+    + [b"0\r\nx: y\r\n\r\n", b"0\r\nContent-Length: 5\r\n\r\n", b"00\r\n\r\n", b"0\n\n", b""]
+    + [b"0\r\nTransfer-Encoding: chunked\r\n\r\n", b"0\r\nHost: other\r\n\r\n", b"0;a\r\n\r\n", b"0\r\nx: y\n\r\n"]
+    + [
+        b"0\r\n x: y\r\n\r\n",
+        b"0\r\nx : y\r\n\r\n",
+        b"0\r\nx\r\n\r\n",
+        b"0\r\n\n",
+        b"0\r\n\r",
+        b"0\r\nx: y\r\n z\r\n\r\n",
+    ]
 )
+HOSTS = st.sampled_from([b"Host: gateway\r\n"] * 8 + [b"", b"Host: a\r\nHost: a\r\n", b"Host: a b\r\n", b"Host:\r\n"])
 
 
 @st.composite
@@ -130,8 +157,8 @@ def fields(draw: st.DrawFn, length: int) -> bytes:
 def odd_requests(draw: st.DrawFn) -> bytes:
     """A request whose framing may be anything."""
     body = draw(BODIES)
-    line = b"%b %b%b\r\nHost: gateway\r\nX-Case: CASE\r\n" % (draw(METHODS), draw(TARGETS), draw(VERSIONS))
-    return b"".join([line, draw(fields(len(body))), b"\r\n", body])
+    line = b"%b %b%b\r\n" % (draw(METHODS), draw(TARGETS), draw(VERSIONS))
+    return b"".join([line, draw(HOSTS), b"X-Case: CASE\r\n", draw(fields(len(body))), b"\r\n", body])
 
 
 @st.composite
@@ -208,10 +235,10 @@ async def test_what_the_engine_gets_is_what_was_sent(pair: Pair, template: bytes
     answered = await exchange(gateway, [data[start:end] for start, end in itertools.pairwise(edges)])
     got = [(one.target, one.body) for one in engine.seen if sent_by(one, number)]
     ours, _ = read_as_gateway(data)
-    theirs, they_accept = read_as_h11(data)
+    theirs, problem = read_as_h11(data)
     assert not engine.invalid
     expected = iter((one.target, one.body) for one in ours)
     assert all(one in expected for one in got), "the engine got something else, or in another order"
-    if they_accept:
-        assert len(got) <= len(theirs)
+    if problem is None or REFUSED_TOO.search(problem):
+        assert len(got) <= len(theirs), problem
     assert answered.count(b"HTTP/1.1 200 OK") <= len(got)

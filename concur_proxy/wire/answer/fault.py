@@ -83,7 +83,7 @@ class GatewayFault(Enum):
         openai_type="invalid_request_error",
         anthropic_type="invalid_request_error",
         what="This is not a valid HTTP/1.1 request",
-        fix="Send HTTP/1.1 without TLS and without CONNECT.",
+        fix="Send HTTP/1.1 with one Host, without TLS and without CONNECT.",
     )
     TARGET_TOO_LONG = FaultRow(
         status=414,

@@ -50,6 +50,7 @@ class RequestView:
         "body",
         "continued_session",
         "fault",
+        "head_bytes",
         "headers",
         "method",
         "path",
@@ -66,6 +67,8 @@ class RequestView:
         self.path = path
         """The path, percent-decoded."""
         self.headers = headers
+        self.head_bytes = sum(map(len, chain.from_iterable(headers)))
+        """Size of all header names and values as received."""
         self._values: dict[bytes, bytes] | None = None
         self.body = b""
         """Set when the whole body has been received, before anything below is used."""
@@ -85,11 +88,6 @@ class RequestView:
         if values is None:
             values = self._values = dict(reversed(self.headers))
         return values
-
-    @property
-    def head_bytes(self) -> int:
-        """Size of all header names and values."""
-        return sum(map(len, chain.from_iterable(self.headers)))
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first value of this header that is not empty."""
