@@ -255,6 +255,10 @@ class Hop:
     async def _pass_parts(self, attempt: Attempt, response: UpstreamResponse, tap: Tap) -> bytes:
         """Send all that comes of the body, each time in one write. Returns its last part, which is not sent."""
         client = self._client
+
+        def pass_chunk(chunk: bytes) -> bool:
+            return tap.is_plain(chunk) and client.pass_chunk(chunk)
+
         while True:
             part = response.take()
             if part and attempt.first_token_at is None and tap.has_token(part):
@@ -268,7 +272,7 @@ class Hop:
                     await client.drained()
             elif not part:
                 client.flush()
-                await response.next_part()
+                await response.next_part(None if attempt.first_token_at is None else pass_chunk)
 
     def _choose_tap(self, engine: str, session: str | None, response: UpstreamResponse) -> Tap:
         parts, shape = self._parts, self._endpoint.shape

@@ -1,7 +1,7 @@
 """Connections to one engine over HTTP/1.1."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -9,6 +9,7 @@ import httptools
 
 from concur_proxy.eager import Signal
 from concur_proxy.engines.address import is_server_url
+from concur_proxy.upstream.chunk import is_one_chunk
 from concur_proxy.upstream.sockets import detect_dead_peer_of, unacknowledged
 from concur_proxy.wire.headers import Headers
 
@@ -26,6 +27,9 @@ PIECE_BYTES = 256 * 1024
 """A large request is written in pieces of this size, as fast as the engine takes them: the transport may copy what it
 cannot send at once.
 """
+
+PassChunk = Callable[[bytes], bool]
+"""Sends an HTTP chunk, with its framing, to the client. Returns whether it did: if not, the chunk is to be parsed."""
 
 Body = bytes | tuple[bytes | memoryview, ...]
 """A request's body, also in several pieces that follow one another."""
@@ -123,6 +127,14 @@ class Connection(asyncio.Protocol):
         """Whether the transport has so much to send that nothing more is to be written."""
         self.is_writing = False
         """Whether a part of the request has not been written yet."""
+        self.pass_chunk: PassChunk | None = None
+        """Gets each chunk that comes alone, while the answer's next part is waited for and a chunk can begin."""
+        self.idle_timer: asyncio.TimerHandle | None = None
+        """Ends the wait for a part of the body."""
+        self.heard_at = 0.0
+        """When the wait for a part of the body began, or when the last chunk came that was passed on, if there is a
+        limit for that wait.
+        """
         self.expect_answer(is_head=False)
 
     closed_before: bool
@@ -139,6 +151,8 @@ class Connection(asyncio.Protocol):
         self.parts: list[bytes] = []
         self.untaken = self.head_bytes = self.trailer_bytes = 0
         self.began = self.answered = self.complete = self.keep_alive = self.closed_before = False
+        self.is_between = False
+        """Whether the next byte of the answer begins a chunk."""
 
     async def exchange(self, head: bytes, body: Body, size: int, *, is_head: bool, timeout_s: float = 0.0) -> None:
         """Send the request, whose body has `size` bytes. Returns when status and headers of its answer have come.
@@ -196,19 +210,31 @@ class Connection(asyncio.Protocol):
             self._read_on()
         return data
 
-    async def next_part(self, *, timeout_s: float = 0.0) -> None:
-        """Wait for a part of the body, or for its end. Raises EngineTimedOut if nothing comes for `timeout_s`; 0 for no
-        limit.
+    async def next_part(self, *, timeout_s: float = 0.0, pass_chunk: PassChunk | None = None) -> None:
+        """Wait for a part of the body, or for its end. Chunks for which `pass_chunk` returns true have been dealt with,
+        and are not waited for. Raises EngineTimedOut if nothing comes for `timeout_s`; 0 for no limit.
         """
-        timer = self.loop.call_later(timeout_s, self.time_out, f"silent for {timeout_s:g} s") if timeout_s else None
+        if timeout_s:
+            self.heard_at = self.loop.time()
+            self.idle_timer = self.loop.call_later(timeout_s, self._end_silence, timeout_s)
         try:
             while not self.parts and not self.complete:
                 if self.paused:  # by bytes that are no part of the body, such as a chunk's extension
                     self._read_on()
+                self.pass_chunk = pass_chunk if self.is_between else None
                 await self.arrival()
         finally:
-            if timer is not None:
-                timer.cancel()
+            self.pass_chunk = None
+            if self.idle_timer is not None:
+                self.idle_timer.cancel()
+                self.idle_timer = None
+
+    def _end_silence(self, timeout_s: float) -> None:
+        left_s = self.heard_at + timeout_s - self.loop.time()
+        if left_s > 0:  # chunks have been passed on since the wait began
+            self.idle_timer = self.loop.call_later(left_s, self._end_silence, timeout_s)
+        else:
+            self.time_out(f"silent for {timeout_s:g} s")
 
     def _read_on(self) -> None:
         self.untaken = 0
@@ -262,6 +288,13 @@ class Connection(asyncio.Protocol):
         self.has_come.fire()
 
     def data_received(self, data: bytes) -> None:
+        pass_chunk = self.pass_chunk
+        if pass_chunk is None or not is_one_chunk(data) or not pass_chunk(data):
+            self._parse(data)
+        elif self.idle_timer is not None:
+            self.heard_at = self.loop.time()
+
+    def _parse(self, data: bytes) -> None:
         if self.complete:
             self.transport.abort()
             return
@@ -272,6 +305,8 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.fail(f"the answer is not HTTP/1.1: {error}")
             self.transport.abort()
+        if self.is_between and not data.endswith(b"\r\n"):  # a chunk's size has begun
+            self.is_between = False
         if not self.answered:
             self.head_bytes += len(data)
             if self.head_bytes > MAX_HEAD_BYTES:
@@ -328,8 +363,14 @@ class Connection(asyncio.Protocol):
             for name, value in self.headers
         )
 
+    def on_chunk_header(self) -> None:
+        self.is_between = False
+
     def on_body(self, body: bytes) -> None:
         self.parts.append(body)
+
+    def on_chunk_complete(self) -> None:
+        self.is_between = True
 
     def on_message_complete(self) -> None:
         self.complete = self.answered
