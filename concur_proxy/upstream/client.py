@@ -8,17 +8,11 @@ client 55 us, aiohttp 142, httpx over aiohttp 377, httpx 2265. No other client d
 import asyncio
 from collections.abc import AsyncIterator
 
-from concur_proxy.upstream.connection import (
-    Body,
-    Connection,
-    EngineBroke,
-    EngineTimedOut,
-    EngineUnreachable,
-    GatewayExhausted,
-    Origin,
-    PassChunk,
-)
+from concur_proxy.upstream.connection import Body, Connection
 from concur_proxy.upstream.exhaustion import is_own_exhaustion
+from concur_proxy.upstream.failures import EngineBroke, EngineTimedOut, EngineUnreachable, GatewayExhausted
+from concur_proxy.upstream.origin import Origin
+from concur_proxy.upstream.reading import PassChunk
 from concur_proxy.upstream.tls import Trust
 from concur_proxy.wire.headers import Headers
 

@@ -13,7 +13,8 @@ from concur_proxy.server.http_client import MOST_WAITING
 from concur_proxy.server.protocol import GatewayProtocol, Serving
 from concur_proxy.server.turnstile import Turnstile
 from concur_proxy.settings.gateway import GatewaySettings
-from concur_proxy.upstream.connection import Connection, Origin
+from concur_proxy.upstream.connection import Connection
+from concur_proxy.upstream.origin import Origin
 
 ENGINE = "http://127.0.0.1:1"
 EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'

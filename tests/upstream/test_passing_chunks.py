@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from concur_proxy.eager import Run
 from concur_proxy.upstream.client import Upstream, UpstreamResponse
-from concur_proxy.upstream.connection import Connection, EngineTimedOut, Origin
+from concur_proxy.upstream.connection import Connection
+from concur_proxy.upstream.failures import EngineTimedOut
+from concur_proxy.upstream.origin import Origin
 from concur_proxy.wire.headers import Headers
 from tests.server.test_at_once import Recording
 from tests.upstream.raw_engine import CHUNKED, Engine, Serve, both_loops
