@@ -16,7 +16,7 @@ def is_one_chunk(data: bytes) -> bool:
     return data.startswith(_begins(len(data))) and data.endswith(_LINE_END)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def _begins(length: int) -> tuple[bytes, ...]:
     """The size lines with which a chunk of this length, with its framing, can begin."""
     for digits in range(1, 17):
