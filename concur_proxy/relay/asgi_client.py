@@ -105,6 +105,10 @@ class AsgiClient:
         """Send a part of the answer's body."""
         self._add({"type": "http.response.body", "body": part, "more_body": True})
 
+    def pass_chunk(self, chunk: bytes) -> bool:  # noqa: ARG002 - the server makes chunks
+        """Nothing is sent in chunks."""
+        return False
+
     def flush(self) -> None:
         """Nothing is kept back."""
 

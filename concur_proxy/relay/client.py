@@ -64,6 +64,12 @@ class Client(Protocol):
         """Send a part of the answer's body, which is not empty."""
         ...
 
+    def pass_chunk(self, chunk: bytes) -> bool:
+        """Send a part of the body that is one HTTP chunk with its framing. Returns False, and does nothing, if this
+        answer is not sent in chunks, its head is not sent yet, or the client takes less than is written.
+        """
+        ...
+
     def flush(self) -> None:
         """Send what has not been sent yet."""
         ...

@@ -9,17 +9,15 @@ from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.changes import EndSession
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.coordination.responses import StoredResponse
-from concur_proxy.monitoring.turns import in_turns
-from concur_proxy.recognition.segments import chain_in_steps, fingerprint_of
-from concur_proxy.recognition.tenants import Tenant, scoped, split_name
-from concur_proxy.recognition.whereabouts import PromptRole
+from concur_proxy.recognition.tenants import Tenant
+from concur_proxy.relay.answering import REFUSED
+from concur_proxy.relay.arriving import read_arrival
 from concur_proxy.relay.body import BodyTooLarge, ClientGone, read_body
 from concur_proxy.relay.client import Client, ClientAnswer
-from concur_proxy.relay.hop import REFUSED, Hop, Setback, failure_of
+from concur_proxy.relay.hop import Hop, Setback, failure_of
 from concur_proxy.relay.open_requests import BodiesTooLarge, TenantBodiesTooLarge, TooManyOpenRequests
 from concur_proxy.relay.parts import RelayParts
-from concur_proxy.relay.passing import is_of_another, pass_at_once
+from concur_proxy.relay.passing import pass_at_once
 from concur_proxy.telemetry.events import CLIENT_GONE, Attempt, RequestRecord, shown_session
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.request.endpoint_rule import EndpointKind
@@ -33,10 +31,6 @@ SESSION_STATE_HEADER = b"x-concur-session-state"
 place). `UNRECOGNISED` if the request names no session and continues no known conversation.
 """
 UNRECOGNISED = b"unrecognised"
-
-WAIT_SHARE = 0.9
-"""Part of a client's own timeout after which its wait ends, so that the client still gets an error that it can handle.
-"""
 
 KNOWN_EVERY_S = 0.1
 KNOWN_TRIES = 60
@@ -131,7 +125,7 @@ class Exchange:
     async def _generate(self) -> Setback | None:
         """Let a request wait for admission and pass it on. Returns why no engine answered; None if one did."""
         parts, view = self._parts, self._view
-        read = await self._read()
+        read = await read_arrival(parts, self._tenant, view, self._record, self._answer)
         if read is None:
             return None
         arrival, until = read
@@ -149,62 +143,6 @@ class Exchange:
                 key = ticket.session.key if ticket.recognised_by else arrival.key
                 if key is not None:
                     parts.coordinator.apply(EndSession(key=key))
-
-    async def _read(self) -> tuple[Arrival, float] | None:
-        """Read the request and find its session. Returns what the gate must know, and until when the request may wait;
-        None if it was refused.
-        """
-        parts, tenant, view, record = self._parts, self._tenant, self._view, self._record
-        await in_turns(view.read_in_steps())
-        body, timeout_s = view.json, view.client_timeout_s
-        if view.fault is not None:
-            self._answer.refuse(view.fault.fault, view.fault.detail)
-            return None
-        record.model, record.is_stream = body.model, body.is_stream
-        stored = None
-        if body.previous_response_id is not None:
-            stored = await parts.coordinator.responses.find(body.previous_response_id)
-            if stored is not None and is_of_another(stored, tenant):
-                self._answer.refuse(GatewayFault.UNKNOWN_RESPONSE, body.previous_response_id[:200])
-                return None
-            view.continued_session = _key_of(stored, tenant)
-        found = parts.recognisers.recognise(view)
-        recognition = found.recognition
-        key: str | None = None
-        parent_key: str | None = None
-        member = parent = ""
-        if recognition is not None:
-            key, member, parent = scoped(tenant.name, recognition.key), recognition.member, recognition.parent
-            if recognition.parent_key is not None:
-                parent_key = scoped(tenant.name, recognition.parent_key)
-            record.recognised_by = recognition.by
-            record.session = self._shown(recognition.key)
-        hold_s = parts.options.max_hold_s
-        if timeout_s is not None:
-            hold_s = min(hold_s, timeout_s * WAIT_SHARE)
-        until = parts.clock() + hold_s
-        chain = await in_turns(chain_in_steps(view))
-        is_blind = key is None and (chain is None or found.prompt_role is PromptRole.NEVER)
-        hint = parts.recognisers.hint(view)
-        return Arrival(
-            key=key,
-            member=member,
-            parent=parent,
-            parent_key=parent_key,
-            hint=None if hint is None else scoped(tenant.name, hint),
-            chain=chain,
-            model=body.model,
-            body_bytes=len(view.body),
-            hold_s=hold_s,
-            home=None if stored is None else stored.engine,
-            fingerprint=fingerprint_of(view) if is_blind else None,
-            prompt_role=found.prompt_role,
-            tenant=tenant.name,
-            weight=tenant.weight,
-            priority=tenant.priority,
-            max_active=tenant.max_active,
-            max_waiting=tenant.max_waiting,
-        ), until
 
     async def _attempt(self, arrival: Arrival, *, is_last: bool = False) -> tuple[str, Setback | None]:
         """Wait for admission and pass the request on. Returns the engine, and why it did not answer."""
@@ -295,11 +233,3 @@ class Exchange:
         self._parts.coordinator.finish(ticket, answered)
         if attempt.outcome is None:  # the client has left while its request waited
             self._report_wait(ticket, attempt)
-
-
-def _key_of(stored: StoredResponse | None, tenant: Tenant) -> str | None:
-    """The key of the session that a stored response belongs to; None if it is not known or another tenant's."""
-    if stored is None or stored.session is None:
-        return None
-    owner, key = split_name(stored.session)
-    return key if owner == tenant.name else None

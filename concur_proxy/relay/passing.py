@@ -15,7 +15,7 @@ from concur_proxy.relay.client import ClientAnswer
 from concur_proxy.relay.hop import Hop, Setback, Unknown
 from concur_proxy.relay.parts import RelayParts
 from concur_proxy.upstream.client import UpstreamResponse
-from concur_proxy.upstream.connection import EngineBroke, EngineUnreachable
+from concur_proxy.upstream.failures import EngineBroke, EngineUnreachable
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.request.models import LIST_PATH, merge_lists
 from concur_proxy.wire.request.view import RequestView

@@ -195,6 +195,16 @@ class ClientRequest:
         if not self._is_closed:
             self._way.send(part)
 
+    def pass_chunk(self, chunk: bytes) -> bool:
+        """Send a part of the answer's body that is one chunk with its framing. Returns False, and does nothing, if that
+        is not possible now.
+        """
+        way = self._way
+        if not self._is_chunked or self._head is not None or self._is_closed or way.is_full:
+            return False
+        way.send(chunk)
+        return True
+
     def flush(self) -> None:
         """Send the answer's head if nothing has followed it."""
         if self._head is not None and not self._is_closed:

@@ -8,16 +8,11 @@ client 55 us, aiohttp 142, httpx over aiohttp 377, httpx 2265. No other client d
 import asyncio
 from collections.abc import AsyncIterator
 
-from concur_proxy.upstream.connection import (
-    Body,
-    Connection,
-    EngineBroke,
-    EngineTimedOut,
-    EngineUnreachable,
-    GatewayExhausted,
-    Origin,
-)
+from concur_proxy.upstream.connection import Body, Connection
 from concur_proxy.upstream.exhaustion import is_own_exhaustion
+from concur_proxy.upstream.failures import EngineBroke, EngineTimedOut, EngineUnreachable, GatewayExhausted
+from concur_proxy.upstream.origin import Origin
+from concur_proxy.upstream.reading import PassChunk
 from concur_proxy.upstream.tls import Trust
 from concur_proxy.wire.headers import Headers
 
@@ -141,14 +136,15 @@ class UpstreamResponse:
         """Return what has come of the body since the last call, without decompression; empty if nothing has come."""
         return b"" if self._connection is None else self._connection.take()
 
-    async def next_part(self) -> None:
-        """Wait until something can be taken, or until the body is complete.
+    async def next_part(self, pass_chunk: PassChunk | None = None) -> None:
+        """Wait until something can be taken, or until the body is complete. Until then, `pass_chunk` gets each HTTP
+        chunk that comes alone; it is not to be taken if `pass_chunk` returns true.
 
         Raises EngineBroke with `answered` true if the connection ends before the body, EngineTimedOut if nothing came
         for too long.
         """
         if self._connection is not None:
-            await self._connection.next_part(timeout_s=self._idle_timeout_s)
+            await self._connection.next_part(timeout_s=self._idle_timeout_s, pass_chunk=pass_chunk)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives. Raises as `next_part` does. At the end the answer is closed."""

@@ -17,5 +17,5 @@ def no_chain(_: RequestView) -> Generator[None, None, None]:
 
 
 if __name__ == "__main__":
-    with patch("concur_proxy.relay.exchange.chain_in_steps", no_chain):
+    with patch("concur_proxy.relay.arriving.chain_in_steps", no_chain):
         main()

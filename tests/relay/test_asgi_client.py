@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from concur_proxy.relay.asgi_client import MAX_UNSENT_BYTES, AsgiClient
-from concur_proxy.upstream.connection import MAX_BUFFERED_BYTES
+from concur_proxy.upstream.reading import MAX_BUFFERED_BYTES
 from tests.http.running_gateway import running_gateway
 from tests.http.scripted_engine import Exchange, scripted_engine
 

@@ -13,11 +13,14 @@ from concur_proxy.server.http_client import MOST_WAITING
 from concur_proxy.server.protocol import GatewayProtocol, Serving
 from concur_proxy.server.turnstile import Turnstile
 from concur_proxy.settings.gateway import GatewaySettings
-from concur_proxy.upstream.connection import Connection, Origin
+from concur_proxy.upstream.connection import Connection
+from concur_proxy.upstream.origin import Origin
 
 ENGINE = "http://127.0.0.1:1"
 EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
 LAST = b"data: [DONE]\n\n"
+USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}\n\n'
+STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 class Recording(asyncio.Transport):
@@ -125,9 +128,8 @@ async def test_a_body_in_parts_is_sent_with_its_last_byte() -> None:
 
 async def test_what_comes_of_a_stream_in_one_read_leaves_in_one_write() -> None:
     ends = Ends()
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
     ends.from_client.data_received(request(stream=True))
-    ends.from_engine.data_received(head)
+    ends.from_engine.data_received(STREAM_HEAD)
     (begun,) = ends.client.take()
     assert begun.endswith(b"transfer-encoding: chunked\r\n\r\n")
     for read, written in (
@@ -139,9 +141,64 @@ async def test_what_comes_of_a_stream_in_one_read_leaves_in_one_write() -> None:
         ends.from_engine.data_received(read)
         assert ends.client.take() == [written]
     ends.from_client.data_received(request(stream=True))
-    ends.from_engine.data_received(head + chunk(LAST) + b"0\r\n\r\n")
+    ends.from_engine.data_received(STREAM_HEAD + chunk(LAST) + b"0\r\n\r\n")
     (whole,) = ends.client.take()
     assert whole.endswith(b"\r\n\r\n" + chunk(LAST) + b"0\r\n\r\n")
+
+
+def begun_stream() -> Ends:
+    """A stream of which one event has passed."""
+    ends = Ends()
+    ends.from_client.data_received(request(stream=True))
+    ends.from_engine.data_received(STREAM_HEAD + chunk(EVENT))
+    (begun,) = ends.client.take()
+    assert begun.endswith(b"\r\n\r\n" + chunk(EVENT))
+    return ends
+
+
+async def test_an_event_that_comes_alone_is_passed_on_as_it_is() -> None:
+    ends = begun_stream()
+    upper = chunk(EVENT).replace(b"\r\n", b"|", 1).upper().replace(b"|", b"\r\n", 1)
+    for event in (chunk(EVENT), upper, chunk(b": a comment\n\n")):
+        ends.from_engine.data_received(event)
+        (written,) = ends.client.take()
+        assert written is event
+    ends.from_engine.data_received(chunk(USAGE))
+    ends.from_engine.data_received(chunk(EVENT))
+    ends.from_engine.data_received(chunk(LAST) + b"0\r\n\r\n")
+    assert b"".join(ends.client.take()) == chunk(USAGE) + chunk(EVENT) + chunk(LAST) + b"0\r\n\r\n"
+    assert not ends.serving.served
+
+
+async def test_events_wait_for_a_client_that_takes_nothing() -> None:
+    ends = begun_stream()
+    ends.from_client.pause_writing()
+    for _ in range(3):
+        ends.from_engine.data_received(chunk(EVENT))
+    assert ends.client.take() == [chunk(EVENT)], "the one after which the client was full"
+    ends.from_client.resume_writing()
+    assert ends.client.take() == [chunk(EVENT + EVENT)]
+    ends.from_engine.data_received(chunk(EVENT))
+    assert ends.client.take() == [chunk(EVENT)]
+
+
+async def test_nothing_is_written_to_a_client_that_has_left() -> None:
+    ends = begun_stream()
+    ends.client.is_closed = True
+    ends.from_client.connection_lost(None)
+    ends.from_engine.data_received(chunk(EVENT))
+    await asyncio.sleep(0)
+    assert not ends.client.written
+    assert ends.engine.is_closed
+
+
+async def test_a_stream_that_breaks_off_is_cut_off() -> None:
+    ends = begun_stream()
+    ends.from_engine.data_received(chunk(EVENT))
+    ends.from_engine.connection_lost(ConnectionResetError())
+    assert ends.client.take() == [chunk(EVENT)]
+    assert ends.client.is_closed
+    assert not ends.serving.served
 
 
 async def test_a_client_that_takes_nothing_stops_the_engine_s_answer() -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from concur_proxy.eager import Run
-from concur_proxy.upstream import connection as engine_connection
+from concur_proxy.upstream import origin
 from concur_proxy.upstream.client import Upstream
-from concur_proxy.upstream.connection import EngineBroke, EngineUnreachable
+from concur_proxy.upstream.failures import EngineBroke, EngineUnreachable
 from concur_proxy.upstream.tls import Trust
 from tests.upstream.raw_engine import (
     CHUNKED,
@@ -124,7 +124,7 @@ async def test_connection_whose_request_was_not_taken_whole_is_not_used_again(up
 async def test_connection_idle_for_too_long_is_closed_not_used(
     upstream: Upstream, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_connection, "KEEP_IDLE_S", 0.0)
+    monkeypatch.setattr(origin, "KEEP_IDLE_S", 0.0)
     engine, url = await serve(OK)
     await get(upstream, url)
     await engine.gone.wait()

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from concur_proxy.upstream.client import Upstream
-from concur_proxy.upstream.connection import Connection, EngineBroke
+from concur_proxy.upstream.connection import Connection
+from concur_proxy.upstream.failures import EngineBroke
 from concur_proxy.wire.headers import Headers
 from tests.upstream.raw_engine import (
     CHUNKED,

@@ -4,8 +4,8 @@ import resource
 import pytest
 
 from concur_proxy.upstream.client import Upstream
-from concur_proxy.upstream.connection import EngineUnreachable, GatewayExhausted
 from concur_proxy.upstream.exhaustion import is_own_exhaustion
+from concur_proxy.upstream.failures import EngineUnreachable, GatewayExhausted
 from tests.upstream.raw_engine import OK, Serve, both_loops, get
 
 

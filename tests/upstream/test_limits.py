@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from concur_proxy.upstream.client import Upstream
-from concur_proxy.upstream.connection import MAX_BUFFERED_BYTES, EngineBroke, EngineTimedOut
+from concur_proxy.upstream.failures import EngineBroke, EngineTimedOut
+from concur_proxy.upstream.reading import MAX_BUFFERED_BYTES
 from tests.upstream.raw_engine import CHUNKED, OK, Engine, Serve, body_of, both_loops, get, then_wait
 
 INTERIM = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"

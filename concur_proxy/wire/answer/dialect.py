@@ -21,6 +21,12 @@ class Tap(Protocol):
         """Whether the chunk brings a token. Called before `feed`, for each chunk until one does."""
         ...
 
+    def is_plain(self, framed: bytes) -> bool:
+        """Whether `feed` would learn nothing from a chunk and return it as it is. `framed` is the chunk with the
+        framing of HTTP: a line with its size, and a line break after it.
+        """
+        ...
+
     def feed(self, chunk: bytes) -> bytes:
         """Return the bytes to send in place of the chunk; may be empty."""
         ...

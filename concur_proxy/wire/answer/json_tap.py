@@ -45,6 +45,10 @@ class JsonTap:
         """Always true: a whole answer brings all its tokens at once."""
         return True
 
+    def is_plain(self, framed: bytes) -> bool:  # noqa: ARG002
+        """Always false: the whole answer is kept."""
+        return False
+
     def feed(self, chunk: bytes) -> bytes:
         """Return the chunk."""
         self._chunks.append(chunk)
@@ -105,6 +109,10 @@ class ResponseIdTap:
     def usage(self) -> Usage | None:
         """What the inner tap has read."""
         return self._inner.usage
+
+    def is_plain(self, framed: bytes) -> bool:
+        """Whether the id has passed, and the inner tap needs nothing of the chunk."""
+        return self._beginning is None and self._inner.is_plain(framed)
 
     def feed(self, chunk: bytes) -> bytes:
         """Search the chunk for the id, and return what the inner tap returns for the chunk."""

@@ -22,6 +22,7 @@ MAX_EVENT_LINES = 1024
 """An event of more lines is passed on unread."""
 
 _EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
+_FRAMED_EVENT_ENDS = tuple(end + b"\r\n" for end in _EVENT_ENDS)
 _EVENT_END = re.compile(rb"\n\r?\n|\r\r")
 _COMMENT_END = re.compile(rb"[\r\n]+")
 _COMMENT = b":"
@@ -55,6 +56,10 @@ class NoTap:
     def has_token(self, chunk: bytes) -> bool:
         """Whether the chunk is anything but a comment."""
         return not chunk.startswith(b":")
+
+    def is_plain(self, framed: bytes) -> bool:  # noqa: ARG002
+        """Always true."""
+        return True
 
     def feed(self, chunk: bytes) -> bytes:
         """Return the chunk."""
@@ -113,6 +118,14 @@ class StreamTap:
             end = _COMMENT_END.search(chunk)
             chunk = b"" if end is None else chunk[end.end() :]
         return bool(chunk) and self._dialect.has_token(chunk)
+
+    def is_plain(self, framed: bytes) -> bool:
+        """Whether a chunk, with the framing of HTTP, has whole events of which none says anything about usage."""
+        if self._unfinished or not framed.endswith(_FRAMED_EVENT_ENDS):
+            return False
+        if framed.rfind(self._first) < 0 and framed.rfind(self._second) < 0:
+            return True
+        return not self._may_tell(framed)
 
     def feed(self, chunk: bytes) -> bytes:
         """Return the bytes to send in place of `chunk`; may be empty."""
@@ -180,7 +193,9 @@ class StreamTap:
         return self._rewrite(event, reading, tells_usage=reading.usage is not before)
 
     def _may_tell(self, event: bytes) -> bool:
-        """Whether the event is worth parsing. SGLang writes `"usage":null` into every event of a completion."""
+        """Whether an event, or one of several, is worth parsing. SGLang writes `"usage":null` into every event of a
+        completion.
+        """
         at = event.find(self._first)
         if at < 0:
             return self._second in event

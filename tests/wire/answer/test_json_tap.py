@@ -123,6 +123,18 @@ def test_the_id_is_told_once_however_the_answer_is_cut_and_no_byte_changes(
     assert learnt == ["resp_1"]
 
 
+def test_an_event_is_plain_once_the_id_has_passed() -> None:
+    subject, _ = id_tap(b"text/event-stream")
+    event = b"data: {}\n\n"
+    framed = b"%x\r\n%b\r\n" % (len(event), event)
+    assert not subject.is_plain(framed)
+    subject.feed(EVENT)
+    assert subject.is_plain(framed)
+    whole, _ = id_tap(b"application/json")
+    whole.feed(WHOLE)
+    assert not whole.is_plain(framed), "a JSON answer is kept whole"
+
+
 def test_the_inner_tap_s_usage_is_read() -> None:
     subject, _ = id_tap(b"application/json")
     subject.feed(WHOLE)

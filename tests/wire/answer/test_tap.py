@@ -1,4 +1,5 @@
 import itertools
+import re
 from collections.abc import Iterable
 
 import pytest
@@ -20,17 +21,29 @@ RECORDINGS = {
     "sglang generate": (ApiShape.SGLANG, streams.SGLANG_GENERATE),
 }
 
+TELLING = re.compile(rb'"usage"(?!:null)|"finish_reason":["{]')
+"""In events that may say something about usage."""
+
 
 class Seen:
-    """What the client gets and the gateway reads of one stream in these chunks."""
+    """What the client gets and the gateway reads of one stream in these chunks. It is the same if those that are plain
+    pass by.
+    """
 
     def __init__(
         self, shape: ApiShape, chunks: Iterable[bytes], *, strip: bool, fingerprint: bytes | None = None
     ) -> None:
         tap = StreamTap(shape, strip=strip, fingerprint=fingerprint)
-        self.output = b"".join([*map(tap.feed, chunks), tap.finish()])
+        by = StreamTap(shape, strip=strip, fingerprint=fingerprint)
+        whole, passed_by = b"", b""
+        for chunk in chunks:
+            whole += tap.feed(chunk)
+            passed_by += chunk if chunk and by.is_plain(framed(chunk)) else by.feed(chunk)
+        self.output = whole + tap.finish()
         self.usage = tap.usage
         self.fingerprint = tap.fingerprint
+        assert self.output == passed_by + by.finish()
+        assert (by.usage, by.fingerprint, by.has_ended_choice) == (tap.usage, tap.fingerprint, tap.has_ended_choice)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Seen) and vars(self) == vars(other)
@@ -39,6 +52,10 @@ class Seen:
 
     def __repr__(self) -> str:
         return repr(vars(self))
+
+
+def framed(chunk: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(chunk), chunk)
 
 
 def with_crlf(events: Iterable[bytes]) -> list[bytes]:
@@ -135,6 +152,23 @@ def test_whole_events_pass_at_once_and_only_an_unfinished_one_waits() -> None:
 def test_a_common_chunk_is_handed_on_as_the_object_it_is() -> None:
     tap = StreamTap(ApiShape.OPENAI, strip=True)
     assert tap.feed(streams.VLLM_ASKED[0]) is streams.VLLM_ASKED[0]
+
+
+@pytest.mark.parametrize("name", ["vllm unasked", "vllm asked", "sglang asked", "anthropic"])
+def test_most_events_of_a_stream_are_plain(name: str) -> None:
+    shape, events = RECORDINGS[name]
+    tap = StreamTap(shape, strip=True)
+    plain = [tap.is_plain(framed(event)) for event in events]
+    assert plain == [TELLING.search(event) is None for event in events]
+
+
+def test_no_event_is_plain_after_the_beginning_of_another() -> None:
+    tap = StreamTap(ApiShape.OPENAI)
+    tap.feed(b"data: {")
+    assert not tap.is_plain(framed(b"}\n\n"))
+    tap.feed(b"}\n\n")
+    assert tap.is_plain(framed(b"data: {}\n\n"))
+    assert not tap.is_plain(framed(b"data: {}\n"))
 
 
 def test_a_stream_that_breaks_off_loses_nothing_but_a_whole_usage_event() -> None:
