@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from concur_proxy.admission.turns import Turns
 from concur_proxy.recognition.member import Member
 
 if TYPE_CHECKING:
@@ -164,7 +165,6 @@ class SessionTable:
         """Tenants that have lost a place since somebody emptied this set."""
         self._dormant: OrderedDict[Session, None] = OrderedDict()
         self._placeless: OrderedDict[Session, None] = OrderedDict()
-        self._given_up: OrderedDict[Session, None] = OrderedDict()
         self._homes: dict[str, str] = {}
         self._name = ""
         self._changes: set[str] | None = None
@@ -227,13 +227,9 @@ class SessionTable:
             self._sort(session)
         self.note(session)
 
-    def sleep(self, session: Session, *, has_given_up: bool = False) -> None:
-        """Note that the session has had no request since `idle_since`. `has_given_up`: it was never served, and its
-        client has left.
-        """
+    def sleep(self, session: Session) -> None:
+        """Note that the session has had no request since `idle_since`."""
         self._dormant[session] = None
-        if has_given_up:
-            self._given_up[session] = None
         self._sort(session)
         self.note(session)
 
@@ -241,15 +237,10 @@ class SessionTable:
         """Note that the session has a request again."""
         self._dormant.pop(session, None)
         self._placeless.pop(session, None)
-        self._given_up.pop(session, None)
 
     def longest_dormant(self) -> Session | None:
         """The session that has been dormant for longest, or None."""
         return next(iter(self._dormant), None)
-
-    def longest_given_up(self) -> Session | None:
-        """The session that has given up its wait for longest, or None."""
-        return next(iter(self._given_up), None)
 
     def longest_placeless(self) -> Session | None:
         """The dormant session that has been without a place for longest, or None."""
@@ -288,6 +279,8 @@ class Numbers:
         self._first = self._last = after
         self._taken: set[int] = set()
         self._least = 0
+        self.turns = Turns()
+        """The numbers of sessions that are forgotten, and may come back."""
 
     def __next__(self) -> int:
         self._last += 1
