@@ -10,7 +10,6 @@ from concur_proxy.admission.changes import EndSession
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.coordination.responses import StoredResponse
-from concur_proxy.monitoring.turns import in_turns
 from concur_proxy.recognition.conversations import PromptRole
 from concur_proxy.recognition.segments import chain_in_steps, fingerprint_of
 from concur_proxy.recognition.tenants import Tenant, scoped, split_name
@@ -21,6 +20,7 @@ from concur_proxy.relay.open_requests import BodiesTooLarge, TenantBodiesTooLarg
 from concur_proxy.relay.parts import RelayParts
 from concur_proxy.relay.passing import is_of_another, pass_at_once
 from concur_proxy.telemetry.events import CLIENT_GONE, Attempt, RequestRecord, shown_session
+from concur_proxy.turns import in_turns
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.request.endpoint_rule import EndpointKind
 from concur_proxy.wire.request.endpoints import Endpoint

@@ -11,7 +11,7 @@ import pytest
 from concur_proxy.admission.changes import Drain
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.coordination.coordinator import CoordinatorParts, LeaderSilent, Listener, Role
-from concur_proxy.coordination.group.member import HANDLED_AT_ONCE
+from concur_proxy.coordination.group.inbox import HANDLED_AT_ONCE
 from concur_proxy.coordination.protocol.manual import ManualSettings, ManualWindow
 from concur_proxy.coordination.protocol.messages import Call, Overloaded
 from concur_proxy.coordination.responses import StoredResponse
