@@ -48,11 +48,10 @@ async def test_of_several_works_only_one_goes_on_at_a_time_and_each_has_its_turn
     names = "abcdefgh"
     working = [asyncio.create_task(in_turns(work(12, done, name))) for name in names]
     await asyncio.sleep(0)  # each begins
-    most, before, ended = 0, len(done), []
+    most, before = 0, len(done)
     while not all(each.done() for each in working):
         await asyncio.sleep(0)
         most, before = max(most, len(done) - before), len(done)
-        ended = [name for name, each in zip(names, working, strict=True) if each.done()] or ended
     assert most <= 6, "one turn in a round of the event loop"
     last = {name: max(at for at, each in enumerate(done) if each == name) for name in names}
     assert min(last.values()) > len(done) / 2, "none was served to its end before the others"
@@ -63,7 +62,7 @@ async def test_work_that_is_cancelled_while_it_waits_does_not_stop_the_others() 
     working = [asyncio.create_task(in_turns(work(12, done, name))) for name in "abc"]
     await asyncio.sleep(0)
     working[1].cancel()
-    assert await asyncio.gather(working[0], working[2]) == ["a", "c"]
+    assert [await each for each in (working[0], working[2])] == ["a", "c"]
     assert done.count("b") < 12
 
 
