@@ -18,7 +18,7 @@ T = TypeVar("T")
 async def in_turns(steps: Generator[None, None, T]) -> T:
     """Take all steps and return their result. Whenever a few milliseconds have passed, other tasks run in between.
 
-    Of several long works, only one goes on in each round of the event loop: with sixteen large uploads, their turns
+    Only one of several long works goes on in each round of the event loop: with sixteen large uploads, their turns
     together would stop everything else for a tenth of a second.
     """
     began, limit = perf_counter(), FREE_S

@@ -60,7 +60,7 @@ class Turns:
 
 
 def _position(bucket: bytearray, digest: bytes) -> int:
-    """Where the entry of this hash begins; below 0 if there is none."""
+    """Where the entry of this hash begins; below 0 if it has no entry."""
     at = bucket.find(digest)
     while at % _ENTRY.size and at >= 0:
         at = bucket.find(digest, at + 1)

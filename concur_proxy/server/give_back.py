@@ -12,7 +12,7 @@ MANY = 500
 
 
 async def give_back_memory(has_ebbed: Callable[[int], bool], forget: Callable[[], None]) -> None:
-    """Give memory back when many connections have ended, and once more when no more of them end. Runs for ever. Does
+    """Give memory back when many connections have ended, and once more when the others stay. Runs for ever. Does
     nothing where the C library cannot do it.
 
     `has_ebbed` says whether so many connections fewer are open than there were since it was last true. `forget` empties

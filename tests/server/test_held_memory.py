@@ -94,7 +94,7 @@ async def test_memory_is_given_back_when_many_clients_have_left(monkeypatch: pyt
     assert given.empty()
     for _ in range(give_back.MANY):
         connections.leave("client")
-    for _ in range(2):  # once more when no more of them leave
+    for _ in range(2):  # once more when the others stay
         await asyncio.wait_for(given.get(), 10)
     await asyncio.sleep(0.1)
     assert given.empty()

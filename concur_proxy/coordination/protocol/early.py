@@ -29,7 +29,7 @@ class Early:
         return not self._expected or now >= self._open_at
 
     def next_due(self) -> float | None:
-        """When claims can be decided next; None if there are none."""
+        """When claims can be decided next; None without claims."""
         if not self._claims:
             return None
         return self._open_at if self._expected else 0.0

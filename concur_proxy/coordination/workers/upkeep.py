@@ -161,7 +161,7 @@ class WorkersUpkeep:
         self._is_settled.set()
         self._keeping = asyncio.create_task(self._keep_keeping())
         asyncio.get_running_loop().add_reader(self._door.fileno(), self._on_knock)
-        if self.is_leaving:  # this worker was told to stop meanwhile
+        if self.is_leaving:  # this worker began to stop meanwhile
             self._retire()
 
     def _on_knock(self) -> None:
