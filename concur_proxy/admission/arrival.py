@@ -76,3 +76,8 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
     """The engine refused the request (status 4xx, but not 429). It has computed nothing, so nothing is learned from the
     answer, and the session loses its place at once. A session without any accepted request ends.
     """
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing came from the engine, as far as is known."""
+        return self.first_token_s is None and self.prompt_tokens is None

@@ -90,7 +90,7 @@ class SessionGate(GateView):
         state.review_goal()
         if session.in_flight == 0:
             loss = "refused" if answered.refused else "client_gone" if answered.client_gone else None
-            is_unserved = session.turns <= 1 and answered.client_gone and answered.first_token_s is None
+            is_unserved = session.turns <= 1 and answered.client_gone and answered.is_empty
             scheduler.step_boundary(session, now, loss=loss, is_unserved=is_unserved)
         elif member.is_live and not member.busy:
             state.gaps.rest_member(session, member, now)
@@ -187,10 +187,6 @@ class SessionGate(GateView):
             dormant := self.sessions.longest_dormant()
         ) is not None and dormant.idle_since + state.options.session_ttl_s <= now:
             self._scheduler.end(dormant, "idle", now)
-        while (
-            gone := self.sessions.longest_given_up()
-        ) is not None and gone.idle_since + state.options.give_up_s <= now:
-            self._scheduler.end(gone, "idle", now)
         return decided + self._scheduler.fill(now)
 
     def to_forget(self, *, now: float) -> Session | None:

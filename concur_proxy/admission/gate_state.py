@@ -30,10 +30,6 @@ class GateOptions:
     """
     session_ttl_s: float = 1800.0
     """A session without any request for this long is forgotten."""
-    give_up_s: float = 60.0
-    """A session is forgotten after this time if it was never served and its client has left. A client that tries again
-    within this time keeps its turn. If it is longer, a flood of clients that leave fills the memory.
-    """
     work_conserving: bool = True
     """Admit sessions beyond the window while the engine's readings show that it has room."""
     enforcing: bool = True

@@ -187,14 +187,13 @@ class GateView:
     def next_deadline(self) -> float | None:
         """The time at which `expire` must be called next if no other event happens, or None."""
         state, scheduler = self._state, self._scheduler
-        hold, dormant, gone = state.holds.first(), self.sessions.longest_dormant(), self.sessions.longest_given_up()
+        hold, dormant = state.holds.first(), self.sessions.longest_dormant()
         forget_at = None if dormant is None else dormant.idle_since + state.options.session_ttl_s
-        if hold is None and gone is None:
+        if hold is None:
             return forget_at  # nobody waits for anything
         times = (
-            None if hold is None else hold.deadline,
+            hold.deadline,
             forget_at,
-            None if gone is None else gone.idle_since + state.options.give_up_s,
             self.next_lapse() if scheduler.uses_lapses else None,
             scheduler.next_lapse_for_tenant(),
             state.apart.next_due(),

@@ -1,5 +1,7 @@
 """Rising numbers: the seniority of sessions and the order of requests."""
 
+from concur_proxy.admission.turns import Turns
+
 
 class Numbers:
     """Gives rising numbers, each once, for seniority and for the order of arrivals. Numbers that another gateway gave
@@ -11,6 +13,8 @@ class Numbers:
         self._first = self._last = after
         self._taken: set[int] = set()
         self._least = 0
+        self.turns = Turns()
+        """The numbers of sessions that are forgotten, and may come back."""
 
     def __next__(self) -> int:
         self._last += 1

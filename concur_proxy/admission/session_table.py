@@ -19,7 +19,6 @@ class SessionTable:
         """Tenants that have lost a place since somebody emptied this set."""
         self._dormant: OrderedDict[Session, None] = OrderedDict()
         self._placeless: OrderedDict[Session, None] = OrderedDict()
-        self._given_up: OrderedDict[Session, None] = OrderedDict()
         self._homes: dict[str, str] = {}
         self._name = ""
         self._changes: set[str] | None = None
@@ -82,13 +81,9 @@ class SessionTable:
             self._sort(session)
         self.note(session)
 
-    def sleep(self, session: Session, *, has_given_up: bool = False) -> None:
-        """Note that the session has had no request since `idle_since`. `has_given_up`: it was never served, and its
-        client has left.
-        """
+    def sleep(self, session: Session) -> None:
+        """Note that the session has had no request since `idle_since`."""
         self._dormant[session] = None
-        if has_given_up:
-            self._given_up[session] = None
         self._sort(session)
         self.note(session)
 
@@ -96,15 +91,10 @@ class SessionTable:
         """Note that the session has a request again."""
         self._dormant.pop(session, None)
         self._placeless.pop(session, None)
-        self._given_up.pop(session, None)
 
     def longest_dormant(self) -> Session | None:
         """The session that has been dormant for longest, or None."""
         return next(iter(self._dormant), None)
-
-    def longest_given_up(self) -> Session | None:
-        """The session that has given up its wait for longest, or None."""
-        return next(iter(self._given_up), None)
 
     def longest_placeless(self) -> Session | None:
         """The dormant session that has been without a place for longest, or None."""

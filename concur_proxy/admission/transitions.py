@@ -50,9 +50,10 @@ class Transitions(ABC):
 
     def newcomer(self, where: Whereabouts, arrival: Arrival, seniority: int | None, now: float) -> Session:
         """Make a session that is not known yet. `wake` adds it."""
-        seniority = self._state.numbers.take(seniority)
+        numbers, name, one_shot = self._state.numbers, where.session, where.is_one_shot
+        kept = None if one_shot else numbers.turns.find(name, now)
+        seniority = numbers.take(seniority) if kept is None else kept
         self._state.tenants.meet(arrival.tenant, arrival.weight)
-        name, one_shot = where.session, where.is_one_shot
         return Session(
             key=name,
             seniority=seniority,
@@ -96,6 +97,8 @@ class Transitions(ABC):
         """Note that a request of the session has arrived."""
         if self._sessions.get(session.key) is None:
             self._sessions.add(session)
+            if not session.one_shot:
+                self._state.numbers.turns.drop(session.key)
         self._gaps.end(session, now, came_back=True)
         self._sessions.wake(session)
         self.absent.come_back(session.seniority)
@@ -169,7 +172,7 @@ class Transitions(ABC):
 
     def withdraw(self, ticket: Ticket, outcome: Outcome, now: float) -> Ticket:
         """End the wait of a request without admitting it. If that was its session's only request, the session is idle
-        from now on, or ends.
+        from now on, or ends. It also ends if it was never served and its client has left; it keeps its turn then.
         """
         session = ticket.session
         del session.held[ticket]
@@ -185,19 +188,27 @@ class Transitions(ABC):
             session.idle_since = now
             session.is_between_steps = False
             may_return = outcome is Outcome.HOLD_TIMEOUT and ticket.arrival.fingerprint is not None
+            is_new = session.state is SessionState.QUEUED and not session.stopped
             if session.ending and not may_return:
                 self.end(session, outcome.value, now)
+            elif is_new and outcome is Outcome.CLIENT_GONE:
+                self._let_go(session, now)
             else:
-                never_admitted = session.state is SessionState.QUEUED and not session.stopped
-                self._sessions.sleep(session, has_given_up=never_admitted and outcome is Outcome.CLIENT_GONE)
+                self._sessions.sleep(session)
         return ticket
+
+    def _let_go(self, session: Session, now: float) -> None:
+        """Forget a session that was never served and whose client has left. It keeps its turn for a while."""
+        self._state.numbers.turns.keep(session.key, session.seniority, now)
+        self.end(session, Outcome.CLIENT_GONE.value, now)
 
     def step_boundary(
         self, session: Session, now: float, *, loss: str | None = None, is_unserved: bool = False
     ) -> None:
         """The session's last request in flight has ended: the session ends, pauses, or rests between turns. `loss`:
         why it loses its place whatever the window says, `client_gone` or `refused`. `is_unserved`: its only client has
-        left before any token came, as most of a flood do when they leave together and are admitted one by one.
+        left before any token came, as most of a flood do when they leave together and are admitted one by one. The
+        session ends then, and keeps its turn.
         """
         session.idle_since = now
         session.is_between_steps = loss is None
@@ -206,6 +217,9 @@ class Transitions(ABC):
             return
         if loss == "refused" and not session.turns and not session.held and not session.stopped:
             self.end(session, loss, now)
+            return
+        if is_unserved and not session.held and not session.stopped:
+            self._let_go(session, now)
             return
         if session.stopped:
             self.pause(session, "by_hand")
@@ -216,7 +230,7 @@ class Transitions(ABC):
         else:
             self._resting.rest(session)
         if session.is_dormant:
-            self._sessions.sleep(session, has_given_up=is_unserved and not session.stopped)
+            self._sessions.sleep(session)
             if loss is None:
                 self._gaps.begin(session, now)
 

@@ -1,9 +1,35 @@
 """The asyncio part of admission: requests sleep until they are decided, and a timer calls `expire` at each deadline."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Self, cast
 
 from concur_proxy.admission.ticket import Ticket
+
+
+class _Awaited:
+    """Waits for a future as `await future` does. asyncio would make an iterator there, and keeps 255 of them for reuse.
+    After a flood of requests that wait, these would be spread over all the memory that the flood has used, and each
+    would keep a megabyte from being given back.
+    """
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: asyncio.Future[None]) -> None:
+        self._future = future
+
+    def __await__(self) -> Self:
+        return self
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> asyncio.Future[None]:
+        future = self._future
+        if future.done():
+            raise StopIteration(future.result())
+        future._asyncio_future_blocking = True  # noqa: SLF001 - how asyncio knows that it is awaited
+        return future
 
 
 class Waits:
@@ -34,7 +60,7 @@ class Waits:
         future = self._sleeping[ticket] = loop.create_future()
         timer = None if timeout_s is None else loop.call_later(timeout_s, _wake, future)
         try:
-            await future  # `asyncio.wait` would cost 1.3 kB more for each request that waits
+            await cast("Awaitable[None]", _Awaited(future))  # `asyncio.wait` would cost 1.3 kB more for each request
         finally:
             self._sleeping.pop(ticket, None)
             if timer is not None:

@@ -10,7 +10,7 @@ from concur_proxy.engines.exposition import Exposition, exposition_in_steps
 from concur_proxy.engines.kind import EngineKind, KnownKinds
 from concur_proxy.engines.pages import MetricsPage, Role
 from concur_proxy.monitoring.probe import describe, fetch
-from concur_proxy.monitoring.turns import in_turns
+from concur_proxy.turns import in_turns
 from concur_proxy.upstream.exhaustion import is_own_exhaustion
 
 MAX_BODY_BYTES = 1024 * 1024

@@ -2,7 +2,6 @@
 
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.coordination.responses import StoredResponse
-from concur_proxy.monitoring.turns import in_turns
 from concur_proxy.recognition.segments import chain_in_steps, fingerprint_of
 from concur_proxy.recognition.tenants import Tenant, scoped, split_name
 from concur_proxy.recognition.whereabouts import PromptRole
@@ -10,6 +9,7 @@ from concur_proxy.relay.client import ClientAnswer
 from concur_proxy.relay.parts import RelayParts
 from concur_proxy.relay.passing import is_of_another
 from concur_proxy.telemetry.events import RequestRecord, shown_session
+from concur_proxy.turns import in_turns
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.request.view import RequestView
 

@@ -9,11 +9,11 @@ from http import HTTPStatus
 from msgspec.structs import replace
 
 from concur_proxy.coordination.responses import StoredResponse
-from concur_proxy.monitoring.turns import in_turns
 from concur_proxy.recognition.tenants import Tenant
 from concur_proxy.relay.client import ClientAnswer
 from concur_proxy.relay.hop import Hop, Setback, Unknown
 from concur_proxy.relay.parts import RelayParts
+from concur_proxy.turns import in_turns
 from concur_proxy.upstream.client import UpstreamResponse
 from concur_proxy.upstream.failures import EngineBroke, EngineUnreachable
 from concur_proxy.wire.answer.fault import GatewayFault

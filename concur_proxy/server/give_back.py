@@ -1,19 +1,19 @@
-"""Gives memory back to the system after a flood of clients: glibc keeps what is freed, often for ever."""
+"""Gives memory back to the system after a flood of clients: Python and glibc keep what is freed, often for ever."""
 
 import asyncio
 import ctypes
+import gc
 import sys
 from collections.abc import Callable
 
-LOOK_S = 2.0
+LOOK_S = 1.0
 MANY = 500
 """So many clients have to leave before it is worth it."""
-AGAIN_S = 70.0
-"""Seconds until memory is given back a second time: the sessions of clients that left are forgotten by then."""
 
 
 async def give_back_memory(has_ebbed: Callable[[int], bool], forget: Callable[[], None]) -> None:
-    """Give memory back when many connections have ended. Runs for ever. Does nothing where the C library cannot do it.
+    """Give memory back when many connections have ended, and once more when the others stay. Runs for ever. Does
+    nothing where the C library cannot do it.
 
     `has_ebbed` says whether so many connections fewer are open than there were since it was last true. `forget` empties
     what is only remembered for speed.
@@ -21,15 +21,15 @@ async def give_back_memory(has_ebbed: Callable[[int], bool], forget: Callable[[]
     trim = _trim()
     if trim is None:
         return
-    again_after = 0
+    is_ebbing = False
     while True:
         await asyncio.sleep(LOOK_S)
-        again_after = max(0, again_after - 1)
-        is_first = has_ebbed(MANY)
-        if is_first:
-            again_after = round(AGAIN_S / LOOK_S)
-        if is_first or again_after == 1:
+        was_ebbing, is_ebbing = is_ebbing, has_ebbed(MANY)
+        if is_ebbing or was_ebbing:
             forget()
+            # Python keeps thousands of small objects for reuse, until it searches everything for garbage. Each may be
+            # the last one in a megabyte. Most objects are frozen, so that this search is short.
+            gc.collect()
             await asyncio.to_thread(trim, 0)
 
 

@@ -3,7 +3,7 @@ for every request that waits.
 """
 
 import asyncio
-from heapq import heappop, heappush
+from bisect import bisect_left, insort
 from math import ceil
 from typing import Protocol
 
@@ -28,9 +28,11 @@ class Looks:
 
     def __init__(self) -> None:
         self._due: dict[int, set[Looked]] = {}
-        """By time in units of `GRAIN_S`."""
+        """By time in units of `GRAIN_S`. There is no entry without a connection: thousands of clients that leave would
+        leave hundreds of them, each of which would keep a page of memory.
+        """
         self._times: list[int] = []
-        """The keys of `_due`, as a heap."""
+        """The keys of `_due`, the earliest first."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0
 
@@ -43,16 +45,22 @@ class Looks:
         due = self._due.get(time)
         if due is None:
             due = self._due[time] = set()
-            heappush(self._times, time)
+            insort(self._times, time)
             if self._timer is None or time < self._timer_at:
                 self._set_timer(time)
         due.add(connection)
 
     def remove(self, connection: Looked, at: float) -> None:
         """Do not look at this time, for which the connection was added. Does nothing if the look was made."""
-        due = self._due.get(_unit(at))
+        time = _unit(at)
+        due = self._due.get(time)
         if due is not None:
             due.discard(connection)
+            if not due:
+                self._forget(time)
+
+    def _forget(self, time: int) -> None:
+        del self._due[time], self._times[bisect_left(self._times, time)]
 
     def _set_timer(self, time: int) -> None:
         if self._timer is not None:
@@ -65,12 +73,13 @@ class Looks:
         now, left = (asyncio.get_running_loop().time() + CLOCK_S) / GRAIN_S, MOST
         try:
             while self._times and self._times[0] <= now and left:
-                due = self._due[self._times[0]]
+                time = self._times[0]
+                due = self._due[time]
                 while due and left:
                     left -= 1
                     due.pop().look()
-                if not due:
-                    del self._due[heappop(self._times)]
+                if not due and self._due.get(time) is due:  # a look may have removed the last one
+                    self._forget(time)
         finally:
             if self._times:
                 self._set_timer(self._times[0])

@@ -138,7 +138,8 @@ def test_a_client_that_goes_away_gives_its_place_up_at_once(one_shot: bool) -> N
     scene = Scene(window=1.0)
     running = scene.arrive("a", one_shot=one_shot)
     waiting = scene.arrive("b")
-    assert scene.gate.finish(running, Answered(client_gone=True), now=0.0) == [waiting]
+    answered = Answered(client_gone=True, first_token_s=0.5)
+    assert scene.gate.finish(running, answered, now=0.0) == [waiting]
     assert (scene.gate.snapshot().in_flight, scene.gate.active) == (1, 1)
     assert scene.gate.counters["pause", "client_gone"] == (0 if one_shot else 1)
 

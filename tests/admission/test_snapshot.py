@@ -8,7 +8,7 @@ from tests.admission.gates import Scene, load
 def test_it_counts_sessions_by_state_and_requests_by_fate() -> None:
     scene = Scene(window=3.0)
     scene.idle("active", "paused")
-    scene.finish(scene.arrive("paused too"), gone=True)
+    scene.finish(scene.arrive("paused too"), prompt=0, gone=True)
     scene.resize(1.0)
     scene.arrive("active", tokens=30)
     scene.arrive("active", tokens=50)
@@ -18,7 +18,7 @@ def test_it_counts_sessions_by_state_and_requests_by_fate() -> None:
     scene.arrive("paused")
     now = scene.gate.snapshot()
     assert (now.window, now.lease_s) == (1.0, 5.0)
-    assert (now.active, now.paused, now.queued) == (1, 2, 2)
+    assert (now.active, now.paused, now.queued) == (1, 2, 1)
     assert (now.waiting, now.held, now.in_flight) == (2, 3, 2)
     # the two requests of `active` share its history, of which nothing is known yet
     assert now.footprint_tokens == 80.0

@@ -17,12 +17,13 @@ from concur_proxy.recognition.recogniser import (
     session_key,
 )
 from concur_proxy.wire.request.body import BodyFault
-from concur_proxy.wire.request.body_reader import MAX_NAME_CHARS, JsonBodyReader
+from concur_proxy.wire.request.body_reader import JsonBodyReader
 from concur_proxy.wire.request.endpoint_rule import METHODS
 from concur_proxy.wire.request.endpoints import Endpoint, EndpointCatalogue
 from concur_proxy.wire.request.include_usage import inject_include_usage
 from concur_proxy.wire.request.models import model_in_form
 from concur_proxy.wire.request.view import RequestReader
+from concur_proxy.wire.request.wire_fields import MAX_NAME_CHARS
 from tests.fuzz.framing import check_agreement
 
 _FIELDS = ("session_id", "metadata")

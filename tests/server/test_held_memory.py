@@ -86,7 +86,6 @@ async def test_memory_is_given_back_when_many_clients_have_left(monkeypatch: pyt
     forgotten: list[bool] = []
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(give_back, "LOOK_S", 0.01)
-    monkeypatch.setattr(give_back, "AGAIN_S", 0.05)
     monkeypatch.setattr(give_back, "_trim", lambda: lambda pad: loop.call_soon_threadsafe(given.put_nowait, pad))
     task = asyncio.create_task(give_back.give_back_memory(connections.has_ebbed, lambda: forgotten.append(True)))
     for _ in range(give_back.MANY + 10):
@@ -95,7 +94,7 @@ async def test_memory_is_given_back_when_many_clients_have_left(monkeypatch: pyt
     assert given.empty()
     for _ in range(give_back.MANY):
         connections.leave("client")
-    for _ in range(2):  # once more when their sessions are forgotten
+    for _ in range(2):  # once more when the others stay
         await asyncio.wait_for(given.get(), 10)
     await asyncio.sleep(0.1)
     assert given.empty()

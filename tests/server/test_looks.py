@@ -90,3 +90,35 @@ async def test_a_look_that_fails_does_not_end_the_others() -> None:
         await asyncio.sleep(0.01)
     assert len(other.seen) == 1
     assert len(errors) == 1
+
+
+async def test_a_look_may_end_the_watch_of_others_that_are_due() -> None:
+    loop, looks = asyncio.get_running_loop(), Looks()
+    at = loop.time()
+
+    class Ending(Connection):
+        def look(self) -> None:
+            super().look()
+            for each in both:
+                looks.remove(each, at)
+
+    both = [Ending(looks), Ending(looks)]
+    later = Connection(looks)
+    for each in both:
+        looks.add(each, at)
+    looks.add(later, at + 2 * GRAIN_S)
+    while len(looks):
+        await asyncio.sleep(0.01)
+    assert [len(each.seen) for each in both].count(1) == 1
+    assert len(later.seen) == 1
+
+
+async def test_clients_that_have_left_leave_no_time_behind() -> None:
+    loop, looks = asyncio.get_running_loop(), Looks()
+    connections = {Connection(looks): loop.time() + 100 + number * GRAIN_S for number in range(200)}
+    for each, at in connections.items():
+        looks.add(each, at)
+    for each, at in connections.items():
+        looks.remove(each, at)
+    assert not looks._due
+    assert not looks._times

@@ -1,23 +1,23 @@
 """One gateway of a group: sends its requests to the gateway that decides, and follows a change of the leader."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Protocol, get_args
 
-from concur_proxy.admission.changes import Change, Reachable, Resize, Serve
+from concur_proxy.admission.changes import Change
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.handover import SessionRecord
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
-from concur_proxy.control.law import Budget
 from concur_proxy.coordination.coordinator import CoordinatorParts, Listener, Role, Status
 from concur_proxy.coordination.group.calls import Calls, fit
+from concur_proxy.coordination.group.inbox import Inbox
+from concur_proxy.coordination.group.standing import begin_with, engines_of
 from concur_proxy.coordination.group.term import Term
 from concur_proxy.coordination.protocol.leader import Leader, Post
 from concur_proxy.coordination.protocol.manual import ManualSettings
 from concur_proxy.coordination.protocol.messages import (
     Ask,
-    EngineStanding,
     Join,
     Message,
     Overloaded,
@@ -33,10 +33,6 @@ logger = logging.getLogger(__name__)
 
 GRACE_S = 1.0
 """How long a new leader waits for the claims of all live gateways, seconds."""
-HANDLED_AT_ONCE = 16
-"""Messages that are handled in one round of the event loop. Another gateway sends thousands when a flood of clients
-leaves it.
-"""
 SENIORITY_PER_TERM = 1 << 32
 
 _TO_LEADER = get_args(ToLeader)
@@ -83,6 +79,8 @@ class Member:
         self.manual = ManualSettings()
         """The manual settings, as far as this gateway has received them."""
         self.calls = Calls(link.send)
+        self.inbox: Inbox[ToLeader | ToReplica] = Inbox(self._take)
+        """What other gateways have sent in this term. It is handled a little at a time."""
         self.leader = Leader(parts.make_fleet(0))
         self._join()
 
@@ -93,8 +91,8 @@ class Member:
 
     @property
     def fleet(self) -> Fleet:
-        """The fleet that decides. While another gateway leads, this is a fleet without sessions that only knows the
-        engines.
+        """The fleet that decides. While another gateway leads, this is a fleet that only knows the engines. It has no
+        sessions, unless this gateway is about to lead.
         """
         return self.leader.fleet
 
@@ -115,7 +113,7 @@ class Member:
 
     # -- messages
 
-    def take(self, sender: str, messages: Sequence[ToLeader | ToReplica]) -> None:
+    def _take(self, sender: str, messages: Sequence[ToLeader | ToReplica]) -> None:
         """Handle what another gateway has sent: to the leader, while this gateway leads, or to a follower."""
         if self.role is not Role.LEADING:
             self.hear([message for message in messages if isinstance(message, _TO_REPLICA)])
@@ -194,20 +192,28 @@ class Member:
 
     # -- roles
 
-    def lead(self, term: Term, standing: Standing | None, records: Sequence[SessionRecord], *, gone: str = "") -> None:
-        """Decide for all gateways from now on, with what the last leader has saved. `gone` is a leader that ended
-        without a word. Its claims are not awaited: the places of its sessions are known.
+    def leading(
+        self, term: Term, standing: Standing | None, records: Sequence[SessionRecord], *, gone: str = ""
+    ) -> Generator[None, None, None]:
+        """Decide for all gateways, with what the last leader has saved, once all steps are taken: there can be many
+        thousand sessions. Until then the requests of this gateway wait. `gone` is a leader that ended without a word.
+        Its claims are not awaited: the places of its sessions are known.
         """
         logger.info("leading in term %s, with %d sessions", term.name, len(records))
-        now = self.now
+        if records and self.role is Role.ALONE:
+            self.follow(Term("", term.replicas))
+        began_at = self.now
         self._take_manual(self._newest_manual(term, standing))
         fleet = self.parts.make_fleet(term.number * SENIORITY_PER_TERM)
+        if records:
+            self.leader = Leader(fleet)  # so that changes of engines reach it
         for record in sorted(records, key=lambda record: -record.idle_s):
-            fleet.restore(record, now=now)
+            fleet.restore(record, now=began_at)
+            yield
         self.changes = set()
         fleet.note_changes(self.changes)
         self.standing = standing or self.standing
-        self.leader = Leader(fleet, expected=term.replicas - {gone}, open_at=now + GRACE_S)
+        self.leader = Leader(fleet, expected=term.replicas - {gone}, open_at=self.now + GRACE_S)
         self._begin(Role.LEADING, term.name)
 
     def follow(self, term: Term) -> None:
@@ -225,10 +231,11 @@ class Member:
 
     def _begin(self, role: Role, term: str) -> None:
         self.role = role
+        self.inbox.clear()
         self.calls.give_up()
         self.link.enter(term, leads=role is Role.LEADING)
         if self.standing is not None:
-            self._take(self.standing)
+            self._begin_with(self.standing)
         self.listener.on_role(self.reads_engines, {} if self.standing is None else self.standing.laws)
         self._join()
 
@@ -273,39 +280,18 @@ class Member:
 
     def stand(self) -> Standing:
         """The state of the fleet, for the other gateways and for the next leader."""
-        engines = {}
-        for engine, gate in self.fleet.gates.items():
-            snapshot, models = gate.snapshot(), self.fleet.models_of(engine)
-            engines[engine] = EngineStanding(
-                window=None if snapshot.window == float("inf") else snapshot.window,
-                budget=gate.budget,
-                is_up=engine not in self.fleet.down,
-                models=None if models is None else tuple(sorted(models)),
-                lease_s=snapshot.lease_s,
-            )
         replicas = max(1, len(self.leader.replicas))
-        return Standing(engines=engines, replicas=replicas, laws=self.parts.law_states(), manual=self.manual)
+        return Standing(
+            engines=engines_of(self.fleet), replicas=replicas, laws=self.parts.law_states(), manual=self.manual
+        )
 
     def _learn(self, standing: Standing) -> None:
         self.standing = standing
         if self.role is Role.FOLLOWING:
             self._take_manual(standing.manual)
-            self._take(standing)
+            self._begin_with(standing)
 
-    def _take(self, standing: Standing) -> None:
+    def _begin_with(self, standing: Standing) -> None:
         """Start with what was last known about the engines; alone, with this gateway's share of the windows."""
         share = 1.0 / max(1, standing.replicas) if self.role is Role.ALONE else 1.0
-        for engine, known in standing.engines.items():
-            if engine not in self.fleet.gates:
-                continue
-            self._apply(Serve(engine=engine, models=known.models))
-            self._apply(Reachable(engine=engine, is_up=known.is_up))
-            self.fleet.gates[engine].begin_with_lease(known.lease_s)
-            window = float("inf") if known.window is None else max(1.0, known.window * share)
-            budget = known.budget
-            if budget is not None:
-                budget = Budget(tokens=budget.tokens * share, reserve_turns=budget.reserve_turns)
-            self._apply(Resize(engine=engine, window=window, budget=budget))
-
-    def _apply(self, change: Change) -> None:
-        self.fleet.apply(change, now=self.now)  # no request waits in this fleet, so none is decided
+        begin_with(self.fleet, standing, share=share, now=self.now)

@@ -1,5 +1,6 @@
 """The gateway that decides: a fleet, and which replica each of its tickets belongs to."""
 
+from collections import deque
 from collections.abc import Collection, Iterable
 
 from concur_proxy.admission.arrival import Answered
@@ -7,6 +8,7 @@ from concur_proxy.admission.changes import EndSession, Reachable
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
+from concur_proxy.coordination.protocol.early import MOST_AT_ONCE, Early
 from concur_proxy.coordination.protocol.messages import (
     Arrive,
     Claim,
@@ -28,6 +30,9 @@ class Leader:
 
     A new leader knows no requests. It decides on no new request until the expected replicas have joined, because it
     could give away a place that a request in flight needs. It waits at most until `open_at`.
+
+    Replicas can have thousands of open requests. Those that waited for the leader, and those of a replica that is gone,
+    are handled a few at a time: call `open` when `next_deadline` says so.
     """
 
     def __init__(self, fleet: Fleet, *, expected: Collection[str] = (), open_at: float = 0.0) -> None:
@@ -36,9 +41,9 @@ class Leader:
         self._tickets: dict[str, dict[int, Ticket]] = {}
         """The tickets of the replicas that have joined, by replica and by the replica's number."""
         self._joins: dict[str, int] = {}
-        self._expected = set(expected)
-        self._open_at = open_at
-        self._early: list[tuple[str, Claim, float]] = []
+        self._early = Early(expected, open_at)
+        self._abandoned: deque[Ticket] = deque()
+        """Requests that have ended without a message, and that the fleet still counts."""
 
     @property
     def replicas(self) -> frozenset[str]:
@@ -69,34 +74,26 @@ class Leader:
         return post
 
     def open(self, *, now: float) -> Post:
-        """Decide on the requests that arrived early, unless replicas are still expected."""
-        if self._expected and now < self._open_at:
-            return []
-        self._expected.clear()
-        early, self._early = self._early, []
-        # by seniority, then by waiting time, because replicas join in any order
-        early.sort(key=lambda item: (self._seniority(item[1]), -item[1].waited_s))
+        """Forget some abandoned requests, and decide on some that arrived early, unless replicas are still expected."""
         post: Post = []
-        for replica, claim, came_at in early:
+        for _ in range(min(MOST_AT_ONCE, len(self._abandoned))):
+            post += self.post(self.fleet.finish(self._abandoned.popleft(), Answered(), now=now), now=now)
+        for replica, claim, waited_s in self._early.take(now, self._seniority):
             if replica in self._tickets:
-                post += self._hold(replica, claim, now, waited_s=now - came_at)
+                post += self._hold(replica, claim, now, waited_s=waited_s)
         return post
 
     def next_deadline(self) -> float | None:
         """The next time at which something happens without another event, or None."""
-        deadline = self.fleet.next_deadline()
-        if not self._early:
-            return deadline
-        return self._open_at if deadline is None else min(deadline, self._open_at)
+        due = (self.fleet.next_deadline(), self._early.next_due(), 0.0 if self._abandoned else None)
+        return min((time for time in due if time is not None), default=None)
 
     def lose(self, replica: str, *, now: float) -> Post:
         """Forget a replica that is gone, and its requests. Their sessions keep their places until their leases end."""
-        self._expected.discard(replica)
-        decided: list[Ticket] = []
+        self._early.lose(replica)
         self._joins.pop(replica, None)
-        for ticket in self._tickets.pop(replica, {}).values():
-            decided += self._drop(ticket, now)
-        return self.post(decided, now=now) + self.open(now=now)
+        self._abandon(self._tickets.pop(replica, {}).values())
+        return self.open(now=now)
 
     def post(self, decided: Iterable[Ticket], *, now: float) -> Post:
         """The messages about tickets that the fleet has decided."""
@@ -119,11 +116,10 @@ class Leader:
         return float("inf") if known is None else known
 
     def _arrive(self, replica: str, claim: Claim, now: float) -> Post:
-        if self._expected and now < self._open_at:
-            self._early.append((replica, claim, now))
-            return []
-        post = self.open(now=now) if self._early or self._expected else []
-        return post + self._hold(replica, claim, now)
+        if self._early or not self._early.is_open(now):
+            self._early.add(replica, claim, now)
+            return self.open(now=now)
+        return self._hold(replica, claim, now)
 
     def _hold(self, replica: str, claim: Claim, now: float, *, waited_s: float = 0.0) -> Post:
         if claim.number in self._tickets[replica]:
@@ -149,8 +145,7 @@ class Leader:
         return post
 
     def _finish(self, replica: str, message: Finish, now: float) -> Post:
-        if self._early:
-            self._early = [item for item in self._early if (item[0], item[1].number) != (replica, message.number)]
+        self._early.drop(replica, message.number)
         ticket = self._tickets[replica].get(message.number)
         if ticket is None:
             return []
@@ -159,9 +154,7 @@ class Leader:
         return self.post(decided, now=now) if decided else []
 
     def _join(self, replica: str, message: Join, now: float) -> Post:
-        self._expected.discard(replica)
         self._joins[replica] = message.join
-        self._early = [item for item in self._early if item[0] != replica]
         known = self._tickets.get(replica, {})
         claimed = {claim.number: claim for claim in message.claims}
         decided: list[Ticket] = []
@@ -169,9 +162,10 @@ class Leader:
             claim = claimed.get(number)
             if claim is None or (claim.engine and not (ticket.is_in_flight and ticket.engine == claim.engine)):
                 self._forget(ticket)
-                decided += self._drop(ticket, now)
+                self._abandon([ticket])
         known = self._tickets.setdefault(replica, known)
         post: Post = []
+        early: list[Claim] = []
         for claim in claimed.values():
             same = known.get(claim.number)
             if same is not None:
@@ -181,7 +175,8 @@ class Leader:
             elif claim.engine:
                 decided += self._claim(replica, claim, now)
             else:
-                self._early.append((replica, claim, now))
+                early.append(claim)
+        self._early.join(replica, early, now)
         return self.post(decided, now=now) + post
 
     def _claim(self, replica: str, claim: Claim, now: float) -> list[Ticket]:
@@ -191,9 +186,10 @@ class Leader:
         self._own(ticket, replica, claim.number)
         return decided
 
-    def _drop(self, ticket: Ticket, now: float) -> list[Ticket]:
-        self._owners.pop(ticket, None)
-        return self.fleet.finish(ticket, Answered(), now=now)
+    def _abandon(self, tickets: Iterable[Ticket]) -> None:
+        for ticket in tickets:
+            self._owners.pop(ticket, None)
+            self._abandoned.append(ticket)
 
     def _decision(self, ticket: Ticket, replica: str, number: int, now: float) -> Decided:
         position, wait_s = (1, 0.0)

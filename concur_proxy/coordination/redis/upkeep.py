@@ -3,18 +3,19 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
 import msgspec
 from redis.exceptions import RedisError
 
 from concur_proxy.coordination.coordinator import Role
-from concur_proxy.coordination.group.member import HANDLED_AT_ONCE, Member
+from concur_proxy.coordination.group.member import Member
 from concur_proxy.coordination.group.term import Term
 from concur_proxy.coordination.protocol.messages import Batch, Standing
 from concur_proxy.coordination.redis.link import LEASE_S, Gap, RedisLink
 from concur_proxy.coordination.redis.responses import ResponsesInRedis
+from concur_proxy.turns import TURN_S
 
 logger = logging.getLogger(__name__)
 
@@ -142,10 +143,31 @@ class RedisUpkeep:
                 logger.warning("the state that the last leader saved cannot be decoded: %s", error)
                 known, records = None, []
             gone = "" if before.leader in term.just_heard else before.leader
-            member.lead(term, known, records, gone=gone)
+            if not await self._take_over(term, member.leading(term, known, records, gone=gone)):
+                return
         for replica in member.leader.replicas - term.replicas - {self._link.me}:
             member.lose(replica)
         member.hand_on(member.leader.open(now=member.now))
+
+    async def _take_over(self, term: Term, steps: Iterable[None]) -> bool:
+        """Take all steps, and keep the term meanwhile. Returns whether it is kept; if not, the next beat tells more."""
+        began = time.perf_counter()
+        for _ in steps:
+            if time.perf_counter() - began > TURN_S:
+                await asyncio.sleep(0)
+                if time.monotonic() - self._heard_at > BEAT_S and not await self._has_kept(term):
+                    return False
+                began = time.perf_counter()
+        return True
+
+    async def _has_kept(self, term: Term) -> bool:
+        asked_at = time.monotonic()
+        try:
+            present = await self._link.beat(may_lead=True)
+        except FAILURES:
+            return False
+        self._heard_at = asked_at
+        return present.name == term.name
 
     # -- messages
 
@@ -168,23 +190,15 @@ class RedisUpkeep:
             term = self._link.term
             for batch in batches:
                 if self._link.term == term:
-                    await self._take(batch, term)
+                    self._take(batch)
+                    await self._member.inbox.emptied()
 
-    async def _take(self, batch: Batch, term: str) -> None:
-        """Handle the messages in slices, as long as this term lasts. There are thousands when a flood of clients leaves
-        another gateway.
-        """
-        member, messages = self._member, batch.messages
+    def _take(self, batch: Batch) -> None:
         try:
             self._link.check(batch)
         except Gap as gap:
-            member.rejoin(gap.sender)
-        for begin in range(0, len(messages), HANDLED_AT_ONCE):
-            if begin:
-                await asyncio.sleep(0)
-            if self._link.term != term:
-                return
-            member.take(batch.sender, messages[begin : begin + HANDLED_AT_ONCE])
+            self._member.rejoin(gap.sender)
+        self._member.inbox.put(batch.sender, batch.messages)
 
     async def _keep_saving_responses(self) -> None:
         while not self._is_stopped:

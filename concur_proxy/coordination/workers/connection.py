@@ -2,14 +2,12 @@
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import msgspec
 
 from concur_proxy.admission.changes import Change
-from concur_proxy.coordination.group.member import HANDLED_AT_ONCE
 from concur_proxy.coordination.protocol.messages import Message, ToLeader, ToReplica
 from concur_proxy.coordination.responses import StoredResponse
 
@@ -74,7 +72,6 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._outbox: list[Message | Change] = []
         self._inbox = bytearray()
-        self._received: deque[AnyMessage] = deque()
         self._is_closed = False
         self._has_ended = self._loop.create_future()
 
@@ -112,43 +109,28 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Handle the frames that are complete."""
-        inbox = self._inbox
+        inbox, begin, messages = self._inbox, 0, list[AnyMessage]()
         inbox += data
-        begin, is_handling = 0, bool(self._received)
         with memoryview(inbox) as view:
             while len(inbox) - begin >= LENGTH_BYTES:
                 body = begin + LENGTH_BYTES
                 end = body + int.from_bytes(view[begin:body], "big")
                 if end > len(inbox):
                     break
-                self._received += _decode(view[body:end])
+                messages += _decode(view[body:end])
                 begin = end
         del inbox[:begin]
-        if not is_handling:
-            self._handle()
+        if messages and not self._is_closed:
+            self._on_messages(self, messages)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's argument
         """The other worker has ended, or either of both has closed the connection."""
         self._transport = None
         if not self._has_ended.done():
             self._has_ended.set_result(None)
-        try:
-            self._handle(most=len(self._received))
-        finally:
-            if not self._is_closed:
-                self._is_closed = True
-                self._on_lost(self)
-
-    def _handle(self, most: int = HANDLED_AT_ONCE) -> None:
-        """Handle some of the messages, and the others in the next rounds of the event loop."""
-        received = self._received
-        if self._is_closed:
-            received.clear()
-        some = [received.popleft() for _ in range(min(most, len(received)))]
-        if received:
-            self._loop.call_soon(self._handle)
-        if some:
-            self._on_messages(self, some)
+        if not self._is_closed:
+            self._is_closed = True
+            self._on_lost(self)
 
     # -- sending
 

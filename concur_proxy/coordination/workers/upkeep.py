@@ -17,7 +17,7 @@ from contextlib import suppress
 from concur_proxy.coordination.coordinator import Role
 from concur_proxy.coordination.group.member import Member
 from concur_proxy.coordination.group.term import Term, term_name
-from concur_proxy.coordination.protocol.messages import ToLeader, ToReplica, decode_records, encode_record
+from concur_proxy.coordination.protocol.messages import ToLeader, ToReplica
 from concur_proxy.coordination.responses import StoredResponse
 from concur_proxy.coordination.workers.connection import (
     AnyMessage,
@@ -30,8 +30,10 @@ from concur_proxy.coordination.workers.connection import (
     Welcome,
 )
 from concur_proxy.coordination.workers.door import Door
+from concur_proxy.coordination.workers.kept import KeptSessions, encoded
 from concur_proxy.coordination.workers.link import WorkerLink
 from concur_proxy.coordination.workers.responses import ResponsesOfWorkers
+from concur_proxy.turns import in_turns
 
 logger = logging.getLogger(__name__)
 
@@ -58,8 +60,7 @@ class WorkersUpkeep:
         self._link = link
         self._responses = responses
         self._door = door
-        self._kept: dict[str, bytes] = {}
-        """The sessions for the next leader, by key."""
+        self._kept = KeptSessions()
         self._present: frozenset[str] = frozenset()
         """The workers that follow, as the leader last reported them. A leader that stops leading, and still answers
         requests, is one of them.
@@ -129,7 +130,7 @@ class WorkersUpkeep:
         while not self._is_settled.is_set():
             may_lead = not self.is_leaving and time.monotonic() >= may_lead_at
             if may_lead and (number := self._door.take_lead()) is not None:
-                self._lead(number)
+                await self._lead(number)
                 return
             if self._knocking is None:
                 with suppress(OSError):
@@ -149,17 +150,19 @@ class WorkersUpkeep:
             self._knocking.abort()
             self._knocking = None
 
-    def _lead(self, number: int) -> None:
+    async def _lead(self, number: int) -> None:
         self._stop_knocking()
         member, me = self._member, self._link.me
         gone = "" if self._term.leader in self._present else self._term.leader
         name = term_name(number, secrets.token_hex(4), me)
         self._term = Term(name, (self._present | {me}) - {gone})
-        records = decode_records(len(self._kept), b"".join(self._kept.values()))
-        member.lead(self._term, member.standing, records, gone=gone)
+        records = await in_turns(self._kept.decoded())
+        await in_turns(member.leading(self._term, member.standing, records, gone=gone))
         self._is_settled.set()
         self._keeping = asyncio.create_task(self._keep_keeping())
         asyncio.get_running_loop().add_reader(self._door.fileno(), self._on_knock)
+        if self.is_leaving:  # this worker began to stop meanwhile
+            self._retire()
 
     def _on_knock(self) -> None:
         loop = asyncio.get_running_loop()
@@ -193,6 +196,12 @@ class WorkersUpkeep:
         return parted
 
     def _on_lost(self, connection: Connection) -> None:
+        try:
+            self._member.inbox.handle_all()  # what it has sent before
+        finally:
+            self._part_with(connection)
+
+    def _part_with(self, connection: Connection) -> None:
         if connection is self._knocking:
             self._knocking = None
         elif connection is self._link.leader:
@@ -213,7 +222,7 @@ class WorkersUpkeep:
             else:
                 common.append(message)
         if common:
-            self._member.take(connection.peer, common)
+            self._member.inbox.put(connection.peer, common)
 
     def _take(self, connection: Connection, message: OfWorkers) -> None:
         match message:
@@ -224,7 +233,7 @@ class WorkersUpkeep:
             case Present():
                 self._present = frozenset(message.replicas)
             case Kept():
-                self._note(message.records)
+                self._kept.take(message.records)
             case Learned():
                 new = self._responses.take(message.responses)
                 if new and self._member.role is Role.LEADING:
@@ -237,7 +246,7 @@ class WorkersUpkeep:
         connection.peer = name
         self._link.add(connection)
         connection.send(Welcome(term=self._term.name))
-        connection.send(Kept(records=dict(self._kept)))
+        connection.send(Kept(records=self._kept.all()))
         connection.send(Learned(responses=self._responses.known()))
         self._link.broadcast(Present(replicas=tuple(self._link.followers)))
 
@@ -273,18 +282,10 @@ class WorkersUpkeep:
     def _keep(self) -> None:
         member = self._member
         member.publish()
-        changed = member.take_changes()
-        records = {key: None if record is None else encode_record(record) for key, record in changed.items()}
-        self._note(records)
+        records = encoded(member.take_changes())
+        self._kept.take(records)
         if records:
             self._link.broadcast(Kept(records=records))
-
-    def _note(self, records: Mapping[str, bytes | None]) -> None:
-        for key, record in records.items():
-            if record is None:
-                self._kept.pop(key, None)
-            else:
-                self._kept[key] = record
 
 
 async def _accept(connection: Connection, visitor: socket.socket) -> None:

@@ -12,10 +12,9 @@ from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.request.body import MAX_COMMAS, NOT_SENT, UNREAD_BODY, BodyFault, JsonBody, Prompt
 from concur_proxy.wire.request.condense import LARGE_BYTES, condense
 from concur_proxy.wire.request.ends import simple_ends
-from concur_proxy.wire.request.flags import flag, is_wanted
+from concur_proxy.wire.request.pieces import read_pieces
+from concur_proxy.wire.request.wire_fields import UndividedWire, Values, Wire, body_of, prompt_of
 
-MAX_NAME_CHARS = 4096
-"""Longer names of models (which may be file paths) and responses count as absent."""
 MAX_FIELD_BYTES = 16 * 1024
 """Longer fields, apart from the prompt's, count as absent: objects of millions of parts would stop everything else."""
 MAX_EXACT_BYTES = 256 * 1024
@@ -29,40 +28,6 @@ Steps = Generator[None, None, "JsonBody | BodyFault"]
 """Reads a body in steps, so that its caller can do other work between two of them. It returns what was read."""
 
 
-class _Wire(Prompt, frozen=True, kw_only=True):
-    """The fields by their names on the wire: slices of the body."""
-
-    stream: msgspec.Raw = NOT_SENT
-    stream_options: msgspec.Raw = NOT_SENT
-    model: msgspec.Raw = NOT_SENT
-    previous_response_id: msgspec.Raw = NOT_SENT
-    conversation: msgspec.Raw = NOT_SENT
-    session_params: msgspec.Raw = NOT_SENT
-    store: msgspec.Raw = NOT_SENT
-    background: msgspec.Raw = NOT_SENT
-    thread: msgspec.Raw = NOT_SENT
-
-
-class _Undivided(_Wire, frozen=True, kw_only=True):
-    """The same, if the messages are not to be divided, or are no list."""
-
-    messages: msgspec.Raw = NOT_SENT
-
-
-class _Values(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields that are not part of the prompt, decoded. They have any type; None also if absent."""
-
-    stream: Any = None
-    stream_options: Any = msgspec.UNSET
-    model: Any = None
-    previous_response_id: Any = None
-    conversation: Any = None
-    session_params: Any = None
-    store: Any = None
-    background: Any = None
-    thread: Any = None
-
-
 _TOO_LONG = "(too long)"
 """Stands for `stream_options` that are too long to be read: they were sent, and must not be changed."""
 
@@ -71,7 +36,7 @@ class JsonBodyReader:
     """Reads bodies. It also keeps the top-level fields that it is made for."""
 
     def __init__(self, fields: Iterable[str] = ()) -> None:
-        own = set(_Wire.__struct_fields__)
+        own = set(Wire.__struct_fields__)
         names = list(dict.fromkeys(fields))
         self._attributes = [(name, name if name in own else f"field_{i}") for i, name in enumerate(names)]
         extra = [
@@ -79,15 +44,16 @@ class JsonBodyReader:
             for name, attribute in self._attributes
             if attribute != name
         ]
-        self._divided = _decoder(_Wire, extra)
-        self._undivided = _decoder(_Undivided, extra)
+        self._divided = _decoder(Wire, extra)
+        self._undivided = _decoder(UndividedWire, extra)
 
     def read(self, body: bytes) -> JsonBody | BodyFault:
         """Return the body's fields, or why it has none. Never raises."""
         return finish(self.steps(body))
 
     def steps(self, body: bytes) -> Steps:
-        """Read as `read` does, in steps of a few milliseconds. Decoding is one step: 1 to 2 ms for each megabyte.
+        """Read as `read` does, in steps of 1 to 2 ms. Only a body without a list of messages, or with very large ones,
+        is decoded in one step, which takes that time for each megabyte.
 
         So a large body is condensed before: the prompt's parts are then slices of the condensed body. A body that is
         large without its data counts as unread, apart from the simple fields at its ends.
@@ -100,7 +66,10 @@ class JsonBodyReader:
             return self._read_ends(body)
         may_divide = yield from _has_few_commas(text)
         try:
-            wire = self._decode(text, may_divide=may_divide)
+            wire = None
+            if may_divide and len(text) > STEP_BYTES:
+                wire = yield from read_pieces(text, self._divided, STEP_BYTES)
+            wire = wire or self._decode(text, may_divide=may_divide)
             values, fields = self._values(wire)
             if text is not body or not body.isascii():
                 # The decoder does not check the text that it skips; Python's json, which the engines use, does.
@@ -109,13 +78,13 @@ class JsonBodyReader:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
         else:
-            return _body(values, fields, _prompt(wire), is_utf8=True)
+            return body_of(values, fields, prompt_of(wire), is_utf8=True)
         yield
         if text is body and _is_quick_to_build(body):
             return self._read_exactly(body)
         return (yield from self._read_repaired(text))
 
-    def _decode(self, body: bytes, *, may_divide: bool) -> _Wire:
+    def _decode(self, body: bytes, *, may_divide: bool) -> Wire:
         if may_divide:
             try:
                 return self._divided.decode(body)
@@ -123,10 +92,10 @@ class JsonBodyReader:
                 pass
         return self._undivided.decode(body)
 
-    def _values(self, wire: _Wire) -> tuple[_Values, dict[str, Any]]:
+    def _values(self, wire: Wire) -> tuple[Values, dict[str, Any]]:
         """Decode the fields that are not the prompt's, and those that the reader was made for."""
         options = wire.stream_options
-        values = _Values(
+        values = Values(
             stream=_decoded(wire.stream),
             stream_options=(_decoded(options) if len(options) <= MAX_FIELD_BYTES else _TOO_LONG)
             if options
@@ -166,9 +135,9 @@ class JsonBodyReader:
             return BodyFault(fault=GatewayFault.BAD_JSON, detail=str(error)[:200])
         if not isinstance(value, dict):
             return BodyFault(fault=GatewayFault.BODY_NOT_OBJECT, detail=f"it is {_json_kind(value)}")
-        values = _Values(**{name: value[name] for name in _Values.__struct_fields__ if name in value})
+        values = Values(**{name: value[name] for name in Values.__struct_fields__ if name in value})
         fields = {name: value[name] for name, _ in self._attributes if value.get(name) is not None}
-        return _body(values, fields, None, is_utf8=json.detect_encoding(body) == "utf-8")
+        return body_of(values, fields, None, is_utf8=json.detect_encoding(body) == "utf-8")
 
     def _read_repaired(self, body: bytes) -> Steps:
         """Read a body that is too large for `_read_exactly`, with stand-ins for what only Python's json accepts.
@@ -189,7 +158,7 @@ class JsonBodyReader:
             return BodyFault(fault=GatewayFault.BODY_NOT_OBJECT, detail=f"it is {_kind_of(body)}")
         except (msgspec.DecodeError, UnicodeDecodeError):
             return self._read_ends(body)
-        return _body(values, fields, None, is_utf8=True)
+        return body_of(values, fields, None, is_utf8=True)
 
     def _read_ends(self, body: bytes) -> JsonBody:
         """Read only the simple fields at both ends, such as the model, which decides where the request can go."""
@@ -197,7 +166,7 @@ class JsonBodyReader:
             values, fields = self._values(self._undivided.decode(simple_ends(body)))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return UNREAD_BODY
-        return _body(values, fields, None, is_utf8=False)
+        return body_of(values, fields, None, is_utf8=False)
 
 
 _STAND_INS = (
@@ -246,60 +215,9 @@ def _is_quick_to_build(body: bytes) -> bool:
     return sum(map(body.count, (b"{", b"[", b",", b"\\"))) <= MAX_EXACT_MARKS
 
 
-def _decoder(base: type[_Wire], extra: list[tuple[str, Any, Any]]) -> msgspec.json.Decoder[_Wire]:
+def _decoder(base: type[Wire], extra: list[tuple[str, Any, Any]]) -> msgspec.json.Decoder[Wire]:
     """A decoder of this struct with further fields."""
-    return msgspec.json.Decoder(msgspec.defstruct("_WireWithFields", extra, bases=(base,)))
-
-
-def _prompt(wire: _Wire) -> Prompt | None:
-    """The wire's fields as a prompt, if one of those that begin a prompt was sent."""
-    return wire if wire.messages or wire.input or wire.prompt or wire.text or wire.input_ids else None
-
-
-def _continues(wire: _Values) -> bool:
-    """Whether the request refers to a response, a conversation, a thread (Messages API) or a session of SGLang."""
-    if wire.previous_response_id or wire.conversation:
-        return True
-    thread, session = wire.thread, wire.session_params
-    if isinstance(thread, dict) and thread.get("previous_message_id"):
-        return True
-    return isinstance(session, dict) and bool(session.get("id"))
-
-
-def _body(wire: _Values, fields: dict[str, Any], prompt: Prompt | None, *, is_utf8: bool) -> JsonBody:
-    options, previous, thread = wire.stream_options, wire.previous_response_id, wire.thread
-    if previous is None and isinstance(thread, dict):
-        previous = thread.get("previous_message_id")
-    return JsonBody(
-        is_stream=flag(wire.stream) is True,
-        stream_options=options,
-        asks_usage=isinstance(options, dict) and is_wanted(options.get("include_usage")),
-        model=_name(wire.model),
-        previous_response_id=None if previous is None else _name(previous),
-        is_in_thread=isinstance(thread, dict),
-        needs_state=bool(previous or wire.conversation or wire.session_params),
-        stores=flag(wire.store),
-        is_background=flag(wire.background) is True,
-        continues=_continues(wire),
-        prompt=prompt,
-        fields=fields,
-        is_utf8=is_utf8,
-    )
-
-
-def _name(value: object) -> str | None:
-    """Return a text that can be stored, logged and sent; None for anything else.
-
-    A text of megabytes would be kept with its session and sent to other gateways. One with half of a surrogate pair
-    (`"\\ud800"`, which JSON allows) cannot be encoded. No engine has a model of such a name.
-    """
-    if not isinstance(value, str) or len(value) > MAX_NAME_CHARS:
-        return None
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return None
-    return value
+    return msgspec.json.Decoder(msgspec.defstruct("WireWithFields", extra, bases=(base,)))
 
 
 def _kind_of(body: bytes) -> str:

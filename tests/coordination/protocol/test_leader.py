@@ -60,7 +60,7 @@ def test_a_replica_hears_where_its_session_stood_when_the_request_came() -> None
         ticket, message = replica.arrive(Arrival(key=key, body_bytes=400, hold_s=60.0), now=now)
         replica.receive([told for _, told in leader.receive("r", message, now=now)], now=now)
         found.append((ticket.is_in_flight, ticket.found))
-        done = replica.finish(ticket, Answered(client_gone=key == "a"), now=now)
+        done = replica.finish(ticket, Answered(client_gone=key == "a", first_token_s=0.1), now=now)
         assert done is not None
         leader.receive("r", done, now=now)
     assert found == [

@@ -1,8 +1,11 @@
 """A new leader without any state, and replicas that join, leave, and disagree with it."""
 
+from itertools import pairwise
+
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.changes import EndSession, Reachable
 from concur_proxy.admission.outcome import Outcome
+from concur_proxy.coordination.protocol.early import MOST_AT_ONCE
 from concur_proxy.coordination.protocol.leader import Leader
 from concur_proxy.coordination.protocol.messages import Ask, Call, Decided, Finish, Held, Join, Rejoin
 from concur_proxy.coordination.protocol.replica import Replica
@@ -220,3 +223,44 @@ def test_an_end_that_the_leader_has_heard_and_a_message_for_others_change_nothin
     talk.say("r", Finish(number=7, answered=Answered()), now=0.0)
     talk.say("r", Ask(number=1, call=Call(method="GET", path="/concur/v1/state")), now=0.0)
     assert talk.said == []
+
+
+def test_thousands_that_waited_for_a_new_leader_are_decided_a_few_at_a_time_by_seniority() -> None:
+    many = 3 * MOST_AT_ONCE - 2  # as many as may wait
+    old = Conversation(Leader(make_fleet(window=1.0)), "p", "q")
+    old.join()
+    old.arrive("p", "running", now=0.0)
+    for number in range(many):
+        old.arrive("pq"[number % 2], f"s{number}", now=float(number))
+    new = Conversation(Leader(make_fleet(window=1.0), expected={"p", "q"}, open_at=1e6))
+    new.replicas = old.replicas
+    new.join("p", now=1000.0)
+    assert waiting(new.leader) == 0
+    new.join("q", now=1000.0)
+    late = new.arrive("p", "late", now=1000.0)
+    seen = [waiting(new.leader)]
+    while late.session.seniority == 0:
+        assert new.leader.next_deadline() == 0.0
+        new.deliver(new.leader.open(now=1001.0), now=1001.0)
+        seen.append(waiting(new.leader))
+    assert max(after - before for before, after in pairwise([0, *seen])) <= 2 * MOST_AT_ONCE
+    assert seen[-1] == many + 1
+    order = [session.key for session in new.leader.fleet.gates["a"].queue]
+    assert order == [*(f"s{number}" for number in range(many)), "late"]
+
+
+def test_the_requests_of_a_lost_replica_are_forgotten_a_few_at_a_time() -> None:
+    many = 3 * MOST_AT_ONCE
+    talk = Conversation(Leader(make_fleet(window=1.0)), "lost", "other")
+    talk.join()
+    for number in range(many):
+        talk.arrive("lost", f"s{number}", now=0.0)
+    talk.deliver(talk.leader.lose("lost", now=1.0), now=1.0)
+    assert talk.leader.replicas == {"other"}
+    left = [waiting(talk.leader)]
+    while left[-1]:
+        assert talk.leader.next_deadline() == 0.0
+        talk.deliver(talk.leader.open(now=1.0), now=1.0)
+        left.append(waiting(talk.leader))
+    assert max(before - after for before, after in pairwise([many, *left])) <= MOST_AT_ONCE
+    assert not [message for message in talk.said if isinstance(message, Decided) and message.outcome == "client_gone"]

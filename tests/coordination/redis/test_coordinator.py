@@ -18,7 +18,7 @@ from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 from concur_proxy.coordination.coordinator import CoordinatorParts, LeaderSilent, Listener, Role
-from concur_proxy.coordination.group.member import HANDLED_AT_ONCE
+from concur_proxy.coordination.group.inbox import HANDLED_AT_ONCE
 from concur_proxy.coordination.protocol.manual import ManualLaw, ManualSettings, ManualWindow
 from concur_proxy.coordination.protocol.messages import Call
 from concur_proxy.coordination.redis.coordinator import RedisCoordinator

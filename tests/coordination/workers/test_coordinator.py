@@ -11,7 +11,7 @@ import pytest
 from concur_proxy.admission.changes import Drain
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.coordination.coordinator import CoordinatorParts, LeaderSilent, Listener, Role
-from concur_proxy.coordination.group.member import HANDLED_AT_ONCE
+from concur_proxy.coordination.group.inbox import HANDLED_AT_ONCE
 from concur_proxy.coordination.protocol.manual import ManualSettings, ManualWindow
 from concur_proxy.coordination.protocol.messages import Call, Overloaded
 from concur_proxy.coordination.responses import StoredResponse
@@ -155,7 +155,7 @@ async def test_a_new_worker_follows_and_can_lead_with_all_that_was_known(gather:
     assert (await two.coordinator.call(Call(method="POST", path="pause", body=b"s"))).status == 200
     await until(lambda: two.manual[-1:] == [SET])
     (three,) = await gather(1)
-    await until(lambda: three.manual[-1:] == [SET] and "s" in three.coordinator.upkeep._kept)
+    await until(lambda: three.manual[-1:] == [SET] and "s" in three.coordinator.upkeep._kept.all())
     await two.die()
     await one.die()
     await until(lambda: three.role is Role.LEADING)

@@ -1,0 +1,42 @@
+"""The sessions for the next leader. Every worker keeps them, because each of them may be it."""
+
+from collections.abc import Generator, Mapping
+
+from concur_proxy.admission.handover import SessionRecord
+from concur_proxy.coordination.protocol.messages import decode_records, encode_record
+
+
+class KeptSessions:
+    """Encoded records of sessions, by key."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, bytes] = {}
+
+    def all(self) -> dict[str, bytes | None]:
+        """All records."""
+        return dict(self._records)
+
+    def take(self, records: Mapping[str, bytes | None]) -> None:
+        """These sessions have changed; None: a session is over."""
+        for key, record in records.items():
+            if record is None:
+                self._records.pop(key, None)
+            else:
+                self._records[key] = record
+
+    def clear(self) -> None:
+        """Forget all: a new leader sends its own."""
+        self._records.clear()
+
+    def decoded(self) -> Generator[None, None, list[SessionRecord]]:
+        """Decode all records, in steps."""
+        decoded: list[SessionRecord] = []
+        for record in list(self._records.values()):
+            decoded += decode_records(1, record)
+            yield
+        return decoded
+
+
+def encoded(records: Mapping[str, SessionRecord | None]) -> dict[str, bytes | None]:
+    """The records as `KeptSessions` keeps them."""
+    return {key: None if record is None else encode_record(record) for key, record in records.items()}
