@@ -1,7 +1,7 @@
 """The ways to the engine that are compared, each with the settings that its own documentation recommends."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +11,7 @@ from concur_proxy.lab.demo.workload import Script
 from tests.benchmarks.peers.calibration import Calibration
 from tests.benchmarks.peers.fleet import Name, Naming
 from tests.benchmarks.process import free_port, started
-from tests.benchmarks.relay.peers import installed, router
+from tests.benchmarks.relay.peers import router
 from tests.benchmarks.relay.proxies import Start, Way, direct, gateway
 
 DIRECT = "no gateway"
@@ -21,7 +21,10 @@ PAPER = "ours, the paper's law"
 ROUTER = "vllm-router"
 THUNDER = "ThunderAgent"
 DECAYING = "ThunderAgent, decay"
-PEERS = (ROUTER, THUNDER, DECAYING)
+OURS = (CAP, OWN, PAPER)
+PACKAGES: Mapping[str, str] = {ROUTER: ROUTER, THUNDER: THUNDER, DECAYING: THUNDER}
+"""The package of each peer."""
+PEERS = tuple(PACKAGES)
 NAMES = (DIRECT, CAP, OWN, PAPER, *PEERS)
 THUNDER_SOURCE = "git+https://github.com/ThunderAgent-org/ThunderAgent@a7eef77"
 """ThunderAgent is no package. Its last commit that was read."""
@@ -64,29 +67,20 @@ def by_program_id(script: Script, /, *, is_last: bool) -> Naming:
     return Naming(fields={"program_id": script.name})
 
 
-def arm(
-    name: str, *, cap: int, calibration: Calibration, environments: Path, thunder: str, is_real: bool
-) -> Arm | None:
-    """The arm of this name. None if it cannot be installed here. `thunder` is where pip gets ThunderAgent.
+def arm(name: str, *, cap: int, calibration: Calibration, environments: Path, is_real: bool) -> Arm:
+    """The arm of this name. A peer must be installed.
 
     `is_real`: the engine is vLLM, which refuses vllm-router's field; then a header names the sessions.
     """
     if name == DIRECT:
         return Arm(start=direct, name=by_headers)
-    if name in (CAP, OWN, PAPER):
+    if name in OURS:
         fixed = ("--law", "static", "--set", f"window={cap}", "--no-work-conserving")
         flags = {CAP: fixed, OWN: (), PAPER: ("--law", "aimd", "--no-work-conserving")}[name]
         return Arm(start=lambda port: gateway(port, *flags), name=by_headers)
+    environment = environments / PACKAGES[name]
     if name == ROUTER:
-        environment = installed(ROUTER, environments)
-        return (
-            None
-            if environment is None
-            else Arm(start=_router(environment, calibration), name=by_headers if is_real else by_agentic_context)
-        )
-    environment = installed(THUNDER, environments, source=thunder)
-    if environment is None:
-        return None
+        return Arm(start=_router(environment, calibration), name=by_headers if is_real else by_agentic_context)
     more = ("--use-acting-token-decay",) if name == DECAYING else ()
     start = partial(_thunder, environment=environment, flags=more)
     return Arm(start=start, name=by_program_id, release_path="/programs/release")
