@@ -18,18 +18,18 @@ GATEWAY_NEEDS_NOT = tuple(f"concur_proxy/{room}" for room in ("client", "doctor"
 
 
 def simulator() -> str:
-    """Of all that decides a simulated run."""
+    """The fingerprint of everything that decides a simulated run."""
     return fingerprint("concur_proxy", without=SIMULATOR_NEEDS_NOT)
 
 
 def gateway() -> str:
-    """Of all that a gateway runs."""
+    """The fingerprint of everything that a gateway runs."""
     return fingerprint("concur_proxy", without=GATEWAY_NEEDS_NOT)
 
 
 @cache
 def fingerprint(*rooms: str, without: tuple[str, ...] = ()) -> str:
-    """Of all Python files in these folders of the repository, and of these files. `without` is left out.
+    """The digest of all Python files in these folders of the repository, and of these files, except `without`.
 
     Comments, docstrings and layout do not count. Raises `FileNotFoundError` if there is no such folder or file.
     """
@@ -43,7 +43,7 @@ def fingerprint(*rooms: str, without: tuple[str, ...] = ()) -> str:
 
 
 def digest(texts: Iterable[str]) -> str:
-    """Of some texts."""
+    """A short digest of some texts."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 

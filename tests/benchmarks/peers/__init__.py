@@ -18,11 +18,11 @@ too long the engine's steps took, because the machine was busy.
 22 turns on real vLLM. vllm-router needs 100 samples before it protects a session during a tool call. All arms get the
 same warm-up.
 
-**How the settings were chosen.** Each peer is started as its own documentation says, and is told all that it can be
-told of the engine and of the sessions. No setting of any arm was tuned on these loads, except the fixed cap.
+**How the settings were chosen.** Each peer is started as its own documentation says, and gets all facts about the
+engine and the sessions that it accepts. No setting of any arm was tuned on these loads, except the fixed cap.
 
-**Ours.** The default settings: it is told nothing of the engine but its address. The fixed cap is the best one in the
-simulator, which is known only afterwards. The paper's law (CONCUR, AIMD) runs in our gate with our leases.
+**Ours.** The default settings, and of the engine only its address. The fixed cap is the best one in the simulator,
+which is known only afterwards. The paper's law (CONCUR, AIMD) runs in our gate with our leases.
 
 **vllm-router** with program scheduling, by its documentation (docs/program_scheduling.md in vllm-project/router). The
 size of the cache is typed in (`token_capacity_per_target`). The seven coefficients are exact: they are computed from

@@ -126,7 +126,7 @@ def _run(job: Job, load: Load, open_engine: Open, caps: Sequence[int]) -> Run:
 
 
 def _said(job: Job, result: Callable[[], Run]) -> bool:
-    """Whether the run was made. Says on standard error what came of it."""
+    """Whether the run was made. Reports it on standard error."""
     try:
         run = result()
     except OutOfTimeError:
