@@ -9,7 +9,7 @@ the recorded durations. 16 loads take about 12 minutes on one core. They can be 
 
     python -m tests.benchmarks.traces --keep FILE --seconds 60
 
-Call it until it prints the table. Runs in FILE that the same version of the package has made are not run again.
+Call it until it prints the table. Runs in FILE that the same simulator and control have made are not run again.
 """
 
 import argparse
@@ -30,7 +30,9 @@ from concur_proxy.lab.report.content import speeds_line
 from concur_proxy.lab.report.phrases import span
 from concur_proxy.lab.simulation.experiment import Experiment
 from concur_proxy.lab.simulation.policy import POLICIES, Policy, static
-from tests.benchmarks.kept_runs import Figures, KeptRuns, OutOfTimeError
+from concur_proxy.lab.simulation.result import Result
+from tests.benchmarks import fingerprint
+from tests.benchmarks.kept_runs import KeptRuns, OutOfTimeError
 
 RECORDING = Path(__file__).with_name("recordings") / "claude-code.jsonl.gz"
 PACES = (1.0, 0.3, 0.1, 0.03)
@@ -41,6 +43,26 @@ MEASURES = ("open_s", "served_mean_s")
 """The total time without common idle time, and the mean session without its think times."""
 BARS = (1.00, 1.03)
 """Geometric mean and worst of the default law against the best cap."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What is kept of a run, see `Result`."""
+
+    open_s: float
+    served_mean_s: float
+    hit_rate: float
+    busy_s: float
+
+    @classmethod
+    def of(cls, result: Result) -> "Figures":
+        """The figures of a result."""
+        return cls(
+            open_s=result.open_s,
+            served_mean_s=result.served_mean_s,
+            hit_rate=result.hit_rate,
+            busy_s=result.busy_s,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +119,7 @@ def _trace(path: Path) -> Trace:
 
 def measure(job: Job) -> Measured:
     """All runs of a load."""
-    kept = KeptRuns(job.keep, ends_at=job.ends_at)
+    kept = KeptRuns(job.keep, Figures, ends_at=job.ends_at)
     try:
         loads = _trace(job.path).loads(capacity=WorkingSets(job.cache), pace=job.pace)
         return Measured(rows=[_row(job, load, kept) for load in loads])
@@ -107,10 +129,13 @@ def measure(job: Job) -> Measured:
         return Measured(is_left=True)
 
 
-def _row(job: Job, load: TraceLoad, kept: KeptRuns) -> Row:
+def _row(job: Job, load: TraceLoad, kept: KeptRuns[Figures]) -> Row:
+    def simulated(policy: Policy) -> Result:
+        return Experiment(load.scenario, policy, 1, keeps_courses=False).run()
+
     def run(arm: str, policy: Policy) -> Figures:
         name = f"{job.path.resolve()} {load.scenario.name} {job.pace:g} {job.cache:g} {arm}"
-        return kept.figures(name, lambda: Experiment(load.scenario, policy, 1, keeps_courses=False).run())
+        return kept.figures(name, fingerprint.simulator(), lambda: Figures.of(simulated(policy)))
 
     return Row(
         name=load.scenario.name,

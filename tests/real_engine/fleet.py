@@ -5,21 +5,23 @@ first if it is missing. A fleet of `--agents 2` fits into the cache. It runs dir
 to measure what the gateway costs there.
 
 Needs one core for computing, one for all the rest, and a machine that does nothing else. With `--runs FILE` the runs
-are kept in a file, and arms that it already has are not run again, so a long comparison can be made in several parts.
+are kept in a file, and arms that it has from the same gateway are not run again, so a long comparison can be made in
+several parts.
 """
 
 import argparse
 import asyncio
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 import httpx
 
 from concur_proxy.lab.demo.workload import BYTES_PER_TOKEN, Workload, write_scripts
+from tests.benchmarks import fingerprint
+from tests.benchmarks.kept_runs import KeptRuns
 from tests.real_engine import install
 from tests.real_engine.arms import ARMS, DEFAULT, DIRECT, HEAD, Run, run_fleet
 from tests.real_engine.models import fitting_model
@@ -41,35 +43,45 @@ about 2,200 tokens are shared after 8 turns.
 
 
 class Kept:
-    """Runs in a file of JSON lines, each with the comparison that it belongs to."""
+    """The runs of one comparison, by arm."""
 
     def __init__(self, path: Path | None, title: str) -> None:
-        self._path, self._title = path, title
-        self.runs: dict[str, Run] = {}
-        if path is not None and path.exists():
-            lines = (json.loads(line) for line in path.read_text().splitlines())
-            self.runs = {line["run"]["arm"]: Run(**line["run"]) for line in lines if line["title"] == title}
+        self._kept = KeptRuns(path, Run)
+        self._title = title
 
-    def add(self, run: Run) -> None:
-        """Keep a run."""
-        self.runs[run.arm] = run
-        if self._path is not None:
-            with self._path.open("a") as file:
-                file.write(json.dumps({"title": self._title, "run": asdict(run)}) + "\n")
+    def get(self, arm: str) -> Run | None:
+        """The run of this arm, if it has been made."""
+        return self._kept.known(self._name(arm), self._code(arm))
+
+    def run(self, arm: str, make: Callable[[], Run]) -> Run:
+        """The same; `make` runs it if it has not been made."""
+        return self._kept.figures(self._name(arm), self._code(arm), make)
+
+    def _name(self, arm: str) -> str:
+        return f"{self._title.strip()}: {arm}"
+
+    def _code(self, arm: str) -> str:
+        """The agents, and the gateway if the arm has one."""
+        parts = [fingerprint.fingerprint("tests/real_engine/arms.py", "concur_proxy/lab/demo")]
+        return fingerprint.digest([*parts, *(() if ARMS[arm].flags is None else (fingerprint.gateway(),))])
 
 
 def compare_arms(server: EngineServer, given: argparse.Namespace, kept: Kept, arms: Sequence[str]) -> None:
     """Print a row per arm. The server runs only if there are arms to run."""
-    missing = [arm for arm in arms if arm not in kept.runs]
+    missing = [arm for arm in arms if kept.get(arm) is None]
     if missing:
         with server:
             workload = workload_of(server, given)
             asyncio.run(run_fleet(server, Workload(agents=1, turns=2, tool_s=(0.0, 0.0)), DIRECT))  # warms it up
             for arm in missing:
-                kept.add(asyncio.run(run_fleet(server, workload, arm, log_level=given.log_level)))
-    baseline = kept.runs.get(DIRECT)
-    for arm in arms:
-        print(kept.runs[arm].line(None if baseline is None else baseline.makespan_s), flush=True)
+                kept.run(arm, partial(_run_arm, server, workload, arm, given.log_level))
+    baseline = kept.get(DIRECT)
+    for run in filter(None, map(kept.get, arms)):
+        print(run.line(None if baseline is None else baseline.makespan_s), flush=True)
+
+
+def _run_arm(server: EngineServer, workload: Workload, arm: str, log_level: str) -> Run:
+    return asyncio.run(run_fleet(server, workload, arm, log_level=log_level))
 
 
 async def compare_below_the_knee(server: EngineServer, workload: Workload, pairs: int) -> None:

@@ -65,11 +65,21 @@ class RedisPair:
         killed = self.master
         self._ask("SET", "down-after-milliseconds", str(HASTY_MS))
         killed.kill()
-        _until(lambda: self._ask("GET-MASTER-ADDR-BY-NAME")[1] == str(self.replica.port), "another master")
-        self.master, self.replica = self.replica, killed
+        _until(lambda: self._asked_master() is self.replica, "another master")
+        self._ask("SET", "down-after-milliseconds", str(PATIENT_MS))  # on a busy machine the new one may be silent too
         killed.start()
-        _until(lambda: self.master.client.info("replication")["connected_slaves"] == 1, "the old master as a replica")
-        self._ask("SET", "down-after-milliseconds", str(PATIENT_MS))
+        _until(self._is_whole, "the old master as a replica")
+
+    def _is_whole(self) -> bool:
+        """Whether the master has its replica. Sentinel may have made the killed one the master again."""
+        master = self._asked_master()
+        if master is not self.master:
+            self.master, self.replica = self.replica, self.master
+        return bool(self.master.client.info("replication")["connected_slaves"] == 1)
+
+    def _asked_master(self) -> RedisServer:
+        port = int(self._ask("GET-MASTER-ADDR-BY-NAME")[1])
+        return self.master if port == self.master.port else self.replica
 
     def _ask(self, question: str, *more: str) -> Any:  # noqa: ANN401 - Redis's own
         return self._sentinel.execute_command("SENTINEL", question, NAME, *more)

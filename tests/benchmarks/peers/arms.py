@@ -1,8 +1,8 @@
 """The ways to the engine that are compared, each with the settings that its own documentation recommends."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,22 +10,21 @@ from pathlib import Path
 from concur_proxy.lab.demo.workload import Script
 from tests.benchmarks.peers.calibration import Calibration
 from tests.benchmarks.peers.fleet import Name, Naming
-from tests.benchmarks.process import free_port, started
-from tests.benchmarks.relay.environments import installed
 from tests.benchmarks.relay.peers import router
 from tests.benchmarks.relay.proxies import Start, Way, direct, gateway
+from tests.benchmarks.relay.python_peers import THUNDER, thunder_agent
 
 DIRECT = "no gateway"
 CAP = "ours, best fixed cap"
 OWN = "ours"
 PAPER = "ours, the paper's law"
 ROUTER = "vllm-router"
-THUNDER = "ThunderAgent"
 DECAYING = "ThunderAgent, decay"
-PEERS = (ROUTER, THUNDER, DECAYING)
+OURS = (CAP, OWN, PAPER)
+PACKAGES: Mapping[str, str] = {ROUTER: ROUTER, THUNDER: THUNDER, DECAYING: THUNDER}
+"""The package of each peer."""
+PEERS = tuple(PACKAGES)
 NAMES = (DIRECT, CAP, OWN, PAPER, *PEERS)
-THUNDER_SOURCE = "git+https://github.com/ThunderAgent-org/ThunderAgent@a7eef77"
-"""ThunderAgent is no package. Its last commit that was read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,31 +64,22 @@ def by_program_id(script: Script, /, *, is_last: bool) -> Naming:
     return Naming(fields={"program_id": script.name})
 
 
-def arm(
-    name: str, *, cap: int, calibration: Calibration, environments: Path, thunder: str, is_real: bool
-) -> Arm | None:
-    """The arm of this name. None if it cannot be installed here. `thunder` is where pip gets ThunderAgent.
+def arm(name: str, *, cap: int, calibration: Calibration, environments: Path, is_real: bool) -> Arm:
+    """The arm of this name. A peer must be installed.
 
     `is_real`: the engine is vLLM, which refuses vllm-router's field; then a header names the sessions.
     """
     if name == DIRECT:
         return Arm(start=direct, name=by_headers)
-    if name in (CAP, OWN, PAPER):
+    if name in OURS:
         fixed = ("--law", "static", "--set", f"window={cap}", "--no-work-conserving")
         flags = {CAP: fixed, OWN: (), PAPER: ("--law", "aimd", "--no-work-conserving")}[name]
         return Arm(start=lambda port: gateway(port, *flags), name=by_headers)
+    environment = environments / PACKAGES[name]
     if name == ROUTER:
-        environment = installed(ROUTER, environments)
-        return (
-            None
-            if environment is None
-            else Arm(start=_router(environment, calibration), name=by_headers if is_real else by_agentic_context)
-        )
-    environment = installed(THUNDER, environments, source=thunder)
-    if environment is None:
-        return None
+        return Arm(start=_router(environment, calibration), name=by_headers if is_real else by_agentic_context)
     more = ("--use-acting-token-decay",) if name == DECAYING else ()
-    start = partial(_thunder, environment=environment, flags=more)
+    start = partial(thunder_agent, environment=environment, flags=more)
     return Arm(start=start, name=by_program_id, release_path="/programs/release")
 
 
@@ -98,13 +88,3 @@ def _router(environment: Path, calibration: Calibration) -> Start:
     scheduling = ("--enable-program-scheduling", "--program-scheduling-config-json", json.dumps(config))
     flags = ("--policy", "consistent_hash", *scheduling)
     return partial(router, environment=environment, module="vllm_router.launch_router", flags=flags)
-
-
-@contextmanager
-def _thunder(engine_port: int, environment: Path, flags: Sequence[str]) -> Iterator[Way]:
-    port = free_port()
-    python = str(environment / "bin" / "python")
-    engine = ("--backends", f"http://127.0.0.1:{engine_port}", "--backend-type", "vllm", "--metrics")
-    own = ("--host", "127.0.0.1", "--port", str(port), "--log-level", "error")
-    with started([python, "-m", "ThunderAgent", *own, *engine, *flags], port=port) as pid:
-        yield Way(port=port, pid=pid)

@@ -12,12 +12,18 @@ import httpx
 from concur_proxy.lab.recorded.least_squares import Row, least_squares
 from concur_proxy.lab.server.options import EmulatorOptions
 
-PROMPT_WORDS = (100, 200, 400, 800, 1_200)
+PROMPT_TOKENS = (250, 500, 1_000, 2_000, 3_500)
+"""The longest fits into the context of real vLLM here, which has 4,096 tokens."""
+DECODE_TOKENS = (250, 800)
+"""A batch of the largest fits into its cache."""
+FIRST_WORDS = 100
 BATCHES = (1, 4, 8)
 ANSWER_TOKENS = 12
 ALPHA = 0.15
 """vllm-router's default: its calibration does not measure this one."""
 
+LEAST_STEP_S = 1e-4
+"""Shorter steps are errors of measurement: tokens of several steps came at once."""
 BATCH = 24
 """Requests in a batch, for the share of decoding that is left while prompts are computed."""
 
@@ -75,8 +81,11 @@ def measured(url: str, model: str, capacity_tokens: int) -> Calibration:
     """
     with httpx.Client(base_url=url, timeout=120.0, trust_env=False) as client:
         ask = partial(_ask, client, model)
-        prefills = [ask(f"prompt {words}", words, 1) for words in PROMPT_WORDS]
-        decodes = [_decode(ask, batch, words) for words in (PROMPT_WORDS[0], PROMPT_WORDS[2]) for batch in BATCHES]
+        words_per_token = FIRST_WORDS / ask("first prompt", FIRST_WORDS, 1).prompt_tokens
+        lengths = [round(tokens * words_per_token) for tokens in PROMPT_TOKENS]
+        prefills = [ask(f"prompt {words}", words, 1) for words in lengths]
+        contexts = [round(tokens * words_per_token) for tokens in DECODE_TOKENS]
+        decodes = [_decode(ask, batch, words) for words in contexts for batch in BATCHES]
     prompts = [Row((1.0, asked.prompt_tokens / 1e3, (asked.prompt_tokens / 1e3) ** 2), asked.s) for asked in prefills]
     prefill_s, linear_s, squared_s = least_squares(prompts, (0.01, 0.1, 0.0))
     step_s, request_s, token_s = least_squares(decodes, (0.01, 0.001, 0.0))
@@ -86,7 +95,7 @@ def measured(url: str, model: str, capacity_tokens: int) -> Calibration:
         prefill_s_per_1k=linear_s,
         prefill_s_per_1k_squared=squared_s,
         decode_alpha=ALPHA,
-        step_s=max(step_s, 1e-4),
+        step_s=max(step_s, LEAST_STEP_S),
         step_s_per_request=request_s,
         step_s_per_context_token=token_s,
     )
@@ -111,7 +120,7 @@ def _decode(ask: partial[_Asked], batch: int, words: int) -> Row:
 
 
 def _ask(client: httpx.Client, model: str, name: str, words: int, answer_tokens: int) -> _Asked:
-    prompt = f"{name} " + " ".join(f"word{number}" for number in range(words))
+    prompt = f"{name} " + " ".join(f"word{number:04}" for number in range(words))
     body = {
         "model": model,
         "messages": [{"role": "user", "content": prompt}],
@@ -131,4 +140,5 @@ def _ask(client: httpx.Client, model: str, name: str, words: int, answer_tokens:
                 usage = event.get("usage") or usage
                 times += [time.monotonic()] if event["choices"] else []
     ended = times[-1]
-    return _Asked(usage["prompt_tokens"], ended - began, (ended - times[0]) / max(1, answer_tokens - 1))
+    token_s = (ended - times[0]) / max(1, answer_tokens - 1)
+    return _Asked(usage["prompt_tokens"], ended - began, max(token_s, LEAST_STEP_S))

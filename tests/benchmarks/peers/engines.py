@@ -1,6 +1,7 @@
 """The engines of the comparison: emulated, or real vLLM where it is installed."""
 
 import argparse
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -55,12 +56,12 @@ def emulated() -> Iterator[Engine]:
 
 
 @contextmanager
-def real_vllm(kind: str, seed: int) -> Iterator[tuple[Load, Open]]:
+def real_vllm(kind: str, seed: int, *, model: str | None) -> Iterator[tuple[Load, Open]]:
     """One vLLM server for all arms, whose cache is emptied for each, and the load in its tokens. `kind` is one of
-    `tests.real_engine.fleet`.
+    `tests.real_engine.fleet`. Without a model, the one that fits this machine's speed.
     """
-    model = fitting_model("vllm", prompt_tokens("vllm"))
-    with VllmServer(model, capacity_tokens=CAPACITY_TOKENS["vllm"]) as server:
+    name = model or fitting_model("vllm", prompt_tokens("vllm"))
+    with VllmServer(name, capacity_tokens=CAPACITY_TOKENS["vllm"]) as server:
         asked = argparse.Namespace(load=kind, agents=REAL_AGENTS, turns=REAL_TURNS, tool_s=REAL_TOOLS_S, seed=seed)
         load = Load(
             name=real_name(kind),
@@ -74,10 +75,18 @@ def real_vllm(kind: str, seed: int) -> Iterator[tuple[Load, Open]]:
 
         @contextmanager
         def open_again() -> Iterator[Engine]:
+            _wait_until_idle(server)
             server.reset_prefix_cache()
             yield Engine(port=server.port, model=server.model, calibration=calibration, is_real=True)
 
         yield load, open_again
+
+
+def _wait_until_idle(server: VllmServer) -> None:
+    """Return when the server has ended the requests of an arm that was stopped. It empties no cache before."""
+    deadline = time.monotonic() + 60.0
+    while server.in_flight() and time.monotonic() < deadline:
+        time.sleep(0.25)
 
 
 def has_vllm() -> bool:

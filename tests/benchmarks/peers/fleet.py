@@ -126,7 +126,8 @@ class Fleet:
 def _events(received: bytes) -> list[str]:
     """The data of the events that have come completely."""
     whole = received[: received.rfind(b"\n\n") + 1].decode()
-    return [line.removeprefix("data: ") for line in whole.splitlines() if line.startswith("data: ")]
+    # the texts of a model with random weights also have other characters at which `splitlines` would split
+    return [line.removeprefix("data: ") for line in whole.split("\n") if line.startswith("data: ")]
 
 
 def _is_token(event: str) -> bool:
