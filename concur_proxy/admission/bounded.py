@@ -23,12 +23,15 @@ class Bounded:
     becomes the head: the sessions behind it pass. It returns when its tenant may have another place.
     """
 
-    def __init__(self, order: QueueOrder, sessions: SessionTable, is_enforcing: Callable[[], bool]) -> None:
-        """While `is_enforcing` is false, no session is blocked."""
+    def __init__(
+        self, order: QueueOrder, sessions: SessionTable, is_enforcing: Callable[[], bool], *, keeps_waits: bool = True
+    ) -> None:
+        """While `is_enforcing` is false, no session is blocked. `keeps_waits`: whether `waits` is needed."""
         self.order = order
         """The order of the sessions that are not blocked, to read."""
         self.waits = Waits()
-        """The same sessions by how long they have waited, to read."""
+        """The same sessions by how long they have waited, to read; empty if it is not needed."""
+        self._keeps_waits = keeps_waits
         self._sessions = sessions
         self._is_enforcing = is_enforcing
         self._waiting: Counter[str] = Counter()
@@ -158,11 +161,13 @@ class Bounded:
 
     def _enter(self, session: Session) -> None:
         self.order.join(session)
-        self.waits.join(session)
+        if self._keeps_waits:
+            self.waits.join(session)
 
     def _exit(self, session: Session) -> None:
         self.order.leave(session)
-        self.waits.leave(session)
+        if self._keeps_waits:
+            self.waits.leave(session)
 
     def position(self, session: Session) -> int:
         """The session's place, from 1. For one that has not joined: the place that it would get. Blocked sessions

@@ -173,6 +173,7 @@ class SessionGate(GateView):
             if load.capacity_tokens and self.accounts.prefill_tokens_s:
                 state.lease.observe_break_even(load.capacity_tokens / self.accounts.prefill_tokens_s)
         state.review_goal()
+        state.plan_goal(now)
         state.lease.review(now=now, is_engine_idle=not state.in_flight)
         return self._scheduler.fill(now)
 

@@ -51,7 +51,8 @@ class GateState:
         self.engine = engine
         self.options = options
         self.sessions = SessionTable()
-        self.order = Bounded(order, self.sessions, lambda: self.is_enforcing)
+        self.goal = FirstTokenGoal(options.goal, options.first_token_target_s)
+        self.order = Bounded(order, self.sessions, lambda: self.is_enforcing, keeps_waits=self.goal.limits_waits)
         """Sessions that wait for a place, except those in `apart`."""
         self.apart = Apart()
         """Sessions that wait for a place and are too large for the queue."""
@@ -78,7 +79,6 @@ class GateState:
         )
         self.lease = lease
         self.gaps = Gaps(lease, self.resting)
-        self.goal = FirstTokenGoal(options.goal, options.first_token_target_s)
         self.numbers = numbers
         self.is_enforcing = options.enforcing
         self.is_draining = False
@@ -91,6 +91,11 @@ class GateState:
         """Let the goal see how many sessions there are now. Call this when it changes."""
         if self.goal.limits_waits:
             self.goal.review(self.crowd)
+
+    def plan_goal(self, now: float) -> None:
+        """Let the goal plan for the requests that wait. Call this about once a second."""
+        if self.goal.limits_waits:
+            self.goal.plan(self.order.waits.sizes(), self.crowd, now=now)
 
     @property
     def crowd(self) -> Crowd:

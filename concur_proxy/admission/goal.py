@@ -2,14 +2,17 @@
 
 A window keeps caches, but the sessions outside it wait long for their next answer. A *goal* limits this wait. A request
 that has waited for the limit is *let through*: its session gets a place for one answer and then waits again. The engine
-computes the context of this session again. That is the price, and `SHARE` limits it.
+computes the context of this session again. That is the price, and `PACE` limits it: requests are let through one after
+the other, at a part of the engine's prefill rate. So they do not queue in the engine, and the sessions with a place are
+hardly slowed down. If many requests have to be let through, the first ones are due earlier, so that the last ones come
+in time too.
 """
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-
-from sortedcontainers import SortedList
+from itertools import islice
 
 
 class Goal(Enum):
@@ -25,20 +28,26 @@ class Goal(Enum):
     __hash__ = object.__hash__  # Enum's is a function in Python, and each member exists once
 
 
-SHARE = {Goal.THROUGHPUT: 0.0, Goal.BALANCED: 0.1, Goal.FIRST_TOKEN: 0.2}
-"""The largest part of the cache that requests take that are let through, while they are at the engine."""
+PACE = {Goal.THROUGHPUT: 0.0, Goal.BALANCED: 0.6, Goal.FIRST_TOKEN: 0.7}
+"""The largest part of the engine's prefill rate that goes to contexts of requests that are let through."""
+SHARE = 0.2
+"""The largest part of the cache that these requests take while they are at the engine."""
 PART = {Goal.BALANCED: 1.0, Goal.FIRST_TOKEN: 0.7}
 """Without a target, a request waits at most this part of the mean wait without control."""
-AIM, URGENT = 0.75, 0.8
-"""With a target, a request is let through after this part of it, less the time that the engine needs, if `SHARE` allows
-it; and after the second part whatever `SHARE` says.
-"""
-HASTE, LEAST = 0.02, 0.5
-"""Each answer that is late shortens both times by this part of the target, down to the second part of them. Answers in
-time make them longer again, so slowly that they are constant while the share `LATE` of all answers is late.
-"""
-HOPELESS = 0.1
-"""The target cannot be met if more than this share of answers is late. It can again when it is met."""
+AIM = 0.9
+"""With a target, a request waits at most this part of it, less the time that the engine needs."""
+MOST_COMPUTING = 0.4
+"""The engine's time counts at most as this part of the target: a longer one shows that too much is let through."""
+PLANNED = 0.7
+"""The plan reckons with this part of the pace: sessions with a place use the engine too."""
+MOST_PLANNED = 1_000
+"""Requests that the plan looks at. If so many wait, the later ones change little."""
+BEHIND = 0.1
+"""If the plan is late by more than this part of the target, control is no help for the first token."""
+CATCH_UP_S = 1.0
+"""So much of the pace that was not used can be used later, seconds."""
+HOPELESS = 2.0
+"""The engine is left alone no longer if a request would wait for so many times the target without control."""
 CROWDED = 2.0
 """Below this load, in multiples of the cache, nobody waits if there is no target."""
 GROWN = 1.2
@@ -47,8 +56,8 @@ HALF_LIFE_TURNS = 6.0
 """Agents have about a dozen turns."""
 ANSWERS = 512
 """The share of late answers is that of so many latest answers."""
-ENOUGH, MANY = 10, 128
-"""Answers before the goal says whether its target is met, and before it gives the target up."""
+ENOUGH = 10
+"""Answers before the goal says whether its target is met."""
 KEPT = 0.75
 """The part of a cache that still finds what it needs when the cache is too small."""
 MEMORY = 50
@@ -84,6 +93,11 @@ class Crowd:
     def grown_tokens(self) -> float:
         """What the sessions will need in the middle of their lives, at least."""
         return (self.active + self.waiting) * HALF_LIFE_TURNS * self.growth_tokens
+
+    @property
+    def load(self) -> float:
+        """What the sessions need now, in multiples of the cache; 0 while the size of the cache is unknown."""
+        return (self.active_tokens + self.waiting_tokens) / self.cache_tokens if self.cache_tokens else 0.0
 
     @property
     def uncontrolled_wait_s(self) -> float:
@@ -123,15 +137,17 @@ class FirstTokenGoal:
         self.target_s = target_s
         self.let_through = 0
         self._latest: deque[float] = deque(maxlen=ANSWERS)
-        self._sorted: SortedList[float] = SortedList()
+        self._p99_s: float | None = None
+        """Of the latest answers; None until it is asked for after an answer, or too few are known."""
         self._computing_s = 0.0
         """How long the engine needs for the first token of a request that has waited: a decaying maximum."""
+        self._start_by = float("inf")
+        """When the first request must be let through so that the others come in time, as of the last plan."""
+        self._next_at = float("-inf")
+        """When the pace allows the next request."""
         self.gives_way = False
-        """Whether nobody has to wait, as of the last `review`."""
+        """Whether nobody has to wait at present."""
         self._is_crowded = False
-        self._is_hopeless = False
-        self._reach = 1.0
-        """What is left of both times after answers that were late, as a part."""
 
     def review(self, crowd: Crowd) -> None:
         """Decide whether sessions have to wait at all. Without a target, waiting begins only when all sessions together
@@ -141,10 +157,29 @@ class FirstTokenGoal:
         """
         if self.goal is Goal.THROUGHPUT or self.target_s is not None or crowd.cache_tokens is None:
             return
-        load = (crowd.active_tokens + crowd.waiting_tokens) / crowd.cache_tokens
         will_grow = crowd.grown_tokens > GROWN * crowd.cache_tokens
-        self._is_crowded = load > (1.0 if self._is_crowded or will_grow else CROWDED)
+        self._is_crowded = crowd.load > (1.0 if self._is_crowded or will_grow else CROWDED)
         self.gives_way = not self._is_crowded
+
+    def plan(self, waits: Iterable[tuple[float, float]], crowd: Crowd, *, now: float) -> None:
+        """Plan when requests must be let through. `waits`: since when each request waits, and the tokens of its
+        session, the one that has waited longest first.
+
+        With `FIRST_TOKEN` and a target that this cannot meet, but that the engine may meet without control, nobody
+        waits until all sessions fit in the cache.
+        """
+        limit_s, rate, tokens = self.limit_s(crowd), PLANNED * self._rate(crowd), 0.0
+        self._start_by = float("inf")
+        for arrived_at, size in islice(waits, MOST_PLANNED):
+            self._start_by = min(self._start_by, arrived_at + limit_s - tokens / rate)
+            tokens += size
+        if self.goal is not Goal.FIRST_TOKEN or self.target_s is None:
+            return
+        if self.gives_way:
+            self.gives_way = crowd.load > 1.0 and crowd.uncontrolled_wait_s <= HOPELESS * self.target_s
+        else:
+            is_behind = now > self._start_by + BEHIND * self.target_s
+            self.gives_way = is_behind and crowd.load > 1.0 and crowd.uncontrolled_wait_s <= self.target_s
 
     @property
     def limits_waits(self) -> bool:
@@ -156,44 +191,43 @@ class FirstTokenGoal:
         if not self.limits_waits:
             return float("inf")
         if self.target_s is not None:
-            return max(0.0, self._reach * AIM * self.target_s - self._computing_s)
+            return AIM * self.target_s - min(self._computing_s, MOST_COMPUTING * self.target_s)
         return PART[self.goal] * crowd.uncontrolled_wait_s
 
-    def may_let_through(self, tokens: float, crowd: Crowd) -> bool:
-        """Whether one more request, whose session has so many tokens, may be let through now. One at a time always
-        may, so that no request waits for ever.
+    def due_at(self, arrived_at: float, tokens: float, crowd: Crowd) -> float:
+        """When the request that has waited longest may be let through, if nothing changes; `inf`: when others that were
+        let through have been answered. `tokens`: the size of its session. One at a time always may, so that no request
+        waits for ever.
         """
-        if not crowd.pausing_tokens:
-            return True
-        return crowd.cache_tokens is not None and crowd.pausing_tokens + tokens <= SHARE[self.goal] * crowd.cache_tokens
-
-    def urgent_s(self) -> float:
-        """Seconds after which a request is let through whatever `SHARE` says; `inf`: never. If many answers are late
-        even so, the target cannot be met, and it is not worth the caches that this costs.
-        """
-        if self.goal is not Goal.FIRST_TOKEN or self.target_s is None or self._is_hopeless:
+        if not self.limits_waits:
             return float("inf")
-        return max(0.0, self._reach * URGENT * self.target_s - self._computing_s)
+        room = SHARE * (crowd.cache_tokens or 0) - crowd.pausing_tokens
+        if crowd.pausing_tokens and tokens > room:
+            return float("inf")
+        return max(self._next_at, min(arrived_at + self.limit_s(crowd), self._start_by))
+
+    def let(self, tokens: float, crowd: Crowd, *, now: float) -> None:
+        """A request is let through, whose session has so many tokens."""
+        self.let_through += 1
+        self._next_at = max(self._next_at, now - CATCH_UP_S) + tokens / self._rate(crowd)
+
+    def _rate(self, crowd: Crowd) -> float:
+        """Tokens of context that may be let through in a second."""
+        return PACE[self.goal] * (crowd.prefill_tokens_s or UNKNOWN_PREFILL_TOKENS_S)
 
     def answered(self, *, waited_s: float, first_token_s: float) -> None:
         """An answer has ended: how long its request waited for admission, and then for its first token."""
         if waited_s:
             self._computing_s = max(first_token_s, self._computing_s + (first_token_s - self._computing_s) / MEMORY)
-        if len(self._latest) == ANSWERS:
-            self._sorted.remove(self._latest[0])
-        seconds = waited_s + first_token_s
-        self._latest.append(seconds)
-        self._sorted.add(seconds)
-        if self.target_s is not None:
-            late = len(self._sorted) - self._sorted.bisect_right(self.target_s)
-            change = -HASTE if seconds > self.target_s else HASTE * LATE
-            self._reach = min(1.0, max(LEAST, self._reach + change))
-            most = LATE if self._is_hopeless else HOPELESS
-            self._is_hopeless = len(self._sorted) >= MANY and late > most * len(self._sorted)
+        self._latest.append(waited_s + first_token_s)
+        self._p99_s = None
 
     def standing(self, *, longest_wait_s: float = 0.0) -> GoalStanding:
         """How far the goal is reached. `longest_wait_s`: for how long a request waits now."""
-        p99 = None if len(self._sorted) < ENOUGH else self._sorted[int((1 - LATE) * (len(self._sorted) - 1))]
+        count = len(self._latest)
+        if self._p99_s is None and count >= ENOUGH:
+            self._p99_s = sorted(self._latest)[int((1 - LATE) * (count - 1))]
+        p99 = self._p99_s
         if p99 is not None and self.target_s is not None and longest_wait_s > self.target_s:
             p99 = max(p99, longest_wait_s)
         is_met = None if p99 is None or self.target_s is None else p99 <= self.target_s

@@ -77,6 +77,10 @@ class Places:
         """Number of sessions that pause when their answers end, unless there is room for them by then."""
         return len(self._pausing)
 
+    def to_pause(self) -> set[Session]:
+        """The sessions that pause when their answers end, except those that were let through for one answer."""
+        return {session for session in self._pausing.values() if not session.is_let_through}
+
     def addition(self, session: Session) -> float:
         """Tokens of KV cache that a session without a place needs in addition to what those with a place have."""
         live = [member for member in session.members.values() if member.is_live]

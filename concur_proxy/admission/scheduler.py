@@ -87,8 +87,9 @@ class Scheduler(Transitions):
         decided: list[Ticket] = []
         while (due := self.next_to_let_through()) is not None and due[0] <= now:
             session = due[1]
-            self._state.goal.let_through += 1
+            self._state.goal.let(session.footprint, self._state.crowd, now=now)
             decided += self.admit(session, "goal", now)
+            session.is_let_through = True
             self._places.start_pausing(session)
         return decided
 
@@ -100,9 +101,8 @@ class Scheduler(Transitions):
         first = self._order.longest_waiting()
         if first is None:
             return None
-        crowd = self._state.crowd
-        limit_s = goal.limit_s(crowd) if goal.may_let_through(first[1].footprint, crowd) else goal.urgent_s()
-        return None if math.isinf(limit_s) else (first[0] + limit_s, first[1])
+        due_at = goal.due_at(first[0], first[1].footprint, self._state.crowd)
+        return None if math.isinf(due_at) else (due_at, first[1])
 
     def _reason_to_admit_waiting(self, session: Session, now: float) -> str | None:
         """Why a session that waits may be admitted now, or None."""
@@ -138,7 +138,7 @@ class Scheduler(Transitions):
         `Places.first_to_pause` says.
         """
         if self.gives_way is not None:
-            self.is_overfull = True
+            self.is_overfull, self._leaving = True, None
             return
         while self._limits.are_exceeded(in_flight=self._state.in_flight):
             if self._reclaim_lapsed(now):
@@ -148,7 +148,10 @@ class Scheduler(Transitions):
                 self._places.start_pausing(session)
             else:
                 self.pause(session, "window")
-        self.is_overfull &= self._places.pausing > 0
+        if self.is_overfull:
+            leaving = self._places.to_pause()
+            self._leaving = leaving if self._leaving is None else self._leaving & leaving
+            self.is_overfull = bool(self._leaving)
 
     def to_forget(self, now: float) -> Session | None:
         """The session that is forgotten first when memory is short, or None. It is the dormant session that has been

@@ -54,6 +54,7 @@ class Session:
         "idle_since",
         "in_flight",
         "is_between_steps",
+        "is_let_through",
         "key",
         "members",
         "model",
@@ -102,6 +103,8 @@ class Session:
         """Its requests at the engine."""
         self.pausing = False
         """It pauses as soon as nothing is in flight."""
+        self.is_let_through = False
+        """Its place is for one answer, because it has waited for as long as the goal allows."""
         self.stopped = False
         """An operator paused it: it gets no place until an operator resumes it."""
         self.ending = one_shot

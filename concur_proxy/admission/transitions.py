@@ -39,6 +39,8 @@ class Transitions(ABC):
         self._returning = ReturningWork()
         self.is_overfull = False
         """Whether sessions that were admitted while the gate gave way have still to pause."""
+        self._leaving: set[Session] | None = None
+        """These sessions. None until control begins again."""
 
     @abstractmethod
     def _must_wait(self, session: Session, now: float) -> bool:
@@ -113,7 +115,7 @@ class Transitions(ABC):
         """Give the session a place. Returns the requests that this released: none if an operator paused it."""
         self._order.leave(session)
         self._apart.leave(session)
-        session.has_lapsed = False
+        session.has_lapsed = session.is_let_through = False
         is_newcomer = session.state is not SessionState.PAUSED
         self._counters["admit" if is_newcomer else "resume", reason] += 1
         self._sessions.move(session, SessionState.ACTIVE)

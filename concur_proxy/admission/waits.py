@@ -1,5 +1,7 @@
 """The session that has waited longest, whatever its place in the queue."""
 
+from collections.abc import Iterator
+
 from sortedcontainers import SortedDict
 
 from concur_proxy.admission.session import Session
@@ -46,3 +48,8 @@ class Waits:
             self.leave(session)  # its first request has given up: a later one counts from now on
             self.join(session)
         return None
+
+    def sizes(self) -> Iterator[tuple[float, float]]:
+        """For each session, the one that has waited longest first: since when it waits, and its footprint."""
+        for (arrived_at, _), session in self._by_arrival.items():
+            yield arrived_at, session.footprint

@@ -7,7 +7,7 @@ import pytest
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
-from concur_proxy.admission.goal import AIM, CROWDED, ENOUGH, URGENT, Goal
+from concur_proxy.admission.goal import AIM, CATCH_UP_S, CROWDED, ENOUGH, PACE, SHARE, Goal
 from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.limits import EngineLoad
 from concur_proxy.admission.session import SessionState
@@ -28,9 +28,16 @@ class Crowded(Scene):
 
 
 def crowded(
-    goal: Goal, target_s: float | None = None, *, sessions: int = 6, tenant_places: int | None = None
+    goal: Goal,
+    target_s: float | None = None,
+    *,
+    sessions: int = 6,
+    size: float = SIZE,
+    tenant_places: int | None = None,
 ) -> Crowded:
-    """A gate whose cache holds two of these sessions. The first ones have a request in flight, the others wait."""
+    """A gate whose cache holds two of these sessions, if they have the usual size. The first ones have a request in
+    flight, the others wait.
+    """
     scene = Crowded()
     options = GateOptions(work_conserving=False, goal=goal, first_token_target_s=target_s)
     scene.gate = SessionGate(options=options, lease=FixedLease(3600.0), window=1.0, engine="e")
@@ -40,7 +47,7 @@ def crowded(
     tickets = []
     for number in range(sessions):
         arrival = Arrival(
-            key=f"s{number}", body_bytes=body_of(SIZE), hold_s=HOLD_S, tenant="t", max_active=tenant_places
+            key=f"s{number}", body_bytes=body_of(size), hold_s=HOLD_S, tenant="t", max_active=tenant_places
         )
         tickets.append(scene.gate.arrive(Whereabouts(session=f"s{number}"), arrival, now=0.0)[0])
     scene.first = tickets[0]
@@ -81,12 +88,18 @@ def test_everybody_is_let_through_in_turn_so_that_nobody_starves() -> None:
     assert served == [f"s{number}" for number in range(2, 12)]
 
 
-def test_urgent_requests_are_let_through_together() -> None:
-    scene = crowded(Goal.FIRST_TOKEN, 20.0)
-    (first,) = scene.pass_time(AIM * 20.0)
-    assert first.session.key == "s2"
-    others = scene.pass_time((URGENT - AIM) * 20.0 + 0.01)
-    assert [ticket.session.key for ticket in others] == ["s3", "s4", "s5"]
+def test_requests_that_are_let_through_follow_each_other_at_the_pace_until_they_have_their_share() -> None:
+    size = 0.3 * SHARE * CACHE
+    scene = crowded(Goal.FIRST_TOKEN, 20.0, sessions=30, size=size)
+    scene.gate.accounts.engine_prefill_tokens_s = 100.0
+    apart_s, due = size / (PACE[Goal.FIRST_TOKEN] * 100.0), AIM * 20.0
+    assert 2 * apart_s > CATCH_UP_S
+    assert scene.pass_time(due - 0.01) == []
+    first, _ = scene.pass_time(0.01)
+    assert scene.gate.next_deadline() == pytest.approx(due - CATCH_UP_S + 2 * apart_s)
+    assert len(scene.pass_time(2 * apart_s - CATCH_UP_S + 0.01)) == 1
+    assert scene.pass_time(50.0) == [], "four would be more than their share"
+    assert len(scene.finish(first, prompt=round(size), completion=1)) == 1
 
 
 def test_a_tenant_gets_no_more_places_than_it_may_have() -> None:

@@ -8,19 +8,19 @@ import pytest
 from concur_proxy.admission.goal import (
     AIM,
     ANSWERS,
+    BEHIND,
+    CATCH_UP_S,
     CROWDED,
     ENOUGH,
     GROWN,
     HALF_LIFE_TURNS,
-    HASTE,
     HOPELESS,
     KEPT,
-    LATE,
-    LEAST,
-    MANY,
+    MOST_COMPUTING,
+    PACE,
     PART,
+    PLANNED,
     SHARE,
-    URGENT,
     Crowd,
     FirstTokenGoal,
     Goal,
@@ -64,40 +64,65 @@ def test_a_target_leaves_time_for_the_engine() -> None:
     assert goal.limit_s(FULL) == AIM * 30.0 - 9.0, "the slowest one counts"
 
 
-def test_answers_that_are_late_make_it_hurry_until_answers_in_time_make_up_for_them() -> None:
+def test_a_slow_engine_shortens_the_wait_only_so_far() -> None:
     goal = FirstTokenGoal(Goal.FIRST_TOKEN, 10.0)
-    goal.answered(waited_s=0.0, first_token_s=11.0)
-    assert goal.limit_s(FULL) == pytest.approx((1 - HASTE) * AIM * 10.0)
-    for _ in range(round(1 / LATE)):
-        goal.answered(waited_s=0.0, first_token_s=1.0)
-    assert goal.limit_s(FULL) == pytest.approx(AIM * 10.0)
-    for _ in range(100):
-        goal.answered(waited_s=0.0, first_token_s=11.0)
-    assert goal.limit_s(FULL) == pytest.approx(LEAST * AIM * 10.0)
+    goal.answered(waited_s=1.0, first_token_s=50.0)
+    assert goal.limit_s(FULL) == pytest.approx((AIM - MOST_COMPUTING) * 10.0)
 
 
 @pytest.mark.parametrize("which", [Goal.BALANCED, Goal.FIRST_TOKEN])
 def test_requests_that_are_let_through_take_no_more_than_their_share_of_the_cache(which: Goal) -> None:
-    goal, most = FirstTokenGoal(which), SHARE[which] * 100_000
-    assert goal.may_let_through(90_000, FULL), "one always may, so that no request waits for ever"
-    assert goal.may_let_through(most / 2, dataclasses.replace(FULL, pausing_tokens=most / 2))
-    assert not goal.may_let_through(most / 2 + 1, dataclasses.replace(FULL, pausing_tokens=most / 2))
-    assert not goal.may_let_through(1, dataclasses.replace(FULL, pausing_tokens=1, cache_tokens=None))
+    goal, most = FirstTokenGoal(which, 10.0), SHARE * 100_000
+    assert goal.due_at(0.0, 90_000, FULL) < math.inf, "one always may, so that no request waits for ever"
+    assert goal.due_at(0.0, most / 2, dataclasses.replace(FULL, pausing_tokens=most / 2)) < math.inf
+    assert goal.due_at(0.0, most / 2 + 1, dataclasses.replace(FULL, pausing_tokens=most / 2)) == math.inf
+    assert goal.due_at(0.0, 1, dataclasses.replace(FULL, pausing_tokens=1, cache_tokens=None)) == math.inf
 
 
-def test_a_request_is_urgent_unless_the_target_cannot_be_met_even_so() -> None:
-    goal = FirstTokenGoal(Goal.FIRST_TOKEN, 10.0)
-    assert goal.urgent_s() == URGENT * 10.0
-    late = round(HOPELESS * MANY) + 1
-    for number in range(MANY):
-        assert goal.urgent_s() < math.inf
-        goal.answered(waited_s=0.0, first_token_s=20.0 if number < late else 1.0)
-    assert goal.urgent_s() == math.inf
-    for _ in range(3 * ANSWERS):
-        goal.answered(waited_s=0.0, first_token_s=1.0)
-    assert goal.urgent_s() == pytest.approx(URGENT * 10.0)
-    assert FirstTokenGoal(Goal.FIRST_TOKEN).urgent_s() == math.inf
-    assert FirstTokenGoal(Goal.BALANCED, 10.0).urgent_s() == math.inf
+@pytest.mark.parametrize("which", [Goal.BALANCED, Goal.FIRST_TOKEN])
+def test_requests_are_let_through_one_after_the_other_at_a_part_of_the_prefill_rate(which: Goal) -> None:
+    goal, rate = FirstTokenGoal(which, 10.0), PACE[which] * 10_000.0
+    goal.let(7_000, FULL, now=100.0)
+    assert goal.due_at(0.0, 1, FULL) == pytest.approx(100.0 - CATCH_UP_S + 7_000 / rate)
+    goal.let(7_000, FULL, now=100.1)
+    assert goal.due_at(0.0, 1, FULL) == pytest.approx(100.0 - CATCH_UP_S + 14_000 / rate)
+    assert goal.let_through == 2
+
+
+def test_the_first_request_is_due_earlier_if_many_follow_so_that_the_last_one_is_in_time() -> None:
+    goal, rate = FirstTokenGoal(Goal.BALANCED, 60.0), PLANNED * PACE[Goal.BALANCED] * 10_000.0
+    goal.plan([(0.0, 1_000.0), (1.0, 5_000.0)], FULL, now=1.0)
+    assert goal.due_at(0.0, 1_000, FULL) == AIM * 60.0, "the second one is due a second later, and the first is short"
+    goal.plan([(0.0, 1_000.0)] * 101, FULL, now=1.0)
+    assert goal.due_at(0.0, 1_000, FULL) == pytest.approx(AIM * 60.0 - 100 * 1_000 / rate)
+
+
+def late_plan(goal: FirstTokenGoal, crowd: Crowd, *, behind_s: float) -> bool:
+    """Whether nobody waits any more when one request is late by so much."""
+    goal.plan([(0.0, 1.0)], crowd, now=goal.limit_s(crowd) + behind_s)
+    return goal.gives_way
+
+
+def test_nobody_waits_if_the_target_is_missed_that_no_control_would_meet() -> None:
+    crowd = load(3.0)
+    target_s = 2 * crowd.uncontrolled_wait_s
+    goal = FirstTokenGoal(Goal.FIRST_TOKEN, target_s)
+    assert not late_plan(goal, crowd, behind_s=0.9 * BEHIND * target_s)
+    assert not late_plan(FirstTokenGoal(Goal.BALANCED, target_s), crowd, behind_s=target_s), "that would cost too much"
+    hopeless = FirstTokenGoal(Goal.FIRST_TOKEN, 0.9 * crowd.uncontrolled_wait_s)
+    assert not late_plan(hopeless, crowd, behind_s=target_s), "no control would not meet it either"
+    assert late_plan(goal, crowd, behind_s=1.1 * BEHIND * target_s)
+    assert late_plan(goal, crowd, behind_s=-target_s), "until all sessions fit"
+    assert not late_plan(goal, load(0.9), behind_s=-target_s)
+
+
+def test_control_begins_again_if_the_target_is_hopeless_without_it() -> None:
+    crowd = load(3.0)
+    goal = FirstTokenGoal(Goal.FIRST_TOKEN, 1.1 * crowd.uncontrolled_wait_s)
+    assert late_plan(goal, crowd, behind_s=10.0)
+    more = load(3.0 * HOPELESS)
+    assert more.uncontrolled_wait_s > 1.1 * HOPELESS * crowd.uncontrolled_wait_s
+    assert not late_plan(goal, more, behind_s=10.0)
 
 
 def test_waiting_begins_when_the_sessions_need_much_more_than_the_cache_and_ends_when_they_fit() -> None:

@@ -21,6 +21,7 @@ def test_the_longest_wait_comes_first_whatever_the_order_of_joining() -> None:
         waits.join(session)
     assert waits.first() == (3.0, early)
     assert (len(waits), waits.tokens) == (2, 200.0)
+    assert list(waits.sizes()) == [(3.0, 100.0), (5.0, 100.0)]
     waits.leave(early)
     waits.leave(early)
     assert waits.first() == (5.0, late)
