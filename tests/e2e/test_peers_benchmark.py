@@ -11,7 +11,7 @@ import pytest
 from concur_proxy.lab.demo.workload import Kind, Workload, write_scripts
 from tests.benchmarks.kept_runs import KeptRuns
 from tests.benchmarks.peers import pieces
-from tests.benchmarks.peers.arms import DIRECT, OWN, ROUTER, THUNDER, by_agentic_context, by_headers
+from tests.benchmarks.peers.arms import DIRECT, OWN, ROUTER, by_agentic_context, by_headers
 from tests.benchmarks.peers.calibration import Calibration, measured
 from tests.benchmarks.peers.figures import Run
 from tests.benchmarks.peers.fleet import Fleet
@@ -21,6 +21,7 @@ from tests.benchmarks.peers.pieces import Job, known, run_missing
 from tests.benchmarks.peers.tables import table, winners
 from tests.benchmarks.peers.versions import version
 from tests.benchmarks.process import free_port, running
+from tests.benchmarks.relay.python_peers import THUNDER
 
 SCRIPTS = write_scripts(
     Workload(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import pytest
 import uvloop
 
-from concur_proxy.monitoring.pool import USER_AGENT
+from concur_proxy.monitoring.own_clients import USER_AGENT
 from tests.http.running_gateway import running_gateway
 
 EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"ab"}}]}\n\n'

@@ -6,8 +6,9 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 from tests.benchmarks.fingerprint import digest
-from tests.benchmarks.peers.arms import PACKAGES, THUNDER
+from tests.benchmarks.peers.arms import PACKAGES
 from tests.benchmarks.relay.environments import installed
+from tests.benchmarks.relay.python_peers import THUNDER
 
 
 @dataclass(frozen=True, slots=True)
