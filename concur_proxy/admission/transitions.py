@@ -100,7 +100,7 @@ class Transitions(ABC):
         if self._sessions.get(session.key) is None:
             self._sessions.add(session)
             if not session.one_shot:
-                self._state.numbers.turns.drop(session.key)
+                self._state.numbers.turns.drop(session.key, now)
         self._gaps.end(session, now, came_back=True)
         self._sessions.wake(session)
         self.absent.come_back(session.seniority)

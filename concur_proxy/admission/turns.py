@@ -4,6 +4,8 @@ from struct import Struct
 
 from xxhash import xxh3_64_digest
 
+from concur_proxy.recognition.conversations import unnumbered
+
 KEPT_S = 60.0
 """A turn is kept for so many seconds."""
 MOST = 1 << 17
@@ -14,7 +16,8 @@ _ENTRY = Struct("<8sqd")
 
 
 class Turns:
-    """The seniorities of such sessions, by name.
+    """The seniorities of such sessions, by name. Sessions that the prompt names have one name here if their first prompts
+    are equal: the first of them that comes back has the oldest turn.
 
     The session itself is forgotten at once. Of thousands of clients that leave together, a thousand small objects would
     be left, spread over all the memory that their requests have used, and Python could give back none of it. So a turn
@@ -27,7 +30,6 @@ class Turns:
 
     def keep(self, name: str, seniority: int, now: float) -> None:
         """The session's last client has left."""
-        self.drop(name)
         digest, bucket = self._bucket(name)
         end = 0
         while end < len(bucket):
@@ -40,28 +42,31 @@ class Turns:
 
     def find(self, name: str, now: float) -> int | None:
         """The seniority that the session has back; None if it has none."""
-        digest, bucket = self._bucket(name)
-        at = _position(bucket, digest)
-        if at < 0:
-            return None
-        _, seniority, until = _ENTRY.unpack_from(bucket, at)
-        return int(seniority) if now < until else None
+        bucket, at = self._oldest(name, now)
+        return None if at < 0 else int(_ENTRY.unpack_from(bucket, at)[1])
 
-    def drop(self, name: str) -> None:
-        """The session is known again."""
-        digest, bucket = self._bucket(name)
-        at = _position(bucket, digest)
+    def drop(self, name: str, now: float) -> None:
+        """The session is known again, so that its turn is used up."""
+        bucket, at = self._oldest(name, now)
         if at >= 0:
             del bucket[at : at + _ENTRY.size]
 
+    def _oldest(self, name: str, now: float) -> tuple[bytearray, int]:
+        """The bucket of the name, and where its oldest entry begins that still counts; below 0 if there is none."""
+        digest, bucket = self._bucket(name)
+        at = _position(bucket, digest, 0)
+        while at >= 0 and _ENTRY.unpack_from(bucket, at)[2] <= now:
+            at = _position(bucket, digest, at + _ENTRY.size)
+        return bucket, at
+
     def _bucket(self, name: str) -> tuple[bytes, bytearray]:
-        digest = xxh3_64_digest(name.encode("utf-8", "surrogatepass"))
+        digest = xxh3_64_digest(unnumbered(name).encode("utf-8", "surrogatepass"))
         return digest, self._buckets[digest[0] % BUCKETS]
 
 
-def _position(bucket: bytearray, digest: bytes) -> int:
-    """Where the entry of this hash begins; below 0 if it has no entry."""
-    at = bucket.find(digest)
+def _position(bucket: bytearray, digest: bytes, start: int) -> int:
+    """Where the first entry of this hash begins, from `start` on; below 0 if there is none."""
+    at = bucket.find(digest, start)
     while at % _ENTRY.size and at >= 0:
         at = bucket.find(digest, at + 1)
     return at

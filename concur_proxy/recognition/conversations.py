@@ -36,6 +36,8 @@ BY_CONTENT = "conversation"
 recogniser.
 """
 
+_PREFIX = "conversation:"
+
 T = TypeVar("T")
 
 
@@ -135,7 +137,7 @@ class Conversations:
 
     def _begin(self, chain: Chain, hint: str, tenant: str) -> Whereabouts:
         """Begin a new conversation."""
-        name = scoped(tenant, f"conversation:{chain.hash_at(len(chain) - 1).hex()}")
+        name = scoped(tenant, f"{_PREFIX}{chain.hash_at(len(chain) - 1).hex()}")
         if self._find(name) is not None:
             name = f"{name}-{self._number()}"
         if hint:
@@ -168,6 +170,12 @@ class Conversations:
         for name in members:
             if name:
                 _remember(self._families, name, session)
+
+
+def unnumbered(name: str) -> str:
+    """What sessions with equal first prompts have in common in their names, if the prompt named them; or the name."""
+    tenant, prefix, rest = name.rpartition(_PREFIX)
+    return name if not prefix else f"{tenant}{prefix}{rest.partition('-')[0]}"
 
 
 def _whole(chain: Chain | None) -> Chain | None:

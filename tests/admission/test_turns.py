@@ -15,14 +15,34 @@ def test_a_turn_is_kept_for_a_while() -> None:
     assert kept.find("c", 101.0) is None
 
 
-def test_the_newest_turn_counts_and_one_that_is_dropped_does_not() -> None:
+def test_sessions_with_equal_first_prompts_have_the_oldest_of_their_turns_back_one_after_another() -> None:
     kept = Turns()
-    kept.keep("a", 7, 0.0)
-    kept.keep("a", 9, 50.0)
-    assert kept.find("a", KEPT_S + 1) == 9
-    kept.drop("a")
-    kept.drop("a")
-    assert kept.find("a", 51.0) is None
+    for number, name in enumerate(("conversation:ab", "conversation:ab-12", "conversation:ab-13"), start=7):
+        kept.keep(name, number, float(number))
+    for number in (7, 8):
+        assert kept.find("conversation:ab-20", 50.0) == number
+        kept.drop("conversation:ab-20", 50.0)
+    assert kept.find("conversation:ac", 50.0) is None
+    assert kept.find("conversation:ab", KEPT_S + 8.5) == 9
+    assert kept.find("conversation:ab", KEPT_S + 9.0) is None
+
+
+def test_what_is_too_old_is_not_used_up_instead_of_what_counts() -> None:
+    kept = Turns()
+    kept.keep("a-1", 7, 0.0)
+    kept.keep("a-1", 9, 50.0)
+    assert kept.find("a-1", KEPT_S + 1) == 9
+    kept.drop("a-1", KEPT_S + 1)
+    kept.drop("a-1", KEPT_S + 1)
+    assert kept.find("a-1", KEPT_S + 1) is None
+    assert kept.find("a-2", 1.0) is None
+
+
+def test_a_tenants_name_is_no_number() -> None:
+    kept = Turns()
+    kept.keep("t-1/conversation:ab", 7, 0.0)
+    assert kept.find("t-1/conversation:ab-12", 1.0) == 7
+    assert kept.find("t-2/conversation:ab", 1.0) is None
 
 
 def test_thousands_of_turns_are_told_apart() -> None:
@@ -30,7 +50,7 @@ def test_thousands_of_turns_are_told_apart() -> None:
     for number in range(5_000):
         kept.keep(f"s{number}", number, 0.0)
     for number in range(0, 5_000, 3):
-        kept.drop(f"s{number}")
+        kept.drop(f"s{number}", 0.0)
     assert [kept.find(f"s{number}", 1.0) for number in range(5_000)] == [
         number if number % 3 else None for number in range(5_000)
     ]
