@@ -16,8 +16,8 @@ _ENTRY = Struct("<8sqd")
 
 
 class Turns:
-    """The seniorities of such sessions, by name. Sessions that the prompt names have one name here if their first prompts
-    are equal: the first of them that comes back has the oldest turn.
+    """The seniorities of such sessions, by name. Sessions that the prompt names have one name here if their first
+    prompts are equal: the first of them that comes back has the oldest turn.
 
     The session itself is forgotten at once. Of thousands of clients that leave together, a thousand small objects would
     be left, spread over all the memory that their requests have used, and Python could give back none of it. So a turn
