@@ -52,7 +52,7 @@ class Turns:
             del bucket[at : at + _ENTRY.size]
 
     def _oldest(self, name: str, now: float) -> tuple[bytearray, int]:
-        """The bucket of the name, and where its oldest entry begins that still counts; below 0 if there is none."""
+        """The bucket of the name, and where its oldest entry begins that still counts; below 0 if no entry does."""
         digest, bucket = self._bucket(name)
         at = _position(bucket, digest, 0)
         while at >= 0 and _ENTRY.unpack_from(bucket, at)[2] <= now:
@@ -65,7 +65,7 @@ class Turns:
 
 
 def _position(bucket: bytearray, digest: bytes, start: int) -> int:
-    """Where the first entry of this hash begins, from `start` on; below 0 if there is none."""
+    """Where the first entry of this hash begins, from `start` on; below 0 without such an entry."""
     at = bucket.find(digest, start)
     while at % _ENTRY.size and at >= 0:
         at = bucket.find(digest, at + 1)

@@ -158,10 +158,11 @@ async def test_a_forgotten_session_goes_on_at_the_engine_that_keeps_its_response
         names = [await respond(running[0], prompt_cache_key=f"agent-{n}") for n in range(6)]
         assert all(keeper.kept for keeper in keepers)
         leader = next(each for each in running if each.app.coordinator.status.leads)
-        for gate in leader.app.coordinator.fleet.gates.values():
-            for session in list(gate.sessions):
-                leader.app.coordinator.apply(EndSession(key=session.key))
-        assert not any(len(gate.sessions) for gate in leader.app.coordinator.fleet.gates.values())
+        gates = leader.app.coordinator.fleet.gates.values()
+        await leader.until(lambda: not any(session.in_flight for gate in gates for session in gate.sessions))
+        for session in [session for gate in gates for session in gate.sessions]:
+            leader.app.coordinator.apply(EndSession(key=session.key))
+        assert not any(len(gate.sessions) for gate in gates)
         for name in sorted(names, key=keepers[0].kept.__contains__):
             await respond(running[-1], previous_response_id=name)
 

@@ -4,7 +4,7 @@
 `--peers` adds HAProxy, nginx, vllm-router, sglang-router, production-stack and ThunderAgent, and takes a quarter of
 an hour. All but the first two get environments of their own; the last two are no packages, so that pip installs them
 from GitHub, or from `--source NAME=PLACE`. They are measured with requests of 4 kB only, because the rest takes them
-too long. ThunderAgent writes a log line for each request, which no option of it leaves out. `--before DIR` adds the
+too long. ThunderAgent writes a log line for each request, and has no option against that. `--before DIR` adds the
 gateway of another checkout, `--redis` gateways that share a Redis, `--observed` one that logs requests and one that
 traces them. `--clients` compares the HTTP clients that the gateway could use instead (`httpx+aiohttp` needs `pip
 install httpx-aiohttp`). At the end it says in words what the gateway is to reach, and whether it did.
