@@ -13,7 +13,7 @@ LOOK_S = 1.0
 MANY = 500
 """So many clients have to leave before it is worth it."""
 TIMES = 2
-"""How often memory is given back then: at the first time, a few things may still be on their way."""
+"""How often memory is given back then: at the first time, a few requests may still be in flight."""
 
 
 class Server(Protocol):
