@@ -25,7 +25,8 @@ class Recent(Generic[V]):
 
     def clear(self) -> None:
         """Forget all of them."""
-        self._young, self._old = {}, {}
+        self._young.clear()
+        self._old.clear()
 
     def put(self, key: bytes, value: V) -> None:
         """Remember a value."""

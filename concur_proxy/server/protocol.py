@@ -56,6 +56,20 @@ class Serving:
     served: set[Any]
     """What serves requests. The server waits for them when it stops, and cancels those that take too long."""
 
+    def has_ebbed(self, by: int) -> bool:
+        """Whether there are fewer connections by this number than there were at most since this was last true."""
+        return self.connections.has_ebbed(by)
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether requests are still to be ended whose clients have left."""
+        return len(self.exits) > 0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a client waits for an answer."""
+        return self.connections.is_busy
+
 
 class GatewayProtocol(HttpClient):
     """The connection of one client."""

@@ -154,7 +154,7 @@ class _Process(GatewayServer):
             )
             self._banner = asyncio.create_task(banner.show())
             self._collecting = asyncio.create_task(collect_all_at_times(lambda: self._app.connections.is_busy))
-            self._giving_back = asyncio.create_task(give_back_memory(self._app.connections.has_ebbed, forget_messages))
+            self._giving_back = asyncio.create_task(give_back_memory(self._serving, forget_messages))
 
     def _on_orphaned(self, loop: asyncio.AbstractEventLoop, parent: socket.socket) -> None:
         loop.remove_reader(parent)

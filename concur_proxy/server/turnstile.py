@@ -16,6 +16,10 @@ class Turnstile:
         """Requests that have begun in this round."""
         self._waiting: deque[Callable[[], None]] = deque()
 
+    def __len__(self) -> int:
+        """How many requests wait."""
+        return len(self._waiting)
+
     def passes(self, begin: Callable[[], None]) -> bool:
         """Whether a request may begin now. If many have begun in this round of the event loop, it may not, and `begin`
         is called when it may.

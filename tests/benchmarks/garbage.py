@@ -5,8 +5,8 @@
 searched again. The first row is Python's own choice, and the bold one is the gateway's. 64 agents send requests of 4
 kB, then of 200 kB. Then thousands of others come, whose answers do not begin, and 64 agents send requests of 200 kB.
 
-*Longest* is the CPU time of the longest search, so that a busy machine changes it little. *Of CPU* is the part of the
-gateway's CPU time in all searches. *MB*: resident memory after the loads.
+It takes three minutes. *Longest* is the CPU time of the longest search, so that a busy machine changes it little. *Of
+CPU* is the part of the gateway's CPU time in all searches. *MB*: resident memory after the loads.
 """
 
 import argparse
@@ -40,6 +40,8 @@ CHOICES = (
     ((0, 1, 1), False),
 )
 """Thresholds, and whether what outlives two searches is frozen. 0: no searches."""
+LONGEST_MS = 20.0
+"""The longest pause of the event loop that the gateway may have, from any cause."""
 
 
 @dataclass(slots=True)
@@ -88,7 +90,34 @@ def taken(pid: int, file: Path) -> dict[str, float]:
     return seen
 
 
-def row(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What a gateway with one choice of thresholds did under each load."""
+
+    thresholds: tuple[int, int, int]
+    freezes: bool
+    longest_ms: tuple[float, ...]
+    """The longest search, under each load."""
+    shares: tuple[float, ...]
+    """The part of the CPU time in all searches, under each load."""
+    mb: float
+    """Resident memory after the loads."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this is what the gateway does."""
+        return self.freezes and self.thresholds == garbage.COLLECTIONS
+
+    def line(self) -> str:
+        """A row of the Markdown table."""
+        name = ", ".join(f"{number:,}" for number in self.thresholds) if self.thresholds[0] else "none"
+        cells = [f"**{name}**" if self.is_own else name, "frozen" if self.freezes else "searched again"]
+        for longest_ms, share in zip(self.longest_ms, self.shares, strict=True):
+            cells += [f"{longest_ms:.1f}", f"{share:.1%}"]
+        return f"| {' | '.join([*cells, f'{self.mb:.0f}'])} |"
+
+
+def measure(
     thresholds: tuple[int, int, int],
     load: Path,
     engine: int,
@@ -97,14 +126,12 @@ def row(
     freezes: bool,
     seconds: float,
     others: int,
-) -> str:
+) -> Row:
     """Measure a gateway with these thresholds."""
     port, file, text = free_port(), folder / "collections.json", ",".join(map(str, thresholds))
     watched = ("--serve", text, "yes" if freezes else "no", str(file))
     flags = ("serve", "--engine", f"http://127.0.0.1:{engine}", "--port", str(port), "--log-level", "error")
-    name = ", ".join(f"{number:,}" for number in thresholds) if thresholds[0] else "none"
-    cells = [f"**{name}**" if freezes and thresholds == garbage.COLLECTIONS else name]
-    cells.append("frozen" if freezes else "searched again")
+    longest_ms, shares = [], []
     with running("tests.benchmarks.garbage", *watched, *flags, port=port, core=0) as pid:
         measured(load, LOADS["4 kB"], port=port, pids=[pid], ping="", seconds=seconds / 2)  # the start is over then
         for kind, more in (("4 kB", 0), ("200 kB", 0), ("200 kB", others)):
@@ -113,9 +140,25 @@ def row(
             with _in_flight(load, port, more) if more else nullcontext():
                 measured(load, LOADS[kind], port=port, pids=[pid], ping="", seconds=seconds)
             spent, seen = cpu_seconds(pid) - before, taken(pid, file)
-            cells += [f"{1000 * seen['longest']:.1f}", f"{seen['total'] / spent:.1%}"]
-        cells.append(f"{resident_mb([pid]):.0f}")
-    return f"| {' | '.join(cells)} |"
+            longest_ms.append(1000 * seen["longest"])
+            shares.append(seen["total"] / spent)
+        mb = resident_mb([pid])
+    return Row(thresholds=thresholds, freezes=freezes, longest_ms=tuple(longest_ms), shares=tuple(shares), mb=mb)
+
+
+def conclusions(rows: Sequence[Row]) -> str:
+    """What the table shows, as a Markdown list."""
+    own, pythons, without = next(row for row in rows if row.is_own), rows[0], rows[-1]
+    longest = max(own.longest_ms)
+    verdict = "Reached" if longest <= LONGEST_MS else "Missed"
+    return (
+        f"- The gateway's searches take {longest:.1f} ms at most. {verdict}: the bar is {LONGEST_MS:.0f} ms, because "
+        f"nothing else happens meanwhile. With Python's own choice it is {max(pythons.longest_ms):.1f} ms.\n"
+        f"- They take up to {max(own.shares):.1%} of its CPU time, and {max(pythons.shares):.1%} with Python's own "
+        f"choice.\n"
+        f"- {own.mb:.0f} MB are in use after the loads, and {without.mb:.0f} MB without any search: "
+        f"{'searches free little' if own.mb > 0.8 * without.mb else 'searches free the rest'}."
+    )
 
 
 @contextmanager
@@ -143,9 +186,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         load, engine = compiled("load", folder), compiled("engine", folder)
         port = free_port()
         pin([stack.enter_context(started([str(engine), str(port)], port=port))], 1)
+        rows = []
         for thresholds, freezes in CHOICES:
-            line = row(thresholds, load, port, folder, freezes=freezes, seconds=given.seconds, others=given.others)
-            print(line, flush=True)
+            row = measure(thresholds, load, port, folder, freezes=freezes, seconds=given.seconds, others=given.others)
+            print(row.line(), flush=True)
+            rows.append(row)
+    print(f"\nWhat this shows:\n\n{conclusions(rows)}")
 
 
 if __name__ == "__main__":

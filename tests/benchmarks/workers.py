@@ -4,8 +4,14 @@ With one worker, everything has core 0: the gateway, the load and the engine, bo
 has cores 0 and 1, one for each worker. 64 agents send chat requests of 4 kB one after another; the engine answers at
 once. Both gateways run throughout and take turns. Figures are medians of the rounds.
 
-*CPU* is the time of the gateway's processes for one request. *Smaller part*: the requests that the less busy worker
-took. *By CPU*: how often two workers' cores hold the CPU time of a request, compared with one, without load and engine.
+*CPU* is the time of the gateway's processes for one request. *Smaller part*: the share of that time that the less busy
+worker took.
+
+Two ways to count are shown. Requests a second are what this machine does with load and engine on the same cores. Both
+have one thread, and the system moves them between the cores, so that a worker waits for its core now and then while the
+other core is idle. The CPU time of a request does not depend on that: two cores of their own hold twice as many
+requests as one core, less what a request costs more with two workers. The bar, 1.8 times, is for this second figure,
+because a gateway is not meant to share its cores with its clients and engines.
 """
 
 import argparse
@@ -23,6 +29,8 @@ from tests.benchmarks.relay.native import compiled
 from tests.benchmarks.relay.proxies import Way, gateway
 
 WORKERS = (1, 2)
+TIMES = 1.8
+"""How much more two workers are to do than one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +65,9 @@ def measure(load: Path, way: Way, engine: int, workers: int, seconds: float) -> 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a Markdown table."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.workers", description=(__doc__ or "")[:43])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.workers", description=(__doc__ or "").partition(":")[0]
+    )
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each (default 5)")
     parser.add_argument("--seconds", type=float, default=3.0, help="length of each measurement (default 3)")
     given = parser.parse_args(arguments)
@@ -79,8 +89,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     one, two = ([each.requests_s for each in seen[number]] for number in WORKERS)
     spent = [median(each.cpu_us for each in seen[number]) for number in WORKERS]
     times = [after / before for before, after in zip(one, two, strict=True)]
-    print(f"\nTwo workers do {median(times):.2f} times as much as one ({min(times):.2f} to {max(times):.2f}).")
-    print(f"By CPU: {2 * spent[0] / spent[1]:.2f} times.")
+    by_cpu = 2 * spent[0] / spent[1]
+    verdict = "Reached" if by_cpu >= TIMES else "Missed"
+    print(
+        f"\nWhat this shows:\n\n"
+        f"- A request costs {spent[0]:,.0f} us of CPU with one worker and {spent[1]:,.0f} us with two. So two cores do "
+        f"{by_cpu:.2f} times as much as one. {verdict}: the bar is {TIMES:g} times.\n"
+        f"- With load and engine on the same two cores, two workers answer {median(times):.2f} times as many requests "
+        f"as one ({min(times):.2f} to {max(times):.2f} in the rounds). No bar."
+    )
 
 
 if __name__ == "__main__":

@@ -80,23 +80,45 @@ async def test_requests_that_wait_are_cheap_and_leave_nothing_behind(leaves: str
             gc.enable()
 
 
-async def test_memory_is_given_back_when_many_clients_have_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    connections = ClientConnections(limits(max_connections=2 * give_back.MANY))
+class Server:
+    """Connections that a test ends."""
+
+    def __init__(self) -> None:
+        self.connections = ClientConnections(limits(max_connections=2 * give_back.MANY))
+        self.is_ending = self.is_busy = False
+
+    def has_ebbed(self, by: int) -> bool:
+        return self.connections.has_ebbed(by)
+
+
+@pytest.mark.parametrize("is_busy", [False, True])
+async def test_memory_is_given_back_when_many_clients_have_left(
+    monkeypatch: pytest.MonkeyPatch, *, is_busy: bool
+) -> None:
+    server = Server()
+    server.is_busy = is_busy
     given = asyncio.Queue[int]()
+    searched: list[bool] = []
     forgotten: list[bool] = []
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(give_back, "LOOK_S", 0.01)
     monkeypatch.setattr(give_back, "_trim", lambda: lambda pad: loop.call_soon_threadsafe(given.put_nowait, pad))
-    task = asyncio.create_task(give_back.give_back_memory(connections.has_ebbed, lambda: forgotten.append(True)))
+    monkeypatch.setattr(give_back, "collect_all", lambda: searched.append(True))
+    task = asyncio.create_task(give_back.give_back_memory(server, lambda: forgotten.append(True)))
     for _ in range(give_back.MANY + 10):
-        connections.enter("client")
+        server.connections.enter("client")
     await asyncio.sleep(0.05)
     assert given.empty()
+    server.is_ending = True
     for _ in range(give_back.MANY):
-        connections.leave("client")
-    for _ in range(2):  # once more when the others stay
+        server.connections.leave("client")
+    await asyncio.sleep(0.05)
+    assert given.empty(), "the requests of the clients that left are still in memory"
+    server.is_ending = False
+    for _ in range(give_back.TIMES):
         await asyncio.wait_for(given.get(), 10)
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.05)
     assert given.empty()
-    assert len(forgotten) == 2
+    assert len(forgotten) == give_back.TIMES
+    assert len(searched) == (0 if is_busy else give_back.TIMES)
     task.cancel()
