@@ -73,6 +73,8 @@ class Connection(asyncio.Protocol):
         self._outbox: list[Message | Change] = []
         self._inbox = bytearray()
         self._is_closed = False
+        self._can_write = asyncio.Event()
+        self._can_write.set()
         self._has_ended = self._loop.create_future()
 
     def send(self, message: Message | Change) -> None:
@@ -96,6 +98,12 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    async def drained(self) -> bool:
+        """Wait until the other worker has read most of what was sent. Returns whether the connection is still open."""
+        self._flush()
+        await self._can_write.wait()
+        return not self._is_closed
+
     async def ended(self) -> None:
         """Wait until everything was sent after `close`."""
         await self._has_ended
@@ -106,6 +114,14 @@ class Connection(asyncio.Protocol):
         """Send what waits."""
         self._transport = cast("asyncio.Transport", transport)
         self._flush()
+
+    def pause_writing(self) -> None:
+        """The other worker reads less than is sent."""
+        self._can_write.clear()
+
+    def resume_writing(self) -> None:
+        """The other worker has read most of it."""
+        self._can_write.set()
 
     def data_received(self, data: bytes) -> None:
         """Handle the frames that are complete."""
@@ -126,6 +142,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's argument
         """The other worker has ended, or either of both has closed the connection."""
         self._transport = None
+        self._can_write.set()
         if not self._has_ended.done():
             self._has_ended.set_result(None)
         if not self._is_closed:

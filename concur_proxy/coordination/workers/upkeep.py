@@ -11,8 +11,9 @@ import logging
 import secrets
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from concur_proxy.coordination.coordinator import Role
 from concur_proxy.coordination.group.member import Member
@@ -73,7 +74,8 @@ class WorkersUpkeep:
         self._is_due = asyncio.Event()
         self._seeking: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
-        self._accepting: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        """Short ones, which end by themselves."""
         responses.share = self._share
 
     async def start(self) -> None:
@@ -165,12 +167,9 @@ class WorkersUpkeep:
             self._retire()
 
     def _on_knock(self) -> None:
-        loop = asyncio.get_running_loop()
         for visitor in self._door.visitors():
             connection = Connection(self._on_messages, self._on_lost)
-            task = loop.create_task(_accept(connection, visitor))
-            self._accepting.add(task)
-            task.add_done_callback(self._accepting.discard)
+            self._begin_task(_accept(connection, visitor))
 
     def _retire(self) -> None:
         if self._member.role is Role.LEADING:
@@ -246,9 +245,21 @@ class WorkersUpkeep:
         connection.peer = name
         self._link.add(connection)
         connection.send(Welcome(term=self._term.name))
-        connection.send(Kept(records=self._kept.all()))
+        self._begin_task(self._pass_on_kept(connection))
         connection.send(Learned(responses=self._responses.known()))
         self._link.broadcast(Present(replicas=tuple(self._link.followers)))
+
+    async def _pass_on_kept(self, connection: Connection) -> None:
+        """Send a new follower the state for the next leader, as fast as it reads. Changes are broadcast meanwhile."""
+        for records in self._kept.parts():
+            connection.send(Kept(records=records))
+            if not await connection.drained():
+                return
+
+    def _begin_task(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _follow(self, connection: Connection, term: str) -> None:
         self._knocking = None

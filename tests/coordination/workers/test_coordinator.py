@@ -17,6 +17,7 @@ from concur_proxy.coordination.protocol.messages import Call, Overloaded
 from concur_proxy.coordination.responses import StoredResponse
 from concur_proxy.coordination.workers import connection
 from concur_proxy.coordination.workers.coordinator import WorkersCoordinator
+from concur_proxy.coordination.workers.kept import PART_BYTES
 from tests.coordination.fleets import make_fleet
 from tests.coordination.peer import Peer, until
 from tests.coordination.workers.doors import DoorInOneProcess
@@ -155,7 +156,7 @@ async def test_a_new_worker_follows_and_can_lead_with_all_that_was_known(gather:
     assert (await two.coordinator.call(Call(method="POST", path="pause", body=b"s"))).status == 200
     await until(lambda: two.manual[-1:] == [SET])
     (three,) = await gather(1)
-    await until(lambda: three.manual[-1:] == [SET] and "s" in three.coordinator.upkeep._kept.all())
+    await until(lambda: three.manual[-1:] == [SET] and "s" in three.coordinator.upkeep._kept)
     await two.die()
     await one.die()
     await until(lambda: three.role is Role.LEADING)
@@ -221,4 +222,18 @@ async def test_a_worker_that_does_not_read_is_cut_off_and_joins_again(
     await until(lambda: link.followers.get("w1") not in (None, cut))
     monkeypatch.undo()
     await until(lambda: one.in_flight() == 1)
+    assert two.role is Role.FOLLOWING
+
+
+async def test_a_new_worker_gets_any_number_of_sessions_as_fast_as_it_reads(
+    gather: Gather, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "MOST_UNREAD_BYTES", 3 * PART_BYTES)
+    (one,) = await gather(1)
+    await one.admitted("s")
+    saved = one.coordinator.upkeep._kept
+    saved.take({f"k{n}": bytes(PART_BYTES // 4) for n in range(80)})
+    (two,) = await gather(1)
+    await until(lambda: "k79" in two.coordinator.upkeep._kept)
+    assert "k0" in two.coordinator.upkeep._kept
     assert two.role is Role.FOLLOWING
