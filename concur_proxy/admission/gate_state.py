@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from concur_proxy.admission.accounts import TokenAccounts
 from concur_proxy.admission.apart import Apart
 from concur_proxy.admission.bounded import Bounded
+from concur_proxy.admission.crowd import Crowd
 from concur_proxy.admission.gaps import Gaps
-from concur_proxy.admission.goal import Crowd, FirstTokenGoal, Goal
+from concur_proxy.admission.goal import FirstTokenGoal, Goal
 from concur_proxy.admission.lease import Lease
 from concur_proxy.admission.limits import Limits
 from concur_proxy.admission.numbering import Numbers

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
 
+from concur_proxy.admission.crowd import UNKNOWN_PREFILL_TOKENS_S, Crowd
+
 
 class Goal(Enum):
     """The value is the setting."""
@@ -28,12 +30,16 @@ class Goal(Enum):
     __hash__ = object.__hash__  # Enum's is a function in Python, and each member exists once
 
 
-PACE = {Goal.THROUGHPUT: 0.0, Goal.BALANCED: 0.6, Goal.FIRST_TOKEN: 0.7}
+PACE = {Goal.BALANCED: 0.5, Goal.FIRST_TOKEN: 0.7}
 """The largest part of the engine's prefill rate that goes to contexts of requests that are let through."""
-SHARE = 0.2
-"""The largest part of the cache that these requests take while they are at the engine."""
-PART = {Goal.BALANCED: 1.0, Goal.FIRST_TOKEN: 0.7}
-"""Without a target, a request waits at most this part of the mean wait without control."""
+SHARE, LARGER_SHARE = 0.2, 0.3
+"""The largest part of the cache that these requests take while they are at the engine; and the same with `FIRST_TOKEN`
+if the plan is late.
+"""
+PART = {Goal.BALANCED: 1.2, Goal.FIRST_TOKEN: 0.7}
+"""Without a target, a request waits at most for so many times the mean wait without control."""
+WAIT_HALF_LIFE_S = 600.0
+"""While requests have to wait, the longest wait without control is remembered, and halved in this time."""
 AIM = 0.9
 """With a target, a request waits at most this part of it, less the time that the engine needs."""
 MOST_COMPUTING = 0.4
@@ -42,73 +48,26 @@ PLANNED = 0.7
 """The plan reckons with this part of the pace: sessions with a place use the engine too."""
 MOST_PLANNED = 1_000
 """Requests that the plan looks at. If so many wait, the later ones change little."""
-BEHIND = 0.1
-"""If the plan is late by more than this part of the target, control is no help for the first token."""
+BEHIND, FAR_BEHIND = 0.05, 0.15
+"""The plan is late if it is behind by more than the first part of the target. Beyond the second part, requests are
+earlier without control.
+"""
 CATCH_UP_S = 1.0
 """So much of the pace that was not used can be used later, seconds."""
 HOPELESS = 2.0
-"""The engine is left alone no longer if a request would wait for so many times the target without control."""
+"""Control begins again if a request would wait for so many times the target without it."""
 CROWDED = 2.0
 """Below this load, in multiples of the cache, nobody waits if there is no target."""
 GROWN = 1.2
 """The same for the load that the present sessions will be in the middle of their lives."""
-HALF_LIFE_TURNS = 6.0
-"""Agents have about a dozen turns."""
 ANSWERS = 512
 """The share of late answers is that of so many latest answers."""
 ENOUGH = 10
 """Answers before the goal says whether its target is met."""
-KEPT = 0.75
-"""The part of a cache that still finds what it needs when the cache is too small."""
 MEMORY = 50
 """Answers after which the engine's slowest first token is mostly forgotten."""
 LATE = 0.01
 """The target is met if at most this share of answers is later: it is for the 99th percentile."""
-UNKNOWN_PREFILL_TOKENS_S = 5_000.0
-"""The engine's prefill rate until it is known."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Crowd:
-    """The sessions that have a place or wait for one, and the engine."""
-
-    active: int
-    """Sessions with a place."""
-    active_tokens: float
-    """Their footprints, tokens."""
-    pausing_tokens: float
-    """The part of them that belongs to sessions whose places end with their present answers, tokens."""
-    waiting: int
-    """Sessions that wait."""
-    waiting_tokens: float
-    """Their footprints, tokens."""
-    cache_tokens: int | None
-    """The size of the engine's cache; None until it is known."""
-    growth_tokens: float
-    """Tokens by which a session grows in a turn; 0 until it is known."""
-    prefill_tokens_s: float | None
-    """Prompt tokens that the engine computes in a second; None until it is known."""
-
-    @property
-    def grown_tokens(self) -> float:
-        """What the sessions will need in the middle of their lives, at least."""
-        return (self.active + self.waiting) * HALF_LIFE_TURNS * self.growth_tokens
-
-    @property
-    def load(self) -> float:
-        """What the sessions need now, in multiples of the cache; 0 while the size of the cache is unknown."""
-        return (self.active_tokens + self.waiting_tokens) / self.cache_tokens if self.cache_tokens else 0.0
-
-    @property
-    def uncontrolled_wait_s(self) -> float:
-        """Seconds that a request would wait without control, about. Without it, all sessions have as much context as
-        those with a place have now. What does not fit in the cache is computed again in each round of turns, and a
-        request waits for a round.
-        """
-        mean = self.active_tokens / self.active if self.active else 0.0
-        tokens = self.active_tokens + max(self.waiting_tokens, self.waiting * mean)
-        beyond = tokens - KEPT * (self.cache_tokens or 0)
-        return max(0.0, beyond) / (self.prefill_tokens_s or UNKNOWN_PREFILL_TOKENS_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +100,12 @@ class FirstTokenGoal:
         """Of the latest answers; None until it is asked for after an answer, or too few are known."""
         self._computing_s = 0.0
         """How long the engine needs for the first token of a request that has waited: a decaying maximum."""
+        self._is_late = False
+        """Whether the last plan is late."""
+        self._uncontrolled_s = 0.0
+        """The longest wait without control, as of the last plan."""
+        self._planned_at: float | None = None
+        """The time of the last plan."""
         self._start_by = float("inf")
         """When the first request must be let through so that the others come in time, as of the last plan."""
         self._next_at = float("-inf")
@@ -168,18 +133,20 @@ class FirstTokenGoal:
         With `FIRST_TOKEN` and a target that this cannot meet, but that the engine may meet without control, nobody
         waits until all sessions fit in the cache.
         """
+        self._remember(crowd, now)
         limit_s, rate, tokens = self.limit_s(crowd), PLANNED * self._rate(crowd), 0.0
         self._start_by = float("inf")
         for arrived_at, size in islice(waits, MOST_PLANNED):
             self._start_by = min(self._start_by, arrived_at + limit_s - tokens / rate)
             tokens += size
-        if self.goal is not Goal.FIRST_TOKEN or self.target_s is None:
+        if self.goal is not Goal.FIRST_TOKEN or self.target_s is None or crowd.prefill_tokens_s is None:
             return
+        behind = (now - self._start_by) / self.target_s
+        self._is_late = behind > BEHIND
         if self.gives_way:
-            self.gives_way = crowd.load > 1.0 and crowd.uncontrolled_wait_s <= HOPELESS * self.target_s
+            self.gives_way = crowd.load > 1.0 and crowd.round_s <= HOPELESS * self.target_s
         else:
-            is_behind = now > self._start_by + BEHIND * self.target_s
-            self.gives_way = is_behind and crowd.load > 1.0 and crowd.uncontrolled_wait_s <= self.target_s
+            self.gives_way = behind > FAR_BEHIND and crowd.load > 1.0 and crowd.round_s <= self.target_s
 
     @property
     def limits_waits(self) -> bool:
@@ -192,7 +159,7 @@ class FirstTokenGoal:
             return float("inf")
         if self.target_s is not None:
             return AIM * self.target_s - min(self._computing_s, MOST_COMPUTING * self.target_s)
-        return PART[self.goal] * crowd.uncontrolled_wait_s
+        return PART[self.goal] * max(self._uncontrolled_s, crowd.uncontrolled_wait_s)
 
     def due_at(self, arrived_at: float, tokens: float, crowd: Crowd) -> float:
         """When the request that has waited longest may be let through, if nothing changes; `inf`: when others that were
@@ -201,7 +168,7 @@ class FirstTokenGoal:
         """
         if not self.limits_waits:
             return float("inf")
-        room = SHARE * (crowd.cache_tokens or 0) - crowd.pausing_tokens
+        room = (LARGER_SHARE if self._is_late else SHARE) * (crowd.cache_tokens or 0) - crowd.pausing_tokens
         if crowd.pausing_tokens and tokens > room:
             return float("inf")
         return max(self._next_at, min(arrived_at + self.limit_s(crowd), self._start_by))
@@ -210,6 +177,12 @@ class FirstTokenGoal:
         """A request is let through, whose session has so many tokens."""
         self.let_through += 1
         self._next_at = max(self._next_at, now - CATCH_UP_S) + tokens / self._rate(crowd)
+
+    def _remember(self, crowd: Crowd, now: float) -> None:
+        """Remember the longest wait without control: sessions become fewer and younger because of control."""
+        passed_s = 0.0 if self._planned_at is None else now - self._planned_at
+        before = self._uncontrolled_s * 0.5 ** (passed_s / WAIT_HALF_LIFE_S) if self._is_crowded else 0.0
+        self._uncontrolled_s, self._planned_at = max(crowd.uncontrolled_wait_s, before), now
 
     def _rate(self, crowd: Crowd) -> float:
         """Tokens of context that may be let through in a second."""

@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from concur_proxy.admission.crowd import HALF_LIFE_TURNS, KEPT, Crowd
 from concur_proxy.admission.goal import (
     AIM,
     ANSWERS,
@@ -12,16 +13,16 @@ from concur_proxy.admission.goal import (
     CATCH_UP_S,
     CROWDED,
     ENOUGH,
+    FAR_BEHIND,
     GROWN,
-    HALF_LIFE_TURNS,
     HOPELESS,
-    KEPT,
+    LARGER_SHARE,
     MOST_COMPUTING,
     PACE,
     PART,
     PLANNED,
     SHARE,
-    Crowd,
+    WAIT_HALF_LIFE_S,
     FirstTokenGoal,
     Goal,
 )
@@ -47,10 +48,24 @@ def test_throughput_limits_no_wait_and_never_gives_way() -> None:
 
 @pytest.mark.parametrize("which", [Goal.BALANCED, Goal.FIRST_TOKEN])
 def test_without_control_a_request_waits_for_the_contexts_that_do_not_fit(which: Goal) -> None:
-    wait_s = (100_000 + 40 * 10_000 - KEPT * 100_000) / 10_000
-    assert FULL.uncontrolled_wait_s == pytest.approx(wait_s)
+    wait_s = (180_000 - KEPT * 100_000) / 10_000
+    assert FULL.round_s == FULL.uncontrolled_wait_s == pytest.approx(wait_s)
     assert FirstTokenGoal(which).limit_s(FULL) == pytest.approx(PART[which] * wait_s)
     assert load(KEPT).uncontrolled_wait_s == 0.0
+    grown = dataclasses.replace(FULL, growth_tokens=1_000.0)
+    assert grown.round_s == pytest.approx(wait_s)
+    assert grown.uncontrolled_wait_s == pytest.approx((50 * HALF_LIFE_TURNS * 1_000 - KEPT * 100_000) / 10_000)
+
+
+def test_the_longest_wait_without_control_is_remembered_while_requests_wait() -> None:
+    goal, few = FirstTokenGoal(Goal.BALANCED), dataclasses.replace(FULL, waiting_tokens=10_000.0)
+    goal.review(dataclasses.replace(FULL, waiting_tokens=200_000.0))
+    goal.plan([], FULL, now=0.0)
+    goal.plan([], few, now=WAIT_HALF_LIFE_S)
+    assert goal.limit_s(few) == pytest.approx(PART[Goal.BALANCED] * FULL.uncontrolled_wait_s / 2)
+    goal.review(load(0.9))
+    goal.plan([], few, now=WAIT_HALF_LIFE_S)
+    assert goal.limit_s(few) == pytest.approx(PART[Goal.BALANCED] * few.uncontrolled_wait_s)
 
 
 def test_a_target_leaves_time_for_the_engine() -> None:
@@ -97,32 +112,45 @@ def test_the_first_request_is_due_earlier_if_many_follow_so_that_the_last_one_is
     assert goal.due_at(0.0, 1_000, FULL) == pytest.approx(AIM * 60.0 - 100 * 1_000 / rate)
 
 
-def late_plan(goal: FirstTokenGoal, crowd: Crowd, *, behind_s: float) -> bool:
-    """Whether nobody waits any more when one request is late by so much."""
-    goal.plan([(0.0, 1.0)], crowd, now=goal.limit_s(crowd) + behind_s)
+def late_plan(goal: FirstTokenGoal, crowd: Crowd, *, behind: float) -> bool:
+    """Whether nobody waits any more when one request is behind the plan by this part of the target."""
+    assert goal.target_s is not None
+    goal.plan([(0.0, 1.0)], crowd, now=goal.limit_s(crowd) + behind * goal.target_s)
     return goal.gives_way
 
 
-def test_nobody_waits_if_the_target_is_missed_that_no_control_would_meet() -> None:
+def test_nobody_waits_if_the_plan_is_far_behind_and_the_engine_is_faster_without_control() -> None:
     crowd = load(3.0)
-    target_s = 2 * crowd.uncontrolled_wait_s
-    goal = FirstTokenGoal(Goal.FIRST_TOKEN, target_s)
-    assert not late_plan(goal, crowd, behind_s=0.9 * BEHIND * target_s)
-    assert not late_plan(FirstTokenGoal(Goal.BALANCED, target_s), crowd, behind_s=target_s), "that would cost too much"
-    hopeless = FirstTokenGoal(Goal.FIRST_TOKEN, 0.9 * crowd.uncontrolled_wait_s)
-    assert not late_plan(hopeless, crowd, behind_s=target_s), "no control would not meet it either"
-    assert late_plan(goal, crowd, behind_s=1.1 * BEHIND * target_s)
-    assert late_plan(goal, crowd, behind_s=-target_s), "until all sessions fit"
-    assert not late_plan(goal, load(0.9), behind_s=-target_s)
+    goal = FirstTokenGoal(Goal.FIRST_TOKEN, 1.1 * crowd.round_s)
+    assert not late_plan(goal, crowd, behind=0.9 * FAR_BEHIND)
+    assert not late_plan(goal, dataclasses.replace(crowd, prefill_tokens_s=None), behind=10.0), "nothing is known yet"
+    assert not late_plan(FirstTokenGoal(Goal.BALANCED, 1.1 * crowd.round_s), crowd, behind=10.0), "it costs too much"
+    assert not late_plan(FirstTokenGoal(Goal.FIRST_TOKEN, 0.9 * crowd.round_s), crowd, behind=10.0), "it is not faster"
+    assert late_plan(goal, crowd, behind=1.1 * FAR_BEHIND)
+    assert late_plan(goal, crowd, behind=0.0), "until all sessions fit"
+    assert not late_plan(goal, load(0.9), behind=0.0)
 
 
 def test_control_begins_again_if_the_target_is_hopeless_without_it() -> None:
     crowd = load(3.0)
-    goal = FirstTokenGoal(Goal.FIRST_TOKEN, 1.1 * crowd.uncontrolled_wait_s)
-    assert late_plan(goal, crowd, behind_s=10.0)
+    goal = FirstTokenGoal(Goal.FIRST_TOKEN, 1.1 * crowd.round_s)
+    assert late_plan(goal, crowd, behind=1.0)
+    assert late_plan(goal, load(4.0), behind=1.0)
     more = load(3.0 * HOPELESS)
-    assert more.uncontrolled_wait_s > 1.1 * HOPELESS * crowd.uncontrolled_wait_s
-    assert not late_plan(goal, more, behind_s=10.0)
+    assert more.round_s > 1.1 * HOPELESS * crowd.round_s
+    assert not late_plan(goal, more, behind=1.0)
+
+
+def test_requests_get_a_larger_share_of_the_cache_while_the_plan_is_late() -> None:
+    goal, target_s = FirstTokenGoal(Goal.FIRST_TOKEN, 10.0), 10.0
+    let = dataclasses.replace(FULL, pausing_tokens=SHARE * 100_000)
+    rest = (LARGER_SHARE - SHARE) * 100_000
+    assert goal.due_at(0.0, rest, let) == math.inf
+    goal.plan([(0.0, 1.0)], FULL, now=goal.limit_s(FULL) + 1.1 * BEHIND * target_s)
+    assert goal.due_at(0.0, rest, let) < math.inf
+    assert goal.due_at(0.0, rest + 1, let) == math.inf
+    goal.plan([(0.0, 1.0)], FULL, now=goal.limit_s(FULL))
+    assert goal.due_at(0.0, rest, let) == math.inf
 
 
 def test_waiting_begins_when_the_sessions_need_much_more_than_the_cache_and_ends_when_they_fit() -> None:
@@ -160,7 +188,7 @@ def load(caches: float) -> Crowd:
         waiting_tokens=0.0,
         cache_tokens=1_000,
         growth_tokens=0.0,
-        prefill_tokens_s=None,
+        prefill_tokens_s=1_000.0,
     )
 
 
