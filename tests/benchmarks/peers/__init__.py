@@ -90,6 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("\n".join(table(load, runs)), end="\n\n")
     ahead = [line for load, runs in shown.items() for line in winners(load, runs)]
     print("\n".join(ahead) or "No peer was ahead of our default.", end="\n\n")
+    if left_out := [load for load in loads if load not in shown]:
+        print(f"Not measured yet: {'; '.join(left_out)}.")
     print("\n".join(facts([run for runs in shown.values() for run in runs])))
 
 
