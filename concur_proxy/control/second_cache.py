@@ -1,0 +1,79 @@
+"""When a window in tokens may be larger than the engine's own cache: another cache keeps what is evicted there.
+
+How far it may grow depends on two things that no engine tells: how fast it reloads contexts, and how large the other
+cache is. The first is the highest rate that its counters have shown, or is found out by a trial; the second by a loss.
+"""
+
+import math
+from dataclasses import dataclass
+
+from concur_proxy.control.round import Round
+from concur_proxy.control.signal import CongestionSignal
+
+RELOAD_FAST = 1.5
+"""Contexts that do not fit are worth reloading from another cache if the engine does that so many times as fast as it
+computes prompts.
+"""
+RELOAD_GROWTH = 1.3
+"""f is multiplied by this when it is raised because reloading is fast: the other cache may be several times larger."""
+TRIAL_GROWTH = 1.2
+"""f is multiplied by this in a trial."""
+MOSTLY_IDLE = 0.25
+"""A trial begins only if requests use a smaller share of the cache than this, so that a larger batch has room."""
+WORSE = 0.85
+"""A trial has failed if the engine serves fewer prompt tokens per second than this part of those before it."""
+TRIAL_LEAST_S = 2.0
+"""Seconds of a trial before it may fail."""
+TRIAL_PAUSE = 200
+"""Rounds without a trial after one that failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Trial:
+    """A larger window whose effect is not known yet."""
+
+    factor: float
+    """f before it."""
+    served_s: float
+    """Prompt tokens per second before it, computed or found in a cache."""
+    least_s: float
+    """Seconds before it may fail."""
+
+
+class SecondCache:
+    """Decides about f beyond the engine's own cache."""
+
+    def __init__(self) -> None:
+        self._trial: _Trial | None = None
+        self._pause = 0
+
+    def fails(self, this: Round) -> float | None:
+        """Whether a trial runs and has failed: f before it. Asked in each interval, before the round is judged."""
+        trial = self._trial
+        if trial is None or this.seconds < trial.least_s or this.served_s >= WORSE * trial.served_s:
+            return None
+        self.end()
+        self._pause = TRIAL_PAUSE
+        return trial.factor
+
+    def end(self) -> None:
+        """No trial runs from now on. What is served next is not the effect of its window alone."""
+        self._trial = None
+
+    def raised(self, this: Round, signal: CongestionSignal, factor: float) -> float | None:
+        """At the end of a round in which little was lost and sessions waited: f beyond the engine's own cache; None if
+        the window should not be larger than that.
+        """
+        went_well, self._trial = self._trial is not None, None
+        if not this.reloaded:
+            return None
+        if self._pause:
+            self._pause -= 1
+            return None
+        is_fast = (signal.reload_tokens_s or 0.0) > RELOAD_FAST * (signal.prefill_tokens_s or math.inf)
+        if is_fast:
+            return factor * RELOAD_GROWTH
+        if went_well or this.kv_usage < MOSTLY_IDLE:
+            self._trial = _Trial(factor=factor, served_s=this.served_s, least_s=max(TRIAL_LEAST_S, this.seconds / 4))
+            return factor * TRIAL_GROWTH
+        return None

@@ -1,0 +1,103 @@
+import pytest
+
+from concur_proxy.control.round import Round
+from concur_proxy.control.second_cache import (
+    MOSTLY_IDLE,
+    RELOAD_FAST,
+    RELOAD_GROWTH,
+    TRIAL_GROWTH,
+    TRIAL_LEAST_S,
+    TRIAL_PAUSE,
+    WORSE,
+    SecondCache,
+)
+from concur_proxy.control.signal import CongestionSignal
+
+RATE = 1_000.0
+
+
+def _round(
+    *,
+    served: float = 100.0,
+    seconds: float = 10.0,
+    usage: float | None = 0.0,
+    reloaded: float = 1.0,
+    late: bool = False,
+) -> Round:
+    """A round in which so many prompt tokens were served per second."""
+    this = Round()
+    this.count(CongestionSignal(now=0.0))
+    this.count(
+        CongestionSignal(
+            now=seconds,
+            hit_tokens=served * seconds,
+            prefilled_tokens=0.0,
+            kv_usage=usage,
+            gauges_are_late=late,
+            reloaded_tokens=reloaded,
+        )
+    )
+    return this
+
+
+def _signal(speed: float | None) -> CongestionSignal:
+    """A signal of an engine that has reloaded so many times as fast as it computes."""
+    return CongestionSignal(now=0.0, prefill_tokens_s=RATE, reload_tokens_s=None if speed is None else speed * RATE)
+
+
+SLOW, FAST = _signal(RELOAD_FAST), _signal(1.01 * RELOAD_FAST)
+BUSY = MOSTLY_IDLE
+
+
+def test_fast_reloading_is_worth_a_larger_window() -> None:
+    assert SecondCache().raised(_round(usage=BUSY), FAST, 0.9) == pytest.approx(0.9 * RELOAD_GROWTH)
+    assert SecondCache().raised(_round(usage=BUSY), SLOW, 0.9) is None
+    assert SecondCache().raised(_round(usage=BUSY), _signal(None), 0.9) is None
+    assert SecondCache().raised(_round(usage=BUSY, reloaded=0.0), FAST, 0.9) is None
+
+
+@pytest.mark.parametrize(("usage", "reloaded", "late"), [(BUSY, 1.0, 0), (None, 1.0, 0), (0.0, 0.0, 0), (0.0, 1.0, 1)])
+def test_a_trial_needs_another_cache_and_a_gauge_that_shows_room(
+    usage: float | None, reloaded: float, late: float
+) -> None:
+    this = _round(usage=usage, reloaded=reloaded, late=bool(late))
+    assert SecondCache().raised(this, SLOW, 0.9) is None
+
+
+def test_a_trial_goes_on_while_as_much_is_served_however_full_the_batch_is() -> None:
+    second = SecondCache()
+    assert second.raised(_round(served=100.0), SLOW, 1.0) == TRIAL_GROWTH
+    well = _round(served=WORSE * 100.0, usage=1.0)
+    assert second.fails(well) is None
+    assert second.raised(well, SLOW, TRIAL_GROWTH) == pytest.approx(TRIAL_GROWTH**2)
+    # each raise is compared with the round before it
+    assert second.fails(_round(served=0.99 * WORSE**2 * 100.0)) == TRIAL_GROWTH
+
+
+@pytest.mark.parametrize(
+    ("before_s", "least_s"), [(1.0, TRIAL_LEAST_S), (4 * TRIAL_LEAST_S, TRIAL_LEAST_S), (40.0, 10.0)]
+)
+def test_a_trial_may_fail_as_soon_as_it_has_shown_something(before_s: float, least_s: float) -> None:
+    second = SecondCache()
+    second.raised(_round(seconds=before_s), SLOW, 1.0)
+    assert second.fails(_round(served=1.0, seconds=0.99 * least_s)) is None
+    assert second.fails(_round(served=1.0, seconds=least_s)) == 1.0
+
+
+def test_after_a_failure_there_is_a_pause_from_trials_and_from_growth() -> None:
+    second = SecondCache()
+    second.raised(_round(), SLOW, 1.0)
+    assert second.fails(_round(served=1.0)) == 1.0
+    assert second.fails(_round(served=1.0)) is None
+    for _ in range(TRIAL_PAUSE):
+        assert second.raised(_round(), FAST, 1.0) is None
+    assert second.raised(_round(), SLOW, 1.0) == TRIAL_GROWTH
+
+
+def test_a_trial_that_ends_for_another_reason_has_not_failed() -> None:
+    second = SecondCache()
+    second.raised(_round(), SLOW, 1.0)
+    second.end()
+    assert second.fails(_round(served=1.0)) is None
+    assert second.raised(_round(usage=BUSY), SLOW, 1.0) is None
+    assert second.raised(_round(), SLOW, 1.0) == TRIAL_GROWTH
