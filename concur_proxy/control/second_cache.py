@@ -23,7 +23,7 @@ MOSTLY_IDLE = 0.25
 WORSE = 0.85
 """A trial has failed if the engine serves fewer prompt tokens per second than this part of those before it."""
 TRIAL_LEAST_S = 2.0
-"""Seconds of a trial before it may fail."""
+"""Seconds of a trial before it may fail, and of a round after which one may begin. Less shows too little."""
 TRIAL_PAUSE = 200
 """Rounds without a trial after one that failed."""
 
@@ -64,16 +64,17 @@ class SecondCache:
         """At the end of a round in which little was lost and sessions waited: f beyond the engine's own cache; None if
         the window should not be larger than that.
         """
-        went_well, self._trial = self._trial is not None, None
+        tried, self._trial = self._trial is not None, None
         if not this.reloaded:
             return None
         if self._pause:
             self._pause -= 1
             return None
         is_fast = (signal.reload_tokens_s or 0.0) > RELOAD_FAST * (signal.prefill_tokens_s or math.inf)
+        has_room = this.kv_usage < MOSTLY_IDLE and this.seconds >= TRIAL_LEAST_S
+        if tried or (has_room and not is_fast):
+            least_s = max(TRIAL_LEAST_S, this.seconds / 4)
+            self._trial = _Trial(factor=factor, served_s=this.served_s, least_s=least_s)
         if is_fast:
             return factor * RELOAD_GROWTH
-        if went_well or this.kv_usage < MOSTLY_IDLE:
-            self._trial = _Trial(factor=factor, served_s=this.served_s, least_s=max(TRIAL_LEAST_S, this.seconds / 4))
-            return factor * TRIAL_GROWTH
-        return None
+        return factor * TRIAL_GROWTH if self._trial is not None else None

@@ -64,6 +64,23 @@ def test_a_trial_needs_another_cache_and_a_gauge_that_shows_room(
     assert SecondCache().raised(this, SLOW, 0.9) is None
 
 
+def test_a_round_that_is_too_short_shows_no_room() -> None:
+    assert SecondCache().raised(_round(seconds=0.99 * TRIAL_LEAST_S), SLOW, 0.9) is None
+
+
+def test_a_trial_that_shows_fast_reloading_grows_faster_and_can_still_fail() -> None:
+    second = SecondCache()
+    second.raised(_round(), SLOW, 1.0)
+    assert second.raised(_round(usage=BUSY), FAST, 2.0) == pytest.approx(2.0 * RELOAD_GROWTH)
+    assert second.fails(_round(served=1.0)) == 2.0
+
+
+def test_growth_because_of_fast_reloading_is_no_trial() -> None:
+    second = SecondCache()
+    second.raised(_round(), FAST, 1.0)
+    assert second.fails(_round(served=1.0)) is None
+
+
 def test_a_trial_goes_on_while_as_much_is_served_however_full_the_batch_is() -> None:
     second = SecondCache()
     assert second.raised(_round(served=100.0), SLOW, 1.0) == TRIAL_GROWTH
@@ -75,7 +92,7 @@ def test_a_trial_goes_on_while_as_much_is_served_however_full_the_batch_is() -> 
 
 
 @pytest.mark.parametrize(
-    ("before_s", "least_s"), [(1.0, TRIAL_LEAST_S), (4 * TRIAL_LEAST_S, TRIAL_LEAST_S), (40.0, 10.0)]
+    ("before_s", "least_s"), [(TRIAL_LEAST_S, TRIAL_LEAST_S), (4 * TRIAL_LEAST_S, TRIAL_LEAST_S), (40.0, 10.0)]
 )
 def test_a_trial_may_fail_as_soon_as_it_has_shown_something(before_s: float, least_s: float) -> None:
     second = SecondCache()

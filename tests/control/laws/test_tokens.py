@@ -206,7 +206,8 @@ def test_a_window_that_serves_less_beyond_the_engines_cache_goes_back_before_its
 def test_a_window_whose_contexts_are_lost_beyond_the_engines_cache_is_lowered_as_usual(engine: _Engine) -> None:
     law = _law(engine, factor=0.9)
     idle: dict[str, Any] = {"kv_usage": 0.1, "reloaded": 500.0}
-    law.on_signal(engine.signal(told=CAPACITY, hits=CAPACITY, **idle))
+    trial = engine.signal(seconds=4.0, told=CAPACITY, hits=CAPACITY, **idle)
+    assert _budget(law, trial) == pytest.approx(9_000 * TRIAL_GROWTH)
     lost = engine.signal(told=2 * CAPACITY, lost=500, prefilled=500, hits=CAPACITY, **idle)
     assert law.on_signal(lost).kind is DecisionKind.DECREASE
     # no trial runs any longer, so nothing can fail
@@ -217,7 +218,8 @@ def test_a_window_whose_contexts_are_lost_beyond_the_engines_cache_is_lowered_as
 def test_a_trial_ends_when_something_else_moves_the_window(engine: _Engine, other: str) -> None:
     law = _law(engine, factor=0.9)
     idle: dict[str, Any] = {"kv_usage": 0.1, "reloaded": 500.0}
-    law.on_signal(engine.signal(told=CAPACITY, hits=CAPACITY, **idle))
+    trial = engine.signal(seconds=4.0, told=CAPACITY, hits=CAPACITY, **idle)
+    assert _budget(law, trial) == pytest.approx(9_000 * TRIAL_GROWTH)
     if other == "overload":
         law.on_overload(now=engine.now)
     elif other == "resume":
