@@ -5,7 +5,7 @@ cache is. The first is the highest rate that its counters have shown, or is foun
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from concur_proxy.control.round import Round
 from concur_proxy.control.signal import CongestionSignal
@@ -21,7 +21,7 @@ TRIAL_GROWTH = 1.2
 MOSTLY_IDLE = 0.25
 """A trial begins only if requests use a smaller share of the cache than this, so that a larger batch has room."""
 WORSE = 0.85
-"""A trial has failed if the engine serves fewer prompt tokens per second than this part of those before it."""
+"""A trial has failed if the engine serves fewer prompt tokens per second than this part of what it served before."""
 TRIAL_LEAST_S = 2.0
 """Seconds of a trial before it may fail, and of a round after which one may begin. Less shows too little."""
 TRIAL_PAUSE = 200
@@ -37,7 +37,7 @@ class _Trial:
     served_s: float
     """Prompt tokens per second before it, computed or found in a cache."""
     least_s: float
-    """Seconds before it may fail."""
+    """Seconds of the present round before it may fail."""
 
 
 class SecondCache:
@@ -64,17 +64,18 @@ class SecondCache:
         """At the end of a round in which little was lost and sessions waited: f beyond the engine's own cache; None if
         the window should not be larger than that.
         """
-        tried, self._trial = self._trial is not None, None
+        trial, self._trial = self._trial, None
         if not this.reloaded:
             return None
         if self._pause:
             self._pause -= 1
             return None
         is_fast = (signal.reload_tokens_s or 0.0) > RELOAD_FAST * (signal.prefill_tokens_s or math.inf)
-        has_room = this.kv_usage < MOSTLY_IDLE and this.seconds >= TRIAL_LEAST_S
-        if tried or (has_room and not is_fast):
-            least_s = max(TRIAL_LEAST_S, this.seconds / 4)
+        least_s = max(TRIAL_LEAST_S, this.seconds / 4)
+        if trial is not None:
+            self._trial = replace(trial, least_s=least_s)
+        elif not is_fast and this.kv_usage < MOSTLY_IDLE and this.seconds >= TRIAL_LEAST_S:
             self._trial = _Trial(factor=factor, served_s=this.served_s, least_s=least_s)
         if is_fast:
             return factor * RELOAD_GROWTH
-        return factor * TRIAL_GROWTH if self._trial is not None else None
+        return None if self._trial is None else factor * TRIAL_GROWTH

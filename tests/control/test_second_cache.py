@@ -72,7 +72,7 @@ def test_a_trial_that_shows_fast_reloading_grows_faster_and_can_still_fail() -> 
     second = SecondCache()
     second.raised(_round(), SLOW, 1.0)
     assert second.raised(_round(usage=BUSY), FAST, 2.0) == pytest.approx(2.0 * RELOAD_GROWTH)
-    assert second.fails(_round(served=1.0)) == 2.0
+    assert second.fails(_round(served=1.0)) == 1.0
 
 
 def test_growth_because_of_fast_reloading_is_no_trial() -> None:
@@ -87,8 +87,8 @@ def test_a_trial_goes_on_while_as_much_is_served_however_full_the_batch_is() -> 
     well = _round(served=WORSE * 100.0, usage=1.0)
     assert second.fails(well) is None
     assert second.raised(well, SLOW, TRIAL_GROWTH) == pytest.approx(TRIAL_GROWTH**2)
-    # each raise is compared with the round before it
-    assert second.fails(_round(served=0.99 * WORSE**2 * 100.0)) == TRIAL_GROWTH
+    # all its rounds are compared with the one before it, and it goes back to there
+    assert second.fails(_round(served=0.99 * WORSE * 100.0)) == 1.0
 
 
 @pytest.mark.parametrize(
