@@ -19,13 +19,23 @@ RELOAD_GROWTH = 1.3
 TRIAL_GROWTH = 1.2
 """f is multiplied by this in a trial."""
 MOSTLY_IDLE = 0.25
-"""A trial begins only if requests use a smaller share of the cache than this, so that a larger batch has room."""
+"""A trial begins if requests use a smaller share of the cache than this: a larger batch has much room."""
+HALF_IDLE = 0.5
+"""It also begins below this share if it has little to lose: see `TRIAL_SPEED` and `TRIAL_RELOADED`."""
+TRIAL_SPEED = 4.0
+"""It has little to lose if an engine that reloads so many times as fast as it computes could reload everything that it
+serves in a smaller share of the time than the share of the cache that no request uses.
+"""
+TRIAL_RELOADED = 0.05
+"""It has little to lose only if a larger share of what is served than this is reloaded already."""
 WORSE = 0.85
 """A trial has failed if the engine serves fewer prompt tokens per second than this part of what it served before."""
 TRIAL_LEAST_S = 2.0
 """Seconds of a trial before it may fail, and of a round after which one may begin. Less shows too little."""
 TRIAL_PAUSE = 200
 """Rounds without a trial after one that failed."""
+NEWEST = 0.3
+"""Weight of the last round in what is served on average. One round may be typical of nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +45,9 @@ class _Trial:
     factor: float
     """f before it."""
     served_s: float
-    """Prompt tokens per second before it, computed or found in a cache."""
+    """Prompt tokens per second before it, computed or found in a cache: of the round before it or of several, whichever
+    served more.
+    """
     least_s: float
     """Seconds of the present round before it may fail."""
 
@@ -45,6 +57,7 @@ class SecondCache:
 
     def __init__(self) -> None:
         self._trial: _Trial | None = None
+        self._served_s = 0.0
         self._pause = 0
 
     def fails(self, this: Round) -> float | None:
@@ -65,6 +78,7 @@ class SecondCache:
         the window should not be larger than that.
         """
         trial, self._trial = self._trial, None
+        self._served_s += (NEWEST if self._served_s else 1.0) * (this.served_s - self._served_s)
         if not this.reloaded:
             return None
         if self._pause:
@@ -74,8 +88,19 @@ class SecondCache:
         least_s = max(TRIAL_LEAST_S, this.seconds / 4)
         if trial is not None:
             self._trial = replace(trial, least_s=least_s)
-        elif not is_fast and this.kv_usage < MOSTLY_IDLE and this.seconds >= TRIAL_LEAST_S:
-            self._trial = _Trial(factor=factor, served_s=this.served_s, least_s=least_s)
+        elif not is_fast and _is_promising(this, signal.prefill_tokens_s or 0.0):
+            self._trial = _Trial(factor=factor, served_s=max(this.served_s, self._served_s), least_s=least_s)
         if is_fast:
             return factor * RELOAD_GROWTH
         return None if self._trial is None else factor * TRIAL_GROWTH
+
+
+def _is_promising(this: Round, prefill_tokens_s: float) -> bool:
+    """Whether a round shows that a trial could win something."""
+    if this.seconds < TRIAL_LEAST_S:
+        return False
+    if this.kv_usage < MOSTLY_IDLE:
+        return True
+    reloads = this.reloaded > TRIAL_RELOADED * this.served_s * this.seconds
+    unused = 1 - this.kv_usage
+    return this.kv_usage < HALF_IDLE and reloads and this.served_s < TRIAL_SPEED * prefill_tokens_s * unused

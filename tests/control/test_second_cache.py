@@ -2,12 +2,16 @@ import pytest
 
 from concur_proxy.control.round import Round
 from concur_proxy.control.second_cache import (
+    HALF_IDLE,
     MOSTLY_IDLE,
+    NEWEST,
     RELOAD_FAST,
     RELOAD_GROWTH,
     TRIAL_GROWTH,
     TRIAL_LEAST_S,
     TRIAL_PAUSE,
+    TRIAL_RELOADED,
+    TRIAL_SPEED,
     WORSE,
     SecondCache,
 )
@@ -46,7 +50,7 @@ def _signal(speed: float | None) -> CongestionSignal:
 
 
 SLOW, FAST = _signal(RELOAD_FAST), _signal(1.01 * RELOAD_FAST)
-BUSY = MOSTLY_IDLE
+BUSY = HALF_IDLE
 
 
 def test_fast_reloading_is_worth_a_larger_window() -> None:
@@ -56,12 +60,43 @@ def test_fast_reloading_is_worth_a_larger_window() -> None:
     assert SecondCache().raised(_round(usage=BUSY, reloaded=0.0), FAST, 0.9) is None
 
 
-@pytest.mark.parametrize(("usage", "reloaded", "late"), [(BUSY, 1.0, 0), (None, 1.0, 0), (0.0, 0.0, 0), (0.0, 1.0, 1)])
+@pytest.mark.parametrize(
+    ("usage", "reloaded", "late"), [(BUSY, 900.0, 0), (None, 900.0, 0), (0.0, 0.0, 0), (0.0, 900.0, 1)]
+)
 def test_a_trial_needs_another_cache_and_a_gauge_that_shows_room(
     usage: float | None, reloaded: float, late: float
 ) -> None:
     this = _round(usage=usage, reloaded=reloaded, late=bool(late))
     assert SecondCache().raised(this, SLOW, 0.9) is None
+
+
+@pytest.mark.parametrize(
+    ("served", "reloaded", "usage", "begins"),
+    [
+        # everything could be reloaded in 59 % of the time, and requests use 40 % of the cache
+        (0.59 * TRIAL_SPEED * RATE, 0.06, 0.4, 1),
+        (0.61 * TRIAL_SPEED * RATE, 0.06, 0.4, 0),
+        (0.4 * TRIAL_SPEED * RATE, 0.06, 0.99 * HALF_IDLE, 1),
+        (0.4 * TRIAL_SPEED * RATE, 0.06, HALF_IDLE, 0),
+        (0.4 * TRIAL_SPEED * RATE, TRIAL_RELOADED, 0.4, 0),
+        (0.4 * TRIAL_SPEED * RATE, 0.04, 0.99 * MOSTLY_IDLE, 1),
+        (9.9 * TRIAL_SPEED * RATE, 0.04, 0.99 * MOSTLY_IDLE, 1),
+    ],
+)
+def test_a_trial_begins_where_it_has_much_to_win_or_little_to_lose(
+    served: float, reloaded: float, usage: float, begins: float
+) -> None:
+    this = _round(served=served, seconds=10.0, usage=usage, reloaded=reloaded * served * 10.0)
+    assert (SecondCache().raised(this, SLOW, 1.0) is not None) == bool(begins)
+
+
+def test_a_trial_is_compared_with_the_rounds_before_it_if_the_last_one_was_a_poor_one() -> None:
+    second = SecondCache()
+    second.raised(_round(served=100.0, usage=BUSY), SLOW, 1.0)
+    second.raised(_round(served=50.0), SLOW, 1.0)
+    usual = 100.0 - NEWEST * 50.0
+    assert second.fails(_round(served=1.01 * WORSE * usual)) is None
+    assert second.fails(_round(served=0.99 * WORSE * usual)) == 1.0
 
 
 def test_a_round_that_is_too_short_shows_no_room() -> None:

@@ -53,9 +53,12 @@ is lost, and f falls as usual. How fast they reload is the highest rate that the
 
 A window that fits into the engine's own cache needs few reloads, so these counters may never show how fast they could
 be. If requests use less than MOSTLY_IDLE of the cache, most of it waits for tools, and a larger batch may be worth
-reloading. Then the law tries it: f is multiplied by TRIAL_GROWTH, again and again, as long as the engine serves at
-least WORSE times as many prompt tokens per second as before the trial, computed or cached. If it serves fewer, f goes
-back at once to what it was then, and there is no growth beyond the engine's own cache for TRIAL_PAUSE rounds.
+reloading. The same is true below HALF_IDLE if more than TRIAL_RELOADED of what is served is reloaded already, and an
+engine that reloads TRIAL_SPEED times as fast as it computes could reload all of it in a smaller share of the time than
+the share of the cache that no request uses. Then the law tries it: f is multiplied by TRIAL_GROWTH, again and again, as
+long as the engine serves at least WORSE times as many prompt tokens per second as before the trial, computed or cached.
+If it serves fewer, f goes back at once to what it was then, and there is no growth beyond the engine's own cache for
+TRIAL_PAUSE rounds.
 
 While the gate admits every session whatever W is (`gives_way`), and until those that it admitted so have paused, f is
 unchanged and no round runs: what is recomputed then is no effect of W. Otherwise f would fall to `minimum`, and control
