@@ -45,8 +45,8 @@ class _Trial:
     factor: float
     """f before it."""
     served_s: float
-    """Prompt tokens per second before it, computed or found in a cache: of the round before it or of several, whichever
-    served more.
+    """Prompt tokens per second before it, computed or found in a cache: in the round before it, or on average if that
+    is more.
     """
     least_s: float
     """Seconds of the present round before it may fail."""
