@@ -57,7 +57,7 @@ class Round:
         return self._used_s / self._gauged_s if self._gauged_s else 1.0
 
     @property
-    def served_s(self) -> float:
+    def served_tokens_s(self) -> float:
         """Prompt tokens per second that were computed or found in a cache."""
         return (self.prefilled + (self._hits or 0.0)) / self.seconds if self.seconds else 0.0
 

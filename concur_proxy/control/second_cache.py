@@ -44,7 +44,7 @@ class _Trial:
 
     factor: float
     """f before it."""
-    served_s: float
+    served_tokens_s: float
     """Prompt tokens per second before it, computed or found in a cache: in the round before it, or on average if that
     is more.
     """
@@ -57,13 +57,13 @@ class SecondCache:
 
     def __init__(self) -> None:
         self._trial: _Trial | None = None
-        self._served_s = 0.0
+        self._served_tokens_s = 0.0
         self._pause = 0
 
     def fails(self, this: Round) -> float | None:
         """Whether a trial runs and has failed: f before it. Asked in each interval, before the round is judged."""
         trial = self._trial
-        if trial is None or this.seconds < trial.least_s or this.served_s >= WORSE * trial.served_s:
+        if trial is None or this.seconds < trial.least_s or this.served_tokens_s >= WORSE * trial.served_tokens_s:
             return None
         self.end()
         self._pause = TRIAL_PAUSE
@@ -78,7 +78,9 @@ class SecondCache:
         the window should not be larger than that.
         """
         trial, self._trial = self._trial, None
-        self._served_s += (NEWEST if self._served_s else 1.0) * (this.served_s - self._served_s)
+        self._served_tokens_s += (NEWEST if self._served_tokens_s else 1.0) * (
+            this.served_tokens_s - self._served_tokens_s
+        )
         if not this.reloaded:
             return None
         if self._pause:
@@ -89,7 +91,9 @@ class SecondCache:
         if trial is not None:
             self._trial = replace(trial, least_s=least_s)
         elif not is_fast and _is_promising(this, signal.prefill_tokens_s or 0.0):
-            self._trial = _Trial(factor=factor, served_s=max(this.served_s, self._served_s), least_s=least_s)
+            self._trial = _Trial(
+                factor=factor, served_tokens_s=max(this.served_tokens_s, self._served_tokens_s), least_s=least_s
+            )
         if is_fast:
             return factor * RELOAD_GROWTH
         return None if self._trial is None else factor * TRIAL_GROWTH
@@ -101,6 +105,6 @@ def _is_promising(this: Round, prefill_tokens_s: float) -> bool:
         return False
     if this.kv_usage < MOSTLY_IDLE:
         return True
-    reloads = this.reloaded > TRIAL_RELOADED * this.served_s * this.seconds
+    reloads = this.reloaded > TRIAL_RELOADED * this.served_tokens_s * this.seconds
     unused = 1 - this.kv_usage
-    return this.kv_usage < HALF_IDLE and reloads and this.served_s < TRIAL_SPEED * prefill_tokens_s * unused
+    return this.kv_usage < HALF_IDLE and reloads and this.served_tokens_s < TRIAL_SPEED * prefill_tokens_s * unused
