@@ -51,6 +51,15 @@ loss. If they reload more than RELOAD_FAST times as fast as they compute prompts
 Then f is multiplied by RELOAD_GROWTH when it is raised, up to IDLE_MAXIMUM. When the other cache is full too, context
 is lost, and f falls as usual. How fast they reload is the highest rate that their counters have shown.
 
+A window that fits into the engine's own cache needs few reloads, so these counters may never show how fast they could
+be. If requests use less than MOSTLY_IDLE of the cache, most of it waits for tools, and a larger batch may be worth
+reloading. The same is true below HALF_IDLE if more than TRIAL_RELOADED of what is served is reloaded already, and an
+engine that reloads TRIAL_SPEED times as fast as it computes could reload all of it in a smaller share of the time than
+the share of the cache that no request uses. Then the law tries it: f is multiplied by TRIAL_GROWTH, again and again, as
+long as the engine serves at least WORSE times as many prompt tokens per second as before the trial, computed or cached.
+If it serves fewer, f goes back at once to what it was then, and there is no growth beyond the engine's own cache for
+TRIAL_PAUSE rounds.
+
 While the gate admits every session whatever W is (`gives_way`), and until those that it admitted so have paused, f is
 unchanged and no round runs: what is recomputed then is no effect of W. Otherwise f would fall to `minimum`, and control
 would begin again with a window that leaves the engine idle.
@@ -78,6 +87,7 @@ from concur_proxy.control.law import Budget, Decision, DecisionKind
 from concur_proxy.control.options import OptionValue, read_options, require
 from concur_proxy.control.phrasing import percent
 from concur_proxy.control.round import Round
+from concur_proxy.control.second_cache import SecondCache
 from concur_proxy.control.signal import CongestionSignal
 
 CUT = 0.75
@@ -88,12 +98,6 @@ CHEAP = 0.2
 """A window is cheap if the engine could compute all of it in a smaller share of the round than this."""
 CHEAP_MAXIMUM = 1.2
 """Largest f of a window that costs nothing to compute. The engine has a queue then, and its batch is always full."""
-RELOAD_FAST = 1.5
-"""Contexts that do not fit are worth reloading from another cache if the engine does that so many times as fast as it
-computes prompts.
-"""
-RELOAD_GROWTH = 1.3
-"""f is multiplied by this when it is raised because reloading is fast: the other cache may be several times larger."""
 PROBE_GROWTH = 1.1
 """Growth of an unknown capacity per interval; it doubles in 8 intervals."""
 PROBE_LOSS = 0.08
@@ -159,13 +163,14 @@ class Tokens:
         self._has_lost = False
         self._capacity: float | None = None
         self._round = Round()
+        self._second = SecondCache()
         self._last_overload: float | None = None
 
     def on_signal(self, signal: CongestionSignal) -> Decision:
         self._round.count(signal)
         self._capacity = float(signal.capacity_tokens or self._sought)
         if signal.gives_way:
-            self._round.restart()
+            self._restart()
             return self._hold("nobody waits for the window at present")
         return self._judge(signal) if signal.capacity_tokens else self._probe(signal)
 
@@ -174,6 +179,7 @@ class Tokens:
         if self._last_overload is not None and now - self._last_overload < self._options.overload_pause_s:
             return self._hold("the engine refused a request just after the window was lowered for another one")
         self._last_overload = now
+        self._second.end()
         return self._move(self._factor * self._options.overload_cut, "the engine refused a request")
 
     def save(self) -> dict[str, float]:
@@ -188,29 +194,43 @@ class Tokens:
         if 1 <= sought < math.inf:
             self._sought = sought
         self._has_lost = bool(state.get("has_lost", self._has_lost))
+        self._restart()
+
+    def _restart(self) -> None:
+        """Begin a round, because what was counted so far is no effect of the window."""
         self._round.restart()
+        self._second.end()
 
     def _judge(self, signal: CongestionSignal) -> Decision:
-        o, this = self._options, self._round
+        this = self._round
         if this.is_idle_now and signal.queued_sessions:
             reason = "the engine was idle while sessions waited"
-            return self._move(self._factor + o.step, reason, maximum=IDLE_MAXIMUM)
+            return self._move(self._factor + self._options.step, reason, maximum=IDLE_MAXIMUM)
+        if (before := self._second.fails(this)) is not None:
+            this.restart()
+            return self._move(
+                min(before, self._factor), "less was served since the window was raised beyond the engine's own cache"
+            )
+        return self._judge_round(signal)
+
+    def _judge_round(self, signal: CongestionSignal) -> Decision:
+        o, this = self._options, self._round
         loss, decoding = this.time_lost(signal.prefill_tokens_s), 1 - this.time_prefilling(signal.prefill_tokens_s)
         spent = None if loss is None else f"{percent(loss)} of engine time was recomputation"
         if max(this.prefilled, this.covered) < self._window:
             return self._hold("not enough traffic yet to judge" + ("" if spent is None else f"; {spent}"))
-        cost = this.time_to_compute(self._window, signal.prefill_tokens_s)
-        reloaded = this.reloaded
-        this.restart()
+        this = self._round.end()
         if loss is None:
             return self._hold("it is unknown how much of the context had to be recomputed")
         low, high = o.loss_low * decoding, o.loss_high * decoding
         if loss > high:
+            self._second.end()
             return self._move(self._factor * max(1 - loss / 2, CUT), f"{spent}, above the limit of {percent(high)}")
         if loss < low and signal.queued_sessions:
             reason = f"{spent}, below the limit of {percent(low)}, and sessions waited"
-            raised, maximum = self._raised(signal, cost=cost, reloaded=reloaded)
+            raised, maximum = self._raised(this, signal)
             return self._move(raised, reason, maximum=maximum)
+        self._second.end()
         return self._hold(f"{spent}, " + ("but no session waited" if loss < low else f"at most {percent(high)}"))
 
     def _probe(self, signal: CongestionSignal) -> Decision:
@@ -232,14 +252,15 @@ class Tokens:
     def _window(self) -> float:
         return self._factor * (self._sought if self._capacity is None else self._capacity)
 
-    def _raised(self, signal: CongestionSignal, *, cost: float, reloaded: float) -> tuple[float, float]:
-        """To what f is raised, and its maximum. `cost` is c, and `reloaded` the tokens that were reloaded."""
+    def _raised(self, this: Round, signal: CongestionSignal) -> tuple[float, float]:
+        """To what f is raised after a round, and its maximum."""
         o, f = self._options, self._factor
         highest = max(o.maximum, f)
         if not o.step:
             return f, highest
-        if reloaded and (signal.reload_tokens_s or 0.0) > RELOAD_FAST * (signal.prefill_tokens_s or math.inf):
-            return f * RELOAD_GROWTH, IDLE_MAXIMUM
+        if (beyond := self._second.raised(this, signal, f)) is not None:
+            return beyond, IDLE_MAXIMUM
+        cost = this.time_to_compute(self._window, signal.prefill_tokens_s)
         if cost < CHEAP:
             highest = max(f, CHEAP_MAXIMUM - (CHEAP_MAXIMUM - o.maximum) * cost / CHEAP)
             return highest, highest

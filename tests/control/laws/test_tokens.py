@@ -9,12 +9,11 @@ from concur_proxy.control.laws.tokens import (
     CHEAP,
     CHEAP_MAXIMUM,
     IDLE_MAXIMUM,
-    RELOAD_FAST,
-    RELOAD_GROWTH,
     Tokens,
     TokensOptions,
     build,
 )
+from concur_proxy.control.second_cache import RELOAD_FAST, RELOAD_GROWTH, TRIAL_GROWTH
 from concur_proxy.control.signal import CongestionSignal
 
 CAPACITY = 10_000
@@ -48,11 +47,12 @@ class _Engine:
         gives_way: bool = False,
         reloaded: float | None = None,
         reload_rate: float | None = None,
+        kv_usage: float = 0.5,
     ) -> CongestionSignal:
         self.now += seconds
         return CongestionSignal(
             now=self.now,
-            kv_usage=0.5,
+            kv_usage=kv_usage,
             running=running,
             in_flight=running if in_flight is None else in_flight,
             waiting=waiting,
@@ -187,6 +187,46 @@ def test_where_little_is_reloaded_or_slowly_the_window_grows_by_a_step(
 ) -> None:
     law = _law(engine, factor=0.9, step=0.05)
     assert _budget(law, engine.signal(told=CAPACITY, **reloads)) == pytest.approx(9_500)
+
+
+def test_a_window_that_serves_less_beyond_the_engines_cache_goes_back_before_its_round_ends(engine: _Engine) -> None:
+    law = _law(engine, factor=0.9)
+    idle: dict[str, Any] = {"kv_usage": 0.1, "reloaded": 500.0, "seconds": 4.0}
+    assert _budget(law, engine.signal(told=CAPACITY, hits=CAPACITY, **idle)) == pytest.approx(9_000 * TRIAL_GROWTH)
+    decision = law.on_signal(engine.signal(told=CAPACITY // 2, hits=CAPACITY // 2, **idle))
+    assert decision.kind is DecisionKind.DECREASE
+    assert decision.budget is not None
+    assert decision.budget.tokens == pytest.approx(9_000)
+    assert "less was served" in decision.reason
+    # a round begins, and this way to raise the window is closed for now
+    assert law.on_signal(engine.signal(told=CAPACITY // 2, hits=CAPACITY // 2, **idle)).kind is DecisionKind.HOLD
+    assert _budget(law, engine.signal(told=CAPACITY, hits=CAPACITY, **idle)) == pytest.approx(9_300)
+
+
+def test_a_window_whose_contexts_are_lost_beyond_the_engines_cache_is_lowered_as_usual(engine: _Engine) -> None:
+    law = _law(engine, factor=0.9)
+    idle: dict[str, Any] = {"kv_usage": 0.1, "reloaded": 500.0}
+    trial = engine.signal(seconds=4.0, told=CAPACITY, hits=CAPACITY, **idle)
+    assert _budget(law, trial) == pytest.approx(9_000 * TRIAL_GROWTH)
+    lost = engine.signal(told=2 * CAPACITY, lost=500, prefilled=500, hits=CAPACITY, **idle)
+    assert law.on_signal(lost).kind is DecisionKind.DECREASE
+    # no trial runs any longer, so nothing can fail
+    assert law.on_signal(engine.signal(seconds=9.0, told=100, hits=100, **idle)).kind is DecisionKind.HOLD
+
+
+@pytest.mark.parametrize("other", ["overload", "gives_way", "resume"])
+def test_a_trial_ends_when_something_else_moves_the_window(engine: _Engine, other: str) -> None:
+    law = _law(engine, factor=0.9)
+    idle: dict[str, Any] = {"kv_usage": 0.1, "reloaded": 500.0}
+    trial = engine.signal(seconds=4.0, told=CAPACITY, hits=CAPACITY, **idle)
+    assert _budget(law, trial) == pytest.approx(9_000 * TRIAL_GROWTH)
+    if other == "overload":
+        law.on_overload(now=engine.now)
+    elif other == "resume":
+        law.resume({})
+    else:
+        law.on_signal(engine.signal(gives_way=True))
+    assert law.on_signal(engine.signal(seconds=9.0, told=100, hits=100, **idle)).kind is DecisionKind.HOLD
 
 
 def test_a_window_without_a_step_is_not_raised_where_it_is_cheap(engine: _Engine) -> None:
