@@ -5,7 +5,7 @@ from typing import Literal
 
 from concur_proxy.admission.goal import GoalStanding
 from concur_proxy.admission.snapshot import GateSnapshot
-from concur_proxy.control.phrasing import count, duration
+from concur_proxy.control.phrasing import count, duration, number_of
 from concur_proxy.monitoring.circuit import CircuitState
 from concur_proxy.monitoring.monitor import EngineMonitor
 
@@ -22,7 +22,7 @@ GIVES_WAY = {
 def health(monitor: EngineMonitor, gate: GateSnapshot, *, is_enforcing: bool, is_leaving: bool) -> tuple[Level, str]:
     """How serious the engine's state is, and the state in one line."""
     if is_leaving:
-        return "warning", f"being removed: {_number(gate.in_flight, 'request')} still in flight"
+        return "warning", f"being removed: {number_of(gate.in_flight, 'request')} still in flight"
     if not (monitor.has_answered and monitor.is_up):
         others = ", other engines get its work" if monitor.has_answered else ""
         return "bad", f"cannot be reached{others}: {monitor.failure or 'no answer'}"
@@ -57,7 +57,7 @@ def at_work(gate: GateSnapshot, *, is_enforcing: bool) -> str:
     if not is_enforcing:
         return "healthy; no session waits, because the gateway only observes here"
     if gate.waiting:
-        return f"healthy and full: {_number(gate.waiting, 'session')} waiting"
+        return f"healthy and full: {number_of(gate.waiting, 'session')} waiting"
     if gate.gives_way is not None and gate.in_flight:
         return f"healthy, nobody waits: {GIVES_WAY[gate.gives_way]}"
     return "healthy, nobody waits" if gate.in_flight else "healthy, nothing to do"
@@ -70,7 +70,3 @@ def _limitation(monitor: EngineMonitor) -> str | None:
     if monitor.failure is not None:
         return f"answers, but its metrics cannot be read: {monitor.failure}"
     return f"answers, but its metrics are {duration(monitor.signal_age_s)} old" if monitor.is_stale else None
-
-
-def _number(value: int, noun: str) -> str:
-    return f"{value} {noun}{'' if value == 1 else 's'}"

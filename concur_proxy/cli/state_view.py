@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from concur_proxy.control.phrasing import count, duration, percent
+from concur_proxy.control.phrasing import count, duration, number_of, percent
 
 State = dict[str, Any]
 _STYLES = {"good": "green", "warning": "yellow", "bad": "bold red"}
@@ -50,7 +50,7 @@ def _effect(state: State) -> Table:
     table.add_row("Prefill saved", f"{count(effect['saved_tokens'])} tokens in the last {duration(effect['saved_s'])}")
     waiting = effect["waiting_sessions"]
     longest = f", the longest for {duration(effect['longest_wait_s'])}" if waiting else ""
-    table.add_row("Waiting", f"{waiting} session{'' if waiting == 1 else 's'}{longest}")
+    table.add_row("Waiting", f"{number_of(waiting, 'session')}{longest}")
     share = "not known yet" if unrecognised is None else f"{percent(unrecognised)} of the last 300 requests"
     table.add_row("Unrecognised", share)
     return table
@@ -92,7 +92,7 @@ def _tenants(state: State, limit: int) -> Table:
 
 
 def _sessions(state: State, limit: int) -> Table:
-    table = Table(title=f"{state['sessions_total']} sessions")
+    table = Table(title=number_of(state["sessions_total"], "session"))
     for name in ("session", "state", "cache tokens", "turns", "has waited"):
         table.add_column(name, justify="left" if name in {"session", "state"} else "right")
     # waiting sessions first: on a small terminal the running ones would hide them

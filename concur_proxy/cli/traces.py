@@ -13,10 +13,10 @@ from rich.table import Table
 
 from concur_proxy.cli.comparison import policy_name
 from concur_proxy.cli.parser import token_count
-from concur_proxy.control.phrasing import count, percent
+from concur_proxy.control.phrasing import count, number_of, percent
 from concur_proxy.lab.recorded.load import LEAST_TOKENS, Trace, TraceLoad, WorkingSets
 from concur_proxy.lab.report.content import speeds_line
-from concur_proxy.lab.report.phrases import span, whole
+from concur_proxy.lab.report.phrases import span
 from concur_proxy.lab.report.trace_verdict import trace_verdict
 from concur_proxy.lab.simulation.policy import BEST_STATIC
 from concur_proxy.lab.simulation.suite import Row
@@ -69,7 +69,9 @@ def print_traces(console: Console, loads: Sequence[TraceLoad], *, pace: float) -
         )
         console.print(f"{load.scenario.name}: engine's speeds {speeds_line(load.speeds)}", soft_wrap=True)
         console.print(speeds, soft_wrap=True)
-        console.print(f"  {whole(load.requests)} requests in {whole(load.sessions)} sessions{times}", soft_wrap=True)
+        console.print(
+            f"  {number_of(load.requests, 'request')} in {number_of(load.sessions, 'session')}{times}", soft_wrap=True
+        )
         console.print(cache, soft_wrap=True)
 
 

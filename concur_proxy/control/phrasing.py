@@ -49,6 +49,11 @@ def count(value: float) -> str:
     return (text.rstrip("0").rstrip(".") if "." in text else text) + unit
 
 
+def number_of(value: float, noun: str) -> str:
+    """A whole number of things: `1 session`, `1,234 sessions`."""
+    return f"{value:,.0f} {noun}{'' if value == 1 else 's'}"
+
+
 def percent(share: float) -> str:
     """A share of 1 in percent: 61 %, and with one decimal below 10 %: 4.2 %."""
     value = round(100 * share, 1)

@@ -22,9 +22,9 @@ SIZE = 400.0
 
 
 class Crowded(Scene):
-    """The scene and the ticket of its first session."""
+    """The scene and the first request of each session."""
 
-    first: Ticket
+    tickets: list[Ticket]
 
 
 def crowded(
@@ -44,13 +44,12 @@ def crowded(
     scene.gate.observe(EngineLoad(running=1, waiting=1, kv_usage=0.5, capacity_tokens=CACHE), now=0.0)
     scene.gate.resize(math.inf, now=0.0, budget=Budget(tokens=900.0, reserve_turns=0.0))
     scene.gate.accounts.engine_prefill_tokens_s = 1_000.0
-    tickets = []
+    scene.tickets = []
     for number in range(sessions):
         arrival = Arrival(
             key=f"s{number}", body_bytes=body_of(size), hold_s=HOLD_S, tenant="t", max_active=tenant_places
         )
-        tickets.append(scene.gate.arrive(Whereabouts(session=f"s{number}"), arrival, now=0.0)[0])
-    scene.first = tickets[0]
+        scene.tickets.append(scene.gate.arrive(Whereabouts(session=f"s{number}"), arrival, now=0.0)[0])
     return scene
 
 
@@ -58,6 +57,7 @@ def test_throughput_lets_nobody_through() -> None:
     scene = crowded(Goal.THROUGHPUT)
     assert (scene.gate.active, scene.gate.waiting) == (2, 4)
     assert scene.pass_time(900.0) == []
+    assert not scene.gate.queue.waits, "nothing is kept that only a limit needs"
 
 
 def test_a_request_that_has_waited_long_is_let_through_for_one_answer() -> None:
@@ -120,8 +120,28 @@ def test_without_a_target_nobody_waits_until_the_sessions_need_much_more_than_th
 def test_the_standing_counts_the_request_that_waits_now() -> None:
     scene = crowded(Goal.FIRST_TOKEN, 20.0)
     for number in range(ENOUGH):
-        ticket = scene.arrive("s0") if number else scene.first
+        ticket = scene.arrive("s0") if number else scene.tickets[0]
         answered = Answered(prompt_tokens=400, completion_tokens=1, first_token_s=0.5)
         scene.gate.finish(ticket, answered, now=0.0)
     assert scene.gate.goal_standing(now=1.0).is_met
     assert not scene.gate.goal_standing(now=21.0).is_met
+
+
+def test_the_law_judges_again_when_the_sessions_have_paused_that_came_before_control() -> None:
+    scene = crowded(Goal.BALANCED, sessions=20, size=100.0)
+    assert scene.gate.snapshot().gives_way == "goal"
+    scene.tickets.append(scene.arrive("s20", tokens=100.0))
+    last = scene.arrive("s21", tokens=100.0)
+    assert last.is_held
+    scene.finish(scene.tickets[0], prompt=100, completion=0)
+    assert scene.gate.snapshot().is_overfull
+    scene.pass_time(10.0)
+    leaving = [ticket for ticket in reversed(scene.tickets) if ticket.session.pausing]
+    while last.is_held:
+        scene.finish(leaving.pop(0), prompt=100, completion=0)
+    assert last.session.is_let_through
+    assert scene.gate.snapshot().is_overfull
+    for ticket in leaving:
+        scene.finish(ticket, prompt=100, completion=0)
+    assert last.session.pausing
+    assert not scene.gate.snapshot().is_overfull

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from concur_proxy.control.law import Budget, Decision, DecisionKind
-from concur_proxy.control.phrasing import count, describe, duration, percent
+from concur_proxy.control.phrasing import count, describe, duration, number_of, percent
 
 
 def _decision(kind: DecisionKind, *, window: float = math.inf, tokens: float | None = None) -> Decision:
@@ -56,3 +56,12 @@ def test_counts_have_two_or_three_digits(value: float, text: str) -> None:
 def test_shares_and_times_have_a_unit() -> None:
     assert [percent(share) for share in (0.0, 0.042, 0.0999, 0.607, 1.0)] == ["0 %", "4.2 %", "10 %", "61 %", "100 %"]
     assert [duration(seconds) for seconds in (16.1, 840, 10_800)] == ["16 s", "14 min", "3 h"]
+
+
+def test_one_thing_is_singular() -> None:
+    assert [number_of(value, "session") for value in (0, 1, 2, 12_345)] == [
+        "0 sessions",
+        "1 session",
+        "2 sessions",
+        "12,345 sessions",
+    ]

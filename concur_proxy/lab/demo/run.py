@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
+from concur_proxy.control.phrasing import number_of
 from concur_proxy.lab.demo import servers, words
 from concur_proxy.lab.demo.course import Course
 from concur_proxy.lab.demo.display import LiveView, RunResult, table
@@ -123,7 +124,7 @@ def disagreement(runs: list[RunResult], virtual: VirtualTimes | None) -> str | N
     """Why the runs cannot be compared although the machine kept up; None if they can."""
     free, controlled = runs
     if failures := free.failures + controlled.failures:
-        return f"{failures} requests failed"
+        return f"{number_of(failures, 'request')} failed"
     ratio = free.makespan_s / controlled.makespan_s
     if virtual is None or 1 / DISAGREEMENT < ratio / virtual.ratio < DISAGREEMENT:
         return None

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from concur_proxy.control.phrasing import count, percent
+from concur_proxy.control.phrasing import count, number_of, percent
 from concur_proxy.lab.recorded.known_speeds import Speeds
 from concur_proxy.lab.report.comparison import ArmNumbers, Comparison
 from concur_proxy.lab.report.measured import SHORTEST_WAIT_S, Measured, Totals
@@ -32,7 +32,7 @@ def measured_lines(measured: Measured) -> Iterator[Line]:
     yield "Time", f"{began} to {ended} ({span(measured.ended_at - measured.began_at)})"
     unrecognised = totals.unrecognised_share
     told = "" if unrecognised is None else f"; {percent(unrecognised)} unrecognised"
-    yield "Requests", f"{whole(totals.requests)} in {whole(totals.sessions)} sessions{told}"
+    yield "Requests", f"{whole(totals.requests)} in {number_of(totals.sessions, 'session')}{told}"
     cached = totals.cached_tokens
     found = "the engine does not report cached tokens"
     if cached is not None and totals.prompt_tokens:
@@ -51,9 +51,12 @@ def measured_lines(measured: Measured) -> Iterator[Line]:
     waited = f"{percent(waits.share_above(SHORTEST_WAIT_S))} of the requests; 95 % within {p95(totals)}"
     yield "Waited", waited if waits.total or waits.quantile(0.999) else "no request"
     if totals.would_have_waited is not None:
-        yield "Would have waited", f"{whole(totals.would_have_waited)} sessions, with control"
+        yield "Would have waited", f"{number_of(totals.would_have_waited, 'session')}, with control"
     if measured.cut_lines:
-        yield "Left out", f"{measured.cut_lines} lines that were cut"
+        yield (
+            "Left out",
+            "1 line that was cut" if measured.cut_lines == 1 else f"{whole(measured.cut_lines)} lines that were cut",
+        )
 
 
 def p95(totals: Totals, *, turns: bool = False) -> str:
@@ -98,7 +101,10 @@ def replay_lines(comparison: Comparison, *, has_dates: bool) -> Iterator[Line]:
     which = "the busiest part: " if comparison.is_part else ""
     began, ended = (moment(at, has_dates=has_dates) for at in (comparison.began_at, comparison.ended_at))
     busy = f", {span(comparison.busy_span_s)} without idle times"
-    yield "Replayed", f"{which}{whole(comparison.requests)} requests in {whole(comparison.sessions)} sessions"
+    yield (
+        "Replayed",
+        f"{which}{number_of(comparison.requests, 'request')} in {number_of(comparison.sessions, 'session')}",
+    )
     yield "Time", f"{began} to {ended}{busy}"
     sizes = " and ".join(dict.fromkeys(count(tokens) for tokens in comparison.capacities))
     engines = "1 engine" if comparison.engines == 1 else f"{comparison.engines} engines"
@@ -116,7 +122,7 @@ def replay_lines(comparison: Comparison, *, has_dates: bool) -> Iterator[Line]:
     those = (
         "other requests than those it was fitted to" if comparison.is_checked_apart else "the requests it was fitted to"
     )
-    yield "Checked", f"the replay {mode} control, on {whole(comparison.checked)} requests ({those})"
+    yield "Checked", f"the replay {mode} control, on {number_of(comparison.checked, 'request')} ({those})"
 
 
 def speeds_line(speeds: Speeds) -> str:
@@ -125,7 +131,7 @@ def speeds_line(speeds: Speeds) -> str:
         return "assumed, because the recording has too few durations"
     of_model = f" of {speeds.model}" if speeds.model else ""
     error = f"half within {percent(speeds.median_error)}, 90 % within {percent(speeds.p90_error)}"
-    parts = [f"fitted to the durations of {whole(speeds.answers)} answers{of_model}; error: {error}"]
+    parts = [f"fitted to the durations of {number_of(speeds.answers, 'answer')}{of_model}; error: {error}"]
     if speeds.outside_s >= SHORTEST_WAIT_S:
         parts.append(f"{span(speeds.outside_s)} of each answer depend on no token and are left out")
     if not speeds.shows_prefill:

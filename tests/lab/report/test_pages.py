@@ -36,10 +36,10 @@ def test_the_text_fits_80_columns(report: Report) -> None:
 
 def test_the_text_says_what_was_measured_then_the_error_then_the_effect() -> None:
     text = re.sub(r"\s+", " ", text_of(REPORTS["replayed"]))
-    parts = ["Measured", "Requests 20 in 1 sessions", "Recomputed", "Error of the replay", "What control changes"]
+    parts = ["Measured", "Requests 20 in 1 session", "Recomputed", "Error of the replay", "What control changes"]
     places = [text.index(part) for part in [*parts, "Control would have saved"]]
     assert places == sorted(places)
-    assert "1 lines that were cut" in text
+    assert "1 line that was cut" in text
 
 
 def test_an_effect_that_is_not_believed_is_not_shown() -> None:
