@@ -31,6 +31,16 @@ def test_what_a_prompt_has_in_common_with_a_conversation_is_measured_in_segments
     assert (tree.ends_with(first, chain(*"sabcd")), tree.ends_with(second, chain(*"sabcd"))) == (True, False)
 
 
+def test_a_prompt_that_another_continues_is_inside_what_continues_both() -> None:
+    tree = ConversationTree()
+    first, second = put(tree, "a", *"sab"), put(tree, "b", *"sabcd")
+    assert first.leaf is not None
+    assert second.leaf is not None
+    match = tree.match(chain(*"sabcdq"))
+    assert (tree.is_inside(first.leaf, match), tree.is_inside(second.leaf, match)) == (True, True)
+    assert not tree.is_inside(second.leaf, tree.match(chain(*"sabq")))
+
+
 def test_a_prompt_is_found_as_soon_as_it_is_there() -> None:
     tree, prompt, member = ConversationTree(), chain(*"sab"), Member("a", "")
     assert tree.match(prompt).length == 0
