@@ -45,7 +45,12 @@ SUBJECTS = {
         tests=("tests/recognition", "tests/admission/test_handover.py"),
     ),
     "laws": Subject(
-        files=("concur_proxy/control/laws/*.py", "concur_proxy/control/round.py"), tests=("tests/control",)
+        files=(
+            "concur_proxy/control/laws/*.py",
+            "concur_proxy/control/round.py",
+            "concur_proxy/control/second_cache.py",
+        ),
+        tests=("tests/control",),
     ),
 }
 
