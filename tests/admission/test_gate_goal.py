@@ -145,3 +145,20 @@ def test_the_law_judges_again_when_the_sessions_have_paused_that_came_before_con
         scene.finish(ticket, prompt=100, completion=0)
     assert last.session.pausing
     assert not scene.gate.snapshot().is_overfull
+
+
+def test_each_reading_of_the_engine_plans_for_those_that_wait_behind_the_first() -> None:
+    scene = crowded(Goal.FIRST_TOKEN, 20.0)
+    alone = scene.gate.next_deadline()
+    scene.gate.observe(EngineLoad(running=1, waiting=1, kv_usage=0.5, capacity_tokens=CACHE), now=0.0)
+    planned = scene.gate.next_deadline()
+    assert alone is not None
+    assert planned is not None
+    assert planned < alone
+
+
+def test_nobody_waits_any_more_once_a_reading_shows_that_all_fit() -> None:
+    scene = crowded(Goal.BALANCED)
+    assert scene.gate.waiting == 4
+    larger = EngineLoad(running=1, waiting=1, kv_usage=0.1, capacity_tokens=100 * CACHE)
+    assert len(scene.gate.observe(larger, now=0.0)) == 4
