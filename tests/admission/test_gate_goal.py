@@ -158,7 +158,8 @@ def test_each_reading_of_the_engine_plans_for_those_that_wait_behind_the_first()
 
 
 def test_nobody_waits_any_more_once_a_reading_shows_that_all_fit() -> None:
-    scene = crowded(Goal.BALANCED)
-    assert scene.gate.waiting == 4
+    scene = crowded(Goal.BALANCED, sessions=12)
+    waiting = scene.gate.waiting
+    assert waiting > 0
     larger = EngineLoad(running=1, waiting=1, kv_usage=0.1, capacity_tokens=100 * CACHE)
-    assert len(scene.gate.observe(larger, now=0.0)) == 4
+    assert len(scene.gate.observe(larger, now=0.0)) == waiting
