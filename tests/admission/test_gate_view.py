@@ -1,4 +1,5 @@
 from concur_proxy.admission.arrival import Arrival
+from concur_proxy.admission.tenant_totals import MOST_SHOWN, OTHERS
 from concur_proxy.control.engines_wanted import EngineDemand
 from concur_proxy.control.law import Budget
 from concur_proxy.recognition.whereabouts import Whereabouts
@@ -46,6 +47,16 @@ def test_a_tenant_whose_sessions_all_wait_has_none_active() -> None:
         scene.gate.arrive(Whereabouts(session=f"a of {tenant}"), arrival, now=0.0)
     standings = scene.gate.tenants
     assert {name: (each.active, each.waiting) for name, each in standings.items()} == {"large": (1, 0), "small": (0, 1)}
+
+
+def test_tenants_beyond_those_that_are_shown_count_as_one_even_if_they_only_wait() -> None:
+    scene = Scene()
+    for number in range(MOST_SHOWN + 2):
+        arrival = Arrival(key="a", tenant=f"t{number}", hold_s=9.0)
+        scene.gate.arrive(Whereabouts(session=f"a of t{number}"), arrival, now=0.0)
+    standings = scene.gate.tenants
+    assert len(standings) == MOST_SHOWN + 1
+    assert (standings[OTHERS].active, standings[OTHERS].waiting) == (0, 2)
 
 
 def test_all_sessions_are_listed_once_those_with_places_first_and_the_idle_ones_last() -> None:
