@@ -94,13 +94,13 @@ class GateView:
         active, waiting = totals.grouped(state.sessions.active_by_tenant), totals.grouped(state.order.waiting_by_tenant)
         return {
             name: TenantStanding(
-                active=active.get(name, 0),
-                waiting=waiting.get(name, 0),
-                served_tokens=totals.served.get(name, 0),
-                weighted_tokens=totals.weighted.get(name, 0.0),
+                active=active[name],
+                waiting=waiting[name],
+                served_tokens=served,
+                weighted_tokens=totals.weighted[name],
                 weight=totals.weights.get(name),
             )
-            for name in active.keys() | waiting.keys()
+            for name, served in totals.served.items()
         }
 
     @property
