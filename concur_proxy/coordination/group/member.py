@@ -200,7 +200,7 @@ class Member:
         Its claims are not awaited: the places of its sessions are known.
         """
         logger.info("leading in term %s, with %d sessions", term.name, len(records))
-        if records and self.role is Role.ALONE:
+        if records and self.role is not Role.FOLLOWING:  # also if this gateway led in the term before
             self.follow(Term("", term.replicas))
         began_at = self.now
         self._take_manual(self._newest_manual(term, standing))

@@ -72,3 +72,24 @@ def test_without_saved_sessions_it_leads_at_once() -> None:
     new = member()
     assert list(new.leading(TERM, None, [])) == []
     assert new.role is Role.LEADING
+
+
+def test_a_request_that_comes_while_a_gateway_begins_another_term_of_its_own_is_counted_once() -> None:
+    again = member()
+    list(again.leading(Term("2:w:me", frozenset({"me"})), None, []))
+    ticket, message = again.replica.arrive(Arrival(key="before", body_bytes=400, hold_s=60.0), now=100.0)
+    again.say(message)
+    for step, _ in enumerate(again.leading(TERM, None, saved())):
+        if step == MANY // 2:
+            newer, message = again.replica.arrive(Arrival(key="meanwhile", body_bytes=400, hold_s=60.0), now=100.0)
+            again.say(message)
+            finished = again.replica.finish(ticket, Answered(prompt_tokens=100, completion_tokens=10), now=100.0)
+            assert finished is not None
+            again.say(finished)
+    again.hand_on(again.leader.open(now=200.0))
+    assert newer.is_in_flight
+    finished = again.replica.finish(newer, Answered(prompt_tokens=100, completion_tokens=10), now=200.0)
+    assert finished is not None
+    again.say(finished)
+    assert {session.key: session.in_flight for session in again.fleet.gates["a"].sessions if session.in_flight} == {}
+    assert again.fleet.gates["a"].waiting == 0
