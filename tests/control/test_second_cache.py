@@ -95,6 +95,7 @@ def test_a_trial_is_compared_with_the_rounds_before_it_if_the_last_one_was_a_poo
     second.raised(_round(served=100.0, usage=BUSY), SLOW, 1.0)
     second.raised(_round(served=50.0), SLOW, 1.0)
     usual = 100.0 - NEWEST * 50.0
+    assert second.fails(_round(served=usual)) is None
     assert second.fails(_round(served=1.01 * WORSE * usual)) is None
     assert second.fails(_round(served=0.99 * WORSE * usual)) == 1.0
 

@@ -524,7 +524,7 @@ def test_a_small_loss_does_not_end_the_search_for_the_capacity(engine: _Engine) 
     assert found.budget is not None
     assert found.budget.tokens == pytest.approx(1_100 * (1 - 25 / 300 / 2))
     # from now on it is judged by rounds, and the capacity stays
-    assert "not enough traffic" in law.on_signal(engine.signal(capacity=None, told=100)).reason
+    assert "not enough traffic" in law.on_signal(engine.signal(capacity=None, told=800)).reason
     assert law.save() == {"factor": pytest.approx(1 - 25 / 300 / 2), "sought": pytest.approx(1_100), "has_lost": 1.0}
 
 
