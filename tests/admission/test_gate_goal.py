@@ -172,3 +172,16 @@ def test_a_target_of_less_than_a_second_is_met_if_nobody_waits() -> None:
         scene.gate.finish(ticket, Answered(prompt_tokens=400, completion_tokens=10, first_token_s=0.1), now=0.0)
     standing = scene.gate.goal_standing(now=9.0)
     assert (standing.first_token_p99_s, standing.is_met) == (pytest.approx(0.1), True)
+
+
+def test_a_target_is_missed_as_soon_as_a_request_has_waited_for_longer() -> None:
+    scene = crowded(Goal.FIRST_TOKEN, 20.0, sessions=0)
+    for _ in range(ENOUGH):
+        ticket = scene.arrive("s", tokens=SIZE)
+        scene.gate.finish(ticket, Answered(prompt_tokens=400, completion_tokens=10, first_token_s=0.1), now=0.0)
+    scene.now = 100.0
+    for key in "sab":
+        ticket = scene.arrive(key, tokens=SIZE)
+    assert ticket.is_held
+    met = [scene.gate.goal_standing(now=now).is_met for now in (100.0, 119.0, 121.0)]
+    assert met == [True, True, False]
