@@ -39,7 +39,7 @@ _WITHOUT_BODY = frozenset({204, 304})
 class Answering:
     """Passes the answer to one request on."""
 
-    __slots__ = ("_answer", "_client", "_endpoint", "_parts", "_strips", "_tenant", "_view", "record")
+    __slots__ = ("_answer", "_client", "_endpoint", "_may_ask", "_parts", "_strips", "_tenant", "_view", "record")
 
     def __init__(
         self,
@@ -58,10 +58,10 @@ class Answering:
         self._view = view
         self._client = client
         self._answer = answer
+        self._may_ask = False
+        """Whether the engine may be asked for usage that the client did not ask for."""
         self._strips = False
-        """Whether the engine was asked for usage that the client did not ask for, so that it must be removed from the
-        answer.
-        """
+        """Whether the engine was asked, so that the usage must be removed from the answer."""
 
     async def _receive(
         self, attempt: Attempt, monitor: EngineMonitor, response: UpstreamResponse, choose: ChooseTap

@@ -8,9 +8,7 @@ from functools import partial
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.recognition.tenants import CREDENTIALS
 from concur_proxy.relay.answering import Answering, ChooseTap
-from concur_proxy.relay.client import Client, ClientAnswer
-from concur_proxy.relay.parts import RelayParts
-from concur_proxy.telemetry.events import CLIENT_GONE, Attempt, RequestRecord
+from concur_proxy.telemetry.events import CLIENT_GONE, Attempt
 from concur_proxy.upstream.client import UpstreamResponse
 from concur_proxy.upstream.connection import Body
 from concur_proxy.upstream.failures import EngineBroke, EngineTimedOut, EngineUnreachable, GatewayExhausted
@@ -18,10 +16,8 @@ from concur_proxy.wire.answer.dialect import Tap
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.answer.tap import NoTap
 from concur_proxy.wire.headers import TRACE_CONTEXT, Headers, request_headers
-from concur_proxy.wire.request.endpoints import Endpoint
 from concur_proxy.wire.request.include_usage import inject_include_usage
 from concur_proxy.wire.request.repeating import may_repeat
-from concur_proxy.wire.request.view import RequestView
 
 logger = logging.getLogger(__name__)
 
@@ -52,21 +48,7 @@ class Hop(Answering):
     second one.
     """
 
-    __slots__ = ("_may_ask",)
-
-    def __init__(
-        self,
-        parts: RelayParts,
-        endpoint: Endpoint,
-        tenant: str,
-        view: RequestView,
-        client: Client,
-        answer: ClientAnswer,
-        record: RequestRecord,
-    ) -> None:
-        super().__init__(parts, endpoint, tenant, view, client, answer, record)
-        self._may_ask = False
-        """Whether the engine may be asked for usage that the client did not ask for."""
+    __slots__ = ()
 
     async def pass_on(self, engine: str, *, only_if_known: bool = False) -> Setback | None:
         """Send a request that needs no admission, and pass the answer on unread.

@@ -18,6 +18,7 @@ import uvloop
 
 from concur_proxy.monitoring.own_clients import USER_AGENT
 from tests.http.running_gateway import running_gateway
+from tests.http.served import served
 
 EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"ab"}}]}\n\n'
 BODIES = {
@@ -59,12 +60,8 @@ class CutEngine:
 @asynccontextmanager
 async def cut_engine() -> AsyncIterator[CutEngine]:
     engine = CutEngine()
-    server = await asyncio.start_server(engine.serve, "127.0.0.1")
-    engine.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
+    async with served(engine.serve) as engine.url:
         yield engine
-    finally:
-        server.close()
 
 
 def whole_answer(framing: str, content_type: bytes) -> tuple[bytes, list[int]]:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from concur_proxy.monitoring.own_clients import USER_AGENT
 from tests.fuzz.framing import Request, check_agreement, read_as_gateway, read_as_h11
 from tests.http.running_gateway import RunningGateway, running_gateway
+from tests.http.served import served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -74,12 +75,8 @@ class RecordingEngine:
 @asynccontextmanager
 async def recording_engine() -> AsyncIterator[RecordingEngine]:
     engine = RecordingEngine()
-    server = await asyncio.start_server(engine.serve, "127.0.0.1")
-    engine.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
+    async with served(engine.serve) as engine.url:
         yield engine
-    finally:
-        server.close()
 
 
 Pair = tuple[RecordingEngine, RunningGateway]
