@@ -1,11 +1,11 @@
 """`concur-proxy agents`: runs the demo's fleet again and again against a running server."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
 from concur_proxy.cli.demo import url
 from concur_proxy.cli.parser import CommandParser, positive_number, whole_number
+from concur_proxy.cli.run_async import run_async
 from concur_proxy.lab.demo.workload import Workload
 
 PROG = "concur-proxy agents"
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> int:
 
     configure_logging(level="info", style="text")
     workload = replace(Workload(), agents=given.agents, turns=given.turns)
-    asyncio.run(keep_busy(given.url, workload, time_scale=given.time_scale, fleets=given.fleets))
+    run_async(keep_busy(given.url, workload, time_scale=given.time_scale, fleets=given.fleets))
     return 0
 
 

@@ -1,7 +1,6 @@
 """`concur-proxy demo`: compares a fleet of agents without control and through the gateway."""
 
 import argparse
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 from concur_proxy import plugins
 from concur_proxy.cli.files import is_writable
 from concur_proxy.cli.parser import CommandParser, complain, positive_number, whole_number
+from concur_proxy.cli.run_async import run_async
 from concur_proxy.lab.demo.options import DemoOptions
 
 PROG = "concur-proxy demo"
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
 
     try:
         output = Output()
-        comparison = asyncio.run(run.run(options, output, redraws=output.can_redraw))
+        comparison = run_async(run.run(options, output, redraws=output.can_redraw))
     except (ServerFailed, httpx.HTTPError, TimeoutError) as error:
         where = f"--engine {options.engine}: " if options.engine else ""
         complain(PROG, f"{where}{str(error) or type(error).__name__}")

@@ -14,6 +14,7 @@ from concur_proxy import plugins
 from concur_proxy.cli.flags import add_flags, read_flags
 from concur_proxy.cli.load import SettingsError, advise, load_settings
 from concur_proxy.cli.parser import CommandParser, complain
+from concur_proxy.cli.run_async import run_async
 from concur_proxy.cli.secrets import redacted_url
 from concur_proxy.cli.watch import NoState, admin_key, gateway_tls
 from concur_proxy.doctor.engine import EngineExamination
@@ -53,9 +54,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if gateway is not None:
             verify = gateway_tls(gateway, _path(flags, "tls_client_cert"), _path(flags, "tls_client_key"))
-            findings += asyncio.run(_examine_gateway(gateway, _gateway_key(flags), verify))
+            findings += run_async(_examine_gateway(gateway, _gateway_key(flags), verify))
         if gateway is None or flags.keys() - OF_GATEWAY:
-            findings += asyncio.run(examine(load_settings(flags)))
+            findings += run_async(examine(load_settings(flags)))
     except NoState as problem:
         return complain(PROG, str(problem))
     except SettingsError as error:

@@ -7,21 +7,14 @@ application.
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
 
 from concur_proxy.eager import Run
-from concur_proxy.relay.client import Asgi
-from concur_proxy.relay.relay import Relay
-from concur_proxy.server.connections import ClientConnections
 from concur_proxy.server.half_close import HalfClosed
 from concur_proxy.server.http_client import MAX_WAITING, HttpClient
 from concur_proxy.server.own_request import OwnRequest, scope_of
 from concur_proxy.server.request import ClientRequest
-from concur_proxy.server.root_path import RootPath
-from concur_proxy.server.turnstile import Turnstile
+from concur_proxy.server.serving import Serving
 from concur_proxy.upstream.sockets import detect_dead_peer_of, user_of
 from concur_proxy.wire.answer.errors import error_answer
 from concur_proxy.wire.answer.fault import GatewayFault
@@ -31,44 +24,6 @@ logger = logging.getLogger(__name__)
 
 MAX_WAITING_BYTES = 64 * 1024
 """Reading pauses while more of a body than this was received and is not taken."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Serving:
-    """What all connections of a server share."""
-
-    app: Asgi
-    """For the gateway's own paths."""
-    relay: Relay
-    is_own: Callable[[str], bool]
-    """Whether a path is not an engine's, or not always."""
-    root: RootPath | None
-    connections: ClientConnections
-    turnstile: Turnstile
-    exits: Turnstile
-    """For the requests of clients that have left, so that a thousand that leave at once do not delay everything else.
-    """
-    first: tuple[bytes, ...]
-    """The beginnings of requests that do not wait for the turnstile."""
-    keep_alive_s: float
-    open: set[Any]
-    """The connections that are open. The server closes them when it stops."""
-    served: set[Any]
-    """What serves requests. The server waits for them when it stops, and cancels those that take too long."""
-
-    def has_ebbed(self, by: int) -> bool:
-        """Whether there are fewer connections by this number than there were at most since this was last true."""
-        return self.connections.has_ebbed(by)
-
-    @property
-    def is_ending(self) -> bool:
-        """Whether requests are still to be ended whose clients have left."""
-        return len(self.exits) > 0
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a client waits for an answer."""
-        return self.connections.is_busy
 
 
 class GatewayProtocol(HttpClient):

@@ -20,8 +20,9 @@ from concur_proxy.server.connections import SPARE_FILES, ClientLimits, raise_fil
 from concur_proxy.server.garbage import collect_all_at_times, collect_rarely
 from concur_proxy.server.give_back import give_back_memory
 from concur_proxy.server.listen import BACKLOG, Listening, listen
-from concur_proxy.server.protocol import GatewayProtocol, Serving
+from concur_proxy.server.protocol import GatewayProtocol
 from concur_proxy.server.reload import Load
+from concur_proxy.server.serving import Serving
 from concur_proxy.server.turnstile import Turnstile
 from concur_proxy.server.worker_metrics import Mailbox
 from concur_proxy.settings.gateway import GatewaySettings

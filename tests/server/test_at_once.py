@@ -10,7 +10,8 @@ import pytest
 
 from concur_proxy.server.app import GatewayApp
 from concur_proxy.server.http_client import MOST_WAITING
-from concur_proxy.server.protocol import GatewayProtocol, Serving
+from concur_proxy.server.protocol import GatewayProtocol
+from concur_proxy.server.serving import Serving
 from concur_proxy.server.turnstile import Turnstile
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.upstream.connection import Connection
