@@ -27,7 +27,8 @@ def comparison_table(rows: Sequence[Row], *, baseline: str) -> Table:
     """The comparison, narrow enough for 80 columns."""
     table = Table(
         title="Times in seconds, shares of tokens; means over the seeds",
-        caption="p99: 99th percentile; fairness: Jain's index, 1 is equal",
+        caption="TTFT: time to the first token, waits included; p99: 99th percentile; "
+        "fairness: Jain's index, 1 is equal",
         box=SIMPLE,
         padding=(0, 1, 0, 0),
         pad_edge=False,

@@ -36,8 +36,8 @@ def add_flags(parser: CommandParser) -> None:
 
 
 def with_goals(policies: Sequence[Policy], given: argparse.Namespace) -> list[Policy]:
-    """The policies under each goal, after the fixed caps if these are wanted. Raises `Faults` for flags that do not
-    fit together.
+    """The policies under each goal, and then the fixed caps if these are wanted. The first policy stays the one that
+    the others are compared with. Raises `Faults` for flags that do not fit together.
     """
     goals = [Goal(name) for name in dict.fromkeys(given.goal or [Goal.THROUGHPUT.value])]
     if given.first_token_target is not None and goals == [Goal.THROUGHPUT]:
@@ -45,7 +45,7 @@ def with_goals(policies: Sequence[Policy], given: argparse.Namespace) -> list[Po
     if given.windows and BEST_STATIC in (given.law or []):
         raise Faults([f"--windows: it includes the caps of --law {BEST_STATIC}: leave one of them out"])
     caps = [static(cap) for cap in CAPS] if given.windows else []
-    return caps + [each for policy in policies for each in _under(policy, goals, given.first_token_target)]
+    return [*(each for policy in policies for each in _under(policy, goals, given.first_token_target)), *caps]
 
 
 def _under(policy: Policy, goals: Sequence[Goal], target_s: float | None) -> Iterator[Policy]:

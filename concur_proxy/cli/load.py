@@ -160,7 +160,16 @@ def _law_problems(settings: GatewaySettings, origins: Origins, left_out: Abstrac
             for problem in problems_of(error):
                 named = _first_named(settings.law_options, problem)
                 origin = origins.describe("law_options", part=named)
-                yield "law_options", f"{origin} with law {settings.law}: {problem}"
+                yield "law_options", f"{origin} with law {settings.law}: {_misplaced(named, problem) or problem}"
+
+
+def _misplaced(option: str | None, problem: str) -> str | None:
+    """What to do if the law does not know the option because it is a setting; None for another problem. In a TOML file,
+    everything below `[law_options]` is an option.
+    """
+    if option not in GatewaySettings.model_fields or "has no option" not in problem:
+        return None
+    return f"{option} is a setting, not an option of the law: in a TOML file, write it above [law_options]"
 
 
 def _tls_problems(settings: GatewaySettings, origins: Origins, left_out: AbstractSet[str]) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from concur_proxy import plugins
+from concur_proxy.admission.goal import Goal
 from concur_proxy.cli.comparison import installed_laws
 from concur_proxy.cli.flags import read_option
 from concur_proxy.cli.goals import with_goals
@@ -34,6 +35,19 @@ def chosen_policies(given: argparse.Namespace) -> list[Policy]:
 def chosen_laws(given: argparse.Namespace) -> list[str]:
     """The laws that `--law` names, or the default ones."""
     return given.law or ["off", "aimd", "tokens"]
+
+
+def serve_flags(policy: Policy) -> str:
+    """The flags of `serve` that choose the policy's law and goal, such as "--law static --set window=24". Empty for the
+    defaults.
+    """
+    flags = [] if policy.law == "tokens" else [f"--law {policy.law}"]
+    flags += [f"--set {key}={value}" for key, value in policy.options.items()]
+    if policy.goal is not Goal.THROUGHPUT:
+        flags.append(f"--goal {policy.goal.value}")
+    if policy.first_token_target_s is not None:
+        flags.append(f"--first-token-target-s {policy.first_token_target_s:g}")
+    return " ".join(flags)
 
 
 def _policy(name: str, options: dict[str, str]) -> Policy:

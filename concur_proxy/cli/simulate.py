@@ -72,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
         print_decisions(console, results)
     _write(given, results, [row.results[0] for row in rows if row.scenario == suite.scenarios[0].name])
     if loads:
-        print_verdicts(console, rows)
+        print_verdicts(console, rows, policies)
     return 0
 
 

@@ -13,18 +13,20 @@ from rich.table import Table
 
 from concur_proxy.cli.comparison import policy_name
 from concur_proxy.cli.parser import token_count
+from concur_proxy.cli.policies import serve_flags
 from concur_proxy.control.phrasing import count, number_of, percent
 from concur_proxy.lab.recorded.load import LEAST_TOKENS, Trace, TraceLoad, WorkingSets
 from concur_proxy.lab.report.content import speeds_line
 from concur_proxy.lab.report.phrases import span
 from concur_proxy.lab.report.trace_verdict import trace_verdict
-from concur_proxy.lab.simulation.policy import BEST_STATIC
+from concur_proxy.lab.simulation.policy import BEST_STATIC, CAPS, Policy, static
 from concur_proxy.lab.simulation.suite import Row
 
 MEASURE = "open_s"
 """Total time without common idle time: humans' pauses do not dilute what control changes."""
 
 _tokens = token_count(LEAST_TOKENS)
+_SWEPT = frozenset(static(cap).name for cap in CAPS)
 
 
 def cache_size(text: str) -> int | WorkingSets:
@@ -112,20 +114,27 @@ def trace_table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def print_verdicts(console: Console, rows: Sequence[Row]) -> None:
-    """Print what control would have saved on each trace, if it was compared with no control."""
+def print_verdicts(console: Console, rows: Sequence[Row], policies: Sequence[Policy]) -> None:
+    """Print what control would have saved on each trace, if it was compared with no control. It is the control of the
+    default law, or else of the last of these policies that is no fixed cap of `--windows`.
+    """
+    laws = {policy.name: policy for policy in policies if policy.name not in {"off", *_SWEPT}}
+    if not laws:
+        return
+    law = laws.get("tokens", list(laws.values())[-1])
+    flags = serve_flags(law)
     scenarios = list(dict.fromkeys(row.scenario for row in rows))
     for scenario in scenarios:
         found = {row.policy: row for row in rows if row.scenario == scenario}
-        laws = [name for name in found if name not in {"off", BEST_STATIC}]
-        if "off" not in found or not laws:
+        if "off" not in found:
             continue
-        law = "tokens" if "tokens" in laws else laws[-1]
-        setting = "" if law == "tokens" else f" with --law {law.partition(':')[0]}"
-        sentence = trace_verdict(found["off"], found[law], setting=setting)
+        controlled = found[law.name]
+        sentence = trace_verdict(found["off"], controlled, setting=f" with {flags}" if flags else "")
         best = found.get(BEST_STATIC)
-        if best is not None and best.mean(MEASURE) < found[law].mean(MEASURE):
-            part = 1 - best.mean(MEASURE) / found[law].mean(MEASURE)
-            sentence += f" The best fixed cap, which is known only afterwards, is {percent(part)} faster than {law}."
+        if best is not None and best.mean(MEASURE) < controlled.mean(MEASURE):
+            part = 1 - best.mean(MEASURE) / controlled.mean(MEASURE)
+            sentence += (
+                f" The best fixed cap, which is known only afterwards, is {percent(part)} faster than {law.name}."
+            )
         name = f"{scenario}: " if len(scenarios) > 1 else ""
         console.print(f"{name}{sentence}", style="bold", soft_wrap=True)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from concur_proxy.admin.paths import DOCS_PATH, PAGE_PATH
-from concur_proxy.control.phrasing import count
+from concur_proxy.control.phrasing import count, duration
 from concur_proxy.monitoring.monitor import EngineMonitor
 from concur_proxy.server.listen import ANY_IPV4, ANY_IPV6, Listening, urls
 from concur_proxy.settings.admin_listen import UNIX, is_loopback
@@ -80,6 +80,7 @@ class Banner:
             f"base_url for clients: {base}/v1 (OpenAI), {base} (Anthropic){others}",
             *([] if self.page_url is None else [f"reference of the admin API: {self._docs_url}"]),
             f"law {self.settings.law}, mode {self.settings.mode}: {_MODES[self.settings.mode]}",
+            *_goal_lines(self.settings),
             *map(_line, self.monitors),
             *(f"missing: {text}" for text in self.missing()),
         ]
@@ -92,6 +93,8 @@ class Banner:
             "live_page": self.page_url,
             "law": self.settings.law,
             "mode": self.settings.mode,
+            "goal": self.settings.goal,
+            "first_token_target_s": self.settings.first_token_target_s or None,
             "engines": [_facts(each) for each in self.monitors],
             "missing": list(self.missing()),
         }
@@ -144,6 +147,22 @@ _MODES = {
     "enforce": "sessions wait when an engine's cache is full",
     "observe": "no request waits; metrics and page show what would",
 }
+
+
+def _goal_lines(settings: GatewaySettings) -> Iterator[str]:
+    """What the goal promises, if it is not the default."""
+    if settings.first_token_target_s:
+        within = duration(settings.first_token_target_s)
+        yield f"goal {settings.goal}: the first token of 99 % of answers should come within {within}"
+    elif settings.goal != "throughput":
+        yield f"goal {settings.goal}: {_GOALS[settings.goal]}"
+
+
+_GOALS = {
+    "balanced": "requests wait for about as long as without control",
+    "first-token": "requests wait for less time than without control",
+}
+"""Without a target."""
 
 
 def _is_known(monitor: EngineMonitor) -> bool:

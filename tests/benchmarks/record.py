@@ -63,7 +63,7 @@ def record(module: str, arguments: Sequence[str], *, name: str) -> Path:
 
 def page(benchmark: ModuleType, arguments: Sequence[str], printed: str, *, commit: str, began: datetime) -> str:
     """The file: how it was measured, what the benchmark says of itself, and its tables."""
-    command = shlex.join(["python", "-m", benchmark.__name__, *arguments])
+    command = shlex.join(["python", "-m", benchmark.__name__, *map(_without_folders, arguments)])
     title, _, about = (inspect.getdoc(benchmark) or "").partition("\n\n")
     facts = {
         "Command": f"`{command}`",
@@ -76,6 +76,14 @@ def page(benchmark: ModuleType, arguments: Sequence[str], printed: str, *, commi
     name = benchmark.__name__.rpartition(".")[2].replace("_", " ")
     parts = [f"# Measured: {name}", note, head, title, about, printed.strip()]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _without_folders(argument: str) -> str:
+    """The argument with an absolute path, also one behind `=`, cut to its last part: a reader does not know the folders
+    of the machine that measured.
+    """
+    name, equals, value = argument.rpartition("=")
+    return f"{name}{equals}{Path(value).name}" if value.startswith("/") else argument
 
 
 def machine() -> str:

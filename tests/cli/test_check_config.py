@@ -60,6 +60,10 @@ def test_a_secret_from_a_file_is_hidden_and_its_file_shown(
         ('engine = [\n "http://a",\n "b:1",\n]\n', "engine = b:1 in g.toml line 3: must begin with http://"),
         ("\n\nprot = 1\n", "unknown setting 'prot' in g.toml line 3: did you mean port?"),
         ("[law_options]\nstep = 1\nalhpa = 2\n", "g.toml line 3 with law tokens: the law has no option 'alhpa'"),
+        (
+            '[law_options]\nstep = 1\ngoal = "balanced"\n',
+            "g.toml line 3 with law tokens: goal is a setting, not an option",
+        ),
         ('admin_key = "hush"\n', "admin_key = *** in g.toml line 1: must be 8 or more characters of ASCII"),
         ('admin_key = "hush-hüsh"\n', "admin_key = *** in g.toml line 1: must be 8 or more characters of ASCII"),
         ('admin_key = "hush hush "\n', "with no space at either end"),

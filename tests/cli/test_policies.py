@@ -2,7 +2,7 @@ from argparse import Namespace
 
 import pytest
 
-from concur_proxy.cli.policies import chosen_laws, chosen_policies
+from concur_proxy.cli.policies import chosen_laws, chosen_policies, serve_flags
 from concur_proxy.control.faults import Faults, problems_of
 
 
@@ -29,6 +29,26 @@ def test_a_shared_option_is_only_for_laws_that_have_it() -> None:
 def test_lease_and_window_are_the_same_for_all() -> None:
     chosen = chosen_policies(_given("aimd", "tokens", idle_lease=7.0, no_work_conserving=True))
     assert [(policy.idle_lease_s, policy.work_conserving) for policy in chosen] == [(7.0, False)] * 2
+
+
+@pytest.mark.parametrize(
+    ("law", "flags", "expected"),
+    [
+        ("tokens", {}, ""),
+        ("tokens:factor=0.8", {}, "--set factor=0.8"),
+        ("static", {"set": [("window", "8")]}, "--law static --set window=8"),
+        ("concur_proxy.control.laws.vegas:build", {}, "--law concur_proxy.control.laws.vegas:build"),
+        ("tokens", {"goal": ["balanced"]}, "--goal balanced"),
+        (
+            "tokens",
+            {"goal": ["first-token"], "first_token_target": 90.0},
+            "--goal first-token --first-token-target-s 90",
+        ),
+    ],
+)
+def test_a_policy_is_said_as_flags_that_serve_takes(law: str, flags: dict[str, object], expected: str) -> None:
+    (policy,) = chosen_policies(_given(law, **flags))
+    assert serve_flags(policy) == expected
 
 
 def test_the_best_cap_is_no_policy_of_its_own() -> None:

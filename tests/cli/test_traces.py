@@ -1,12 +1,18 @@
 import argparse
+import dataclasses
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from concur_proxy.admission.goal import Goal
 from concur_proxy.cli.report import main as report
 from concur_proxy.cli.simulate import main as simulate
-from concur_proxy.cli.traces import cache_size, read_traces
+from concur_proxy.cli.traces import MEASURE, cache_size, print_verdicts, read_traces
 from concur_proxy.lab.recorded.load import WorkingSets
+from concur_proxy.lab.simulation.policy import POLICIES, static
+from concur_proxy.lab.simulation.suite import Suite, tabulate
 from tests.lab.recorded.sessions import BLOCK, answer, session, write
 
 SESSIONS, TURNS, NEW_BLOCKS = 16, 7, 100
@@ -38,6 +44,16 @@ def test_a_trace_is_compared_by_sessions_and_ends_in_a_sentence(
     assert max(map(len, others)) <= 80
     assert last.startswith("Control would have saved ")
     assert last.endswith('Use mode = "enforce" (--mode enforce).')
+
+
+def test_the_sentence_names_the_goal_that_was_tried_and_no_cap(tmp_path: Path) -> None:
+    loads = read_traces([crowded(tmp_path / "crowd.jsonl")], capacity=WorkingSets(0.2), pace=0.1, show=lambda _: None)
+    goal = dataclasses.replace(POLICIES["tokens"], name="tokens, balanced", goal=Goal.BALANCED)
+    policies = [POLICIES["off"], goal, static(4)]
+    suite = Suite(scenarios=[load.scenario for load in loads], policies=policies, seeds=[1], measure=MEASURE)
+    shown = StringIO()
+    print_verdicts(Console(file=shown, width=80), tabulate(suite, list(suite.results(1))), policies)
+    assert shown.getvalue().endswith("(--mode enforce) with --goal balanced.\n")
 
 
 def test_a_trace_that_fits_needs_no_control(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 
@@ -24,6 +25,24 @@ def test_a_benchmark_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert re.search(r"\| Date \| 20\d\d-\d\d-\d\d \d\d:\d\d UTC \|", text)
     assert re.search(r"\| Machine \| .+, \d+ cores, Python 3\.\d+\.\d+, \w+ \w+ \|", text)
     assert re.search(r"^\| 4 \| 2 \|", text, re.MULTILINE), "the benchmark's own table"
+
+
+def test_a_page_names_no_folder_of_the_machine_that_measured() -> None:
+    benchmark = ModuleType("bench")
+    arguments = [
+        "--environments",
+        "/home/me/env",
+        "--source",
+        "peer=/home/me/peer",
+        "--url",
+        "http://localhost:8000/v1",
+    ]
+
+    text = record.page(benchmark, arguments, "", commit="0", began=datetime.now(UTC))
+
+    assert (
+        "| Command | `python -m bench --environments env --source peer=peer --url http://localhost:8000/v1` |" in text
+    )
 
 
 def test_a_benchmark_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,9 +54,10 @@ def test_it_says_where_to_connect_what_is_controlled_and_how_each_engine_is() ->
 
 
 def test_an_open_gateway_says_what_it_lacks() -> None:
-    with gateway("--engine", NOWHERE, "--host", "0.0.0.0", "--mode", "observe") as (process, _):
+    with gateway("--engine", NOWHERE, "--host", "0.0.0.0", "--mode", "observe", "--goal", "balanced") as (process, _):
         lines = _lines(process, "missing: store")
     assert any(line.startswith("law tokens, mode observe: no request waits") for line in lines)
+    assert "goal balanced: requests wait for about as long as without control" in lines
     assert lines[-2:] == [
         "missing: admin_key: without it, only this machine can use the live page and the admin API",
         "missing: store redis: needed for more than one gateway in front of these engines",
@@ -64,8 +65,10 @@ def test_an_open_gateway_says_what_it_lacks() -> None:
 
 
 def test_without_a_place_for_the_page_it_says_how_to_get_one() -> None:
-    with gateway("--engine", NOWHERE, "--admin-listen", "none") as (process, _):
+    target = ("--goal", "first-token", "--first-token-target-s", "60")
+    with gateway("--engine", NOWHERE, "--admin-listen", "none", *target) as (process, _):
         lines = _lines(process, "missing")
+    assert "goal first-token: the first token of 99 % of answers should come within 60 s" in lines
     assert not any("live page on" in line for line in lines)
     assert lines[-1] == "missing: a place for the live page and the admin API: set admin_key, or admin_listen"
 
@@ -80,6 +83,7 @@ def test_in_json_it_is_one_line_with_the_same_facts(key: tuple[str, ...]) -> Non
         rest, _ = process.communicate(timeout=30)
     assert rest == "", "only the URL is on standard output, because the port was free to choose"
     assert (facts["base_url"], facts["law"], facts["mode"], facts["missing"]) == (f"{own}/v1", "tokens", "enforce", [])
+    assert (facts["goal"], facts["first_token_target_s"]) == ("throughput", None)
     (known,) = facts["engines"]
     assert (known["kind"], known["models"], known["kv_tokens"]) == ("vllm", ["emulated"], 300_000)
     if key:
