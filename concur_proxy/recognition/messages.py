@@ -5,13 +5,14 @@ prompt cache, which clients move from turn to turn, say nothing.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 
 import msgspec
 from xxhash import xxh3_64_digest, xxh3_128_digest
 
 from concur_proxy.recognition.recent import Recent
 from concur_proxy.recognition.sizes import NO_MEDIA, Media, MediaScan, may_have_media, read_part, read_plain, text_bytes
+from concur_proxy.steps import finish
 
 PIECE_BYTES = 4096
 """The size of the pieces of a long segment, and of a prompt that is one text or a list of tokens."""
@@ -22,9 +23,19 @@ MOST_MESSAGES = 32_768
 MOST_PIECES = 8
 """Longer messages are read each time: what is remembered of a message grows with its pieces."""
 
-MANY_BYTES = 1024 * 1024
-MOST_OBJECTS = 16_384
-"""A larger message of more objects counts as text, because its parts would take too long to read."""
+STEP_PIECES = 64
+"""So many pieces of a long message are read in one step."""
+
+FREE_OBJECTS = 64
+OBJECT_BYTES = 16
+MOST_OBJECTS = 1 << 17
+"""In a message of more objects than one for each `OBJECT_BYTES`, or than `MOST_OBJECTS`, media are not sought. Reading
+them would take far longer than the size suggests. Braces in texts count too.
+"""
+SCANNED_BYTES = 16 * 1024
+"""In a longer message, media are sought without a first look at all of its text, which can take longer."""
+MOST_MARKS = 1000
+"""Further marks of Anthropic's prompt cache stay in the message. It takes four."""
 
 _START = re.compile(rb'\{\s*(?:"type"\s*:\s*"message"\s*,\s*)?"role"\s*:\s*"([a-z]+)"\s*,\s*"content"\s*:\s*(?:(")|\[)')
 """The beginning of most messages. Where the content is a text, group 2 matches, and they have no media."""
@@ -39,17 +50,16 @@ _MARK_COMMA_BYTES = 64
 """The comma before a mark is not further away from it than this."""
 _MARK_END_BYTES = 128
 """A mark of a message whose content is a text comes after the text."""
-_CACHE_MARKS = re.compile(
-    rb',\s*"cache_control"\s*:\s*(?:null|\{[^{}]{0,200}\})|"cache_control"\s*:\s*(?:null|\{[^{}]{0,200}\})\s*,?'
-)
-"""In a text the quotation marks have backslashes, so that it never matches."""
+_MARK = re.compile(rb'"cache_control"\s*:\s*(?:null|\{[^{}]{0,200}\})')
+_MARK_WITH_COMMA = re.compile(_MARK.pattern + rb"\s*,?")
+"""In a text the quotation marks have backslashes, so that neither matches."""
 
 
 class NoPromptError(Exception):
     """It is not one prompt that can be read."""
 
 
-class _TextBlock(msgspec.Struct, forbid_unknown_fields=True):
+class _TextBlock(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A content part that has nothing but its text."""
 
     type: str
@@ -57,6 +67,7 @@ class _TextBlock(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _TEXTS = msgspec.json.Decoder(list[_TextBlock])
+_ONE_TEXT = msgspec.json.Decoder(tuple[_TextBlock])
 
 
 class Message(msgspec.Struct, gc=False):
@@ -94,12 +105,17 @@ class Messages:
     def read(self, item: bytes | msgspec.Raw, scope: int, scan: MediaScan) -> Message:
         """Read a message or an item of a client. Messages of different scopes are remembered apart."""
         key = xxh3_128_digest(item, scope)
-        known = self._recent.get(key)
-        if known is None:
-            known = _read(bytes(item), scan)
-            if len(known.more) < MOST_PIECES:
-                self._recent.put(key, known)
-        return known
+        return self._recent.get(key) or self._remember(key, finish(_read(bytes(item), scan)))
+
+    def read_in_steps(self, item: bytes | msgspec.Raw, scope: int, scan: MediaScan) -> Generator[None, None, Message]:
+        """Read a message, which may be very large, as `read` does."""
+        key = xxh3_128_digest(item, scope)
+        return self._recent.get(key) or self._remember(key, (yield from _read(bytes(item), scan)))
+
+    def _remember(self, key: bytes, message: Message) -> Message:
+        if len(message.more) < MOST_PIECES:
+            self._recent.put(key, message)
+        return message
 
 
 def pieces(raw: bytes) -> Iterable[bytes]:
@@ -107,22 +123,34 @@ def pieces(raw: bytes) -> Iterable[bytes]:
     return (raw[at : at + PIECE_BYTES] for at in range(0, len(raw), PIECE_BYTES))
 
 
-def _read(raw: bytes, scan: MediaScan) -> Message:
+def _read(raw: bytes, scan: MediaScan) -> Generator[None, None, Message]:
     """Read a message or an item."""
     start, media = _START.match(raw), NO_MEDIA
     if start is not None and (text := _only_text(raw, start)) is not None:
         role: str | None = start[1].decode()
         raw = text
     else:
-        role, raw, media = _read_item(raw, scan)
+        yield
+        role, raw, media = yield from _read_item(raw, scan)
+    yield
     is_head, is_input, (items, media_bytes) = role in _HEAD_ROLES, role in _INPUT_ROLES, media
     whole = xxh3_64_digest(raw)
     input_digest = whole if is_input else b""
     if items or len(raw) <= WHOLE_BYTES:
         size = text_bytes(raw)
         return Message(is_head, input_digest, items, whole, max(0, size - media_bytes) if items else size)
-    (digest, size), *more = [(xxh3_64_digest(piece), text_bytes(piece)) for piece in pieces(raw)]
+    (digest, size), *more = yield from _digests(raw)
     return Message(is_head, input_digest, 0, digest, size, tuple(more))
+
+
+def _digests(raw: bytes) -> Generator[None, None, list[tuple[bytes, int]]]:
+    """Digest and size of each piece."""
+    found: list[tuple[bytes, int]] = []
+    for piece in pieces(raw):
+        found.append((xxh3_64_digest(piece), text_bytes(piece)))
+        if not len(found) % STEP_PIECES:
+            yield
+    return found
 
 
 def _only_text(raw: bytes, start: re.Match[bytes]) -> bytes | None:
@@ -141,41 +169,62 @@ def _only_text(raw: bytes, start: re.Match[bytes]) -> bytes | None:
     return b"%b%b}" % (raw[:at], text)
 
 
-def _read_item(raw: bytes, scan: MediaScan) -> tuple[str | None, bytes, Media]:
+def _read_item(raw: bytes, scan: MediaScan) -> Generator[None, None, tuple[str | None, bytes, Media]]:
     """Return the role, or the type of an item without one, the canonical form, and the media of any item."""
-    if len(raw) > MANY_BYTES and raw.count(b"{") > MOST_OBJECTS:
-        return None, raw, NO_MEDIA
-    plain = read_plain(raw)
+    seeks_media = not _has_many_objects(raw)
+    plain = read_plain(raw) if seeks_media else None
     if plain is not None and (type(plain.content) is not list or len(plain.content) != 1):
         return plain.role or plain.type, raw, NO_MEDIA
     if raw[:1] != b"{":  # such as a list in a list: several prompts
         raise NoPromptError
+    yield
     raw = without_marks(raw)
     part = read_part(raw)
-    if plain is None and may_have_media(raw) and (media := scan.media_in(part, raw))[0]:
-        return part.role or part.type, raw, media
+    yield
+    if plain is None and seeks_media and (len(raw) > SCANNED_BYTES or may_have_media(raw)):
+        media = scan.media_in(part, raw)
+        if media[0]:
+            return part.role or part.type, raw, media
+        yield
     content = bytes(part.content)
     text = canonical(content) or content
     return part.role or part.type, raw if text is content else raw.replace(content, text, 1), NO_MEDIA
 
 
+def _has_many_objects(raw: bytes) -> bool:
+    """Whether a message may have more objects than can be read in the time that its size suggests."""
+    return raw.count(b"{") > min(FREE_OBJECTS + len(raw) // OBJECT_BYTES, MOST_OBJECTS)
+
+
 def canonical(content: bytes) -> bytes | None:
     """Return the text of a list with a single text block, which means the same; a list of several text blocks as it is;
-    None for any other content.
+    None for any other content, and for a list of very many objects.
     """
     if content[-3:] != b'"}]' or _TEXTS_START.match(content) is None:
         return None
     try:
-        blocks = _TEXTS.decode(content)
+        blocks = (_ONE_TEXT if _has_many_objects(content) else _TEXTS).decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return bytes(blocks[0].text) if len(blocks) == 1 else content
 
 
 def without_marks(raw: bytes) -> bytes:
-    """Remove the marks of Anthropic's prompt cache: clients move them from turn to turn."""
-    first = raw.find(_CACHE_MARK)
-    if first < 0:
+    """Remove the marks of Anthropic's prompt cache, each with one comma: clients move them from turn to turn."""
+    at = raw.find(_CACHE_MARK)
+    if at < 0:
         return raw
-    start = max(0, first - _MARK_COMMA_BYTES)
-    return raw[:start] + _CACHE_MARKS.sub(b"", raw[start:])
+    kept: list[bytes] = []
+    start = 0
+    for _ in range(MOST_MARKS):
+        before = raw[max(start, at - _MARK_COMMA_BYTES) : at]
+        comma = before.rstrip()
+        has_comma = comma.endswith(b",")
+        mark = (_MARK if has_comma else _MARK_WITH_COMMA).match(raw, at)
+        if mark is not None:
+            kept.append(raw[start : at - len(before) + len(comma) - 1 if has_comma else at])
+            start = mark.end()
+        at = raw.find(_CACHE_MARK, at + len(_CACHE_MARK) if mark is None else start)
+        if at < 0:
+            break
+    return b"".join((*kept, raw[start:]))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Generator
+from itertools import islice
 
 from xxhash import xxh3_128
 
@@ -23,6 +24,8 @@ _DATA = re.compile(rb"[A-Za-z0-9+/=_:;,.-]{%d}" % DATA_BYTES)
 _KEPT_BYTES = 64
 """The beginning of the data, which can name its type."""
 _STAND_IN = re.compile(rb";omitted=(\d{1,10}),[0-9a-f]{32}\"")
+MOST_STAND_INS = 1024
+"""Further ones are not counted. A client may have written them itself."""
 _QUOTE, _BACKSLASH = b'"', b"\\"
 _TAILS = (8, 4096)
 """How far back backslashes before a quotation mark are counted. More of them are in no text."""
@@ -127,7 +130,7 @@ class _Scan:
 
 def full_size(raw: bytes | memoryview) -> int:
     """Return the size that a part of a body had before it was condensed."""
-    return len(raw) + sum(int(size) for size in _STAND_IN.findall(raw))
+    return len(raw) + sum(int(match[1]) for match in islice(_STAND_IN.finditer(raw), MOST_STAND_INS))
 
 
 def _stand_in(data: memoryview) -> Generator[None, None, bytes]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from concur_proxy.wire.answer.fault import GatewayFault
-from concur_proxy.wire.request.body import MAX_COMMAS, BodyFault, JsonBody
+from concur_proxy.wire.request.body import MAX_MESSAGES, BodyFault, JsonBody
 from concur_proxy.wire.request.body_reader import MAX_EXACT_BYTES, MAX_FIELD_BYTES, STEP_BYTES, JsonBodyReader
 from concur_proxy.wire.request.include_usage import inject_include_usage
 
@@ -219,7 +219,7 @@ def test_the_parts_of_a_prompt_are_slices_of_the_body() -> None:
 
 
 @pytest.mark.parametrize(
-    "messages", [b'"x"', b'{"a": 1}', b"[" + b"1," * MAX_COMMAS + b"1]"], ids=["text", "map", "long"]
+    "messages", [b'"x"', b'{"a": 1}', b"[" + b"1," * 2 * MAX_MESSAGES + b"1]"], ids=["text", "map", "long"]
 )
 def test_messages_that_are_no_list_or_too_many_are_one_slice(messages: bytes) -> None:
     prompt = read(b'{"messages": ' + messages + b', "tools": []}').prompt
