@@ -27,7 +27,7 @@ STEP_PIECES = 64
 """So many pieces of a long message are read in one step."""
 
 FREE_OBJECTS = 64
-OBJECT_BYTES = 16
+OBJECT_BYTES = 24
 MOST_OBJECTS = 1 << 17
 """In a message of more objects than one for each `OBJECT_BYTES`, or than `MOST_OBJECTS`, media are not sought. Reading
 them would take far longer than the size suggests. Braces in texts count too.
@@ -48,8 +48,12 @@ _TEXTS_START = re.compile(
 _CACHE_MARK = b'"cache_control"'
 _MARK_COMMA_BYTES = 64
 """The comma before a mark is not further away from it than this."""
-_MARK_END_BYTES = 128
+_MARK_END_BYTES = 192
 """A mark of a message whose content is a text comes after the text."""
+STEP_BYTES = 1024 * 1024
+"""So many bytes are searched for marks in one step."""
+_CONTENT_BYTES = 1024
+"""Where these first bytes of a content are found, it usually begins."""
 _MARK = re.compile(rb'"cache_control"\s*:\s*(?:null|\{[^{}]{0,200}\})')
 _MARK_WITH_COMMA = re.compile(_MARK.pattern + rb"\s*,?")
 """In a text the quotation marks have backslashes, so that neither matches."""
@@ -158,7 +162,8 @@ def _only_text(raw: bytes, start: re.Match[bytes]) -> bytes | None:
     message.
     """
     if start.lastindex == _TEXT_GROUP:
-        return without_marks(raw) if _CACHE_MARK in raw[-_MARK_END_BYTES:] else raw
+        end = raw[-_MARK_END_BYTES:]
+        return raw[:-_MARK_END_BYTES] + finish(without_marks(end)) if _CACHE_MARK in end else raw
     if raw[-4:] != b'"}]}':
         return None
     at = start.end() - 1
@@ -178,7 +183,7 @@ def _read_item(raw: bytes, scan: MediaScan) -> Generator[None, None, tuple[str |
     if raw[:1] != b"{":  # such as a list in a list: several prompts
         raise NoPromptError
     yield
-    raw = without_marks(raw)
+    raw = yield from without_marks(raw)
     part = read_part(raw)
     yield
     if plain is None and seeks_media and (len(raw) > SCANNED_BYTES or may_have_media(raw)):
@@ -188,7 +193,15 @@ def _read_item(raw: bytes, scan: MediaScan) -> Generator[None, None, tuple[str |
         yield
     content = bytes(part.content)
     text = canonical(content) or content
-    return part.role or part.type, raw if text is content else raw.replace(content, text, 1), NO_MEDIA
+    return part.role or part.type, raw if text is content else _with(raw, content, text), NO_MEDIA
+
+
+def _with(raw: bytes, content: bytes, text: bytes) -> bytes:
+    """Replace the content. A search for the beginning is far quicker than one for megabytes."""
+    at = raw.find(content[:_CONTENT_BYTES])
+    if raw.startswith(content, at):
+        return raw[:at] + text + raw[at + len(content) :]
+    return raw.replace(content, text, 1)
 
 
 def _has_many_objects(raw: bytes) -> bool:
@@ -209,22 +222,28 @@ def canonical(content: bytes) -> bytes | None:
     return bytes(blocks[0].text) if len(blocks) == 1 else content
 
 
-def without_marks(raw: bytes) -> bytes:
+def without_marks(raw: bytes) -> Generator[None, None, bytes]:
     """Remove the marks of Anthropic's prompt cache, each with one comma: clients move them from turn to turn."""
-    at = raw.find(_CACHE_MARK)
-    if at < 0:
-        return raw
     kept: list[bytes] = []
     start = 0
-    for _ in range(MOST_MARKS):
+    at = yield from _next_mark(raw, 0)
+    while at is not None and len(kept) < MOST_MARKS:
         before = raw[max(start, at - _MARK_COMMA_BYTES) : at]
         comma = before.rstrip()
         has_comma = comma.endswith(b",")
         mark = (_MARK if has_comma else _MARK_WITH_COMMA).match(raw, at)
-        if mark is not None:
-            kept.append(raw[start : at - len(before) + len(comma) - 1 if has_comma else at])
-            start = mark.end()
-        at = raw.find(_CACHE_MARK, at + len(_CACHE_MARK) if mark is None else start)
-        if at < 0:
-            break
-    return b"".join((*kept, raw[start:]))
+        end = at + len(_CACHE_MARK) if mark is None else mark.end()
+        kept.append(raw[start : end if mark is None else at - len(before) + len(comma) - 1 if has_comma else at])
+        start = end
+        at = yield from _next_mark(raw, end)
+    return b"".join((*kept, raw[start:])) if kept else raw
+
+
+def _next_mark(raw: bytes, start: int) -> Generator[None, None, int | None]:
+    for begin in range(start, len(raw), STEP_BYTES):
+        at = raw.find(_CACHE_MARK, begin, begin + STEP_BYTES + len(_CACHE_MARK))
+        if at >= 0:
+            return at
+        if len(raw) > STEP_BYTES:
+            yield
+    return None

@@ -102,7 +102,9 @@ def _add_conversation(
 ) -> Generator[None, None, None]:
     """Add tools, system prompt, and messages or items. Leading messages of the operator are part of the head."""
     _check_number(items)
-    yield from _add_head(builder, without_marks(tools), without_marks(system))
+    tools = yield from without_marks(tools)
+    system = yield from without_marks(system)
+    yield from _add_head(builder, tools, system)
     yield from builder.add_messages(items)
 
 

@@ -1,9 +1,29 @@
 import json
+import re
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from concur_proxy.recognition.messages import MOST_MESSAGES, MOST_PIECES, PIECE_BYTES, Messages
-from concur_proxy.recognition.sizes import MediaScan
+from concur_proxy.recognition import messages as module
+from concur_proxy.recognition import sizes
+from concur_proxy.recognition.chain import Chain
+from concur_proxy.recognition.chain_builder import ChainBuilder
+from concur_proxy.recognition.messages import (
+    FREE_OBJECTS,
+    MOST_MARKS,
+    MOST_MESSAGES,
+    MOST_PIECES,
+    PIECE_BYTES,
+    STEP_BYTES,
+    STEP_PIECES,
+    Message,
+    Messages,
+    without_marks,
+)
+from concur_proxy.recognition.sizes import MAX_MEDIA, MediaScan
+from concur_proxy.steps import finish
 
 IMAGE = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]}
 MARKED = {"role": "user", "content": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]}
@@ -36,3 +56,87 @@ def test_what_is_remembered_is_bounded() -> None:
     before = len(messages)
     messages.read(b'{"role":"user","content":"' + b"x" * 2 * MOST_PIECES * PIECE_BYTES + b'"}', 1, scan)
     assert len(messages) == before
+
+
+OLD_MARKS = re.compile(
+    rb',\s*"cache_control"\s*:\s*(?:null|\{[^{}]{0,200}\})|"cache_control"\s*:\s*(?:null|\{[^{}]{0,200}\})\s*,?'
+)
+marks = st.none() | st.dictionaries(st.sampled_from(["type", "ttl"]), st.sampled_from(["ephemeral", "5m", "}", "\\"]))
+values = st.recursive(
+    st.none() | st.text(max_size=8) | st.just('"cache_control": null,'),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["cache_control", "a", "b", "cache"]), inner | marks, max_size=4)
+    ),
+    max_leaves=16,
+)
+
+
+@given(values, st.sampled_from([None, 1]))
+def test_every_mark_is_removed_with_one_comma(value: object, indent: int | None) -> None:
+    raw = json.dumps(value, indent=indent).encode()
+    assert finish(without_marks(raw)) == OLD_MARKS.sub(b"", raw)
+
+
+def test_marks_are_sought_in_steps_and_only_so_many_are_removed() -> None:
+    raw = b'["%b"]' % (b"," * 4 * STEP_BYTES)
+    assert sum(1 for _ in without_marks(raw)) >= 4
+    mark = b'{"cache_control":null},'
+    assert finish(without_marks(mark * MOST_MARKS)) == b"{}," * MOST_MARKS
+    assert finish(without_marks(mark * 2 * MOST_MARKS)) == b"{}," * MOST_MARKS + mark * MOST_MARKS
+
+
+def read(message: bytes) -> Message:
+    return Messages().read(message, 1, MediaScan())
+
+
+def chain_of_messages(found: list[object]) -> Chain:
+    builder = ChainBuilder(1)
+    finish(builder.add_messages([msgspec.Raw(json.dumps(message).encode()) for message in found]))
+    made = builder.build(continues=False)
+    assert made is not None
+    return made
+
+
+@pytest.mark.parametrize("content", [b"{},", b'{"type":"text","text":""},', b'{"":{}},'])
+def test_in_a_message_of_many_objects_media_are_not_sought(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = json.dumps(IMAGE["content"])[1:].encode()
+    message = b'{"role":"user","content":[%b' + image + b"}"
+    assert read(message % (content * 4)).items == 1
+    assert read(message % (content * FREE_OBJECTS * 3)).items == len(content) // 20
+    monkeypatch.setattr(module, "MOST_OBJECTS", 100)
+    many = read(message % (content * 200))
+    assert many.items == 0
+    assert many.input_digest, "the role is still known"
+
+
+def test_one_text_of_many_braces_is_read_as_the_text() -> None:
+    text = "{" * 100_000
+    block = {"role": "user", "content": [{"type": "text", "text": text}]}
+    plain = {"role": "user", "content": text}
+    one, other = (read(json.dumps(each, separators=(",", ":")).encode()) for each in (block, plain))
+    assert one == other
+
+
+def test_a_document_of_any_claimed_size_is_a_bounded_number_of_media() -> None:
+    forged = ";omitted=9999999999," + 32 * "0"
+    part = {"type": "input_file", "file_data": [forged] * 100}
+    made = chain_of_messages([{"role": "user", "content": [part, part]}, IMAGE])
+    assert len(made.media) == MAX_MEDIA
+    assert set(made.media) == {0}
+
+
+def test_media_are_sought_in_a_bounded_part_of_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = {"type": "tool_result", "content": [{"type": "tool_result", "content": IMAGE["content"]}]}
+    message = json.dumps({"role": "user", "content": [deep]}).encode()
+    assert read(message).items == 1
+    monkeypatch.setattr(sizes, "MOST_SCANNED_BYTES", len(message))
+    assert read(message).items == 0
+
+
+def test_a_large_message_is_read_in_steps() -> None:
+    text = {"type": "text", "text": "x, " * STEP_BYTES}
+    message = json.dumps({"role": "user", "content": [text, text]}).encode()
+    steps = Messages().read_in_steps(message, 1, MediaScan())
+    assert sum(1 for _ in steps) > len(message) // (STEP_PIECES * PIECE_BYTES)
+    assert finish(Messages().read_in_steps(message, 1, MediaScan())) == read(message)

@@ -1,21 +1,26 @@
 """The elements of a long JSON array, decoded in pieces. An array with too many elements is not decoded to its end."""
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from itertools import islice
 
 import msgspec
 
 PIECE_BYTES = 64 * 1024
 """So many bytes are decoded in one step, unless an element is longer."""
-LONG_BYTES = 1024 * 1024
+FEW_COMMAS = 1 << 15
 MOST_COMMAS = 1 << 18
-"""A piece that is longer than `LONG_BYTES` and has more commas is not decoded: each element takes memory and time."""
+COMMA_BYTES = 6
+"""A longer piece that has more commas than one for each `COMMA_BYTES`, or than `MOST_COMMAS`, is only decoded if it is
+one element: each element takes memory and time.
+"""
 TRIES = 4
 """So many places are tried for the end of a piece before it becomes longer."""
 
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
-_FIRST = re.compile(rb'\[(\s{0,64})(\{\s{0,64}"[^"\\]{0,64}"|[{["]|)')
+_ONE = msgspec.json.Decoder(tuple[msgspec.Raw])
+"""Stops at a second element."""
+_FIRST = re.compile(rb'\[(\s{0,64})(?:(\{\s{0,64}"[^"\\]{0,64}")\s{0,64}:( ?)|([{["]?))')
 """The blanks before the first element, and its beginning. Elements of one array often begin with the same name."""
 
 
@@ -26,51 +31,74 @@ def elements_of(array: bytes, most: int) -> Generator[None, None, list[msgspec.R
     """
     found: list[msgspec.Raw] = []
     start, size = 1, PIECE_BYTES
-    separator = _separator(array)
-    while len(array) - start > size:
-        is_short = size == PIECE_BYTES
-        for cut in islice(_cuts(array, separator, start, start + size), TRIES if is_short else 1):
-            piece = _decoded(b"[%b]" % array[start:cut])
+    separators = _separators(array)
+    while True:
+        is_last = len(array) - start <= size
+        if is_last and (last := _decoded(array if start == 1 else b"[" + array[start:])) is not None:
+            return found + last if len(found) + len(last) <= most else None
+        for cut in _cuts(array, separators, start, size):
             yield
+            piece = _decoded(b"[%b]" % array[start:cut])
             if piece is not None:
                 found += piece
                 start, size = cut + 1, PIECE_BYTES
                 break
         else:  # what was tried is in the middle of an element
+            if is_last:
+                return None
             size *= 2
         if len(found) > most:
             return None
-    last = array if start == 1 else b"[" + array[start:]
-    if _is_costly(last):
-        return None
-    found += _LIST.decode(last)
-    return found if len(found) <= most else None
+        yield
 
 
-def _separator(array: bytes) -> bytes:
-    """What is between two elements, with the beginning of the second one: a guess, which most encoders fulfil."""
+def _separators(array: bytes) -> list[bytes]:
+    """What may be between two elements, with the beginning of the second one: guesses, of which most encoders fulfil
+    the first.
+    """
     first = _FIRST.match(array)
-    blanks, begin = first.groups() if first is not None else (b"", b"")
-    separators = [b"," + gap + begin for gap in (b"", b" ", blanks)]
-    return next((separator for separator in separators if separator in array), separators[0])
+    blanks, name, gap, begin = first.groups() if first is not None else (b"", None, None, b"")
+    gaps = [blanks or gap or b"", b"", b" "] if name else [blanks, b"", b" "]
+    begins = [name, name[: name.index(b'"') + 1]] if name else [begin]
+    return list(dict.fromkeys(b"," + gap + begin for begin in begins for gap in gaps))
 
 
-def _cuts(array: bytes, separator: bytes, first: int, last: int) -> Iterator[int]:
-    """The commas at which a piece may end, the last one first."""
-    while (at := array.rfind(separator, first, last)) > first:
-        last = at + len(separator) - 1
-        yield at
+def _cuts(array: bytes, separators: Iterable[bytes], start: int, size: int) -> Iterator[int]:
+    """The commas at which the piece that begins at `start` may end. In a long piece it is the one after what was tried
+    before: probably the end of a long element.
+    """
+    if size > PIECE_BYTES:
+        for separator in separators:
+            at = array.find(separator, start + size // 2, start + size)
+            if at >= 0:
+                yield at
+                return
+    else:
+        yield from islice(_last_cuts(array, separators, start, start + size), TRIES)
+
+
+def _last_cuts(array: bytes, separators: Iterable[bytes], start: int, end: int) -> Iterator[int]:
+    for separator in separators:
+        last = end
+        while (at := array.rfind(separator, start, last)) > start:
+            yield at
+            last = at + len(separator) - 1
 
 
 def _decoded(piece: bytes) -> list[msgspec.Raw] | None:
-    """The elements of a piece; None if it ends in the middle of one."""
-    if _is_costly(piece):
-        return None
+    """The elements of a piece. None if it ends in the middle of one, or has too many."""
     try:
-        return _LIST.decode(piece)
+        return list(_ONE.decode(piece)) if _has_many_commas(piece) else _LIST.decode(piece)
     except msgspec.DecodeError:
         return None
 
 
-def _is_costly(piece: bytes) -> bool:
-    return len(piece) > LONG_BYTES and piece.count(b",") > MOST_COMMAS
+def _has_many_commas(piece: bytes) -> bool:
+    if len(piece) <= PIECE_BYTES + len(b"[]"):
+        return False
+    commas, most = 0, min(max(FEW_COMMAS, len(piece) // COMMA_BYTES), MOST_COMMAS)
+    for start in range(0, len(piece), PIECE_BYTES):
+        commas += piece.count(b",", start, start + PIECE_BYTES)
+        if commas > most:
+            return True
+    return False

@@ -51,6 +51,7 @@ LONG = 20 * PIECE_BYTES
 ARRAYS = {
     "messages": [{"role": "user", "content": "ab cd " * 400}] * (LONG // 2400),
     "blocks": [{"role": "user", "content": [{"type": "text", "text": "abc"}] * 9}] * (LONG // 300),
+    "items": [{"role": "system"}, *[{"type": "message", "content": "ab " * 40}] * (LONG // 160)],
     "texts": ["ab, cd"] * (LONG // 9),
     "numbers": [12345] * (LONG // 6),
     "lists": [[1, 2, 3]] * (LONG // 8),
@@ -88,7 +89,17 @@ def test_one_element_is_decoded_twice_at_most() -> None:
     assert sum(1 for _ in elements_of(array, 1)) <= 4 + 8
 
 
-def test_a_long_piece_of_very_many_elements_is_not_decoded() -> None:
+@pytest.mark.parametrize("element", [b'{"a":[{},{},{},{},{}]}', b"1"])
+def test_a_long_piece_of_very_many_elements_is_not_decoded(element: bytes) -> None:
     """No comma can be found at which it can be cut."""
-    array = b"[%b{}]" % (b'{"a":[{},{},{},{},{}]},  ' * (pieces.MOST_COMMAS // 4))
+    array = b"[{},%b{}]" % ((element + b",  ") * (PIECE_BYTES // 2))
     assert elements(array) is None
+
+
+def test_a_long_element_of_very_many_commas_is_decoded() -> None:
+    long = {"role": "user", "content": "1,2," * PIECE_BYTES}
+    short = {"role": "user", "content": "x"}
+    for found in ([long], [short, long], [short, long, short, long, short], [long, long]):
+        for separators in [(",", ":"), None]:
+            array = json.dumps(found, separators=separators).encode()
+            assert elements(array) == in_one_step(array)
