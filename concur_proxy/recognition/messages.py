@@ -23,9 +23,6 @@ MOST_MESSAGES = 32_768
 MOST_PIECES = 8
 """Longer messages are read each time: what is remembered of a message grows with its pieces."""
 
-STEP_PIECES = 64
-"""So many pieces of a long message are read in one step."""
-
 FREE_OBJECTS = 64
 OBJECT_BYTES = 24
 MOST_OBJECTS = 1 << 17
@@ -51,7 +48,7 @@ _MARK_COMMA_BYTES = 64
 _MARK_END_BYTES = 192
 """A mark of a message whose content is a text comes after the text."""
 STEP_BYTES = 1024 * 1024
-"""So many bytes are searched for marks in one step."""
+"""So many bytes are searched for marks in one step. A larger message is read in several steps."""
 _CONTENT_BYTES = 1024
 """Where these first bytes of a content are found, it usually begins."""
 _MARK = re.compile(rb'"cache_control"\s*:\s*(?:null|\{[^{}]{0,200}\})')
@@ -109,12 +106,20 @@ class Messages:
     def read(self, item: bytes | msgspec.Raw, scope: int, scan: MediaScan) -> Message:
         """Read a message or an item of a client. Messages of different scopes are remembered apart."""
         key = xxh3_128_digest(item, scope)
-        return self._recent.get(key) or self._remember(key, finish(_read(bytes(item), scan)))
+        known = self._recent.get(key)
+        if known is None:
+            raw = bytes(item)
+            known = self._remember(key, _read_text(raw) or finish(_read_item(raw, scan)))
+        return known
 
     def read_in_steps(self, item: bytes | msgspec.Raw, scope: int, scan: MediaScan) -> Generator[None, None, Message]:
         """Read a message, which may be very large, as `read` does."""
         key = xxh3_128_digest(item, scope)
-        return self._recent.get(key) or self._remember(key, (yield from _read(bytes(item), scan)))
+        known = self._recent.get(key)
+        if known is None:
+            raw = bytes(item)
+            known = self._remember(key, _read_text(raw) or (yield from _read_item(raw, scan)))
+        return known
 
     def _remember(self, key: bytes, message: Message) -> Message:
         if len(message.more) < MOST_PIECES:
@@ -127,34 +132,23 @@ def pieces(raw: bytes) -> Iterable[bytes]:
     return (raw[at : at + PIECE_BYTES] for at in range(0, len(raw), PIECE_BYTES))
 
 
-def _read(raw: bytes, scan: MediaScan) -> Generator[None, None, Message]:
-    """Read a message or an item."""
-    start, media = _START.match(raw), NO_MEDIA
-    if start is not None and (text := _only_text(raw, start)) is not None:
-        role: str | None = start[1].decode()
-        raw = text
-    else:
-        yield
-        role, raw, media = yield from _read_item(raw, scan)
-    yield
+def _message(role: str | None, raw: bytes, media: Media) -> Message:
+    """Make a message of its role or type, its canonical form and its media."""
     is_head, is_input, (items, media_bytes) = role in _HEAD_ROLES, role in _INPUT_ROLES, media
     whole = xxh3_64_digest(raw)
     input_digest = whole if is_input else b""
     if items or len(raw) <= WHOLE_BYTES:
         size = text_bytes(raw)
         return Message(is_head, input_digest, items, whole, max(0, size - media_bytes) if items else size)
-    (digest, size), *more = yield from _digests(raw)
+    (digest, size), *more = [(xxh3_64_digest(piece), text_bytes(piece)) for piece in pieces(raw)]
     return Message(is_head, input_digest, 0, digest, size, tuple(more))
 
 
-def _digests(raw: bytes) -> Generator[None, None, list[tuple[bytes, int]]]:
-    """Digest and size of each piece."""
-    found: list[tuple[bytes, int]] = []
-    for piece in pieces(raw):
-        found.append((xxh3_64_digest(piece), text_bytes(piece)))
-        if not len(found) % STEP_PIECES:
-            yield
-    return found
+def _read_text(raw: bytes) -> Message | None:
+    """Read a message whose content is a text, or a list of text blocks. None for any other message."""
+    start = _START.match(raw)
+    text = None if start is None else _only_text(raw, start)
+    return None if start is None or text is None else _message(start[1].decode(), text, NO_MEDIA)
 
 
 def _only_text(raw: bytes, start: re.Match[bytes]) -> bytes | None:
@@ -174,26 +168,29 @@ def _only_text(raw: bytes, start: re.Match[bytes]) -> bytes | None:
     return b"%b%b}" % (raw[:at], text)
 
 
-def _read_item(raw: bytes, scan: MediaScan) -> Generator[None, None, tuple[str | None, bytes, Media]]:
-    """Return the role, or the type of an item without one, the canonical form, and the media of any item."""
+def _read_item(raw: bytes, scan: MediaScan) -> Generator[None, None, Message]:
+    """Read any message or item."""
+    is_large = len(raw) > STEP_BYTES
     seeks_media = not _has_many_objects(raw)
     plain = read_plain(raw) if seeks_media else None
     if plain is not None and (type(plain.content) is not list or len(plain.content) != 1):
-        return plain.role or plain.type, raw, NO_MEDIA
+        return _message(plain.role or plain.type, raw, NO_MEDIA)
     if raw[:1] != b"{":  # such as a list in a list: several prompts
         raise NoPromptError
-    yield
-    raw = yield from without_marks(raw)
+    if is_large or _CACHE_MARK in raw:
+        yield
+        raw = yield from without_marks(raw)
     part = read_part(raw)
-    yield
+    role = part.role or part.type
+    if is_large:
+        yield
     if plain is None and seeks_media and (len(raw) > SCANNED_BYTES or may_have_media(raw)):
         media = scan.media_in(part, raw)
         if media[0]:
-            return part.role or part.type, raw, media
-        yield
+            return _message(role, raw, media)
     content = bytes(part.content)
     text = canonical(content) or content
-    return part.role or part.type, raw if text is content else _with(raw, content, text), NO_MEDIA
+    return _message(role, raw if text is content else _with(raw, content, text), NO_MEDIA)
 
 
 def _with(raw: bytes, content: bytes, text: bytes) -> bytes:
@@ -215,8 +212,9 @@ def canonical(content: bytes) -> bytes | None:
     """
     if content[-3:] != b'"}]' or _TEXTS_START.match(content) is None:
         return None
+    is_long = len(content) > SCANNED_BYTES and _has_many_objects(content)
     try:
-        blocks = (_ONE_TEXT if _has_many_objects(content) else _TEXTS).decode(content)
+        blocks = (_ONE_TEXT if is_long else _TEXTS).decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return bytes(blocks[0].text) if len(blocks) == 1 else content

@@ -110,8 +110,9 @@ def _add_conversation(
 
 def _check_number(items: list[msgspec.Raw]) -> None:
     """Raise `NoPromptError` if there are more parts than a conversation has."""
-    free = FREE_ITEMS + sum(map(len, items)) // ITEM_BYTES if len(items) > FREE_ITEMS else FREE_ITEMS
-    if len(items) > min(free, MAX_MESSAGES):
+    if len(items) > FREE_ITEMS and (
+        len(items) > MAX_MESSAGES or len(items) > FREE_ITEMS + sum(map(len, items)) // ITEM_BYTES
+    ):
         raise NoPromptError
 
 

@@ -17,7 +17,6 @@ from concur_proxy.recognition.messages import (
     MOST_PIECES,
     PIECE_BYTES,
     STEP_BYTES,
-    STEP_PIECES,
     Message,
     Messages,
     without_marks,
@@ -136,7 +135,7 @@ def test_media_are_sought_in_a_bounded_part_of_a_message(monkeypatch: pytest.Mon
 
 def test_a_large_message_is_read_in_steps() -> None:
     text = {"type": "text", "text": "x, " * STEP_BYTES}
-    message = json.dumps({"role": "user", "content": [text, text]}).encode()
-    steps = Messages().read_in_steps(message, 1, MediaScan())
-    assert sum(1 for _ in steps) > len(message) // (STEP_PIECES * PIECE_BYTES)
+    message = json.dumps({"role": "user", "content": [{**text, "cache_control": {}}, text]}).encode()
+    assert sum(1 for _ in Messages().read_in_steps(message, 1, MediaScan())) > len(message) // STEP_BYTES
+    assert not list(Messages().read_in_steps(b'{"role":"user","content":[{}]}', 1, MediaScan()))
     assert finish(Messages().read_in_steps(message, 1, MediaScan())) == read(message)

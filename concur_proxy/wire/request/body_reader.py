@@ -24,12 +24,12 @@ MAX_EXACT_MARKS = 8192
 """The same for a body with more braces, brackets, commas and backslashes, which decide how long Python's json takes."""
 STEP_BYTES = 1024 * 1024
 """Bytes that are looked at in one step, where a body can be read in steps."""
-FEW_BYTES = 64 * 1024
-FEW_COMMAS = 1 << 15
-"""The messages of a larger body with more commas are divided in steps: each message takes memory and time."""
+FEW_BYTES = 256 * 1024
+"""The messages of a larger body are divided in steps, and not if there are too many."""
+QUICK_BYTES = 4 * 1024 * 1024
 MOST_MARKS = 1 << 20
-"""A body with more brackets and braces, or more quotation marks, counts as unread: decoding takes far longer for them
-than for a text.
+"""A body of more than `QUICK_BYTES` with more brackets and quotation marks counts as unread: they take four times as
+long to decode as a text.
 """
 
 Steps = Generator[None, None, "JsonBody | BodyFault"]
@@ -90,7 +90,7 @@ class JsonBodyReader:
 
     def _decode(self, body: bytes) -> Generator[None, None, Wire]:
         """Decode the fields, and divide the messages."""
-        if len(body) <= FEW_BYTES or (len(body) <= STEP_BYTES and body.count(b",") <= FEW_COMMAS):
+        if len(body) <= FEW_BYTES:
             try:
                 return self._divided.decode(body)
             except msgspec.ValidationError:
@@ -197,15 +197,14 @@ def _decoded(raw: msgspec.Raw) -> Any:  # noqa: ANN401 - any JSON
 
 
 def _is_dense(body: bytes) -> Generator[None, None, bool]:
-    """Whether there are more than `MOST_MARKS` in the body."""
-    if len(body) <= MOST_MARKS:
+    """Whether a body takes too long to decode in one step."""
+    if len(body) <= QUICK_BYTES:
         return False
-    brackets = quotes = 0
+    marks = 0
     for start in range(0, len(body), STEP_BYTES):
-        end = start + STEP_BYTES
-        brackets += body.count(b"[", start, end) + body.count(b"{", start, end)
-        quotes += body.count(b'"', start, end)
-        if max(brackets, quotes) > MOST_MARKS:
+        piece = body[start : start + STEP_BYTES]
+        marks += len(piece) - len(piece.translate(None, b'[{"'))  # quicker than to count each of them
+        if marks > MOST_MARKS:
             return True
         yield
     return False

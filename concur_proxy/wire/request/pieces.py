@@ -6,7 +6,7 @@ from itertools import islice
 
 import msgspec
 
-PIECE_BYTES = 64 * 1024
+PIECE_BYTES = 256 * 1024
 """So many bytes are decoded in one step, unless an element is longer."""
 FEW_COMMAS = 1 << 15
 MOST_COMMAS = 1 << 18

@@ -12,7 +12,7 @@ from concur_proxy.wire.request.body import MAX_MESSAGES, BodyFault, JsonBody
 from concur_proxy.wire.request.body_reader import (
     MAX_EXACT_BYTES,
     MAX_FIELD_BYTES,
-    MOST_MARKS,
+    QUICK_BYTES,
     STEP_BYTES,
     JsonBodyReader,
 )
@@ -226,7 +226,7 @@ def test_the_parts_of_a_prompt_are_slices_of_the_body() -> None:
 
 
 @pytest.mark.parametrize(
-    "messages", [b'"x"', b'{"a": 1}', b"[" + b"1," * 2 * MAX_MESSAGES + b"1]"], ids=["text", "map", "long"]
+    "messages", [b'"x"', b'{"a": 1}', b"[" + b'"1",' * 4 * MAX_MESSAGES + b"1]"], ids=["text", "map", "long"]
 )
 def test_messages_that_are_no_list_or_too_many_are_one_slice(messages: bytes) -> None:
     prompt = read(b'{"messages": ' + messages + b', "tools": []}').prompt
@@ -300,7 +300,7 @@ def test_a_large_body_is_read_in_steps() -> None:
 
 @pytest.mark.parametrize("part", [b"[]", b"{}", b'""'])
 def test_a_body_of_very_many_marks_is_not_decoded(part: bytes) -> None:
-    body = b'{"model": "m", "metadata": [%b1], "stream": true}' % ((part + b",") * (MOST_MARKS + 1))
+    body = b'{"model": "m", "metadata": [%b1], "stream": true}' % ((part + b",") * (QUICK_BYTES // len(part)))
     assert len(body) < LARGE_BYTES
     answer = read(body)
     assert (answer.model, answer.is_stream, answer.is_utf8) == ("m", True, False)
