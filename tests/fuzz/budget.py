@@ -8,6 +8,7 @@ from typing import Any
 
 from concur_proxy import plugins
 from concur_proxy.engines.exposition import read_exposition
+from concur_proxy.steps import finish
 from concur_proxy.wire.answer.json_tap import JsonTap
 from concur_proxy.wire.answer.tap import StreamTap
 from concur_proxy.wire.api_shape import ApiShape
@@ -46,7 +47,7 @@ def _metrics(data: bytes) -> None:
 
 
 def _form(data: bytes) -> None:
-    model_in_form(data)
+    finish(model_in_form(data))
 
 
 def _body_of(item: bytes) -> Callable[[int], bytes]:

@@ -17,6 +17,8 @@ MOST_QUOTES = 1 << 18
 STEP_BYTES = 1024 * 1024
 STEP_QUOTES = 4096
 """So many bytes, or quotation marks, are looked at in one step."""
+_QUOTE_BYTES = 64
+"""A quotation mark takes as long as so many backslashes before it."""
 
 DATA_BYTES = 1024
 _DATA = re.compile(rb"[A-Za-z0-9+/=_:;,.-]{%d}" % DATA_BYTES)
@@ -59,6 +61,7 @@ class _Scan:
         self._start = 0
         """All before this is in `_kept`, or was left out."""
         self._quotes = 0
+        """What was looked at in this step, see `STEP_QUOTES`."""
 
     def run(self) -> Generator[None, None, bytes]:
         body, at = self._body, 0
@@ -105,7 +108,8 @@ class _Scan:
             quote = self._body.find(_QUOTE, at, at + STEP_BYTES)
             if quote >= 0:
                 self._quotes += 1
-                if not self._quotes % STEP_QUOTES:
+                if self._quotes >= STEP_QUOTES:
+                    self._quotes = 0
                     self._check(at)
                     yield
                 return quote
@@ -118,6 +122,7 @@ class _Scan:
         for size in _TAILS:
             tail = self._body[max(first, quote - size) : quote]
             backslashes = len(tail) - len(tail.rstrip(_BACKSLASH))
+            self._quotes += size // _QUOTE_BYTES
             if backslashes < size:
                 return backslashes % 2 == 1
         raise _CannotError
