@@ -169,28 +169,28 @@ def _only_text(raw: bytes, start: re.Match[bytes]) -> bytes | None:
 
 
 def _read_item(raw: bytes, scan: MediaScan) -> Generator[None, None, Message]:
-    """Read any message or item."""
-    is_large = len(raw) > STEP_BYTES
+    """Read any message or item. Each step takes 1 to 2 ms for a megabyte."""
     seeks_media = not _has_many_objects(raw)
     plain = read_plain(raw) if seeks_media else None
     if plain is not None and (type(plain.content) is not list or len(plain.content) != 1):
         return _message(plain.role or plain.type, raw, NO_MEDIA)
     if raw[:1] != b"{":  # such as a list in a list: several prompts
         raise NoPromptError
-    if is_large or _CACHE_MARK in raw:
-        yield
+    yield
+    if len(raw) > STEP_BYTES or _CACHE_MARK in raw:
         raw = yield from without_marks(raw)
     part = read_part(raw)
     role = part.role or part.type
-    if is_large:
-        yield
+    yield
     if plain is None and seeks_media and (len(raw) > SCANNED_BYTES or may_have_media(raw)):
         media = scan.media_in(part, raw)
         if media[0]:
             return _message(role, raw, media)
+        yield
     content = bytes(part.content)
-    text = canonical(content) or content
-    return _message(role, raw if text is content else _with(raw, content, text), NO_MEDIA)
+    text = canonical(content)
+    yield
+    return _message(role, raw if text is None or text is content else _with(raw, content, text), NO_MEDIA)
 
 
 def _with(raw: bytes, content: bytes, text: bytes) -> bytes:

@@ -137,5 +137,4 @@ def test_a_large_message_is_read_in_steps() -> None:
     text = {"type": "text", "text": "x, " * STEP_BYTES}
     message = json.dumps({"role": "user", "content": [{**text, "cache_control": {}}, text]}).encode()
     assert sum(1 for _ in Messages().read_in_steps(message, 1, MediaScan())) > len(message) // STEP_BYTES
-    assert not list(Messages().read_in_steps(b'{"role":"user","content":[{}]}', 1, MediaScan()))
     assert finish(Messages().read_in_steps(message, 1, MediaScan())) == read(message)

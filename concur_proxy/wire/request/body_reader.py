@@ -27,7 +27,7 @@ STEP_BYTES = 1024 * 1024
 FEW_BYTES = 256 * 1024
 """The messages of a larger body are divided in steps, and not if there are too many."""
 QUICK_BYTES = 4 * 1024 * 1024
-MOST_MARKS = 1 << 20
+MOST_MARKS = 1_250_000
 """A body of more than `QUICK_BYTES` with more brackets and quotation marks counts as unread: they take four times as
 long to decode as a text.
 """

@@ -14,6 +14,8 @@ COMMA_BYTES = 6
 """A longer piece that has more commas than one for each `COMMA_BYTES`, or than `MOST_COMMAS`, is only decoded if it is
 one element: each element takes memory and time.
 """
+SEARCH_BYTES = 1024 * 1024
+"""So many bytes are searched for the end of a long piece in one step."""
 TRIES = 4
 """So many places are tried for the end of a piece before it becomes longer."""
 
@@ -38,8 +40,7 @@ def elements_of(array: bytes, most: int) -> Generator[None, None, list[msgspec.R
             return found + last if len(found) + len(last) <= most else None
         for cut in _cuts(array, separators, start, size):
             yield
-            piece = _decoded(b"[%b]" % array[start:cut])
-            if piece is not None:
+            if cut is not None and (piece := _decoded(b"[%b]" % array[start:cut])) is not None:
                 found += piece
                 start, size = cut + 1, PIECE_BYTES
                 break
@@ -58,23 +59,26 @@ def _separators(array: bytes) -> list[bytes]:
     """
     first = _FIRST.match(array)
     blanks, name, gap, begin = first.groups() if first is not None else (b"", None, None, b"")
-    gaps = [blanks or gap or b"", b"", b" "] if name else [blanks, b"", b" "]
-    begins = [name, name[: name.index(b'"') + 1]] if name else [begin]
-    return list(dict.fromkeys(b"," + gap + begin for begin in begins for gap in gaps))
+    if name:
+        separator = b"," + (blanks or gap or b"") + name
+        return [separator, separator[: separator.index(b'"') + 1]]
+    return list(dict.fromkeys((b"," + blanks + begin, b", " + begin))) if begin else [b","]
 
 
-def _cuts(array: bytes, separators: Iterable[bytes], start: int, size: int) -> Iterator[int]:
-    """The commas at which the piece that begins at `start` may end. In a long piece it is the one after what was tried
-    before: probably the end of a long element.
+def _cuts(array: bytes, separators: Iterable[bytes], start: int, size: int) -> Iterator[int | None]:
+    """The commas at which the piece that begins at `start` may end, and None after each step of a search. In a long
+    piece it is the one after what was tried before: probably the end of a long element.
     """
-    if size > PIECE_BYTES:
-        for separator in separators:
-            at = array.find(separator, start + size // 2, start + size)
+    if size <= PIECE_BYTES:
+        yield from islice(_last_cuts(array, separators, start, start + size), TRIES)
+        return
+    for separator in separators:
+        for begin in range(start + size // 2, start + size, SEARCH_BYTES):
+            at = array.find(separator, begin, min(begin + SEARCH_BYTES, start + size))
             if at >= 0:
                 yield at
                 return
-    else:
-        yield from islice(_last_cuts(array, separators, start, start + size), TRIES)
+            yield None
 
 
 def _last_cuts(array: bytes, separators: Iterable[bytes], start: int, end: int) -> Iterator[int]:
