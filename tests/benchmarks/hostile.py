@@ -140,9 +140,8 @@ def watch_path(port: int, path: bytes, stop: Event, longest: "multiprocessing.Qu
     longest.put(worst)
 
 
-def _post(path: bytes, body: bytes) -> bytes:
-    head = b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-    return head % (path, len(body)) + body
+def _head(path: bytes, size: int) -> bytes:
+    return b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (path, size)
 
 
 def _ask(port: int, body: bytes) -> str:
@@ -150,7 +149,8 @@ def _ask(port: int, body: bytes) -> str:
     status = ""
     try:
         with socket.create_connection(("127.0.0.1", port), 120) as client:
-            client.sendall(_post(path, body))
+            client.sendall(_head(path, len(body)))
+            client.sendall(body)
             response = HTTPResponse(client)
             response.begin()
             status = str(response.status)
@@ -177,8 +177,9 @@ def _ask_fields(port: int) -> str:
 
 def _ask_ahead(port: int) -> str:
     """Send requests on many connections without reading, and return how often which status came then."""
-    chat = _post(PATHS[b'"messages"'], _text(b"a" * AHEAD_BYTES))
-    sent = memoryview(_post(SLOW_PATH, OK) + chat * AHEAD_REQUESTS)
+    body = _text(b"a" * AHEAD_BYTES)
+    chat = _head(PATHS[b'"messages"'], len(body)) + body
+    sent = memoryview(_head(SLOW_PATH, len(OK)) + OK + chat * AHEAD_REQUESTS)
     with ExitStack() as stack:
         clients = [stack.enter_context(socket.create_connection(("127.0.0.1", port), 10)) for _ in range(AHEAD_CLIENTS)]
         left = dict.fromkeys(clients, 0)
@@ -196,13 +197,14 @@ def _ask_ahead(port: int) -> str:
                 if left.get(client) == len(sent):
                     del left[client]
             time.sleep(0.001)
-        return _counts(sum(map(_statuses, clients), Counter()))
+        with ThreadPoolExecutor(len(clients)) as pool:
+            return _counts(sum(pool.map(_statuses, clients), Counter()))
 
 
 def _statuses(client: socket.socket) -> Counter[str]:
     """The statuses of all answers that come until the connection ends, or no more come for a while."""
     came = bytearray()
-    client.settimeout(0.5)
+    client.settimeout(2)
     try:
         while part := client.recv(MB):
             came += part
