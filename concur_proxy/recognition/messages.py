@@ -24,7 +24,7 @@ MOST_PIECES = 8
 """Longer messages are read each time: what is remembered of a message grows with its pieces."""
 
 FREE_OBJECTS = 64
-OBJECT_BYTES = 24
+OBJECT_BYTES = 40
 MOST_OBJECTS = 1 << 17
 """In a message of more objects than one for each `OBJECT_BYTES`, or than `MOST_OBJECTS`, media are not sought. Reading
 them would take far longer than the size suggests. Braces in texts count too.
@@ -177,6 +177,7 @@ def _read_item(raw: bytes, scan: MediaScan) -> Generator[None, None, Message]:
     if raw[:1] != b"{":  # such as a list in a list: several prompts
         raise NoPromptError
     yield
+    whole = raw
     if len(raw) > STEP_BYTES or _CACHE_MARK in raw:
         raw = yield from without_marks(raw)
     part = read_part(raw)
@@ -187,6 +188,8 @@ def _read_item(raw: bytes, scan: MediaScan) -> Generator[None, None, Message]:
         if media[0]:
             return _message(role, raw, media)
         yield
+    if raw is whole and _START.match(raw) is not None:  # `_read_text` has seen that it is no text
+        return _message(role, raw, NO_MEDIA)
     content = bytes(part.content)
     text = canonical(content)
     yield
