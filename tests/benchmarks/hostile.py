@@ -202,7 +202,7 @@ def _ask_ahead(port: int) -> str:
 
 
 def _statuses(client: socket.socket) -> Counter[str]:
-    """The statuses of all answers that come until the connection ends, or no more come for a while."""
+    """The statuses of all answers that come until the connection ends, or none comes for a while."""
     came = bytearray()
     client.settimeout(2)
     try:

@@ -27,7 +27,7 @@ _KEPT_BYTES = 64
 """The beginning of the data, which can name its type."""
 _STAND_IN = re.compile(rb";omitted=(\d{1,10}),[0-9a-f]{32}\"")
 MOST_STAND_INS = 1024
-"""Further ones are not counted. A client may have written them itself."""
+"""More of them are not counted: a client may have written them itself."""
 _QUOTE, _BACKSLASH = b'"', b"\\"
 _TAILS = (8, 4096)
 """How far back backslashes before a quotation mark are counted. More of them are in no text."""
