@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterable
 import msgspec
 from xxhash import xxh3_64_digest, xxh3_128_digest
 
+from concur_proxy.recognition.marks import CACHE_MARK, without_marks
 from concur_proxy.recognition.recent import Recent
 from concur_proxy.recognition.sizes import NO_MEDIA, Media, MediaScan, may_have_media, read_part, read_plain, text_bytes
 from concur_proxy.steps import finish
@@ -27,12 +28,12 @@ FREE_OBJECTS = 64
 OBJECT_BYTES = 40
 MOST_OBJECTS = 1 << 17
 """In a message of more objects than one for each `OBJECT_BYTES`, or than `MOST_OBJECTS`, media are not sought. Reading
-them would take far longer than the size suggests. Braces in texts count too.
+them would take far longer than the size suggests.
 """
+QUOTE_BYTES = 8
+"""So it is in one of more quotation marks than one for each so many bytes, apart from those in texts."""
 SCANNED_BYTES = 16 * 1024
 """In a longer message, media are sought without a first look at all of its text, which can take longer."""
-MOST_MARKS = 1000
-"""Further marks of Anthropic's prompt cache stay in the message. It takes four."""
 
 _START = re.compile(rb'\{\s*(?:"type"\s*:\s*"message"\s*,\s*)?"role"\s*:\s*"([a-z]+)"\s*,\s*"content"\s*:\s*(?:(")|\[)')
 """The beginning of most messages. Where the content is a text, group 2 matches, and they have no media."""
@@ -42,18 +43,13 @@ _INPUT_ROLES = ("user", "tool", "function_call_output", "custom_tool_call_output
 _TEXTS_START = re.compile(
     rb'\[\s*\{\s*"(?:type"\s*:\s*"(?:text|input_text|output_text)"\s*,\s*"text"\s*:|text"\s*:)\s*"'
 )
-_CACHE_MARK = b'"cache_control"'
-_MARK_COMMA_BYTES = 64
-"""The comma before a mark is not further away from it than this."""
+_TEXTS_END = b'"}]}'
 _MARK_END_BYTES = 192
 """A mark of a message whose content is a text comes after the text."""
 STEP_BYTES = 1024 * 1024
-"""So many bytes are searched for marks in one step. A larger message is read in several steps."""
+"""A larger message is read in several steps."""
 _CONTENT_BYTES = 1024
 """Where these first bytes of a content are found, it usually begins."""
-_MARK = re.compile(rb'"cache_control"\s*:\s*(?:null|\{[^{}]{0,200}\})')
-_MARK_WITH_COMMA = re.compile(_MARK.pattern + rb"\s*,?")
-"""In a text the quotation marks have backslashes, so that neither matches."""
 
 
 class NoPromptError(Exception):
@@ -152,13 +148,11 @@ def _read_text(raw: bytes) -> Message | None:
 
 
 def _only_text(raw: bytes, start: re.Match[bytes]) -> bytes | None:
-    """Return the canonical form of a message whose content is a text, or a list of text blocks. None for any other
-    message.
-    """
+    """Return the canonical form of a message whose content is a text, or a list of text blocks. None for another."""
     if start.lastindex == _TEXT_GROUP:
         end = raw[-_MARK_END_BYTES:]
-        return raw[:-_MARK_END_BYTES] + finish(without_marks(end)) if _CACHE_MARK in end else raw
-    if raw[-4:] != b'"}]}':
+        return raw[:-_MARK_END_BYTES] + finish(without_marks(end)) if CACHE_MARK in end else raw
+    if not raw.endswith(_TEXTS_END):
         return None
     at = start.end() - 1
     content = raw[at:-1]
@@ -170,7 +164,7 @@ def _only_text(raw: bytes, start: re.Match[bytes]) -> bytes | None:
 
 def _read_item(raw: bytes, scan: MediaScan) -> Generator[None, None, Message]:
     """Read any message or item. Each step takes 1 to 2 ms for a megabyte."""
-    seeks_media = not _has_many_objects(raw)
+    seeks_media = not (_has_many_braces(raw) and (yield from _has_many_objects(raw)))
     plain = read_plain(raw) if seeks_media else None
     if plain is not None and (type(plain.content) is not list or len(plain.content) != 1):
         return _message(plain.role or plain.type, raw, NO_MEDIA)
@@ -178,7 +172,7 @@ def _read_item(raw: bytes, scan: MediaScan) -> Generator[None, None, Message]:
         raise NoPromptError
     yield
     whole = raw
-    if len(raw) > STEP_BYTES or _CACHE_MARK in raw:
+    if len(raw) > STEP_BYTES or CACHE_MARK in raw:
         raw = yield from without_marks(raw)
     part = read_part(raw)
     role = part.role or part.type
@@ -188,8 +182,8 @@ def _read_item(raw: bytes, scan: MediaScan) -> Generator[None, None, Message]:
         if media[0]:
             return _message(role, raw, media)
         yield
-    if raw is whole and _START.match(raw) is not None:  # `_read_text` has seen that it is no text
-        return _message(role, raw, NO_MEDIA)
+    if raw is whole and raw.endswith(_TEXTS_END) and _START.match(raw) is not None:
+        return _message(role, raw, NO_MEDIA)  # `_read_text` has seen that it is no text
     content = bytes(part.content)
     text = canonical(content)
     yield
@@ -204,9 +198,30 @@ def _with(raw: bytes, content: bytes, text: bytes) -> bytes:
     return raw.replace(content, text, 1)
 
 
-def _has_many_objects(raw: bytes) -> bool:
+def _most_objects(raw: bytes) -> int:
+    return min(FREE_OBJECTS + len(raw) // OBJECT_BYTES, MOST_OBJECTS)
+
+
+def _has_many_braces(raw: bytes) -> bool:
     """Whether a message may have more objects than can be read in the time that its size suggests."""
-    return raw.count(b"{") > min(FREE_OBJECTS + len(raw) // OBJECT_BYTES, MOST_OBJECTS)
+    return raw.count(b"{") > _most_objects(raw)
+
+
+def _has_many_objects(raw: bytes) -> Generator[None, None, bool]:
+    """Whether it has, apart from braces in texts."""
+    objects = is_text = start = 0
+    while start < len(raw):
+        end = start + STEP_BYTES
+        while raw[end - 1 : end] == b"\\":
+            end += 1
+        parts = raw[start:end].replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"', STEP_BYTES // QUOTE_BYTES)
+        objects += b"".join(parts[is_text::2]).count(b"{")
+        if objects > _most_objects(raw) or len(parts) > STEP_BYTES // QUOTE_BYTES:
+            return True
+        is_text ^= len(parts) % 2 == 0
+        start = end
+        yield
+    return False
 
 
 def canonical(content: bytes) -> bytes | None:
@@ -215,36 +230,9 @@ def canonical(content: bytes) -> bytes | None:
     """
     if content[-3:] != b'"}]' or _TEXTS_START.match(content) is None:
         return None
-    is_long = len(content) > SCANNED_BYTES and _has_many_objects(content)
+    is_long = len(content) > SCANNED_BYTES and _has_many_braces(content)
     try:
         blocks = (_ONE_TEXT if is_long else _TEXTS).decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return bytes(blocks[0].text) if len(blocks) == 1 else content
-
-
-def without_marks(raw: bytes) -> Generator[None, None, bytes]:
-    """Remove the marks of Anthropic's prompt cache, each with one comma: clients move them from turn to turn."""
-    kept: list[bytes] = []
-    start = 0
-    at = yield from _next_mark(raw, 0)
-    while at is not None and len(kept) < MOST_MARKS:
-        before = raw[max(start, at - _MARK_COMMA_BYTES) : at]
-        comma = before.rstrip()
-        has_comma = comma.endswith(b",")
-        mark = (_MARK if has_comma else _MARK_WITH_COMMA).match(raw, at)
-        end = at + len(_CACHE_MARK) if mark is None else mark.end()
-        kept.append(raw[start : end if mark is None else at - len(before) + len(comma) - 1 if has_comma else at])
-        start = end
-        at = yield from _next_mark(raw, end)
-    return b"".join((*kept, raw[start:])) if kept else raw
-
-
-def _next_mark(raw: bytes, start: int) -> Generator[None, None, int | None]:
-    for begin in range(start, len(raw), STEP_BYTES):
-        at = raw.find(_CACHE_MARK, begin, begin + STEP_BYTES + len(_CACHE_MARK))
-        if at >= 0:
-            return at
-        if len(raw) > STEP_BYTES:
-            yield
-    return None

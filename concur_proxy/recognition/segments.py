@@ -14,7 +14,8 @@ from xxhash import xxh3_64_digest
 
 from concur_proxy.recognition.chain import HASH_BYTES, Chain
 from concur_proxy.recognition.chain_builder import ITEM_BYTES, STEP_BYTES, ChainBuilder
-from concur_proxy.recognition.messages import NoPromptError, canonical, without_marks
+from concur_proxy.recognition.marks import without_marks
+from concur_proxy.recognition.messages import NoPromptError, canonical
 from concur_proxy.recognition.sizes import MAX_MEDIA
 from concur_proxy.recognition.tenants import credential_of
 from concur_proxy.steps import finish

@@ -1,5 +1,4 @@
 import json
-import re
 
 import msgspec
 import pytest
@@ -12,14 +11,12 @@ from concur_proxy.recognition.chain import Chain
 from concur_proxy.recognition.chain_builder import ChainBuilder
 from concur_proxy.recognition.messages import (
     FREE_OBJECTS,
-    MOST_MARKS,
     MOST_MESSAGES,
     MOST_PIECES,
     PIECE_BYTES,
     STEP_BYTES,
     Message,
     Messages,
-    without_marks,
 )
 from concur_proxy.recognition.sizes import MAX_MEDIA, MediaScan
 from concur_proxy.steps import finish
@@ -57,34 +54,6 @@ def test_what_is_remembered_is_bounded() -> None:
     assert len(messages) == before
 
 
-OLD_MARKS = re.compile(
-    rb',\s*"cache_control"\s*:\s*(?:null|\{[^{}]{0,200}\})|"cache_control"\s*:\s*(?:null|\{[^{}]{0,200}\})\s*,?'
-)
-marks = st.none() | st.dictionaries(st.sampled_from(["type", "ttl"]), st.sampled_from(["ephemeral", "5m", "}", "\\"]))
-values = st.recursive(
-    st.none() | st.text(max_size=8) | st.just('"cache_control": null,'),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(st.sampled_from(["cache_control", "a", "b", "cache"]), inner | marks, max_size=4)
-    ),
-    max_leaves=16,
-)
-
-
-@given(values, st.sampled_from([None, 1]))
-def test_every_mark_is_removed_with_one_comma(value: object, indent: int | None) -> None:
-    raw = json.dumps(value, indent=indent).encode()
-    assert finish(without_marks(raw)) == OLD_MARKS.sub(b"", raw)
-
-
-def test_marks_are_sought_in_steps_and_only_so_many_are_removed() -> None:
-    raw = b'["%b"]' % (b"," * 4 * STEP_BYTES)
-    assert sum(1 for _ in without_marks(raw)) >= 4
-    mark = b'{"cache_control":null},'
-    assert finish(without_marks(mark * MOST_MARKS)) == b"{}," * MOST_MARKS
-    assert finish(without_marks(mark * 2 * MOST_MARKS)) == b"{}," * MOST_MARKS + mark * MOST_MARKS
-
-
 def read(message: bytes) -> Message:
     return Messages().read(message, 1, MediaScan())
 
@@ -113,10 +82,29 @@ def test_among_very_many_objects_media_are_not_sought(
     assert many.input_digest, "the role is still known"
 
 
+@given(st.text(alphabet='{"\\ax', max_size=40), st.integers(1, 9))
+def test_braces_in_texts_are_no_objects(text: str, step_bytes: int) -> None:
+    """Also where a step ends in the middle of a text or an escape."""
+    block = {"type": "text", "text": text + "{" * 4 * FREE_OBJECTS}
+    message = json.dumps({"role": "user", "content": [block, *IMAGE["content"], block]}).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "STEP_BYTES", 16 * step_bytes)
+        patch.setattr(module, "QUOTE_BYTES", 1)
+        assert read(message).items == 1
+
+
 def test_one_text_of_many_braces_is_read_as_the_text() -> None:
     text = "{" * 100_000
     block = {"role": "user", "content": [{"type": "text", "text": text}]}
     plain = {"role": "user", "content": text}
+    one, other = (read(json.dumps(each, separators=(",", ":")).encode()) for each in (block, plain))
+    assert one == other
+
+
+@pytest.mark.parametrize("more", [{}, {"name": "bob"}, {"cache_control": {"type": "ephemeral"}, "name": "bob"}])
+def test_a_single_text_block_is_the_text_also_before_other_fields(more: dict[str, object]) -> None:
+    block = {"role": "user", "content": [{"type": "text", "text": "hello"}], **more}
+    plain = {"role": "user", "content": "hello", **{name: more[name] for name in more if name == "name"}}
     one, other = (read(json.dumps(each, separators=(",", ":")).encode()) for each in (block, plain))
     assert one == other
 
