@@ -38,7 +38,7 @@ MAX_PARTS = 4000
 """Further content parts of a prompt are counted as text."""
 MAX_MEDIA = 4000
 """Further media of a prompt count nothing."""
-MOST_SCANNED_BYTES = 12 * 1024 * 1024
+MOST_SCANNED_BYTES = 10 * 1024 * 1024
 """Media are sought in so many bytes of a message. Those in content within content count at each depth."""
 
 
