@@ -8,7 +8,7 @@ from xxhash import xxh3_64_digest, xxh3_64_intdigest
 
 from concur_proxy.recognition.chain import MOST_INPUTS, Chain
 from concur_proxy.recognition.messages import PIECE_BYTES, WHOLE_BYTES, Messages, pieces
-from concur_proxy.recognition.sizes import MediaScan, text_bytes
+from concur_proxy.recognition.sizes import MAX_MEDIA, MediaScan, text_bytes
 
 MAX_SEGMENTS = 1024
 """The rest of a longer prompt is part of the last segment."""
@@ -55,7 +55,7 @@ class ChainBuilder:
 
     def add_media(self, raw: bytes, items: int) -> None:
         """Add a part of the prompt that is media only."""
-        self._media.extend([len(self._hashes)] * items)
+        self._note_media(items)
         self._add_segment(raw, 0)
 
     def add_messages(self, items: Iterable[msgspec.Raw]) -> Generator[None, None, None]:
@@ -68,11 +68,13 @@ class ChainBuilder:
             if unseen > STEP_BYTES:
                 yield
                 unseen = 0
-            message = read(item, scope, scan)
+                message = yield from _MESSAGES.read_in_steps(item, scope, scan)
+            else:
+                message = read(item, scope, scan)
             if in_head and not message.is_head:
                 self.head, in_head = len(hashes), False
             if message.items:
-                self._media.extend([len(hashes)] * message.items)
+                self._note_media(message.items)
             if message.input_digest:
                 said, is_asked = xxh3_64_intdigest(message.input_digest, said), True
             elif is_asked:
@@ -105,6 +107,10 @@ class ChainBuilder:
             if not number % _STEP_PIECES:
                 yield
         self._sizes[-1] += TOKEN_BYTES
+
+    def _note_media(self, items: int) -> None:
+        """The next segment has these media. A client that says how large a document is can claim any number."""
+        self._media.extend([len(self._hashes)] * min(items, MAX_MEDIA - len(self._media)))
 
     def _add_segment(self, raw: bytes, size: int) -> None:
         self._hash = xxh3_64_intdigest(xxh3_64_digest(raw), self._hash)

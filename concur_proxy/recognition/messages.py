@@ -5,13 +5,15 @@ prompt cache, which clients move from turn to turn, say nothing.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 
 import msgspec
 from xxhash import xxh3_64_digest, xxh3_128_digest
 
+from concur_proxy.recognition.marks import CACHE_MARK, without_marks
 from concur_proxy.recognition.recent import Recent
 from concur_proxy.recognition.sizes import NO_MEDIA, Media, MediaScan, may_have_media, read_part, read_plain, text_bytes
+from concur_proxy.steps import finish
 
 PIECE_BYTES = 4096
 """The size of the pieces of a long segment, and of a prompt that is one text or a list of tokens."""
@@ -22,9 +24,16 @@ MOST_MESSAGES = 32_768
 MOST_PIECES = 8
 """Longer messages are read each time: what is remembered of a message grows with its pieces."""
 
-MANY_BYTES = 1024 * 1024
-MOST_OBJECTS = 16_384
-"""A larger message of more objects counts as text, because its parts would take too long to read."""
+FREE_OBJECTS = 64
+OBJECT_BYTES = 40
+MOST_OBJECTS = 1 << 17
+"""In a message of more objects than one for each `OBJECT_BYTES`, or than `MOST_OBJECTS`, media are not sought. Reading
+them would take far longer than the size suggests.
+"""
+QUOTE_BYTES = 8
+"""So it is in one of more quotation marks than one for each so many bytes, apart from those in texts."""
+SCANNED_BYTES = 16 * 1024
+"""In a longer message, media are sought without a first look at all of its text, which can take longer."""
 
 _START = re.compile(rb'\{\s*(?:"type"\s*:\s*"message"\s*,\s*)?"role"\s*:\s*"([a-z]+)"\s*,\s*"content"\s*:\s*(?:(")|\[)')
 """The beginning of most messages. Where the content is a text, group 2 matches, and they have no media."""
@@ -34,22 +43,20 @@ _INPUT_ROLES = ("user", "tool", "function_call_output", "custom_tool_call_output
 _TEXTS_START = re.compile(
     rb'\[\s*\{\s*"(?:type"\s*:\s*"(?:text|input_text|output_text)"\s*,\s*"text"\s*:|text"\s*:)\s*"'
 )
-_CACHE_MARK = b'"cache_control"'
-_MARK_COMMA_BYTES = 64
-"""The comma before a mark is not further away from it than this."""
-_MARK_END_BYTES = 128
+_TEXTS_END = b'"}]}'
+_MARK_END_BYTES = 192
 """A mark of a message whose content is a text comes after the text."""
-_CACHE_MARKS = re.compile(
-    rb',\s*"cache_control"\s*:\s*(?:null|\{[^{}]{0,200}\})|"cache_control"\s*:\s*(?:null|\{[^{}]{0,200}\})\s*,?'
-)
-"""In a text the quotation marks have backslashes, so that it never matches."""
+STEP_BYTES = 1024 * 1024
+"""A larger message is read in several steps."""
+_CONTENT_BYTES = 1024
+"""Where these first bytes of a content are found, it usually begins."""
 
 
 class NoPromptError(Exception):
     """It is not one prompt that can be read."""
 
 
-class _TextBlock(msgspec.Struct, forbid_unknown_fields=True):
+class _TextBlock(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A content part that has nothing but its text."""
 
     type: str
@@ -57,6 +64,7 @@ class _TextBlock(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _TEXTS = msgspec.json.Decoder(list[_TextBlock])
+_ONE_TEXT = msgspec.json.Decoder(tuple[_TextBlock])
 
 
 class Message(msgspec.Struct, gc=False):
@@ -96,10 +104,23 @@ class Messages:
         key = xxh3_128_digest(item, scope)
         known = self._recent.get(key)
         if known is None:
-            known = _read(bytes(item), scan)
-            if len(known.more) < MOST_PIECES:
-                self._recent.put(key, known)
+            raw = bytes(item)
+            known = self._remember(key, _read_text(raw) or finish(_read_item(raw, scan)))
         return known
+
+    def read_in_steps(self, item: bytes | msgspec.Raw, scope: int, scan: MediaScan) -> Generator[None, None, Message]:
+        """Read a message, which may be very large, as `read` does."""
+        key = xxh3_128_digest(item, scope)
+        known = self._recent.get(key)
+        if known is None:
+            raw = bytes(item)
+            known = self._remember(key, _read_text(raw) or (yield from _read_item(raw, scan)))
+        return known
+
+    def _remember(self, key: bytes, message: Message) -> Message:
+        if len(message.more) < MOST_PIECES:
+            self._recent.put(key, message)
+        return message
 
 
 def pieces(raw: bytes) -> Iterable[bytes]:
@@ -107,14 +128,8 @@ def pieces(raw: bytes) -> Iterable[bytes]:
     return (raw[at : at + PIECE_BYTES] for at in range(0, len(raw), PIECE_BYTES))
 
 
-def _read(raw: bytes, scan: MediaScan) -> Message:
-    """Read a message or an item."""
-    start, media = _START.match(raw), NO_MEDIA
-    if start is not None and (text := _only_text(raw, start)) is not None:
-        role: str | None = start[1].decode()
-        raw = text
-    else:
-        role, raw, media = _read_item(raw, scan)
+def _message(role: str | None, raw: bytes, media: Media) -> Message:
+    """Make a message of its role or type, its canonical form and its media."""
     is_head, is_input, (items, media_bytes) = role in _HEAD_ROLES, role in _INPUT_ROLES, media
     whole = xxh3_64_digest(raw)
     input_digest = whole if is_input else b""
@@ -125,13 +140,19 @@ def _read(raw: bytes, scan: MediaScan) -> Message:
     return Message(is_head, input_digest, 0, digest, size, tuple(more))
 
 
+def _read_text(raw: bytes) -> Message | None:
+    """Read a message whose content is a text, or a list of text blocks. None for any other message."""
+    start = _START.match(raw)
+    text = None if start is None else _only_text(raw, start)
+    return None if start is None or text is None else _message(start[1].decode(), text, NO_MEDIA)
+
+
 def _only_text(raw: bytes, start: re.Match[bytes]) -> bytes | None:
-    """Return the canonical form of a message whose content is a text, or a list of text blocks. None for any other
-    message.
-    """
+    """Return the canonical form of a message whose content is a text, or a list of text blocks. None for another."""
     if start.lastindex == _TEXT_GROUP:
-        return without_marks(raw) if _CACHE_MARK in raw[-_MARK_END_BYTES:] else raw
-    if raw[-4:] != b'"}]}':
+        end = raw[-_MARK_END_BYTES:]
+        return raw[:-_MARK_END_BYTES] + finish(without_marks(end)) if CACHE_MARK in end else raw
+    if not raw.endswith(_TEXTS_END):
         return None
     at = start.end() - 1
     content = raw[at:-1]
@@ -141,41 +162,77 @@ def _only_text(raw: bytes, start: re.Match[bytes]) -> bytes | None:
     return b"%b%b}" % (raw[:at], text)
 
 
-def _read_item(raw: bytes, scan: MediaScan) -> tuple[str | None, bytes, Media]:
-    """Return the role, or the type of an item without one, the canonical form, and the media of any item."""
-    if len(raw) > MANY_BYTES and raw.count(b"{") > MOST_OBJECTS:
-        return None, raw, NO_MEDIA
-    plain = read_plain(raw)
+def _read_item(raw: bytes, scan: MediaScan) -> Generator[None, None, Message]:
+    """Read any message or item. Each step takes 1 to 2 ms for a megabyte."""
+    seeks_media = not (_has_many_braces(raw) and (yield from _has_many_objects(raw)))
+    plain = read_plain(raw) if seeks_media else None
     if plain is not None and (type(plain.content) is not list or len(plain.content) != 1):
-        return plain.role or plain.type, raw, NO_MEDIA
+        return _message(plain.role or plain.type, raw, NO_MEDIA)
     if raw[:1] != b"{":  # such as a list in a list: several prompts
         raise NoPromptError
-    raw = without_marks(raw)
+    yield
+    whole = raw
+    if len(raw) > STEP_BYTES or CACHE_MARK in raw:
+        raw = yield from without_marks(raw)
     part = read_part(raw)
-    if plain is None and may_have_media(raw) and (media := scan.media_in(part, raw))[0]:
-        return part.role or part.type, raw, media
+    role = part.role or part.type
+    yield
+    if plain is None and seeks_media and (len(raw) > SCANNED_BYTES or may_have_media(raw)):
+        media = scan.media_in(part, raw)
+        if media[0]:
+            return _message(role, raw, media)
+        yield
+    if raw is whole and raw.endswith(_TEXTS_END) and _START.match(raw) is not None:
+        return _message(role, raw, NO_MEDIA)  # `_read_text` has seen that it is no text
     content = bytes(part.content)
-    text = canonical(content) or content
-    return part.role or part.type, raw if text is content else raw.replace(content, text, 1), NO_MEDIA
+    text = canonical(content)
+    yield
+    return _message(role, raw if text is None or text is content else _with(raw, content, text), NO_MEDIA)
+
+
+def _with(raw: bytes, content: bytes, text: bytes) -> bytes:
+    """Replace the content. A search for the beginning is far quicker than one for megabytes."""
+    at = raw.find(content[:_CONTENT_BYTES])
+    if raw.startswith(content, at):
+        return raw[:at] + text + raw[at + len(content) :]
+    return raw.replace(content, text, 1)
+
+
+def _most_objects(raw: bytes) -> int:
+    return min(FREE_OBJECTS + len(raw) // OBJECT_BYTES, MOST_OBJECTS)
+
+
+def _has_many_braces(raw: bytes) -> bool:
+    """Whether a message may have more objects than can be read in the time that its size suggests."""
+    return raw.count(b"{") > _most_objects(raw)
+
+
+def _has_many_objects(raw: bytes) -> Generator[None, None, bool]:
+    """Whether it has, apart from braces in texts."""
+    objects = is_text = start = 0
+    while start < len(raw):
+        end = start + STEP_BYTES
+        while raw[end - 1 : end] == b"\\":
+            end += 1
+        parts = raw[start:end].replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"', STEP_BYTES // QUOTE_BYTES)
+        objects += b"".join(parts[is_text::2]).count(b"{")
+        if objects > _most_objects(raw) or len(parts) > STEP_BYTES // QUOTE_BYTES:
+            return True
+        is_text ^= len(parts) % 2 == 0
+        start = end
+        yield
+    return False
 
 
 def canonical(content: bytes) -> bytes | None:
     """Return the text of a list with a single text block, which means the same; a list of several text blocks as it is;
-    None for any other content.
+    None for any other content, and for a list of very many objects.
     """
     if content[-3:] != b'"}]' or _TEXTS_START.match(content) is None:
         return None
+    is_long = len(content) > SCANNED_BYTES and _has_many_braces(content)
     try:
-        blocks = _TEXTS.decode(content)
+        blocks = (_ONE_TEXT if is_long else _TEXTS).decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return bytes(blocks[0].text) if len(blocks) == 1 else content
-
-
-def without_marks(raw: bytes) -> bytes:
-    """Remove the marks of Anthropic's prompt cache: clients move them from turn to turn."""
-    first = raw.find(_CACHE_MARK)
-    if first < 0:
-        return raw
-    start = max(0, first - _MARK_COMMA_BYTES)
-    return raw[:start] + _CACHE_MARKS.sub(b"", raw[start:])

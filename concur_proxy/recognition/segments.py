@@ -14,15 +14,15 @@ from xxhash import xxh3_64_digest
 
 from concur_proxy.recognition.chain import HASH_BYTES, Chain
 from concur_proxy.recognition.chain_builder import ITEM_BYTES, STEP_BYTES, ChainBuilder
-from concur_proxy.recognition.messages import NoPromptError, canonical, without_marks
-from concur_proxy.recognition.sizes import SLICES
+from concur_proxy.recognition.marks import without_marks
+from concur_proxy.recognition.messages import NoPromptError, canonical
+from concur_proxy.recognition.sizes import MAX_MEDIA
 from concur_proxy.recognition.tenants import credential_of
 from concur_proxy.steps import finish
-from concur_proxy.wire.request.body import MAX_COMMAS, Prompt
+from concur_proxy.wire.request.body import MAX_MESSAGES, Prompt
+from concur_proxy.wire.request.pieces import elements_of
 from concur_proxy.wire.request.view import RequestView
 
-MAX_ITEMS = 20_000
-"""A prompt of more messages has no chain: no conversation is that long."""
 FREE_ITEMS = 1500
 """A prompt of more messages has a chain only if they have `ITEM_BYTES` each on average. Millions of tiny ones would
 take far longer to read than their size suggests.
@@ -78,21 +78,22 @@ def _add_prompt(builder: ChainBuilder, prompt: Prompt) -> Generator[None, None, 
     if isinstance(messages, list):
         yield from _add_conversation(builder, bytes(prompt.tools), bytes(prompt.system), messages)
     elif items[:1] == b"[":
-        yield from _add_conversation(builder, bytes(prompt.tools), bytes(prompt.instructions), _slices(items))
+        elements = yield from _elements(items, MAX_MESSAGES)
+        yield from _add_conversation(builder, bytes(prompt.tools), bytes(prompt.instructions), elements)
     elif items[:1] == b'"':
         only = msgspec.Raw(b'{"role":"user","content":%b}' % items)
         yield from _add_conversation(builder, bytes(prompt.tools), bytes(prompt.instructions), [only])
     else:
         for media in map(bytes, (prompt.image_data, prompt.audio_data, prompt.video_data)):
-            _add_media(builder, media)
+            yield from _add_media(builder, media)
         yield from _add_plain(
             builder, next(filter(_is_plain, map(bytes, (prompt.prompt, prompt.input_ids, prompt.text))), b"")
         )
 
 
-def _add_media(builder: ChainBuilder, raw: bytes) -> None:
+def _add_media(builder: ChainBuilder, raw: bytes) -> Generator[None, None, None]:
     """Add media that stand next to a text."""
-    items = len(_slices(raw)) if raw[:1] == b"[" else int(raw[:1] == b'"')
+    items = len((yield from _elements(raw, MAX_MEDIA))) if raw[:1] == b"[" else int(raw[:1] == b'"')
     if items:
         builder.add_media(raw, items)
 
@@ -102,38 +103,46 @@ def _add_conversation(
 ) -> Generator[None, None, None]:
     """Add tools, system prompt, and messages or items. Leading messages of the operator are part of the head."""
     _check_number(items)
-    _add_head(builder, without_marks(tools), without_marks(system))
-    if len(tools) + len(system) > STEP_BYTES:
-        yield
+    tools = yield from without_marks(tools)
+    system = yield from without_marks(system)
+    yield from _add_head(builder, tools, system)
     yield from builder.add_messages(items)
 
 
 def _check_number(items: list[msgspec.Raw]) -> None:
     """Raise `NoPromptError` if there are more parts than a conversation has."""
-    free = FREE_ITEMS + sum(map(len, items)) // ITEM_BYTES if len(items) > FREE_ITEMS else FREE_ITEMS
-    if len(items) > min(free, MAX_ITEMS):
+    if len(items) > FREE_ITEMS and (
+        len(items) > MAX_MESSAGES or len(items) > FREE_ITEMS + sum(map(len, items)) // ITEM_BYTES
+    ):
         raise NoPromptError
 
 
-def _add_head(builder: ChainBuilder, tools: bytes, system: bytes) -> None:
+def _add_head(builder: ChainBuilder, tools: bytes, system: bytes) -> Generator[None, None, None]:
+    unseen = len(system)
     if tools[:1] == b"[" and len(tools) > len(b"[]"):
         builder.add(tools)
+        unseen += len(tools)
     if system[:1] == b'"':
         builder.add(system)
     elif system[:1] == b"[":
-        blocks = _slices(system)
-        if len(blocks) > FREE_ITEMS:
-            raise NoPromptError
-        for block in blocks:
+        for block in (yield from _elements(system, FREE_ITEMS)):
+            unseen += ITEM_BYTES + len(block)
+            if unseen > STEP_BYTES:
+                yield
+                unseen = 0
             content = b"[%b]" % bytes(block)
             builder.add(canonical(content) or content)
     builder.end_head()
+    if unseen > STEP_BYTES:
+        yield
 
 
-def _slices(raw: bytes) -> list[msgspec.Raw]:
-    if len(raw) > MAX_COMMAS and raw.count(b",") > MAX_COMMAS:
+def _elements(array: bytes, most: int) -> Generator[None, None, list[msgspec.Raw]]:
+    """The elements of an array. Raises `NoPromptError` if there are more than `most`."""
+    elements = yield from elements_of(array, most)
+    if elements is None:
         raise NoPromptError
-    return SLICES.decode(raw)
+    return elements
 
 
 def _is_plain(prompt: bytes) -> bool:
@@ -143,8 +152,8 @@ def _is_plain(prompt: bytes) -> bool:
 def _add_plain(builder: ChainBuilder, prompt: bytes) -> Generator[None, None, None]:
     """Add a text or a list of tokens, or one of them in a list."""
     if prompt[:1] == b"[" and not prompt[1:2].isdigit():
-        prompts = _slices(prompt)
-        if len(prompts) != 1:
+        prompts = yield from _elements(prompt, 1)
+        if not prompts:
             raise NoPromptError
         prompt = bytes(prompts[0])
     if prompt[:1] == b'"':

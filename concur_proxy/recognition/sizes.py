@@ -36,9 +36,13 @@ MAX_DEPTH = 4
 """Content is nested in content: documents and images in results of tools."""
 MAX_PARTS = 4000
 """Further content parts of a prompt are counted as text."""
+MAX_MEDIA = 4000
+"""Further media of a prompt count nothing."""
+MOST_SCANNED_BYTES = 10 * 1024 * 1024
+"""Media are sought in so many bytes of a message. Those in content within content count at each depth."""
 
 
-class Part(msgspec.Struct):
+class Part(msgspec.Struct, gc=False):
     """A message, an item or a content part: the fields in which media can be."""
 
     role: str | None = None
@@ -97,8 +101,7 @@ NO_PART = Part()
 _PART = msgspec.json.Decoder(Part)
 _PLAIN = msgspec.json.Decoder(Plain)
 _PARTS = msgspec.json.Decoder(list[Part])
-SLICES = msgspec.json.Decoder(list[msgspec.Raw])
-"""Reads an array without decoding its elements."""
+_SLICES = msgspec.json.Decoder(list[msgspec.Raw])
 _MEDIA = re.compile(
     rb'"type"\s*:\s*"(?:%b)"|"(?:%b)"\s*:' % ("|".join(sorted(MEDIA_TYPES)).encode(), "|".join(UNTYPED).encode())
 )
@@ -152,9 +155,14 @@ class MediaScan:
 
     def __init__(self) -> None:
         self._parts_left = MAX_PARTS
+        self._bytes_left = 0
 
-    def media_in(self, part: Part, raw: bytes | msgspec.Raw, depth: int = 0) -> Media:
-        """Return the number of media in `part`, and how many bytes of its slice `raw` they take."""
+    def media_in(self, part: Part, raw: bytes) -> Media:
+        """Return the number of media in a message or an item, and how many bytes of its slice `raw` they take."""
+        self._bytes_left = MOST_SCANNED_BYTES
+        return self._in_part(part, raw, 0)
+
+    def _in_part(self, part: Part, raw: bytes | msgspec.Raw, depth: int) -> Media:
         kind = part.kind
         if kind in MEDIA_TYPES:
             source = read_part(part.source) if part.source else NO_PART
@@ -168,9 +176,10 @@ class MediaScan:
         return items + more_items, size + more_bytes
 
     def _in_value(self, raw: msgspec.Raw, depth: int) -> Media:
-        first = memoryview(raw)[0] if raw else 0
+        self._bytes_left -= len(raw)
+        first = memoryview(raw)[0] if raw and self._bytes_left >= 0 else 0
         if first == _OBJECT:
-            return self.media_in(read_part(raw), raw, depth)
+            return self._in_part(read_part(raw), raw, depth)
         if first != _ARRAY:
             return NO_MEDIA
         try:
@@ -178,8 +187,8 @@ class MediaScan:
             self._parts_left -= len(parts)
             if self._parts_left < 0:
                 return NO_MEDIA
-            slices = SLICES.decode(raw)
+            slices = _SLICES.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return NO_MEDIA
-        found = [self.media_in(part, piece, depth) for part, piece in zip(parts, slices, strict=True)]
+        found = [self._in_part(part, piece, depth) for part, piece in zip(parts, slices, strict=True)]
         return sum(items for items, _ in found), sum(size for _, size in found)

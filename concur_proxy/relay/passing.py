@@ -54,8 +54,7 @@ async def pass_at_once(
         return await hop.pass_on(next(iter(parts.monitors)))
     if response_id is not None:
         return await _pass_to_its_engine(parts, response_id, stored, hop)
-    await in_turns(view.read_in_steps())
-    model = hop.record.model = view.passing_model
+    model = hop.record.model = await in_turns(view.passing_model())
     engine = parts.coordinator.fleet.candidates(model)[0]
     setback = await hop.pass_on(engine)
     if setback is not None and (other := hop.other_engine(engine, setback)) is not None:

@@ -4,12 +4,19 @@ Each input goes to a gateway process of its own. CPU is the process's time for t
 longest answer time of `/healthz`, asked every 5 ms in another process meanwhile, also by the machine's other load. Peak
 is the highest resident memory. Where nginx and haproxy are installed, they get the same inputs as plain proxies.
 
+The gateway leaves most bodies of 60 MB to the engine without decoding them. So some have the size at which it still
+decodes them: 4 MB where there are many brackets, 8 MB for others.
+
+*Header fields*: heads of 15,000 fields, one after another. *Requests sent ahead*: clients send requests with bodies,
+and read no answer before all is sent or nothing more is taken; the engine takes a second for the first one of each.
+
 *All at once*: every body and every answer of the table at the same time, each body from a client of its own, while 500
 more connections send a head of 60 kB without an end.
 """
 
 import argparse
 import multiprocessing
+import re
 import shutil
 import socket
 import tempfile
@@ -31,12 +38,27 @@ from tests.benchmarks.process import cpu_seconds, free_port, running, wait_until
 MB = 1 << 20
 HALF_HEADS = 500
 HEAD = b'{"model":"m","stream":true,"messages":['
+PATHS = {b'"input"': b"/v1/responses", b'"prompt"': b"/v1/completions", b'"messages"': b"/v1/chat/completions"}
+"""The path of a body, by the field that it begins with."""
+HEADS = 200
+AHEAD_CLIENTS, AHEAD_REQUESTS, AHEAD_BYTES, AHEAD_S = 64, 16, 256 * 1024, 3.0
+SLOW_PATH = b"/v1/embeddings"
+"""The engine takes a second for its requests."""
 OK = b'{"id":"x","choices":[{"index":0,"message":{"content":"ok"}}],"usage":{"prompt_tokens":9,"completion_tokens":1}}'
 SERIES = b"vllm:num_requests_running 1\nvllm:num_requests_waiting 0\nvllm:kv_cache_usage_perc 0.1\n"
 
 
 def _text(content: bytes) -> bytes:
     return HEAD + b'{"role":"user","content":"' + content + b'"}]}'
+
+
+def _message(blocks: bytes) -> bytes:
+    return HEAD + b'{"role":"user","content":[' + blocks + b"{}]}]}"
+
+
+def _list(field: bytes, element: bytes, size: int) -> bytes:
+    count = (size - 100) // (len(element) + 1)
+    return b'{"model":"m","%b":[' % field + (element + b",") * (count - 1) + element + b"]}"
 
 
 BODIES: dict[str, Callable[[int], bytes]] = {
@@ -51,6 +73,14 @@ BODIES: dict[str, Callable[[int], bytes]] = {
     "blanks, then garbage": lambda size: b"\n" * size + b"x",
     "many keys": lambda size: b'{"model":"m"' + b"".join(b',"k%d":[]' % i for i in range(size // 14)) + b"}",
     "objects in metadata": lambda size: b'{"metadata":[' + b"[{}]," * (size // 5) + b"1]," + HEAD[1:] + b"{}]}",
+    "tiny items, 4 MB": lambda size: _list(b"input", b"{}", min(size, 4 * MB)),
+    "brackets in an item, 4 MB": lambda size: _list(b"input", b"[" * 500 + b"]" * 500, min(size, 4 * MB)),
+    "texts in a list, 8 MB": lambda size: _list(b"prompt", b'"aaaaaaaaaaaaaaa"', min(size, 8 * MB)),
+    "tokens, 8 MB": lambda size: _list(b"prompt", b"12345", min(size, 8 * MB)),
+    "images in a message, 8 MB": lambda size: _message(b'{"type":"image"},' * ((min(size, 8 * MB) - 200) // 17)),
+    "commas and a cache mark, 8 MB": lambda size: _message(
+        b'{"cache_control":null,"text":"%b"},' % (b"," * (min(size, 8 * MB) - 200))
+    ),
     "UTF-16": lambda size: (HEAD + b"{}," * (size // 6) + b"{}]}").decode().encode("utf-16"),
 }
 """The request's body, by the size that it has about."""
@@ -83,6 +113,8 @@ def _answer(client: socket.socket, turns: Iterator[bytes | None]) -> None:
             while length > 0 and (part := reader.read1(min(length, MB))):
                 length -= len(part)
             answer = next(turns) if target.startswith(b"/v1/chat") else None
+            if target == SLOW_PATH:
+                time.sleep(1)
             whole = SERIES if target == b"/metrics" else OK
             head = (
                 b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
@@ -108,12 +140,16 @@ def watch_path(port: int, path: bytes, stop: Event, longest: "multiprocessing.Qu
     longest.put(worst)
 
 
+def _head(path: bytes, size: int) -> bytes:
+    return b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (path, size)
+
+
 def _ask(port: int, body: bytes) -> str:
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    path = next((path for field, path in PATHS.items() if field in body[:100]), PATHS[b'"messages"'])
     status = ""
     try:
         with socket.create_connection(("127.0.0.1", port), 120) as client:
-            client.sendall(b"%bcontent-length: %d\r\n\r\n" % (head, len(body)))
+            client.sendall(_head(path, len(body)))
             client.sendall(body)
             response = HTTPResponse(client)
             response.begin()
@@ -123,6 +159,62 @@ def _ask(port: int, body: bytes) -> str:
     except (OSError, HTTPException) as error:
         return status or type(error).__name__
     return status
+
+
+def _ask_fields(port: int) -> str:
+    """Send heads of very many fields, and return how often which status came."""
+    head = b"GET /v1/models HTTP/1.1\r\nhost: x\r\n" + b"a:\r\n" * 15_000 + b"\r\n"
+    seen: Counter[str] = Counter()
+    for _ in range(HEADS):
+        with socket.create_connection(("127.0.0.1", port), 10) as client:
+            try:
+                client.sendall(head)
+                seen[client.recv(4096)[9:12].decode() or "closed"] += 1
+            except OSError:
+                seen["closed"] += 1
+    return _counts(seen)
+
+
+def _ask_ahead(port: int) -> str:
+    """Send requests on many connections without reading, and return how often which status came then."""
+    body = _text(b"a" * AHEAD_BYTES)
+    chat = _head(PATHS[b'"messages"'], len(body)) + body
+    sent = memoryview(_head(SLOW_PATH, len(OK)) + OK + chat * AHEAD_REQUESTS)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(socket.create_connection(("127.0.0.1", port), 10)) for _ in range(AHEAD_CLIENTS)]
+        left = dict.fromkeys(clients, 0)
+        end = time.monotonic() + AHEAD_S
+        for client in clients:
+            client.settimeout(0)
+        while left and time.monotonic() < end:
+            for client, at in list(left.items()):
+                try:
+                    left[client] += client.send(sent[at : at + MB])
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    del left[client]
+                if left.get(client) == len(sent):
+                    del left[client]
+            time.sleep(0.001)
+        with ThreadPoolExecutor(len(clients)) as pool:
+            return _counts(sum(pool.map(_statuses, clients), Counter()))
+
+
+def _statuses(client: socket.socket) -> Counter[str]:
+    """The statuses of all answers that come until the connection ends, or none comes for a while."""
+    came = bytearray()
+    client.settimeout(2)
+    try:
+        while part := client.recv(MB):
+            came += part
+    except OSError:
+        pass
+    return Counter(status.decode() for status in re.findall(rb"HTTP/1\.1 (\d{3})", came))
+
+
+def _counts(seen: Counter[str]) -> str:
+    return ", ".join(f"{count} x {status}" for status, count in sorted(seen.items())) or "none"
 
 
 @contextmanager
@@ -179,8 +271,7 @@ def _ask_all(port: int, size: int) -> str:
     with ExitStack() as stack, ThreadPoolExecutor(len(BODIES)) as pool:
         for _ in range(HALF_HEADS):
             stack.enter_context(socket.create_connection(("127.0.0.1", port), 10)).sendall(head)
-        seen = Counter(pool.map(lambda make: _ask(port, make(size)), BODIES.values()))
-    return ", ".join(f"{count} x {status}" for status, count in sorted(seen.items()))
+        return _counts(Counter(pool.map(lambda make: _ask(port, make(size)), BODIES.values())))
 
 
 def _measure(name: str, ask: Callable[[int], str], answers: Sequence[bytes | None]) -> str:
@@ -223,6 +314,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for proxy in proxies if chosen.only in name else ():
             cost = _measure(proxy, partial(_ask, body=make(chosen.megabytes * MB)), [None])
             print(f"| body: {name} | {proxy} | {cost} |", flush=True)
+    for name, ask in {"header fields": _ask_fields, "requests sent ahead": _ask_ahead}.items():
+        for proxy in proxies if chosen.only in name else ():
+            print(f"| {name} | {proxy} | {_measure(proxy, ask, [None])} |", flush=True)
     for name, answer in ANSWERS.items():
         for proxy in proxies if chosen.only in name else ():
             print(f"| answer: {name} | {proxy} | {_measure(proxy, partial(_ask, body=OK), [answer])} |", flush=True)

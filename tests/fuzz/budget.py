@@ -8,11 +8,14 @@ from typing import Any
 
 from concur_proxy import plugins
 from concur_proxy.engines.exposition import read_exposition
+from concur_proxy.recognition.segments import chain_of
+from concur_proxy.steps import finish
 from concur_proxy.wire.answer.json_tap import JsonTap
 from concur_proxy.wire.answer.tap import StreamTap
 from concur_proxy.wire.api_shape import ApiShape
 from concur_proxy.wire.request.body_reader import JsonBodyReader
 from concur_proxy.wire.request.models import model_in_form
+from concur_proxy.wire.request.view import RequestReader
 
 BUDGET_MS = 10.0
 MEGABYTE = 1_000_000
@@ -20,11 +23,18 @@ CHUNK_BYTES = 65_536
 """About what one read from a socket returns."""
 
 _READER = JsonBodyReader(["session_id"])
+_VIEWS = RequestReader()
 _KINDS = plugins.own_engine_kinds()
 
 
 def _body(data: bytes) -> None:
     _READER.read(data)
+
+
+def _prompt(data: bytes) -> None:
+    view = _VIEWS.view("POST", b"/", "/", [])
+    view.body = data
+    chain_of(view)
 
 
 def _stream(data: bytes) -> None:
@@ -46,11 +56,21 @@ def _metrics(data: bytes) -> None:
 
 
 def _form(data: bytes) -> None:
-    model_in_form(data)
+    finish(model_in_form(data))
 
 
 def _body_of(item: bytes) -> Callable[[int], bytes]:
     return lambda size: b'{"messages":[' + b",".join([item] * (size // (len(item) + 1))) + b"]}"
+
+
+def _items(item: bytes) -> Callable[[int], bytes]:
+    return lambda size: b'{"input":[%b{}]}' % ((item + b",") * (size // (len(item) + 1)))
+
+
+def _blocks(block: bytes) -> Callable[[int], bytes]:
+    """A message of blocks of content, of which the last one is an image."""
+    head, end = b'{"messages":[{"role":"user","content":[', b'{"type":"image"}]}]}'
+    return lambda size: head + (block + b",") * max(1, size // (len(block) + 1)) + end
 
 
 def _many(item: bytes) -> Callable[[int], bytes]:
@@ -67,6 +87,19 @@ CASES: dict[str, tuple[Callable[[bytes], None], Callable[[int], bytes]]] = {
     "body, escapes": (_body, lambda size: b'{"prompt":"%b"}' % (rb"\u00e9" * (size // 6))),
     "body, no UTF-8": (_body, lambda size: b'{"prompt":"%b\xff"}' % (b"a" * size)),
     "body, lenient number at its end": (_body, lambda size: b'{"messages":[%b1],"n":NaN}' % (b"{}," * (size // 3))),
+    "prompt, empty items": (_prompt, _items(b"{}")),
+    "prompt, numbers as items": (_prompt, _items(b"1e5")),
+    "prompt, tokens": (_prompt, lambda size: b'{"prompt":[%b1]}' % (b"12345," * (size // 6))),
+    "prompt, texts": (_prompt, lambda size: b'{"prompt":[%b""]}' % (b'"a",' * (size // 4))),
+    "prompt, empty blocks": (_prompt, _blocks(b"{}")),
+    "prompt, text blocks": (_prompt, _blocks(b'{"type":"text","text":""}')),
+    "prompt, images": (_prompt, _blocks(b'{"type":"image"}')),
+    "prompt, cache marks": (_prompt, _blocks(b'{"cache_control":null}')),
+    "prompt, commas after a mark": (
+        _prompt,
+        lambda size: _blocks(b'{"cache_control":null,"text":"%b"}' % (b"," * size))(size),
+    ),
+    "prompt, escaped quotes": (_prompt, lambda size: _blocks(b'{"text":"%b"}' % (rb"\"" * (size // 2)))(size)),
     "stream, usual events": (_stream, _many(b'data: {"choices":[{"delta":{"content":" word"}}]}\n\n')),
     "stream, usage in each event": (
         _stream,

@@ -16,6 +16,7 @@ from concur_proxy.recognition.recogniser import (
     RecogniserOptions,
     session_key,
 )
+from concur_proxy.steps import finish
 from concur_proxy.wire.request.body import BodyFault
 from concur_proxy.wire.request.body_reader import JsonBodyReader
 from concur_proxy.wire.request.endpoint_rule import METHODS
@@ -36,7 +37,7 @@ _CATALOGUE = EndpointCatalogue(known=_PATHS, others=_PATHS)
 
 def body(data: bytes) -> None:
     """A body is read as Python's json reads it, and only its options are changed."""
-    model_in_form(data)
+    finish(model_in_form(data))
     ours = _READER.read(data)
     value, problem = _read(data)
     if problem:

@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from concur_proxy.recognition import chain_builder
+from concur_proxy.recognition import messages as messages_module
 from concur_proxy.recognition.chain import HASH_BYTES, SIZE_BYTES, Chain
-from concur_proxy.recognition.chain_builder import MAX_SEGMENTS
+from concur_proxy.recognition.chain_builder import MAX_SEGMENTS, forget_messages
 from concur_proxy.recognition.messages import PIECE_BYTES
 from concur_proxy.recognition.segments import FREE_ITEMS, chain_in_steps, chain_of
+from concur_proxy.wire.request import body_reader, pieces
 from concur_proxy.wire.request.view import RequestReader, RequestView
 
 READER = RequestReader()
@@ -395,3 +398,66 @@ SURROGATE = b"\xed\xa0\x80"
 def test_half_of_a_surrogate_pair_in_bytes_raises_nowhere(body: bytes) -> None:
     """Python's json, which the engines use, takes it, and msgspec does not."""
     chain_of(view(body % (SURROGATE, SURROGATE)))
+
+
+PARTS = st.sampled_from(
+    [
+        {"type": "text", "text": "a, b"},
+        {"type": "input_text", "text": '},{"role":"user"'},
+        {"type": "text", "text": "x", "cache_control": MARK},
+        {"type": "image_url", "image_url": {"url": "a.png"}},
+        {"type": "tool_result", "content": [{"type": "image"}, {"type": "text", "text": "y" * 300}]},
+        {"type": "document", "source": {"type": "text", "data": "z"}},
+    ]
+)
+TURNS = st.fixed_dictionaries(
+    {"role": st.sampled_from(["system", "user", "assistant"]), "content": st.text(max_size=80) | st.lists(PARTS)},
+    optional={"cache_control": st.just(MARK)},
+) | st.fixed_dictionaries({"type": st.just("function_call_output"), "output": st.text(max_size=80)})
+BODIES = (
+    st.fixed_dictionaries(
+        {"messages": st.lists(TURNS, max_size=12)},
+        optional={"tools": st.lists(st.just(TOOLS[0])), "system": st.text() | st.lists(PARTS)},
+    )
+    | st.fixed_dictionaries({"input": st.lists(TURNS, max_size=12)}, optional={"instructions": st.lists(PARTS)})
+    | st.fixed_dictionaries(
+        {"prompt": st.lists(st.integers()) | st.lists(st.lists(st.integers()), max_size=2) | st.lists(st.text())},
+        optional={"image_data": st.lists(st.text())},
+    )
+)
+
+
+@given(BODIES, st.sampled_from([None, (",", ":")]), st.integers(20, 300))
+def test_a_prompt_read_in_small_steps_has_the_same_chain(
+    body: dict[str, Any], separators: tuple[str, str] | None, piece_bytes: int
+) -> None:
+    raw = json.dumps({"model": "m", **body}, separators=separators).encode()
+    forget_messages()
+    whole = chain_of(view(raw))
+    forget_messages()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pieces, "PIECE_BYTES", piece_bytes)
+        patch.setattr(body_reader, "FEW_BYTES", 0)
+        patch.setattr(chain_builder, "STEP_BYTES", 64)
+        patch.setattr(messages_module, "STEP_BYTES", 64)
+        patch.setattr(messages_module, "SCANNED_BYTES", 64)
+        assert chain_of(view(raw)) == whole
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"input":[%b{}]}' % (b"{}," * 1_000_000),
+        b'{"input":[%b1]}' % (b"1e5," * 1_500_000),
+        b'{"prompt":[%b1]}' % (b'"a",' * 900_000),
+        b'{"prompt":[ %b1]}' % (b"1," * 3_000_000),
+        b'{"text":"x","image_data":[%b""]}' % (b'"",' * 1_000_000),
+        b'{"system":[%b1],"messages":[{}]}' % (b'{"type":"text","text":"x"},' * 150_000),
+    ],
+    ids=["items", "numbers", "prompts", "tokens", "images", "system"],
+)
+def test_of_too_many_parts_only_the_first_are_read(body: bytes) -> None:
+    request = view(body)
+    assert request.json.prompt is not None
+    assert sum(1 for _ in chain_in_steps(request)) <= 8
+    assert chain_of(request) is None

@@ -7,8 +7,8 @@ import msgspec
 
 from concur_proxy.wire.answer.fault import GatewayFault
 
-MAX_COMMAS = 1 << 19
-"""The messages of a body with more commas are not divided, because each would cost memory."""
+MAX_MESSAGES = 20_000
+"""More messages are not divided, because each would cost memory: no conversation is that long."""
 
 NOT_SENT = msgspec.Raw()
 
@@ -21,7 +21,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     messages: list[msgspec.Raw] | msgspec.Raw = NOT_SENT
-    """A list of slices, unless it is no list or the body is longer than anybody's conversation."""
+    """A list of slices, unless it is no list, or a long one of more than `MAX_MESSAGES`."""
     tools: msgspec.Raw = NOT_SENT
     system: msgspec.Raw = NOT_SENT
     """Messages API: a text or text blocks."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Generator
+from itertools import islice
 
 from xxhash import xxh3_128
 
@@ -16,6 +17,8 @@ MOST_QUOTES = 1 << 18
 STEP_BYTES = 1024 * 1024
 STEP_QUOTES = 4096
 """So many bytes, or quotation marks, are looked at in one step."""
+_QUOTE_BYTES = 64
+"""A quotation mark takes as long as so many backslashes before it."""
 
 DATA_BYTES = 1024
 _DATA = re.compile(rb"[A-Za-z0-9+/=_:;,.-]{%d}" % DATA_BYTES)
@@ -23,6 +26,8 @@ _DATA = re.compile(rb"[A-Za-z0-9+/=_:;,.-]{%d}" % DATA_BYTES)
 _KEPT_BYTES = 64
 """The beginning of the data, which can name its type."""
 _STAND_IN = re.compile(rb";omitted=(\d{1,10}),[0-9a-f]{32}\"")
+MOST_STAND_INS = 1024
+"""More of them are not counted: a client may have written them itself."""
 _QUOTE, _BACKSLASH = b'"', b"\\"
 _TAILS = (8, 4096)
 """How far back backslashes before a quotation mark are counted. More of them are in no text."""
@@ -56,6 +61,7 @@ class _Scan:
         self._start = 0
         """All before this is in `_kept`, or was left out."""
         self._quotes = 0
+        """What was looked at in this step, see `STEP_QUOTES`."""
 
     def run(self) -> Generator[None, None, bytes]:
         body, at = self._body, 0
@@ -102,7 +108,8 @@ class _Scan:
             quote = self._body.find(_QUOTE, at, at + STEP_BYTES)
             if quote >= 0:
                 self._quotes += 1
-                if not self._quotes % STEP_QUOTES:
+                if self._quotes >= STEP_QUOTES:
+                    self._quotes = 0
                     self._check(at)
                     yield
                 return quote
@@ -115,6 +122,7 @@ class _Scan:
         for size in _TAILS:
             tail = self._body[max(first, quote - size) : quote]
             backslashes = len(tail) - len(tail.rstrip(_BACKSLASH))
+            self._quotes += size // _QUOTE_BYTES
             if backslashes < size:
                 return backslashes % 2 == 1
         raise _CannotError
@@ -127,7 +135,7 @@ class _Scan:
 
 def full_size(raw: bytes | memoryview) -> int:
     """Return the size that a part of a body had before it was condensed."""
-    return len(raw) + sum(int(size) for size in _STAND_IN.findall(raw))
+    return len(raw) + sum(int(match[1]) for match in islice(_STAND_IN.finditer(raw), MOST_STAND_INS))
 
 
 def _stand_in(data: memoryview) -> Generator[None, None, bytes]:

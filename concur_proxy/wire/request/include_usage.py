@@ -1,6 +1,7 @@
 """Asks an engine for a stream's token usage: one key is inserted into the bytes of the body."""
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from concur_proxy.wire.request.flags import flag
 
 _ASK = b'"stream_options":{"include_usage":true},'
 _KEY = b'"stream_options"'
-_BLANKS = frozenset((b" ", b"\t", b"\r", b"\n"))
+_COLON = re.compile(rb"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}")
 _MAX_OPTIONS_BYTES = 1024
 """A client's stream_options are a few short flags."""
 _MAX_CHECKED_BYTES = 4 * 1024 * 1024
@@ -53,9 +54,10 @@ def _replace_options(body: bytes, sent: object, base: dict[str, Any]) -> bytes |
     if len(body) > _MAX_CHECKED_BYTES:
         return None
     at = body.find(_KEY)
-    start = _skip_colon(body, at + len(_KEY)) if at >= 0 else None
-    if start is None:  # the key is written with escapes, or this is a value
+    colon = _COLON.match(body, at + len(_KEY)) if at >= 0 else None
+    if colon is None:  # the key is written with escapes, or this is a value
         return None
+    start = colon.end()
     text = body[start : start + _MAX_OPTIONS_BYTES].decode("ascii", "replace")
     try:
         value, length = json.JSONDecoder().raw_decode(text)
@@ -70,15 +72,3 @@ def _replace_options(body: bytes, sent: object, base: dict[str, Any]) -> bytes |
         return changed if _OPTIONS_DECODER.decode(changed).stream_options == options else None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-
-
-def _skip_colon(body: bytes, at: int) -> int | None:
-    """Return the position after blanks, a colon and blanks; None if there is anything else."""
-    while body[at : at + 1] in _BLANKS:
-        at += 1
-    if body[at : at + 1] != b":":
-        return None
-    at += 1
-    while body[at : at + 1] in _BLANKS:
-        at += 1
-    return at

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 LIST_PATH = "/v1/models"
@@ -12,6 +12,8 @@ _MOST_PARTS = 100
 """Parts of a form that are looked at."""
 _PART_BYTES = 2048
 """How much of each part is looked at: its head and a model's name."""
+_STEP_BYTES = 1024 * 1024
+"""So many bytes are searched for the next part in one step."""
 
 
 def model_ids(body: bytes) -> frozenset[str] | None:
@@ -53,9 +55,9 @@ def model_in_path(path: str) -> str | None:
     return path.removeprefix(f"{LIST_PATH}/") if path.startswith(f"{LIST_PATH}/") else None
 
 
-def model_in_form(body: bytes) -> str | None:
-    """Return the field `model` of a multipart form; the audio endpoints use forms. None if it is not among the first
-    hundred fields.
+def model_in_form(body: bytes) -> Generator[None, None, str | None]:
+    """Return the field `model` of a multipart form, in steps. The audio endpoints use forms. None if it is not among
+    the first hundred fields.
     """
     first_line, _, _ = body[:_PART_BYTES].partition(b"\r\n")
     boundary = b"\r\n" + first_line
@@ -65,10 +67,12 @@ def model_in_form(body: bytes) -> str | None:
         if blank and _FORM_FIELD.search(head) is not None:
             name, end, _ = value.partition(b"\r\n")
             return (name.decode("utf-8", "replace").strip() or None) if end else None
-        start = body.find(boundary, start)
-        if start < 0:
-            return None
-        start += len(boundary)
+        while (found := body.find(boundary, start, start + _STEP_BYTES + len(boundary))) < 0:
+            start += _STEP_BYTES
+            if start >= len(body):
+                return None
+            yield
+        start = found + len(boundary)
     return None
 
 

@@ -168,12 +168,12 @@ class RequestView:
         if self._json is not None and self._json.prompt is not None:
             self._json = replace(self._json, prompt=None)
 
-    @property
-    def passing_model(self) -> str | None:
-        """The model that a request outside admission names: in its path, its form or its JSON."""
+    def passing_model(self) -> Generator[None, None, str | None]:
+        """Return the model that a request outside admission names: in its path, its form or its JSON. In steps."""
         if not self.body:
             return model_in_path(self.path)
         content_type = self.header(b"content-type")
         if content_type is not None and content_type.lower().startswith(b"multipart/form-data"):
-            return model_in_form(self.body)
+            return (yield from model_in_form(self.body))
+        yield from self.read_in_steps()
         return self.json.model

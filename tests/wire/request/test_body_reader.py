@@ -8,8 +8,15 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from concur_proxy.wire.answer.fault import GatewayFault
-from concur_proxy.wire.request.body import MAX_COMMAS, BodyFault, JsonBody
-from concur_proxy.wire.request.body_reader import MAX_EXACT_BYTES, MAX_FIELD_BYTES, STEP_BYTES, JsonBodyReader
+from concur_proxy.wire.request.body import MAX_MESSAGES, BodyFault, JsonBody
+from concur_proxy.wire.request.body_reader import (
+    MAX_EXACT_BYTES,
+    MAX_FIELD_BYTES,
+    QUICK_BYTES,
+    STEP_BYTES,
+    JsonBodyReader,
+)
+from concur_proxy.wire.request.condense import LARGE_BYTES
 from concur_proxy.wire.request.include_usage import inject_include_usage
 
 READER = JsonBodyReader(["program_id", "metadata", "prompt_cache_key"])
@@ -219,7 +226,7 @@ def test_the_parts_of_a_prompt_are_slices_of_the_body() -> None:
 
 
 @pytest.mark.parametrize(
-    "messages", [b'"x"', b'{"a": 1}', b"[" + b"1," * MAX_COMMAS + b"1]"], ids=["text", "map", "long"]
+    "messages", [b'"x"', b'{"a": 1}', b"[" + b'"1",' * 4 * MAX_MESSAGES + b"1]"], ids=["text", "map", "long"]
 )
 def test_messages_that_are_no_list_or_too_many_are_one_slice(messages: bytes) -> None:
     prompt = read(b'{"messages": ' + messages + b', "tools": []}').prompt
@@ -289,3 +296,22 @@ def test_a_field_that_would_be_slow_to_build_counts_as_absent() -> None:
 def test_a_large_body_is_read_in_steps() -> None:
     body = '{"model": "m", "messages": ["%s"]}' % ("ä" * (4 * STEP_BYTES))
     assert sum(1 for _ in JsonBodyReader().steps(body.encode())) >= 2 * 8
+
+
+@pytest.mark.parametrize("part", [b"[]", b"{}", b'""'])
+def test_a_body_of_very_many_marks_is_not_decoded(part: bytes) -> None:
+    body = b'{"model": "m", "metadata": [%b1], "stream": true}' % ((part + b",") * (QUICK_BYTES // len(part)))
+    assert len(body) < LARGE_BYTES
+    answer = read(body)
+    assert (answer.model, answer.is_stream, answer.is_utf8) == ("m", True, False)
+
+
+def test_only_so_many_messages_are_divided() -> None:
+    messages = [{"role": "user", "content": "a, b"}] * MAX_MESSAGES
+    found = read({"messages": messages}).prompt
+    assert found is not None
+    assert isinstance(found.messages, list)
+    assert [json.loads(bytes(each)) for each in found.messages] == messages
+    more = read({"messages": [*messages, messages[0]]}).prompt
+    assert more is not None
+    assert isinstance(more.messages, msgspec.Raw)

@@ -106,3 +106,8 @@ def _without_data(value: Any) -> Any:  # noqa: ANN401 - any JSON
     if isinstance(value, dict):
         return {_without_data(key): _without_data(one) for key, one in value.items()}
     return value
+
+
+def test_many_backslashes_take_many_steps() -> None:
+    few, many = (b'{"a":"%b"}' % ((filling * 4000 + b'\\"') * 2000) for filling in (b"x", b"\\"))
+    assert sum(1 for _ in condense(many)) >= sum(1 for _ in condense(few)) + 20

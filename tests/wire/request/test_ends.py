@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from concur_proxy.wire.request import ends
 from concur_proxy.wire.request.body import UNREAD_BODY, JsonBody
 from concur_proxy.wire.request.body_reader import JsonBodyReader
 from concur_proxy.wire.request.condense import LARGE_BYTES
@@ -71,3 +72,17 @@ def test_every_field_found_is_one_of_the_body(
 def test_a_body_of_simple_fields_is_found_once() -> None:
     assert simple_ends(b'{"a":1,"b":"x"}') == b'{"a":1,"b":"x"}'
     assert simple_ends(b"{}") == b"{}"
+
+
+def test_no_pair_at_the_end_is_read_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[int] = []
+
+    class Counting:
+        def match(self, text: bytes, at: int) -> object:
+            found.append(at)
+            return pattern.match(text, at)
+
+    pattern = ends._PAIR
+    monkeypatch.setattr(ends, "_PAIR", Counting())
+    assert json.loads(simple_ends(b"[" * END_BYTES + b',"":1' * (END_BYTES // 5) + b",1}")) == {}
+    assert len(found) == len(set(found))

@@ -211,3 +211,10 @@ def test_a_plain_streaming_body_is_always_asked(text: str) -> None:
     value = json.loads(text)
     if value["stream"] is True and "stream_options" not in value:
         assert inject(text.encode()) is not None
+
+
+def test_after_many_blanks_the_options_stay_as_they_are() -> None:
+    """A loop over megabytes of them would stop everything else."""
+    for blanks, is_changed in ((60, True), (100, False)):
+        body = b'{"stream": true, "stream_options"%b:%bnull}' % (b" " * blanks, b"\n" * blanks)
+        assert (inject(body) is not None) is is_changed

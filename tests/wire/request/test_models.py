@@ -3,6 +3,7 @@ import json
 import httpx
 import pytest
 
+from concur_proxy.steps import finish
 from concur_proxy.wire.request.models import longest_context, merge_lists, model_ids, model_in_form, model_in_path
 
 
@@ -61,12 +62,24 @@ def test_a_path_names_a_model_with_slashes() -> None:
 def test_a_form_names_its_model() -> None:
     for fields in ({"language": "en", "model": "whisper"}, {"model": "whisper", "language": "en"}):
         request = httpx.Request("POST", "http://e/", data=fields, files={"file": ("model.wav", b"\r\n\x00data")})
-        assert model_in_form(request.read()) == "whisper"
-    assert model_in_form(httpx.Request("POST", "http://e/", files={"file": ("x", b"y")}).read()) is None
+        assert finish(model_in_form(request.read())) == "whisper"
+    assert finish(model_in_form(httpx.Request("POST", "http://e/", files={"file": ("x", b"y")}).read())) is None
     named = b"--b\r\nContent-Disposition: form-data; name=model\r\nContent-Type: text/plain\r\n\r\nw\r\n--b--\r\n"
-    assert model_in_form(b'--b\r\ncontent-disposition: form-data; name="x"\r\n\r\nname="model"\r\n' + named) == "w"
+    assert (
+        finish(model_in_form(b'--b\r\ncontent-disposition: form-data; name="x"\r\n\r\nname="model"\r\n' + named)) == "w"
+    )
 
 
 @pytest.mark.parametrize("body", [b"", b"\r\n", b"--b", b"--b\r\n" * 300_000, b"\r\ncontent-disposition:" * 300_000])
 def test_a_form_without_a_model_names_none(body: bytes) -> None:
-    assert model_in_form(body) is None
+    assert finish(model_in_form(body)) is None
+
+
+def test_a_long_form_is_searched_in_steps() -> None:
+    body = (
+        b"--b\r\n\r\n"
+        + b"\r\n--c" * 1_000_000
+        + b'\r\n--b\r\ncontent-disposition: form-data; name="model"\r\n\r\nw\r\n'
+    )
+    assert sum(1 for _ in model_in_form(body)) >= 4
+    assert finish(model_in_form(body)) == "w"

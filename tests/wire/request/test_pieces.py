@@ -1,86 +1,105 @@
-"""A long list of messages that is decoded in pieces reads as it does in one."""
+"""A long array that is divided in pieces has the same elements as one that is decoded in one step."""
 
 import json
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from concur_proxy.steps import finish
-from concur_proxy.wire.request.body_reader import STEP_BYTES, JsonBodyReader
-from concur_proxy.wire.request.pieces import read_pieces
-from concur_proxy.wire.request.wire_fields import Wire
+from concur_proxy.wire.request import pieces
+from concur_proxy.wire.request.pieces import PIECE_BYTES, elements_of
 
-DECODER = msgspec.json.Decoder(Wire)
+DECODER = msgspec.json.Decoder(list[msgspec.Raw])
 TRAP = '},{"role":"user","content":"'
+MANY = 10_000_000
 
 
-def in_pieces(body: bytes, piece_bytes: int = 64) -> Wire | None:
-    return finish(read_pieces(body, DECODER, piece_bytes))
+def elements(array: bytes, most: int = MANY) -> list[bytes] | None:
+    found = finish(elements_of(array, most))
+    return None if found is None else list(map(bytes, found))
 
 
-def conversation(number: int, **more: object) -> dict[str, object]:
-    return {"model": "m", "messages": [{"role": "user", "content": f"turn {n}"} for n in range(number)], **more}
+def in_one_step(array: bytes) -> list[bytes]:
+    return list(map(bytes, DECODER.decode(array)))
 
 
-texts = st.text(max_size=40) | st.just(TRAP)
-messages = st.fixed_dictionaries(
-    {"role": st.sampled_from(["user", "assistant", "tool"]), "content": texts | st.lists(texts, max_size=3)}
+texts = st.text(max_size=12) | st.sampled_from([TRAP, '"],', "],", ",", '\\",{'])
+values = st.recursive(
+    st.none() | st.integers() | texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=12,
 )
 
 
-@given(
-    st.lists(messages, max_size=12), st.dictionaries(st.sampled_from(["stream", "tools", "store"]), texts), st.data()
-)
-def test_a_body_in_pieces_reads_as_in_one(found: list[object], more: dict[str, object], data: st.DataObject) -> None:
-    fields = list({"model": "m", "messages": found, **more}.items())
-    order = dict(data.draw(st.permutations(fields)))
-    separators = data.draw(st.sampled_from([None, (",", ":")]))
-    body = json.dumps(order, separators=separators, ensure_ascii=data.draw(st.booleans())).encode()
-    read = in_pieces(body, data.draw(st.integers(16, 200)))
-    assert read is None or read == DECODER.decode(body)
+@given(st.lists(values, max_size=40), st.integers(4, 200), st.sampled_from([(",", ":"), (" , ", " : ")]))
+@settings(deadline=None)
+def test_an_array_in_pieces_has_the_same_elements(
+    found: list[object], piece_bytes: int, separators: tuple[str, str]
+) -> None:
+    array = json.dumps(found, separators=separators).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pieces, "PIECE_BYTES", piece_bytes)
+        assert elements(array) == in_one_step(array)
+        assert elements(array, len(found)) == in_one_step(array)
+        if found:
+            assert elements(array, len(found) - 1) is None
 
 
-@pytest.mark.parametrize("indent", [None, 2])
-def test_a_usual_conversation_is_read_in_pieces(indent: int | None) -> None:
-    body = json.dumps(conversation(30, stream=True), indent=indent).encode()
-    read = in_pieces(body)
-    assert read is not None
-    assert read == DECODER.decode(body)
-    assert len(read.messages) == 30
+LONG = 5 * PIECE_BYTES
+ARRAYS = {
+    "messages": [{"role": "user", "content": "ab cd " * 400}] * (LONG // 2400),
+    "blocks": [{"role": "user", "content": [{"type": "text", "text": "abc"}] * 9}] * (LONG // 300),
+    "items": [{"role": "system"}, *[{"type": "message", "content": "ab " * 40}] * (LONG // 160)],
+    "texts": ["ab, cd"] * (LONG // 9),
+    "numbers": [12345] * (LONG // 6),
+    "lists": [[1, 2, 3]] * (LONG // 8),
+}
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"input": conversation(20)["messages"]},
-        {"messages": [{"role": "user", "content": "x" * 500}]},
-        {"metadata": conversation(20), "messages": []},
-        {"messages": [{"role": "user", "content": "x", "earlier": conversation(20)["messages"]}]},
-    ],
-)
-def test_what_is_no_long_list_of_messages_is_not_cut(body: dict[str, object]) -> None:
-    assert in_pieces(json.dumps(body).encode()) is None
+@pytest.mark.parametrize("name", ARRAYS)
+@pytest.mark.parametrize("indent", [None, 1])
+def test_no_step_decodes_more_than_a_piece(name: str, indent: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    array = json.dumps(ARRAYS[name], indent=indent).encode()
+    decoded: list[int] = []
+
+    class Counting:
+        def decode(self, piece: bytes) -> list[msgspec.Raw]:
+            decoded.append(len(piece))
+            return DECODER.decode(piece)
+
+    monkeypatch.setattr(pieces, "_LIST", Counting())
+    assert elements(array) == in_one_step(array)
+    assert max(decoded) <= PIECE_BYTES + 2
+    assert sum(decoded) <= 3 * len(array)
 
 
-@pytest.mark.parametrize("damage", [b"", b"]", b"}}", b"]} x"])
-def test_what_is_no_json_is_not_read(damage: bytes) -> None:
-    body = json.dumps(conversation(30)).encode()
-    assert in_pieces(body[:-2] + damage) is None
+@pytest.mark.parametrize("element", [b"{}", b"[]", b"1", b'""', b'{"a":[{},{},{}]}', b"[1,[2],3]"])
+def test_of_too_many_elements_only_the_first_are_decoded(element: bytes) -> None:
+    array = b"[" + (element + b",") * (8 * PIECE_BYTES // len(element)) + element + b"]"
+    steps = elements_of(array, 1000)
+    assert sum(1 for _ in steps) <= 4
+    assert elements(array, 1000) is None
 
 
-def test_of_two_lists_of_messages_the_last_counts() -> None:
-    one, other = (json.dumps(conversation(20, model=model)).encode() for model in "ab")
-    body = one[:-1] + b"," + other[1:]
-    assert in_pieces(body) in (None, DECODER.decode(body))
-    assert in_pieces(body, len(one) - 100) in (None, DECODER.decode(body))
+def test_one_element_is_decoded_twice_at_most() -> None:
+    array = b"[[%b1]]" % (b"1," * (4 * PIECE_BYTES))
+    assert elements(array, 1) == [array[1:-1]]
+    assert sum(1 for _ in elements_of(array, 1)) <= 4 + 8
 
 
-def test_a_body_of_megabytes_is_read_in_pieces_of_a_megabyte() -> None:
-    found = [{"role": "user", "content": "ab cd " * 20_000} for _ in range(40)]
-    body = json.dumps({"messages": found, "model": "m"}).encode()
-    assert sum(1 for _ in read_pieces(body, DECODER, STEP_BYTES)) >= 2 * (len(body) // STEP_BYTES)
-    read = JsonBodyReader().read(body)
-    assert isinstance(read.prompt.messages, list)  # type: ignore[union-attr]
-    assert list(map(bytes, read.prompt.messages)) == [json.dumps(each).encode() for each in found]  # type: ignore[union-attr]
+@pytest.mark.parametrize("element", [b'{"a":[{},{},{},{},{}]}', b"1"])
+def test_a_long_piece_of_very_many_elements_is_not_decoded(element: bytes) -> None:
+    """No comma can be found at which it can be cut."""
+    array = b"[{},%b{}]" % ((element + b",  ") * (PIECE_BYTES // 2))
+    assert elements(array) is None
+
+
+def test_a_long_element_of_very_many_commas_is_decoded() -> None:
+    long = {"role": "user", "content": "1,2," * PIECE_BYTES}
+    short = {"role": "user", "content": "x"}
+    for found in ([long], [short, long], [short, long, short, long, short], [long, long]):
+        for separators in [(",", ":"), None]:
+            array = json.dumps(found, separators=separators).encode()
+            assert elements(array) == in_one_step(array)

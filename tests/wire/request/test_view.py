@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from concur_proxy.steps import finish
 from concur_proxy.wire.answer.fault import GatewayFault
 from concur_proxy.wire.request.body import EMPTY_BODY
 from concur_proxy.wire.request.view import REQUEST_ID, RequestReader, RequestView
@@ -103,7 +104,7 @@ FORM = b'--x\r\ncontent-disposition: form-data; name="model"\r\n\r\nwhisper\r\n-
     ],
 )
 def test_the_model_of_a_request_outside_admission(path: str, content_type: str, body: bytes, model: str | None) -> None:
-    assert view(("content-type", content_type), path=path, body=body).passing_model == model
+    assert finish(view(("content-type", content_type), path=path, body=body).passing_model()) == model
 
 
 @pytest.mark.parametrize(
@@ -165,5 +166,6 @@ NAMES = st.sampled_from([b"content-encoding", b"content-type", b"x-session-end",
 def test_nothing_makes_it_raise(headers: list[tuple[bytes, bytes]], body: bytes) -> None:
     request = READER.view("POST", b"/", "/", headers)
     request.body = body
-    assert (request.ends_session, request.client_timeout_s, request.json, request.passing_model) is not None
+    assert (request.ends_session, request.client_timeout_s, request.json) is not None
+    finish(request.passing_model())
     assert json.dumps(request.json.fields) is not None
