@@ -1,6 +1,7 @@
 """How probable it is that a session comes back, by how long it has been idle: a life table of gaps."""
 
 import math
+from array import array
 from dataclasses import dataclass
 from itertools import accumulate, islice, pairwise
 
@@ -48,14 +49,15 @@ class GapCurve:
     """Number of returns, and of usual returns, that are added before these two are compared."""
 
     def __init__(self) -> None:
-        self._reached: list[float] = []
-        self._returned: list[float] = []
-        self._ended: list[float] = []
-        self._open: list[dict[int, float]] = []
-        self._sums: list[float] = []
-        self._buckets: dict[int, int] = {}
-        self._due: list[float] = []
+        # All is made here, and numbers are in arrays: an object that is made during a flood of requests, and stays,
+        # keeps a megabyte of its memory.
+        self._open: tuple[dict[int, float], ...] = tuple({} for _ in _WIDTHS)
+        self._used = 0
+        """Number of buckets up to the last one that any gap has reached."""
+        self._reached, self._returned, self._ended, self._sums = (array("d", bytes(8 * len(_WIDTHS))) for _ in range(4))
+        self._due = array("d", [math.inf]) * len(_WIDTHS)
         """For each bucket, a time before which none of its gaps passes to the next one."""
+        self._buckets: dict[int, int] = {}
         self._next_due = math.inf
         self._with_returns = 0
         """Number of buckets up to the last one in which a session came back."""
@@ -72,8 +74,7 @@ class GapCurve:
 
     def begin(self, number: int, *, now: float) -> None:
         """Open a gap."""
-        if not self._open:
-            self._add_bucket()
+        self._used = self._used or 1
         self._open[0][number] = now
         self._sums[0] += now
         self._buckets[number] = 0
@@ -103,7 +104,7 @@ class GapCurve:
         if now < self._next_due:
             return
         due, bucket = self._due, 0
-        while bucket < len(due):  # it grows when a gap reaches a bucket for the first time
+        while bucket < self._used:  # it grows when a gap reaches a bucket for the first time
             if now >= due[bucket]:
                 self._pass_on(bucket, now)
             bucket += 1
@@ -112,8 +113,8 @@ class GapCurve:
     def _pass_on(self, bucket: int, now: float) -> None:
         """Let the gaps of this bucket that have passed it go to the next one."""
         gaps, end, passed = self._open[bucket], EDGES[bucket + 1], bucket + 1
-        if passed == len(self._open) < len(_WIDTHS):
-            self._add_bucket()
+        if passed == self._used < len(_WIDTHS):
+            self._used += 1
         while gaps:
             number, begun_at = next(iter(gaps.items()))
             if now - begun_at < end:
@@ -136,12 +137,6 @@ class GapCurve:
         else:
             self._due[bucket], self._sums[bucket] = math.inf, 0.0
 
-    def _add_bucket(self) -> None:
-        self._open.append({})
-        self._due.append(math.inf)
-        for column in (self._reached, self._returned, self._ended, self._sums):
-            column.append(0.0)
-
     def usual_returns(self, *, now: float) -> float:
         """Number of returns that would have been usual in the time that is remembered."""
         return _usual(self._at_risk(now))
@@ -153,13 +148,14 @@ class GapCurve:
         return [
             reached + (len(gaps) * (now - begin) - total) / width if gaps else reached
             for reached, gaps, total, begin, width in zip(
-                self._reached, self._open, self._sums, EDGES, _WIDTHS, strict=False
+                self._reached, self._open[: self._used], self._sums, EDGES, _WIDTHS, strict=False
             )
         ]
 
     def table(self, *, now: float) -> "LifeTable":
         """What is known now, as a copy."""
-        return LifeTable(self._at_risk(now), self._returned.copy(), self._ended.copy(), self._with_returns)
+        returned, ended = self._returned[: self._used].tolist(), self._ended[: self._used].tolist()
+        return LifeTable(self._at_risk(now), returned, ended, self._with_returns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,8 @@
 """A request's ticket: its way from arrival to end."""
 
 from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
-
-from sortedcontainers import SortedDict
 
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.outcome import Outcome
@@ -11,6 +10,9 @@ from concur_proxy.recognition.member import Member
 
 if TYPE_CHECKING:
     from concur_proxy.admission.session import Session
+
+MOST_LEFT = 64
+"""Deadlines of removed tickets that are kept in any case: to drop them takes a look at all."""
 
 
 class Ticket:
@@ -87,25 +89,48 @@ class Ticket:
 
 
 class Holds:
-    """Waiting tickets by deadline. Every operation costs O(log n) or less."""
+    """Waiting tickets by deadline. Adding or removing one costs O(log n) or less on average."""
 
     def __init__(self) -> None:
-        self._by_deadline: SortedDict[tuple[float, int], Ticket] = SortedDict()
+        self._tickets: dict[int, Ticket] = {}
+        self._deadlines: list[tuple[float, int]] = []
+        """A heap of deadlines with the tickets' numbers. Some of the tickets may have been removed."""
 
     def __len__(self) -> int:
-        return len(self._by_deadline)
+        return len(self._tickets)
 
     def __iter__(self) -> Iterator[Ticket]:
-        return iter(self._by_deadline.values())
+        return iter(sorted(self._tickets.values(), key=_deadline))
 
     def add(self, ticket: Ticket) -> None:
         """The ticket starts to wait."""
-        self._by_deadline[ticket.deadline, ticket.number] = ticket
+        self._tickets[ticket.number] = ticket
+        heappush(self._deadlines, (ticket.deadline, ticket.number))
 
     def remove(self, ticket: Ticket) -> None:
         """The ticket does not wait here any more."""
-        del self._by_deadline[ticket.deadline, ticket.number]
+        del self._tickets[ticket.number]
+        if len(self._deadlines) > 2 * len(self._tickets) + MOST_LEFT:
+            self._deadlines = [_deadline(each) for each in self._tickets.values()]
+            heapify(self._deadlines)
 
     def first(self) -> Ticket | None:
         """The ticket with the next deadline, or None."""
-        return self._by_deadline.peekitem(0)[1] if self._by_deadline else None
+        tickets, deadlines = self._tickets, self._deadlines
+        while deadlines:
+            ticket = tickets.get(deadlines[0][1])
+            if ticket is not None:
+                return ticket
+            heappop(deadlines)
+        return None
+
+    def due(self, now: float) -> list[Ticket]:
+        """Those whose deadlines have come, in order."""
+        first = self.first()
+        if first is None or first.deadline > now:
+            return []
+        return sorted((ticket for ticket in self._tickets.values() if ticket.deadline <= now), key=_deadline)
+
+
+def _deadline(ticket: Ticket) -> tuple[float, int]:
+    return ticket.deadline, ticket.number

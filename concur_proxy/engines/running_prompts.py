@@ -1,7 +1,7 @@
 """A lower bound of a cache's size: prompts of running requests, divided by the share of the cache that they fill."""
 
-from collections import deque
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterator
 from heapq import nlargest
 
 from concur_proxy.engines.sample import IntervalRates
@@ -16,15 +16,10 @@ just before the reading, or its prompt had been evicted.
 """
 
 
-@dataclass(slots=True)
-class _Reading:
-    at: float
-    share: float
-    """Share of the cache that running requests fill, 0 to 1."""
-    running: int
-    """Requests that run and whose prompts are not counted in `tokens` yet."""
-    union: float
-    tokens: int = 0
+_AT, _SHARE, _RUNNING, _UNION, _TOKENS, _WIDTH = range(6)
+"""The numbers of a reading: its time, the share of the cache that running requests fill (0 to 1), requests that run and
+whose prompts are not counted yet, what they share with each other (see `read`), and the tokens of the counted prompts.
+"""
 
 
 class RunningPrompts:
@@ -43,7 +38,12 @@ class RunningPrompts:
 
     def __init__(self) -> None:
         self._highest = 0.0
-        self._readings: deque[_Reading] = deque(maxlen=READINGS_KEPT)
+        self._numbers = array("d", bytes(8 * _WIDTH * READINGS_KEPT))
+        """The last readings, one after another. In an array: objects that are made during a flood of requests, and
+        stay, would each keep a megabyte of its memory.
+        """
+        self._count = 0
+        """All readings so far."""
 
     @property
     def least_tokens(self) -> float:
@@ -58,20 +58,33 @@ class RunningPrompts:
         if len(best) == RANK:
             self._highest = max(self._highest, best[-1])
         if rates.kv_usage and rates.running:
-            self._readings.append(_Reading(rates.now, rates.kv_usage, rates.running, union))
+            at = self._count % READINGS_KEPT * _WIDTH
+            self._numbers[at : at + _WIDTH] = array("d", (rates.now, rates.kv_usage, rates.running, union, 0))
+            self._count += 1
 
     def _best(self) -> list[float]:
         """The highest bounds of the last readings, RANK at most."""
+        numbers = self._numbers
         return nlargest(
-            RANK, (each.union * each.tokens / each.share for each in self._readings if each.tokens >= LEAST_TOKENS)
+            RANK,
+            (
+                numbers[at + _UNION] * numbers[at + _TOKENS] / numbers[at + _SHARE]
+                for at in self._newest_first()
+                if numbers[at + _TOKENS] >= LEAST_TOKENS
+            ),
         )
 
     def ended(self, tokens: int, *, first_token_at: float) -> None:
         """A request with a prompt of `tokens` has ended. Its first token came at `first_token_at`."""
-        for reading in reversed(self._readings):
-            if reading.at < first_token_at:
+        numbers = self._numbers
+        for at in self._newest_first():
+            if numbers[at + _AT] < first_token_at:
                 return
-            if not reading.running:
-                continue
-            reading.tokens += tokens
-            reading.running -= 1
+            if numbers[at + _RUNNING]:
+                numbers[at + _TOKENS] += tokens
+                numbers[at + _RUNNING] -= 1
+
+    def _newest_first(self) -> Iterator[int]:
+        """Where each reading begins in the array."""
+        oldest = max(0, self._count - READINGS_KEPT)
+        return (number % READINGS_KEPT * _WIDTH for number in range(self._count - 1, oldest - 1, -1))

@@ -38,9 +38,12 @@ async def fetch(client: httpx.AsyncClient, url: str, *, timeout_s: float, max_by
         for left in reversed(range(MAX_REDIRECTS + 1)):
             async with client.stream("GET", url, headers=_PLAIN, timeout=None) as response:
                 target = _redirect(response) if left else None
-                if target is None:
-                    return response.status_code, await _body(response, max_bytes)
-                url = target
+                body = await _body(response, max_bytes) if target is None else None
+            # It refers to the response: a cycle, which would wait for Python's next search of all garbage.
+            del response.stream
+            if target is None:
+                return response.status_code, body
+            url = target
     raise AssertionError("the last answer is always returned")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from concur_proxy.server.garbage import collect_all
+from concur_proxy.server.pools import empty_pools
 
 LOOK_S = 1.0
 MANY = 500
@@ -57,6 +58,9 @@ async def give_back_memory(server: Server, forget: Callable[[], None]) -> None:
             else:
                 collect_all()
             await asyncio.to_thread(trim, 0)
+            if not times:
+                await empty_pools()
+                await asyncio.to_thread(trim, 0)
 
 
 def _trim() -> Callable[[int], object] | None:

@@ -1,7 +1,7 @@
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import Session
-from concur_proxy.admission.ticket import Holds, Ticket
+from concur_proxy.admission.ticket import MOST_LEFT, Holds, Ticket
 
 
 def _ticket() -> Ticket:
@@ -62,3 +62,26 @@ def test_a_removed_ticket_is_not_kept_until_its_deadline() -> None:
     for ticket in tickets[1:]:
         holds.remove(ticket)
     assert (len(holds), list(holds)) == (1, tickets[:1])
+
+
+def test_what_many_removed_tickets_leave_is_dropped() -> None:
+    holds = Holds()
+    left = _due(0, 500.0)
+    holds.add(left)
+    for number in range(1, 10 * MOST_LEFT):
+        ticket = _due(number, 1_000.0 - number)
+        holds.add(ticket)
+        holds.remove(ticket)
+        assert len(holds._deadlines) <= MOST_LEFT + 3
+    assert holds.first() is left
+
+
+def test_due_are_those_whose_deadlines_have_come_in_order() -> None:
+    holds = Holds()
+    tickets = [_due(number, 10.0 - number // 2) for number in range(6)]
+    for ticket in tickets:
+        holds.add(ticket)
+    assert holds.due(7.9) == []
+    assert holds.due(9.0) == [tickets[4], tickets[5], tickets[2], tickets[3]]
+    holds.remove(tickets[4])
+    assert holds.due(8.0) == [tickets[5]]

@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import logging
 import socket
 import ssl
@@ -35,6 +36,21 @@ async def test_any_answer_is_told(status: str) -> None:
     async with metrics_endpoint(answer("body", status=status)) as engine, httpx.AsyncClient(trust_env=False) as client:
         await listener.probe(f"{engine.url}/x", client).ask()
     assert (listener.answers, listener.silences) == ([(int(status[:3]), b"body")], [])
+
+
+async def test_an_answer_leaves_nothing_for_the_garbage_collection() -> None:
+    probe_of = Listener().probe
+    async with metrics_endpoint(answer("body")) as engine, httpx.AsyncClient(trust_env=False) as client:
+        probe = probe_of(f"{engine.url}/x", client)
+        await probe.ask()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(10):
+                await probe.ask()
+            assert sum(isinstance(each, httpx.Response) for each in gc.get_objects()) == 0
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize(("respond", "reason"), [(silence, "within 0.3 s"), (cut_short("half"), "closed")])

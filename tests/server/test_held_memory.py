@@ -100,10 +100,16 @@ async def test_memory_is_given_back_when_many_clients_have_left(
     given = asyncio.Queue[int]()
     searched: list[bool] = []
     forgotten: list[bool] = []
+    emptied: list[bool] = []
+
+    async def empty_pools() -> None:
+        emptied.append(True)
+
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(give_back, "LOOK_S", 0.01)
     monkeypatch.setattr(give_back, "_trim", lambda: lambda pad: loop.call_soon_threadsafe(given.put_nowait, pad))
     monkeypatch.setattr(give_back, "collect_all", lambda: searched.append(True))
+    monkeypatch.setattr(give_back, "empty_pools", empty_pools)
     task = asyncio.create_task(give_back.give_back_memory(server, lambda: forgotten.append(True)))
     for _ in range(give_back.MANY + 10):
         server.connections.enter("client")
@@ -115,10 +121,10 @@ async def test_memory_is_given_back_when_many_clients_have_left(
     await asyncio.sleep(0.05)
     assert given.empty(), "the requests of the clients that left are still in memory"
     server.is_ending = False
-    for _ in range(give_back.TIMES):
+    for _ in range(give_back.TIMES + 1):
         await asyncio.wait_for(given.get(), 10)
     await asyncio.sleep(0.05)
     assert given.empty()
-    assert len(forgotten) == give_back.TIMES
+    assert (len(forgotten), len(emptied)) == (give_back.TIMES, 1)
     assert len(searched) == (0 if is_busy else give_back.TIMES)
     task.cancel()

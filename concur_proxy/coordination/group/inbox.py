@@ -26,6 +26,9 @@ class Inbox(Generic[M]):
 
     def put(self, sender: str, messages: Sequence[M]) -> None:
         """Messages have come."""
+        if not self._waiting and len(messages) <= HANDLED_AT_ONCE:
+            self._handle(sender, messages)
+            return
         self._waiting += ((sender, message) for message in messages)
         if not self._is_scheduled:
             self._handle_some()

@@ -17,7 +17,10 @@ from concur_proxy.coordination.group.term import Term
 from concur_proxy.coordination.protocol.leader import Leader, Post
 from concur_proxy.coordination.protocol.manual import ManualSettings
 from concur_proxy.coordination.protocol.messages import (
+    AboutRequest,
     Ask,
+    Decided,
+    Held,
     Join,
     Message,
     Overloaded,
@@ -37,6 +40,7 @@ SENIORITY_PER_TERM = 1 << 32
 
 _TO_LEADER = get_args(ToLeader)
 _TO_REPLICA = get_args(ToReplica)
+_ABOUT_TICKETS = frozenset({Held, Decided})
 
 
 class Link(Protocol):
@@ -118,15 +122,27 @@ class Member:
         if self.role is not Role.LEADING:
             self.hear([message for message in messages if isinstance(message, _TO_REPLICA)])
             return
-        for message in messages:
-            if isinstance(message, Overloaded):
-                self.listener.on_overload(message.engine)
-            elif isinstance(message, Ask):
-                self.link.send(Told(number=message.number, reply=fit(self.listener.on_call(message.call))), sender)
-            elif isinstance(message, _TO_LEADER):
-                if isinstance(message, Join):  # the replica must know an added engine before it sends a request there
-                    self.link.send(self.stand(), sender)
-                self.hand_on(self.leader.receive(sender, message, now=self.now))
+        post: Post = []
+        try:
+            for message in messages:
+                if isinstance(message, AboutRequest):
+                    post += self.leader.receive(sender, message, now=self.now)
+                else:
+                    self.hand_on(post)
+                    post = []
+                    self._take_other(sender, message)
+        finally:
+            self.hand_on(post)
+
+    def _take_other(self, sender: str, message: ToLeader | ToReplica) -> None:
+        if isinstance(message, Overloaded):
+            self.listener.on_overload(message.engine)
+        elif isinstance(message, Ask):
+            self.link.send(Told(number=message.number, reply=fit(self.listener.on_call(message.call))), sender)
+        elif isinstance(message, _TO_LEADER):
+            if isinstance(message, Join):  # the replica must know an added engine before it sends a request there
+                self.link.send(self.stand(), sender)
+            self.hand_on(self.leader.receive(sender, message, now=self.now))
 
     def say(self, message: ToLeader) -> None:
         """Send a message to the gateway that decides."""
@@ -147,11 +163,19 @@ class Member:
                 own.append(message)
             elif self.role is Role.LEADING:
                 self.link.send(message, replica)
-        self.hear(own)
+        if own:
+            self.hear(own)
+        else:
+            self.tell([])
 
     def hear(self, messages: Sequence[ToReplica]) -> None:
         """Handle messages from the gateway that decides."""
-        decided = self.replica.receive(messages, now=self.now) if messages else []
+        decided = self.replica.receive(messages, now=self.now)
+        if not _ABOUT_TICKETS.issuperset(map(type, messages)):
+            self._hear_others(messages)
+        self.tell(decided)
+
+    def _hear_others(self, messages: Sequence[ToReplica]) -> None:
         must_join = False
         for message in messages:
             if isinstance(message, Standing):
@@ -161,7 +185,6 @@ class Member:
             must_join = must_join or isinstance(message, Rejoin)
         if must_join:
             self._join()
-        self.tell(decided)
 
     def refuse(self, ticket: Ticket, outcome: Outcome) -> None:
         """End the wait of one of this gateway's requests."""

@@ -21,12 +21,13 @@ class Early:
         """Each with its time of arrival."""
         self._is_sorted = False
 
-    def __bool__(self) -> bool:
-        return bool(self._claims)
-
     def is_open(self, now: float) -> bool:
         """Whether requests may be decided."""
         return not self._expected or now >= self._open_at
+
+    def takes(self, now: float) -> bool:
+        """Whether a request that arrives now waits here: others do, or requests may not be decided yet."""
+        return bool(self._claims) or not self.is_open(now)
 
     def next_due(self) -> float | None:
         """When claims can be decided next; None without claims."""

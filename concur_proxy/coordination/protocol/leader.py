@@ -63,9 +63,9 @@ class Leader:
         post: Post = []
         match message:
             case Arrive():
-                post = self._arrive(replica, message.claim, now)
+                return self._arrive(replica, message.claim, now)
             case Finish():
-                post = self._finish(replica, message, now)
+                return self._finish(replica, message, now)
             case EndSession():
                 post = self.post(self.fleet.apply(message, now=now), now=now)
             case Reachable():
@@ -85,8 +85,10 @@ class Leader:
 
     def next_deadline(self) -> float | None:
         """The next time at which something happens without another event, or None."""
-        due = (self.fleet.next_deadline(), self._early.next_due(), 0.0 if self._abandoned else None)
-        return min((time for time in due if time is not None), default=None)
+        at_fleet, here = self.fleet.next_deadline(), 0.0 if self._abandoned else self._early.next_due()
+        if at_fleet is None or here is None:
+            return here if at_fleet is None else at_fleet
+        return min(at_fleet, here)
 
     def lose(self, replica: str, *, now: float) -> Post:
         """Forget a replica that is gone, and its requests. Their sessions keep their places until their leases end."""
@@ -116,7 +118,7 @@ class Leader:
         return float("inf") if known is None else known
 
     def _arrive(self, replica: str, claim: Claim, now: float) -> Post:
-        if self._early or not self._early.is_open(now):
+        if self._early.takes(now):
             self._early.add(replica, claim, now)
             return self.open(now=now)
         return self._hold(replica, claim, now)
@@ -145,11 +147,11 @@ class Leader:
         return post
 
     def _finish(self, replica: str, message: Finish, now: float) -> Post:
-        self._early.drop(replica, message.number)
-        ticket = self._tickets[replica].get(message.number)
+        ticket = self._tickets[replica].pop(message.number, None)
         if ticket is None:
+            self._early.drop(replica, message.number)
             return []
-        self._forget(ticket)
+        self._owners.pop(ticket, None)
         decided = self.fleet.finish(ticket, message.answered, now=now)
         return self.post(decided, now=now) if decided else []
 
@@ -199,8 +201,8 @@ class Leader:
         return Decided(
             join=self._joins[replica],
             number=number,
-            outcome=ticket.outcome.value,
-            found=ticket.found.value,
+            outcome=ticket.outcome._value_,  # `value` is a function in Python, and this is done for each request
+            found=ticket.found._value_,
             engine=ticket.engine,
             seniority=ticket.session.seniority,
             position=position,

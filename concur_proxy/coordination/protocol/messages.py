@@ -12,11 +12,11 @@ from concur_proxy.control.law import Budget
 from concur_proxy.coordination.protocol.manual import ManualSettings
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=True):
-    """Base of all messages."""
+class Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=True, gc=False):
+    """Base of all messages. None of them is part of a cycle, so Python's search for garbage passes them over."""
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class Claim(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """An open request of a replica: it waits or is in flight."""
 
     number: int
@@ -154,6 +154,8 @@ class Standing(Message, frozen=True, kw_only=True):
     """The manual settings."""
 
 
+AboutRequest = Arrive | Finish
+"""Nearly all messages to a leader."""
 ToLeader = Join | Arrive | Finish | EndSession | Reachable | Overloaded | Ask
 ToReplica = Held | Decided | Rejoin | Standing | Told
 

@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import takewhile
 
 from msgspec.structs import replace
 
@@ -114,7 +113,7 @@ class Replica:
 
     def overdue(self, *, now: float) -> list[Ticket]:
         """Waiting requests past their deadlines: the leader should have ended them, but is silent."""
-        return list(takewhile(lambda ticket: ticket.deadline <= now, self._holds))
+        return self._holds.due(now)
 
     def join(self, *, now: float) -> Join:
         """Report all open requests to a leader that does not know them."""
@@ -128,7 +127,7 @@ class Replica:
             if not isinstance(message, _ABOUT_TICKETS) or message.join != self._joins:
                 continue
             entry = self._in_hand.get(message.number)
-            if entry is None or not entry.ticket.is_held:
+            if entry is None or entry.ticket.outcome is not None:
                 continue
             ticket, key = entry.ticket, entry.ticket.arrival.key
             ticket.session.seniority = message.seniority

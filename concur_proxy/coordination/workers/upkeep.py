@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast, get_args
 
 from concur_proxy.coordination.coordinator import Role
 from concur_proxy.coordination.group.member import Member
@@ -37,6 +37,8 @@ from concur_proxy.coordination.workers.responses import ResponsesOfWorkers
 from concur_proxy.turns import in_turns
 
 logger = logging.getLogger(__name__)
+
+_OF_WORKERS = frozenset(get_args(OfWorkers))
 
 RETRY_S = 0.02
 """How often a worker that follows nobody tries to lead. The kernel closes the connections of a process that ends before
@@ -214,12 +216,12 @@ class WorkersUpkeep:
     # -- messages
 
     def _on_messages(self, connection: Connection, messages: Sequence[AnyMessage]) -> None:
-        common: list[ToLeader | ToReplica] = []
-        for message in messages:
-            if isinstance(message, OfWorkers):
-                self._take(connection, message)
-            else:
-                common.append(message)
+        common = cast("Sequence[ToLeader | ToReplica]", messages)
+        if not _OF_WORKERS.isdisjoint(map(type, messages)):
+            for message in messages:
+                if isinstance(message, OfWorkers):
+                    self._take(connection, message)
+            common = [message for message in messages if not isinstance(message, OfWorkers)]
         if common:
             self._member.inbox.put(connection.peer, common)
 

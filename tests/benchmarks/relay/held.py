@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SETTLED_S = 0.5
-AFTER_S = 5.0
+AFTER_S = 15.0
 """Seconds between the end of the clients and the last reading."""
 
 
@@ -38,7 +38,7 @@ class Held:
 
 
 HELD_HEAD = """\
-| proxy | kB for each | MB before | MB with them | MB 5 s after they left | after / before |
+| proxy | kB for each | MB before | MB with them | MB 15 s after they left | after / before |
 | --- | ---: | ---: | ---: | ---: | ---: |"""
 
 
