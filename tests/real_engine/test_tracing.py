@@ -1,12 +1,13 @@
 """One trace from the client through the gateway into vLLM, received by one collector."""
 
-import httpx
+from contextlib import closing
+
 import openai
 import pytest
 
 from tests.real_engine.gateway import gateway
 from tests.real_engine.vllm_server import VllmServer
-from tests.real_engine.ways import until
+from tests.real_engine.ways import Way, until
 from tests.telemetry.otlp_receiver import OtlpReceiver
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -20,8 +21,11 @@ async def test_the_engines_span_is_a_child_of_the_gateways() -> None:
         quick = {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf", "OTEL_BSP_SCHEDULE_DELAY": "200"}
         with VllmServer("tiny", *flags, environment=quick) as server:
             with gateway(server.url, "--otlp-endpoint", collector.url) as url:
-                engine = lambda: httpx.get(f"{url}/readyz", trust_env=False).json()["engines"][0]  # noqa: E731
-                await until(lambda: engine()["kind"] == "vllm", "the span can name the engine's kind")
+                with closing(Way(url)) as way:
+                    await until(
+                        lambda: way.http.get("/readyz").json()["engines"][0]["kind"] == "vllm",
+                        "the span can name the engine's kind",
+                    )
                 client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
                 answer = client.chat.completions.create(
                     model="tiny",
