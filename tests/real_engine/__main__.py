@@ -1,7 +1,7 @@
 """Runs the suite against a real engine, from a fresh clone: `python -m tests.real_engine [--engine sglang]`.
 
 Installs the engine into an environment of its own (once; 3.3 GB), makes a tiny model there and runs the suite, which
-takes about six minutes. All further arguments go to pytest. Then `python -m tests.real_engine.fleet` measures the
+takes three to six minutes. All further arguments go to pytest. Then `python -m tests.real_engine.fleet` measures the
 benefit of admission control.
 """
 

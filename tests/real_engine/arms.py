@@ -30,14 +30,14 @@ class Arm:
     """What the requests' session header names."""
 
 
-def cap(sessions: int, names: Literal["agents", "requests"] = "agents") -> Arm:
+def cap(sessions: int, *flags: str, names: Literal["agents", "requests"] = "agents") -> Arm:
     """A fixed number of sessions at once."""
-    return Arm(("--law", "static", "--set", f"window={sessions}", "--no-work-conserving"), names)
+    return Arm(("--law", "static", "--set", f"window={sessions}", "--no-work-conserving", *flags), names)
 
 
 ARMS: dict[str, Arm] = {
     DIRECT: Arm(None),
-    "4 requests, any agent": cap(4, "requests"),
+    "4 requests, any agent": cap(4, "--idle-lease", "0", names="requests"),  # none keeps its place after its answer
     **{f"{sessions} agents": cap(sessions) for sessions in CAPS},
     "aimd, the paper's law": Arm(("--law", "aimd", "--no-work-conserving")),
     DEFAULT: Arm(),

@@ -12,7 +12,6 @@ several parts.
 import argparse
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -137,12 +136,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     server = _server(given)
     title = _title(server, given)
     print(title, HEAD, sep="\n", flush=True)
-    with suppress(KeyboardInterrupt):
-        if given.agents < KNEE_AGENTS:
-            with server:
-                asyncio.run(compare_below_the_knee(server, workload_of(server, given), given.pairs))
-        else:
-            compare_arms(server, given, Kept(given.runs, title), given.arms or list(ARMS))
+    if given.agents < KNEE_AGENTS:
+        with server:
+            asyncio.run(compare_below_the_knee(server, workload_of(server, given), given.pairs))
+    else:
+        compare_arms(server, given, Kept(given.runs, title), given.arms or list(ARMS))
 
 
 def _server(given: argparse.Namespace) -> EngineServer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
@@ -100,7 +101,14 @@ class EngineServer(ABC):
         """What Python runs to serve the model in this folder."""
 
     def start(self) -> None:
-        """Start, and return when it serves. Makes the model first if it is missing."""
+        """Start, and return when it serves. Makes the model first if it is missing.
+
+        Raises `ServerFailed` if it ends, if it takes too long, or if another server has its port: both would listen
+        there and share the requests.
+        """
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                raise ServerFailed(f"another server listens on port {self.port}")
         command = (
             # this process may be killed before it can end the server
             *("setpriv", "--pdeathsig", "TERM", "timeout", "--kill-after=10", str(LIFETIME_S)),

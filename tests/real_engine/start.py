@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from tests.real_engine import install
 from tests.real_engine.engines import SERVERS, TOOLS
+from tests.real_engine.server import EngineServer, ServerFailed
 
 
 def main() -> None:
@@ -22,10 +23,20 @@ def main() -> None:
     install.main([given.engine])
     server = SERVERS[given.engine](given.model, *TOOLS[given.engine], port=given.port)
     print(f"{server.release} starts, which can take some minutes; its log: {server.log}", flush=True)
-    with suppress(KeyboardInterrupt), server:
+    try:
+        with suppress(KeyboardInterrupt):
+            serve(server)
+    except ServerFailed as error:
+        raise SystemExit(f"{server.release}: {error}") from None
+
+
+def serve(server: EngineServer) -> None:
+    """Run it until this process is interrupted. Raises `ServerFailed` if it does not start or ends before."""
+    with server:
         print(f"{server.release} serves the model {server.model} at {server.url}", flush=True)
         while server.is_alive():
             time.sleep(1)
+    raise ServerFailed(f"it has ended; the whole log: {server.log}")
 
 
 if __name__ == "__main__":

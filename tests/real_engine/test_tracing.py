@@ -1,12 +1,13 @@
 """One trace from the client through the gateway into vLLM, received by one collector."""
 
-import time
+from contextlib import closing
 
 import openai
 import pytest
 
 from tests.real_engine.gateway import gateway
 from tests.real_engine.vllm_server import VllmServer
+from tests.real_engine.ways import Way, until
 from tests.telemetry.otlp_receiver import OtlpReceiver
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -14,12 +15,17 @@ HEADERS = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01", "x-session-id": "ag
 
 
 @pytest.mark.only("vllm", "not tried with SGLang, whose spans have other names")
-def test_the_engines_span_is_a_child_of_the_gateways() -> None:
+async def test_the_engines_span_is_a_child_of_the_gateways() -> None:
     with OtlpReceiver() as collector:
         flags = ("--otlp-traces-endpoint", f"{collector.url}/v1/traces")
         quick = {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf", "OTEL_BSP_SCHEDULE_DELAY": "200"}
         with VllmServer("tiny", *flags, environment=quick) as server:
             with gateway(server.url, "--otlp-endpoint", collector.url) as url:
+                with closing(Way(url)) as way:
+                    await until(
+                        lambda: way.http.get("/readyz").json()["engines"][0]["kind"] == "vllm",
+                        "the span can name the engine's kind",
+                    )
                 client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
                 answer = client.chat.completions.create(
                     model="tiny",
@@ -27,9 +33,7 @@ def test_the_engines_span_is_a_child_of_the_gateways() -> None:
                     max_tokens=8,
                     extra_headers=HEADERS,
                 )
-            deadline = time.monotonic() + 30
-            while "llm_request" not in {span.name for span in collector.spans} and time.monotonic() < deadline:
-                time.sleep(0.1)
+            await until(lambda: "llm_request" in {span.name for span in collector.spans}, "the engine's span")
         ours = [span for span in collector.spans if span.attributes.get("gen_ai.conversation.id") == "agent-7"]
         relay = next(span for span in ours if span.kind == "CLIENT")
         engines = next(span for span in collector.spans if span.name == "llm_request")

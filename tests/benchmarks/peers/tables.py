@@ -71,6 +71,6 @@ def facts(runs: Sequence[Run]) -> Iterator[str]:
         yield f"Versions: {', '.join(versions)}."
     if models:
         yield f"Model of real vLLM: {', '.join(models)}."
-    at_once = max((run.at_once for run in runs), default=1)
-    yield f"Arms of the emulated engine ran {'one at a time' if at_once == 1 else f'up to {at_once} at a time'}."
+    if at_once := max((run.at_once for run in runs if run.busy is not None), default=0):
+        yield f"Arms of the emulated engine ran {'one at a time' if at_once == 1 else f'up to {at_once} at a time'}."
     yield f"Commits at which the arms were measured: {', '.join(sorted({run.commit for run in runs}))}."
