@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from concur_proxy.coordination.coordinator import Role
@@ -131,26 +132,40 @@ class WorkersUpkeep:
         may_lead_at = time.monotonic() + (NEW_S if is_new else 0.0)
         while not self._is_settled.is_set():
             may_lead = not self.is_leaving and time.monotonic() >= may_lead_at
-            if may_lead and (number := self._door.take_lead()) is not None:
-                await self._lead(number)
+            if may_lead and (number := self._door.take_lead()) is not None and await self._has_led(number):
                 return
             if self._knocking is None:
-                with suppress(OSError):
-                    await self._knock()
+                with suppress(OSError):  # too many connections wait at the door
+                    await self._knock(self._door.knock())
             with suppress(TimeoutError):
                 async with asyncio.timeout(RETRY_S):
                     await self._is_settled.wait()
 
-    async def _knock(self) -> None:
+    async def _knock(self, sock: socket.socket) -> None:
         connection = Connection(self._on_messages, self._on_lost)
         connection.send(Hello(name=self._link.me))
         self._knocking = connection
-        await asyncio.get_running_loop().create_unix_connection(lambda: connection, sock=self._door.knock())
+        await asyncio.get_running_loop().create_unix_connection(lambda: connection, sock=sock)
 
     def _stop_knocking(self) -> None:
         if self._knocking is not None:
             self._knocking.abort()
             self._knocking = None
+
+    async def _has_led(self, number: int) -> bool:
+        """Lead. After an unexpected error this worker tries again, without the sessions of the last leader: as long as
+        it has the right to lead, no other worker can serve.
+        """
+        try:
+            await self._lead(number)
+        except Exception:
+            logger.exception(
+                "unexpected error, a defect in concur-proxy; the sessions of the last leader are forgotten"
+            )
+            self._kept.clear()
+            self._door.give_up_lead()
+            return False
+        return True
 
     async def _lead(self, number: int) -> None:
         self._stop_knocking()
@@ -160,9 +175,9 @@ class WorkersUpkeep:
         self._term = Term(name, (self._present | {me}) - {gone})
         records = await in_turns(self._kept.decoded())
         await in_turns(member.leading(self._term, member.standing, records, gone=gone))
-        self._is_settled.set()
         self._keeping = asyncio.create_task(self._keep_keeping())
         asyncio.get_running_loop().add_reader(self._door.fileno(), self._on_knock)
+        self._is_settled.set()
         if self.is_leaving:  # this worker began to stop meanwhile
             self._retire()
 
@@ -195,10 +210,7 @@ class WorkersUpkeep:
         return parted
 
     def _on_lost(self, connection: Connection) -> None:
-        try:
-            self._member.inbox.handle_all()  # what it has sent before
-        finally:
-            self._part_with(connection)
+        self._member.inbox.after(partial(self._part_with, connection))  # it may have sent thousands of messages before
 
     def _part_with(self, connection: Connection) -> None:
         if connection is self._knocking:
@@ -239,8 +251,9 @@ class WorkersUpkeep:
                     self._link.broadcast(Learned(responses=new), but=connection)
 
     def _welcome(self, connection: Connection, name: str) -> None:
-        if name == self._link.me:
-            connection.abort()  # it knocked before it led
+        knocked_before_it_led = name == self._link.me
+        if knocked_before_it_led or self.is_leaving or self._member.role is not Role.LEADING:
+            connection.abort()  # another worker knocks again, and reaches the next leader
             return
         connection.peer = name
         self._link.add(connection)
