@@ -158,7 +158,7 @@ async def test_a_new_worker_follows_and_can_lead_with_all_that_was_known(gather:
     assert (await two.coordinator.call(Call(method="POST", path="pause", body=b"s"))).status == 200
     await until(lambda: two.manual[-1:] == [SET])
     (three,) = await gather(1)
-    await until(lambda: three.manual[-1:] == [SET] and "s" in three.coordinator.upkeep._kept)
+    await until(lambda: three.manual[-1:] == [SET] and "s" in three.coordinator.upkeep._keeping.sessions)
     await two.die()
     await one.die()
     await until(lambda: three.role is Role.LEADING)
@@ -258,7 +258,7 @@ async def test_a_leader_that_hands_over_takes_nobody_in_any_more(gather: Gather)
 
 async def test_a_saved_session_that_cannot_be_read_does_not_keep_a_worker_from_leading(gather: Gather) -> None:
     one, two = await gather(2)
-    two.coordinator.upkeep._kept.take({"s": b"no record"})
+    two.coordinator.upkeep._keeping.sessions.take({"s": b"no record"})
     await one.die()
     await until(lambda: two.role is Role.LEADING)
     await two.admitted("s")
@@ -287,9 +287,9 @@ async def test_a_new_worker_gets_any_number_of_sessions_as_fast_as_it_reads(
     monkeypatch.setattr(connection, "MOST_UNREAD_BYTES", 3 * PART_BYTES)
     (one,) = await gather(1)
     await one.admitted("s")
-    saved = one.coordinator.upkeep._kept
+    saved = one.coordinator.upkeep._keeping.sessions
     saved.take({f"k{n}": bytes(PART_BYTES // 4) for n in range(80)})
     (two,) = await gather(1)
-    await until(lambda: "k79" in two.coordinator.upkeep._kept)
-    assert "k0" in two.coordinator.upkeep._kept
+    await until(lambda: "k79" in two.coordinator.upkeep._keeping.sessions)
+    assert "k0" in two.coordinator.upkeep._keeping.sessions
     assert two.role is Role.FOLLOWING
