@@ -21,7 +21,7 @@ SOME = st.integers(1, 6)
 class TakeoverMachine(RuleBasedStateMachine):
     """Three gateways. The leader ends, or hands over; others end too. Time can pass, or jump, at any moment."""
 
-    @initialize(window=st.sampled_from([2.0, 12.0]), at_once=st.sampled_from([1, 32]), arrivals=st.integers(0, 16))
+    @initialize(window=st.sampled_from([2.0, 12.0]), at_once=st.sampled_from([1, 32]), arrivals=st.integers(6, 24))
     def open(self, window: float, at_once: int, arrivals: int) -> None:
         self.patch = pytest.MonkeyPatch()
         for module in (early, leader):
@@ -47,11 +47,12 @@ class TakeoverMachine(RuleBasedStateMachine):
             if running := gateway.member.replica.released:
                 self._finish(gateway, running[which % len(running)], gone=gone)
 
-    @rule(which=WHICH, whose=WHICH)
-    def leave(self, which: int, whose: int) -> None:
+    @rule(which=WHICH, whose=WHICH, requests=SOME)
+    def leave(self, which: int, whose: int, requests: int) -> None:
         gateway = self.group[whose]
-        if waiting := gateway.member.replica.held:
-            gateway.member.refuse(waiting[which % len(waiting)], Outcome.CLIENT_GONE)
+        for _ in range(requests):
+            if waiting := gateway.member.replica.held:
+                gateway.member.refuse(waiting[which % len(waiting)], Outcome.CLIENT_GONE)
 
     @rule(which=WHICH, key=st.sampled_from(KEYS))
     def end(self, which: int, key: str) -> None:
@@ -70,6 +71,20 @@ class TakeoverMachine(RuleBasedStateMachine):
     def tell_the_leader(self, which: int, messages: int) -> None:
         for _ in range(messages):
             self.group.tell_leader(which)
+
+    @rule()
+    def deliver_all(self) -> None:
+        self.group.deliver_all()
+
+    @rule()
+    def all_agree_in_the_end(self) -> None:
+        self.group.settle()
+        present = self.group.leader
+        assert present is not None
+        for gateway in self.group:
+            known, replica = present.member.leader.tickets_of(gateway.me), gateway.member.replica
+            assert len(known) == len(replica)
+            assert sum(ticket.is_held for ticket in known) == len(replica.held)
 
     @rule(seconds=st.sampled_from([0.0, 0.1, 2.0, 5.0, 20_000.0]))
     def time_passes(self, seconds: float) -> None:
@@ -101,14 +116,20 @@ class TakeoverMachine(RuleBasedStateMachine):
     def one_follows(self, which: int) -> None:
         self.group.follow(self.group[which])
 
-    @rule(hands_over=st.booleans())
-    def another_leads_at_once(self, *, hands_over: bool) -> None:
+    @rule(hands_over=st.booleans(), clients=st.integers(0, 3), settles=st.booleans())
+    def another_leads_at_once(self, clients: int, *, hands_over: bool, settles: bool) -> None:
+        """Some clients of each gateway get their answer or leave before the new leader has received anything."""
         if hands_over:
             self.group.hand_over()
         elif (present := self.group.leader) is not None:
             self.group.end(present)
         self.group.find_leader()
         self.group.all_follow()
+        for whose in range(len(self.group.gateways)) if clients else ():
+            self.finish(-1, whose, clients, gone=False)
+            self.leave(-1, whose, clients)
+        if settles:
+            self.all_agree_in_the_end()
 
     @rule()
     def the_leader_hands_over(self) -> None:
@@ -156,13 +177,7 @@ class TakeoverMachine(RuleBasedStateMachine):
 
     def _everybody_comes_to_an_end(self) -> None:
         group = self.group
-        group.settle()
-        present = group.leader
-        assert present is not None
-        for gateway in group:
-            known, replica = present.member.leader.tickets_of(gateway.me), gateway.member.replica
-            assert len(known) == len(replica)
-            assert sum(ticket.is_held for ticket in known) == len(replica.held)
+        self.all_agree_in_the_end()
         for _ in range(1_000):
             if not any(len(gateway.member.replica) for gateway in group):
                 break
@@ -174,7 +189,8 @@ class TakeoverMachine(RuleBasedStateMachine):
         assert not any(len(gateway.member.replica) for gateway in group), "a request was forgotten"
         group.now += TTL_S + LEASE_S
         group.settle()
-        for gate in present.member.fleet.gates.values():
+        assert group.leader is not None
+        for gate in group.leader.member.fleet.gates.values():
             snapshot = gate.snapshot()
             assert (snapshot.in_flight, snapshot.held, snapshot.waiting, gate.active) == (0, 0, 0, 0), "a place leaked"
 
