@@ -5,7 +5,8 @@ A `SessionGate` is made of a few objects that share one `GateState`:
     SessionGate      requests arrive and end, time passes, the engine reports its load
     GateView         its base: all questions
     Scheduler        who gets a place and who gives one up
-    Transitions      its base: all changes of sessions and requests
+    Transitions      its base: all changes of sessions
+    Decisions        its base: requests are admitted or refused
     ManualControl    what an operator does
     Handover         sessions come from elsewhere and go there
 """

@@ -1,16 +1,15 @@
-"""All changes of sessions and requests: what it takes to admit, pause or end a session, and to decide a request."""
+"""All changes of sessions: what it takes to admit, pause or end one, and what its requests mean for it."""
 
 from abc import ABC, abstractmethod
 
 from concur_proxy.admission import family
 from concur_proxy.admission.absent import Absent
 from concur_proxy.admission.admission_rate import AdmissionRate
-from concur_proxy.admission.arrival import Answered, Arrival
+from concur_proxy.admission.arrival import Arrival
+from concur_proxy.admission.decisions import Decisions
 from concur_proxy.admission.gap import Gap
 from concur_proxy.admission.gate_state import GateState
-from concur_proxy.admission.orders.fair import weighted
 from concur_proxy.admission.outcome import Outcome
-from concur_proxy.admission.returning import ReturningWork
 from concur_proxy.admission.session import Session, SessionState
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.recognition.member import Member
@@ -20,11 +19,11 @@ ENDS_STINT = ("lease", "client_gone", "refused")
 """Reasons for a pause after which the session did not need its place any longer."""
 
 
-class Transitions(ABC):
+class Transitions(Decisions, ABC):
     """Carries out what was decided about the sessions of one gate. The subclass decides what depends on the room."""
 
     def __init__(self, state: GateState) -> None:
-        self._state = state
+        super().__init__(state)
         self._sessions = state.sessions
         self._order = state.order
         self._apart = state.apart
@@ -32,11 +31,8 @@ class Transitions(ABC):
         self._resting = state.resting
         self._gaps = state.gaps
         self._limits = state.limits
-        self._holds = state.holds
-        self._counters = state.counters
         self.admissions = AdmissionRate()
         self.absent = Absent()
-        self._returning = ReturningWork()
         self.is_overfull = False
         """Whether sessions that were admitted while the gate gave way have still to pause."""
         self._leaving: set[Session] | None = None
@@ -131,35 +127,6 @@ class Transitions(ABC):
             self.admissions.queue_emptied()  # there was room for it at once
         return [] if session.stopped else self.release(session, now)
 
-    def release(self, session: Session, now: float) -> list[Ticket]:
-        """Admit every waiting request of the session, in order of arrival."""
-        released = list(session.held)
-        session.held.clear()
-        for ticket in released:
-            self._holds.remove(ticket)
-        return [self.decide(ticket, Outcome.ADMITTED, now) for ticket in released]
-
-    def decide(self, ticket: Ticket, outcome: Outcome, now: float) -> Ticket:
-        """Admit or refuse a request, or note that its client has left."""
-        ticket.outcome = outcome
-        ticket.decided_at = now
-        ticket.engine = self._state.engine
-        if outcome is Outcome.ADMITTED:
-            ticket.was_alone = not self._state.in_flight
-            ticket.session.in_flight += 1
-            self._state.in_flight += 1
-            ticket.reading = self._state.readings
-            self._returning.admitted(ticket.member.footprint, odds=self._odds_of(ticket.session))
-        else:
-            self._counters["refuse", outcome.value] += 1
-        return ticket
-
-    def _odds_of(self, session: Session) -> float:
-        """The probability that the session is one that comes back."""
-        if session.one_shot:
-            return 0.0
-        return 1.0 if session.turns else self._state.lease.return_odds(Gap.FIRST)
-
     def pause(self, session: Session, reason: str) -> None:
         """Take an active session's place away. None of its requests may be in flight."""
         self._counters["pause", reason] += 1
@@ -235,22 +202,6 @@ class Transitions(ABC):
             self._sessions.sleep(session)
             if loss is None:
                 self._gaps.begin(session, now)
-
-    def serve(self, ticket: Ticket, answered: Answered) -> None:
-        """Count what a request was served. Without the engine's counts, the prompt counts as estimated."""
-        if answered.refused:
-            return
-        prompt = answered.prompt_tokens
-        if prompt is None:
-            began = answered.first_token_s is not None or answered.client_gone
-            prompt = int(ticket.member.footprint) if began else 0
-        cached = ticket.promised_tokens if answered.cached_tokens is None else answered.cached_tokens
-        cached = min(cached, prompt)
-        generated = answered.completion_tokens or 0
-        cost = weighted(computed=prompt - cached, cached=cached, generated=generated)
-        self._state.tenants.add(ticket.session.tenant, prompt + generated, cost)
-        if self._state.sharing is not None:
-            self._state.sharing.serve(ticket.session, computed=prompt - cached, cached=cached, generated=generated)
 
     def end(self, session: Session, reason: str, now: float) -> None:
         """Forget the session, and take its place away if it has one."""

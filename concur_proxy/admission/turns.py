@@ -22,6 +22,9 @@ class Turns:
     The session itself is forgotten at once. Of thousands of clients that leave together, a thousand small objects would
     be left, spread over all the memory that their requests have used, and Python could give back none of it. So a turn
     is 24 bytes of one of a few large blocks.
+
+    A new leader does not get them. A session that the client names keeps its turn all the same if its next request
+    comes to the same gateway, which remembers its seniority. Others begin again at the end of the queue.
     """
 
     def __init__(self) -> None:

@@ -1,10 +1,18 @@
 """The asyncio part of admission: requests sleep until they are decided, and a timer calls `expire` at each deadline."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Self, cast
 
 from concur_proxy.admission.ticket import Ticket
+
+logger = logging.getLogger(__name__)
+
+AGAIN_S = 1.0
+"""After an unexpected error, the timer is set again after this time, seconds. Without it, requests would wait forever
+until another event comes.
+"""
 
 
 class _Awaited:
@@ -93,7 +101,12 @@ class Waits:
 
     def _on_time(self) -> None:
         self._timer = self._timer_at = None
-        self._expire()
+        try:
+            self._expire()
+        except Exception:
+            logger.exception("unexpected error, a defect in concur-proxy; trying again in %g s", AGAIN_S)
+            asyncio.get_running_loop().call_later(AGAIN_S, self._arm)
+            return
         self._arm()  # `expire` need not report that nothing was decided
 
 

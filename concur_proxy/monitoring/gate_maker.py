@@ -7,7 +7,8 @@ from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.goal import Goal
 from concur_proxy.admission.guarded import GuardedOrder
-from concur_proxy.admission.lease import FixedLease, LearnedLease, Lease
+from concur_proxy.admission.learned_lease import LearnedLease
+from concur_proxy.admission.lease import FixedLease, Lease
 from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.order import QueueOrder
 from concur_proxy.monitoring.engine_laws import EngineLaws

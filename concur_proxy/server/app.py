@@ -6,29 +6,18 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
-
-from prometheus_client import CollectorRegistry
-from prometheus_client.registry import Collector
+from collections.abc import Callable, Mapping
 
 from concur_proxy import plugins
 from concur_proxy.admin.access import AdminAccess, is_admin_socket
-from concur_proxy.admin.audit import Audit
-from concur_proxy.admin.calls import AdminCalls
-from concur_proxy.admin.history import STEP_S, History
-from concur_proxy.admin.manual import ManualChanges
-from concur_proxy.admin.operations import Operations
+from concur_proxy.admin.api import AdminApi
+from concur_proxy.admin.history import STEP_S
 from concur_proxy.admin.own_paths import build_admin
 from concur_proxy.admin.paths import OWN_PATHS, PROBED
-from concur_proxy.admin.reading_calls import reading_operations
-from concur_proxy.admin.routes import add_admin_routes
 from concur_proxy.admin.shortcuts import SHORTCUTS, shortcut
-from concur_proxy.admin.state import StateReader
 from concur_proxy.admission.changes import Drain
-from concur_proxy.coordination.coordinator import Coordinator, CoordinatorParts, Listener
-from concur_proxy.coordination.local import LocalCoordinator
-from concur_proxy.coordination.workers.coordinator import WorkersCoordinator
-from concur_proxy.coordination.workers.door import Door
+from concur_proxy.coordination.choice import coordinator_for
+from concur_proxy.coordination.coordinator import CoordinatorParts, Listener
 from concur_proxy.engines.kind import KnownKinds
 from concur_proxy.monitoring.loop import Loop
 from concur_proxy.monitoring.monitor import EngineMonitor
@@ -44,7 +33,7 @@ from concur_proxy.server.connections import ClientConnections, ClientLimits
 from concur_proxy.server.reload import Load, SettingsReloader
 from concur_proxy.server.root_path import RootPath
 from concur_proxy.server.tls import ServerTls
-from concur_proxy.server.worker_metrics import Mailbox, WorkerMetrics
+from concur_proxy.server.worker_metrics import Mailbox, WorkerMetrics, own_metrics
 from concur_proxy.settings.gateway import GatewaySettings
 from concur_proxy.telemetry.holdings import HoldingsCollector
 from concur_proxy.telemetry.plugin_failures import PluginFailuresCollector
@@ -90,7 +79,7 @@ class GatewayApp:
             law_states=lambda: {monitor.engine: monitor.governor.save() for monitor in self.monitors},
         )
         door = None if mailbox is None else mailbox.door
-        self.coordinator = coordinator = _coordinator(settings.store, parts, door)
+        self.coordinator = coordinator = coordinator_for(settings.store, parts, door)
         pool.open(coordinator)
         self._upstream = Upstream(
             connect_timeout_s=settings.connect_timeout_s,
@@ -134,30 +123,27 @@ class GatewayApp:
         self._workers = None if mailbox is None else WorkerMetrics(mailbox, registry)
         self._admin = build_admin(
             monitors=pool.monitors.values(),
-            metrics=_only(registry) if self._workers is None else self._workers.collect,
+            metrics=own_metrics(registry) if self._workers is None else self._workers.collect,
             coordinator=coordinator,
             tenants=self.tenants,
             is_draining=lambda: self._draining,
         )
-        self._reader = reader = StateReader(
+        self._api = AdminApi(
             pool=pool,
             coordinator=coordinator,
             clock=clock,
-            replica=parts.replica,
+            replica=replica,
             laws=plugins.available(plugins.LAWS),
             recognition=recognition,
-            past=History(now=clock()),
+            shown=self.relay.shown,
         )
-        manual = ManualChanges(pool, coordinator)
-        changing = AdminCalls(reader, manual, shown=self.relay.shown)
-        operations = Operations((*reading_operations(reader), *changing.operations()))
-        add_admin_routes(self._admin, operations, coordinator, self.access, Audit(self.relay.shown))
+        self._api.add_to(self._admin, self.access)
         coordinator.listen(
             Listener(
                 on_role=self._on_role,
                 on_overload=self._on_overload,
-                on_manual=manual.apply,
-                on_call=operations.answer,
+                on_manual=self._api.manual.apply,
+                on_call=self._api.operations.answer,
             )
         )
         self._reloader = None if load is None else SettingsReloader(settings, load, self._apply)
@@ -248,7 +234,7 @@ class GatewayApp:
     async def _watch(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._pool.run())
-            history = Loop("the history", self._reader.record, interval_s=STEP_S, clock=self._clock)
+            history = Loop("the history", self._api.reader.record, interval_s=STEP_S, clock=self._clock)
             group.create_task(history.run())
             if self.tls is not None:
                 group.create_task(self.tls.run())
@@ -258,20 +244,3 @@ class GatewayApp:
                 group.create_task(self._client_keys.run())
             if self._workers is not None:
                 group.create_task(self._workers.run())
-
-
-def _only(registry: CollectorRegistry) -> Callable[[], Awaitable[Collector]]:
-    async def collect() -> Collector:
-        return registry
-
-    return collect
-
-
-def _coordinator(store: str, parts: CoordinatorParts, door: Door | None) -> Coordinator:
-    if store == "memory":
-        return LocalCoordinator(parts.make_fleet(0), parts.clock) if door is None else WorkersCoordinator(parts, door)
-    from concur_proxy.coordination.redis.coordinator import (  # noqa: PLC0415 - redis-py takes long to import
-        RedisCoordinator,
-    )
-
-    return RedisCoordinator(parts)

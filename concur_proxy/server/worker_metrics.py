@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -29,6 +29,15 @@ _Family = tuple[str, str, str, str, _Samples]
 
 _encode = msgspec.msgpack.encode
 _decode = msgspec.msgpack.Decoder(list[_Family]).decode
+
+
+def own_metrics(registry: CollectorRegistry) -> Callable[[], Awaitable[Collector]]:
+    """The metrics of a gateway with a single process, in the form of `WorkerMetrics.collect`."""
+
+    async def collect() -> Collector:
+        return registry
+
+    return collect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

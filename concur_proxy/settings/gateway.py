@@ -1,4 +1,4 @@
-"""Every setting of the gateway: its name, default, unit and bounds. Those of engines are in `engines`.
+"""Every setting of the gateway: its name, default, unit and bounds. Some are in `engines`, `listening` and `reporting`.
 
 A flag (an argument of the constructor) overrides a `CONCUR_*` environment variable, which overrides the TOML or YAML
 file named by `config`, which overrides the default. A secret can also be in a file of its own, see `secret_files`.
@@ -28,16 +28,15 @@ from concur_proxy.settings.kinds import (
     AdminKey,
     BodyField,
     BufferedBytes,
-    CollectorUrl,
     HeaderName,
     LeaseSeconds,
-    LogLevel,
     PathRule,
     endpoint_rule,
     split_list,
 )
 from concur_proxy.settings.listening import ListeningSettings
 from concur_proxy.settings.memory import default_buffered_bytes, memory_bytes
+from concur_proxy.settings.reporting import ReportingSettings
 from concur_proxy.settings.secret_files import SecretFiles
 from concur_proxy.settings.sources import ENV_PREFIX, ConfigFile, Environment
 from concur_proxy.settings.units import Seconds, Size
@@ -48,7 +47,7 @@ SDK_TIMEOUT_S = 600.0
 """Default timeout of the OpenAI and Anthropic SDKs (openai 3.57 and anthropic 2.13, `_constants.py`)."""
 
 
-class GatewaySettings(ListeningSettings, EngineSettings):
+class GatewaySettings(ReportingSettings, ListeningSettings, EngineSettings):
     """What an operator can set. Names that end in `_s` are in seconds, those that end in `_bytes` in bytes."""
 
     model_config = SettingsConfigDict(
@@ -170,11 +169,6 @@ class GatewaySettings(ListeningSettings, EngineSettings):
     )
     max_header_bytes: Size = Field(65536, ge=1024, description="Largest request head in bytes")
 
-    record: Path | None = Field(
-        None,
-        description="File to which the times and token counts of every answer are appended, for `report` and"
-        " `simulate --trace`",
-    )
     store: Literal["memory", "redis"] = Field(
         "memory",
         description="Where sessions are kept: `memory` of this gateway and its workers; `redis` for several gateways",
@@ -187,17 +181,6 @@ class GatewaySettings(ListeningSettings, EngineSettings):
     redis_url_file: Path | None = Field(None, description="File that contains the Redis URL, for a URL with a password")
     redis_prefix: str = Field(
         "concur", min_length=1, description="Start of every key in Redis; gateways with the same prefix act as one"
-    )
-    log_level: LogLevel = Field("info", description="Lowest level that is logged: debug, info, warning or error")
-    log_format: Literal["text", "json"] = Field("text", description="Format of a log line: text or json")
-    log_requests: bool = Field(default=False, description="Log one line for each finished request")
-    hash_sessions: bool = Field(
-        default=False,
-        description="Replace session keys and tenants in logs and traces by the first 16 digits of their SHA-256",
-    )
-    otlp_endpoint: CollectorUrl | None = Field(
-        None,
-        description="URL of an OpenTelemetry collector that gets a trace of each request, as `http://collector:4318`",
     )
 
     @classmethod

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from concur_proxy.admission.gap import Gap
 from concur_proxy.admission.gap_curve import EDGES, GapCurve
-from concur_proxy.admission.lease import LearnedLease
+from concur_proxy.admission.learned_lease import LearnedLease
 
 WIDTHS = [end - begin for begin, end in pairwise(EDGES)]
 HAZARDS = [math.log((0.5 + end) / (0.5 + begin)) for begin, end in pairwise(EDGES)]

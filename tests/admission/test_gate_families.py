@@ -7,7 +7,8 @@ import math
 import pytest
 
 from concur_proxy.admission.gap import Gap
-from concur_proxy.admission.lease import FixedLease, LearnedLease
+from concur_proxy.admission.learned_lease import LearnedLease
+from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.session import SessionState
 from concur_proxy.control.law import Budget
 from tests.admission.gates import Scene

@@ -1,6 +1,6 @@
 """Families under the default law: when the window admits them, and when the gate gives way and admits all."""
 
-from concur_proxy.admission.lease import LearnedLease
+from concur_proxy.admission.learned_lease import LearnedLease
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.laws.tokens import Tokens, TokensOptions
 from concur_proxy.control.signal import CongestionSignal

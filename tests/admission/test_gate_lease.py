@@ -3,7 +3,7 @@
 import pytest
 
 from concur_proxy.admission.gap import Gap
-from concur_proxy.admission.lease import LearnedLease
+from concur_proxy.admission.learned_lease import LearnedLease
 from concur_proxy.admission.limits import EngineLoad
 from tests.admission.gates import Scene
 

@@ -2,7 +2,7 @@ import pytest
 
 from concur_proxy.admission.arrival import Answered
 from concur_proxy.admission.gap import Gap
-from concur_proxy.admission.lease import LearnedLease
+from concur_proxy.admission.learned_lease import LearnedLease
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import SessionState
 from tests.admission.gates import Scene, load

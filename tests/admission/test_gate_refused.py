@@ -1,7 +1,7 @@
 """Requests that the engine refuses: a place is for those whom the engine accepts."""
 
 from concur_proxy.admission.arrival import Answered
-from concur_proxy.admission.lease import LearnedLease
+from concur_proxy.admission.learned_lease import LearnedLease
 from concur_proxy.admission.session import SessionState
 from concur_proxy.admission.ticket import Ticket
 from tests.admission.gates import Scene

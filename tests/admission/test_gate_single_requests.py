@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from concur_proxy.admission.lease import LearnedLease
+from concur_proxy.admission.learned_lease import LearnedLease
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget
 from tests.admission.gates import Scene

@@ -6,7 +6,8 @@ import pytest
 
 from concur_proxy.admission.arrival import Arrival
 from concur_proxy.admission.gap import Gap
-from concur_proxy.admission.lease import FixedLease, LearnedLease
+from concur_proxy.admission.learned_lease import LearnedLease
+from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.session import SessionState
 from concur_proxy.admission.ticket import Ticket

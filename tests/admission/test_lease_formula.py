@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from concur_proxy.admission.gap import Gap
-from concur_proxy.admission.lease import LearnedLease
+from concur_proxy.admission.learned_lease import LearnedLease
 from tests.admission.plain_lease import PlainLease
 
 STEPS = st.lists(

@@ -1,5 +1,6 @@
 from concur_proxy.admission.gap import Gap
-from concur_proxy.admission.lease import FixedLease, LearnedLease
+from concur_proxy.admission.learned_lease import LearnedLease
+from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.resting import Rest, Resting
 from concur_proxy.admission.session import Session
 from concur_proxy.recognition.member import Member

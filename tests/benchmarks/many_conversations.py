@@ -15,7 +15,7 @@ from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
-from concur_proxy.admission.lease import LearnedLease
+from concur_proxy.admission.learned_lease import LearnedLease
 from concur_proxy.admission.numbering import Numbers
 from concur_proxy.recognition.chain import HASH_BYTES, SIZE_BYTES, Chain
 

@@ -6,6 +6,7 @@ from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.changes import Drain, EndSession
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.coordination.local import LocalCoordinator
+from concur_proxy.coordination.waits import AGAIN_S
 from tests.coordination.fleets import make_fleet
 from tests.coordination.virtual_time import in_virtual_time, virtual_loop
 
@@ -249,3 +250,26 @@ async def test_after_close_no_time_passes_whatever_happens() -> None:
     assert held.is_held
     assert later.is_held
     assert scene.coordinator.expiries == 0
+
+
+class Failing(LocalCoordinator):
+    """Its first `expire` fails."""
+
+    failures = 0
+
+    def expire(self) -> None:
+        """Fail once, and then expire as the coordinator does."""
+        self.failures += 1
+        if self.failures == 1:
+            raise ValueError("a defect")
+        super().expire()
+
+
+@in_virtual_time
+async def test_an_error_does_not_stop_the_timer() -> None:
+    coordinator = Failing(make_fleet(window=1.0, lease_s=1000.0), virtual_loop().time)
+    coordinator.arrive(Arrival(key="s", hold_s=50))
+    waiting = coordinator.arrive(Arrival(key="t", hold_s=10))
+    assert await coordinator.wait(waiting, timeout_s=20.0)
+    assert waiting.outcome is Outcome.HOLD_TIMEOUT
+    assert waiting.held_s == 10 + AGAIN_S

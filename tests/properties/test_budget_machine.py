@@ -8,7 +8,7 @@ from concur_proxy.admission.apart import LONGEST_S
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
-from concur_proxy.admission.lease import LearnedLease
+from concur_proxy.admission.learned_lease import LearnedLease
 from concur_proxy.admission.limits import EngineLoad
 from concur_proxy.admission.session import Session
 from concur_proxy.admission.ticket import Ticket

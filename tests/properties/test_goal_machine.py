@@ -8,7 +8,7 @@ from concur_proxy.admission.arrival import Answered
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
 from concur_proxy.admission.goal import Goal
-from concur_proxy.admission.lease import LearnedLease
+from concur_proxy.admission.learned_lease import LearnedLease
 from tests.properties.test_budget_machine import WHICH, BudgetMachine, _pick
 
 TARGETS = st.none() | st.sampled_from([1.0, 10.0, 100.0])

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Collection, Iterable
+from itertools import islice
 
 from concur_proxy.admission.arrival import Answered
 from concur_proxy.admission.changes import EndSession, Reachable
@@ -31,8 +32,8 @@ class Leader:
     A new leader knows no requests. It decides on no new request until the expected replicas have joined, because it
     could give away a place that a request in flight needs. It waits at most until `open_at`.
 
-    Replicas can have thousands of open requests. Those that waited for the leader, and those of a replica that is gone,
-    are handled a few at a time: call `open` when `next_deadline` says so.
+    Replicas can have thousands of open requests. Those that replicas report when they join, and those of a replica that
+    is gone, are handled a few at a time: call `open` when `next_deadline` says so.
     """
 
     def __init__(self, fleet: Fleet, *, expected: Collection[str] = (), open_at: float = 0.0) -> None:
@@ -41,6 +42,10 @@ class Leader:
         self._tickets: dict[str, dict[int, Ticket]] = {}
         """The tickets of the replicas that have joined, by replica and by the replica's number."""
         self._joins: dict[str, int] = {}
+        self._uncounted: dict[tuple[str, int], Claim] = {}
+        """Requests in flight that replicas have reported, and that the fleet does not count yet. Until it does, no new
+        request is decided.
+        """
         self._early = Early(expected, open_at)
         self._abandoned: deque[Ticket] = deque()
         """Requests that have ended without a message, and that the fleet still counts."""
@@ -74,10 +79,16 @@ class Leader:
         return post
 
     def open(self, *, now: float) -> Post:
-        """Forget some abandoned requests, and decide on some that arrived early, unless replicas are still expected."""
+        """Count some reported requests, forget some abandoned ones, and decide on some that arrived early, unless
+        replicas are still expected.
+        """
         post: Post = []
+        for replica, number in list(islice(self._uncounted, MOST_AT_ONCE)):
+            post += self._count(replica, number, now)
         for _ in range(min(MOST_AT_ONCE, len(self._abandoned))):
             post += self.post(self.fleet.finish(self._abandoned.popleft(), Answered(), now=now), now=now)
+        if self._uncounted:
+            return post
         for replica, claim, waited_s in self._early.take(now, self._seniority):
             if replica in self._tickets:
                 post += self._hold(replica, claim, now, waited_s=waited_s)
@@ -85,7 +96,8 @@ class Leader:
 
     def next_deadline(self) -> float | None:
         """The next time at which something happens without another event, or None."""
-        at_fleet, here = self.fleet.next_deadline(), 0.0 if self._abandoned else self._early.next_due()
+        is_busy = self._abandoned or self._uncounted
+        at_fleet, here = self.fleet.next_deadline(), 0.0 if is_busy else self._early.next_due()
         if at_fleet is None or here is None:
             return here if at_fleet is None else at_fleet
         return min(at_fleet, here)
@@ -93,6 +105,7 @@ class Leader:
     def lose(self, replica: str, *, now: float) -> Post:
         """Forget a replica that is gone, and its requests. Their sessions keep their places until their leases end."""
         self._early.lose(replica)
+        self._drop_uncounted(replica)
         self._joins.pop(replica, None)
         self._abandon(self._tickets.pop(replica, {}).values())
         return self.open(now=now)
@@ -118,7 +131,7 @@ class Leader:
         return float("inf") if known is None else known
 
     def _arrive(self, replica: str, claim: Claim, now: float) -> Post:
-        if self._early.takes(now):
+        if self._uncounted or self._early.takes(now):
             self._early.add(replica, claim, now)
             return self.open(now=now)
         return self._hold(replica, claim, now)
@@ -147,19 +160,20 @@ class Leader:
         return post
 
     def _finish(self, replica: str, message: Finish, now: float) -> Post:
+        self._early.drop(replica, message.number)
+        post = self._count(replica, message.number, now)
         ticket = self._tickets[replica].pop(message.number, None)
         if ticket is None:
-            self._early.drop(replica, message.number)
-            return []
+            return post
         self._owners.pop(ticket, None)
         decided = self.fleet.finish(ticket, message.answered, now=now)
-        return self.post(decided, now=now) if decided else []
+        return post + self.post(decided, now=now) if decided else post
 
     def _join(self, replica: str, message: Join, now: float) -> Post:
         self._joins[replica] = message.join
+        self._drop_uncounted(replica)
         known = self._tickets.get(replica, {})
         claimed = {claim.number: claim for claim in message.claims}
-        decided: list[Ticket] = []
         for number, ticket in list(known.items()):
             claim = claimed.get(number)
             if claim is None or (claim.engine and not (ticket.is_in_flight and ticket.engine == claim.engine)):
@@ -175,18 +189,24 @@ class Leader:
                     # The replica has not received the decision.
                     post.append((replica, self._decision(same, replica, claim.number, now)))
             elif claim.engine:
-                decided += self._claim(replica, claim, now)
+                self._uncounted[replica, claim.number] = claim
             else:
                 early.append(claim)
         self._early.join(replica, early, now)
-        return self.post(decided, now=now) + post
+        return post
 
-    def _claim(self, replica: str, claim: Claim, now: float) -> list[Ticket]:
+    def _count(self, replica: str, number: int, now: float) -> Post:
+        """Count a request in flight that a replica has reported, if that is still to do."""
+        if not self._uncounted or (claim := self._uncounted.pop((replica, number), None)) is None:
+            return []
         if claim.engine not in self.fleet.gates:
             return []  # this leader does not have the engine, so nothing depends on the request's end
         ticket, decided = self.fleet.claim(claim.arrival, engine=claim.engine, seniority=claim.seniority, now=now)
-        self._own(ticket, replica, claim.number)
-        return decided
+        self._own(ticket, replica, number)
+        return self.post(decided, now=now)
+
+    def _drop_uncounted(self, replica: str) -> None:
+        self._uncounted = {key: claim for key, claim in self._uncounted.items() if key[0] != replica}
 
     def _abandon(self, tickets: Iterable[Ticket]) -> None:
         for ticket in tickets:

@@ -186,16 +186,12 @@ class RedisLink:
     # -- saved state
 
     async def keep(self, term: str, standing: bytes, records: Mapping[str, SessionRecord | None]) -> bool:
-        """Save sessions for the next leader. Returns False if this term is over."""
-        items = list(records.items())
+        """Save some sessions for the next leader, at most a thousand. Returns False if this term is over."""
         keys = [self._key("term"), self._key("sessions"), self._key("standing")]
-        is_kept = True
-        for begin in range(0, max(1, len(items)), RECORDS_AT_ONCE):
-            arguments: list[Any] = [term, standing]
-            for key, record in items[begin : begin + RECORDS_AT_ONCE]:
-                arguments += [key, b"" if record is None else encode_record(record)]
-            is_kept = bool(await self._run(KEEP, keys, arguments)) and is_kept
-        return is_kept
+        arguments: list[Any] = [term, standing]
+        for key, record in records.items():
+            arguments += [key, b"" if record is None else encode_record(record)]
+        return bool(await self._run(KEEP, keys, arguments))
 
     async def kept(self) -> tuple[bytes | None, list[SessionRecord]]:
         """Read what the last leader saved."""

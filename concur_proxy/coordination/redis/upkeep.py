@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
@@ -10,7 +11,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from concur_proxy.coordination.coordinator import Role
-from concur_proxy.coordination.group.member import Member
+from concur_proxy.coordination.group.member import SAVED_AT_ONCE, Member
 from concur_proxy.coordination.group.term import Term
 from concur_proxy.coordination.protocol.messages import Batch, Standing
 from concur_proxy.coordination.redis.link import LEASE_S, Gap, RedisLink
@@ -229,9 +230,11 @@ class RedisUpkeep:
 
     async def _keep(self) -> None:
         member = self._member
-        standing, records = member.publish(), member.take_changes()
-        try:
-            await self._link.keep(self._term.name, _encode_standing(standing), records)
-        except FAILURES:
-            member.changes.update(records)
-            raise
+        standing = _encode_standing(member.publish())
+        for _ in range(max(1, math.ceil(len(member.changes) / SAVED_AT_ONCE))):
+            records = member.take_changes()
+            try:
+                await self._link.keep(self._term.name, standing, records)
+            except FAILURES:
+                member.changes.update(records)
+                raise

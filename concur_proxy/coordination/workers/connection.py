@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import msgspec
@@ -76,6 +78,11 @@ class Connection(asyncio.Protocol):
         self._can_write = asyncio.Event()
         self._can_write.set()
         self._has_ended = self._loop.create_future()
+
+    async def accept(self, visitor: socket.socket) -> None:
+        """Use this socket, which another worker has made. Does nothing if that worker is gone again."""
+        with suppress(OSError):
+            await self._loop.connect_accepted_socket(lambda: self, visitor)
 
     def send(self, message: Message | Change) -> None:
         """Send the message in this round of the event loop."""

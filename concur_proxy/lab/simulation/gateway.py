@@ -10,7 +10,8 @@ from concur_proxy.admission.changes import EndSession, Observe, Resize
 from concur_proxy.admission.fleet import Fleet
 from concur_proxy.admission.gate import SessionGate
 from concur_proxy.admission.gate_state import GateOptions
-from concur_proxy.admission.lease import FixedLease, LearnedLease
+from concur_proxy.admission.learned_lease import LearnedLease
+from concur_proxy.admission.lease import FixedLease
 from concur_proxy.admission.numbering import Numbers
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.snapshot import GateSnapshot

@@ -1,49 +1,25 @@
 """A gateway of a group takes over the sessions of the last leader in steps."""
 
+import pytest
+
 from concur_proxy.admission.arrival import Answered, Arrival
-from concur_proxy.admission.changes import Change, Reachable
-from concur_proxy.admission.handover import SessionRecord
-from concur_proxy.coordination.coordinator import CoordinatorParts, Role
-from concur_proxy.coordination.group.member import Member
+from concur_proxy.admission.changes import EndSession, Reachable
+from concur_proxy.coordination.coordinator import Role
+from concur_proxy.coordination.group import member as module
 from concur_proxy.coordination.group.term import Term
-from concur_proxy.coordination.protocol.messages import Message
-from tests.coordination.fleets import make_fleet
-
-MANY = 50
-TERM = Term("3:x:me", frozenset({"me"}))
+from concur_proxy.coordination.protocol.manual import ManualSettings
+from concur_proxy.coordination.protocol.messages import EngineStanding, Standing
+from tests.coordination.group.members import MANY, NOBODY, TERM, Link, member, saved
 
 
-class Link:
-    """Sends nothing: this gateway is alone."""
-
-    me = "me"
-
-    def enter(self, term: str, *, leads: bool) -> None:
-        pass
-
-    def send(self, message: Message | Change, to: str | None = None) -> None:
-        pass
-
-
-def saved() -> list[SessionRecord]:
-    fleet = make_fleet(window=float(MANY))
-    for number in range(MANY):
-        ticket, _ = fleet.arrive(Arrival(key=f"s{number}", body_bytes=400, hold_s=60.0), now=float(number))
-        fleet.finish(ticket, Answered(prompt_tokens=100, completion_tokens=10), now=float(number))
-    records = [fleet.record(f"s{number}", now=float(MANY)) for number in range(MANY)]
-    return [record for record in records if record is not None]
-
-
-def member() -> Member:
-    parts = CoordinatorParts(
-        make_fleet=lambda after: make_fleet(window=float(MANY), after=after), clock=lambda: 100.0, replica="me"
-    )
-    return Member(parts, Link())
+def standing(*, is_up: bool = True, revision: int = 0) -> Standing:
+    engine = EngineStanding(window=3.0, budget=None, is_up=is_up, models=("m",), lease_s=7.0)
+    return Standing(engines={"a": engine}, replicas=2, laws={}, manual=ManualSettings(revision=revision))
 
 
 def test_it_leads_once_all_sessions_are_taken_over() -> None:
     new = member()
-    new.follow(Term("", frozenset()))
+    new.follow(NOBODY)
     steps = 0
     for _ in new.leading(TERM, None, saved()):
         steps += 1
@@ -55,11 +31,45 @@ def test_it_leads_once_all_sessions_are_taken_over() -> None:
 
 def test_what_happens_to_an_engine_meanwhile_is_known_afterwards() -> None:
     new = member()
-    new.follow(Term("", frozenset()))
+    new.follow(NOBODY)
     for step, _ in enumerate(new.leading(TERM, None, saved())):
         if step == MANY // 2:
             new.fleet.apply(Reachable(engine="a", is_up=False), now=100.0)
     assert new.fleet.down == {"a"}
+
+
+@pytest.mark.parametrize("is_up", [True, False])
+def test_what_happens_to_an_engine_meanwhile_is_newer_than_what_the_last_leader_has_said(*, is_up: bool) -> None:
+    new = member()
+    new.follow(NOBODY)
+    for step, _ in enumerate(new.leading(TERM, standing(is_up=not is_up), saved())):
+        if step == MANY // 2:
+            new.fleet.apply(Reachable(engine="a", is_up=is_up), now=100.0)
+    assert new.fleet.down == (set() if is_up else {"a"})
+    gate = new.fleet.gates["a"]
+    assert (gate.snapshot().window, new.fleet.models_of("a")) == (3.0, frozenset("m"))
+
+
+def test_nothing_that_the_last_leader_still_says_is_heard_meanwhile() -> None:
+    link = Link()
+    new = member(link)
+    new.follow(Term("2:x:other", frozenset({"me", "other"})))
+    for _ in new.leading(TERM, None, saved()):
+        assert (new.leader_name, new.status.leader, link.term) == ("", "", "")
+    assert link.term == TERM.name
+
+
+def test_changed_sessions_are_saved_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SAVED_AT_ONCE", 20)
+    new = member()
+    list(new.leading(TERM, None, saved()))
+    assert new.take_changes() == {}
+    for number in range(MANY):
+        new.fleet.apply(EndSession(key=f"s{number}"), now=100.0)
+    new.say(new.replica.arrive(Arrival(body_bytes=400, hold_s=60.0), now=100.0)[1])
+    parts = [new.take_changes() for _ in range(4)]
+    assert max(map(len, parts)) <= 20
+    assert {key: record for part in parts for key, record in part.items()} == {f"s{n}": None for n in range(MANY)}
 
 
 def test_a_gateway_that_was_alone_decides_nothing_meanwhile() -> None:

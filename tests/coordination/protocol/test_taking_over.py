@@ -5,6 +5,7 @@ from itertools import pairwise
 from concur_proxy.admission.arrival import Answered, Arrival
 from concur_proxy.admission.changes import EndSession, Reachable
 from concur_proxy.admission.outcome import Outcome
+from concur_proxy.admission.ticket import Ticket
 from concur_proxy.coordination.protocol.early import MOST_AT_ONCE
 from concur_proxy.coordination.protocol.leader import Leader
 from concur_proxy.coordination.protocol.messages import Ask, Call, Decided, Finish, Held, Join, Rejoin
@@ -247,6 +248,71 @@ def test_thousands_that_waited_for_a_new_leader_are_decided_a_few_at_a_time_by_s
     assert seen[-1] == many + 1
     order = [session.key for session in new.leader.fleet.gates["a"].queue]
     assert order == [*(f"s{number}" for number in range(many)), "late"]
+
+
+def test_a_client_that_left_while_it_waited_has_its_turn_back_under_the_next_leader() -> None:
+    old = Conversation(Leader(make_fleet(window=1.0)), "p")
+    old.join()
+    for number, key in enumerate(("running", "left", "next")):
+        ticket = old.arrive("p", key, now=float(number))
+        if key == "left":
+            old.finish("p", ticket, now=1.5, client_gone=True)
+    new = Conversation(Leader(make_fleet(window=1.0, after=1_000)))
+    new.replicas = old.replicas
+    new.join(now=3.0)
+    new.arrive("p", "newcomer", now=4.0)
+    new.arrive("p", "left", now=5.0)
+    assert [session.key for session in new.leader.fleet.gates["a"].queue] == ["left", "next", "newcomer"]
+
+
+def with_many_in_flight(many: int, *, window: float) -> tuple[Conversation, list[Ticket]]:
+    """A new leader, and a replica with many requests in flight that has just joined."""
+    old = Conversation(Leader(make_fleet(window=float(many))), "p", "q")
+    old.join()
+    tickets = [old.arrive("p", f"s{number}", now=0.0) for number in range(many)]
+    new = Conversation(Leader(make_fleet(window=window), expected={"p", "q"}, open_at=10.0))
+    new.replicas = old.replicas
+    new.join("p", now=1.0)
+    return new, tickets
+
+
+def test_thousands_in_flight_are_counted_a_few_at_a_time_before_anything_is_decided() -> None:
+    many = 6 * MOST_AT_ONCE
+    talk, _ = with_many_in_flight(many, window=float(many))
+    talk.join("q", now=1.0)
+    newcomer = talk.arrive("q", "newcomer", now=1.0)
+    seen = [in_flight(talk.leader)]
+    while seen[-1] < many:
+        assert newcomer.is_held
+        assert talk.leader.next_deadline() == 0.0
+        talk.deliver(talk.leader.open(now=1.0), now=1.0)
+        seen.append(in_flight(talk.leader))
+    assert max(after - before for before, after in pairwise(seen)) == MOST_AT_ONCE
+    assert seen[0] == 3 * MOST_AT_ONCE, "once for each of three messages"
+    talk.deliver(talk.leader.open(now=1.0), now=1.0)
+    assert newcomer.is_held, "every place is taken"
+    assert waiting(talk.leader) == 1
+
+
+def test_a_request_that_ends_before_it_is_counted_ends_as_any_other() -> None:
+    talk, tickets = with_many_in_flight(3 * MOST_AT_ONCE, window=1e3)
+    answered = Answered(prompt_tokens=77, completion_tokens=3, first_token_s=0.1)
+    talk.say("p", talk.replicas["p"].finish(tickets[-1], answered, now=2.0), now=2.0)
+    session = talk.leader.fleet.gates["a"].sessions.get(tickets[-1].session.key)
+    assert session is not None
+    assert (session.in_flight, session.footprint) == (0, 80)
+    for _ in range(3):
+        talk.deliver(talk.leader.open(now=2.0), now=2.0)
+    assert in_flight(talk.leader) == 3 * MOST_AT_ONCE - 1
+
+
+def test_requests_that_are_not_counted_yet_are_forgotten_with_their_replica() -> None:
+    talk, _ = with_many_in_flight(3 * MOST_AT_ONCE, window=1e3)
+    talk.join("p", now=1.0)
+    talk.deliver(talk.leader.lose("p", now=2.0), now=2.0)
+    while talk.leader.next_deadline() == 0.0:
+        talk.deliver(talk.leader.open(now=2.0), now=2.0)
+    assert in_flight(talk.leader) == 0
 
 
 def test_the_requests_of_a_lost_replica_are_forgotten_a_few_at_a_time() -> None:

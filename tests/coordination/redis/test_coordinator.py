@@ -13,7 +13,7 @@ import pytest
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from concur_proxy.admission.changes import Drain, EndSession, Resize, RetireEngine
-from concur_proxy.admission.lease import LearnedLease
+from concur_proxy.admission.learned_lease import LearnedLease
 from concur_proxy.admission.outcome import Outcome
 from concur_proxy.admission.ticket import Ticket
 from concur_proxy.control.law import Budget

@@ -1,8 +1,10 @@
 """Several workers over real sockets, in one process. The one that leads ends, or stops without a word."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -156,7 +158,7 @@ async def test_a_new_worker_follows_and_can_lead_with_all_that_was_known(gather:
     assert (await two.coordinator.call(Call(method="POST", path="pause", body=b"s"))).status == 200
     await until(lambda: two.manual[-1:] == [SET])
     (three,) = await gather(1)
-    await until(lambda: three.manual[-1:] == [SET] and "s" in three.coordinator.upkeep._kept)
+    await until(lambda: three.manual[-1:] == [SET] and "s" in three.coordinator.upkeep._keeping.sessions)
     await two.die()
     await one.die()
     await until(lambda: three.role is Role.LEADING)
@@ -225,15 +227,69 @@ async def test_a_worker_that_does_not_read_is_cut_off_and_joins_again(
     assert two.role is Role.FOLLOWING
 
 
+async def test_a_worker_follows_although_too_many_knock_at_the_same_moment(gather: Gather) -> None:
+    (one,) = await gather(1)
+    others: list[socket.socket] = []
+    with suppress(OSError):
+        while True:
+            others.append(one.door.knock())
+    try:
+        (two,) = await gather(1)
+        await until(lambda: two.role is Role.FOLLOWING and one.in_flight() == 0)
+        assert two.coordinator.status.leader == "w0"
+    finally:
+        for other in others:
+            other.close()
+
+
+async def test_a_leader_that_hands_over_takes_nobody_in_any_more(gather: Gather) -> None:
+    (one,) = await gather(1)
+    lost, heard = asyncio.Event(), list[connection.AnyMessage]()
+    late = connection.Connection(lambda _, messages: heard.extend(messages), lambda _: lost.set())
+    await asyncio.get_running_loop().create_unix_connection(lambda: late, sock=one.door.knock())
+    for _ in range(5):
+        await asyncio.sleep(0)  # it is accepted, and has not said its name yet
+    one.coordinator.apply(Drain())
+    await until(lambda: one.role is Role.FOLLOWING)
+    late.send(connection.Hello(name="late"))
+    await asyncio.wait_for(lost.wait(), timeout=2.0)
+    assert heard == []
+
+
+async def test_a_saved_session_that_cannot_be_read_does_not_keep_a_worker_from_leading(gather: Gather) -> None:
+    one, two = await gather(2)
+    two.coordinator.upkeep._keeping.sessions.take({"s": b"no record"})
+    await one.die()
+    await until(lambda: two.role is Role.LEADING)
+    await two.admitted("s")
+
+
+async def test_what_a_worker_has_sent_before_it_died_is_handled_in_rounds(gather: Gather) -> None:
+    many = 10 * HANDLED_AT_ONCE
+    one, two = await gather(2, window=float(many))
+    tickets = [two.arrive(str(number)) for number in range(many)]
+    await until(lambda: not any(ticket.is_held for ticket in tickets))
+    for ticket in tickets:
+        two.finish(ticket, client_gone=True)
+    await asyncio.sleep(0)  # they are sent
+    await two.die()
+    seen = [one.in_flight()]
+    while seen[-1] or two.name in one.coordinator.member.leader.replicas:
+        await asyncio.sleep(0)
+        seen.append(one.in_flight())
+    assert max(before - after for before, after in pairwise(seen)) <= HANDLED_AT_ONCE
+    assert one.coordinator.fleet.gates["a"].active == 0, "each answer was reported before the worker died"
+
+
 async def test_a_new_worker_gets_any_number_of_sessions_as_fast_as_it_reads(
     gather: Gather, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "MOST_UNREAD_BYTES", 3 * PART_BYTES)
     (one,) = await gather(1)
     await one.admitted("s")
-    saved = one.coordinator.upkeep._kept
+    saved = one.coordinator.upkeep._keeping.sessions
     saved.take({f"k{n}": bytes(PART_BYTES // 4) for n in range(80)})
     (two,) = await gather(1)
-    await until(lambda: "k79" in two.coordinator.upkeep._kept)
-    assert "k0" in two.coordinator.upkeep._kept
+    await until(lambda: "k79" in two.coordinator.upkeep._keeping.sessions)
+    assert "k0" in two.coordinator.upkeep._keeping.sessions
     assert two.role is Role.FOLLOWING
