@@ -23,7 +23,7 @@ def add_flags(parser: CommandParser) -> None:
         "(default throughput)",
     )
     parser.add_argument(
-        "--first-token-target",
+        "--first-token-target-s",
         metavar="TIME",
         type=time_span,
         help="with --goal: time within which the first token of 99 %% of answers should come, wait included",
@@ -40,12 +40,12 @@ def with_goals(policies: Sequence[Policy], given: argparse.Namespace) -> list[Po
     the others are compared with. Raises `Faults` for flags that do not fit together.
     """
     goals = [Goal(name) for name in dict.fromkeys(given.goal or [Goal.THROUGHPUT.value])]
-    if given.first_token_target is not None and goals == [Goal.THROUGHPUT]:
-        raise Faults(["--first-token-target: choose a --goal that has a target: balanced or first-token"])
+    if given.first_token_target_s is not None and goals == [Goal.THROUGHPUT]:
+        raise Faults(["--first-token-target-s: choose a --goal that has a target: balanced or first-token"])
     if given.windows and BEST_STATIC in (given.law or []):
         raise Faults([f"--windows: it includes the caps of --law {BEST_STATIC}: leave one of them out"])
     caps = [static(cap) for cap in CAPS] if given.windows else []
-    return [*(each for policy in policies for each in _under(policy, goals, given.first_token_target)), *caps]
+    return [*(each for policy in policies for each in _under(policy, goals, given.first_token_target_s)), *caps]
 
 
 def _under(policy: Policy, goals: Sequence[Goal], target_s: float | None) -> Iterator[Policy]:

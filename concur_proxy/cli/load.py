@@ -83,6 +83,8 @@ def advise(settings: GatewaySettings) -> list[str]:
             f"max_hold_s {settings.max_hold_s:g}: by default the OpenAI and Anthropic SDKs time out after "
             f"{SDK_TIMEOUT_S:g} s and send the request again"
         )
+    if settings.goal != "throughput" and settings.law == "off":
+        advice.append(f"goal {settings.goal}: with law off no request waits, so the goal changes nothing")
     if settings.admin_listen == MAIN and settings.admin_key is None:
         advice.append("admin_listen main: a proxy on this machine lets everybody use the admin API: set admin_key")
     return advice

@@ -7,7 +7,7 @@ from concur_proxy.cli.simulate import main
 
 def test_goals_are_compared_with_the_law_that_has_a_window_in_tokens(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["few-agents", "--law", "off", "--law", "tokens", "--jobs", "1"]
-    goals = ["--goal", "throughput", "--goal", "balanced", "--first-token-target", "30s"]
+    goals = ["--goal", "throughput", "--goal", "balanced", "--first-token-target-s", "30s"]
     assert main([*arguments, *goals]) == 0
     shown = capsys.readouterr().out
     assert "tokens, balanced" in shown
@@ -26,8 +26,8 @@ def test_every_cap_is_one_row_and_compared_with_no_control(capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
-        (["--first-token-target", "30"], "choose a --goal that has a target"),
-        (["--goal", "throughput", "--first-token-target", "30"], "choose a --goal that has a target"),
+        (["--first-token-target-s", "30"], "choose a --goal that has a target"),
+        (["--goal", "throughput", "--first-token-target-s", "30"], "choose a --goal that has a target"),
         (["--windows", "--law", "best-static"], "leave one of them out"),
         (["--goal", "fast"], "invalid choice"),
     ],

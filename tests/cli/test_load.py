@@ -279,8 +279,9 @@ def test_right_settings_load_and_need_no_advice() -> None:
 
 
 def test_a_probable_mistake_is_reported() -> None:
-    settings = load_settings({"engine": ["http://gpu:8000/v1"], "max_hold_s": 600})
+    settings = load_settings({"engine": ["http://gpu:8000/v1"], "max_hold_s": 600, "goal": "balanced", "law": "off"})
     assert advise(settings) == [
         "engine http://gpu:8000/v1 ends in /v1, but the paths of clients already begin with it: leave it out",
         "max_hold_s 600: by default the OpenAI and Anthropic SDKs time out after 600 s and send the request again",
+        "goal balanced: with law off no request waits, so the goal changes nothing",
     ]
