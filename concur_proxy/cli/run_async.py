@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import threading
 from collections.abc import Coroutine
 from types import FrameType
 from typing import Any, TypeVar
@@ -10,12 +11,14 @@ Result = TypeVar("Result")
 
 
 def run_async(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine to its end and return its result. Call it from the main thread.
+    """Run a coroutine to its end and return its result.
 
-    The first Ctrl-C cancels it, so that it ends what it has started, and raises `KeyboardInterrupt`. A second one ends
-    the process at once: with `asyncio.run` it would raise an exception in any of the cancelled tasks, and all of them
-    would print their tracebacks.
+    In the main thread, the first Ctrl-C cancels it, so that it ends what it has started, and raises
+    `KeyboardInterrupt`. A second one ends the process at once: with `asyncio.run` it would raise an exception in any of
+    the cancelled tasks, and all of them would print their tracebacks.
     """
+    if threading.current_thread() is not threading.main_thread():  # only that one can handle signals
+        return asyncio.run(work)
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
         task = loop.create_task(work)

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import signal
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -42,8 +43,10 @@ class Suite:
         with ProcessPoolExecutor(processes, initializer=_end_silently) as pool:
             try:
                 with _interrupts_wait():
-                    found = pool.map(_run, self.runs, chunksize=1)
-                yield from found
+                    # `map` would cancel what is left at an error, and the pool's thread fails at a cancelled run.
+                    found = deque(pool.submit(_run, run) for run in self.runs)
+                while found:
+                    yield found.popleft().result()
             except BaseException:
                 for process in multiprocessing.active_children():
                     if process not in others:

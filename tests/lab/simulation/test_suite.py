@@ -1,5 +1,6 @@
 import os
 import signal
+import threading
 
 import pytest
 
@@ -36,3 +37,13 @@ def test_ctrl_c_that_comes_while_a_process_starts_is_not_lost() -> None:
     with pytest.raises(KeyboardInterrupt):
         list(suite.results(processes=2))
     assert not pressing
+
+
+def test_ending_early_leaves_no_error_of_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    failures: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", failures.append)
+    suite = Suite(scenarios=[small()], policies=[POLICIES["off"]], seeds=range(200))
+    results = suite.results(processes=2)
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert failures == []
