@@ -8,7 +8,7 @@ from concur_proxy.control.faults import Faults, problems_of
 
 def _given(*laws: str, **flags: object) -> Namespace:
     others: dict[str, object] = {"set": [], "idle_lease": None, "no_work_conserving": False, "goal": None}
-    return Namespace(law=list(laws), **{**others, "first_token_target": None, "windows": False, **flags})
+    return Namespace(law=list(laws), **{**others, "first_token_target_s": None, "windows": False, **flags})
 
 
 def test_three_laws_are_compared_by_default() -> None:
@@ -41,7 +41,7 @@ def test_lease_and_window_are_the_same_for_all() -> None:
         ("tokens", {"goal": ["balanced"]}, "--goal balanced"),
         (
             "tokens",
-            {"goal": ["first-token"], "first_token_target": 90.0},
+            {"goal": ["first-token"], "first_token_target_s": 90.0},
             "--goal first-token --first-token-target-s 90",
         ),
     ],
