@@ -78,8 +78,8 @@ class Apart:
 
     def may_run_alone(self, session: Session, now: float) -> bool:
         """Whether the session is due, and no other one runs alone."""
-        is_due = self._entries[session][0] <= now or self._admitted - self._overtaken[session] >= MOST_OVERTAKES
-        return is_due and not self._is_taken
+        has_waited = self._entries[session][0] <= now or self._admitted - self._overtaken[session] >= MOST_OVERTAKES
+        return (has_waited or session.is_beyond) and not self._is_taken
 
     def run_alone(self, session: Session) -> None:
         """The session is admitted alone."""

@@ -59,6 +59,15 @@ def test_only_one_of_them_is_at_the_engine_at_a_time() -> None:
     assert scene.gate.finish(second, Answered(client_gone=True), now=0.0) == [third]
 
 
+def test_a_session_that_waits_apart_goes_there_at_once_if_its_next_prompt_is_such_a_one() -> None:
+    scene = limited()
+    at_work(scene)
+    first = scene.arrive("big", tokens=600)
+    assert first.is_held, "others pass it"
+    second = scene.arrive("big", tokens=20_000)
+    assert (first.is_in_flight, second.is_in_flight) == (True, True)
+
+
 def test_if_the_engine_accepts_such_a_prompt_its_true_size_counts_and_teaches_little() -> None:
     scene = limited()
     at_work(scene)
